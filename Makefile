@@ -1,0 +1,50 @@
+# Two commands: `make run` boots the kernel, `make test` tests everything. Both set up what they need, once.
+
+PROFILE ?= full
+PYTHON  ?= python3
+ARGS    ?=
+TESTS   ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: run trace test check bench clean help
+
+run: $(VENV)/run.stamp ## boot the kernel: make run [PROFILE=step-by-step] [ARGS=...]
+	@$(BIN)/ekernel run --profile $(PROFILE) $(ARGS)
+
+trace: $(VENV)/run.stamp ## boot it and print each page fault and allocation where it happened
+	@$(BIN)/ekernel run --profile $(PROFILE) --trace faults,frames,heap $(ARGS)
+
+test: $(VENV)/dev.stamp ## run the tests (all of them when CI is set): make test [TESTS=tests/linker]
+	@$(BIN)/pytest -n auto $(TESTS)
+
+check: $(VENV)/dev.stamp ## lint, type check, and check that the layers import downwards only
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/run.stamp ## run every benchmark
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean: ## remove what was built, and the environment
+	rm -rf build $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "ekernel needs Python 3.11 or newer: '$(PYTHON)' is older or missing. Name another with make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu it comes with the package python3-venv" >&2; exit 1; }
+
+$(VENV)/run.stamp: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/run.stamp

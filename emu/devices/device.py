@@ -1,0 +1,37 @@
+"""What a device is to the machine: a range of registers, and a state that can be saved."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+InterruptLine = Callable[[bool], None]
+"""Sets the level of an interrupt line; setting the level that it has does nothing."""
+
+
+class Device(Protocol):
+    """A memory-mapped device.
+
+    The machine calls `read` and `write` with offsets inside the range and sizes of 1, 2, 4 or 8 bytes, whatever the
+    guest does; a device answers 0 and ignores what its datasheet does not define, and never raises for it.
+    """
+
+    name: str
+    """As in the device tree, for example `uart`."""
+    base: int
+    """Its first physical address."""
+    size: int
+    """Bytes of its register range, a multiple of a page."""
+
+    def read(self, offset: int, size: int) -> int:
+        """The value of the register at `offset`, unsigned."""
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Write an unsigned value of `size` bytes to the register at `offset`."""
+
+    def reset(self) -> None:
+        """Return to the state of power-on."""
+
+    def save(self) -> object:
+        """A copy of all state that the guest can observe, for `restore`."""
+
+    def restore(self, state: object) -> None:
+        """Return to a state that `save` gave."""

@@ -1,0 +1,33 @@
+"""The errors of this package: one family, each text says what happened, where, and what to do next."""
+
+
+class EmuError(Exception):
+    """Base of every error that `emu` raises on purpose; its text is written for the user.
+
+    >>> issubclass(ConfigError, EmuError)
+    True
+    """
+
+
+class ConfigError(EmuError):
+    """The machine was asked for something it cannot be: a size, a name or a combination that does not fit."""
+
+
+class ImageError(EmuError):
+    """A file to load is missing, damaged, or made for another machine."""
+
+
+class SymbolError(EmuError):
+    """A name or address that the loaded image does not have."""
+
+
+class MachineError(EmuError):
+    """The guest did what no hart survives, or the engine could not go on; names pc and cause."""
+
+
+class LimitExceeded(EmuError):
+    """The guest ran into a limit that the user set: instructions or time."""
+
+
+class GuestPanic(EmuError):
+    """A guest function that was called from a test powered the machine off instead of returning."""

@@ -1,0 +1,176 @@
+"""The vocabulary of events: what a running kernel did, in the field's own words."""
+
+from dataclasses import dataclass
+
+from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
+from emu.isa.privilege import Access, Privilege
+from emu.walks import Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event carries: when, where and at which privilege it happened."""
+
+    instret: int
+    """Instructions retired before the event."""
+    pc: VirtAddr
+    """The instruction that caused it, or that was about to execute."""
+    privilege: Privilege
+    hart: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrapTaken(Event):
+    """The hart entered a trap handler; `privilege` is the level it came from."""
+
+    cause: int
+    """The cause without its interrupt bit."""
+    interrupt: bool
+    tval: int
+    to_privilege: Privilege
+    handler: VirtAddr
+    """The address that execution goes on at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrapReturned(Event):
+    """`mret` or `sret` was executed; `privilege` is the level it left."""
+
+    to_privilege: Privilege
+    target: VirtAddr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFault(Event):
+    """A translation was refused; comes right before its TrapTaken."""
+
+    access: Access
+    address: VirtAddr
+    walk: Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlbFilled(Event):
+    """A walk succeeded and its translation was cached (fidelity `exact` only)."""
+
+    access: Access
+    vpn: VirtPageNum
+    ppn: PhysPageNum
+    walk: Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PteWritten(Event):
+    """A page-table entry changed."""
+
+    pte_address: PhysAddr
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressSpaceSwitched(Event):
+    """`satp` was written."""
+
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptRaised(Event):
+    """A line into `mip` went up."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleOutput(Event):
+    """The guest wrote to its console, through the UART or through SBI."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MmioAccess(Event):
+    """The guest read or wrote a device register."""
+
+    device: str
+    address: PhysAddr
+    size: int
+    """Bytes: 1, 2, 4 or 8."""
+    value: int
+    write: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCalled(Event):
+    """A traced function was entered; `pc` is its first instruction."""
+
+    name: str
+    args: tuple[int, ...]
+    """a0 to a7, unsigned."""
+    return_address: VirtAddr
+    depth: int
+    """How many calls of traced functions are still open, without this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionReturned(Event):
+    """A traced function returned; `pc` is the instruction that it returned to."""
+
+    name: str
+    args: tuple[int, ...]
+    """The arguments that its call had."""
+    value: int
+    """a0, unsigned."""
+    second_value: int
+    """a1, unsigned: the other half of a two-word result (psABI, 2.1)."""
+    depth: int
+    called_at: int
+    """`instret` of its call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameAllocated(Event):
+    """The kernel's frame allocator handed out frames; `pc` is where it was called from."""
+
+    ppn: PhysPageNum
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFreed(Event):
+    """Frames went back to the kernel's frame allocator; `pc` is where it was called from."""
+
+    ppn: PhysPageNum
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeapAllocated(Event):
+    """The kernel's heap handed out a block; `pc` is where it was called from."""
+
+    address: VirtAddr
+    size: int
+    """Bytes requested."""
+    align: int
+    """Bytes; 0 when the allocator takes no alignment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeapFreed(Event):
+    """A block went back to the kernel's heap; `pc` is where it was called from."""
+
+    address: VirtAddr
+    size: int
+    """Bytes, as the caller said; 0 when the allocator is not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyscallMade(Event):
+    """A user program executed `ecall`."""
+
+    number: int
+    """a7."""
+    args: tuple[int, ...]
+    """a0 to a5, unsigned."""

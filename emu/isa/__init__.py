@@ -1,0 +1,1 @@
+"""Facts of the instruction set: privilege levels, causes, registers, CSRs and their fields."""

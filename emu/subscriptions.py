@@ -1,0 +1,97 @@
+"""Who listens to which event: subscriptions, and sources that run only while somebody listens."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from emu.errors import ConfigError
+from emu.events import Event
+
+E = TypeVar("E", bound=Event)
+Listener = Callable[[E], None]
+Stop = Callable[[], None]
+Start = Callable[[], Stop]
+"""Turns a source of events on and returns what turns it off."""
+
+
+class Subscription:
+    """A listener's hold on an event; ends with `cancel()` or with its `with` block."""
+
+    def __init__(self, cancel: Stop) -> None:
+        self._cancel: Stop | None = cancel
+
+    def cancel(self) -> None:
+        """Stop listening. Calling it again does nothing."""
+        cancel, self._cancel = self._cancel, None
+        if cancel is not None:
+            cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.cancel()
+
+
+class EventBus:
+    """Carries events from sources to listeners. A source without a listener is off and costs nothing.
+
+    >>> from emu.events import ConsoleOutput
+    >>> from emu.isa.privilege import Privilege
+    >>> bus = EventBus()
+    >>> bus.add_source(ConsoleOutput, lambda: print("source on") or (lambda: print("source off")))
+    >>> with bus.on(ConsoleOutput, lambda event: print(event.data)):
+    ...     bus.emit(ConsoleOutput(instret=0, pc=0, privilege=Privilege.S, data=b"hi"))
+    source on
+    b'hi'
+    source off
+    """
+
+    def __init__(self) -> None:
+        self._listeners: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
+        self._sources: dict[type[Event], list[Start]] = {}
+        self._running: dict[type[Event], list[Stop]] = {}
+
+    def add_source(self, kind: type[Event], start: Start) -> None:
+        """Name what produces events of this kind; it is started now if somebody listens already."""
+        self._sources.setdefault(kind, []).append(start)
+        if kind in self._listeners:
+            self._running[kind].append(start())
+
+    def on(self, kind: type[E], listener: Listener[E]) -> Subscription:
+        """Call `listener` with each event of exactly this kind.
+
+        Raises ConfigError when nothing produces such events.
+        """
+        if kind not in self._sources:
+            known = ", ".join(sorted(source.__name__ for source in self._sources)) or "none"
+            raise ConfigError(
+                f"nothing produces {kind.__name__} events on this machine (sources: {known}); "
+                "attach the observer that does, from emu.observe"
+            )
+        call: Callable[[Event], None] = listener  # type: ignore[assignment]  # the key of the table is its argument
+        if kind not in self._listeners:
+            self._running[kind] = [start() for start in self._sources[kind]]
+        self._listeners[kind] = (*self._listeners.get(kind, ()), call)
+        return Subscription(lambda: self._remove(kind, call))
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to events of this kind."""
+        return kind in self._listeners
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to its listeners, in the order in which they subscribed."""
+        for listener in self._listeners.get(type(event), ()):
+            listener(event)
+
+    def _remove(self, kind: type[Event], listener: Callable[[Event], None]) -> None:
+        remaining = list(self._listeners[kind])
+        remaining.remove(listener)
+        if remaining:
+            self._listeners[kind] = tuple(remaining)
+            return
+        del self._listeners[kind]
+        for stop in self._running.pop(kind):
+            stop()

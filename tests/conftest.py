@@ -1,0 +1,35 @@
+"""What all tests share: other people's programs to compare with, and which tests are slow."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[[str], str]:
+    """The path of another project's program. Without it the test is skipped by name; in CI it fails."""
+
+    def find(program: str) -> str:
+        path = shutil.which(program)
+        if path is None:
+            message = f"{program} is not installed (Debian's packages: see .ci/run)"
+            if IN_CI:
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+    return find
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests to CI, unless they were asked for by `-m`, by name or by file."""
+    if IN_CI or config.option.markexpr or config.option.keyword:
+        return
+    slow = pytest.mark.skip(reason="slow: runs in CI, or with `-m slow`")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(slow)
