@@ -1,0 +1,1 @@
+"""The assembler: GNU syntax in, a relocatable object out."""

@@ -1,0 +1,1 @@
+"""GNU's command lines: as, ld and the tools that look into their output."""

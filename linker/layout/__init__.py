@@ -1,0 +1,1 @@
+"""Where each input section goes."""

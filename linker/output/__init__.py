@@ -1,0 +1,1 @@
+"""What a link writes: the ELF executable and the map."""

@@ -1,0 +1,1 @@
+"""Relocation: values into instruction and data fields."""

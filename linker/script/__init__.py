@@ -1,0 +1,1 @@
+"""The linker-script language: grammar, parser, evaluation."""
