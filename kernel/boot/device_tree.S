@@ -1,0 +1,208 @@
+# The flattened device tree that firmware hands over: how much memory there is (Devicetree Specification 0.4, chapter 5).
+.include "lib/abi.inc"
+
+# Header, all fields big-endian words
+.equ FDT_MAGIC, 0xd00dfeed
+.equ FDT_STRUCTURE, 8
+.equ FDT_STRINGS, 12
+.equ FDT_STRUCTURE_SIZE, 36
+
+# Tokens of the structure block
+.equ FDT_BEGIN_NODE, 1
+.equ FDT_END_NODE, 2
+.equ FDT_PROPERTY, 3
+.equ FDT_NOP, 4
+
+.equ MEMORY_DEPTH, 2                            # /memory@...: child of the root
+.equ DEFAULT_ADDRESS_CELLS, 2                   # specification, 2.3.5
+.equ DEFAULT_SIZE_CELLS, 1
+
+.text
+
+# device_tree_memory(a0 = address of the device tree) -> a0 = start of memory, a1 = its size in bytes
+# The first range of the first /memory node. a1 = 0 when it is no device tree, or names no memory.
+FUNCTION device_tree_memory
+    ENTER 9
+    mv s1, a0
+    call load_be32
+    li t0, FDT_MAGIC
+    bne a0, t0, .Lnone
+    addi a0, s1, FDT_STRUCTURE
+    call load_be32
+    add s2, s1, a0                              # s2: position in the structure block
+    addi a0, s1, FDT_STRUCTURE_SIZE
+    call load_be32
+    add s3, s2, a0                              # s3: its end
+    addi a0, s1, FDT_STRINGS
+    call load_be32
+    add s4, s1, a0                              # s4: the names of properties
+    li s5, 0                                    # s5: depth, 1 inside of the root
+    li s6, 0                                    # s6: whether this is the memory node
+    li s7, DEFAULT_ADDRESS_CELLS
+    li s8, DEFAULT_SIZE_CELLS
+
+.Ltoken:
+    bgeu s2, s3, .Lnone
+    mv a0, s2
+    call load_be32
+    addi s2, s2, 4
+    li t0, FDT_NOP
+    beq a0, t0, .Ltoken
+    li t0, FDT_PROPERTY
+    beq a0, t0, .Lproperty
+    li t0, FDT_BEGIN_NODE
+    beq a0, t0, .Lbegin
+    li t0, FDT_END_NODE
+    bne a0, t0, .Lnone                          # the end, or nonsense
+    addi s5, s5, -1
+    li s6, 0
+    j .Ltoken
+
+.Lbegin:
+    addi s5, s5, 1
+    li s6, 0
+    li t0, MEMORY_DEPTH
+    bne s5, t0, .Lname
+    mv a0, s2
+    la a1, name_memory
+    call starts_with
+    beqz a0, .Lname
+    lbu t0, 0(a1)                               # behind "memory": the unit address or nothing
+    li t1, '@'
+    beq t0, t1, 1f
+    bnez t0, .Lname
+1:  li s6, 1
+.Lname:
+    lbu t0, 0(s2)
+    addi s2, s2, 1
+    bnez t0, .Lname
+    addi s2, s2, 3                              # tokens are aligned to 4 bytes
+    andi s2, s2, -4
+    j .Ltoken
+
+.Lproperty:
+    mv a0, s2
+    call load_be32
+    mv s9, a0                                   # s9: length of the value
+    addi a0, s2, 4
+    call load_be32
+    add s1, s4, a0                              # s1: the name (the header is not needed any more)
+    addi s2, s2, 8                              # s2: the value
+    beqz s6, .Lcells
+    mv a0, s1
+    la a1, name_reg
+    call equals
+    beqz a0, .Lskip
+    add t0, s7, s8
+    slli t0, t0, 2
+    bltu s9, t0, .Lnone
+    mv a0, s2
+    mv a1, s7
+    call load_cells
+    mv s9, a0
+    slli t0, s7, 2
+    add a0, s2, t0
+    mv a1, s8
+    call load_cells
+    mv a1, a0
+    mv a0, s9
+    LEAVE 9
+.Lcells:
+    li t0, 1
+    bne s5, t0, .Lskip                          # only the root's cells count for /memory
+    mv a0, s1
+    la a1, name_address_cells
+    call equals
+    beqz a0, 2f
+    mv a0, s2
+    call load_be32
+    mv s7, a0
+    j .Lskip
+2:  mv a0, s1
+    la a1, name_size_cells
+    call equals
+    beqz a0, .Lskip
+    mv a0, s2
+    call load_be32
+    mv s8, a0
+.Lskip:
+    add s2, s2, s9
+    addi s2, s2, 3
+    andi s2, s2, -4
+    j .Ltoken
+
+.Lnone:
+    li a0, 0
+    li a1, 0
+    LEAVE 9
+END_FUNCTION device_tree_memory
+
+# load_be32(a0 = address, multiple of 4) -> a0 = the big-endian word there. Clobbers t0 t1 t2 only.
+.type load_be32, @function
+load_be32:
+    lwu t0, 0(a0)
+    srli a0, t0, 24
+    andi t1, t0, 0xff
+    slli t1, t1, 24
+    or a0, a0, t1
+    srli t1, t0, 16
+    andi t1, t1, 0xff
+    slli t1, t1, 8
+    or a0, a0, t1
+    srli t1, t0, 8
+    andi t1, t1, 0xff
+    slli t1, t1, 16
+    or a0, a0, t1
+    ret
+.size load_be32, . - load_be32
+
+# load_cells(a0 = address, a1 = how many words) -> a0 = the number that they are, the last 64 bits of it
+.type load_cells, @function
+load_cells:
+    mv t3, ra                                   # load_be32 leaves t3 to t6 alone
+    mv t4, a0
+    li t5, 0
+1:  beqz a1, 2f
+    mv a0, t4
+    call load_be32
+    slli t5, t5, 32
+    or t5, t5, a0
+    addi t4, t4, 4
+    addi a1, a1, -1
+    j 1b
+2:  mv a0, t5
+    jr t3
+.size load_cells, . - load_cells
+
+# starts_with(a0 = string, a1 = prefix) -> a0 = 1 or 0, a1 = the rest of the string behind the prefix
+.type starts_with, @function
+starts_with:
+1:  lbu t1, 0(a1)
+    beqz t1, 2f
+    lbu t0, 0(a0)
+    bne t0, t1, 3f
+    addi a0, a0, 1
+    addi a1, a1, 1
+    j 1b
+2:  mv a1, a0
+    li a0, 1
+    ret
+3:  li a0, 0
+    ret
+.size starts_with, . - starts_with
+
+# equals(a0 = string, a1 = string) -> a0 = 1 or 0
+.type equals, @function
+equals:
+    mv t3, ra
+    call starts_with
+    beqz a0, 1f
+    lbu a0, 0(a1)
+    seqz a0, a0
+1:  jr t3
+.size equals, . - equals
+
+STRING name_memory, "memory"
+STRING name_reg, "reg"
+STRING name_address_cells, "#address-cells"
+STRING name_size_cells, "#size-cells"

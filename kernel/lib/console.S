@@ -1,0 +1,25 @@
+# Characters and strings on the firmware's console.
+.include "lib/abi.inc"
+.include "lib/sbi.inc"
+
+.text
+
+# console_putchar(a0 = character)
+FUNCTION console_putchar
+    li a7, SBI_LEGACY_CONSOLE_PUTCHAR
+    ecall
+    ret
+END_FUNCTION console_putchar
+
+# print_string(a0 = NUL-terminated string)
+FUNCTION print_string
+    # The legacy call changes a0 only (SBI specification, chapter 5), so t0 keeps the position.
+    mv t0, a0
+    li a7, SBI_LEGACY_CONSOLE_PUTCHAR
+1:  lbu a0, 0(t0)
+    beqz a0, 2f
+    ecall
+    addi t0, t0, 1
+    j 1b
+2:  ret
+END_FUNCTION print_string

@@ -1,0 +1,49 @@
+# Filling and copying memory.
+.include "lib/abi.inc"
+.include "lib/page.inc"
+
+.text
+
+# fill_zero(a0 = start, a1 = end), both 8-byte aligned
+FUNCTION fill_zero
+    # Blocks of 64 bytes first: two instructions of loop for eight stores.
+    sub t0, a1, a0
+    andi t0, t0, -64
+    add t0, a0, t0
+    beq a0, t0, 2f
+1:  sd zero, 0(a0)
+    sd zero, 8(a0)
+    sd zero, 16(a0)
+    sd zero, 24(a0)
+    sd zero, 32(a0)
+    sd zero, 40(a0)
+    sd zero, 48(a0)
+    sd zero, 56(a0)
+    addi a0, a0, 64
+    bne a0, t0, 1b
+2:  bgeu a0, a1, 3f
+    sd zero, 0(a0)
+    addi a0, a0, 8
+    j 2b
+3:  ret
+END_FUNCTION fill_zero
+
+# zero_frame(a0 = ppn)
+FUNCTION zero_frame
+    PPN_TO_VA a0, a0, t0
+    li t0, PAGE_SIZE
+    add a1, a0, t0
+    j fill_zero
+END_FUNCTION zero_frame
+
+# copy_bytes(a0 = target, a1 = source, a2 = bytes); the areas must not overlap
+FUNCTION copy_bytes
+    add a2, a0, a2
+1:  bgeu a0, a2, 2f
+    lbu t0, 0(a1)
+    sb t0, 0(a0)
+    addi a0, a0, 1
+    addi a1, a1, 1
+    j 1b
+2:  ret
+END_FUNCTION copy_bytes

@@ -1,0 +1,232 @@
+# Sv39 page tables: find, map, unmap, translate (privileged manual, 4.4).
+#
+# A page table is named by the ppn of its root. Tables are frames and are read and written through the linear mapping.
+.include "lib/abi.inc"
+.include "lib/page.inc"
+
+# VPN_INDEX rd, vpn, level, tmp   offset in bytes of the PTE for vpn in a table on that level
+.macro VPN_INDEX rd, vpn, level, tmp
+    slli \tmp, \level, 3
+    add \tmp, \tmp, \level                      # 9 bits of the vpn for each level
+    srl \rd, \vpn, \tmp
+    andi \rd, \rd, PTE_INDEX_MASK
+    slli \rd, \rd, 3
+.endm
+
+# PTE_TO_PPN rd, rs
+.macro PTE_TO_PPN rd, rs
+    slli \rd, \rs, 64 - PTE_PPN_SHIFT - PTE_PPN_BITS    # the bits above the ppn are not part of it
+    srli \rd, \rd, 64 - PTE_PPN_BITS
+.endm
+
+.text
+
+# page_table_new() -> a0 = root ppn of an empty page table, 0 when there is no frame
+FUNCTION page_table_new
+    ENTER 1
+    call frame_alloc
+    mv s1, a0
+    beqz a0, 1f
+    call zero_frame
+    mv a0, s1
+1:  LEAVE 1
+END_FUNCTION page_table_new
+
+# find_pte(a0 = root ppn, a1 = vpn) -> a0 = address of the leaf PTE that maps vpn, a1 = its level (2, 1, 0)
+# a0 = 0 when nothing maps vpn; a1 is then the level on which the walk ended.
+FUNCTION find_pte
+    li t0, TOP_LEVEL
+1:  PPN_TO_VA t1, a0, t2
+    VPN_INDEX t3, a1, t0, t2
+    add t1, t1, t3                              # t1: address of the PTE
+    ld t4, 0(t1)
+    andi t5, t4, PTE_V
+    beqz t5, 3f
+    andi t5, t4, PTE_RWX
+    bnez t5, 2f
+    beqz t0, 3f                                 # a pointer on the last level points nowhere
+    PTE_TO_PPN a0, t4
+    addi t0, t0, -1
+    j 1b
+2:  mv a0, t1
+    mv a1, t0
+    ret
+3:  li a0, 0
+    mv a1, t0
+    ret
+END_FUNCTION find_pte
+
+# find_pte_create(a0 = root ppn, a1 = vpn, a2 = level) -> a0 = address of the PTE for vpn on that level
+# Missing tables above it are made. a0 = 0 when there is no frame for them; what was made stays, empty.
+# Panics when a leaf on a higher level maps vpn already.
+FUNCTION find_pte_create
+    ENTER 5
+    mv s1, a1                                   # s1: vpn
+    mv s2, a2                                   # s2: level wanted
+    li s3, TOP_LEVEL                            # s3: level of the table a0
+1:  PPN_TO_VA t1, a0, t2
+    VPN_INDEX t3, s1, s3, t2
+    add s4, t1, t3                              # s4: address of the PTE
+    beq s3, s2, 4f
+    ld t4, 0(s4)
+    andi t5, t4, PTE_V
+    bnez t5, 2f
+    call page_table_new
+    beqz a0, 5f
+    slli t4, a0, PTE_PPN_SHIFT
+    ori t4, t4, PTE_V
+    sd t4, 0(s4)
+    j 3f
+2:  andi t5, t4, PTE_RWX
+    bnez t5, 6f
+    PTE_TO_PPN a0, t4
+3:  addi s3, s3, -1
+    j 1b
+4:  mv a0, s4
+5:  LEAVE 5
+6:  mv a0, s1
+    j panic_mapped
+END_FUNCTION find_pte_create
+
+# panic_mapped(a0 = vpn)
+.type panic_mapped, @function
+panic_mapped:
+    ENTER                                       # for the backtrace
+    mv a1, a0
+    la a0, message_mapped
+    call panic
+.size panic_mapped, . - panic_mapped
+
+# map_page(a0 = root ppn, a1 = vpn, a2 = ppn, a3 = flags) -> a0 = 0, -1 when there is no frame for a table
+# Maps one page of 4 KiB. flags are those of a PTE (PTE_R, PTE_W, ..); PTE_V is added. A TLB that remembers that the
+# page was invalid must be told by the caller (sfence.vma). Panics when the page is mapped already.
+FUNCTION map_page
+    li a4, 0
+    j map_leaf
+END_FUNCTION map_page
+
+# map_leaf(a0 = root ppn, a1 = vpn, a2 = ppn, a3 = flags, a4 = level) -> a0 as for map_page
+# Maps a leaf on any level: 4 KiB on 0, 2 MiB on 1, 1 GiB on 2. Panics when vpn or ppn is not a multiple of its size.
+FUNCTION map_leaf
+    ENTER 3
+    mv s1, a1
+    mv s2, a2
+    mv s3, a3
+    slli t0, a4, 3
+    add t0, t0, a4
+    li t1, -1
+    sll t1, t1, t0
+    or t0, a1, a2
+    and t1, t0, t1
+    bne t0, t1, 2f
+    mv a2, a4
+    call find_pte_create
+    beqz a0, 3f
+    ld t0, 0(a0)
+    andi t0, t0, PTE_V
+    bnez t0, 1f
+    slli t0, s2, PTE_PPN_SHIFT
+    or t0, t0, s3
+    ori t0, t0, PTE_V
+    sd t0, 0(a0)
+    li a0, 0
+    LEAVE 3
+1:  mv a0, s1
+    call panic_mapped
+2:  mv a3, a4
+    la a0, message_misaligned
+    call panic
+3:  li a0, -1
+    LEAVE 3
+END_FUNCTION map_leaf
+
+# unmap_page(a0 = root ppn, a1 = vpn) -> a0 = ppn that it was mapped to, a1 = level of the leaf
+# The frame stays its owner's. Panics when the page is not mapped.
+FUNCTION unmap_page
+    ENTER 1
+    mv s1, a1
+    call find_pte
+    beqz a0, 1f
+    ld t0, 0(a0)
+    sd zero, 0(a0)
+    slli t1, s1, PAGE_SHIFT
+    sfence.vma t1, zero
+    PTE_TO_PPN a0, t0
+    LEAVE 1
+1:  mv a1, s1
+    la a0, message_unmapped
+    call panic
+END_FUNCTION unmap_page
+
+# translate(a0 = root ppn, a1 = va) -> a0 = pa, -1 when nothing maps it (002: la2pa)
+FUNCTION translate
+    ENTER 1
+    mv s1, a1
+    srli a1, a1, PAGE_SHIFT
+    call find_pte
+    beqz a0, 1f
+    ld t0, 0(a0)
+    PTE_TO_PPN t0, t0
+    slli t0, t0, PAGE_SHIFT
+    slli t1, a1, 3
+    add t1, t1, a1
+    addi t1, t1, PAGE_SHIFT                     # bits of the offset in a leaf of this level
+    li t2, -1
+    sll t2, t2, t1
+    not t2, t2
+    and t2, s1, t2
+    or a0, t0, t2
+    LEAVE 1
+1:  li a0, -1
+    LEAVE 1
+END_FUNCTION translate
+
+# map_range(a0 = root ppn, a1 = vpn, a2 = ppn, a3 = pages, a4 = flags) -> a0 = 0, -1 when there is no frame for a table
+# Consecutive pages to consecutive frames, each by the largest leaf that both sides are aligned for and that still fits.
+FUNCTION map_range
+    ENTER 5
+    mv s1, a0
+    mv s2, a1
+    mv s3, a2
+    mv s4, a3
+    mv s5, a4
+1:  beqz s4, 4f
+    or t2, s2, s3
+    li a4, TOP_LEVEL                            # a4: level of the leaf
+2:  slli t0, a4, 3
+    add t0, t0, a4
+    li t1, 1
+    sll t1, t1, t0                              # t1: pages that a leaf on this level maps
+    bgtu t1, s4, 3f
+    addi t0, t1, -1
+    and t0, t0, t2
+    bnez t0, 3f
+    mv a0, s1
+    mv a1, s2
+    mv a2, s3
+    mv a3, s5
+    add s2, s2, t1
+    add s3, s3, t1
+    sub s4, s4, t1
+    call map_leaf
+    beqz a0, 1b
+    LEAVE 5
+3:  addi a4, a4, -1                             # every page fits a leaf on level 0
+    j 2b
+4:  li a0, 0
+    LEAVE 5
+END_FUNCTION map_range
+
+# page_table_activate(a0 = root ppn): the hart translates by this table from now on (ASID 0)
+FUNCTION page_table_activate
+    li t0, SATP_SV39 << SATP_MODE_SHIFT
+    or t0, t0, a0
+    sfence.vma                                  # orders the writes of the PTEs before the first walk
+    csrw satp, t0
+    sfence.vma
+    ret
+END_FUNCTION page_table_activate
+
+STRING message_mapped, "vpn VPN:%p is mapped before mapping"
+STRING message_unmapped, "vpn VPN:%p is invalid before unmapping"
+STRING message_misaligned, "vpn VPN:%p or ppn PPN:%p is not aligned for a leaf on level %d"
