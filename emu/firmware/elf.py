@@ -1,0 +1,163 @@
+"""ELF64 RISC-V executables: headers checked before use, symbols and line tables decoded when asked for."""
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emu.address import VirtAddr
+from emu.errors import ImageError
+from emu.firmware.lines import Sequence, read_sequences
+from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import Section
+
+MAGIC = b"\x7fELF"
+
+# ELF gABI, chapters 4 (ELF header), 5 (symbol table) and 7 (program header).
+_HEADER = struct.Struct("<16s HHI QQQ I HHHHHH")
+_PROGRAM_HEADER = struct.Struct("<II QQQQQQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_EI_CLASS, _EI_DATA = 4, 5
+_CLASS_64, _LITTLE_ENDIAN = 2, 1
+_ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
+_EM_RISCV = 243
+_PT_LOAD = 1
+_SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
+_KINDS = {0: SymbolKind.LABEL, 1: SymbolKind.OBJECT, 2: SymbolKind.FUNCTION}
+_STB_LOCAL = 0
+
+_MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC64", 22: "S390", 40: "ARM", 62: "x86-64", 183: "AArch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHeader:
+    """A program header of type PT_LOAD that occupies memory."""
+
+    offset: int
+    virtual: int
+    physical: int
+    file_size: int
+    memory_size: int
+    flags: int
+
+
+class ElfFile:
+    """A checked ELF64 little-endian RISC-V executable.
+
+    The headers that decide what is loaded are read here, field by field, because each damaged one deserves its own
+    message and a start-up that needs no symbols stays quick; sections and DWARF are pyelftools' business.
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        """Raises ImageError for a file that is not a loadable RISC-V executable."""
+        self._data = data
+        self._name = name
+        self._check_identity()
+        if len(data) < _HEADER.size:
+            raise self._truncated("the ELF header", _HEADER.size)
+        (_, kind, machine, _, self.entry, table, _, _, _, entry_size, count, *_) = _HEADER.unpack_from(data)
+        self._check_kind(kind, machine)
+        self.loadable = self._load_headers(table, entry_size, count)
+        """The segments to load, in the file's order."""
+
+    def symbols(self) -> Symbols:
+        """The symbol table, without undefined symbols; empty when there is none or it is damaged."""
+        try:
+            return Symbols(self._read_symbols())
+        except Exception:  # noqa: BLE001  # pyelftools raises whatever a damaged section table trips; booting needs none
+            return Symbols(())
+
+    def line_sequences(self) -> Iterable[Sequence]:
+        """The line tables; empty when there are none or the section table is damaged."""
+        try:
+            return list(read_sequences(self._sections()))
+        except Exception:  # noqa: BLE001  # as above
+            return ()
+
+    def _check_identity(self) -> None:
+        data, name = self._data, self._name
+        if len(data) <= _EI_DATA:
+            raise self._truncated("the ELF header", _HEADER.size)
+        if data[_EI_CLASS] != _CLASS_64:
+            raise ImageError(f"{name} is a 32-bit ELF; this is an RV64 machine: build with -march=rv64gc -mabi=lp64d")
+        if data[_EI_DATA] != _LITTLE_ENDIAN:
+            raise ImageError(f"{name} is a big-endian ELF; build it for little-endian RISC-V")
+
+    def _check_kind(self, kind: int, machine: int) -> None:
+        name = self._name
+        if machine != _EM_RISCV:
+            label = _MACHINES.get(machine, f"machine {machine}")
+            raise ImageError(f"{name} is an ELF for {label}, not for RISC-V; build it with a riscv64 compiler")
+        if kind == _ET_REL:
+            raise ImageError(
+                f"{name} is a relocatable object, not an executable; link it first: ekernel ld -o FILE {name}"
+            )
+        if kind == _ET_CORE:
+            raise ImageError(f"{name} is a core dump; give the executable that it came from")
+        if kind not in (_ET_EXEC, _ET_DYN):
+            raise ImageError(f"{name} is an ELF of type {kind}, not an executable; link it first")
+
+    def _load_headers(self, table: int, entry_size: int, count: int) -> list[LoadHeader]:
+        name, data = self._name, self._data
+        if count and entry_size != _PROGRAM_HEADER.size:
+            raise ImageError(
+                f"{name}: a program header has {entry_size} bytes instead of {_PROGRAM_HEADER.size}; "
+                "the file is damaged: build or copy it again"
+            )
+        end = table + count * entry_size
+        if count and end > len(data):
+            raise self._truncated("the program header table", end)
+        found = []
+        for index in range(count):
+            at = table + index * _PROGRAM_HEADER.size
+            kind, flags, offset, virtual, physical, in_file, in_memory, _ = _PROGRAM_HEADER.unpack_from(data, at)
+            if kind != _PT_LOAD or in_memory == 0:
+                continue
+            if in_file > in_memory or max(virtual, physical) + in_memory > 1 << 64:
+                raise ImageError(
+                    f"{name}: the sizes of segment {index} do not fit ({in_file:#x} bytes in the file, "
+                    f"{in_memory:#x} in memory at {physical:#x}); the file is damaged: build or copy it again"
+                )
+            if in_file and offset + in_file > len(data):
+                raise self._truncated(f"segment {index}", offset + in_file)
+            found.append(LoadHeader(offset, virtual, physical, in_file, in_memory, flags))
+        if not found:
+            raise ImageError(f"{name} has no loadable segment; link it with a script that places .text in memory")
+        return found
+
+    def _truncated(self, what: str, needed: int) -> ImageError:
+        return ImageError(
+            f"{self._name} is truncated: {what} needs {needed:#x} bytes, the file has {len(self._data):#x}; "
+            "build or copy it again"
+        )
+
+    def _sections(self) -> "ELFFile":
+        from elftools.elf.elffile import ELFFile
+
+        return ELFFile(io.BytesIO(self._data))
+
+    def _read_symbols(self) -> Iterator[Symbol]:
+        sections = self._sections()
+        table = sections.get_section_by_name(".symtab")
+        if table is None:
+            return
+        names = sections.get_section(table["sh_link"]).data()
+        ends = [_section_end(section) for section in sections.iter_sections()]
+        body = table.data()
+        # Ten times as fast as one pyelftools object a symbol: Linux has 100,000 of them.
+        for at, info, _, section, value, size in _SYMBOL.iter_unpack(body[: len(body) - len(body) % _SYMBOL.size]):
+            kind = _KINDS.get(info & 0xF)
+            if kind is None or section == _SHN_UNDEF:
+                continue
+            end = names.find(b"\0", at)
+            name = names[at : end if end >= 0 else None].decode("utf-8", "replace")
+            limit = ends[section] if section < min(len(ends), _SHN_LORESERVE) else 0
+            yield Symbol(name, VirtAddr(value), size, kind, info >> 4 != _STB_LOCAL, limit)
+
+
+def _section_end(section: "Section") -> int:
+    return int(section["sh_addr"] + section["sh_size"])

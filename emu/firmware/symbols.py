@@ -1,0 +1,212 @@
+"""The symbols of an image: addresses by name, names by address, functions by pattern."""
+
+import difflib
+import fnmatch
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from emu.address import VirtAddr
+from emu.errors import SymbolError
+
+
+class SymbolKind(Enum):
+    """What a symbol names (ELF gABI, symbol types)."""
+
+    FUNCTION = "function"
+    OBJECT = "object"
+    LABEL = "label"
+    """An address without a type: a label of an assembly file, or a mark that a linker script sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A name for an address."""
+
+    name: str
+    """As in the file; Rust names are mangled there, see `label`."""
+    address: VirtAddr
+    size: int
+    """Bytes, 0 when the file does not say."""
+    kind: SymbolKind
+    is_global: bool = True
+    limit: int = field(default=0, repr=False)
+    """The first address after its section; 0 for a symbol outside every section (an absolute value)."""
+
+    @property
+    def label(self) -> str:
+        """The name as a person reads it.
+
+        >>> Symbol("_ZN4core3fmt5write17h0123456789abcdefE", VirtAddr(0), 0, SymbolKind.FUNCTION).label
+        'core::fmt::write'
+        """
+        return readable_name(self.name)
+
+
+SECTION_MARKS = frozenset(
+    {"skernel", "ekernel", "stext", "etext", "srodata", "erodata", "sdata", "edata", "sbss", "ebss", "end"}
+    | {"_text", "_stext", "_etext", "_sdata", "_edata", "_end", "__bss_start", "__bss_stop"}
+    | {"__DATA_BEGIN__", "__SDATA_BEGIN__", "__BSS_END__", "__global_pointer$"}
+)
+"""Names by which linker scripts mark the borders of sections: they name a place only if nothing else does."""
+
+_IGNORED = re.compile(r"^(\$|\.L|L0\x01|$)")
+"""Mapping symbols (`$x`, `$d`: psABI, section 8.7), assembler-local labels, and nameless section symbols."""
+_RUST_PART = re.compile(r"[1-9]\d{0,3}")
+_RUST_HASH = re.compile(r"h[0-9a-f]{16}$")
+_RUST_ESCAPES = {
+    "$LT$": "<", "$GT$": ">", "$LP$": "(", "$RP$": ")", "$C$": ",", "$RF$": "&", "$BP$": "*", "$u20$": " ",
+    "$u7b$": "{", "$u7d$": "}", "$u5b$": "[", "$u5d$": "]", "$u27$": "'", "$u3b$": ";", "$u2b$": "+", "$u22$": '"',
+    "..": "::",
+}  # fmt: skip
+_WILDCARD = re.compile(r"[*?\[]")
+_SUGGESTIONS = 3
+
+
+def readable_name(name: str) -> str:
+    """A legacy-mangled Rust name as a path without its hash; any other name as it is.
+
+    >>> readable_name("_ZN6kernel2mm13frame_dealloc17h00112233aabbccddE")
+    'kernel::mm::frame_dealloc'
+    >>> readable_name("frame_alloc")
+    'frame_alloc'
+    """
+    if not name.startswith("_ZN"):
+        return name
+    parts, at = [], 3
+    while number := _RUST_PART.match(name, at):
+        at = number.end() + int(number[0])
+        parts.append(name[number.end() : at])
+    if not parts or not _RUST_HASH.match(parts.pop()) or name[at : at + 1] != "E":
+        return name
+    path = "::".join(part.removeprefix("_") if part.startswith("_$") else part for part in parts)
+    for escape, plain in _RUST_ESCAPES.items():
+        path = path.replace(escape, plain)
+    return path
+
+
+class _Starts:
+    """Symbols that may name an address, one for each start address, found by bisection."""
+
+    def __init__(self, best_first: Sequence[Symbol]) -> None:
+        by_start: dict[int, Symbol] = {}
+        for symbol in best_first:
+            by_start.setdefault(int(symbol.address), symbol)
+        self._starts = sorted(by_start)
+        self._symbols = [by_start[start] for start in self._starts]
+
+    def before(self, address: int) -> Symbol | None:
+        """The symbol with the highest start at or below `address`."""
+        index = bisect_right(self._starts, address) - 1
+        return self._symbols[index] if index >= 0 else None
+
+
+class Symbols:
+    """The symbol table of an image.
+
+    >>> table = Symbols([Symbol("frame_alloc", VirtAddr(0x80200100), 0x40, SymbolKind.FUNCTION, limit=0x80201000)])
+    >>> symbol, offset = table.at(0x80200108)
+    >>> symbol.name, offset
+    ('frame_alloc', 8)
+    >>> table.lookup("frame_aloc")
+    Traceback (most recent call last):
+    ...
+    emu.errors.SymbolError: no symbol 'frame_aloc' in the image; did you mean frame_alloc?
+    """
+
+    def __init__(self, symbols: Iterable[Symbol]) -> None:
+        self._symbols = [symbol for symbol in symbols if not _IGNORED.match(symbol.name)]
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._by_name
+
+    def lookup(self, name: str) -> Symbol:
+        """The symbol of this name, mangled or readable; a global one wins over local ones.
+
+        Raises SymbolError when there is none, with the nearest names, or when local symbols of this name
+        stand at several addresses.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            near = difflib.get_close_matches(name, self._by_name, _SUGGESTIONS)
+            hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
+            raise SymbolError(f"no symbol '{name}' in the image; {hint}")
+        chosen = [symbol for symbol in found if symbol.is_global] or found
+        addresses = sorted({symbol.address for symbol in chosen})
+        if len(addresses) > 1:
+            places = ", ".join(str(address) for address in addresses)
+            raise SymbolError(f"'{name}' names {len(addresses)} local symbols, at {places}; use an address instead")
+        return chosen[0]
+
+    def at(self, address: int) -> tuple[Symbol, int] | None:
+        """The symbol that holds `address` and the offset into it, or None.
+
+        A symbol with a size that covers the address wins; else the nearest label below in the same section,
+        where a function wins over a label and a label over a section mark.
+        """
+        sized = self._sized.before(address)
+        if sized is not None and address < sized.address + sized.size:
+            return sized, int(address) - int(sized.address)
+        label = self._unsized.before(address)
+        if label is not None and address < label.limit:
+            return label, int(address) - int(label.address)
+        return None
+
+    def functions(self) -> list[Symbol]:
+        """The functions, by address; an address that has several names gives its first one."""
+        by_address: dict[VirtAddr, Symbol] = {}
+        for symbol in self._best_first:
+            if symbol.kind is SymbolKind.FUNCTION:
+                by_address.setdefault(symbol.address, symbol)
+        return sorted(by_address.values(), key=lambda symbol: symbol.address)
+
+    def matching(self, pattern: str) -> list[Symbol]:
+        """The functions whose name matches a shell pattern (`frame_*`); a plain name may be of any symbol.
+
+        Raises SymbolError when nothing matches.
+        """
+        if not _WILDCARD.search(pattern) or pattern in self._by_name:
+            return [self.lookup(pattern)]
+        found = [
+            symbol
+            for symbol in self.functions()
+            if fnmatch.fnmatchcase(symbol.name, pattern) or fnmatch.fnmatchcase(symbol.label, pattern)
+        ]
+        if not found:
+            raise SymbolError(f"no function matches '{pattern}'; {self._inventory()}")
+        return found
+
+    def _inventory(self) -> str:
+        if not self._symbols:
+            return "the image has no symbols (a raw image, or an ELF that was stripped)"
+        return f"the image has {len(self._symbols)} symbols, {len(self.functions())} of them functions"
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Symbol]]:
+        names: dict[str, list[Symbol]] = {}
+        for symbol in self._symbols:
+            names.setdefault(symbol.name, []).append(symbol)
+            if symbol.label != symbol.name:
+                names.setdefault(symbol.label, []).append(symbol)
+        return names
+
+    @cached_property
+    def _best_first(self) -> list[Symbol]:
+        """All symbols that lie in a section, the better name for an address first."""
+        order = {SymbolKind.FUNCTION: 0, SymbolKind.OBJECT: 1, SymbolKind.LABEL: 2}
+        inside = [symbol for symbol in self._symbols if symbol.limit]
+        return sorted(inside, key=lambda s: (s.name in SECTION_MARKS, order[s.kind], not s.is_global, -s.size))
+
+    @cached_property
+    def _sized(self) -> _Starts:
+        return _Starts([symbol for symbol in self._best_first if symbol.size])
+
+    @cached_property
+    def _unsized(self) -> _Starts:
+        return _Starts([symbol for symbol in self._best_first if not symbol.size])

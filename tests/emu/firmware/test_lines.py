@@ -1,0 +1,87 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from emu.firmware.image import Image
+
+SOURCE = """\
+    .text
+    .globl _start
+    .type _start, @function
+_start:
+    li a0, 1
+    nop
+    j _start
+    .size _start, .-_start
+    .section .text.other, "ax"
+    .globl other
+other:
+    ret
+"""
+C_SOURCE = """\
+static int twice(int n) {
+    return n * 2;
+}
+int main_of_c(int n) {
+    volatile int x = twice(n);
+    return x;
+}
+"""
+
+
+@pytest.fixture(scope="module", params=[2, 3, 4, 5])
+def debug_image(request, oracle, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"dwarf{request.param}")
+    (folder / "sub").mkdir()
+    (folder / "boot.S").write_text(SOURCE)
+    (folder / "sub" / "part.c").write_text(C_SOURCE)
+    gcc = oracle("riscv64-unknown-elf-gcc")
+    command = [gcc, f"-gdwarf-{request.param}", "-nostdlib", "-Wl,-Ttext=0x80200000", "-mcmodel=medany"]
+    subprocess.run([*command, "boot.S", "sub/part.c", "-o", "out.elf"], cwd=folder, check=True, capture_output=True)
+    return Image.open(folder / "out.elf")
+
+
+def test_each_instruction_has_its_source_line(debug_image):
+    start = debug_image.symbols.lookup("_start").address
+    assert [str(debug_image.lines.at(start + offset)) for offset in (0, 2, 4)] == ["boot.S:5", "boot.S:6", "boot.S:7"]
+    other = debug_image.symbols.lookup("other").address
+    assert str(debug_image.lines.at(other)) == "boot.S:12"
+
+
+def test_a_file_in_a_directory_is_named_with_it(debug_image):
+    line = debug_image.lines.at(debug_image.symbols.lookup("main_of_c").address)
+    assert line is not None
+    assert line.file.endswith("sub/part.c")
+    assert line.line == 4
+
+
+def test_what_lies_outside_the_code_has_no_line(debug_image):
+    end = max(segment.virtual + segment.memory_size for segment in debug_image.segments)
+    for address in (0, end, end + 0x1000, (1 << 64) - 1):
+        assert debug_image.lines.at(address) is None
+
+
+def test_every_address_agrees_with_addr2line(debug_image, oracle, tmp_path: Path):
+    text = debug_image.symbols.lookup("_start").address
+    addresses = [int(text) + offset for offset in range(0, 0x40, 2)]
+    listing = subprocess.run(
+        [oracle("riscv64-unknown-elf-addr2line"), "-e", debug_image.name, *map(hex, addresses)],
+        check=True, capture_output=True, text=True,
+    ).stdout.split("\n")  # fmt: skip
+    for address, expected in zip(addresses, listing, strict=False):
+        file, _, number = expected.split(" ")[0].rpartition(":")
+        line = debug_image.lines.at(address)
+        assert (line is None) == (file == "??")
+        if line is not None:
+            assert (Path(line.file).name, str(line.line)) == (Path(file).name, number)
+
+
+def test_a_damaged_line_table_costs_lines_but_not_the_image(debug_image):
+    data = bytearray(Path(debug_image.name).read_bytes())
+    for start in range(0x2000, len(data) - 64, 97):
+        data[start] ^= 0xFF
+    image = Image.from_bytes(bytes(data), "damaged")
+    for address in range(0x8020_0000, 0x8020_0040, 2):
+        image.lines.at(address)
+        image.symbols.at(address)
