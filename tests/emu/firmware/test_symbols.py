@@ -97,7 +97,7 @@ def test_an_image_without_symbols_says_so():
     [
         ("_ZN6kernel2mm5frame5alloc17h0123456789abcdefE", "kernel::mm::frame::alloc"),
         (
-            "_ZN50_$LT$kernel..Heap$u20$as$u20$core..ops..Drop$GT$4drop17h0123456789abcdefE",
+            "_ZN48_$LT$kernel..Heap$u20$as$u20$core..ops..Drop$GT$4drop17h0123456789abcdefE",
             "<kernel::Heap as core::ops::Drop>::drop",
         ),
         ("_ZN3foo3barE", "_ZN3foo3barE"),
