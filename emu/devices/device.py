@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from emu.devices.node import Node
+
 InterruptLine = Callable[[bool], None]
-"""Sets the level of an interrupt line; setting the level that it has does nothing."""
+"""Tells the level of an interrupt line. A device calls it each time it works its level out, changed or not: the
+PLIC of QEMU's `virt` takes each such call with a high level as a new request."""
 
 
 class Device(Protocol):
@@ -35,3 +38,16 @@ class Device(Protocol):
 
     def restore(self, state: object) -> None:
         """Return to a state that `save` gave."""
+
+    def nodes(self) -> tuple[Node, ...]:
+        """How the device tree describes it."""
+
+
+class GuestMemory(Protocol):
+    """Memory as a device sees it: physical addresses, and nothing behind them that could break."""
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """`size` bytes, or None when any of them is not RAM."""
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Store; False, and nothing stored, when any byte is not RAM."""

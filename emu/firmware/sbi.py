@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import Protocol
+
+from emu.devices.power import PowerRequest
 
 _MASK64 = (1 << 64) - 1
 _MASK32 = (1 << 32) - 1
@@ -50,14 +52,6 @@ class Extension(IntEnum):
     HSM = 0x48_534D
     SRST = 0x5352_5354
     DBCN = 0x4442_434E
-
-
-class PowerRequest(Enum):
-    """How the guest wants to go down (section 10.1, table of reset types)."""
-
-    SHUTDOWN = 0
-    COLD_REBOOT = 1
-    WARM_REBOOT = 2
 
 
 class SbiHost(Protocol):
@@ -236,7 +230,7 @@ class Sbi:
                 return _result(SbiError.INVALID_ADDRESS)
             self._host.suspend_hart(resume, opaque)
             return _SUCCESS
-        platform_specific = 0x1000_0000 <= kind & 0x7FFF_FFFF
+        platform_specific = (kind & 0x7FFF_FFFF) >= 0x1000_0000
         return _result(SbiError.NOT_SUPPORTED if platform_specific else SbiError.INVALID_PARAM)
 
     # Chapter 10: system reset

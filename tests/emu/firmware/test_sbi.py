@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.firmware.sbi import CONSOLE_CHUNK, Extension, PowerRequest, Sbi, SbiError
+from emu.devices.power import PowerRequest
+from emu.firmware.sbi import CONSOLE_CHUNK, Extension, Sbi, SbiError
 
 MASK64 = (1 << 64) - 1
 RAM = 0x8000_0000
@@ -39,7 +40,7 @@ class Host:
 
     def read_memory(self, physical, size):
         start = physical - RAM
-        return bytes(self.ram[start : start + size]) if 0 <= start and start + size <= len(self.ram) else None
+        return bytes(self.ram[start : start + size]) if start >= 0 and start + size <= len(self.ram) else None
 
     def write_memory(self, physical, data):
         if self.read_memory(physical, len(data)) is None:

@@ -1,0 +1,323 @@
+"""UART 16550A: the serial port (National Semiconductor PC16550D datasheet; interrupts in the way of QEMU's serial.c).
+
+Sending takes no time. What is typed waits outside until the receiver has room, so nothing overruns; the receiver's
+character timeout is up as soon as its FIFO holds less than the trigger level.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from emu.devices.device import InterruptLine
+from emu.devices.node import PLIC, Node, wide
+
+# Registers (datasheet, table II). RBR, THR and DLL share offset 0, IER and DLM offset 1, IIR and FCR offset 2.
+RBR = THR = DLL = 0
+IER = DLM = 1
+IIR = FCR = 2
+LCR = 3
+MCR = 4
+LSR = 5
+MSR = 6
+SCR = 7
+
+# Interrupt enable register (8.7)
+IER_RDI = 0x01
+IER_THRI = 0x02
+IER_RLSI = 0x04
+IER_MSI = 0x08
+
+# Interrupt identification register (8.6), by falling priority
+IIR_RLSI = 0x06
+IIR_RDI = 0x04
+IIR_CTI = 0x0C
+IIR_THRI = 0x02
+IIR_MSI = 0x00
+IIR_NO_INT = 0x01
+IIR_FIFO_ENABLED = 0xC0
+
+# FIFO control register (8.5)
+FCR_FIFO_ENABLE = 0x01
+FCR_RECEIVER_RESET = 0x02
+FCR_TRANSMITTER_RESET = 0x04
+_FCR_KEPT = 0xC9
+_TRIGGER_LEVELS = (1, 4, 8, 14)
+
+LCR_DLAB = 0x80
+"""Divisor latch access bit (8.1)."""
+
+# Modem control register (8.8)
+MCR_DTR = 0x01
+MCR_RTS = 0x02
+MCR_OUT1 = 0x04
+MCR_OUT2 = 0x08
+MCR_LOOPBACK = 0x10
+
+# Line status register (8.4)
+LSR_DATA_READY = 0x01
+LSR_OVERRUN = 0x02
+LSR_BREAK = 0x10
+LSR_THR_EMPTY = 0x20
+LSR_TRANSMITTER_EMPTY = 0x40
+_LSR_ERRORS = 0x1E
+
+# Modem status register (8.9): the other side is always there
+MSR_CTS = 0x10
+MSR_DSR = 0x20
+MSR_RI = 0x40
+MSR_DCD = 0x80
+_MSR_DELTAS = 0x0F
+
+FIFO_DEPTH = 16
+_CLOCK_HZ = 3_686_400
+_DIVISOR_AT_RESET = 12
+
+
+@dataclass(slots=True)
+class _State:
+    """What the guest can observe, as a master reset leaves it (datasheet, table I)."""
+
+    divisor: int = _DIVISOR_AT_RESET
+    ier: int = 0
+    fcr: int = 0
+    lcr: int = 0
+    mcr: int = MCR_OUT2
+    lsr: int = LSR_TRANSMITTER_EMPTY | LSR_THR_EMPTY
+    msr: int = MSR_DCD | MSR_DSR | MSR_CTS
+    scr: int = 0
+    thr_pending: bool = False
+    """The holding register became empty, and IIR did not say so yet."""
+    received: deque[int] = field(default_factory=deque)
+    """The receiver's FIFO, or its one buffer register."""
+
+
+class Uart:
+    """A 16550A. `output` gets what the guest sends, byte by byte; `receive` is given what was typed.
+
+    A register answers at its own offset whatever the size of the access, as on QEMU.
+
+    >>> uart = Uart(print, lambda level: None)
+    >>> uart.write(THR, 1, ord("A"))
+    b'A'
+    >>> uart.receive(b"x"); uart.read(LSR, 1) & LSR_DATA_READY, chr(uart.read(RBR, 1))
+    (1, 'x')
+    """
+
+    name = "uart"
+    size = 0x1000
+
+    def __init__(
+        self,
+        output: Callable[[bytes], None],
+        irq: InterruptLine,
+        *,
+        base: int = 0x1000_0000,
+        irq_number: int = 10,
+    ) -> None:
+        self.base = base
+        self.irq_number = irq_number
+        self._output = output
+        self._irq = irq
+        self._typed: deque[int] = deque()
+        self._state = _State()
+
+    def receive(self, data: Iterable[int]) -> None:
+        """Give the receiver bytes that were typed; they wait here until there is room."""
+        self._typed.extend(data)
+        self._fill()
+        self._update()
+
+    @property
+    def waiting(self) -> int:
+        """How many typed bytes the guest has not read yet."""
+        return len(self._typed) + len(self._state.received)
+
+    def read(self, offset: int, size: int) -> int:  # noqa: ARG002
+        """The register at `offset`."""
+        if offset > SCR:
+            return 0
+        return self._READERS[offset](self)
+
+    def write(self, offset: int, size: int, value: int) -> None:  # noqa: ARG002
+        """Write the register at `offset`."""
+        if offset <= SCR:
+            self._WRITERS[offset](self, value & 0xFF)
+
+    def reset(self) -> None:
+        """Back to the master-reset state (datasheet, table I); what was typed and not received is kept."""
+        self._state = _State()
+        self._update()
+
+    def save(self) -> object:
+        """All registers, the FIFO and what waits for it."""
+        return replace(self._state, received=deque(self._state.received)), tuple(self._typed)
+
+    def restore(self, state: object) -> None:
+        """Return to a saved state and set the line by it."""
+        saved, typed = cast("tuple[_State, tuple[int, ...]]", state)
+        self._state = replace(saved, received=deque(saved.received))
+        self._typed = deque(typed)
+        self._update()
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Node `serial`."""
+        return (
+            Node(
+                f"serial@{self.base:x}",
+                {
+                    "interrupts": (self.irq_number,),
+                    "interrupt-parent": (PLIC,),
+                    "clock-frequency": (_CLOCK_HZ,),
+                    "reg": wide(self.base, 0x100),
+                    "compatible": "ns16550a",
+                },
+            ),
+        )
+
+    # Interrupts
+
+    def _source(self) -> int:
+        """The interrupt of the highest priority, as IIR names it."""
+        if self._state.ier & IER_RLSI and self._state.lsr & _LSR_ERRORS:
+            return IIR_RLSI
+        if self._state.ier & IER_RDI and self._state.received:
+            return IIR_RDI if len(self._state.received) >= self._trigger() else IIR_CTI
+        if self._state.ier & IER_THRI and self._state.thr_pending:
+            return IIR_THRI
+        if self._state.ier & IER_MSI and self._state.msr & _MSR_DELTAS:
+            return IIR_MSI
+        return IIR_NO_INT
+
+    def _trigger(self) -> int:
+        return _TRIGGER_LEVELS[self._state.fcr >> 6] if self._state.fcr & FCR_FIFO_ENABLE else 1
+
+    def _update(self) -> None:
+        self._irq(self._source() != IIR_NO_INT)
+
+    # Receiver
+
+    def _depth(self) -> int:
+        return FIFO_DEPTH if self._state.fcr & FCR_FIFO_ENABLE else 1
+
+    def _fill(self) -> None:
+        """Take what was typed while there is room; in loopback the line is disconnected (8.8)."""
+        if not self._state.mcr & MCR_LOOPBACK:
+            while self._typed and len(self._state.received) < self._depth():
+                self._state.received.append(self._typed.popleft())
+        self._show_data_ready()
+
+    def _show_data_ready(self) -> None:
+        self._state.lsr = self._state.lsr & ~LSR_DATA_READY | (LSR_DATA_READY if self._state.received else 0)
+
+    def _loop_back(self, byte: int) -> None:
+        if len(self._state.received) < self._depth():
+            self._state.received.append(byte)
+        else:
+            self._state.lsr |= LSR_OVERRUN
+            if not self._state.fcr & FCR_FIFO_ENABLE:
+                self._state.received[0] = byte  # without a FIFO the new byte destroys the old one (8.4, bit 1)
+        self._show_data_ready()
+
+    # Registers, in the order of their offsets
+
+    def _read_data(self) -> int:
+        if self._state.lcr & LCR_DLAB:
+            return self._state.divisor & 0xFF
+        byte = self._state.received.popleft() if self._state.received else 0
+        self._fill()
+        self._update()
+        return byte
+
+    def _write_data(self, value: int) -> None:
+        if self._state.lcr & LCR_DLAB:
+            self._state.divisor = self._state.divisor & 0xFF00 | value
+            return
+        if self._state.mcr & MCR_LOOPBACK:
+            self._loop_back(value)
+        else:
+            self._output(bytes((value,)))
+        self._state.thr_pending = True  # sent already: the holding register is empty again
+        self._update()
+
+    def _read_ier(self) -> int:
+        return self._state.divisor >> 8 if self._state.lcr & LCR_DLAB else self._state.ier
+
+    def _write_ier(self, value: int) -> None:
+        if self._state.lcr & LCR_DLAB:
+            self._state.divisor = value << 8 | self._state.divisor & 0xFF
+            return
+        changed = self._state.ier ^ value
+        self._state.ier = value & 0x0F
+        if changed & IER_THRI:
+            # Enabling it while the holding register is empty requests one at once (8.7).
+            self._state.thr_pending = bool(value & IER_THRI)
+        if changed & 0x0F:
+            self._update()
+
+    def _read_iir(self) -> int:
+        source = self._source()
+        if source == IIR_THRI:
+            self._state.thr_pending = False
+            self._update()
+        return source | (IIR_FIFO_ENABLED if self._state.fcr & FCR_FIFO_ENABLE else 0)
+
+    def _write_fcr(self, value: int) -> None:
+        if (value ^ self._state.fcr) & FCR_FIFO_ENABLE:
+            value |= FCR_RECEIVER_RESET | FCR_TRANSMITTER_RESET  # changing the mode clears both FIFOs (8.5, bit 0)
+        if value & FCR_RECEIVER_RESET:
+            self._state.received.clear()
+            self._state.lsr &= ~LSR_BREAK
+        if value & FCR_TRANSMITTER_RESET:
+            self._state.thr_pending = True
+        self._state.fcr = value & _FCR_KEPT
+        self._fill()
+        self._update()
+
+    def _read_lcr(self) -> int:
+        return self._state.lcr
+
+    def _write_lcr(self, value: int) -> None:
+        self._state.lcr = value
+
+    def _read_mcr(self) -> int:
+        return self._state.mcr
+
+    def _write_mcr(self, value: int) -> None:
+        self._state.mcr = value & 0x1F
+        self._fill()
+        self._update()
+
+    def _read_lsr(self) -> int:
+        value = self._state.lsr
+        if value & (LSR_BREAK | LSR_OVERRUN):
+            self._state.lsr &= ~(LSR_BREAK | LSR_OVERRUN)
+            self._update()
+        return value
+
+    def _read_msr(self) -> int:
+        if self._state.mcr & MCR_LOOPBACK:
+            # The four outputs stand at the four inputs (8.8): DTR at DSR, RTS at CTS, OUT1 at RI, OUT2 at DCD.
+            mcr = self._state.mcr
+            return (mcr & MCR_DTR) << 5 | (mcr & MCR_RTS) << 3 | (mcr & (MCR_OUT1 | MCR_OUT2)) << 4
+        value = self._state.msr
+        if value & _MSR_DELTAS:
+            self._state.msr &= ~_MSR_DELTAS
+            self._update()
+        return value
+
+    def _ignore(self, value: int) -> None:
+        """LSR and MSR are read only."""
+
+    def _read_scr(self) -> int:
+        return self._state.scr
+
+    def _write_scr(self, value: int) -> None:
+        self._state.scr = value
+
+    _READERS: tuple[Callable[["Uart"], int], ...] = (
+        _read_data, _read_ier, _read_iir, _read_lcr, _read_mcr, _read_lsr, _read_msr, _read_scr,
+    )  # fmt: skip
+    _WRITERS: tuple[Callable[["Uart", int], None], ...] = (
+        _write_data, _write_ier, _write_fcr, _write_lcr, _write_mcr, _ignore, _ignore, _write_scr,
+    )  # fmt: skip
