@@ -1,0 +1,125 @@
+# Frame allocator: a stack of recycled frames (003: StackFrameAllocator). The frame that was freed last is next; when
+# none is, the lowest one that was never handed out.
+#
+# Frames from `current` to `end` were never handed out; those below it that are free lie on the stack `recycled`.
+# Space: 8 bytes a frame, 4 for its owners and 4 for the day on which all are recycled. Time: O(1) to allocate and to
+# free, as double frees are found by the owners, where 003 searched the stack. Contiguous frames are O(1) from those
+# never handed out; when these are too few, O(memory) for the lowest free run.
+.include "lib/abi.inc"
+.include "lib/page.inc"
+
+.equ ENTRY_SHIFT, 2
+.equ ENTRY_OWNERS, 0
+
+VARIABLE stack_current                          # number of the lowest frame that was never handed out
+VARIABLE stack_end                              # behind the last frame
+VARIABLE stack_recycled                         # address of the numbers of recycled frames, words
+VARIABLE stack_recycled_length
+
+.text
+
+.type policy_bytes, @function
+policy_bytes:
+    slli a0, a0, 2
+    ret
+.size policy_bytes, . - policy_bytes
+
+.type policy_init, @function
+policy_init:
+    la t0, stack_current
+    sd zero, 0(t0)
+    la t0, stack_end
+    sd a1, 0(t0)
+    la t0, stack_recycled
+    sd a0, 0(t0)
+    la t0, stack_recycled_length
+    sd zero, 0(t0)
+    ret
+.size policy_init, . - policy_init
+
+.type policy_take, @function
+policy_take:
+    li t0, 1
+    bne a0, t0, 1f
+    la t0, stack_recycled_length
+    ld t1, 0(t0)
+    beqz t1, 1f
+    addi t1, t1, -1
+    sd t1, 0(t0)
+    la t0, stack_recycled
+    ld t0, 0(t0)
+    slli t1, t1, 2
+    add t0, t0, t1
+    lwu a0, 0(t0)
+    ret
+1:  la t0, stack_current
+    ld t1, 0(t0)
+    la t2, stack_end
+    ld t2, 0(t2)
+    sub t2, t2, t1
+    bgtu a0, t2, take_recycled_run
+    add t2, t1, a0
+    sd t2, 0(t0)
+    mv a0, t1
+    ret
+.size policy_take, . - policy_take
+
+# take_recycled_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run, which begins among the recycled
+.type take_recycled_run, @function
+take_recycled_run:
+    ENTER 1
+    mv s1, a0
+    call find_free_run
+    bltz a0, 3f
+    # Take its frames out of the stack; the others keep their order.
+    la t0, stack_recycled
+    ld t0, 0(t0)                                # t0: next to look at
+    la t1, stack_recycled_length
+    ld t2, 0(t1)
+    slli t2, t2, 2
+    add t2, t0, t2                              # t2: end of the stack
+    mv t3, t0                                   # t3: next to write
+1:  beq t0, t2, 2f
+    lwu t4, 0(t0)
+    addi t0, t0, 4
+    sub t5, t4, a0
+    bltu t5, s1, 1b
+    sw t4, 0(t3)
+    addi t3, t3, 4
+    j 1b
+2:  la t0, stack_recycled
+    ld t0, 0(t0)
+    sub t3, t3, t0
+    srli t3, t3, 2
+    sd t3, 0(t1)
+    # It may end among those never handed out.
+    add t1, a0, s1
+    la t0, stack_current
+    ld t2, 0(t0)
+    bleu t1, t2, 3f
+    sd t1, 0(t0)
+3:  LEAVE 1
+.size take_recycled_run, . - take_recycled_run
+
+# Several frames are recycled in ascending order: the highest is the next.
+.type policy_give, @function
+policy_give:
+    la t0, stack_recycled_length
+    ld t1, 0(t0)
+    add t2, t1, a1
+    sd t2, 0(t0)
+    la t0, stack_recycled
+    ld t0, 0(t0)
+    slli t1, t1, 2
+    add t0, t0, t1
+1:  sw a0, 0(t0)
+    addi t0, t0, 4
+    addi a0, a0, 1
+    addi a1, a1, -1
+    bnez a1, 1b
+    ret
+.size policy_give, . - policy_give
+
+STRING frame_allocator_name, "stack"
+.include "mm/frames/allocator.inc"
+.include "mm/frames/free_run.inc"
