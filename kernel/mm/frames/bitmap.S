@@ -2,12 +2,16 @@
 #
 # Level 0 has one bit a frame, 1 = free. Each bit of level k + 1 says whether a halfword (16 bits) of level k has any bit
 # set. Three levels govern 16^3 = 4096 frames, as BitAlloc4K did; memories of more than 16 MiB get the levels they need
-# (128 MiB four, 4 GiB five). Finding the highest free frame takes one step down each level, whatever is free.
+# (128 MiB four, 4 GiB five).
 #
-# The bitmaps lie in the first frames of the range, so nothing here depends on the size of memory; frame_total counts
-# what is left behind them. Frames are numbered from there on.
+# Space: a bit a frame and a fifteenth of that for the levels above, and 4 bytes a frame for its owners. Time: one step down
+# each level to find the highest free frame, whatever is free, and as many up to change it. Contiguous frames are
+# O(memory): the highest run, found by looking at the bits from the top.
 .include "lib/abi.inc"
 .include "lib/page.inc"
+
+.equ ENTRY_SHIFT, 2
+.equ ENTRY_OWNERS, 0
 
 .equ NODE_SHIFT, 4                              # 16 bits a halfword
 .equ NODE_BITS, 16
@@ -16,96 +20,73 @@
 
 VARIABLE bitmap_levels                          # how many levels there are
 VARIABLE bitmap_level, MOST_LEVELS * 8          # address of each level's halfwords, level 0 first
-VARIABLE frame_first_ppn                        # the frame of bit 0
-VARIABLE frame_count                            # frames that are governed
-VARIABLE frame_used                             # frames that are handed out
-
-# HIGHEST_BIT rd, rs, tmp   number of the highest set bit of rs, which is 1 to 0xffff
-.macro HIGHEST_BIT rd, rs, tmp
-    la \tmp, highest_bit_table
-    srli \rd, \rs, 8
-    bnez \rd, 88f
-    add \tmp, \tmp, \rs
-    lbu \rd, 0(\tmp)
-    j 89f
-88: add \tmp, \tmp, \rd
-    lbu \rd, 0(\tmp)
-    addi \rd, \rd, 8
-89:
-.endm
+VARIABLE bitmap_count                           # frames that are governed
 
 .text
 
-# frame_init(a0 = start ppn, a1 = end ppn)
-# All frames from start to end - 1 are free from now on, whatever was before, but for those that hold the bitmaps.
-# Panics when the range is empty or has no room for them.
-FUNCTION frame_init
-    ENTER 5
-    bgeu a0, a1, .Lillegal
-    mv s1, a0
-    sub s2, a1, a0                              # s2: frames in the range
-    PPN_TO_VA s3, s1, t0                        # s3: where the next level begins
-
-    # Lay the levels out, each on a multiple of 8 bytes so that it can be filled in doublewords.
+# lay_out(a0 = frames, a1 = memory) -> a0 = end of the books; fills in bitmap_level and bitmap_levels
+# Each level begins at a multiple of 8 bytes, so that it can be filled in doublewords.
+.type lay_out, @function
+lay_out:
     la t0, bitmap_level
     li t1, 0                                    # t1: levels so far
-    mv t2, s2                                   # t2: bits of this level
-1:  sd s3, 0(t0)
+1:  sd a1, 0(t0)
     addi t0, t0, 8
     addi t1, t1, 1
-    addi t3, t2, NODE_BITS - 1
-    srli t2, t3, NODE_SHIFT                     # halfwords here, bits in the next level
-    slli t3, t2, 1
-    addi t3, t3, 7
-    andi t3, t3, -8
-    add s3, s3, t3
-    li t4, LEAST_LEVELS
-    bltu t1, t4, 1b
-    li t4, MOST_LEVELS
-    beq t1, t4, 2f
-    li t4, 1
-    bgtu t2, t4, 1b
-2:  li t4, 1
-    bgtu t2, t4, .Lillegal                      # more than MOST_LEVELS can govern
+    addi a0, a0, NODE_BITS - 1
+    srli a0, a0, NODE_SHIFT                     # halfwords here, bits in the next level
+    slli t2, a0, 1
+    addi t2, t2, 7
+    andi t2, t2, -8
+    add a1, a1, t2
+    li t2, LEAST_LEVELS
+    bltu t1, t2, 1b
+    li t2, 1
+    bgtu a0, t2, 1b
     la t0, bitmap_levels
     sd t1, 0(t0)
+    mv a0, a1
+    ret
+.size lay_out, . - lay_out
 
-    # The frames that hold the levels are not handed out.
-    PPN_TO_VA s4, s1, t0
-    li t0, PAGE_SIZE - 1
-    sub t1, s3, s4
-    add t1, t1, t0
-    srli t1, t1, PAGE_SHIFT
-    bgeu t1, s2, .Lillegal
-    sub s2, s2, t1
-    add s1, s1, t1
-    la t0, frame_first_ppn
-    sd s1, 0(t0)
-    la t0, frame_count
-    sd s2, 0(t0)
-    la t0, frame_used
-    sd zero, 0(t0)
-    mv a0, s4
-    mv a1, s3
+# Panics when there are more frames than MOST_LEVELS can govern.
+.type policy_bytes, @function
+policy_bytes:
+    srli t0, a0, NODE_SHIFT * MOST_LEVELS
+    bnez t0, 1f
+    li a1, 0
+    j lay_out
+1:  ENTER
+    la a0, message_large
+    call panic
+.size policy_bytes, . - policy_bytes
+
+.type policy_init, @function
+policy_init:
+    ENTER 3
+    mv s2, a1
+    la t0, bitmap_count
+    sd a1, 0(t0)
+    mv s1, a0
+    mv a1, a0
+    mv a0, s2
+    call lay_out
+    mv a1, a0
+    mv a0, s1
     call fill_zero
-
-    # Set as many bits in each level as it has.
-    la s3, bitmap_level
+    la s1, bitmap_level
     la t0, bitmap_levels
-    ld s4, 0(t0)
-3:  ld a0, 0(s3)
+    ld s3, 0(t0)
+1:  ld a0, 0(s1)                                # set as many bits in each level as it has
     mv a1, s2
     call set_bits
     addi s2, s2, NODE_BITS - 1
     srli s2, s2, NODE_SHIFT
-    addi s3, s3, 8
-    addi s4, s4, -1
-    bnez s4, 3b
-    LEAVE 5
-.Lillegal:
-    la a0, message_range
-    call panic
-END_FUNCTION frame_init
+    addi s1, s1, 8
+    addi s3, s3, -1
+    bnez s3, 1b
+    LEAVE 3
+.size policy_init, . - policy_init
 
 # set_bits(a0 = address, a1 = how many): sets the first bits of a cleared area, in doublewords
 .type set_bits, @function
@@ -125,39 +106,42 @@ set_bits:
 3:  ret
 .size set_bits, . - set_bits
 
-# frame_alloc() -> a0 = ppn of the highest free frame, 0 when there is none
-FUNCTION frame_alloc
+.type policy_take, @function
+policy_take:
+    li t0, 1
+    bne a0, t0, take_run
     la t0, bitmap_levels
     ld t1, 0(t0)
     la t0, bitmap_level
+    la t6, highest_bit_table
     slli t1, t1, 3
     add t1, t0, t1                              # t1: behind the level to look at
-    li a0, 0                                    # a0: number of the halfword, then of the bit in it
+    li a0, 0                                    # a0: offset of the halfword in its level: its number times 2
 1:  addi t1, t1, -8
     ld t2, 0(t1)
-    slli t3, a0, 1
-    add t2, t2, t3
+    add t2, t2, a0
     lhu t3, 0(t2)
-    beqz t3, 2f                                 # only in the highest level: below, a parent's bit promises one
-    HIGHEST_BIT t4, t3, t5
+    srli t4, t3, 8
+    beqz t4, 2f
+    addi t3, t4, 256                            # the table's second half is for the upper byte
+2:  add t3, t6, t3
+    lbu t4, 0(t3)                               # t4: number of the highest set bit, times 2
     slli a0, a0, NODE_SHIFT
     or a0, a0, t4
     bne t1, t0, 1b
+    lhu t3, 0(t2)
+    srli a0, a0, 1
+    srli t4, t4, 1
+    li t5, 1
+    sll t5, t5, t4
+    beq t3, t5, clear_bit                       # the last one in its halfword: the levels above change as well
+    xor t3, t3, t5
+    sh t3, 0(t2)
+    ret
+.size policy_take, . - policy_take
 
-    mv t6, ra                                   # clear_bit leaves t6 and a0 alone
-    call clear_bit
-    la t0, frame_first_ppn
-    ld t1, 0(t0)
-    add a0, a0, t1
-    la t0, frame_used
-    ld t1, 0(t0)
-    addi t1, t1, 1
-    sd t1, 0(t0)
-    jr t6
-2:  ret
-END_FUNCTION frame_alloc
-
-# clear_bit(a0 = number of a free frame): marks it as used; where a halfword becomes empty, its parent's bit goes too
+# clear_bit(a0 = index of a free frame) -> a0 unchanged: marks it as used; where a halfword becomes empty, its parent's
+# bit goes too. Clobbers a1 t0 .. t5.
 .type clear_bit, @function
 clear_bit:
     la t0, bitmap_level
@@ -182,41 +166,43 @@ clear_bit:
 2:  ret
 .size clear_bit, . - clear_bit
 
-# set_bit(a0 = number of a used frame): marks it as free; where a halfword was empty, its parent's bit is set too
-.type set_bit, @function
-set_bit:
-    la t0, bitmap_level
-    la t1, bitmap_levels
-    ld t1, 0(t1)
-    slli t1, t1, 3
-    add t1, t0, t1
-    mv a1, a0
-1:  ld t2, 0(t0)
-    andi t3, a1, NODE_BITS - 1
-    srli a1, a1, NODE_SHIFT
-    slli t4, a1, 1
+.type policy_give, @function
+policy_give:
+    la a2, bitmap_level
+    la a3, bitmap_levels
+    ld a3, 0(a3)
+    slli a3, a3, 3
+    add a3, a2, a3
+    add a1, a0, a1                              # a1: behind the last frame
+1:  mv t0, a2                                   # t0: the level, t1: the bit in it
+    mv t1, a0
+2:  ld t2, 0(t0)
+    andi t3, t1, NODE_BITS - 1
+    srli t1, t1, NODE_SHIFT
+    slli t4, t1, 1
     add t2, t2, t4
     lhu t4, 0(t2)
     li t5, 1
     sll t5, t5, t3
     or t5, t4, t5
     sh t5, 0(t2)
-    bnez t4, 2f
+    bnez t4, 3f                                 # where a halfword was empty, its parent's bit is set, too
     addi t0, t0, 8
-    bne t0, t1, 1b
-2:  ret
-.size set_bit, . - set_bit
+    bne t0, a3, 2b
+3:  addi a0, a0, 1
+    bne a0, a1, 1b
+    ret
+.size policy_give, . - policy_give
 
-# frame_alloc_contiguous(a0 = n) -> a0 = ppn of the first of n consecutive frames, the highest such run; 0 when there is none
-# Looks at the frames one by one from the top, whole halfwords where they are all free or all used: O(memory).
-FUNCTION frame_alloc_contiguous
-    ENTER 3
+# take_run(a0 = n) -> a0 = index of the first of n consecutive free frames, the highest such run; -1 when there is none
+# Looks at the frames one by one from the top, whole halfwords where they are all free or all used.
+.type take_run, @function
+take_run:
+    ENTER 2
     mv s1, a0                                   # s1: frames wanted
-    la t0, frame_count
-    ld a0, 0(t0)                                # a0: the run begins here or below; frames a0 .. a0 + t1 - 1 are free
-    beqz s1, .Lnone
-    bgtu s1, a0, .Lnone
-    li t1, 0
+    la t0, bitmap_count
+    ld a0, 0(t0)                                # a0: where the run begins, so far
+    li t1, 0                                    # t1: its length, so far
     la t0, bitmap_level
     ld t2, 0(t0)
 .Lrun:
@@ -227,12 +213,12 @@ FUNCTION frame_alloc_contiguous
     add t3, t2, t3
     lhu t4, 0(t3)
     andi t5, a0, NODE_BITS - 1
-    addi t6, t5, -(NODE_BITS - 1)
     bnez t4, 1f
     sub a0, a0, t5                              # nothing free in the rest of this halfword
     li t1, 0
     j .Lrun
-1:  bnez t6, 2f
+1:  li t6, NODE_BITS - 1
+    bne t5, t6, 2f
     li t6, 0xffff
     bne t4, t6, 2f
     addi t6, t1, NODE_BITS
@@ -247,100 +233,41 @@ FUNCTION frame_alloc_contiguous
     li t1, 0
 3:  bne t1, s1, .Lrun
 
-    mv s2, a0
-    add s3, a0, s1
-4:  call clear_bit
-    addi a0, a0, 1
-    bne a0, s3, 4b
-    la t0, frame_used
-    ld t1, 0(t0)
-    add t1, t1, s1
-    sd t1, 0(t0)
-    la t0, frame_first_ppn
-    ld a0, 0(t0)
-    add a0, a0, s2
-    LEAVE 3
+    add s2, a0, s1
+4:  addi s2, s2, -1
+    mv t6, a0                                   # clear_bit leaves t6 alone
+    mv a0, s2
+    call clear_bit
+    mv a0, t6
+    bne s2, a0, 4b
+    LEAVE 2
 .Lnone:
-    li a0, 0
-    LEAVE 3
-END_FUNCTION frame_alloc_contiguous
-
-# frame_dealloc(a0 = ppn)
-# Panics when the frame is not handed out: freed twice, never allocated, or none of the allocator's.
-FUNCTION frame_dealloc
-    li a1, 1
-    j release_frames
-END_FUNCTION frame_dealloc
-
-# frame_dealloc_contiguous(a0 = ppn of the first, a1 = n)
-# Panics at the first frame that is not handed out, with the ones before it already free.
-FUNCTION frame_dealloc_contiguous
-    j release_frames
-END_FUNCTION frame_dealloc_contiguous
-
-# release_frames(a0 = ppn of the first, a1 = n): what both have in common, under no public name, so that a tracer that
-# watches the public ones sees each release once
-.type release_frames, @function
-release_frames:
-    ENTER 2
-    mv s1, a0
-    add s2, a0, a1
-1:  beq s1, s2, 3f
-    la t0, frame_first_ppn
-    ld t1, 0(t0)
-    sub a0, s1, t1
-    la t0, frame_count
-    ld t1, 0(t0)
-    bgeu a0, t1, 2f
-    la t0, bitmap_level
-    ld t0, 0(t0)
-    srli t1, a0, 3
-    add t0, t0, t1
-    lbu t0, 0(t0)
-    andi t1, a0, 7
-    srl t0, t0, t1
-    andi t0, t0, 1
-    bnez t0, 2f
-    call set_bit
-    la t0, frame_used
-    ld t1, 0(t0)
-    addi t1, t1, -1
-    sd t1, 0(t0)
-    addi s1, s1, 1
-    j 1b
-2:  la a0, message_not_allocated
-    mv a1, s1
-    call panic
-3:  LEAVE 2
-.size release_frames, . - release_frames
-
-# frame_total() -> a0 = frames that the allocator governs
-FUNCTION frame_total
-    la t0, frame_count
-    ld a0, 0(t0)
-    ret
-END_FUNCTION frame_total
-
-# frame_in_use() -> a0 = frames that are handed out
-FUNCTION frame_in_use
-    la t0, frame_used
-    ld a0, 0(t0)
-    ret
-END_FUNCTION frame_in_use
+    li a0, -1
+    LEAVE 2
+.size take_run, . - take_run
 
 .section .rodata
+# The number of the highest set bit, times 2, of a byte; then the same for a byte that is the upper half of a halfword.
 highest_bit_table:
-    .byte 0                                     # no bit: never looked up
+    .byte 0                                     # no bit set: not looked up
     .byte 0
-    .fill 2, 1, 1
-    .fill 4, 1, 2
-    .fill 8, 1, 3
-    .fill 16, 1, 4
-    .fill 32, 1, 5
-    .fill 64, 1, 6
-    .fill 128, 1, 7
+    .fill 2, 1, 2
+    .fill 4, 1, 4
+    .fill 8, 1, 6
+    .fill 16, 1, 8
+    .fill 32, 1, 10
+    .fill 64, 1, 12
+    .fill 128, 1, 14
+    .byte 0                                     # cannot be: an upper byte without a bit is not looked up
+    .byte 16
+    .fill 2, 1, 18
+    .fill 4, 1, 20
+    .fill 8, 1, 22
+    .fill 16, 1, 24
+    .fill 32, 1, 26
+    .fill 64, 1, 28
+    .fill 128, 1, 30
 
 STRING frame_allocator_name, "bitmap"
-.globl frame_allocator_name
-STRING message_range, "illegal range for frame allocator"
-STRING message_not_allocated, "Frame ppn=%p has not been allocated!"
+STRING message_large, "illegal range for frame allocator: the bitmap governs up to 16^6 - 1 frames"
+.include "mm/frames/allocator.inc"
