@@ -14,6 +14,10 @@ FRAME_ALLOCATORS: Mapping[str, str] = {
 
 HEAPS: Mapping[str, str] = {
     "buddy": "mm/heap/buddy.S",
+    "buddy-tree": "mm/heap/buddy_tree.S",
+    "first-fit": "mm/heap/first_fit.S",
+    "best-fit": "mm/heap/best_fit.S",
+    "worst-fit": "mm/heap/worst_fit.S",
 }
 """Heaps by name, and the source that implements each; all define the same functions."""
 

@@ -38,12 +38,32 @@ END_FUNCTION zero_frame
 
 # copy_bytes(a0 = target, a1 = source, a2 = bytes); the areas must not overlap
 FUNCTION copy_bytes
-    add a2, a0, a2
-1:  bgeu a0, a2, 2f
-    lbu t0, 0(a1)
-    sb t0, 0(a0)
+    add a2, a0, a2                              # a2: end of the target
+    or t0, a0, a1
+    andi t0, t0, 7
+    bnez t0, 2f
+    sub t0, a2, a0
+    andi t0, t0, -8
+    add t0, a0, t0                              # both on 8 bytes: doublewords up to here
+1:  beq a0, t0, 2f
+    ld t1, 0(a1)
+    sd t1, 0(a0)
+    addi a1, a1, 8
+    addi a0, a0, 8
+    j 1b
+2:  bgeu a0, a2, 3f
+    lbu t1, 0(a1)
+    sb t1, 0(a0)
     addi a0, a0, 1
     addi a1, a1, 1
-    j 1b
-2:  ret
+    j 2b
+3:  ret
 END_FUNCTION copy_bytes
+
+# copy_frame(a0 = ppn of the target, a1 = ppn of the source)
+FUNCTION copy_frame
+    PPN_TO_VA a0, a0, t0
+    PPN_TO_VA a1, a1, t0
+    li a2, PAGE_SIZE
+    j copy_bytes
+END_FUNCTION copy_frame

@@ -9,34 +9,43 @@
 # page_fault(a0 = trap frame of cause 12, 13 or 15)
 # Returns when the interrupted instruction can go on (or a probe can give up); panics otherwise, saying why.
 FUNCTION page_fault
-    ENTER 1
+    ENTER 2
     mv s1, a0
-    ld a0, TRAP_STVAL(s1)
-    ld a1, TRAP_SCAUSE(s1)
-    call lazy_fault
-    bnez a0, 1f
+    ld a0, TRAP_SCAUSE(s1)
+    call access_of_fault
+    mv a2, a0
+    la t0, kernel_space
+    ld a0, 0(t0)
+    ld a1, TRAP_STVAL(s1)
+    call space_fault
+    beqz a0, 1f
+    mv s2, a0                                   # s2: why not
     mv a0, s1
     call probe_fault
     bnez a0, 1f
-
-    la t0, kernel_root_ppn
-    ld a0, 0(t0)
-    ld a1, TRAP_STVAL(s1)
-    srli a1, a1, PAGE_SHIFT
-    call find_pte
-    la a4, reason_unmapped
-    beqz a0, 2f
-    la a4, reason_permission
-2:  ld a0, TRAP_SCAUSE(s1)
+    ld a0, TRAP_SCAUSE(s1)
     call cause_name
     mv a1, a0
     ld a2, TRAP_STVAL(s1)
     ld a3, TRAP_SEPC(s1)
+    mv a4, s2
     la a0, message_fault
     call panic
-1:  LEAVE 1
+1:  LEAVE 2
 END_FUNCTION page_fault
 
+# access_of_fault(a0 = scause of a page fault) -> a0 = what was tried: PTE_R, PTE_W or PTE_X
+FUNCTION access_of_fault
+    li t0, CAUSE_LOAD_PAGE_FAULT
+    beq a0, t0, 1f
+    li t0, CAUSE_STORE_PAGE_FAULT
+    beq a0, t0, 2f
+    li a0, PTE_X
+    ret
+1:  li a0, PTE_R
+    ret
+2:  li a0, PTE_W
+    ret
+END_FUNCTION access_of_fault
+
 STRING message_fault, "%s: address %p, instruction at %p: %s"
-STRING reason_unmapped, "nothing is mapped there"
-STRING reason_permission, "the page is mapped without this permission"

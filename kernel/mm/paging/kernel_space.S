@@ -1,81 +1,91 @@
-# The kernel's own mapping: each section with the permissions it needs and no others, and all free memory.
+# The kernel's own address space: each section with the permissions it needs and no others, and all free memory.
 .include "lib/abi.inc"
 .include "lib/page.inc"
+.include "mm/paging/area.inc"
 
-# Set at once: the kernel's own pages need no bookkeeping of accesses. Global: the same in every address space.
-.equ KERNEL_FLAGS, PTE_G | PTE_A | PTE_D
+.equ KERNEL_ASID, 0
 
-VARIABLE kernel_root_ppn                        # 0 until kernel_space_init
+VARIABLE kernel_space                           # 0 until kernel_space_init
 
-# The areas: start, end (both addresses as the kernel sees them), permissions, name. There is none for the guard page.
-.equ AREA_START, 0
-.equ AREA_END, 8
-.equ AREA_FLAGS, 16
-.equ AREA_NAME, 24
-.equ AREA_SIZE, 32
+# The sections: start, end (both addresses as the kernel sees them), permissions, name. The page between the last two
+# is the guard of the boot stack.
+.equ SECTION_START, 0
+.equ SECTION_END, 8
+.equ SECTION_FLAGS, 16
+.equ SECTION_NAME, 24
+.equ SECTION_SIZE, 32
 
 .section .data
 .balign 8
-.globl kernel_areas
-kernel_areas:
+kernel_sections:
     .quad stext, etext, PTE_R | PTE_X, name_text
     .quad srodata, erodata, PTE_R, name_rodata
     .quad sdata, edata, PTE_R | PTE_W, name_data
     .quad sbss, boot_stack_guard, PTE_R | PTE_W, name_bss
     .quad boot_stack, ebss, PTE_R | PTE_W, name_stack
-kernel_area_memory:
+section_memory:
     .quad ekernel, 0, PTE_R | PTE_W, name_memory    # its end is known at run time
-kernel_areas_end:
+kernel_sections_end:
 
 .text
 
 # kernel_space_init()
-# Maps every area and switches to the new table. memory_end_pa and the frame allocator must be ready.
-# Panics when there are too few frames.
+# Maps every section and switches to the new table. memory_end_pa, frames and heap must be ready.
+# Panics when memory runs out.
 FUNCTION kernel_space_init
     ENTER 2
     la t0, memory_end_pa
     ld t0, 0(t0)
     PA_TO_VA t0, t0, t1
-    la t1, kernel_area_memory
-    sd t0, AREA_END(t1)
-    call page_table_new
-    beqz a0, 3f
-    la t0, kernel_root_ppn
+    la t1, section_memory
+    sd t0, SECTION_END(t1)
+    li a0, KERNEL_ASID
+    call space_new
+    beqz a0, 2f
+    la t0, kernel_space
     sd a0, 0(t0)
     mv s2, a0
-    la s1, kernel_areas
+    la s1, kernel_sections
 1:  mv a0, s2
-    ld t3, AREA_START(s1)
-    ld t4, AREA_END(s1)
+    ld t3, SECTION_START(s1)
+    ld t4, SECTION_END(s1)
     srli a1, t3, PAGE_SHIFT
-    VA_TO_PPN a2, t3, t0
-    sub a3, t4, t3
-    srli a3, a3, PAGE_SHIFT
-    ld a4, AREA_FLAGS(s1)
-    ori a4, a4, KERNEL_FLAGS
-    call map_range
-    bnez a0, 3f
-    addi s1, s1, AREA_SIZE
-    la t0, kernel_areas_end
+    srli a2, t4, PAGE_SHIFT
+    ld a3, SECTION_FLAGS(s1)
+    li a4, AREA_LINEAR
+    VA_TO_PPN a5, t3, t0
+    call area_add
+    beqz a0, 2f
+    addi s1, s1, SECTION_SIZE
+    la t0, kernel_sections_end
     bne s1, t0, 1b
+
     mv a0, s2
+    la a1, boot_stack_guard
+    srli a1, a1, PAGE_SHIFT
+    addi a2, a1, 1
+    li a3, 0
+    li a4, AREA_GUARD
+    call area_add
+    beqz a0, 2f
+    ld a0, SPACE_ROOT(s2)
+    li a1, KERNEL_ASID
     call page_table_activate
     LEAVE 2
-3:  la a0, message_no_frame
+2:  la a0, message_no_frame
     call panic
 END_FUNCTION kernel_space_init
 
-# kernel_space_print(): one line for each area
+# kernel_space_print(): one line for each section
 FUNCTION kernel_space_print
     ENTER 1
-    la s1, kernel_areas
-1:  la a0, line_area
-    ld a1, AREA_NAME(s1)
-    ld a2, AREA_START(s1)
-    ld a3, AREA_END(s1)
-    ld t0, AREA_FLAGS(s1)
-    li a4, 'r'                                  # every area is readable
+    la s1, kernel_sections
+1:  la a0, line_section
+    ld a1, SECTION_NAME(s1)
+    ld a2, SECTION_START(s1)
+    ld a3, SECTION_END(s1)
+    ld t0, SECTION_FLAGS(s1)
+    li a4, 'r'                                  # every section is readable
     li a5, '-'
     andi t1, t0, PTE_W
     beqz t1, 2f
@@ -85,8 +95,8 @@ FUNCTION kernel_space_print
     beqz t1, 3f
     li a6, 'x'
 3:  call printf
-    addi s1, s1, AREA_SIZE
-    la t0, kernel_areas_end
+    addi s1, s1, SECTION_SIZE
+    la t0, kernel_sections_end
     bne s1, t0, 1b
     LEAVE 1
 END_FUNCTION kernel_space_print
@@ -97,5 +107,5 @@ STRING name_data, ".data"
 STRING name_bss, ".bss"
 STRING name_stack, "stack, heap"
 STRING name_memory, "memory"
-STRING line_area, "  %-12s %p .. %p  %c%c%c\n"
+STRING line_section, "  %-12s %p .. %p  %c%c%c\n"
 STRING message_no_frame, "no available frame to allocate"

@@ -217,14 +217,53 @@ FUNCTION map_range
     LEAVE 5
 END_FUNCTION map_range
 
-# page_table_activate(a0 = root ppn): the hart translates by this table from now on (ASID 0)
-FUNCTION page_table_activate
+# page_table_free(a0 = root ppn): every table of it. What leaves point at belongs to others; nobody may translate by it.
+FUNCTION page_table_free
+    li a1, TOP_LEVEL
+    j free_table
+END_FUNCTION page_table_free
+
+# free_table(a0 = ppn, a1 = its level): the table and all below
+.type free_table, @function
+free_table:
+    ENTER 4
+    mv s1, a0
+    mv s2, a1
+    beqz s2, 3f                                 # the last level has leaves only
+    PPN_TO_VA s3, s1, t0
+    li t0, PAGE_SIZE
+    add s4, s3, t0
+1:  ld t0, 0(s3)
+    addi s3, s3, 8
+    andi t1, t0, PTE_V | PTE_RWX
+    li t2, PTE_V
+    bne t1, t2, 2f
+    PTE_TO_PPN a0, t0
+    addi a1, s2, -1
+    call free_table
+2:  bne s3, s4, 1b
+3:  mv a0, s1
+    call frame_dealloc
+    LEAVE 4
+.size free_table, . - free_table
+
+# satp_of(a0 = root ppn, a1 = asid) -> a0 = the value of satp that translates by this table
+FUNCTION satp_of
     li t0, SATP_SV39 << SATP_MODE_SHIFT
-    or t0, t0, a0
-    sfence.vma                                  # orders the writes of the PTEs before the first walk
-    csrw satp, t0
-    sfence.vma
+    or a0, a0, t0
+    slli t0, a1, SATP_ASID_SHIFT
+    or a0, a0, t0
     ret
+END_FUNCTION satp_of
+
+# page_table_activate(a0 = root ppn, a1 = asid): the hart translates by this table from now on
+FUNCTION page_table_activate
+    ENTER
+    call satp_of
+    sfence.vma                                  # orders the writes of the PTEs before the first walk
+    csrw satp, a0
+    sfence.vma
+    LEAVE
 END_FUNCTION page_table_activate
 
 STRING message_mapped, "vpn VPN:%p is mapped before mapping"

@@ -1,6 +1,7 @@
 # Self-tests of the kernel's address space: lazy pages get their frames, and forbidden accesses are refused.
 .include "lib/abi.inc"
 .include "lib/page.inc"
+.include "mm/paging/area.inc"
 
 .equ LAZY_PAGES, 16
 .equ LAZY_VA, 0x1000000000                      # 64 GiB: far from everything that is mapped
@@ -32,12 +33,21 @@ probes_end:
 .text
 
 # lazy_selftest()
-# Stores to pages of a lazy range and loads back. Panics when something else comes back, or frames are lost.
+# Stores to pages of a lazy area and loads back. Panics when something else comes back, or frames are lost.
 FUNCTION lazy_selftest
-    ENTER 4
-    li a0, LAZY_VA >> PAGE_SHIFT
-    li a1, LAZY_PAGES
-    call lazy_reserve
+    ENTER 6
+    la t0, kernel_space
+    ld s5, 0(t0)                                # s5: the space
+    la t0, lazy_pages_served
+    sd zero, 0(t0)
+    mv a0, s5
+    li a1, LAZY_VA >> PAGE_SHIFT
+    addi a2, a1, LAZY_PAGES
+    li a3, PTE_R | PTE_W
+    li a4, AREA_LAZY
+    call area_add
+    beqz a0, 2f
+    mv s6, a0                                   # s6: the area
     la a0, line_reserved
     li a1, LAZY_PAGES
     li a2, LAZY_VA
@@ -55,8 +65,7 @@ FUNCTION lazy_selftest
     addi t0, s1, 1
     sd t0, 0(s3)
 
-    la t0, kernel_root_ppn
-    ld a0, 0(t0)
+    ld a0, SPACE_ROOT(s5)
     mv a1, s3
     call translate
     mv a3, a0
@@ -68,17 +77,21 @@ FUNCTION lazy_selftest
     li t0, TOUCHES
     bne s1, t0, 1b
 
-    la t0, lazy_served
-    ld s1, 0(t0)
-    call lazy_release
-    mv a1, s1
-    mv a2, a0
+    call frame_in_use
+    mv s2, a0
+    mv a0, s5
+    mv a1, s6
+    call area_remove
+    call frame_in_use
+    sub a2, s2, a0
+    la t0, lazy_pages_served
+    ld a1, 0(t0)
     bne a1, a2, 2f
     li t0, TOUCHED
     bne a1, t0, 2f
     la a0, line_released
     call printf
-    LEAVE 4
+    LEAVE 6
 2:  la a0, message_frames
     call panic
 END_FUNCTION lazy_selftest

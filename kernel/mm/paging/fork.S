@@ -1,0 +1,92 @@
+# A copy of an address space that shares all frames until somebody writes (copy on write).
+.include "lib/abi.inc"
+.include "lib/page.inc"
+.include "mm/paging/area.inc"
+
+.text
+
+# space_fork(a0 = space, a1 = asid) -> a0 = the copy, 0 when memory runs out
+# Private pages become read-only in both; space_fault gives the first writer its own. Pages of shared areas stay
+# writable. Only areas are copied: what was mapped by other means (trampoline, trap context) is the caller's business.
+FUNCTION space_fork
+    ENTER 4
+    mv s1, a0                                   # s1: the original
+    mv a0, a1
+    call space_new
+    beqz a0, 3f
+    mv s2, a0                                   # s2: the copy
+    ld s3, SPACE_AREAS(s1)
+1:  beqz s3, 2f
+    mv a0, s2
+    ld a1, AREA_START(s3)
+    ld a2, AREA_END(s3)
+    ld a3, AREA_FLAGS(s3)
+    li a4, AREA_LAZY                            # as its frames are the original's, and mapped below
+    call area_add
+    beqz a0, 4f
+    ld t0, AREA_KIND(s3)
+    sd t0, AREA_KIND(a0)
+    ld t0, AREA_SOURCE(s3)
+    sd t0, AREA_SOURCE(a0)
+    ld t0, AREA_SOURCE_VA(s3)
+    sd t0, AREA_SOURCE_VA(a0)
+    ld t0, AREA_SOURCE_BYTES(s3)
+    sd t0, AREA_SOURCE_BYTES(a0)
+    mv a0, s1
+    mv a1, s3
+    mv a2, s2
+    call share_pages
+    bnez a0, 4f
+    ld s3, AREA_NEXT(s3)
+    j 1b
+2:  ld t0, SPACE_ASID(s1)
+    sfence.vma zero, t0                         # pages of the original are not writable any more
+    mv a0, s2
+3:  LEAVE 4
+4:  mv a0, s2
+    call space_free
+    ld t0, SPACE_ASID(s1)
+    sfence.vma zero, t0
+    li a0, 0
+    LEAVE 4
+END_FUNCTION space_fork
+
+# share_pages(a0 = space, a1 = its area, a2 = the copy) -> a0 = 0, -1 when there is no frame for a table
+.type share_pages, @function
+share_pages:
+    ENTER 6
+    ld s1, SPACE_ROOT(a0)
+    mv s2, a1
+    ld s3, SPACE_ROOT(a2)
+    ld s4, AREA_START(s2)
+1:  ld t0, AREA_END(s2)
+    bgeu s4, t0, 4f
+    mv a0, s1
+    mv a1, s4
+    call find_pte
+    beqz a0, 3f
+    ld s5, 0(a0)
+    ld t0, AREA_KIND(s2)
+    li t1, AREA_LAZY
+    beq t0, t1, 2f
+    li t1, AREA_FRAMED
+    bne t0, t1, 5f
+2:  andi s5, s5, ~PTE_W
+    sd s5, 0(a0)
+5:  srli s6, s5, PTE_PPN_SHIFT
+    mv a0, s3
+    mv a1, s4
+    mv a2, s6
+    andi a3, s5, 0xff
+    call map_page
+    bnez a0, 6f
+    ld t0, AREA_KIND(s2)
+    li t1, AREA_LINEAR
+    beq t0, t1, 3f                              # its frames are nobody's to count
+    mv a0, s6
+    call frame_ref
+3:  addi s4, s4, 1
+    j 1b
+4:  li a0, 0
+6:  LEAVE 6
+.size share_pages, . - share_pages
