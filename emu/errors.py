@@ -21,6 +21,10 @@ class SymbolError(EmuError):
     """A name or address that the loaded image does not have."""
 
 
+class AddressError(EmuError):
+    """The host asked for an address that is outside memory, or that the guest does not map."""
+
+
 class MachineError(EmuError):
     """The guest did what no hart survives, or the engine could not go on; names pc and cause."""
 

@@ -1,0 +1,170 @@
+"""The block clock: counts retired instructions block by block, and stops the core before a deadline is passed.
+
+A probe runs at the start of each translated block. If the whole block fits before the deadline it adds the block's
+length to the count and lets it execute, otherwise it stops the core, with the block not begun and pc exact.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Callable
+from enum import IntEnum
+
+from emu.engine import library
+from emu.engine.library import Handle
+from emu.engine.native import NativeCode
+
+NEVER = (1 << 64) - 1
+"""A deadline that no guest reaches."""
+_TABLE_ENTRIES = 1 << 24
+
+
+class Slot(IntEnum):
+    """Index of a 64-bit word that the probes and Python share."""
+
+    COUNT = 0
+    """Instructions retired once the current block has run to its end."""
+    DEADLINE = 1
+    """No block begins that would carry COUNT beyond it."""
+    BLOCK_PC = 2
+    """The virtual address of the current block."""
+    BLOCK_LENGTH = 3
+    """Its number of instructions."""
+    HIT = 4
+    """1 when the deadline stopped the core."""
+    TABLE = 5
+    PENDING = 6
+    STATE = 7
+    STOP = 8
+    LOST = 9
+    """Blocks that were entered without a known length: always 0."""
+    NEW_CODE = 10
+    """1 when a page was fetched from that has no code protection yet."""
+    NEW_CODE_CALL = 11
+
+
+def _at(slot: Slot) -> str:
+    return f"[rcx+{8 * slot}]"
+
+
+# Each block calls the probe from a place of its own, and no two such places share 64 bytes of host code: the return
+# address names the block, so that neither address spaces nor modified code can confuse it.
+_PROBE = f"""
+    mov rax, [rsp]
+    shr rax, 6
+    and eax, {_TABLE_ENTRIES - 1:#x}
+    mov r8, {_at(Slot.TABLE)}
+    mov r9, {_at(Slot.PENDING)}
+    test r9, r9
+    jz known
+    mov word ptr [r8+rax*2], r9w
+    mov qword ptr {_at(Slot.PENDING)}, 0
+    mov {_at(Slot.STATE)}, rbp
+known:
+    movzx eax, word ptr [r8+rax*2]
+    test eax, eax
+    jz lost
+go:
+    mov r9, {_at(Slot.COUNT)}
+    add r9, rax
+    cmp r9, {_at(Slot.DEADLINE)}
+    ja stop
+    mov {_at(Slot.COUNT)}, r9
+    mov {_at(Slot.BLOCK_PC)}, rsi
+    mov {_at(Slot.BLOCK_LENGTH)}, rax
+    ret
+lost:
+    inc qword ptr {_at(Slot.LOST)}
+    jmp go
+stop:
+    mov qword ptr {_at(Slot.HIT)}, 1
+    sub rsp, 8
+    call qword ptr {_at(Slot.STOP)}
+    add rsp, 8
+    ret
+"""
+
+# A block that was just translated: its length waits for the block's first call of the probe.
+_EDGE = f"""
+    movzx eax, word ptr [rsi+8]
+    mov {_at(Slot.PENDING)}, rax
+    cmp qword ptr {_at(Slot.NEW_CODE)}, 0
+    jne protect
+    ret
+protect:
+    sub rsp, 8
+    call qword ptr {_at(Slot.NEW_CODE_CALL)}
+    add rsp, 8
+    ret
+"""
+
+_JUMP_TO_NEXT = bytes.fromhex("6f004000")
+_WFI = bytes.fromhex("73005010")
+
+NewCode = ctypes.CFUNCTYPE(None)
+"""What the edge probe calls when a block was translated from a page that is not protected yet."""
+
+
+class BlockClock:
+    """The native clock. `slots` is what the hart reads and corrects (see `Slot`)."""
+
+    def __init__(self, handle: Handle, new_code: Callable[[], None]) -> None:
+        self._memory = (ctypes.c_uint64 * 16)()
+        self._table = mmap.mmap(-1, _TABLE_ENTRIES * 2)
+        self._new_code = NewCode(new_code)
+        self.slots = memoryview(self._memory).cast("B").cast("Q")
+        self.slots[Slot.DEADLINE] = NEVER
+        self.slots[Slot.TABLE] = ctypes.addressof(ctypes.c_char.from_buffer(self._table))
+        self.slots[Slot.STOP] = library.EMU_STOP_ADDRESS
+        self.slots[Slot.NEW_CODE_CALL] = ctypes.cast(self._new_code, ctypes.c_void_p).value or 0
+        self._code = NativeCode()
+        data = ctypes.addressof(self._memory)
+        library.add_hook(handle, library.HOOK_EDGE, self._code.add(_EDGE), data)
+        library.add_hook(handle, library.HOOK_BLOCK, self._code.add(_PROBE), data)
+        self._prime(handle)
+
+    @property
+    def state_address(self) -> int:
+        """Where the core keeps its state in host memory (the host register that translated code finds it by)."""
+        return self.slots[Slot.STATE]
+
+    def _prime(self, handle: Handle) -> None:
+        """Run two blocks: the engine reports no edge before its first block, which would have no length."""
+        scratch = 0x1000
+        page = ctypes.create_string_buffer(_JUMP_TO_NEXT + _WFI, 0x3000)
+        aligned = (ctypes.addressof(page) + 0xFFF) & ~0xFFF
+        ctypes.memmove(aligned, page.raw[:8], 8)
+        library.check(library.mem_map_ptr(handle, scratch, 0x1000, library.PROT_ALL, aligned), "map a page")
+        library.check(library.emu_start(handle, scratch, 0, 0, 0), "run its first block")
+        library.check(library.mem_unmap(handle, scratch, 0x1000), "unmap a page")
+        for slot in (Slot.COUNT, Slot.HIT, Slot.LOST, Slot.BLOCK_PC, Slot.BLOCK_LENGTH, Slot.PENDING):
+            self.slots[slot] = 0
+
+
+class PythonClock:
+    """The same clock without native code: each block calls Python. Some fifty times slower, for other hosts."""
+
+    def __init__(self, handle: Handle, new_code: Callable[[], None], length: Callable[[int, int], int]) -> None:
+        """`length(start, end)` counts the instructions between two virtual addresses of the current code."""
+        self._memory = (ctypes.c_uint64 * 16)()
+        self.slots = slots = memoryview(self._memory).cast("B").cast("Q")
+        slots[Slot.DEADLINE] = NEVER
+
+        def edge(_engine: int, _block: int, _previous: int, _data: int) -> None:
+            if slots[Slot.NEW_CODE]:
+                new_code()
+
+        def block(_engine: int, address: int, size: int, _data: int) -> None:
+            instructions = length(address, address + size)
+            count = slots[Slot.COUNT] + instructions
+            if count > slots[Slot.DEADLINE]:
+                slots[Slot.HIT] = 1
+                library.emu_stop(handle)
+                return
+            slots[Slot.COUNT] = count
+            slots[Slot.BLOCK_PC] = address
+            slots[Slot.BLOCK_LENGTH] = instructions
+
+        self._edge = library.EdgeCallback(edge)
+        self._block = library.CodeCallback(block)
+        library.add_hook(handle, library.HOOK_EDGE, self._edge, None)
+        library.add_hook(handle, library.HOOK_BLOCK, self._block, None)

@@ -1,0 +1,399 @@
+"""The engine: one Unicorn core with its state window, block clock, memory and callbacks."""
+
+import ctypes
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import unicorn
+
+from emu.engine import library, native
+from emu.engine.clock import NEVER, BlockClock, PythonClock, Slot
+from emu.engine.codepages import CodePages
+from emu.engine.window import CopiedWindow, DirectWindow, Word, check_layout
+from emu.errors import MachineError
+from emu.isa.privilege import Access
+from emu.isa.status import Status
+
+KNOWN_VERSIONS = ("2.1.4",)
+_LAST_ADDRESS = (1 << 64) - 1
+
+
+class Stop(Enum):
+    """Why the core returned."""
+
+    DEADLINE = "the next block would pass the deadline"
+    REQUESTED = "the host asked for it"
+    WAITING = "the guest executed wfi"
+
+
+class Store(Enum):
+    """What became of a store to a device."""
+
+    DONE = "done"
+    LEAVE = "done, and the core is to stop right behind it"
+    REFUSED = "there is no such register"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An access that physical memory refused."""
+
+    access: Access
+    physical: int
+
+
+class Guest(Protocol):
+    """What the engine asks of the hart. pc in the window is exact in every call unless stated otherwise."""
+
+    def exception(self, number: int) -> None:
+        """A synchronous exception with QEMU's number; pc is the instruction's address + 4."""
+
+    def breakpoint(self) -> None:
+        """`ebreak` was executed; pc is its address."""
+
+    def fill(self, address: int, access: int) -> tuple[int, int] | None:
+        """Translate the page of a virtual address: frame and protection, or None to refuse. pc may be stale.
+
+        `access` is library.MEM_READ, MEM_WRITE or MEM_FETCH.
+        """
+
+    def refused(self) -> None:
+        """The core has stopped at the instruction whose `fill` was refused."""
+
+    def access_fault(self, fault: Fault) -> None:
+        """The core has stopped at an instruction that physical memory refused."""
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """A load from a device; None refuses it."""
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """A store to a device."""
+
+    def store_done(self) -> None:
+        """The core has stopped at the store whose `device_write` answered Store.LEAVE: it has happened."""
+
+    def instructions_between(self, start: int, end: int) -> int:
+        """How many instructions the current code has between two virtual addresses."""
+
+
+class Engine:
+    """A RISC-V core that executes from `ram` (mapped at `base`) and asks a `Guest` about everything privileged.
+
+    `virtual` chooses who translates: True means the guest's `fill`. `probes` is "native", "python", or None for what
+    the host can do (the environment variable EKERNEL_PROBES overrides it).
+    """
+
+    def __init__(self, guest: Guest, base: int, size: int, host_address: int, *, probes: str | None = None) -> None:
+        if library.VERSION not in KNOWN_VERSIONS:
+            raise MachineError(
+                f"unicorn {library.VERSION} is installed, but this program knows the state layout of "
+                f"{', '.join(KNOWN_VERSIONS)} only; install that version"
+            )
+        probes = probes or os.environ.get("EKERNEL_PROBES") or ("native" if native.available() else "python")
+        self._guest = guest
+        self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
+        self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it
+        self.base, self.size = base, size
+        self.running = False
+        self._error: BaseException | None = None
+        self._fault: Fault | None = None
+        self._stop_requested = False
+        self._breakpoint = False
+        self._refused = False
+        self._left_store = False
+        self._host_translates = False
+        self._keep: list[Any] = []
+        self._value = (0, 0)
+        self.virtual = False
+        library.set_exits(self.handle, [])
+        self.pages = CodePages(self.handle, base, size)
+        self.clock: BlockClock | PythonClock
+        self.window: DirectWindow | CopiedWindow
+        if probes == "native":
+            self.clock = BlockClock(self.handle, self._protect_new_code)
+            self.window = DirectWindow(self.clock.state_address)
+        else:
+            self.clock = PythonClock(self.handle, self._protect_new_code, guest.instructions_between)
+            self.window = CopiedWindow(self.handle)
+        self.words, self.slots = self.window.words, self.clock.slots
+        self._reset_privilege()
+        check_layout(self.window, self._write_register)
+        library.check(
+            library.mem_map_ptr(self.handle, base, size, library.PROT_ALL, host_address), f"map {size:#x} bytes of RAM"
+        )
+        self._add_hooks()
+
+    def translate_in_guest(self, on: bool) -> None:
+        """Let the guest's `fill` translate (True), or the core's own page walker."""
+        self.virtual = on
+        library.set_tlb_mode(self.handle, library.TLB_VIRTUAL if on else library.TLB_CPU)
+        library.flush_tlb(self.handle)
+
+    def add_device(self, base: int, size: int) -> None:
+        """Send accesses to a range of physical addresses to the guest's `device_read` and `device_write`."""
+
+        def read(_engine: int, offset: int, _size: int, _data: int) -> int:
+            value, address = self._value
+            return value >> (8 * (base + offset - address)) & _LAST_ADDRESS
+
+        callback = library.MmioReadCallback(read)
+        self._keep.append(callback)
+        library.check(
+            library.mmio_map(self.handle, base, size, ctypes.cast(callback, ctypes.c_void_p), None, None, None),
+            f"map a device at {base:#x}",
+        )
+        # Protection hooks see the whole access and an exact pc; the core's own device callbacks get neither.
+        library.check(library.mem_protect(self.handle, base, size, library.PROT_NONE), "protect a device")
+
+    def run(self) -> Stop:
+        """Execute from the window's pc until the deadline, a request to stop, or wfi.
+
+        What a callback raised comes out here, with the machine still usable.
+        """
+        if self.running:
+            raise MachineError("the machine is running already: a listener cannot run it again")
+        handle, words, window, guest = self.handle, self.words, self.window, self._guest
+        self.running = True
+        self._stop_requested = False
+        self.slots[Slot.HIT] = 0
+        try:
+            while True:
+                error = library.emu_start(handle, words[Word.PC], 0, 0, 0)
+                window.load()
+                if self._error is not None:
+                    self._raise_kept()
+                if self._left_store:
+                    self._left_store = False
+                    guest.store_done()
+                    window.store()
+                    if self._stop_requested:
+                        return Stop.REQUESTED
+                    if self.slots[Slot.COUNT] >= self.slots[Slot.DEADLINE]:
+                        return Stop.DEADLINE
+                    continue
+                if error != library.ERR_OK:
+                    self._resolve(error)
+                    window.store()
+                    if self._stop_requested:
+                        return Stop.REQUESTED
+                    continue
+                if self.slots[Slot.HIT]:
+                    return Stop.DEADLINE
+                return Stop.REQUESTED if self._stop_requested else Stop.WAITING
+        finally:
+            self.running = False
+            self.pages.settle()
+
+    def request_stop(self) -> None:
+        """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
+        self._stop_requested = True
+        library.emu_stop(self.handle)
+
+    @property
+    def stop_is_requested(self) -> bool:
+        """Whether `request_stop` was called since the core was started."""
+        return self._stop_requested
+
+    def stop_after_block(self) -> None:
+        """Return from `run` when the current block has ended."""
+        self.slots[Slot.DEADLINE] = 0
+
+    def not_later_than(self, deadline: int) -> None:
+        """Return from `run` before more than so many instructions have retired."""
+        if deadline < self.slots[Slot.DEADLINE]:
+            self.slots[Slot.DEADLINE] = deadline
+
+    def set_exits(self, addresses: list[int]) -> None:
+        """Stop before these virtual addresses. Code that was translated from them must be forgotten by the caller."""
+        library.set_exits(self.handle, addresses)
+
+    def flush_tlb(self) -> None:
+        """Forget cached translations; not inside a memory callback."""
+        library.flush_tlb(self.handle)
+
+    def forget_all_code(self) -> None:
+        """Forget all translated code; not inside a callback."""
+        library.flush_blocks(self.handle)
+
+    def forget_code(self, physical: int, length: int) -> None:
+        """Forget what was translated from a range of physical addresses, because the host changed it."""
+        if not self.pages.holds_code(physical, length):
+            return
+        words = self.words
+        self.window.load()
+        privilege, status = words[Word.PRIVILEGE], words[Word.MSTATUS]
+        words[Word.PRIVILEGE], words[Word.MSTATUS] = 3, status & ~int(Status.MPRV)
+        self.window.store()
+        self._host_translates = True
+        library.remove_cache(self.handle, physical, physical + length)
+        self._host_translates = False
+        words[Word.PRIVILEGE], words[Word.MSTATUS] = privilege, status
+        self.window.store()
+
+    def add_code_hook(self, address: int, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back just before the instruction at a virtual address executes; returns what removes the hook.
+
+        The caller must forget the code that was translated from there before.
+        """
+
+        def reached(_engine: int, _address: int, _size: int, _data: int) -> None:
+            self._guarded(callback)
+
+        function = library.CodeCallback(reached)
+        identifier = library.add_hook(self.handle, library.HOOK_CODE, function, None, address, address)
+        self._keep.append(function)
+
+        def remove() -> None:
+            library.check(library.hook_del(self.handle, identifier), "remove a hook")
+
+        return remove
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Call into the guest from a hook: an exception is kept and raised again outside the core."""
+        self.window.load()
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  # everything is kept for `run` to raise: ctypes would swallow it
+            self.fail(error)
+        self.window.store()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop, and raise `error` from `run`."""
+        if self._error is None:
+            self._error = error
+        library.emu_stop(self.handle)
+
+    def _raise_kept(self) -> None:
+        kept, self._error = self._error, None
+        self._fault = None
+        self._refused = self._breakpoint = False
+        if self._left_store:
+            self._left_store = False
+            self._guest.store_done()
+            self.window.store()
+        if kept is not None:
+            raise kept
+
+    def _resolve(self, error: int) -> None:
+        """The core has left its loop because of an exception that it cannot enter: let the guest do it."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            self._guest.access_fault(fault)
+        elif self._breakpoint:
+            self._breakpoint = False
+            self._guest.breakpoint()
+        elif self._refused:
+            self._refused = False
+            self._guest.refused()
+        else:
+            raise MachineError(f"the engine stopped at pc {self.words[Word.PC]:#x}: {library.error_text(error)}")
+
+    def _add_hooks(self) -> None:
+        guest, window = self._guest, self.window
+        exception, fill = guest.exception, guest.fill
+        direct = isinstance(window, DirectWindow)
+
+        def on_exception(_engine: int, number: int, _data: int) -> None:
+            try:
+                exception(number)
+            except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
+                self.fail(error)
+
+        def on_exception_copied(_engine: int, number: int, _data: int) -> None:
+            self._guarded(lambda: exception(number))
+
+        def on_invalid(_engine: int, _data: int) -> bool:
+            self._breakpoint = True
+            library.emu_stop(self.handle)
+            return True
+
+        cells: dict[int, Any] = {}
+
+        def on_fill(_engine: int, address: int, access: int, result: int, _data: int) -> bool:
+            try:
+                if self._host_translates:
+                    found: tuple[int, int] | None = (address, library.PROT_ALL)
+                else:
+                    found = fill(address, access)
+                if found is None:
+                    self._refused = True
+                    return False
+                cell = cells.get(result)
+                if cell is None:  # the result lies on the core's stack, at one of few places
+                    cell = cells[result] = (ctypes.c_uint64 * 2).from_address(result)
+                cell[0], cell[1] = found
+            except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
+                self.fail(error)
+                return False
+            return True
+
+        def on_fill_copied(engine: int, address: int, access: int, result: int, data: int) -> bool:
+            window.load()
+            try:
+                return on_fill(engine, address, access, result, data)
+            finally:
+                window.store()
+
+        self._hook(library.HOOK_INTERRUPT, library.InterruptCallback(on_exception if direct else on_exception_copied))
+        self._hook(library.HOOK_INVALID, library.InvalidCallback(on_invalid))
+        self._hook(library.HOOK_FILL, library.FillCallback(on_fill if direct else on_fill_copied))
+        memory = library.MemoryCallback(self._on_memory)
+        # Hooks over RAM would make every store slow.
+        for begin, end in ((0, self.base - 1), (self.base + self.size, _LAST_ADDRESS)):
+            self._hook(library.HOOK_UNMAPPED, memory, begin, end)
+            self._hook(library.HOOK_PROTECTED, memory, begin, end)
+
+    def _hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0) -> None:
+        self._keep.append(callback)
+        library.add_hook(self.handle, kind, callback, None, begin, end)
+
+    def _on_memory(self, _engine: int, kind: int, address: int, size: int, value: int, _data: int) -> bool:
+        if self._fault is not None or self._error is not None:
+            return False  # a store that was refused as a whole is offered again byte by byte
+        self.window.load()
+        try:
+            if kind == library.MEM_WRITE_PROT:
+                outcome = self._guest.device_write(address, size, value & ((1 << 8 * size) - 1))
+                if outcome is Store.DONE:
+                    return True
+                # Stopping the core here would execute the store again: it is refused, and completed by the hart.
+                self._left_store = outcome is Store.LEAVE
+            elif kind == library.MEM_READ_PROT:
+                read = self._guest.device_read(address, size)
+                if read is not None:
+                    self._value = (read, address)
+                    return True
+        except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
+            self._left_store = kind == library.MEM_WRITE_PROT  # the device has it: it must not be stored again
+            self.fail(error)
+            return False
+        self._fault = Fault(_ACCESS[kind], address)
+        return False
+
+    def _protect_new_code(self) -> None:
+        self.slots[Slot.NEW_CODE] = 0
+        self.pages.protect()
+
+    def _reset_privilege(self) -> None:
+        self.window.load()
+        self.words[Word.PRIVILEGE] = 3
+        self.words[Word.MSTATUS] = 0
+        self.window.store()
+
+    def _write_register(self, number: int, value: int) -> None:
+        register = unicorn.riscv_const.UC_RISCV_REG_PC if number == 32 else unicorn.riscv_const.UC_RISCV_REG_X0 + number
+        self._core.reg_write(register, value)
+
+
+_ACCESS = {
+    library.MEM_READ_UNMAPPED: Access.LOAD,
+    library.MEM_READ_PROT: Access.LOAD,
+    library.MEM_WRITE_UNMAPPED: Access.STORE,
+    library.MEM_WRITE_PROT: Access.STORE,
+    library.MEM_FETCH_UNMAPPED: Access.FETCH,
+    library.MEM_FETCH_PROT: Access.FETCH,
+}
+__all__ = ["NEVER", "Engine", "Fault", "Guest", "Slot", "Stop", "Store", "Word"]

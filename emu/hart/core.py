@@ -1,0 +1,413 @@
+"""What both fidelities share: the engine, exact instruction counts, instruction fetch, devices, and the sources of events."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from emu.address import VirtAddr
+from emu.engine import Engine, Fault, Stop, Store, Word
+from emu.engine.clock import Slot
+from emu.errors import MachineError
+from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TlbFilled, TrapReturned, TrapTaken
+from emu.hart.operands import instruction_length, memory_operand
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, cause_label
+from emu.isa.privilege import Access, Privilege
+from emu.isa.registers import A7
+from emu.memory import Ram
+from emu.subscriptions import EventBus
+from emu.walks import Walk
+
+COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
+PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
+RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
+"""Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
+_ALL = (1 << 64) - 1
+_TRAPS_WITHOUT_PROGRESS = 1000
+
+
+class Platform(Protocol):
+    """What the hart asks of the machine around it."""
+
+    def time_at(self, instret: int) -> int:
+        """`mtime` when so many instructions have retired."""
+
+    def supervisor_call(self) -> bool:
+        """`ecall` from S mode: True when the built-in firmware has answered it in the registers."""
+
+    def waiting(self) -> None:
+        """`wfi` with nothing pending: pass the time until something is, or stop the machine."""
+
+    def timer_written(self) -> None:
+        """A comparator of the hart changed."""
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """A load from a device; None refuses it."""
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """A store to a device."""
+
+    def locate(self, address: int) -> str:
+        """An address as a person reads it: with symbol and offset where the image has them."""
+
+
+class HartCore(ABC):
+    """One hart on one engine: the base of `ExactHart` and `FastHart`."""
+
+    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
+        self.ram = ram
+        self.bus = bus
+        self.platform = platform
+        self._halves = ram.view.cast("H")
+        self._last_trap = (-1, 0)
+        self.returned = False
+        """Whether a function that the host called has returned to RETURN_ADDRESS."""
+        self._listening: set[type[Event]] = set()
+        self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
+        self.words = self.engine.words
+        self.slots = self.engine.slots
+        for kind in (TrapTaken, TrapReturned, PageFault, TlbFilled, AddressSpaceSwitched, SyscallMade):
+            bus.add_source(kind, self._listen(kind))
+
+    # What the fidelities do each in its own way.
+
+    @property
+    @abstractmethod
+    def privilege(self) -> Privilege:
+        """The current privilege."""
+
+    @abstractmethod
+    def set_privilege(self, privilege: Privilege) -> None:
+        """Change the current privilege, outside of `run`."""
+
+    @abstractmethod
+    def read_csr(self, number: int) -> int | None:
+        """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""
+
+    @abstractmethod
+    def write_csr(self, number: int, value: int) -> bool:
+        """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
+
+    @abstractmethod
+    def set_line(self, bit: int, level: bool) -> None:
+        """Set the level of an interrupt line into `mip`; the machine sees to it that the hart looks at it."""
+
+    @abstractmethod
+    def interrupt_is_pending(self) -> bool:
+        """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
+
+    @abstractmethod
+    def deliver_interrupts(self) -> None:
+        """Take an interrupt now if one is due, with pc exact."""
+
+    @abstractmethod
+    def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
+        """The page walk that an access at this moment would make; nothing is changed."""
+
+    @abstractmethod
+    def exception(self, number: int) -> None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def breakpoint(self) -> None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def fill(self, address: int, access: int) -> tuple[int, int] | None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def refused(self) -> None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def trap(self, cause: int, tval: int, epc: int) -> None:
+        """Enter the handler of a synchronous exception; `instret` is exact already."""
+
+    @abstractmethod
+    def flush_translations(self) -> None:
+        """Forget cached translations, with the core stopped or in an exception."""
+
+    @property
+    @abstractmethod
+    def lines(self) -> int:
+        """The bits of `mip` that devices hold up."""
+
+    @abstractmethod
+    def set_supervisor_timer(self, level: bool) -> None:
+        """Raise or lower STIP for `stimecmp` (Sstc)."""
+
+    @abstractmethod
+    def supervisor_timecmp(self) -> int:
+        """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
+
+    @abstractmethod
+    def look_up(self, address: int) -> Walk:
+        """The walk of a load that is allowed everything in the current address space."""
+
+    @abstractmethod
+    def save(self) -> object:
+        """All state of the hart, for `restore`."""
+
+    @abstractmethod
+    def restore(self, state: object, *, forget_code: bool) -> None:
+        """Return to a saved state, after memory has; `forget_code` when memory that held code has changed."""
+
+    @abstractmethod
+    def add_device(self, base: int, size: int) -> None:
+        """Send accesses to a range of physical addresses to the platform."""
+
+    @abstractmethod
+    def _physical_code(self, address: int) -> int:
+        """The physical address that an instruction is fetched from; MachineError where it cannot be."""
+
+    # Running and counting.
+
+    @property
+    def retired_count(self) -> int:
+        """Instructions retired; exact while the core is stopped, and in every event."""
+        return self.slots[COUNT]
+
+    def run(self, deadline: int) -> Stop:
+        """Execute until exactly `deadline` instructions have retired, or something stops the hart before."""
+        engine, slots = self.engine, self.slots
+        engine.window.load()
+        self.deliver_interrupts()
+        engine.window.store()
+        while True:
+            slots[Slot.DEADLINE] = deadline
+            if slots[COUNT] >= deadline:
+                return Stop.DEADLINE
+            stop = engine.run()
+            if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
+                return stop
+            stop = self._run_partly(deadline - slots[COUNT])
+            if stop is not Stop.DEADLINE or slots[COUNT] >= deadline:
+                return stop
+
+    def _run_partly(self, instructions: int) -> Stop:
+        """Execute the first instructions of a block that has more: it is translated anew, up to an exit."""
+        engine, words, slots = self.engine, self.words, self.slots
+        start = words[PC]
+        end = start
+        for _ in range(instructions):
+            end = (end + instruction_length(self.fetch_half(end))) & _ALL
+        before = slots[COUNT]
+        self.between_blocks(start)
+        places = [self._physical_code(start), self._physical_code(end)]
+        self._forget(places)
+        engine.set_exits([end])
+        slots[Slot.DEADLINE] = before + instructions
+        try:
+            stop = engine.run()
+        finally:
+            engine.set_exits([])
+            self._forget(places)
+        if stop is not Stop.REQUESTED and words[PC] == end:  # an exit halts the core as wfi does
+            slots[COUNT] = before + instructions
+            self.between_blocks(end)
+            return Stop.DEADLINE
+        return stop
+
+    def _forget(self, places: list[int]) -> None:
+        for place in places:
+            self.engine.forget_code(place, 2)
+
+    def rewind(self, pc: int) -> None:
+        """Correct the count in the middle of a block: the instruction at `pc` is the first that has not retired."""
+        slots = self.slots
+        done = self.instructions_between(slots[BLOCK_PC], pc)
+        slots[COUNT] += done - slots[BLOCK_LENGTH]
+        slots[BLOCK_PC], slots[BLOCK_LENGTH] = pc, 0
+
+    def between_blocks(self, pc: int) -> None:
+        """Note that the last block has run to its end and nothing of the next has."""
+        self.slots[BLOCK_PC], self.slots[BLOCK_LENGTH] = pc, 0
+
+    def instructions_between(self, start: int, end: int) -> int:
+        """Instructions from `start` up to `end`, in straight line."""
+        count = 0
+        while start < end:
+            start += instruction_length(self.fetch_half(start))
+            count += 1
+        return count
+
+    def fetch_half(self, address: int) -> int:
+        """Sixteen bits of code."""
+        return self._halves[(self._physical_code(address) - self.ram.base) >> 1]
+
+    def fetch_instruction(self, address: int) -> int:
+        """The instruction at a virtual address: 32 bits, or 16 for a compressed one."""
+        low = self.fetch_half(address)
+        return low | self.fetch_half(address + 2) << 16 if low & 3 == 3 else low
+
+    # Devices.
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """See `emu.engine.Guest`."""
+        with self.in_mid_block(self.words[PC]):
+            return self.platform.device_read(address, size)
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """See `emu.engine.Guest`."""
+        slots = self.slots
+        ahead = slots[BLOCK_LENGTH] - self.instructions_between(slots[BLOCK_PC], self.words[PC])
+        slots[COUNT] -= ahead
+        try:
+            return self.platform.device_write(address, size, value)
+        finally:
+            slots[COUNT] += ahead  # even after an exception: the store has happened, and `store_done` counts it
+
+    @contextmanager
+    def in_mid_block(self, pc: int) -> Iterator[None]:
+        """Make the count exact for an instruction inside a block that goes on afterwards, unless it raises or stops."""
+        slots = self.slots
+        ahead = slots[BLOCK_LENGTH] - self.instructions_between(slots[BLOCK_PC], pc)
+        slots[COUNT] -= ahead
+        try:
+            yield
+        except BaseException:
+            self.between_blocks(pc)  # the instruction has not executed: it will when the machine goes on
+            raise
+        if self.engine.stop_is_requested:
+            self.between_blocks(pc)
+        else:
+            slots[COUNT] += ahead
+
+    def store_done(self) -> None:
+        """See `emu.engine.Guest`: the store at pc has happened, so it has retired."""
+        pc = self.words[PC]
+        self.rewind(pc)
+        following = (pc + instruction_length(self.fetch_half(pc))) & _ALL
+        self.words[PC] = following
+        self.slots[COUNT] += 1
+        self.between_blocks(following)
+        self.deliver_interrupts()
+
+    def save_registers(self) -> bytes:
+        """Integer and floating-point registers and pc, for `restore_registers`."""
+        self.engine.window.load()
+        return bytes(self.engine.window.octets[: (PC + 1) * 8])
+
+    def restore_registers(self, state: bytes) -> None:
+        """Put back integer and floating-point registers and pc."""
+        window = self.engine.window
+        window.octets[: len(state)] = state
+        window.words[RESERVATION] = _ALL
+        window.store()
+
+    # Faults.
+
+    def access_fault(self, fault: Fault) -> None:
+        """See `emu.engine.Guest`."""
+        pc = self.words[PC]
+        if fault.access is Access.FETCH:
+            if self._has_returned(pc):
+                return
+            self.between_blocks(pc)
+            self.trap(ACCESS_FAULTS[Access.FETCH], pc, pc)
+            return
+        self.rewind(pc)
+        operand = memory_operand(self.fetch_instruction(pc))
+        address = operand.address(self.words) if operand else fault.physical
+        self.trap(ACCESS_FAULTS[fault.access], address, pc)
+
+    def faulting_address(self, page: int, access: Access) -> int:
+        """What `stval` holds for an access to a page that was refused: a walk is asked for by page only."""
+        pc = self.words[PC]
+        if access is Access.FETCH:
+            return pc if pc >> 12 == page >> 12 else page
+        operand = memory_operand(self.fetch_instruction(pc))
+        if operand is None:
+            return page
+        address = operand.address(self.words)
+        return address if address >> 12 == page >> 12 else page
+
+    def _has_returned(self, pc: int) -> bool:
+        if pc != RETURN_ADDRESS:
+            return False
+        self.returned = True
+        self.between_blocks(pc)
+        self.engine.request_stop()
+        return True
+
+    def page_fault(self, walk: Walk, pc: int) -> None:
+        """Tell who listens, and trap."""
+        if PageFault in self._listening:
+            self.bus.emit(
+                PageFault(
+                    instret=self.retired_count,
+                    pc=VirtAddr(pc),
+                    privilege=self.privilege,
+                    access=walk.access,
+                    address=walk.address,
+                    walk=walk,
+                )
+            )
+        self.trap(PAGE_FAULTS[walk.access], int(walk.address), pc)
+
+    def check_progress(self, cause: int, epc: int, target: int, tval: int) -> None:
+        """Raise MachineError for a hart that only traps and never executes an instruction again."""
+        retired = self.retired_count
+        instret, traps = self._last_trap
+        traps = traps + 1 if instret == retired else 1
+        self._last_trap = (retired, traps)
+        if traps > 1 and (epc == target or traps > _TRAPS_WITHOUT_PROGRESS):
+            what = cause_label(cause, interrupt=False)
+            raise MachineError(
+                f"double fault: the trap handler at {self.platform.locate(target)} cannot execute its first "
+                f"instruction: {what} at pc {epc:#x}, tval {tval:#x}, again and again; "
+                "check what the kernel wrote to stvec or mtvec, and that this page is mapped"
+            )
+
+    # Events.
+
+    def listens(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to events of this kind."""
+        return kind in self._listening
+
+    def emit_trap(
+        self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int, *, interrupt: bool
+    ) -> None:
+        """Tell who listens that a trap was entered."""
+        self.bus.emit(
+            TrapTaken(
+                instret=self.retired_count,
+                pc=VirtAddr(epc),
+                privilege=source,
+                cause=cause,
+                interrupt=interrupt,
+                tval=tval,
+                to_privilege=to,
+                handler=VirtAddr(target),
+            )
+        )
+
+    def emit_syscall(self, epc: int) -> None:
+        """Tell who listens that a user program executed `ecall`."""
+        words = self.words
+        self.bus.emit(
+            SyscallMade(
+                instret=self.retired_count,
+                pc=VirtAddr(epc),
+                privilege=Privilege.U,
+                number=words[A7],
+                args=tuple(words[10:16]),
+            )
+        )
+
+    def listening_changed(self, kind: type[Event]) -> None:
+        """A kind of event has got its first listener or lost its last."""
+
+    def _listen(self, kind: type[Event]) -> Callable[[], Callable[[], None]]:
+        def start() -> Callable[[], None]:
+            self._listening.add(kind)
+            self.listening_changed(kind)
+
+            def stop() -> None:
+                self._listening.discard(kind)
+                self.listening_changed(kind)
+
+            return stop
+
+        return start

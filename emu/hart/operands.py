@@ -1,0 +1,77 @@
+"""What an instruction accesses: its length, and the address and size of a load, store or atomic (unprivileged manual)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emu.isa.privilege import Access
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOperand:
+    """The memory that an instruction accesses: `size` bytes at register `base` plus `offset`.
+
+    >>> memory_operand(0xff843783)  # ld a5, -8(s0)
+    MemoryOperand(base=8, offset=-8, size=8, access=<Access.LOAD: 'load'>)
+    """
+
+    base: int
+    offset: int
+    size: int
+    access: Access
+
+    def address(self, registers: Sequence[int]) -> int:
+        """The virtual address, 64 bits."""
+        return (registers[self.base] + self.offset) & (1 << 64) - 1
+
+
+def instruction_length(halfword: int) -> int:
+    """Bytes of the instruction that starts with these 16 bits: 2 or 4 (section 1.5)."""
+    return 4 if halfword & 3 == 3 else 2
+
+
+def memory_operand(instruction: int) -> MemoryOperand | None:
+    """What a load, store or atomic accesses; None for any other instruction."""
+    if instruction & 3 != 3:
+        return _compressed(instruction & 0xFFFF)
+    opcode, funct3 = instruction & 0x7F, (instruction >> 12) & 7
+    base = (instruction >> 15) & 31
+    if opcode in (0x03, 0x07):
+        return MemoryOperand(base, _signed(instruction >> 20, 12), 1 << (funct3 & 3), Access.LOAD)
+    if opcode in (0x23, 0x27):
+        offset = ((instruction >> 25) << 5) | ((instruction >> 7) & 31)
+        return MemoryOperand(base, _signed(offset, 12), 1 << (funct3 & 3), Access.STORE)
+    if opcode == 0x2F:
+        is_lr = instruction >> 27 == 2
+        return MemoryOperand(base, 0, 1 << (funct3 & 3), Access.LOAD if is_lr else Access.STORE)
+    return None
+
+
+def _signed(value: int, bits: int) -> int:
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def _compressed(c: int) -> MemoryOperand | None:
+    """Table 16.5 and 16.7: the loads and stores of quadrants 0 and 2."""
+    quadrant, funct3 = c & 3, c >> 13
+    if funct3 not in (1, 2, 3, 5, 6, 7):
+        return None
+    access = Access.LOAD if funct3 < 4 else Access.STORE
+    word = funct3 in (2, 6)
+    if quadrant == 0:
+        base = 8 + ((c >> 7) & 7)
+        high = (c >> 10) & 7
+        if word:
+            return MemoryOperand(base, (high << 3) | ((c >> 6 & 1) << 2) | ((c >> 5 & 1) << 6), 4, access)
+        return MemoryOperand(base, (high << 3) | ((c >> 5 & 3) << 6), 8, access)
+    if quadrant == 2:
+        return MemoryOperand(2, _stack_offset(c, access, word=word), 4 if word else 8, access)
+    return None
+
+
+def _stack_offset(c: int, access: Access, *, word: bool) -> int:
+    if access is Access.STORE:
+        field = (c >> 7) & 63
+        return (field & 0x3C) | ((field & 3) << 6) if word else (field & 0x38) | ((field & 7) << 6)
+    field = ((c >> 12 & 1) << 5) | ((c >> 2) & 31)
+    return (field & 0x3C) | ((field & 3) << 6) if word else (field & 0x38) | ((field & 7) << 6)

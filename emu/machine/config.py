@@ -1,0 +1,100 @@
+"""What a machine is made of, and how a run of it ends."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from emu.errors import ConfigError
+from emu.isa.status import SATP_SV39, SATP_SV48, SATP_SV57
+from emu.memory.ram import LARGEST, SMALLEST
+from emu.mmu import AdUpdate
+
+Fidelity = Literal["exact", "fast"]
+_PAGING = {
+    "sv39": frozenset({SATP_SV39}),
+    "sv48": frozenset({SATP_SV39, SATP_SV48}),
+    "sv57": frozenset({SATP_SV39, SATP_SV48, SATP_SV57}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineConfig:
+    """The machine that is wanted. Raises ConfigError for what does not fit together.
+
+    >>> MachineConfig(ram_size=64 << 20).fidelity
+    'exact'
+    >>> MachineConfig(fidelity="quick")
+    Traceback (most recent call last):
+    emu.errors.ConfigError: fidelity 'quick': there are exact, fast
+    """
+
+    ram_size: int = 128 << 20
+    """Bytes, a multiple of a page, from 1 MiB to 8 GiB."""
+    fidelity: str = "exact"
+    """`exact`: the Python model decides everything privileged; `fast`: Unicorn's own CSRs and page walker."""
+    clock: str = "instructions"
+    """What `mtime` counts: `instructions` makes two runs identical."""
+    firmware: str = "sbi"
+    """`sbi`: the built-in firmware, and the image enters in S mode; `none`: the image enters in M mode."""
+    bootargs: str = ""
+    """The kernel's command line, for the device tree."""
+    paging: str = "sv57"
+    """The largest scheme that `satp` takes: sv39, sv48 or sv57 (fidelity `exact`)."""
+    ad_update: AdUpdate = AdUpdate.HARDWARE
+    """Who sets A and D bits of PTEs (fidelity `exact`)."""
+    probes: str | None = None
+    """`native` or `python` callbacks in the engine; None: what the host can do."""
+
+    def __post_init__(self) -> None:
+        _choose("fidelity", self.fidelity, ("exact", "fast"))
+        _choose("clock", self.clock, ("instructions",))
+        _choose("firmware", self.firmware, ("sbi", "none"))
+        _choose("paging", self.paging, tuple(_PAGING))
+        if self.probes is not None:
+            _choose("probes", self.probes, ("native", "python"))
+        if self.ram_size % 4096 or not SMALLEST <= self.ram_size <= LARGEST:
+            raise ConfigError(
+                f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of 4096 bytes, for example 128M"
+            )
+        if "\0" in self.bootargs:
+            raise ConfigError("the kernel's command line has a zero byte; remove it")
+
+    @property
+    def paging_modes(self) -> frozenset[int]:
+        """The values of `satp.MODE` that turn paging on."""
+        return _PAGING[self.paging]
+
+
+def _choose(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{name} {value!r}: there are {', '.join(known)}")
+
+
+class StopReason(Enum):
+    """Why a run ended; the value completes the sentence "the guest ..."."""
+
+    POWERED_OFF = "powered off"
+    RESET = "asked for a reset"
+    INSTRUCTION_LIMIT = "reached the limit of instructions"
+    REACHED = "reached the address that the run was to stop at"
+    IDLE_FOREVER = "waits (wfi) for an interrupt that can never come"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    >>> Outcome(StopReason.POWERED_OFF, 3, 1000).description
+    'the guest powered off'
+    """
+
+    reason: StopReason
+    exit_code: int
+    """What the guest said when it powered off, 0 to 65535; 0 for every other reason."""
+    instructions: int
+    """Instructions retired since power-on."""
+
+    @property
+    def description(self) -> str:
+        """The reason as a sentence."""
+        return f"the guest {self.reason.value}"

@@ -1,0 +1,445 @@
+"""The machine: hart, memory, devices, firmware and clock wired together, and the loop that runs them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict, TypeVar
+
+from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
+from emu.devices.clint import Clint
+from emu.devices.device import Device
+from emu.devices.finisher import Finisher
+from emu.devices.plic import Plic
+from emu.devices.power import PowerRequest
+from emu.devices.uart import Uart
+from emu.engine import Stop, Store
+from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded, MachineError
+from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess
+from emu.firmware.devicetree import Chosen, Hardware, generate
+from emu.firmware.image import Image
+from emu.firmware.lines import SourceLines
+from emu.firmware.placement import Layout
+from emu.firmware.symbols import Symbols
+from emu.hart.core import PC, RETURN_ADDRESS, HartCore
+from emu.hart.exact import ExactHart
+from emu.hart.view import Hart
+from emu.isa.csrs import Csr
+from emu.isa.privilege import Access, Privilege
+from emu.isa.registers import A0, A1, RA
+from emu.isa.status import MEIP, MSIP, MTIP, SEIP
+from emu.machine.config import MachineConfig, Outcome, StopReason
+from emu.machine.console import Console
+from emu.machine.sbi import SbiServices
+from emu.machine.snapshots import Snapshot, restore, take
+from emu.machine.timers import NEVER, Comparator, InstructionClock
+from emu.machine.watches import Watches
+from emu.memory import PhysicalMemory, Ram
+from emu.memory.baseline import RamHistory
+from emu.subscriptions import EventBus, Listener, Subscription
+from emu.walks import Walk
+
+E = TypeVar("E", bound=Event)
+TimerStates = tuple[tuple[int, bool], tuple[int, bool]]
+_SLICE = 50_000_000
+"""Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
+_ARGUMENT_REGISTERS = 8
+_DELEGATED_BY_SBI = 0xB1FF
+"""All exceptions but `ecall` from S mode: what the firmware would hand back to S mode anyway."""
+
+
+class EventFields(TypedDict):
+    """What every event carries."""
+
+    instret: int
+    pc: VirtAddr
+    privilege: Privilege
+
+
+class Machine:
+    """A single-hart RV64GC machine with the memory map of QEMU's `virt`.
+
+    >>> machine = Machine(MachineConfig(ram_size=16 << 20))
+    >>> machine.load(Image.from_bytes(bytes.fromhex("9308800073000000"), "off.bin"))  # li a7, 8; ecall
+    >>> machine.run()
+    Outcome(reason=<StopReason.POWERED_OFF: 'powered off'>, exit_code=0, instructions=2)
+    """
+
+    def __init__(self, config: MachineConfig | None = None) -> None:
+        """Raises ConfigError when the host cannot give what was asked for."""
+        self.config = config = config or MachineConfig()
+        self.events = EventBus()
+        ram = Ram(config.ram_size)
+        self.memory = PhysicalMemory(ram)
+        self.ram_history = RamHistory(ram)
+        self.clock = InstructionClock()
+        self.core: HartCore = self._make_core(ram)
+        self.hart = Hart(self.core)
+        self.memory.written = self.core.engine.forget_code
+        self._watches = Watches(self.core)
+        self._image: Image | None = None
+        self._ended: tuple[StopReason, int] | None = None
+        self._attention = False
+        self._pc_offset = 0
+        self._loaded = False
+        self.console_device = Console(self._console_written)
+        self._wire_devices()
+        for kind in (ConsoleOutput, MmioAccess, InterruptRaised):
+            self.events.add_source(kind, lambda: lambda: None)
+        self.sbi = SbiServices(self, self.core, self.console_device)
+        self._supervisor_timer = Comparator(self._time, self.core.set_supervisor_timer)
+        self.clock.add(lambda: self._supervisor_timer.deadline, self._supervisor_timer.update)
+        self.clock.add(lambda: self.sbi.timer.deadline, self.sbi.timer.update)
+
+    # Loading.
+
+    def load(self, image: Image | str | Path) -> None:
+        """Put an image and the device tree into memory and the hart at its entry.
+
+        With the built-in firmware the image is entered in S mode with a0 = hart id and a1 = device tree, else in
+        M mode. Raises ImageError for a file that cannot be loaded, ConfigError when memory is too small.
+        """
+        if self._loaded:
+            raise ConfigError("this machine has an image already; make another machine for another image")
+        if not isinstance(image, Image):
+            image = Image.open(image, raw_offset=0) if self.config.firmware == "none" else Image.open(image)
+        ram = self.memory.ram
+        image.check_inside(ram.base, ram.size)
+        hardware = Hardware(ram_size=ram.size, mmu_type=f"riscv,{self.config.paging}")
+        tree = generate(hardware, self.devices, Chosen(bootargs=self.config.bootargs))
+        _, (tree_address, _) = Layout.of(ram.base, ram.size, [image]).with_device_tree(len(tree))
+        for segment in image.segments:
+            self.memory.write(segment.physical, segment.data)
+        self.memory.write(tree_address, tree)
+        self._image = image
+        self._loaded = True
+        self._enter(int(image.entry_physical), tree_address)
+
+    def _enter(self, entry: int, tree_address: int) -> None:
+        hart = self.hart
+        hart.pc = VirtAddr(entry)
+        hart.x[A0], hart.x[A1] = 0, tree_address
+        if self.config.firmware == "sbi":
+            hart.csr[Csr.MEDELEG] = _DELEGATED_BY_SBI
+            hart.csr[Csr.MIDELEG] = (1 << 64) - 1
+            hart.csr[Csr.MCOUNTEREN] = 7
+            hart.csr[Csr.SCOUNTEREN] = 7  # as OpenSBI does: user programs read `time`
+            hart.privilege = Privilege.S
+
+    @property
+    def image(self) -> Image | None:
+        """What was loaded."""
+        return self._image
+
+    @property
+    def symbols(self) -> Symbols:
+        """The symbols of the loaded image; none before `load`."""
+        return self._image.symbols if self._image else Symbols(())
+
+    @property
+    def lines(self) -> SourceLines:
+        """The source lines of the loaded image."""
+        return self._image.lines if self._image else SourceLines(list)
+
+    # Running.
+
+    def run(self, max_instructions: int | None = None, until: int | str | None = None) -> Outcome:
+        """Execute until the guest ends, `max_instructions` more have retired, or pc is `until` (address or symbol).
+
+        An address that the hart stands at already is left first. Raises MachineError for what no hart survives, and
+        whatever a listener raises; the machine can be run on after both.
+        """
+        if max_instructions is not None and max_instructions < 0:
+            raise ConfigError(f"{max_instructions} instructions cannot be executed: give 0 or more")
+        limit = NEVER if max_instructions is None else self.instret + max_instructions
+        self._ended = None
+        if until is None:
+            return self._run_to(limit)
+        address, start = self.address_of(until), self.instret
+        with self.watch(address, lambda: self._reached(start)):
+            return self._run_to(limit)
+
+    def step(self, instructions: int = 1) -> Outcome:
+        """Execute exactly so many instructions; traps happen on the way and count none."""
+        return self.run(instructions)
+
+    def call(self, function: int | str, *args: int, max_instructions: int = 100_000_000) -> int:
+        """Call a guest function in the current privilege and address space, and return its a0, unsigned.
+
+        Registers are as before afterwards; memory is as the function left it. Raises GuestPanic when the guest ends
+        instead of returning, LimitExceeded after `max_instructions`.
+        """
+        if len(args) > _ARGUMENT_REGISTERS:
+            raise ConfigError(
+                f"{len(args)} arguments: the calling convention passes {_ARGUMENT_REGISTERS} in registers"
+            )
+        address = self.address_of(function)
+        saved = self.core.save_registers()
+        self.core.returned = False
+        try:
+            for number, value in enumerate(args):
+                self.hart.x[A0 + number] = value
+            self.hart.x[RA] = RETURN_ADDRESS
+            self.hart.pc = VirtAddr(address)
+            outcome = self.run(max_instructions)
+            result = self.hart.x[A0]
+        finally:
+            returned, self.core.returned = self.core.returned, False
+            self.core.restore_registers(saved)
+        if returned:
+            return result
+        name = function if isinstance(function, str) else f"{address:#x}"
+        if outcome.reason is StopReason.INSTRUCTION_LIMIT:
+            raise LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
+        tail = self.console[-200:].decode(errors="replace").strip()
+        raise GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
+
+    def _run_to(self, limit: int) -> Outcome:
+        core = self.core
+        while True:
+            self.clock.update()
+            self._watches.settle()
+            stop = core.run(min(limit, core.retired_count + _SLICE, self._next_deadline()))
+            if stop is Stop.WAITING:
+                self.waiting()
+            if core.returned:
+                self._ended = StopReason.REACHED, 0
+            elif self._ended is None and core.retired_count >= limit:
+                self._ended = StopReason.INSTRUCTION_LIMIT, 0
+            if self._ended is not None:
+                return Outcome(*self._ended, core.retired_count)
+
+    def _reached(self, start: int) -> None:
+        if self.instret != start:
+            self._end(StopReason.REACHED)
+
+    def _next_deadline(self) -> int:
+        time = self.clock.next_deadline
+        return NEVER if time is None else max(self.clock.instret_at(time), self.instret)
+
+    def _end(self, reason: StopReason, exit_code: int = 0) -> None:
+        self._ended = reason, exit_code
+        if self.core.engine.running:
+            self.core.engine.request_stop()
+
+    # Looking.
+
+    @property
+    def instret(self) -> int:
+        """Instructions retired since power-on, exact at every moment."""
+        return self.core.retired_count
+
+    @property
+    def time(self) -> int:
+        """`mtime`: ticks of 10 MHz, one for 10 instructions."""
+        return self.clint.mtime
+
+    @property
+    def console(self) -> bytes:
+        """Everything that the guest has written to its console."""
+        return self.console_device.output
+
+    def type_text(self, data: bytes) -> None:
+        """Type on the guest's console: for the UART's receiver and for the SBI's `console_getchar`."""
+        self.console_device.type(data)
+        self.uart.receive(data)
+
+    def address_of(self, place: int | str) -> int:
+        """A virtual address given as a number or by symbol; raises SymbolError for an unknown name."""
+        return int(self.symbols.lookup(place).address) if isinstance(place, str) else int(place)
+
+    def walk(self, address: int, access: Access = Access.LOAD, privilege: Privilege | None = None) -> Walk:
+        """The page walk that an access would make now, in the current privilege unless told; changes nothing."""
+        return self.core.walk(address, access, privilege)
+
+    def read_virtual(self, address: int, length: int) -> bytes:
+        """Bytes of the current address space; raises AddressError where the kernel has mapped nothing.
+
+        Permissions don't matter: what S mode has mapped for U mode is read too.
+        """
+        data = self.peek(address, length)
+        if data is None:
+            walk = self.core.look_up(address)
+            why = f": the PTE {walk.refusal.value}" if walk.refusal else ""
+            raise AddressError(f"{length} bytes at {VirtAddr(address)} cannot be read in this address space{why}")
+        return data
+
+    def peek(self, address: int, length: int) -> bytes | None:
+        """As `read_virtual`, but None where nothing is mapped."""
+        data = bytearray()
+        while len(data) < length:
+            at = (int(address) + len(data)) & (1 << 64) - 1
+            part = min(length - len(data), PAGE_SIZE - (at & (PAGE_SIZE - 1)))
+            physical = self.core.look_up(at).physical
+            if physical is None or not self.memory.contains(physical, part):
+                return None
+            data += self.memory.view(physical, part)
+        return bytes(data)
+
+    # Listening.
+
+    def on(self, kind: type[E], listener: Listener[E]) -> Subscription:
+        """Call `listener` with each event of exactly this kind; cancel the subscription to stop."""
+        return self.events.on(kind, listener)
+
+    def watch(self, address: int | str, callback: Callable[[], None]) -> Subscription:
+        """Call back just before the instruction at a virtual address (or symbol) executes."""
+        return self._watches.add(self.address_of(address), callback)
+
+    def snapshot(self) -> Snapshot:
+        """Everything that the guest can observe, to return to with `restore`."""
+        return take(self)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Return to a snapshot of this machine."""
+        restore(self, snapshot)
+
+    def save_timers(self) -> TimerStates:
+        """The comparators' states, for a snapshot."""
+        return self._supervisor_timer.save(), self.sbi.timer.save()
+
+    def restore_timers(self, states: TimerStates) -> None:
+        """Return to saved comparators."""
+        for timer, state in zip((self._supervisor_timer, self.sbi.timer), states, strict=True):
+            timer.restore(state)
+
+    # What hart and devices ask for.
+
+    def time_at(self, instret: int) -> int:
+        """`mtime` when so many instructions have retired."""
+        return self.clock.time_at(instret) + self.clint.offset
+
+    def supervisor_call(self) -> bool:
+        """`ecall` from S mode: answered here when the firmware is built in."""
+        if self.config.firmware != "sbi":
+            return False
+        self._pc_offset = 4
+        try:
+            self.sbi.answer()
+        finally:
+            self._pc_offset = 0
+        return True
+
+    def waiting(self) -> None:
+        """`wfi`: pass the time until an interrupt is pending, or stop the machine."""
+        while not self.core.interrupt_is_pending():
+            time = self.clock.next_deadline
+            if time is None:
+                self._end(StopReason.IDLE_FOREVER)
+                return
+            self.clock.skip_to(time, instret=self.instret)
+            self.clock.update()
+        self.timers_changed()
+
+    def timer_written(self) -> None:
+        """`stimecmp` or its enable changed."""
+        self._supervisor_timer.set(self.core.supervisor_timecmp())
+        self.timers_changed()
+
+    def timers_changed(self) -> None:
+        """Some deadline changed: stop in time for it."""
+        if self.core.engine.running:
+            self.core.engine.not_later_than(self._next_deadline())
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """A load from a device; None refuses it: devices take aligned accesses only."""
+        device = self._device_of_page.get(address >> 12)
+        if device is None or address & (size - 1):
+            return None
+        self._attention = False
+        value = device.read(address - device.base, size) & (1 << 8 * size) - 1
+        if self._attention:
+            self.core.engine.stop_after_block()
+        if self.events.wants(MmioAccess):
+            self._emit_mmio(device, address, size, value, write=False)
+        return value
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """A store to a device."""
+        device = self._device_of_page.get(address >> 12)
+        if device is None or address & (size - 1):
+            return Store.REFUSED
+        self._attention = False
+        if self.events.wants(MmioAccess):
+            self._emit_mmio(device, address, size, value, write=True)
+        device.write(address - device.base, size, value)
+        return Store.LEAVE if self._attention else Store.DONE
+
+    def locate(self, address: int) -> str:
+        """An address with symbol and offset where the image has them."""
+        found = self.symbols.at(address)
+        if found is None:
+            return f"{address:#x}"
+        symbol, offset = found
+        return f"{address:#x} ({symbol.label}+{offset:#x})" if offset else f"{address:#x} ({symbol.label})"
+
+    def power_off(self, request: PowerRequest, exit_code: int) -> None:
+        """The guest ends the machine, or asks for a reset."""
+        self._attention = True
+        if request is PowerRequest.SHUTDOWN:
+            self._end(StopReason.POWERED_OFF, exit_code)
+        else:
+            self._end(StopReason.RESET)
+
+    def set_line(self, bit: int, level: bool) -> None:
+        """A device sets the level of its line into `mip`."""
+        was = self.core.lines & bit
+        if bool(was) == level:
+            return
+        self.core.set_line(bit, level)
+        if level:
+            self._attention = True
+            if self.events.wants(InterruptRaised):
+                self.events.emit(InterruptRaised(cause=bit.bit_length() - 1, **self.event_fields()))
+
+    def event_fields(self) -> EventFields:
+        """When, where and at which privilege the hart is now."""
+        pc = VirtAddr(self.core.words[PC] - self._pc_offset)
+        return EventFields(instret=self.instret, pc=pc, privilege=self.core.privilege)
+
+    # Wiring.
+
+    def _make_core(self, ram: Ram) -> HartCore:
+        config = self.config
+        if config.fidelity == "exact":
+            return ExactHart(
+                ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
+            )
+        raise MachineError("fidelity fast")
+
+    def _wire_devices(self) -> None:
+        def line(bit: int) -> Callable[[bool], None]:
+            return lambda level: self.set_line(bit, level)
+
+        self.clint = Clint(self._time, software=line(MSIP), timer=line(MTIP), changed=self._clint_changed)
+        self.plic = Plic(machine=line(MEIP), supervisor=line(SEIP))
+        self.uart = Uart(self.console_device.write, self.plic.line(10))
+        self.finisher = Finisher(self.power_off)
+        self.devices = (self.clint, self.plic, self.uart, self.finisher)
+        self.clock.add(lambda: self.clint.next_deadline, self.clint.update)
+        self._device_of_page: dict[int, Device] = {}
+        for device in self.devices:
+            self.memory.add(device.name, device.base, device.size)
+            self.core.add_device(device.base, device.size)
+            pages = range(device.base >> 12, (device.base + device.size) >> 12)
+            self._device_of_page.update(dict.fromkeys(pages, device))
+
+    def _time(self) -> int:
+        return self.clock.time_at(self.instret)
+
+    def _clint_changed(self) -> None:
+        self.timers_changed()
+
+    def _console_written(self, data: bytes) -> None:
+        if self.events.wants(ConsoleOutput):
+            self.events.emit(ConsoleOutput(data=data, **self.event_fields()))
+
+    def _emit_mmio(self, device: Device, address: int, size: int, value: int, *, write: bool) -> None:
+        self.events.emit(
+            MmioAccess(
+                device=device.name,
+                address=PhysAddr(address),
+                size=size,
+                value=value,
+                write=write,
+                **self.event_fields(),
+            )
+        )

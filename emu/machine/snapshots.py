@@ -1,0 +1,64 @@
+"""Snapshots of a whole machine: RAM, hart, devices, clock and console."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emu.devices.device import Device
+from emu.errors import ConfigError
+from emu.memory.baseline import RamState
+
+if TYPE_CHECKING:
+    from emu.machine.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a machine at one moment. It belongs to the machine that made it."""
+
+    machine: "Machine"
+    instret: int
+    """Instructions retired when it was taken."""
+    ram: RamState
+    hart: object
+    devices: tuple[object, ...]
+    clock: int
+    timers: tuple[tuple[int, bool], tuple[int, bool]]
+    console: tuple[bytes, tuple[int, ...]]
+
+
+def take(machine: "Machine") -> Snapshot:
+    """The machine's state now; it must not be running."""
+    _check_stopped(machine)
+    return Snapshot(
+        machine=machine,
+        instret=machine.instret,
+        ram=machine.ram_history.take(),
+        hart=machine.core.save(),
+        devices=tuple(device.save() for device in machine.devices),
+        clock=machine.clock.save(),
+        timers=machine.save_timers(),
+        console=machine.console_device.save(),
+    )
+
+
+def restore(machine: "Machine", snapshot: Snapshot) -> None:
+    """Return to a snapshot that the same machine made."""
+    _check_stopped(machine)
+    if snapshot.machine is not machine:
+        raise ConfigError("this snapshot belongs to another machine; a snapshot returns only the machine that made it")
+    changed_code = machine.ram_history.restore(snapshot.ram, machine.core.engine.pages.chunks)
+    machine.clock.restore(snapshot.clock)
+    for device, state in zip(machine.devices, snapshot.devices, strict=True):
+        _restore_device(device, state)
+    machine.restore_timers(snapshot.timers)
+    machine.core.restore(snapshot.hart, forget_code=changed_code)
+    machine.console_device.restore(snapshot.console)
+
+
+def _restore_device(device: Device, state: object) -> None:
+    device.restore(state)
+
+
+def _check_stopped(machine: "Machine") -> None:
+    if machine.core.engine.running:
+        raise ConfigError("a snapshot is taken or restored between runs, not while the guest executes")

@@ -1,0 +1,71 @@
+"""Callbacks just before the instruction at a virtual address executes: any number of them, also while the guest runs."""
+
+from collections.abc import Callable
+
+from emu.errors import ConfigError
+from emu.hart.core import PC, HartCore
+from emu.isa.privilege import Access
+from emu.subscriptions import Subscription
+
+Callback = Callable[[], None]
+
+
+class Watches:
+    """One hook in the engine for each watched address, and its callbacks in the order of their arrival."""
+
+    def __init__(self, hart: HartCore) -> None:
+        self._hart = hart
+        self._callbacks: dict[int, tuple[Callback, ...]] = {}
+        self._remove: dict[int, Callable[[], None]] = {}
+        self._stale: list[int] = []
+        self._raised_at: tuple[int, int] | None = None
+
+    def add(self, address: int, callback: Callback) -> Subscription:
+        """Watch an address. Inside a callback it takes effect with the next block of code."""
+        address = int(address)
+        if not 0 <= address < 1 << 64 or address & 1:
+            raise ConfigError(f"{address:#x} cannot be watched: no instruction starts at an odd address")
+        if address not in self._callbacks:
+            self._remove[address] = self._hart.engine.add_code_hook(address, lambda: self._reached(address))
+            self._retranslate(address)
+        self._callbacks[address] = (*self._callbacks.get(address, ()), callback)
+        return Subscription(lambda: self._cancel(address, callback))
+
+    def settle(self) -> None:
+        """Forget code that was translated before its watch was there; with the core stopped."""
+        stale, self._stale = self._stale, []
+        for address in stale:
+            seen = self._hart.walk(address, Access.FETCH)
+            if seen.physical is None:
+                self._hart.engine.forget_all_code()
+            else:
+                self._hart.engine.forget_code(int(seen.physical), 2)
+
+    def _retranslate(self, address: int) -> None:
+        if self._hart.engine.running:
+            self._stale.append(address)
+            self._hart.engine.stop_after_block()
+        else:
+            self._hart.engine.forget_all_code()
+
+    def _cancel(self, address: int, callback: Callback) -> None:
+        remaining = list(self._callbacks[address])
+        remaining.remove(callback)
+        if remaining:
+            self._callbacks[address] = tuple(remaining)
+            return
+        del self._callbacks[address]
+        self._remove.pop(address)()
+
+    def _reached(self, address: int) -> None:
+        hart = self._hart
+        with hart.in_mid_block(hart.words[PC]):
+            here = (hart.retired_count, address)
+            if self._raised_at == here:  # its callbacks were called; the instruction itself has not executed yet
+                self._raised_at = None
+                return
+            self._raised_at = here
+            for callback in self._callbacks.get(address, ()):
+                callback()
+            if not hart.engine.stop_is_requested:
+                self._raised_at = None

@@ -1,0 +1,119 @@
+"""The physical memory map: which range of addresses is what, and the host's access to it."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from emu.address import PAGE_SIZE, PhysAddr
+from emu.errors import AddressError, ConfigError
+from emu.memory.ram import Ram
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A named range of physical addresses.
+
+    >>> region = Region("uart", PhysAddr(0x10000000), 0x1000)
+    >>> print(region, 0x10000fff in region, 0x10001000 in region)
+    uart 0x10000000 .. 0x10000fff True False
+    """
+
+    name: str
+    base: PhysAddr
+    size: int
+
+    @property
+    def end(self) -> PhysAddr:
+        """The first address after it."""
+        return self.base + self.size
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, int) and self.base <= address < self.end
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.base} .. {self.end - 1}"
+
+
+class PhysicalMemory:
+    """RAM and everything beside it, as the guest's physical addresses see it.
+
+    >>> memory = PhysicalMemory(Ram(1 << 20))
+    >>> memory.write(0x80000010, b"hello")
+    >>> memory.read(0x80000010, 5)
+    b'hello'
+    >>> memory.add("uart", 0x10000000, 0x1000)
+    Region(name='uart', base=PA:0x10000000, size=4096)
+    >>> memory.at(0x10000004).name, memory.at(0x20000000)
+    ('uart', None)
+    """
+
+    def __init__(self, ram: Ram) -> None:
+        self.ram = ram
+        self.written: Callable[[int, int], None] = lambda _address, _length: None
+        """Called after a write by the host, with address and length: translated code must not survive it."""
+        self._regions: list[Region] = []
+        self._bases: list[int] = []
+        self.add("ram", ram.base, ram.size)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """All regions, by address."""
+        return tuple(self._regions)
+
+    def add(self, name: str, base: int, size: int) -> Region:
+        """Reserve a range; raises ConfigError when it overlaps another or is not made of whole pages."""
+        region = Region(name, PhysAddr(base), size)
+        if base % PAGE_SIZE or size % PAGE_SIZE or size <= 0 or base < 0 or base + size > 1 << 56:
+            raise ConfigError(f"{region}: a region consists of whole pages of {PAGE_SIZE} bytes below 2**56")
+        for other in self._regions:
+            if base < other.end and other.base < region.end:
+                raise ConfigError(f"{region} overlaps {other}; move one of them")
+        index = bisect_right(self._bases, base)
+        self._regions.insert(index, region)
+        self._bases.insert(index, base)
+        return region
+
+    def at(self, address: int) -> Region | None:
+        """The region that holds an address."""
+        index = bisect_right(self._bases, address) - 1
+        if index < 0 or address not in self._regions[index]:
+            return None
+        return self._regions[index]
+
+    def contains(self, address: int, length: int = 1) -> bool:
+        """Whether a range of physical addresses is RAM."""
+        return self.ram.contains(int(address), length)
+
+    def view(self, address: int, length: int) -> memoryview:
+        """A window on RAM that shows what the guest writes; writing through it does not reach translated code."""
+        self._check(address, length)
+        start = int(address) - self.ram.base
+        return self.ram.view[start : start + length]
+
+    def read(self, address: int, length: int) -> bytes:
+        """Bytes of RAM; raises AddressError outside it."""
+        return bytes(self.view(address, length))
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Put bytes into RAM, as a DMA transfer does; raises AddressError outside it."""
+        self.view(address, len(data))[:] = data
+        self.written(int(address), len(data))
+
+    def read_int(self, address: int, size: int) -> int:
+        """An unsigned little-endian integer of `size` bytes."""
+        return int.from_bytes(self.read(address, size), "little")
+
+    def write_int(self, address: int, size: int, value: int) -> None:
+        """Store the low `size` bytes of an integer, little-endian."""
+        self.write(address, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+
+    def _check(self, address: int, length: int) -> None:
+        if length < 0 or not self.ram.contains(address, length):
+            where = self.at(address)
+            raise AddressError(
+                f"{length} bytes at physical address {int(address):#x} are not in RAM "
+                f"({self._regions_of_ram()}{'' if where is None or where.name == 'ram' else f'; there is {where}'})"
+            )
+
+    def _regions_of_ram(self) -> str:
+        return str(self.at(self.ram.base))
