@@ -1,0 +1,104 @@
+"""The commands and their options."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emu.cli.run import RunRequest, run_guest
+
+DEFAULT_PROFILE = "full"
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Boot RISC-V kernels inside Python and watch what they do to memory.",
+)
+
+Profile = Annotated[str, typer.Option("--profile", help="Which of the teaching kernel's profiles.", metavar="NAME")]
+
+
+@app.command()
+def run(
+    elf: Annotated[Path | None, typer.Argument(metavar="[ELF]", help="A kernel; without it the profile's.")] = None,
+    profile: Profile = DEFAULT_PROFILE,
+    trace: Annotated[
+        str,
+        typer.Option(
+            metavar="KINDS",
+            help="Print these events as they happen: faults, frames, heap, traps, syscalls, satp, tlb, mmio, irq, "
+            "calls=PATTERN; separated by commas.",
+        ),
+    ] = "",
+    trace_out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the traced events to a file, one JSON object a line.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The guest's console alone on standard output.")] = False,
+    fidelity: Annotated[
+        str, typer.Option(help="exact: the privileged architecture is a model in Python; fast: it is Unicorn's.")
+    ] = "",
+    memory: Annotated[str, typer.Option("-m", "--memory", metavar="SIZE", help="RAM, for example 64M or 1G.")] = "",
+    frame_functions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ALLOC,FREE[,UNIT]",
+            help="The kernel's own frame allocator, by symbol; UNIT says what the two deal in: ppn or address.",
+        ),
+    ] = None,
+    heap_functions: Annotated[
+        str | None, typer.Option(metavar="ALLOC,FREE", help="The kernel's own heap, by symbol.")
+    ] = None,
+    max_instructions: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after so many instructions (exit status 124).")
+    ] = None,
+) -> None:
+    """Boot a kernel. The exit status is the guest's; 124 a limit, 125 bad input or a guest that cannot go on."""
+    request = RunRequest(
+        elf=elf,
+        profile=profile,
+        trace=trace,
+        trace_out=trace_out,
+        quiet=quiet,
+        fidelity=fidelity or None,
+        memory=memory or None,
+        frame_functions=frame_functions,
+        heap_functions=heap_functions,
+        max_instructions=max_instructions,
+    )
+    raise typer.Exit(run_guest(request))
+
+
+@app.command()
+def build(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where the ELF goes.")],
+    profile: Profile = DEFAULT_PROFILE,
+) -> None:
+    """Assemble and link the kernel of a profile, without running it."""
+    from emu.cli.kernels import build_profile
+
+    build_profile(profile, output)
+
+
+def _tool(name: str, summary: str) -> None:
+    """Add a command whose own parser takes all arguments, in GNU's form."""
+
+    def command(context: typer.Context) -> None:
+        module = import_module(f"linker.commands.{name if name != 'as' else 'as_'}")
+        raise typer.Exit(module.main(context.args))
+
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(name, help=summary, context_settings=settings, add_help_option=False)(command)
+
+
+for _name, _summary in (
+    ("as", "Assemble, as GNU as does."),
+    ("ld", "Link, as GNU ld does."),
+    ("objdump", "Disassemble and show what is in an object."),
+    ("nm", "List the symbols of an object."),
+    ("readelf", "Show the headers, sections and segments of an ELF file."),
+    ("objcopy", "Copy an ELF file, or make a raw binary of it."),
+):
+    _tool(_name, _summary)

@@ -1,0 +1,46 @@
+"""Failures as a user meets them: one message and an exit status, never a traceback."""
+
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Statuses of `ekernel` itself, chosen as timeout(1) and env(1) have them; all others are the guest's."""
+
+    LIMIT = 124
+    """A limit that the user set ended the run."""
+    FAILED = 125
+    """ekernel could not do it: bad input, or a guest that no hart survives."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+    OUTPUT_CLOSED = 141
+    """Whoever read the output has gone, as in `ekernel run | head`."""
+
+
+def explained(command: Callable[[], object]) -> int:
+    """Run a command and return its exit status; print the text of an expected error to stderr."""
+    from emu.errors import EmuError, LimitExceeded
+    from linker.errors import ToolchainError
+
+    try:
+        command()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except BrokenPipeError:
+        # Python would try again to flush at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.OUTPUT_CLOSED
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except LimitExceeded as error:
+        print(f"ekernel: {error}", file=sys.stderr)
+        return ExitStatus.LIMIT
+    except EmuError as error:
+        print(f"ekernel: {error}", file=sys.stderr)
+        return ExitStatus.FAILED
+    except ToolchainError as error:
+        print(error, file=sys.stderr)
+        return ExitStatus.FAILED
+    return 0

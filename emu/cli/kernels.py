@@ -1,0 +1,39 @@
+"""The profiles' kernels, built when they are out of date, and sizes as users write them."""
+
+import re
+from pathlib import Path
+
+from emu.errors import ConfigError
+
+BUILD_DIRECTORY = Path("build")
+_UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G; MiB without.
+
+    >>> parse_size("128"), parse_size("1G"), parse_size("512k")
+    (134217728, 1073741824, 524288)
+    """
+    match = re.fullmatch(r"(\d+)([kmg]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def built_profile(name: str, directory: Path = BUILD_DIRECTORY) -> Path:
+    """The kernel of a profile, built when it is out of date: `build/NAME/kernel.elf`."""
+    from kernel.build import build, profile_named
+
+    return build(profile_named(name), directory / name).elf
+
+
+def build_profile(name: str, output: Path) -> None:
+    """Build the kernel of a profile into a file of the user's choice."""
+    from kernel.build import build, profile_named
+
+    built = build(profile_named(name), BUILD_DIRECTORY / name)
+    try:
+        write_whole(output, built.elf.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot write {output}: {error.strerror}; name another file with -o") from error

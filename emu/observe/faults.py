@@ -1,0 +1,86 @@
+"""What became of each page fault: the kernel mapped the page and resumed, went on elsewhere, or never returned."""
+
+from dataclasses import dataclass
+
+from emu.address import VirtAddr
+from emu.events import Event, PageFault, TrapReturned, TrapTaken
+from emu.machine import Machine
+from emu.observe.source import Source
+from emu.subscriptions import Subscription
+from emu.walks import Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFaultHandled(Event):
+    """The handler of a page fault returned.
+
+    `walk` repeats the refused access as it would go now, so that a page that the kernel mapped can be seen.
+    """
+
+    fault: PageFault
+    walk: Walk
+    target: VirtAddr
+    """Where the handler returned to: the instruction that faulted, when it is to be tried again."""
+
+    @property
+    def retried(self) -> bool:
+        """Whether the hart goes on with the instruction that faulted."""
+        return self.target == self.fault.pc
+
+
+class PageFaultObserver(Source):
+    """Makes a PageFaultHandled event when the trap that a page fault caused is returned from.
+
+    Traps nest, so a return belongs to the trap that was taken last; a fault whose handler switches to another process
+    is followed as far as that switch. `unhandled` are the faults whose handlers have not returned.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._subscriptions: list[Subscription] = []
+        self._open: list[PageFault | None] = []
+        self._latest: PageFault | None = None
+        super().__init__(machine, PageFaultHandled)
+
+    @property
+    def unhandled(self) -> tuple[PageFault, ...]:
+        """Faults whose handlers have not returned, oldest first."""
+        return tuple(fault for fault in self._open if fault is not None)
+
+    def install(self) -> None:
+        """Listen to faults, traps and returns."""
+        self._subscriptions = [
+            self._machine.on(PageFault, self._faulted),
+            self._machine.on(TrapTaken, self._trapped),
+            self._machine.on(TrapReturned, self._returned),
+        ]
+
+    def remove(self) -> None:
+        """Stop listening and forget the open faults."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._subscriptions.clear()
+        self._open.clear()
+        self._latest = None
+
+    def _faulted(self, fault: PageFault) -> None:
+        self._latest = fault
+
+    def _trapped(self, _trap: TrapTaken) -> None:
+        self._open.append(self._latest)
+        self._latest = None
+
+    def _returned(self, end: TrapReturned) -> None:
+        fault = self._open.pop() if self._open else None
+        if fault is None:
+            return
+        self._machine.events.emit(
+            PageFaultHandled(
+                instret=end.instret,
+                pc=end.pc,
+                privilege=end.privilege,
+                hart=end.hart,
+                fault=fault,
+                walk=self._machine.walk(fault.address, fault.access, fault.privilege),
+                target=end.target,
+            )
+        )

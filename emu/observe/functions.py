@@ -1,0 +1,59 @@
+"""FunctionCalled and FunctionReturned events for functions chosen by name."""
+
+from collections.abc import Iterable
+
+from emu.events import FunctionCalled, FunctionReturned
+from emu.machine import Machine
+from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.source import Source
+
+
+class FunctionObserver(Source):
+    """Makes events of the calls of all functions that the patterns match (`frame_*`, `main`).
+
+    Raises SymbolError for a pattern that no function of the loaded image matches.
+    """
+
+    def __init__(self, machine: Machine, patterns: Iterable[str]) -> None:
+        self._functions = {
+            function.address: function for pattern in patterns for function in machine.symbols.matching(pattern)
+        }
+        self._tracer = CallTracer(machine)
+        super().__init__(machine, FunctionCalled, FunctionReturned)
+
+    def install(self) -> None:
+        """Watch the functions' entries."""
+        for function in self._functions.values():
+            self._tracer.trace(function.label, function.address, self._called, self._returned)
+
+    def remove(self) -> None:
+        """Stop watching."""
+        self._tracer.close()
+
+    def _called(self, call: Call) -> None:
+        self._machine.events.emit(
+            FunctionCalled(
+                instret=call.instret,
+                pc=call.address,
+                privilege=call.privilege,
+                name=call.name,
+                args=call.args,
+                return_address=call.return_address,
+                depth=call.depth,
+            )
+        )
+
+    def _returned(self, end: Return) -> None:
+        self._machine.events.emit(
+            FunctionReturned(
+                instret=self._machine.instret,
+                pc=end.call.return_address,
+                privilege=self._machine.hart.privilege,
+                name=end.call.name,
+                args=end.call.args,
+                value=end.value,
+                second_value=end.second_value,
+                depth=end.call.depth,
+                called_at=end.call.instret,
+            )
+        )

@@ -1,0 +1,49 @@
+"""How a place in the guest is named: symbol+offset, source line, instruction."""
+
+from functools import lru_cache
+from pathlib import PurePath
+
+from emu.address import VirtAddr
+from emu.machine import Machine
+
+_LONGEST_INSTRUCTION = 4
+
+
+class Places:
+    """Names addresses of one machine's image; each address is looked up once."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.name = lru_cache(maxsize=65536)(self._name)
+        """`touch+0x8 (lazy.S:12)`, as much of it as the image knows; else the bare address."""
+
+    def _name(self, address: VirtAddr) -> str:
+        found = self._machine.symbols.at(address)
+        if found is None:
+            return f"{address:#x}"
+        symbol, offset = found
+        name = f"{symbol.label}+{offset:#x}" if offset else symbol.label
+        line = self._machine.lines.at(address)
+        return name if line is None else f"{name} ({PurePath(line.file).name}:{line.line})"
+
+    def instruction(self, address: VirtAddr) -> str | None:
+        """The instruction at the address in assembly language, None where memory cannot be read."""
+        code = self._machine.peek(address, _LONGEST_INSTRUCTION) or self._machine.peek(address, 2)
+        return None if code is None else disassemble(code, address)
+
+
+def disassemble(code: bytes, address: int) -> str | None:
+    """The first instruction of `code` in assembly language; None when there is none.
+
+    >>> disassemble(bytes.fromhex("23300500"), 0x80200000)
+    'sd zero, 0(a0)'
+    """
+    instruction = next(_disassembler().disasm(code, address, count=1), None)
+    return None if instruction is None else f"{instruction.mnemonic} {instruction.op_str}".rstrip()
+
+
+@lru_cache(maxsize=1)
+def _disassembler():  # type: ignore[no-untyped-def]  # capstone has no annotations
+    import capstone
+
+    return capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC)

@@ -1,0 +1,149 @@
+"""Each event as one sentence in English."""
+
+from collections.abc import Callable
+from typing import Any
+
+from emu.events import (
+    AddressSpaceSwitched,
+    Event,
+    FrameAllocated,
+    FrameFreed,
+    FunctionCalled,
+    FunctionReturned,
+    HeapAllocated,
+    HeapFreed,
+    InterruptRaised,
+    MmioAccess,
+    PageFault,
+    PteWritten,
+    SyscallMade,
+    TlbFilled,
+    TrapReturned,
+    TrapTaken,
+)
+from emu.isa.causes import cause_label
+from emu.isa.privilege import Access
+from emu.mmu.pte import Pte
+from emu.observe.faults import PageFaultHandled
+from emu.report.places import Places
+from emu.walks import Refusal, Walk
+
+_ACCESS_WORDS = {Access.FETCH: "fetch from", Access.LOAD: "load from", Access.STORE: "store to"}
+_SHOWN_ARGUMENTS = 4
+
+
+class Sentences:
+    """Says in one sentence what an event tells, with the names that `places` knows."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._sayings: dict[type[Event], tuple[str, Callable[[Any], str]]] = {
+            PageFault: ("fault", self._page_fault),
+            PageFaultHandled: ("handled", self._page_fault_handled),
+            FrameAllocated: ("frame +", self._frame),
+            FrameFreed: ("frame -", self._frame),
+            HeapAllocated: ("heap +", self._heap_allocated),
+            HeapFreed: ("heap -", self._heap_freed),
+            TrapTaken: ("trap", self._trap_taken),
+            TrapReturned: ("return", self._trap_returned),
+            FunctionCalled: ("call", self._function_called),
+            FunctionReturned: ("ret", self._function_returned),
+            SyscallMade: ("syscall", self._syscall_made),
+            AddressSpaceSwitched: ("satp", self._address_space_switched),
+            TlbFilled: ("tlb", self._tlb_filled),
+            PteWritten: ("pte", self._pte_written),
+            InterruptRaised: ("irq", self._interrupt_raised),
+            MmioAccess: ("mmio", self._mmio_access),
+        }
+
+    def say(self, event: Event) -> tuple[str, str]:
+        """A short label of at most seven characters, and the sentence."""
+        label, saying = self._sayings[type(event)]
+        return label, saying(event)
+
+    def _at(self, event: Event) -> str:
+        return f"at {self._places.name(event.pc)}"
+
+    def _page_fault(self, event: PageFault) -> str:
+        instruction = None if event.access is Access.FETCH else self._places.instruction(event.pc)
+        by = f" by `{instruction}`" if instruction else ""
+        return f"{_ACCESS_WORDS[event.access]} {event.address}{by} {self._at(event)} refused: {refusal(event.walk)}"
+
+    def _page_fault_handled(self, event: PageFaultHandled) -> str:
+        duration = f"after {event.instret - event.fault.instret:,} instructions"
+        if not event.retried:
+            return f"went on at {self._places.name(event.target)} {duration}, {event.fault.address} not tried again"
+        leaf = event.walk.leaf
+        if event.walk.refusal is not None or leaf is None:
+            return f"tried again {duration}, but {refusal(event.walk)}"
+        return f"mapped {event.fault.address} by {pte_text(leaf.level, leaf.pte_address, leaf.pte)}, retried {duration}"
+
+    def _frame(self, event: FrameAllocated | FrameFreed) -> str:
+        frames = f"{event.ppn!r}" if event.count == 1 else f"{event.ppn!r} and {event.count - 1} more"
+        return f"{frames} {self._at(event)}"
+
+    def _heap_allocated(self, event: HeapAllocated) -> str:
+        align = f" aligned to {event.align}" if event.align else ""
+        return f"{event.address} {event.size} bytes{align} {self._at(event)}"
+
+    def _heap_freed(self, event: HeapFreed) -> str:
+        size = f" {event.size} bytes" if event.size else ""
+        return f"{event.address}{size} {self._at(event)}"
+
+    def _trap_taken(self, event: TrapTaken) -> str:
+        return (
+            f"{cause_label(event.cause, interrupt=event.interrupt)} from {event.privilege.name} {self._at(event)}"
+            f" (tval {event.tval:#x}), to {event.to_privilege.name} at {self._places.name(event.handler)}"
+        )
+
+    def _trap_returned(self, event: TrapReturned) -> str:
+        return f"{event.privilege.name} to {event.to_privilege.name} at {self._places.name(event.target)}"
+
+    def _function_called(self, event: FunctionCalled) -> str:
+        shown = ", ".join(f"{argument:#x}" for argument in event.args[:_SHOWN_ARGUMENTS])
+        return f"{'  ' * event.depth}{event.name}({shown}, ..) from {self._places.name(event.return_address)}"
+
+    def _function_returned(self, event: FunctionReturned) -> str:
+        duration = event.instret - event.called_at
+        return f"{'  ' * event.depth}{event.name} = {event.value:#x} after {duration:,} instructions"
+
+    def _syscall_made(self, event: SyscallMade) -> str:
+        shown = ", ".join(f"{argument:#x}" for argument in event.args)
+        return f"{event.number}({shown}) {self._at(event)}"
+
+    def _address_space_switched(self, event: AddressSpaceSwitched) -> str:
+        return f"{event.old:#x} to {event.new:#x} {self._at(event)}"
+
+    def _tlb_filled(self, event: TlbFilled) -> str:
+        return f"{event.access.value} {event.vpn!r} is {event.ppn!r} {self._at(event)}"
+
+    def _pte_written(self, event: PteWritten) -> str:
+        return f"at {event.pte_address}: {Pte(event.old)} to {Pte(event.new)} {self._at(event)}"
+
+    def _interrupt_raised(self, event: InterruptRaised) -> str:
+        return cause_label(event.cause, interrupt=True)
+
+    def _mmio_access(self, event: MmioAccess) -> str:
+        verb = "writes" if event.write else "reads"
+        return f"{verb} {event.value:#x} ({event.size} bytes) at {event.device} {event.address} {self._at(event)}"
+
+
+def pte_text(level: int, pte_address: int, pte: int) -> str:
+    """A PTE with its place and value.
+
+    >>> pte_text(0, 0x80235008, 0x20090007), pte_text(1, 0x80235010, 0)
+    ('the level-0 PTE at 0x80235008 (0x20090007: PPN:0x80240 _____WRV)', 'the level-1 PTE at 0x80235010 (all zero)')
+    """
+    return f"the level-{level} PTE at {pte_address:#x} ({Pte(pte) if pte else 'all zero'})"
+
+
+def refusal(walk: Walk) -> str:
+    """Which PTE on which level refused the access, and why."""
+    if walk.refusal is None:
+        return "nothing refuses it now"
+    if walk.refusal is Refusal.NOT_CANONICAL:
+        return "the address is not canonical, so no PTE was read"
+    leaf = walk.leaf
+    if leaf is None:
+        return f"paging is off, and it {walk.refusal.value}"
+    return f"{pte_text(leaf.level, leaf.pte_address, leaf.pte)} {walk.refusal.value}"
