@@ -1,0 +1,46 @@
+"""Reading inputs and writing outputs of commands: an output is complete, or is not there."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from linker.errors import Diagnostic, Location, ObjectFileError, ToolchainError
+
+
+def read_input(path: str | Path) -> bytes:
+    """The bytes of a file. Raises ObjectFileError when it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ObjectFileError([Diagnostic(f"cannot read the file: {reason}", Location(str(path)))]) from None
+
+
+def write_output(path: str | Path, data: bytes, *, executable: bool = False) -> None:
+    """Write a file under another name and rename it: nobody ever sees half of it. Raises ObjectFileError."""
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file():  # a device such as /dev/null
+            target.write_bytes(data)
+            return
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(temporary).chmod((0o777 if executable else 0o666) & ~mask)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ObjectFileError([Diagnostic(f"cannot write the file: {reason}", Location(str(path)))]) from None
+
+
+def show(program: str, error: ToolchainError | Diagnostic) -> None:
+    """Print an error or a warning on stderr, as compilers do."""
+    del program
+    print(error, file=sys.stderr)

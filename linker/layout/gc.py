@@ -1,0 +1,113 @@
+"""--gc-sections: leaves out what neither the entry point, KEEP nor anything kept refers to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linker.objects.model import Section, SectionFlag, SectionType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from linker.layout.inputs import InputFile, InputSection
+    from linker.layout.symbols import SymbolTable
+    from linker.objects.model import Symbol
+
+_RETAIN = 1 << 21
+"""SHF_GNU_RETAIN."""
+
+
+def collect(table: SymbolTable, roots: Iterable[str]) -> list[InputSection]:
+    """Mark sections that nothing needs as discarded, and return them."""
+    return _Collector(table).run(roots)
+
+
+class _Collector:
+    def __init__(self, table: SymbolTable) -> None:
+        self.table = table
+        self.live: set[InputSection] = set()
+        self.work: list[InputSection] = []
+        self.by_name: dict[str, list[InputSection]] = {}
+        for file in table.files:
+            for section in file.sections:
+                if section.name.isidentifier():
+                    self.by_name.setdefault(section.name, []).append(section)
+
+    def run(self, roots: Iterable[str]) -> list[InputSection]:
+        for name in roots:
+            entry = self.table.names.get(name)
+            if entry is not None:
+                self.mark_home(entry.home)
+        for file in self.table.files:
+            for section in file.sections:
+                if not section.discarded and _is_root(section):
+                    self.mark(section)
+        self.follow()
+        for file in self.table.files:
+            self._keep_debug(file)
+        self.follow()
+        removed = []
+        for file in self.table.files:
+            for section in file.sections:
+                if section not in self.live and not section.discarded:
+                    section.discarded = True
+                    removed.append(section)
+        return removed
+
+    def mark(self, section: InputSection) -> None:
+        if section not in self.live and not section.discarded:
+            self.live.add(section)
+            self.work.append(section)
+
+    def mark_home(self, home: object) -> None:
+        from linker.layout.inputs import InputSection
+
+        if isinstance(home, InputSection):
+            self.mark(home)
+
+    def follow(self) -> None:
+        while self.work:
+            section = self.work.pop()
+            group = section.section.group
+            if group is not None:
+                for other in section.file.sections:
+                    if other.section.group is group:
+                        self.mark(other)
+            if section.name == ".eh_frame":  # unwind entries describe functions, they do not use them
+                continue
+            for relocation in section.relocations:
+                if relocation.symbol is not None:
+                    self.mark_symbol(relocation.symbol)
+
+    def mark_symbol(self, symbol: Symbol) -> None:
+        if isinstance(symbol.section, Section) and symbol.binding == 0:
+            self.mark(self.table.sections[symbol.section])
+            return
+        entry = self.table.resolve(symbol)
+        if entry is None:
+            return
+        self.mark_home(entry.home)
+        for prefix in ("__start_", "__stop_"):
+            if entry.name.startswith(prefix) and not entry.defined:
+                for section in self.by_name.get(entry.name.removeprefix(prefix), ()):
+                    self.mark(section)
+
+    def _keep_debug(self, file: InputFile) -> None:
+        """Debug and other unloaded sections stay with a file of which something else stays."""
+        kept = any(
+            section in self.live and section.is_alloc and section.section.type != SectionType.NOTE
+            for section in file.sections
+        )
+        if not kept:
+            return
+        for section in file.sections:
+            special = not section.is_alloc and (section.name.startswith(".debug") or not section.relocations)
+            if special and section.section.group is None:
+                self.live.add(section)
+
+
+def _is_root(section: InputSection) -> bool:
+    source = section.section
+    if section.keep or source.flags & _RETAIN:
+        return True
+    return source.type == SectionType.NOTE and source.group is None and bool(source.flags & SectionFlag.ALLOC)

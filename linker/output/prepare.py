@@ -1,0 +1,55 @@
+"""What has to agree among all objects: the ELF header's flags and the RISC-V attributes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linker.errors import Diagnostic, Location
+from linker.layout.inputs import InputSection
+from linker.objects.model import Section
+from linker.output.attributes import merge
+
+if TYPE_CHECKING:
+    from linker.layout.inputs import InputFile
+
+ATTRIBUTES = ".riscv.attributes"
+_RVC = 0x1
+_FLOAT_ABI = 0x6
+_RVE = 0x8
+_ABI_NAMES = {0x0: "soft-float", 0x2: "single-float", 0x4: "double-float", 0x6: "quad-float"}
+
+
+def merge_flags(files: list[InputFile], errors: list[Diagnostic]) -> int:
+    """`e_flags` of the program: compressed when any object is; all must pass floats alike (psABI, "ELF header")."""
+    result: int | None = None
+    for file in files:
+        flags = file.object.flags
+        # An object that holds nothing but data fits any ABI.
+        if not any(section.section.flags & 0x4 and section.size for section in file.sections):
+            continue
+        if result is None:
+            result = flags
+            continue
+        if (flags ^ result) & (_FLOAT_ABI | _RVE):
+            own, other = _ABI_NAMES[flags & _FLOAT_ABI], _ABI_NAMES[result & _FLOAT_ABI]
+            message = f"it is compiled for the {own} ABI, earlier objects for {other}"
+            errors.append(Diagnostic(message, Location(file.name), hint="compile all with the same -mabi"))
+        result |= flags & _RVC
+    return files[0].object.flags if result is None else result
+
+
+def merge_attributes(files: list[InputFile]) -> list[Diagnostic]:
+    """Replace the attribute sections of all objects by one; returns warnings."""
+    found = [s for f in files for s in f.sections if s.name == ATTRIBUTES and not s.discarded]
+    if len(found) < 1:
+        return []
+    data, problems = merge(found)
+    first = found[0]
+    source = Section(ATTRIBUTES, first.section.type, first.section.flags, first.section.align, data=bytearray(data))
+    for section in found:
+        section.discarded = True
+    sections = first.file.sections
+    sections[sections.index(first)] = InputSection(
+        source, first.file, ATTRIBUTES, first.align, len(data), linker_made=True
+    )
+    return [Diagnostic(p.message, p.location, severity="warning") for p in problems]

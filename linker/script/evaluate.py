@@ -1,0 +1,281 @@
+"""Evaluates script expressions as GNU ld does: a value is a number, an address, or relative to an output section."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from linker.errors import Diagnostic
+from linker.script.syntax import Assertion, Binary, Call, Conditional, Expression, Name, Number, Unary
+
+if TYPE_CHECKING:
+    from linker.errors import Location
+    from linker.layout.sections import OutputSection
+
+WORD = 0xFFFF_FFFF_FFFF_FFFF
+_SIGN = 1 << 63
+
+
+class Kind(Enum):
+    """What a value is that belongs to no output section."""
+
+    NUMBER = "number"
+    ABSOLUTE = "absolute"
+
+
+Base: TypeAlias = "Kind | OutputSection"
+
+
+class Value(NamedTuple):
+    """A 64-bit value and what it is relative to."""
+
+    value: int
+    base: Base = Kind.NUMBER
+
+    @property
+    def absolute(self) -> int:
+        """As an address."""
+        if isinstance(self.base, Kind):
+            return self.value
+        return (self.value + self.base.vma) & WORD
+
+
+class Environment(Protocol):
+    """What expressions can ask for. A value of None is not known in this pass."""
+
+    dot: int
+    section: OutputSection | None
+    """The output section whose contents are laid out; None between sections."""
+    final: bool
+    """Whether this is the last pass: what is unknown now is an error."""
+
+    def symbol(self, name: str) -> Value | None: ...
+
+    def is_defined(self, name: str) -> bool: ...
+
+    def output_section(self, name: str) -> OutputSection | None: ...
+
+    def region(self, name: str) -> tuple[int, int] | None: ...
+
+    def constant(self, name: str) -> int | None: ...
+
+    def header_size(self) -> int: ...
+
+    def segment_start(self, name: str) -> int | None: ...
+
+    def data_segment(self, function: str, arguments: tuple[int, ...]) -> int | None: ...
+
+    def report(self, diagnostic: Diagnostic) -> None: ...
+
+
+def align_up(value: int, alignment: int) -> int:
+    """The next multiple; an alignment of 0 or 1 changes nothing (GNU ld, align_n)."""
+    if alignment <= 1:
+        return value
+    return -(-value // alignment) * alignment & WORD
+
+
+def evaluate(expression: Expression | None, env: Environment) -> Value | None:
+    """The value of an expression; None when it is not known (yet). Errors are reported to the environment."""
+    match expression:
+        case Number(value=value):
+            return Value(value, Kind.ABSOLUTE if env.section is None else Kind.NUMBER)
+        case Name():
+            return _name(expression, env)
+        case Unary(operator=operator, operand=operand):
+            return _unary(operator, evaluate(operand, env))
+        case Binary():
+            return _binary(expression, env)
+        case Conditional():
+            condition = evaluate(expression.condition, env)
+            if condition is None:
+                return None
+            return evaluate(expression.then if condition.value else expression.otherwise, env)
+        case Call():
+            return _call(expression, env)
+        case Assertion():
+            return check(expression, env)
+    return None
+
+
+def check(assertion: Assertion, env: Environment) -> Value | None:
+    """Evaluate ASSERT; in the last pass report that it does not hold."""
+    value = evaluate(assertion.condition, env)
+    if env.final and value is not None and not value.value:
+        env.report(Diagnostic(f"assertion failed: {assertion.message}", assertion.location))
+    return value
+
+
+def relative(address: int, env: Environment) -> Value:
+    """An address as expressions see it at this place: relative to the section that is being laid out."""
+    if env.section is None:
+        return Value(address & WORD, Kind.ABSOLUTE)
+    return Value((address - env.section.vma) & WORD, env.section)
+
+
+def _name(name: Name, env: Environment) -> Value | None:
+    if name.name == ".":
+        return relative(env.dot, env)
+    value = env.symbol(name.name)
+    if value is None and env.final:
+        env.report(Diagnostic(f"undefined symbol '{name.name}' in an expression", name.location))
+    return value
+
+
+def _unary(operator: str, value: Value | None) -> Value | None:
+    if value is None:
+        return None
+    if operator == "!":
+        return Value(int(not value.value), value.base)
+    if operator == "~":
+        return Value(~value.value & WORD, value.base)
+    if operator == "-":
+        return Value(-value.value & WORD, value.base)
+    return value
+
+
+def signed(value: int) -> int:
+    """A 64-bit word as a signed number."""
+    return value - (1 << 64) if value & _SIGN else value
+
+
+def _divide(left: int, right: int) -> int:
+    quotient = abs(signed(left)) // abs(signed(right))
+    return quotient if (signed(left) < 0) == (signed(right) < 0) else -quotient
+
+
+_ARITHMETIC = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divide,
+    "%": lambda a, b: signed(a) - _divide(a, b) * signed(b),
+    "&": lambda a, b: a & b,
+    "|": lambda a, b: a | b,
+    "^": lambda a, b: a ^ b,
+    "<<": lambda a, b: a << b if b < 64 else 0,
+    ">>": lambda a, b: a >> b if b < 64 else 0,
+}
+_COMPARISONS = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "&&": lambda a, b: bool(a and b),
+    "||": lambda a, b: bool(a or b),
+}
+
+
+class _Pair(NamedTuple):
+    """Two operands brought to a common base (GNU ld, fold_binary)."""
+
+    left: int
+    right: int
+    base: Base
+    both: bool
+    """Whether both operands had that base, so that a difference of them has none."""
+
+
+def _pair(left: Value, right: Value) -> _Pair:
+    if left.base is right.base:
+        return _Pair(left.value, right.value, left.base, both=True)
+    if left.base is not Kind.NUMBER and right.base is not Kind.NUMBER:
+        return _Pair(left.absolute, right.absolute, Kind.ABSOLUTE, both=True)
+    base = left.base if right.base is Kind.NUMBER else right.base
+    return _Pair(left.value, right.value, base, both=False)
+
+
+def _binary(expression: Binary, env: Environment) -> Value | None:
+    left, right = evaluate(expression.left, env), evaluate(expression.right, env)
+    if left is None or right is None:
+        return None
+    pair = _pair(left, right)
+    operator = expression.operator
+    if operator in _COMPARISONS:
+        return Value(int(_COMPARISONS[operator](pair.left, pair.right)))
+    if operator in "/%" and not pair.right:
+        if env.final:
+            env.report(Diagnostic("division by zero", expression.location))
+        return None
+    base = pair.base
+    if pair.both:
+        base = Kind.ABSOLUTE if env.section is None else Kind.NUMBER
+    return Value(_ARITHMETIC[operator](pair.left, pair.right) & WORD, base)
+
+
+def _call(call: Call, env: Environment) -> Value | None:
+    if call.word and call.function != "SEGMENT_START":
+        return _word_call(call, env)
+    if call.function == "SIZEOF_HEADERS":
+        return Value(env.header_size())
+    values = [evaluate(argument, env) for argument in call.arguments]
+    if call.function == "SEGMENT_START":
+        start = env.segment_start(call.word)
+        return values[0] if start is None else relative(start, env)
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return _builtin(call, known, env)
+
+
+def _builtin(call: Call, values: list[Value], env: Environment) -> Value | None:
+    first = values[0]
+    match call.function:
+        case "ABSOLUTE":
+            return Value(first.absolute, Kind.ABSOLUTE)
+        case "ALIGN" | "BLOCK" if len(values) == 1:
+            return relative(align_up(env.dot, first.value), env)
+        case "NEXT":
+            return Value(align_up(env.dot, first.absolute), Kind.ABSOLUTE)
+        case "LOG2CEIL":
+            return Value(max(first.value - 1, 0).bit_length(), first.base)
+        case "ALIGN" | "MAX" | "MIN":
+            pair = _pair(first, values[1])
+            function = {"ALIGN": align_up, "MAX": max, "MIN": min}[call.function]
+            return Value(function(pair.left, pair.right) & WORD, pair.base)
+    if env.section is not None:
+        env.report(Diagnostic(f"{call.function} stands inside an output section", call.location))
+        return None
+    result = env.data_segment(call.function, tuple(value.absolute for value in values))
+    return None if result is None else Value(result, Kind.ABSOLUTE)
+
+
+def _word_call(call: Call, env: Environment) -> Value | None:
+    if call.function == "DEFINED":
+        return Value(int(env.is_defined(call.word)))
+    if call.function == "CONSTANT":
+        constant = env.constant(call.word)
+        if constant is None:
+            env.report(_unknown(f"constant '{call.word}'", call.location, "MAXPAGESIZE or COMMONPAGESIZE"))
+            return None
+        return Value(constant)
+    if call.function in ("ORIGIN", "LENGTH"):
+        region = env.region(call.word)
+        if region is None:
+            env.report(_unknown(f"memory region '{call.word}'", call.location, "MEMORY declares regions"))
+            return None
+        return Value(region[call.function == "LENGTH"])
+    section = env.output_section(call.word)
+    if section is None:
+        if call.function in ("SIZEOF", "ALIGNOF"):
+            return Value(0)
+        if env.final:
+            env.report(_unknown(f"output section '{call.word}'", call.location, ""))
+        return None
+    return _section_call(call.function, section)
+
+
+def _section_call(function: str, section: OutputSection) -> Value | None:
+    if function == "LOADADDR":
+        return Value(section.lma, Kind.ABSOLUTE) if section.lma_known else None
+    if not section.vma_known:
+        return None
+    if function == "ADDR":
+        return Value(0, section)
+    return Value(section.size if function == "SIZEOF" else section.align)
+
+
+def _unknown(what: str, location: Location, hint: str) -> Diagnostic:
+    return Diagnostic(f"there is no {what}", location, hint=hint)
