@@ -9,6 +9,8 @@ class R(IntEnum):
     NONE = 0
     ABS32 = 1
     ABS64 = 2
+    TLS_DTPREL32 = 8
+    TLS_DTPREL64 = 9
     BRANCH = 16
     JAL = 17
     CALL = 18

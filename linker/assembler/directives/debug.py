@@ -1,0 +1,68 @@
+"""Debugging information that sources carry: `.file`, `.loc`, `.ident`, and `.cfi_*`."""
+
+import re
+from typing import TYPE_CHECKING
+
+from linker.assembler.diagnostics import StatementError
+from linker.assembler.directives import Directive
+from linker.assembler.directives.arguments import one_string
+from linker.assembler.sections import LineEntry
+
+if TYPE_CHECKING:
+    from linker.assembler.state import Assembly
+
+_FLAGS = ("basic_block", "prologue_end", "epilogue_begin")
+_FILE = re.compile(r'(?:(\d+)\s+)?("(?:[^"\\]|\\.)*")(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s+md5\s+\w+)?\s*')
+
+
+def _file(assembly: "Assembly", text: str) -> None:
+    match = _FILE.fullmatch(text)
+    if match is None:
+        raise StatementError(
+            f"{text!r} does not name a file", text, "expected '.file \"name\"' or '.file number \"name\"'"
+        )
+    name = one_string(match[2])
+    if match[3]:
+        name = f"{name}/{one_string(match[3])}"
+    if match[1] is None:
+        assembly.source_file = name
+    else:
+        assembly.files[int(match[1])] = name
+
+
+def _loc(assembly: "Assembly", text: str) -> None:
+    words = text.split()
+    if len(words) < 2 or not all(word.isdigit() for word in words[:2]):
+        raise StatementError(f"{text!r} is not a place in a source", text, "expected '.loc file line [column] ...'")
+    file, line = int(words[0]), int(words[1])
+    if file not in assembly.files:
+        raise StatementError(f"file number {file} was not given by '.file'", words[0])
+    column = int(words[2]) if len(words) > 2 and words[2].isdigit() else 0
+    flags = tuple(flag for flag in _FLAGS if flag in words)
+    if "is_stmt" in words:
+        index = words.index("is_stmt") + 1
+        flags += ("is_stmt" if index < len(words) and words[index] != "0" else "not_stmt",)
+    assembly.explicit_lines = True
+    assembly.add_line(LineEntry(assembly.fragment, len(assembly.fragment.data), file, line, column, flags))
+
+
+def _ident(assembly: "Assembly", text: str) -> None:
+    assembly.idents.append(one_string(text))
+
+
+def _accepted(assembly: "Assembly", text: str) -> None:
+    """What only unwinders and other tools read, and a kernel does without."""
+
+
+DIRECTIVES: dict[str, Directive] = {
+    ".file": _file, ".loc": _loc, ".ident": _ident, ".line": _accepted, ".loc_mark_labels": _accepted,
+    ".addrsig": _accepted, ".addrsig_sym": _accepted, ".symver": _accepted, ".version": _accepted,
+    **{
+        f".cfi_{name}": _accepted
+        for name in (
+            "sections startproc endproc personality lsda def_cfa def_cfa_register def_cfa_offset adjust_cfa_offset "
+            "offset rel_offset register restore undefined same_value remember_state restore_state return_column "
+            "signal_frame window_save escape val_encoded_addr personality_id fde_data inline_lsda val_offset"
+        ).split()
+    },
+}  # fmt: skip

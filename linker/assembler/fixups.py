@@ -1,0 +1,267 @@
+"""Turns laid-out fragments into bytes, and what is not known until linking into relocations."""
+
+from dataclasses import dataclass
+
+from linker.assembler.encoding.fields import Field, parse_pattern
+from linker.assembler.expressions import Expr, ExpressionError
+from linker.assembler.evaluation import Linear
+from linker.assembler.instructions import constant_part
+from linker.assembler.layout import leb128
+from linker.assembler.sections import Align, Branch, Fill, Fixup, Fragment, Leb128, Org, SectionBuilder
+from linker.assembler.source import Mark
+from linker.assembler.state import Assembly
+from linker.assembler.symbols import AsmSymbol
+from linker.assembler.directives.space import nops
+from linker.objects.model import SymbolType
+from linker.objects.riscv import R
+
+_TARGET_FIELDS: dict[int, Field] = {
+    R.BRANCH: parse_pattern("imm[12|10:5] 00000 00000 000 imm[4:1|11] 0000000").fields["imm"],
+    R.JAL: parse_pattern("imm[20|10:1|11|19:12] 00000 0000000").fields["imm"],
+    R.RVC_BRANCH: parse_pattern("000 imm[8|4:3] 000 imm[7:6|2:1|5] 00").fields["imm"],
+    R.RVC_JUMP: parse_pattern("000 imm[11|4|9:8|10|6|7|3:1|5] 00").fields["imm"],
+}
+"""Where jumps and branches hold their target, which GNU fills in for reading although the linker computes it anew."""
+
+_HI_FIELD = parse_pattern("imm[31:12] 00000 0000000").fields["imm"]
+_LO_FIELDS: dict[int, Field] = {
+    R.LO12_I: parse_pattern("imm[11:0] 00000 000 00000 0000000").fields["imm"],
+    R.LO12_S: parse_pattern("imm[11:5] 00000 00000 000 imm[4:0] 0000000").fields["imm"],
+}
+_DATA = {4: R.ABS32, 8: R.ABS64}
+_ADD = {1: R.ADD8, 2: R.ADD16, 4: R.ADD32, 8: R.ADD64}
+_SUB = {1: R.SUB8, 2: R.SUB16, 4: R.SUB32, 8: R.SUB64}
+_THREAD_LOCAL = (R.TPREL_HI20, R.TPREL_LO12_I, R.TPREL_LO12_S, R.TPREL_ADD, R.TLS_GOT_HI20, R.TLS_GD_HI20)
+_THREAD_LOCAL_DATA = (R.TLS_DTPREL32, R.TLS_DTPREL64)
+RELAXABLE = (
+    R.HI20, R.LO12_I, R.LO12_S, R.PCREL_HI20, R.PCREL_LO12_I, R.PCREL_LO12_S, R.CALL_PLT,
+    R.TPREL_HI20, R.TPREL_LO12_I, R.TPREL_LO12_S, R.TPREL_ADD,
+)  # fmt: skip
+"""Relocations beside which GNU puts R_RISCV_RELAX where relaxation is on."""
+
+
+@dataclass(slots=True)
+class PendingRelocation:
+    """A relocation whose symbol is still the assembler's."""
+
+    offset: int
+    type: int
+    symbol: AsmSymbol | None
+    addend: int = 0
+
+
+class SectionWriter:
+    """Writes the bytes and relocations of one section, after layout."""
+
+    def __init__(self, assembly: Assembly, section: SectionBuilder) -> None:
+        self._assembly = assembly
+        self._evaluator = assembly.evaluator
+        self._section = section
+        self.data = bytearray()
+        self.relocations: list[PendingRelocation] = []
+
+    def write(self) -> None:
+        """Fill `data` and `relocations`; errors go to the assembly's diagnostics."""
+        for fragment in self._section.fragments():
+            if self._section.is_nobits:
+                if any(fragment.data):
+                    self._error(f"section {self._section.name!r} holds no data, only space", self._assembly.mark)
+                continue
+            self.data += fragment.data
+            if fragment.tail is not None:
+                self._tail(fragment)
+        for fixup in self._section.fixups:
+            self._fixup(fixup, fixup.fragment.address + fixup.offset)
+        self._pad()
+        # GNU writes them in order of address as well; at one address in order of creation
+        self.relocations.sort(key=lambda relocation: relocation.offset)
+
+    def _pad(self) -> None:
+        """Code ends where its alignment does, so that the linker's padding starts with whole instructions."""
+        if self._section.is_code and not self._section.is_nobits and not self._assembly.options.relax:
+            self.data += nops(-len(self.data) % self._section.align)
+
+    def _error(self, message: str, mark: Mark, hint: str = "") -> None:
+        self._assembly.diagnostics.error(message, mark, hint=hint)
+
+    # Parts whose size layout decided
+
+    def _tail(self, fragment: Fragment) -> None:
+        match fragment.tail:
+            case Align() as align:
+                self._align(align)
+            case Fill() as fill:
+                self._known(fill.count, fill.mark, "the count")
+                self.data += fill.pattern * (fill.size // max(len(fill.pattern), 1))
+            case Org() as org:
+                self._org(org)
+            case Leb128() as number:
+                value = self._known(number.value, number.mark, "the value")
+                self.data += leb128(value or 0, signed=number.signed)
+            case Branch() as branch:
+                self._branch(branch)
+
+    def _align(self, align: Align) -> None:
+        if align.fill is None:
+            self.data += nops(align.size)
+            return
+        width = len(align.fill)
+        self.data += bytes(align.size % width) + align.fill * (align.size // width)
+
+    def _org(self, org: Org) -> None:
+        start = len(self.data)
+        value = self._linear(org.target, org.mark)
+        if value is None:
+            return
+        target = value.constant
+        if value.added or value.removed:
+            place = self._evaluator.place(value.added[0]) if len(value.added) == 1 and not value.removed else None
+            if place is None or place[0].section is not self._section:
+                self._error("'.org' needs a place in its own section", org.mark)
+                return
+            target += place[0].address + place[1]
+        if target < start:
+            self._error(f"'.org' goes back from {start:#x} to {target:#x}", org.mark, "'.org' can only go forward")
+        elif target - start != org.size:
+            self._error(f"'.org {target:#x}' is too far away", org.mark)
+        else:
+            self.data += bytes([org.fill]) * org.size
+
+    def _known(self, expression: Expr, mark: Mark, what: str) -> int | None:
+        value = self._linear(expression, mark)
+        if value is None:
+            return None
+        if not value.is_constant:
+            self._error(f"{what} is not a constant", mark, _names(value))
+            return None
+        return value.constant
+
+    def _linear(self, expression: Expr, mark: Mark, *, fold: bool = True) -> Linear | None:
+        try:
+            value = self._evaluator.linear(expression, fold=fold)
+        except ExpressionError as error:
+            self._error(str(error), mark)
+            return None
+        if value is None:
+            self._error("the expression cannot be computed: an operand of it is a symbol's address", mark)
+        return value
+
+    def _branch(self, branch: Branch) -> None:
+        offset = len(self.data)
+        match branch.size:
+            case 2:
+                assert branch.short is not None
+                kind = R.RVC_JUMP if branch.is_jump else R.RVC_BRANCH
+                self._put(branch.short, 2, kind, branch, offset)
+            case 4:
+                self._put(branch.word, 4, R.JAL if branch.is_jump else R.BRANCH, branch, offset)
+            case 6:
+                assert branch.short is not None
+                # c.beqz and c.bnez differ in one bit; the inverted one skips the jump
+                skip = _TARGET_FIELDS[R.RVC_BRANCH].place(6)
+                self.data += ((branch.short ^ 1 << 13) | skip).to_bytes(2, "little")
+                self._put(0x6F, 4, R.JAL, branch, offset + 2)
+            case _:
+                # beq and bne, blt and bge, bltu and bgeu differ in the lowest bit of funct3
+                skip = _TARGET_FIELDS[R.BRANCH].place(8)
+                self.data += ((branch.word ^ 1 << 12) | skip).to_bytes(4, "little")
+                self._put(0x6F, 4, R.JAL, branch, offset + 4)
+
+    def _put(self, word: int, size: int, kind: R, branch: Branch, offset: int) -> None:
+        self.data += word.to_bytes(size, "little")
+        self._instruction(kind, branch.target, offset, size, branch.mark)
+
+    # Values
+
+    def _fixup(self, fixup: Fixup, offset: int) -> None:
+        if self._section.is_nobits:
+            self._error(f"section {self._section.name!r} holds no data, only space", fixup.mark)
+        elif fixup.type is None:
+            self._number(fixup, offset)
+        elif fixup.type is R.ALIGN:
+            assert isinstance(fixup.expression, int)
+            self.relocations.append(PendingRelocation(offset, R.ALIGN, None, fixup.expression))
+        else:
+            self._instruction(fixup.type, fixup.expression, offset, fixup.size, fixup.mark)
+            if fixup.relax and fixup.type in RELAXABLE:
+                self.relocations.append(PendingRelocation(offset, R.RELAX, None))
+
+    def _patch(self, offset: int, size: int, bits: int) -> None:
+        old = int.from_bytes(self.data[offset : offset + size], "little")
+        self.data[offset : offset + size] = (old | bits).to_bytes(size, "little")
+
+    def _instruction(self, kind: int, expression: Expr, offset: int, size: int, mark: Mark) -> None:
+        value = self._linear(expression, mark)
+        if value is None:
+            return
+        if value.removed or len(value.added) > 1:
+            self._error("an instruction can refer to one symbol and a distance from it", mark, _names(value))
+            return
+        if kind == R.HI20:
+            self._patch(offset, size, _HI_FIELD.place(constant_part(R.HI20, value.constant) << 12))
+        elif kind in _LO_FIELDS:
+            self._patch(offset, size, _LO_FIELDS[kind].place(value.constant))
+        if not value.added:
+            if kind not in (R.HI20, R.LO12_I, R.LO12_S):
+                self.relocations.append(PendingRelocation(offset, kind, None, value.constant))
+            return
+        symbol = value.added[0]
+        if kind in _TARGET_FIELDS:
+            place = self._evaluator.place(symbol)
+            target = (place[0].address + place[1] if place else 0) + value.constant
+            self._patch(offset, size, _TARGET_FIELDS[kind].place(target - offset))
+        if kind in _THREAD_LOCAL or kind in _THREAD_LOCAL_DATA:
+            symbol.type = SymbolType.TLS
+        self._relocate(offset, kind, symbol, value.constant)
+
+    def _relocate(self, offset: int, kind: int, symbol: AsmSymbol, addend: int) -> None:
+        symbol.relocated = True
+        self.relocations.append(PendingRelocation(offset, kind, symbol, addend))
+
+    def _number(self, fixup: Fixup, offset: int) -> None:
+        value = self._linear(fixup.expression, fixup.mark, fold=False)
+        if value is None:
+            return
+        size = fixup.size
+        if value.added and value.removed and len(value.added) == len(value.removed) == 1:
+            distance = self._distance(value.added[0], value.removed[0])
+            if distance is None:
+                self._difference(fixup, offset, value)
+                return
+            value = Linear(value.constant + distance)
+        if value.is_constant:
+            self._constant(fixup, offset, value.constant)
+        elif value.removed or len(value.added) > 1:
+            self._error("data can refer to a symbol or to the difference of two", fixup.mark, _names(value))
+        elif size not in _DATA:
+            self._error(
+                f"an address does not fit in {size} byte{'s' * (size > 1)}", fixup.mark, "expected '.word' or '.dword'"
+            )
+        else:
+            self._relocate(offset, _DATA[size], value.added[0], value.constant)
+
+    def _constant(self, fixup: Fixup, offset: int, value: int) -> None:
+        bits = 8 * fixup.size
+        if not -(1 << bits) < value < 1 << bits:
+            self._error(f"value {value:#x} does not fit in {fixup.size} bytes", fixup.mark)
+            return
+        self.data[offset : offset + fixup.size] = (value & (1 << bits) - 1).to_bytes(fixup.size, "little")
+
+    def _distance(self, plus: AsmSymbol, minus: AsmSymbol) -> int | None:
+        """The distance of two places, if the linker cannot change it: in code it could, by relaxation."""
+        place = self._evaluator.place(plus)
+        if place is None or place[0].section.is_code:
+            return None
+        return self._evaluator.distance(plus, minus)
+
+    def _difference(self, fixup: Fixup, offset: int, value: Linear) -> None:
+        if fixup.size not in _ADD:
+            self._error(f"a difference of symbols does not fit in {fixup.size} bytes", fixup.mark)
+            return
+        self._relocate(offset, _ADD[fixup.size], value.added[0], value.constant)
+        self._relocate(offset, _SUB[fixup.size], value.removed[0], 0)
+
+
+def _names(value: Linear) -> str:
+    parts = [f"+ {symbol.name}" for symbol in value.added] + [f"- {symbol.name}" for symbol in value.removed]
+    return "it is " + " ".join(parts).removeprefix("+ ") + (f" + {value.constant}" if value.constant else "")

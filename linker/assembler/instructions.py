@@ -1,0 +1,271 @@
+"""Encodes instructions: finds the row whose operands fit, and writes its bits, compressed where GNU would."""
+
+import difflib
+from typing import TYPE_CHECKING
+
+from linker.assembler.diagnostics import StatementError
+from linker.assembler.encoding.operands import Kind, Operand
+from linker.assembler.encoding.rows import AddressSlot, Row, Slot, ValueSlot
+from linker.assembler.encoding.table import extension_of
+from linker.assembler.expressions import Expr, ExpressionError, wrap
+from linker.assembler.sections import Branch, Fixup
+from linker.objects.riscv import R
+
+if TYPE_CHECKING:
+    from linker.assembler.state import Assembly
+
+_LONG_FORM = {"c.j": 0x0000_006F, "c.beqz": 0x0000_0063, "c.bnez": 0x0000_1063}
+"""What GNU turns a compressed jump or branch into when its target is far: jal zero, beq and bne with zero."""
+
+
+class Mismatch(Exception):
+    """An operand does not fit a row."""
+
+    def __init__(self, index: int, expectation: str, found: str) -> None:
+        super().__init__(f"expected {expectation}, found {found!r}")
+        self.index = index
+        self.found = found
+
+
+def split_operands(text: str) -> list[str]:
+    """Operands as they are written, without the space around them; commas in quotes or brackets do not separate.
+
+    >>> split_operands("a0, 8(sp)")
+    ['a0', '8(sp)']
+    """
+    if not text:
+        return []
+    if "'" not in text and '"' not in text:
+        return [part.strip() for part in text.split(",")]
+    parts: list[str] = []
+    start = index = 0
+    while index < len(text):
+        character = text[index]
+        if character == '"':
+            index += 1
+            while index < len(text) and text[index] != '"':
+                index += 2 if text[index] == "\\" else 1
+        elif character == "'":
+            index += 2 if text[index + 1 : index + 2] == "\\" else 1
+        elif character == ",":
+            parts.append(text[start:index].strip())
+            start = index + 1
+        index += 1
+    parts.append(text[start:].strip())
+    return parts
+
+
+class InstructionEncoder:
+    """Writes instructions into the current section."""
+
+    def __init__(self, assembly: "Assembly") -> None:
+        self._assembly = assembly
+        self._pending: tuple[R, Expr] | None = None
+
+    def instruction(self, mnemonic: str, operands: list[str]) -> bool:
+        """Encode one instruction that the table has; false when no row is of that mnemonic.
+
+        Raises:
+            StatementError: no row of the mnemonic fits the operands.
+        """
+        rows = self._assembly.table.rows.get(mnemonic)
+        if rows is None:
+            return False
+        self.choose(mnemonic, rows, operands)
+        return True
+
+    def choose(self, mnemonic: str, rows: list[Row], operands: list[str]) -> None:
+        """Encode the first row that fits. Raises StatementError when none does."""
+        mismatches = self._try_rows(rows, operands)
+        if mismatches is not None:
+            self._explain(mnemonic, rows, operands, mismatches)
+
+    def fits(self, mnemonic: str, operands: list[str]) -> bool:
+        """Encode one instruction if a row fits; false, and nothing written, if none does."""
+        rows = self._assembly.table.rows.get(mnemonic)
+        return rows is not None and self._try_rows(rows, operands) is None
+
+    def _try_rows(self, rows: list[Row], operands: list[str]) -> list[Mismatch] | None:
+        count = len(operands)
+        mismatches: list[Mismatch] = []
+        for row in rows:
+            if not row.required <= count <= len(row.slots):
+                continue
+            word = row.word if count == row.required else row.word & ~row.optional_mask
+            self._pending = None
+            try:
+                for index, slot in enumerate(row.slots[:count]):
+                    operand = operands[index]
+                    if type(slot) is dict:
+                        bits = slot.get(operand)
+                        if bits is None:
+                            raise Mismatch(index, _expectation(row, slot), operand)
+                        word |= bits
+                    else:
+                        word |= self._bits(slot, operand, index)
+            except Mismatch as mismatch:
+                mismatches.append(mismatch)
+                continue
+            self._emit(row, word)
+            return None
+        return mismatches
+
+    def _bits(self, slot: Slot, text: str, index: int) -> int:
+        assert not isinstance(slot, dict)
+        if isinstance(slot, AddressSlot):
+            offset, register = _split_address(text)
+            bits = slot.registers.get(register)
+            if bits is None:
+                raise Mismatch(index, f"an address such as {_address_example(slot)}", text)
+            return bits | (self._value(slot.offset, offset, index) if offset else 0)
+        return self._value(slot, text, index)
+
+    def _value(self, slot: ValueSlot, text: str, index: int) -> int:
+        operand = slot.operand
+        if text[:1] == "%":
+            return self._relocated(slot, text, index)
+        try:
+            if operand.kind is Kind.LABEL:
+                assert operand.relocations is not None
+                self._pending = operand.relocations[""], self._assembly.expression(text.removesuffix("@plt"))
+                return 0
+            if operand.kind is Kind.RELOCATION:
+                raise Mismatch(index, operand.expectation, text)
+            if operand.names and text in operand.names:
+                return slot.place(operand.names[text])
+            value = self._assembly.known(self._assembly.expression(text))
+        except ExpressionError as error:
+            raise Mismatch(index, f"{operand.expectation} ({error})", text) from None
+        bits = None if value is None else slot.encode(wrap(value) if value >> 63 == 1 else value)
+        if bits is None:
+            raise Mismatch(index, operand.expectation, text)
+        return bits
+
+    def _relocated(self, slot: ValueSlot, text: str, index: int) -> int:
+        """The bits of `%lo(symbol)` and its like: those of a number, else none and a relocation to come."""
+        operator, rest = _split_operator(text)
+        relocations = slot.operand.relocations or {}
+        if operator not in relocations:
+            raise Mismatch(index, slot.operand.expectation, text)
+        try:
+            expression = self._assembly.expression(rest)
+        except ExpressionError as error:
+            raise Mismatch(index, f"{operator}(symbol) ({error})", text) from None
+        kind = relocations[operator]
+        value = self._assembly.known(expression)
+        if value is not None and kind in (R.HI20, R.LO12_I, R.LO12_S):
+            return slot.place(constant_part(kind, value))
+        self._pending = kind, expression
+        return 0
+
+    def _emit(self, row: Row, word: int) -> None:
+        assembly = self._assembly
+        if self._pending is None:
+            short = row.compress(word) if row.compressions else None
+            if short is not None:
+                assembly.fragment.data += short.to_bytes(2, "little")
+            else:
+                assembly.fragment.data += word.to_bytes(row.size, "little")
+            return
+        kind, expression = self._pending
+        if row.label is None:
+            self.emit_relocated(word, row.size, kind, expression)
+        elif row.size == 2 and row.mnemonic not in _LONG_FORM:
+            self.emit_relocated(word, row.size, kind, expression)
+        elif row.size == 2:
+            long = _LONG_FORM[row.mnemonic]
+            if row.mnemonic != "c.j":
+                long |= (8 + (word >> 7 & 7)) << 15
+            self._emit_branch(row, long, word, expression)
+        else:
+            self._emit_branch(row, word, row.compress(word) if row.compressions else None, expression)
+
+    def _emit_branch(self, row: Row, word: int, short: int | None, target: Expr) -> None:
+        assembly = self._assembly
+        if short is None and isinstance(target, int) and word & 0x7F == 0x6F:
+            # a jump to a number is as long as it can be already
+            self.emit_relocated(word, 4, R.JAL, target)
+            return
+        assembly.add_tail(Branch(row, word, short, target, assembly.mark))
+
+    def emit_relocated(self, word: int, size: int, kind: R, expression: Expr) -> None:
+        """Write bits whose field for a symbol is filled in later."""
+        assembly = self._assembly
+        data = assembly.fragment.data
+        assembly.add_fixup(Fixup(assembly.fragment, len(data), kind, expression, assembly.mark, size))
+        data += word.to_bytes(size, "little")
+
+    def _explain(self, mnemonic: str, rows: list[Row], operands: list[str], mismatches: list[Mismatch]) -> None:
+        if not mismatches:
+            forms = dict.fromkeys(row.signature or "no operands" for row in rows)
+            raise StatementError(
+                f"{mnemonic!r} does not take {len(operands)} operand{'s' * (len(operands) != 1)}",
+                mnemonic,
+                "expected " + ", or ".join(f"'{mnemonic} {form}'" if form != "no operands" else form for form in forms),
+            )
+        furthest = max(mismatch.index for mismatch in mismatches)
+        chosen = [mismatch for mismatch in mismatches if mismatch.index == furthest]
+        expectations = dict.fromkeys(str(m).removeprefix("expected ").rpartition(", found ")[0] for m in chosen)
+        found = chosen[0].found
+        raise StatementError(
+            f"operand {furthest + 1} of {mnemonic!r} does not fit: {found!r}"
+            if found
+            else f"operand {furthest + 1} of {mnemonic!r} is missing",
+            found,
+            "expected " + ", or ".join(expectations),
+        )
+
+
+def constant_part(kind: R, value: int) -> int:
+    """What `%hi` or `%lo` of a number is (psABI, "Absolute Addresses")."""
+    if kind is R.HI20:
+        return ((value + 0x800) >> 12) & 0xFFFFF
+    return value & 0xFFF
+
+
+def _split_address(text: str) -> tuple[str, str]:
+    if not text.endswith(")"):
+        return "", ""
+    opening = text.rfind("(")
+    return text[:opening].strip(), text[opening + 1 : -1].strip()
+
+
+def _split_operator(text: str) -> tuple[str, str]:
+    end = 1
+    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+        end += 1
+    return text[:end], text[end:].strip()
+
+
+def _address_example(slot: AddressSlot) -> str:
+    return "(a0)" if slot.offset.high == 0 else ("8(sp)" if len(slot.registers) < 4 else "8(a0)")
+
+
+def _expectation(row: Row, slot: dict[str, int]) -> str:
+    operands = {id(s): o for s, o in zip(row.slots, _written_operands(row), strict=True)}
+    return operands[id(slot)].expectation
+
+
+def _written_operands(row: Row) -> list[Operand]:
+    """The first operand of each slot."""
+    written: list[Operand] = []
+    remaining = iter(operand for operand, _ in row.flat)
+    for slot in row.slots:
+        written.append(next(remaining))
+        if isinstance(slot, AddressSlot):
+            next(remaining)
+    return written
+
+
+def unknown_mnemonic(mnemonic: str, names: list[str]) -> StatementError:
+    """The error for a word that is no instruction, macro or directive, with the nearest one that is."""
+    extension = extension_of(mnemonic)
+    if extension is not None:
+        return StatementError(
+            f"instruction {mnemonic!r} belongs to extension {extension!r}, which is not enabled",
+            mnemonic,
+            f"enable it with '-march=' or '.option arch, +{extension}'",
+        )
+    kind = "directive" if mnemonic.startswith(".") else "instruction"
+    close = difflib.get_close_matches(mnemonic, names, n=1, cutoff=0.6)
+    return StatementError(f"no such {kind}: {mnemonic!r}", mnemonic, f"did you mean {close[0]!r}?" if close else "")

@@ -1,0 +1,57 @@
+"""Splits source text into statements: comments go, semicolons separate, strings stay whole."""
+
+import re
+
+_BLOCK_COMMENT = re.compile(
+    r"""("(?:[^"\\\n]|\\.)*"|'\\?[^\n]|\#[^\n]*)|/\*.*?(?:\*/|\Z)""",
+    re.DOTALL | re.VERBOSE,
+)
+_UNCLOSED = re.compile(r"/\*(?:(?!\*/).)*\Z", re.DOTALL)
+_PIECE = re.compile(r"""[^"'#;]+|"(?:[^"\\]|\\.)*"?|'(?:\\.|[^\\])?'?|;|\#.*""")
+_LABEL = re.compile(r"\s*([A-Za-z_.$][\w.$]*|\d+|\"[^\"]+\")\s*:(?!:)")
+
+
+def strip_block_comments(text: str) -> str:
+    r"""Replace `/* */` comments by a space, keeping line breaks so that line numbers stay right.
+
+    >>> strip_block_comments("nop /* two" + chr(10) + "lines */ ret")
+    'nop  \n ret'
+    """
+    if "/*" not in text:
+        return text
+    return _BLOCK_COMMENT.sub(lambda match: match[1] or " " + "\n " * match[0].count("\n"), text)
+
+
+def statements_of(line: str) -> list[str]:
+    """The statements of one line, stripped, without comments.
+
+    >>> statements_of('.ascii "a;#b" ; nop # comment')
+    ['.ascii "a;#b"', 'nop']
+    """
+    if '"' not in line and ";" not in line and "'" not in line:
+        code = line.partition("#")[0].strip()
+        return [code] if code else []
+    statements: list[str] = []
+    current: list[str] = []
+    for piece in _PIECE.findall(line):
+        if piece[0] == "#":
+            break
+        if piece == ";":
+            statements.append("".join(current).strip())
+            current = []
+        else:
+            current.append(piece)
+    statements.append("".join(current).strip())
+    return [statement for statement in statements if statement]
+
+
+def split_label(statement: str) -> tuple[str, str] | None:
+    """A label at the start of a statement and what follows it; None when there is none.
+
+    >>> split_label("loop: addi a0, a0, 1")
+    ('loop', 'addi a0, a0, 1')
+    """
+    match = _LABEL.match(statement)
+    if match is None:
+        return None
+    return match[1].strip('"'), statement[match.end() :].strip()

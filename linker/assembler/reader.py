@@ -1,0 +1,396 @@
+"""Reads statements and has them carried out: labels, assignments, directives, macros, instructions."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from linker.assembler.conditionals import Conditionals
+from linker.assembler.diagnostics import StatementError
+from linker.assembler.directives import Directive, data, debug, riscv, space
+from linker.assembler.directives import sections as section_directives
+from linker.assembler.directives import symbols as symbol_directives
+from linker.assembler.directives.arguments import fields, names, one_string
+from linker.assembler.expressions import ExpressionError
+from linker.assembler.files import find, read_source
+from linker.assembler.instructions import split_operands, unknown_mnemonic
+from linker.assembler.lexer import split_label, statements_of, strip_block_comments
+from linker.assembler.macros import MAX_EXPANSION, Macro, parse_definition, split_arguments, substitute, take_argument
+from linker.assembler.pseudo import EXPANSIONS
+from linker.assembler.sections import LineEntry
+from linker.assembler.source import Mark, Origin
+from linker.assembler.state import Assembly
+
+_MAX_NESTING = 100
+"""Macros within macros, and files within files."""
+
+_ASSIGNMENT = re.compile(r'([A-Za-z_.$][\w.$]*|"[^"]+")\s*(==?)\s*(?!=)(.*)', re.DOTALL)
+_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]|\\.)*)")?')
+_WORD = re.compile(r"\S+")
+
+DIRECTIVES: dict[str, Directive] = {
+    **data.DIRECTIVES,
+    **space.DIRECTIVES,
+    **symbol_directives.DIRECTIVES,
+    **section_directives.DIRECTIVES,
+    **riscv.DIRECTIVES,
+    **debug.DIRECTIVES,
+}
+
+_BLOCKS = {
+    ".macro": ((".macro",), (".endm", ".endmacro")),
+    ".rept": ((".rept", ".rep", ".irp", ".irpc"), (".endr",)),
+}
+"""What opens one more level within a block, and what closes one."""
+
+
+class _Exit(Exception):
+    """`.exitm`: the rest of the macro does not count."""
+
+
+class _End(Exception):
+    """`.end`: the rest of the source does not count."""
+
+
+class Reader:
+    """Carries out the statements of a source."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self.assembly = assembly
+        self._conditionals = Conditionals(assembly)
+        self._macros: dict[str, Macro] = {}
+        self._expansions = 0
+        self._expanded = 0
+        self._nesting = 0
+        self._origin = assembly.mark.origin
+        self._next = 0
+        """Index of the line to read next, in the origin's lines."""
+        self._control: dict[str, Callable[[str], None]] = {
+            ".macro": self._define, ".endm": self._stray, ".endmacro": self._stray, ".purgem": self._purge,
+            ".exitm": self._exit, ".rept": self._repeat, ".rep": self._repeat, ".endr": self._stray,
+            ".irp": self._repeat_for, ".irpc": self._repeat_for_characters, ".include": self._include,
+            ".end": self._end, ".error": self._error, ".err": self._error, ".warning": self._warning,
+            ".fail": self._fail, ".print": self._print, ".ln": self._ignore, ".title": self._ignore,
+            ".list": self._ignore, ".nolist": self._ignore, ".eject": self._ignore, ".psize": self._ignore,
+            ".sbttl": self._ignore, ".altmacro": self._no_altmacro, ".noaltmacro": self._ignore,
+        }  # fmt: skip
+
+    def read(self, text: str, file: str) -> None:
+        """Read a whole source."""
+        lines = strip_block_comments(text).split("\n")
+        try:
+            self._run(Origin(file, lines, 1))
+        except _End:
+            self._conditionals.close_down_to(0)
+        self._conditionals.report_open(0)
+
+    # Lines
+
+    def _run(self, origin: Origin) -> None:
+        """Read the lines of an origin, then go on where the reader was."""
+        if self._nesting >= _MAX_NESTING:
+            raise StatementError(f"macros or files are nested more than {_MAX_NESTING} deep; does one contain itself?")
+        saved = self._origin, self._next
+        self._origin, self._next = origin, 0
+        self._nesting += 1
+        try:
+            self._loop()
+        finally:
+            self._origin, self._next = saved
+            self._nesting -= 1
+
+    def _loop(self) -> None:
+        assembly = self.assembly
+        conditionals = self._conditionals
+        debug_lines = assembly.options.debug
+        lines = self._origin.lines
+        total = len(lines)
+        while self._next < total:
+            line = lines[self._next]
+            self._next += 1
+            if not conditionals.skipping:
+                # the same text gives the same bytes, as long as neither symbols nor modes have a part in it
+                encoded = assembly.cache.get(line)
+                if encoded is not None:
+                    if debug_lines:
+                        self._mark_line()
+                    assembly.fragment.data += encoded
+                    continue
+            elif "." not in line:
+                continue
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        assembly = self.assembly
+        if line.startswith("#") and self._line_marker(line):
+            return
+        statements = statements_of(line)
+        if not statements:
+            return
+        assembly.mark = Mark(self._origin, self._next - 1)
+        for statement in statements:
+            try:
+                self._statement(statement, line if len(statements) == 1 else None)
+            except (StatementError, ExpressionError) as error:
+                part = error.part if isinstance(error, StatementError) else error.text
+                hint = error.hint if isinstance(error, StatementError) else ""
+                assembly.diagnostics.error(str(error), assembly.mark, part, hint)
+
+    def _line_marker(self, line: str) -> bool:
+        match = _LINE_MARKER.match(line)
+        if match is None:
+            return False
+        file = match[2] if match[2] else self._origin.file
+        origin = self._origin
+        self._origin = Origin(file, origin.lines, int(match[1]) - self._next, origin.caller, origin.what)
+        return True
+
+    def _mark_line(self) -> None:
+        """Note for `-g` that the next instruction belongs to the current line, in macros to the line of the call."""
+        assembly = self.assembly
+        if assembly.explicit_lines:
+            return
+        mark = Mark(self._origin, self._next - 1)
+        while mark.origin.caller is not None:
+            mark = mark.origin.caller
+        fragment = assembly.fragment
+        entry = LineEntry(fragment, len(fragment.data), self._file_number(mark.origin.file), mark.line)
+        assembly.add_line(entry)
+
+    def _file_number(self, file: str) -> int:
+        return self.assembly.own_files.setdefault(file, len(self.assembly.own_files) + 1)
+
+    # Statements
+
+    def _statement(self, statement: str, line: str | None) -> None:
+        assembly = self.assembly
+        skipping = self._conditionals.skipping
+        while ":" in statement:
+            labelled = split_label(statement)
+            if labelled is None:
+                break
+            label, statement = labelled
+            line = None
+            if not skipping:
+                assembly.define_label(label)
+            if not statement:
+                return
+        match = _WORD.match(statement)
+        assert match is not None
+        word = match[0]
+        text = statement[match.end() :].strip()
+        if word[0] == ".":
+            directive = word.lower()
+            if self._conditionals.handle(directive, text) or skipping:
+                return
+            if "=" not in statement or _ASSIGNMENT.match(statement) is None:
+                self._directive(directive, word, text)
+                return
+        elif skipping:
+            return
+        if word in self._macros:
+            self._expand(self._macros[word], text)
+            return
+        if "=" in statement and self._assignment(statement):
+            return
+        self._instruction(word, text, line)
+
+    def _directive(self, directive: str, word: str, text: str) -> None:
+        control = self._control.get(directive)
+        if control is not None:
+            control(text)
+            return
+        handler = DIRECTIVES.get(directive)
+        if handler is not None:
+            handler(self.assembly, text)
+            return
+        if word in self._macros:
+            self._expand(self._macros[word], text)
+            return
+        raise unknown_mnemonic(word, [*DIRECTIVES, *self._control])
+
+    def _assignment(self, statement: str) -> bool:
+        match = _ASSIGNMENT.fullmatch(statement)
+        if match is None:
+            return False
+        name, operator, value = match[1].strip('"'), match[2], match[3]
+        if name == ".":
+            DIRECTIVES[".org"](self.assembly, value)
+        else:
+            self.assembly.assign(name, self.assembly.value(value), once=operator == "==")
+        return True
+
+    def _instruction(self, word: str, text: str, line: str | None) -> None:
+        assembly = self.assembly
+        if assembly.options.debug:
+            self._mark_line()
+        fragment, start, volatile = assembly.fragment, len(assembly.fragment.data), assembly.volatile
+        mnemonic = word if word in assembly.table.rows else word.lower()
+        operands = split_operands(text)
+        expansion = EXPANSIONS.get(mnemonic)
+        if expansion is None:
+            if not assembly.encoder.instruction(mnemonic, operands):
+                raise unknown_mnemonic(word, [*assembly.table.rows, *EXPANSIONS, *self._macros])
+        elif not assembly.encoder.fits(mnemonic, operands):
+            self._expansion(mnemonic, operands)
+        if line is not None and assembly.volatile == volatile and assembly.fragment is fragment:
+            assembly.cache[line] = bytes(fragment.data[start:])
+
+    def _expansion(self, mnemonic: str, operands: list[str]) -> None:
+        """A pseudo-instruction; where the name is an instruction too, its own error says more about its operands."""
+        assembly = self.assembly
+        rows = assembly.table.rows.get(mnemonic)
+        if rows is not None and mnemonic != "li" and not _looks_like_symbol(operands):
+            assembly.encoder.instruction(mnemonic, operands)
+        EXPANSIONS[mnemonic](assembly, mnemonic, operands)
+
+    # Blocks
+
+    def _block(self, kind: str) -> list[str]:
+        """The lines up to the end of a block, which is taken too."""
+        openers, closers = _BLOCKS[kind]
+        depth = 1
+        lines = self._origin.lines
+        start = self._next
+        for index in range(start, len(lines)):
+            statements = statements_of(lines[index])
+            for statement in statements:
+                labelled = split_label(statement) if ":" in statement else None
+                word = (labelled[1] if labelled else statement).split(None, 1)
+                name = word[0].lower() if word else ""
+                if name in openers:
+                    depth += 1
+                elif name in closers:
+                    depth -= 1
+            if depth <= 0:
+                self._next = index + 1
+                return lines[start:index]
+        self._next = len(lines)
+        raise StatementError(f"{kind!r} has no {closers[0]!r}", kind)
+
+    def _define(self, text: str) -> None:
+        mark = self.assembly.mark
+        body = self._block(".macro")
+        macro = parse_definition(text, mark)
+        macro.body = body
+        if macro.name in self._macros:
+            raise StatementError(
+                f"macro {macro.name!r} is already defined", macro.name, "remove it with '.purgem' first"
+            )
+        self._macros[macro.name] = macro
+        for cache in self.assembly.caches.values():
+            cache.clear()  # a macro may have an instruction's name
+
+    def _expand(self, macro: Macro, text: str) -> None:
+        mark = self.assembly.mark
+        values = macro.arguments(text)
+        lines = substitute(macro.body, values, self._expansions)
+        self._expansions += 1
+        self._run_expansion(lines, macro.mark, f"in macro {macro.name!r}, called here", mark, exits=True)
+
+    def _run_expansion(self, lines: list[str], start: Mark, what: str, caller: Mark, *, exits: bool) -> None:
+        self._expanded += sum(map(len, lines)) + len(lines)
+        if self._expanded > MAX_EXPANSION:
+            raise StatementError(f"macros and repetitions produce more than {MAX_EXPANSION} characters")
+        depth = self._conditionals.depth
+        try:
+            self._run(Origin(start.origin.file, lines, start.line + 1, caller, what))
+        except _Exit:
+            self._conditionals.close_down_to(depth)
+            if not exits:
+                raise
+        self.assembly.mark = caller
+
+    def _repeat(self, text: str) -> None:
+        mark = self.assembly.mark
+        body = self._block(".rept")
+        count = self.assembly.absolute(text)
+        if count < 0:
+            raise StatementError(f"count {count} is negative", text)
+        size = sum(map(len, body)) + len(body) + 1
+        if count * size + self._expanded > MAX_EXPANSION:
+            raise StatementError(f"macros and repetitions produce more than {MAX_EXPANSION} characters", text)
+        for _ in range(count):
+            self._run_expansion(substitute(body, {}, None), mark, "repeated from here", mark, exits=False)
+
+    def _repeat_for(self, text: str) -> None:
+        mark = self.assembly.mark
+        body = self._block(".rept")
+        symbol, rest = take_argument(text)
+        self._repeat_each(symbol.lstrip("\\"), split_arguments(rest) or [""], body, mark)
+
+    def _repeat_for_characters(self, text: str) -> None:
+        mark = self.assembly.mark
+        body = self._block(".rept")
+        symbol, rest = take_argument(text)
+        characters = take_argument(rest)[0] if rest.startswith('"') else "".join(rest.split())
+        self._repeat_each(symbol.lstrip("\\"), list(characters) or [""], body, mark)
+
+    def _repeat_each(self, symbol: str, values: list[str], body: list[str], mark: Mark) -> None:
+        names(symbol)
+        for value in values:
+            lines = substitute(body, {symbol: value}, None)
+            self._run_expansion(lines, mark, f"repeated from here with {symbol} = {value}", mark, exits=False)
+
+    def _purge(self, text: str) -> None:
+        for name in names(text):
+            if self._macros.pop(name, None) is None:
+                raise StatementError(f"there is no macro {name!r}", name)
+
+    def _exit(self, text: str) -> None:
+        if self._origin.caller is None:
+            raise StatementError("'.exitm' outside a macro", text)
+        raise _Exit
+
+    def _stray(self, text: str) -> None:
+        raise StatementError("this ends nothing: no '.macro', '.rept' or '.irp' is open", text)
+
+    # The rest
+
+    def _include(self, text: str) -> None:
+        name = one_string(text)
+        mark = self.assembly.mark
+        path = find(name, Path(mark.origin.file).parent, self.assembly.options.include_dirs)
+        if path is None:
+            raise StatementError(f"cannot find {name!r}", name, "looked beside the source and in the -I directories")
+        try:
+            content = read_source(path)
+        except OSError as error:
+            raise StatementError(f"cannot read {name!r}: {error.strerror}", name) from None
+        self._expanded += len(content)
+        if self._expanded > MAX_EXPANSION:
+            raise StatementError("included files are larger than all that is sensible; does one include itself?", name)
+        depth = self._conditionals.depth
+        self._run(Origin(str(path), strip_block_comments(content).split("\n"), 1, mark, "included from here"))
+        self._conditionals.report_open(depth)
+        self.assembly.mark = mark
+
+    def _end(self, text: str) -> None:
+        raise _End
+
+    def _error(self, text: str) -> None:
+        raise StatementError(one_string(text) if text else "'.err' was reached")
+
+    def _warning(self, text: str) -> None:
+        message = one_string(text) if text else "'.warning' was reached"
+        self.assembly.diagnostics.warning(message, self.assembly.mark)
+
+    def _fail(self, text: str) -> None:
+        value = self.assembly.absolute(text)
+        if value >= 500:
+            self.assembly.diagnostics.warning(f"'.fail {value}' was reached", self.assembly.mark)
+        else:
+            raise StatementError(f"'.fail {value}' was reached")
+
+    def _print(self, text: str) -> None:
+        self.assembly.diagnostics.note(one_string(fields(text, 1, 1, '.print "text"')[0]), self.assembly.mark)
+
+    def _no_altmacro(self, text: str) -> None:
+        raise StatementError("the alternate macro syntax is not supported", ".altmacro", "write '\\name' for arguments")
+
+    def _ignore(self, text: str) -> None:
+        """Directives that only shape GNU's listing."""
+
+
+def _looks_like_symbol(operands: list[str]) -> bool:
+    """Whether the second operand could be the symbol of `lw a0, symbol`."""
+    return len(operands) >= 2 and bool(operands[1]) and not operands[1].endswith(")") and not operands[1][0] == "%"

@@ -1,0 +1,53 @@
+"""Where text came from: files, macro bodies and repetitions, and marks that a message can be pinned to."""
+
+from dataclasses import dataclass
+
+from linker.errors import Diagnostic, Location
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A run of lines that one file, macro body or repetition gave."""
+
+    file: str
+    lines: list[str]
+    first_line: int
+    """The number of the first line."""
+    caller: "Mark | None" = None
+    """Where the macro was called or the repetition stands."""
+    what: str = ""
+    """For the note at that place: `in macro 'save'`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One line of an origin."""
+
+    origin: Origin
+    index: int
+
+    @property
+    def line(self) -> int:
+        """The line's number in its file."""
+        return self.origin.first_line + self.index
+
+    @property
+    def text(self) -> str:
+        """The line itself."""
+        lines = self.origin.lines
+        return lines[self.index] if 0 <= self.index < len(lines) else ""
+
+    def location(self, part: str = "") -> Location:
+        """For a message; the column is where a part of the line stands, else its first character."""
+        text = self.text
+        column = text.find(part) if part else -1
+        if column < 0:
+            column = len(text) - len(text.lstrip())
+        return Location(self.origin.file, self.line, column + 1 if text else 0, text)
+
+    def notes(self) -> tuple[Diagnostic, ...]:
+        """The calls that led here, innermost first."""
+        caller = self.origin.caller
+        if caller is None:
+            return ()
+        return (Diagnostic(self.origin.what, caller.location(), severity="note"), *caller.notes())

@@ -1,0 +1,251 @@
+"""The state of one assembly: sections, symbols, the current place, and how things are written there."""
+
+from dataclasses import dataclass, replace
+
+from linker.assembler.diagnostics import Diagnostics, StatementError
+from linker.assembler.encoding.table import Table
+from linker.assembler.evaluation import Evaluator
+from linker.assembler.expressions import Expr, ExpressionError, ExpressionParser
+from linker.assembler.instructions import InstructionEncoder
+from linker.assembler.isa import InstructionSet
+from linker.assembler.options import AssemblerOptions
+from linker.assembler.sections import Fixup, Fragment, LineEntry, SectionBuilder, Tail
+from linker.assembler.source import Mark, Origin
+from linker.assembler.symbols import AsmSymbol, SymbolTable
+from linker.objects.model import SectionFlag, SectionType, SymbolBinding
+
+_MAX_SECTION = 1 << 30
+"""Bytes that a section may have in the file; more is taken for a mistake in the source."""
+
+
+@dataclass(frozen=True)
+class Modes:
+    """What `.option` switches, and `.option push` saves."""
+
+    isa: InstructionSet
+    relax: bool
+    position_independent: bool = False
+
+
+class Assembly:
+    """Everything that directives and instructions work on."""
+
+    def __init__(self, name: str, options: AssemblerOptions, isa: InstructionSet) -> None:
+        self.name = name
+        self.options = options
+        self.diagnostics = Diagnostics()
+        self.symbols = SymbolTable()
+        self.evaluator = Evaluator()
+        self.encoder = InstructionEncoder(self)
+        self._parser = ExpressionParser(self)
+        self.mark = Mark(Origin(name, [], 1), 0)
+        """The statement being read."""
+        self.sections: dict[tuple[str, str | None], SectionBuilder] = {}
+        for section, flags, kind in (
+            (".text", SectionFlag.ALLOC | SectionFlag.EXECINSTR, SectionType.PROGBITS),
+            (".data", SectionFlag.ALLOC | SectionFlag.WRITE, SectionType.PROGBITS),
+            (".bss", SectionFlag.ALLOC | SectionFlag.WRITE, SectionType.NOBITS),
+        ):
+            self.sections[section, None] = SectionBuilder(section, kind, flags)
+        self.section = self.sections[".text", None]
+        self.section.align = 2 if "c" in isa.extensions else 4
+        self.subsection = 0
+        self.fragment = self.section.new_fragment(0)
+        """Where the next byte goes."""
+        self.previous: tuple[SectionBuilder, int] = (self.section, 0)
+        self.section_stack: list[tuple[SectionBuilder, int, tuple[SectionBuilder, int]]] = []
+        self.default_isa = isa
+        self.modes_stack: list[Modes] = []
+        self.ever_compressed = "c" in isa.extensions
+        self.attributes: dict[int, int | str] = {}
+        self.volatile = 0
+        """Counts what keeps a statement from being encoded the same way again: uses of symbols, and fixups."""
+        self.caches: dict[Modes, dict[str, bytes]] = {}
+        self.set_modes(Modes(isa, options.relax))
+        self.source_file: str | None = None
+        """The name that `.file` gives the object."""
+        self.files: dict[int, str] = {}
+        """Names of `.file` directives with a number, for `.loc`."""
+        self.own_files: dict[str, int] = {}
+        """Source files with their numbers in the line table of `-g`."""
+        self.explicit_lines = False
+        """`.loc` was used: the source's own line entries replace those of `-g`."""
+        self.idents: list[str] = []
+
+    def set_modes(self, modes: Modes) -> None:
+        """Switch to other instructions or options."""
+        self.modes = modes
+        self.table = Table.of(modes.isa.extensions)
+        self.cache = self.caches.setdefault(modes, {})
+        """Statements whose bytes depend on nothing but these modes."""
+
+    def set_isa(self, isa: InstructionSet) -> None:
+        """Switch to another instruction set."""
+        self.ever_compressed = self.ever_compressed or "c" in isa.extensions
+        self.set_modes(replace(self.modes, isa=isa))
+
+    @property
+    def compressed(self) -> bool:
+        """Whether compressed instructions may be written."""
+        return "c" in self.modes.isa.extensions
+
+    @property
+    def position_independent(self) -> bool:
+        """Whether `la` goes through the global offset table."""
+        return self.modes.position_independent
+
+    # Expressions and symbols
+
+    def expression(self, text: str) -> Expr:
+        """Read an expression. Raises ExpressionError."""
+        return self._parser.parse(text)
+
+    def expression_prefix(self, text: str) -> tuple[Expr, str]:
+        """Read an expression at the start of a text; also gives the rest. Raises ExpressionError."""
+        return self._parser.parse_prefix(text)
+
+    def known(self, expression: Expr) -> int | None:
+        """The number that an expression is now, or None. Raises ExpressionError."""
+        return expression if type(expression) is int else self.evaluator.known(expression)
+
+    def absolute(self, text: str) -> int:
+        """The number that an expression is now.
+
+        Raises:
+            StatementError: it is no expression, or its value is not known here.
+        """
+        try:
+            value = self.known(self.expression(text))
+        except ExpressionError as error:
+            raise StatementError(str(error), error.text or text) from None
+        if value is None:
+            raise StatementError(
+                f"the value of {text.strip()!r} is not known here", text.strip(), "expected an absolute expression"
+            )
+        return value
+
+    def value(self, text: str) -> Expr:
+        """An expression whose value may come later.
+
+        Raises:
+            StatementError: it is no expression.
+        """
+        try:
+            return self.expression(text)
+        except ExpressionError as error:
+            raise StatementError(str(error), error.text or text) from None
+
+    def reference(self, name: str) -> Expr:
+        """What a name stands for here: its number if it is absolute, else its symbol."""
+        self.volatile += 1
+        symbol = self.symbols.find_or_make(name, self.mark)
+        symbol.mentioned = True
+        return symbol.expression if isinstance(symbol.expression, int) else symbol
+
+    def local_reference(self, number: int, *, forward: bool) -> AsmSymbol:
+        """A numeric label. Raises ExpressionError."""
+        self.volatile += 1
+        symbol = self.symbols.local(number, self.mark, forward=forward)
+        if symbol is None:
+            raise ExpressionError(f"there is no label '{number}:' before this line", f"{number}b")
+        return symbol
+
+    def dot(self) -> AsmSymbol:
+        """The current place."""
+        self.volatile += 1
+        return self.place_here()
+
+    def place_here(self) -> AsmSymbol:
+        """An unnamed symbol for the current place."""
+        self.volatile += 1
+        return self.symbols.unnamed(self.fragment, len(self.fragment.data))
+
+    def symbol(self, name: str) -> AsmSymbol:
+        """The symbol of a name, as directives mean it."""
+        symbol = self.symbols.find_or_make(name, self.mark)
+        symbol.mentioned = True
+        return symbol
+
+    def define_label(self, name: str) -> None:
+        """Define a label, or a numeric one, at the current place.
+
+        Raises:
+            StatementError: the name has a value already.
+        """
+        if name.isdigit():
+            self.symbols.define_local(int(name), self.fragment, len(self.fragment.data), self.mark)
+            return
+        symbol = self.symbols.find_or_make(name, self.mark)
+        if symbol.is_defined:
+            where = f" in line {symbol.mark.line} of {symbol.mark.origin.file}" if symbol.mark else ""
+            raise StatementError(f"symbol {name!r} is already defined{where}", name)
+        symbol.fragment, symbol.offset = self.fragment, len(self.fragment.data)
+        symbol.mark, symbol.mentioned = self.mark, True
+
+    def assign(self, name: str, value: Expr, *, once: bool = False) -> None:
+        """Give a name the value of an expression, as `.set` does, or `.equiv` with `once`.
+
+        Raises:
+            StatementError: the name is a label, or may not be defined again.
+        """
+        self.volatile += 1
+        symbol = self.symbols.find_or_make(name, self.mark)
+        if symbol.is_defined:
+            if once or symbol.expression is None:
+                where = f" in line {symbol.mark.line} of {symbol.mark.origin.file}" if symbol.mark else ""
+                raise StatementError(f"symbol {name!r} is already defined{where}", name)
+            symbol = self.symbols.replace(symbol)
+        symbol.mark, symbol.mentioned = self.mark, True
+        try:
+            known = self.known(value)
+        except ExpressionError as error:
+            raise StatementError(f"the value of {name!r}: {error}", name) from None
+        symbol.expression = value if known is None else known
+
+    def make_global(self, name: str, binding: SymbolBinding) -> None:
+        """Set a symbol's binding."""
+        self.symbol(name).binding = binding
+
+    # Writing
+
+    def emit(self, data: bytes) -> None:
+        """Append bytes to the current section."""
+        self.fragment.data += data
+
+    def add_fixup(self, fixup: Fixup) -> None:
+        """Have a value written at the end."""
+        self.volatile += 1
+        fixup.relax = self.modes.relax
+        self.section.fixups.append(fixup)
+
+    def add_tail(self, tail: Tail) -> None:
+        """Append a part whose size is decided later."""
+        self.volatile += 1
+        self.fragment.tail = tail
+        self.fragment = self.section.new_fragment(self.subsection)
+
+    def reserve(self, size: int) -> None:
+        """Check that some bytes still fit in the section.
+
+        Raises:
+            StatementError: the section would become absurdly large.
+        """
+        if size + len(self.fragment.data) > _MAX_SECTION:
+            raise StatementError(f"{size} bytes are more than a section may have ({_MAX_SECTION})")
+
+    def add_line(self, entry: LineEntry) -> None:
+        """Append a row to the section's line table."""
+        self.section.lines.append(entry)
+
+    # Sections
+
+    def switch(self, section: SectionBuilder, subsection: int = 0) -> None:
+        """Make a section the current one."""
+        self.previous = (self.section, self.subsection)
+        self.enter(section, subsection)
+
+    def enter(self, section: SectionBuilder, subsection: int) -> None:
+        """Go to a section without remembering the one before as `.previous`."""
+        self.section, self.subsection = section, subsection
+        fragments: list[Fragment] | None = section.subsections.get(subsection)
+        self.fragment = fragments[-1] if fragments else section.new_fragment(subsection)
