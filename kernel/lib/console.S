@@ -11,6 +11,13 @@ FUNCTION console_putchar
     ret
 END_FUNCTION console_putchar
 
+# console_getchar() -> a0 = character, -1 when none was typed
+FUNCTION console_getchar
+    li a7, SBI_LEGACY_CONSOLE_GETCHAR
+    ecall
+    ret
+END_FUNCTION console_getchar
+
 # print_string(a0 = NUL-terminated string)
 FUNCTION print_string
     # The legacy call changes a0 only (SBI specification, chapter 5), so t0 keeps the position.

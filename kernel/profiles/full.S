@@ -33,6 +33,8 @@ FUNCTION profile_main
     call kernel_space_print
     call lazy_selftest
     call permission_selftest
+    call process_init
+    call process_selftest
     la a0, line_end
     call print_string
     LEAVE 3

@@ -51,6 +51,13 @@ FUNCTION space_free
     LEAVE 1
 END_FUNCTION space_free
 
+# satp_of_space(a0 = space) -> a0 = the value of satp that translates by its table. Clobbers t0 a1 only.
+FUNCTION satp_of_space
+    ld a1, SPACE_ASID(a0)
+    ld a0, SPACE_ROOT(a0)
+    j satp_of
+END_FUNCTION satp_of_space
+
 # area_add(a0 = space, a1 = first vpn, a2 = vpn behind the last, a3 = flags, a4 = kind, a5 = first ppn) -> a0 = area
 # a5 is for AREA_LINEAR and AREA_SHARED. a0 = 0 when the range is empty, overlaps another area, or memory runs out: then
 # nothing has changed but tables, which stay.

@@ -1,0 +1,125 @@
+# Whose turn it is: round robin, in the order of creation.
+.include "lib/abi.inc"
+.include "process/process.inc"
+
+VARIABLE kernel_switch, 14 * 8                  # where process_run waits for all processes to end
+
+.text
+
+# switch(a0 = where to save ra, sp, s0 .. s11; a1 = where to load them from)
+# Returns where the other called switch, on its stack; and here when somebody switches back.
+FUNCTION switch
+    sd ra, 0(a0)
+    sd sp, 8(a0)
+    sd s0, 16(a0)
+    sd s1, 24(a0)
+    sd s2, 32(a0)
+    sd s3, 40(a0)
+    sd s4, 48(a0)
+    sd s5, 56(a0)
+    sd s6, 64(a0)
+    sd s7, 72(a0)
+    sd s8, 80(a0)
+    sd s9, 88(a0)
+    sd s10, 96(a0)
+    sd s11, 104(a0)
+    ld ra, 0(a1)
+    ld sp, 8(a1)
+    ld s0, 16(a1)
+    ld s1, 24(a1)
+    ld s2, 32(a1)
+    ld s3, 40(a1)
+    ld s4, 48(a1)
+    ld s5, 56(a1)
+    ld s6, 64(a1)
+    ld s7, 72(a1)
+    ld s8, 80(a1)
+    ld s9, 88(a1)
+    ld s10, 96(a1)
+    ld s11, 104(a1)
+    ret
+END_FUNCTION switch
+
+# schedule(): the next process that can run gets its turn. Returns when it is the caller's turn again.
+# When no process can run, process_run goes on.
+FUNCTION schedule
+    ENTER 1
+    call reap_orphans
+    la t0, current_process
+    ld s1, 0(t0)
+    mv t1, s1                                   # t1: whom to ask next
+1:  ld t1, PROCESS_NEXT(t1)
+    bnez t1, 2f
+    la t1, process_list
+    ld t1, 0(t1)
+2:  ld t2, PROCESS_STATE(t1)
+    beqz t2, 3f                                 # STATE_READY
+    bne t1, s1, 1b
+    la a1, kernel_switch                        # all have exited
+    li t1, 0
+    j 4f
+3:  beq t1, s1, 5f
+    addi a1, t1, PROCESS_SWITCH
+4:  la t0, current_process
+    sd t1, 0(t0)
+    addi a0, s1, PROCESS_SWITCH
+    call switch
+5:  LEAVE 1
+END_FUNCTION schedule
+
+# process_run(a0 = name of a program) -> a0 = its exit code, -1 when there is no such program or no memory for it
+# Runs it, and whatever it forks, until all have ended.
+FUNCTION process_run
+    ENTER 2
+    mv s2, a0
+    li a0, 0
+    call process_new
+    beqz a0, 2f
+    mv s1, a0
+    mv a1, s2
+    call program_load
+    bnez a0, 1f
+    call timer_start
+    la t0, current_process
+    sd s1, 0(t0)
+    la a0, kernel_switch
+    addi a1, s1, PROCESS_SWITCH
+    call switch
+    call timer_stop
+    ld s2, PROCESS_EXIT_CODE(s1)
+    call reap_orphans                           # it among them: its parent is the kernel
+    mv a0, s2
+    LEAVE 2
+1:  mv a0, s1
+    call process_free
+2:  li a0, -1
+    LEAVE 2
+END_FUNCTION process_run
+
+# reap_orphans(): frees what is left of exited processes for which nobody waits but the kernel
+# The program that process_run started stays until all have ended, because its exit code is asked for then.
+.type reap_orphans, @function
+reap_orphans:
+    ENTER 3
+    la t0, current_process
+    ld s2, 0(t0)
+    la t0, process_list
+    ld s1, 0(t0)
+1:  beqz s1, 3f
+    ld s3, PROCESS_NEXT(s1)
+    ld t0, PROCESS_STATE(s1)
+    li t1, STATE_EXITED
+    bne t0, t1, 2f
+    ld t0, PROCESS_PARENT(s1)
+    bnez t0, 2f
+    beq s1, s2, 2f                              # its stack is in use
+    ld t0, PROCESS_PID(s1)
+    li t1, 1
+    bne t0, t1, 4f
+    bnez s2, 2f
+4:  mv a0, s1
+    call process_free
+2:  mv s1, s3
+    j 1b
+3:  LEAVE 3
+.size reap_orphans, . - reap_orphans
