@@ -44,10 +44,13 @@ class Device(Protocol):
 
 
 class GuestMemory(Protocol):
-    """Memory as a device sees it: physical addresses, and nothing behind them that could break."""
+    """RAM as a device sees it: physical addresses that the guest chose, to be checked before they are followed."""
 
-    def read(self, address: int, size: int) -> bytes | None:
-        """`size` bytes, or None when any of them is not RAM."""
+    def contains(self, address: int, length: int = 1) -> bool:
+        """Whether a range of physical addresses is RAM."""
 
-    def write(self, address: int, data: bytes) -> bool:
-        """Store; False, and nothing stored, when any byte is not RAM."""
+    def read(self, address: int, length: int) -> bytes:
+        """Bytes of a range that is RAM."""
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Store into a range that is RAM, and make translated code there invalid."""

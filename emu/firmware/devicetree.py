@@ -9,7 +9,8 @@ from emu.devices.clint import TICKS_PER_SECOND
 from emu.devices.node import HART_INTC, Node, Phandle, Property, wide
 from emu.errors import ImageError
 from emu.firmware import fdt
-from emu.firmware.image import RAM_BASE, read_file
+from emu.firmware.image import read_file
+from emu.memory import RAM_BASE
 
 _CPU = Phandle("hart0")
 

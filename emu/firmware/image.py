@@ -14,9 +14,8 @@ from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.lines import SourceLines
 from emu.firmware.symbols import Symbols
+from emu.memory import RAM_BASE
 
-RAM_BASE = 0x8000_0000
-"""Where RAM starts on QEMU's `virt`."""
 KERNEL_OFFSET = 0x20_0000
 """Where a kernel that does not say so goes, counted from the start of RAM: behind 2 MiB for the firmware."""
 LARGEST_FILE = 1 << 30

@@ -9,12 +9,15 @@ from emu.devices.clint import Clint
 from emu.devices.finisher import Finisher
 from emu.devices.node import Node, Phandle
 from emu.devices.plic import Plic
+from emu.devices.rtc import GoldfishRtc
 from emu.devices.uart import Uart
+from emu.devices.virtio.mmio import SLOTS, VirtioMmio
 from emu.errors import ConfigError, ImageError
 from emu.firmware import fdt
 from emu.firmware.devicetree import Chosen, Hardware, generate, load_given
 from emu.firmware.image import Image
 from emu.firmware.placement import Layout
+from emu.memory import PhysicalMemory, Ram
 
 MIB = 1 << 20
 HARDWARE = Hardware(ram_size=128 * MIB)
@@ -30,6 +33,8 @@ def devices():
         Clint(lambda: 0, software=ignore, timer=ignore, changed=ignore),
         Plic(machine=ignore, supervisor=ignore),
         Uart(ignore, ignore),
+        GoldfishRtc(lambda: 0, ignore, changed=ignore),
+        *(VirtioMmio(slot, PhysicalMemory(Ram(MIB)), ignore) for slot in range(SLOTS)),
     ]
 
 
@@ -55,7 +60,8 @@ OURS_ALONE = {"model", "riscv,isa", "mmu-type", "rng-seed"}
     [
         "/", "/chosen", "/poweroff", "/reboot", "/memory@80000000", "/cpus", "/cpus/cpu@0",
         "/cpus/cpu@0/interrupt-controller", "/cpus/cpu-map/cluster0/core0", "/soc", "/soc/test@100000",
-        "/soc/clint@2000000", "/soc/plic@c000000", "/soc/serial@10000000",
+        "/soc/clint@2000000", "/soc/plic@c000000", "/soc/serial@10000000", "/soc/rtc@101000",
+        *(f"/soc/virtio_mmio@{0x10001000 + 0x1000 * slot:x}" for slot in range(8)),
     ],
 )  # fmt: skip
 def test_a_node_has_the_properties_that_qemu_gives_it(ours, qemus, path):
