@@ -40,6 +40,8 @@ class Slot(IntEnum):
     NEW_CODE = 10
     """1 when a page was fetched from that has no code protection yet."""
     NEW_CODE_CALL = 11
+    LIMIT = 12
+    """One block may begin after the deadline if it does not pass this limit; set to 0 by doing so."""
 
 
 def _at(slot: Slot) -> str:
@@ -67,7 +69,8 @@ go:
     mov r9, {_at(Slot.COUNT)}
     add r9, rax
     cmp r9, {_at(Slot.DEADLINE)}
-    ja stop
+    ja late
+begin:
     mov {_at(Slot.COUNT)}, r9
     mov {_at(Slot.BLOCK_PC)}, rsi
     mov {_at(Slot.BLOCK_LENGTH)}, rax
@@ -75,6 +78,11 @@ go:
 lost:
     inc qword ptr {_at(Slot.LOST)}
     jmp go
+late:
+    cmp r9, {_at(Slot.LIMIT)}
+    ja stop
+    mov qword ptr {_at(Slot.LIMIT)}, 0
+    jmp begin
 stop:
     mov qword ptr {_at(Slot.HIT)}, 1
     sub rsp, 8
@@ -116,10 +124,10 @@ class BlockClock:
         self.slots[Slot.TABLE] = ctypes.addressof(ctypes.c_char.from_buffer(self._table))
         self.slots[Slot.STOP] = library.EMU_STOP_ADDRESS
         self.slots[Slot.NEW_CODE_CALL] = ctypes.cast(self._new_code, ctypes.c_void_p).value or 0
-        self._code = NativeCode()
+        self.code = NativeCode()
         data = ctypes.addressof(self._memory)
-        library.add_hook(handle, library.HOOK_EDGE, self._code.add(_EDGE), data)
-        library.add_hook(handle, library.HOOK_BLOCK, self._code.add(_PROBE), data)
+        library.add_hook(handle, library.HOOK_EDGE, self.code.add(_EDGE), data)
+        library.add_hook(handle, library.HOOK_BLOCK, self.code.add(_PROBE), data)
         self._prime(handle)
 
     @property
@@ -156,7 +164,9 @@ class PythonClock:
         def block(_engine: int, address: int, size: int, _data: int) -> None:
             instructions = length(address, address + size)
             count = slots[Slot.COUNT] + instructions
-            if count > slots[Slot.DEADLINE]:
+            if count > slots[Slot.DEADLINE] and count <= slots[Slot.LIMIT]:
+                slots[Slot.LIMIT] = 0
+            elif count > slots[Slot.DEADLINE]:
                 slots[Slot.HIT] = 1
                 library.emu_stop(handle)
                 return

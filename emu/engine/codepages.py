@@ -5,11 +5,63 @@ non-executable mapping: later stores invalidate nothing and stale code runs. A d
 chunks of 64 KiB, because the core walks the list of hooks at each fill.
 """
 
+import ctypes
+from collections.abc import Callable
+
 from emu.engine import library
 from emu.engine.library import Handle
+from emu.engine.native import NativeCode
 
 CHUNK_BITS = 16
 """log2 of the bytes that one hook covers."""
+
+# For each page of a block that was just translated: its physical address, and a call for a chunk not seen before.
+# rcx points to: base, size, bitmap, uc_vmem_translate, the call.
+_FOLLOW = f"""
+    push rbx
+    push r12
+    push r13
+    push r14
+    sub rsp, 24
+    mov rbx, rdi
+    mov r12, rcx
+    mov r13, [rsi]
+    movzx r14d, word ptr [rsi+10]
+    add r14, r13
+    dec r14
+page:
+    mov rdi, rbx
+    mov rsi, r13
+    mov edx, {library.PROT_EXEC}
+    lea rcx, [rsp+8]
+    call qword ptr [r12+24]
+    test eax, eax
+    jnz following
+    mov rdi, [rsp+8]
+    mov rax, rdi
+    sub rax, [r12]
+    cmp rax, [r12+8]
+    jae following
+    shr rax, {CHUNK_BITS}
+    mov rcx, [r12+16]
+    bts qword ptr [rcx], rax
+    jc following
+    call qword ptr [r12+32]
+following:
+    mov rax, r13
+    xor rax, r14
+    mov r13, r14
+    shr rax, 12
+    jnz page
+    add rsp, 24
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    ret
+"""
+
+NewChunk = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
 
 
 class CodePages:
@@ -21,7 +73,7 @@ class CodePages:
         self.chunks: set[int] = set()
         """Numbers (physical address >> CHUNK_BITS) of chunks whose stores the translator sees."""
         self._waiting: list[int] = []
-        self._dummy: object
+        self._keep: tuple[object, ...] = ()
 
         def never(_engine: int, _kind: int, _address: int, _size: int, _value: int, _data: int) -> bool:
             return False
@@ -32,6 +84,37 @@ class CodePages:
         """Note that code is about to be translated from a chunk; `protect` or `settle` must follow."""
         self.chunks.add(chunk)
         self._waiting.append(chunk)
+
+    def follow_natively(self, code: NativeCode) -> None:
+        """Find new chunks by a native callback after each translation."""
+        base = self._base & ~((1 << CHUNK_BITS) - 1)
+        bitmap = (ctypes.c_uint64 * ((self._size >> CHUNK_BITS + 6) + 2))()
+        call = NewChunk(self._found)
+        data = (ctypes.c_uint64 * 5)(
+            base, self._size, ctypes.addressof(bitmap), library.VMEM_TRANSLATE_ADDRESS,
+            ctypes.cast(call, ctypes.c_void_p).value or 0,
+        )  # fmt: skip
+        self._keep = (bitmap, call, data)
+        library.add_hook(self._handle, library.HOOK_EDGE, code.add(_FOLLOW), ctypes.addressof(data))
+
+    def follow(self, code_address: Callable[[int], int | None]) -> None:
+        """The same in Python; `code_address` translates."""
+
+        def edge(_engine: int, block: int, _previous: int, _data: int) -> None:
+            address = ctypes.c_uint64.from_address(block).value
+            size = ctypes.c_uint16.from_address(block + 10).value
+            for place in {address, address + max(size, 1) - 1}:
+                physical = code_address(place)
+                if physical is not None and physical >> CHUNK_BITS not in self.chunks:
+                    self._found(physical)
+
+        callback = library.EdgeCallback(edge)
+        self._keep = (callback,)
+        library.add_hook(self._handle, library.HOOK_EDGE, callback, None)
+
+    def _found(self, physical: int) -> None:
+        self.add(physical >> CHUNK_BITS)
+        self.protect()
 
     def protect(self) -> None:
         """Hook the chunks that were added. Called between translation and execution: flushing is safe there."""

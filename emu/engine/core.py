@@ -75,6 +75,9 @@ class Guest(Protocol):
     def store_done(self) -> None:
         """The core has stopped at the store whose `device_write` answered Store.LEAVE: it has happened."""
 
+    def code_address(self, address: int) -> int | None:
+        """The physical address that an instruction is fetched from, or None."""
+
     def instructions_between(self, start: int, end: int) -> int:
         """How many instructions the current code has between two virtual addresses."""
 
@@ -205,6 +208,38 @@ class Engine:
         """Return from `run` before more than so many instructions have retired."""
         if deadline < self.slots[Slot.DEADLINE]:
             self.slots[Slot.DEADLINE] = deadline
+
+    def run_block(self, deadline: int) -> Stop:
+        """Execute one block of code, or none when it would pass the deadline."""
+        slots = self.slots
+        slots[Slot.DEADLINE], slots[Slot.LIMIT] = 0, deadline
+        try:
+            return self.run()
+        finally:
+            slots[Slot.LIMIT] = 0
+
+    def announce_interrupts(self, *, withdraw: bool = False) -> None:
+        """Make the core look at the window's `mip` before its next block; or never, when it is withdrawn."""
+        words = self.words
+        pending, privilege = words[Word.MIP], words[Word.PRIVILEGE]
+        words[Word.PRIVILEGE] = 3
+        if withdraw:
+            words[Word.MIP] = 0  # with nothing pending, the core drops its request
+        self.window.store()
+        value = ctypes.c_uint64(words[Word.MIP])
+        library.check(library.reg_write(self.handle, library.REGISTER_MIP, ctypes.byref(value)), "write mip")
+        words[Word.MIP], words[Word.PRIVILEGE] = pending, privilege
+        self.window.store()
+
+    def protect_translated_code(self) -> None:
+        """Find out by itself which chunks of RAM hold code: for a core that translates with its own page walker."""
+        if isinstance(self.clock, BlockClock):
+            self.pages.follow_natively(self.clock.code)
+        else:
+            self.pages.follow(self._guest_code)
+
+    def _guest_code(self, address: int) -> int | None:
+        return self._guest.code_address(address)
 
     def set_exits(self, addresses: list[int]) -> None:
         """Stop before these virtual addresses. Code that was translated from them must be forgotten by the caller."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import unicorn
+from unicorn import riscv_const
 from unicorn import unicorn_const as const
 from unicorn.unicorn_py3 import unicorn as binding
 
@@ -56,6 +57,8 @@ PROT_WRITE: int = const.UC_PROT_WRITE
 PROT_EXEC: int = const.UC_PROT_EXEC
 PROT_ALL: int = const.UC_PROT_ALL
 
+REGISTER_MIP: int = riscv_const.UC_RISCV_REG_MIP
+
 ERR_OK: int = const.UC_ERR_OK
 TLB_CPU: int = const.UC_TLB_CPU
 TLB_VIRTUAL: int = const.UC_TLB_VIRTUAL
@@ -82,6 +85,7 @@ hook_add = _prototype(
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64,
 )  # fmt: skip
 hook_del = _prototype("uc_hook_del", Handle, ctypes.c_size_t)
+reg_write = _prototype("uc_reg_write", Handle, ctypes.c_int, ctypes.c_void_p)
 context_save = _prototype("uc_context_save", Handle, ctypes.c_void_p)
 context_restore = _prototype("uc_context_restore", Handle, ctypes.c_void_p)
 _ctl = LIBRARY["uc_ctl"]  # variadic: no prototype for what follows the first two arguments

@@ -232,6 +232,13 @@ class HartCore(ABC):
             count += 1
         return count
 
+    def code_address(self, address: int) -> int | None:
+        """See `emu.engine.Guest`."""
+        try:
+            return self._physical_code(address)
+        except MachineError:
+            return None
+
     def fetch_half(self, address: int) -> int:
         """Sixteen bits of code."""
         return self._halves[(self._physical_code(address) - self.ram.base) >> 1]

@@ -17,7 +17,7 @@ from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, SyscallMade, TlbFilled, TrapReturned, TrapTaken
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION, HartCore, Platform
 from emu.hart.csrfile import STCE, CsrFile
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, permissions
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, find_leaf, frame_of, permissions
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, ExceptionCause
@@ -27,7 +27,6 @@ from emu.isa.status import (
     FS_DIRTY,
     PAGING_LEVELS,
     SATP_MODE_SHIFT,
-    SATP_PPN,
     STIP,
     Status,
     effective_privilege,
@@ -395,43 +394,27 @@ class ExactHart(HartCore):
             needed = PROT_READ if access == MEM_READ else PROT_WRITE
             if status & _MPRV and privilege == _M:
                 privilege = (status & _MPP) >> 11
-        mode = values[_SATP] >> SATP_MODE_SHIFT
-        if privilege == _M or not mode:
+        if privilege == _M or not values[_SATP] >> SATP_MODE_SHIFT:
             frame, granted = address, PROT_READ | PROT_WRITE | PROT_EXEC
         else:
-            found = self._quick_walk(address, privilege, status, mode, needed) or self._full_walk(address, needed)
+            found = self._quick_walk(address, privilege, status, needed) or self._full_walk(address, needed)
             if found is None:
                 return None
             frame, granted = found
         return self._grant(address, access, frame, granted, needed)
 
-    def _quick_walk(self, address: int, privilege: int, status: int, mode: int, needed: int) -> tuple[int, int] | None:
+    def _quick_walk(self, address: int, privilege: int, status: int, needed: int) -> tuple[int, int] | None:
         """The frame and what its leaf grants; None for everything out of the ordinary."""
-        shift = 3 + 9 * PAGING_LEVELS[mode]
-        upper = address >> (shift + 8)
-        if upper and upper != _ALL >> (shift + 8):
+        leaf = find_leaf(self._memory_words, self.ram.base, self._memory_size, self._values[_SATP], address)
+        if leaf is None:
             return None
-        words, base, size = self._memory_words, self.ram.base, self._memory_size
-        table = ((self._values[_SATP] & SATP_PPN) << 12) - base
-        while 0 <= table < size:
-            entry = words[(table >> 3) + ((address >> shift) & 511)]
-            if entry & 0xE:
-                granted = self._permissions[privilege | (status & (_SUM | _MXR))][entry & 0xFF]
-                if not granted & needed or entry >> 54:
-                    return None
-                if entry & 0x10 and privilege:
-                    self._user_page_seen = True
-                frame = (entry >> 10) << 12
-                if shift > 12:
-                    if frame & ((1 << shift) - 1):
-                        return None
-                    frame |= address & ((1 << shift) - 1)
-                return frame, granted
-            if entry & 0xFFC0_0000_0000_00D1 != 1 or shift == 12:
-                return None
-            table = ((entry >> 10) << 12) - base
-            shift -= 9
-        return None
+        entry, shift = leaf
+        granted = self._permissions[privilege | (status & (_SUM | _MXR))][entry & 0xFF]
+        if not granted & needed:
+            return None
+        if entry & 0x10 and privilege:
+            self._user_page_seen = True
+        return frame_of(entry, shift, address), granted
 
     def _full_walk(self, address: int, needed: int) -> tuple[int, int] | None:
         """The manual's walk; sets A and D where hardware does, or notes the refusal."""

@@ -1,10 +1,46 @@
 """Quick page walks for fidelity `exact`: the common case in few steps, everything else left to `emu.mmu.walk`."""
 
+from emu.address import PAGE_BITS
 from emu.isa.privilege import Privilege
+from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.mmu import pte as bits
 
 PROT_READ, PROT_WRITE, PROT_EXEC = 1, 2, 4
 """The engine's protection bits."""
+
+
+_ALL = (1 << 64) - 1
+_NOT_A_PLAIN_TABLE = bits.RESERVED | bits.D | bits.A | bits.U
+"""A non-leaf entry with one of these set is refused by the full walk."""
+
+
+def find_leaf(words: memoryview, base: int, size: int, satp: int, address: int) -> tuple[int, int] | None:
+    """The leaf PTE that maps an address, and log2 of the bytes that it maps; None for everything out of the ordinary.
+
+    `words` is the RAM of `size` bytes at `base`. V, permissions, A and D of the leaf are left to the caller.
+    """
+    levels = PAGING_LEVELS[satp >> SATP_MODE_SHIFT]
+    shift = PAGE_BITS - 9 + 9 * levels
+    upper = address >> (shift + 8)
+    if upper and upper != _ALL >> (shift + 8):
+        return None
+    table = ((satp & SATP_PPN) << PAGE_BITS) - base
+    while 0 <= table < size:
+        entry = words[(table >> 3) + ((address >> shift) & 511)]
+        if entry & 0xE:
+            return (
+                None if entry >> 54 or (entry >> bits.PPN_SHIFT) & ((1 << (shift - PAGE_BITS)) - 1) else (entry, shift)
+            )
+        if not entry & bits.V or entry & _NOT_A_PLAIN_TABLE or shift == PAGE_BITS:
+            return None
+        table = ((entry >> bits.PPN_SHIFT) << PAGE_BITS) - base
+        shift -= 9
+    return None
+
+
+def frame_of(entry: int, shift: int, address: int) -> int:
+    """The physical address of the page that a leaf maps an address to."""
+    return ((entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS) | (address & ((1 << shift) - 1) & ~0xFFF)
 
 
 def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from emu.devices.plic import Plic
 from emu.devices.power import PowerRequest
 from emu.devices.uart import Uart
 from emu.engine import Stop, Store
-from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded, MachineError
+from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
 from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess
 from emu.firmware.devicetree import Chosen, Hardware, generate
 from emu.firmware.image import Image
@@ -21,6 +21,7 @@ from emu.firmware.placement import Layout
 from emu.firmware.symbols import Symbols
 from emu.hart.core import PC, RETURN_ADDRESS, HartCore
 from emu.hart.exact import ExactHart
+from emu.hart.fast import FastHart
 from emu.hart.view import Hart
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
@@ -403,7 +404,7 @@ class Machine:
             return ExactHart(
                 ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
             )
-        raise MachineError("fidelity fast")
+        return FastHart(ram, self.events, self, probes=config.probes)
 
     def _wire_devices(self) -> None:
         def line(bit: int) -> Callable[[bool], None]:
