@@ -1,4 +1,4 @@
-# Frame allocator: a segment tree (001), which hands out the lowest free frame, or the lowest free run that is long enough.
+# Frame allocator: a segment tree (001), which hands out the lowest free frame, or the lowest free run that is enough.
 #
 # Node 1 stands for all frames. The node i that stands for frames l .. r has the children 2i for l .. m and 2i + 1 for
 # m + 1 .. r, m = (l + r) / 2. Each knows three runs of free frames among its own: the longest, the one at its left

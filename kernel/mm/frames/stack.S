@@ -64,7 +64,7 @@ policy_take:
     ret
 .size policy_take, . - policy_take
 
-# take_recycled_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run, which begins among the recycled
+# take_recycled_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run; it begins among the recycled
 .type take_recycled_run, @function
 take_recycled_run:
     ENTER 1

@@ -244,17 +244,17 @@ FUNCTION heap_dealloc
     bnez t0, .Lforeign
     la t0, heap_states
     srli t1, s1, LEAST_ORDER
-    add t0, t0, t1
-    lbu s2, 0(t0)
+    add t3, t0, t1                              # t3: its state
+    lbu s2, 0(t3)
     andi t1, s2, STATE_USED
     beqz t1, .Lforeign
-    sb zero, 0(t0)
     andi s2, s2, STATE_FREE - 1                 # s2: its order
     mv t2, a0
     mv a0, a1
     mv a1, a2
-    call order_for
+    call order_for                              # leaves t2 and t3 alone
     bne a0, s2, .Lsize
+    sb zero, 0(t3)
 
     la t0, heap_requested_bytes
     ld t1, 0(t0)

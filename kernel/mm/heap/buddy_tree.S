@@ -1,18 +1,19 @@
 # Kernel heap: a buddy system whose free lists form a binary tree of ids (002).
 #
-# The heap is cut into blocks of the largest size, each with the id 1. A block with the id i is halved into one with the
-# id 2i and, behind it, one with the id 2i + 1; so the buddy of block i is block i ^ 1, and only id 1 has none. Blocks with
-# equal ids, one from each block of the largest size, stand in the list of that id. A heap that is no multiple of the
-# largest size ends in smaller blocks, with the ids that they would have in a whole one.
+# The heap is cut into blocks of the largest size, each with the id 1. A block with the id i is halved into one with
+# the id 2i and, behind it, one with the id 2i + 1; so the buddy of block i is block i ^ 1, and only id 1 has none.
+# Blocks with equal ids, one from each block of the largest size, stand in the list of that id. A heap that is no
+# multiple of the largest size ends in smaller blocks, with the ids that they would have in a whole one.
 #
 # Each block begins with its header: id, address, size, and what is handed out of it or its neighbours in the list.
-# Each node of the tree also has a mask: bit d is set when a free block of depth d (size = largest >> d) stands in the list
-# of the node or of a node below. The smallest free block that suffices is found by one look at the root's mask and d
-# steps down.
+# Each node of the tree also has a mask: bit d is set when a free block of depth d (size = largest >> d) stands in the
+# list of the node or of a node below. The smallest free block that suffices is found by one look at the root's mask
+# and d steps down.
 #
-# The header of a block always lies where the block begins, so the header at the place of a buddy tells whether it is free
-# and whole, and walking down the tree to an address tells whether a block begins there. Nothing has to be searched or
-# believed, which is why blocks join again after any order of frees (002 could not), and foreign pointers are found out.
+# The header of a block always lies where the block begins, so the header at the place of a buddy tells whether it is
+# free and whole, and walking down the tree to an address tells whether a block begins there. Nothing has to be
+# searched or believed, which is why blocks join again after any order of frees (002 could not), and foreign pointers
+# are found out.
 #
 # Space: 32 bytes of header in each block, and 10 bytes for each id: with the largest size of 1 MiB, 320 KiB in all.
 # Time: O(log size) to allocate and to free, size being the largest size.
@@ -56,8 +57,7 @@ VARIABLE heap_root_order                        # the largest size is 1 << this
 .text
 
 # heap_init(a0 = start, on a page; a1 = size in bytes, at most HEAP_SIZE)
-# Everything is free from now on. Panics when start is not on a page, or the size is above HEAP_SIZE or below the smallest
-# block.
+# Everything is free from now on. Panics when start is not on a page, or the size is above HEAP_SIZE or below 64.
 FUNCTION heap_init
     ENTER 4
     andi a1, a1, -(1 << LEAST_ORDER)
@@ -316,9 +316,9 @@ FUNCTION heap_alloc
     LEAVE 7
 END_FUNCTION heap_alloc
 
-# find_block(a0 = address) -> a0 = 1 when a block begins there, free or not; else 0. Clobbers t0 .. t6, a1 and a2 only.
-# Walks down the tree of ids to the block that holds the address. Where a node begins, there lies the header of its block:
-# the node itself, or the lowest of the blocks that it is halved into.
+# find_block(a0 = address) -> a0 = 1 when a block begins there, free or not; else 0. Clobbers t0 .. t6 a1 a2 only.
+# Walks down the tree of ids to the block that holds the address. Where a node begins, there lies the header of its
+# block: of the node itself, or of the lowest of the blocks that it is halved into.
 # Panics when such a header does not make sense: somebody wrote over it.
 .type find_block, @function
 find_block:

@@ -1,0 +1,116 @@
+"""An allocator in a machine of its own: linked with the kernel's library and nothing else, its functions called."""
+
+from functools import cache
+from pathlib import Path
+
+import kernel
+from emu.errors import GuestPanic
+from emu.firmware.image import Image
+from emu.machine import Machine, MachineConfig
+from linker import link
+from linker.assembler import AssemblerOptions, assemble_file
+from linker.objects.model import ObjectFile
+
+KERNEL = Path(kernel.__file__).parent
+LIBRARY = ("console", "memory", "number", "panic", "printf", "shutdown")
+SCRIPT = """
+ENTRY(panic)
+SECTIONS {
+    . = 0x80200000;
+    image_start = .;
+    .text : { *(.text .text.*) }
+    .rodata : { *(.rodata) }
+    .bss : { *(.bss) . = ALIGN(4096); *(.bss.*) . = ALIGN(4096); }
+    image_end = .;
+    . = . + 0x4000;
+    stack_top = .;
+}
+"""
+
+
+class Guest:
+    """A machine that has booted nothing: memory, an allocator, and a stack for the calls."""
+
+    def __init__(self, source: str, *, heap_size: int = 1 << 20, ram_size: int = 8 << 20) -> None:
+        objects = [_assembled(f"lib/{name}.S", heap_size) for name in LIBRARY]
+        linked = link([*objects, _assembled(source, heap_size)], script=SCRIPT)
+        self.machine = Machine(MachineConfig(ram_size=ram_size))
+        self.machine.load(Image.from_bytes(linked.elf, source))
+        self.machine.hart.x["sp"] = self.symbol("stack_top")
+
+    @property
+    def free_ppn(self) -> int:
+        """The first frame behind the image and its stack."""
+        return self.symbol("stack_top") >> 12
+
+    @property
+    def end_ppn(self) -> int:
+        """The end of RAM."""
+        ram = self.machine.memory.ram
+        return ram.base + ram.size >> 12
+
+    def call(self, function: str, *args: int) -> int:
+        """What a function returns."""
+        return self.machine.call(function, *args)
+
+    def instructions(self, function: str, *args: int) -> int:
+        """How many instructions a call executes."""
+        start = self.machine.instret
+        self.machine.call(function, *args)
+        return self.machine.instret - start
+
+    def refusal(self, function: str, *args: int) -> str:
+        """The message that a call panics with; up to then it has changed nothing. Afterwards all is as before."""
+        machine = self.machine
+        snapshot = machine.snapshot()
+        before = self._kept_by_panic()
+        try:
+            result = machine.call(function, *args)
+        except GuestPanic:
+            text = machine.console[len(snapshot.console[0]) :].decode()
+            assert self._kept_by_panic() == before, f"{function}{args} changed memory before it panicked"
+        else:
+            raise AssertionError(f"{function}{args} returned {result:#x}: it should have panicked")
+        finally:
+            machine.restore(snapshot)
+        opening, _, message = text.splitlines()[0].partition(" : ")
+        assert opening.startswith("panic at 0x")
+        return message
+
+    def _kept_by_panic(self) -> list[bytes]:
+        """Memory but for what a panic needs itself: its flag and the stack."""
+        ram = self.machine.memory.ram
+        edges = ["image_start", "panicking", "image_end", "stack_top"]
+        first, flag, end, behind = (self.symbol(name) for name in edges)
+        parts = [(first, flag), (flag + 8, end), (behind, ram.base + ram.size)]
+        return [self.read(start, stop - start) for start, stop in parts]
+
+    def symbol(self, name: str) -> int:
+        """The address of a symbol, local ones included."""
+        return self.machine.address_of(name)
+
+    def variable(self, name: str, index: int = 0) -> int:
+        """A doubleword of the guest."""
+        return self.machine.memory.read_int(self.symbol(name) + 8 * index, 8)
+
+    def read(self, address: int, length: int) -> bytes:
+        """Bytes of memory."""
+        return self.machine.memory.read(address, length)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Put bytes into memory, as the guest would."""
+        self.machine.memory.write(address, data)
+
+    def words(self, address: int, count: int) -> list[int]:
+        """Words of memory, unsigned."""
+        return list(memoryview(self.read(address, 4 * count)).cast("I")) if count else []
+
+    def doublewords(self, address: int, count: int) -> list[int]:
+        """Doublewords of memory, unsigned."""
+        return list(memoryview(self.read(address, 8 * count)).cast("Q")) if count else []
+
+
+@cache
+def _assembled(source: str, heap_size: int) -> ObjectFile:
+    defines = {"VIRTUAL_OFFSET": 0, "HEAP_SIZE": heap_size}
+    return assemble_file(KERNEL / source, AssemblerOptions(include_dirs=(KERNEL,), defines=defines))
