@@ -31,8 +31,8 @@ class LinkOptions:
     """`-s`: no symbol table and no debug sections."""
     strip_debug: bool = False
     """`-S`: no debug sections."""
-    discard_locals: str = ""
-    """`x`: no local symbols (`-x`); `X`: none that begin with `.L` (`-X`)."""
+    discard_locals: bool = False
+    """`-x`: no local symbols; those that begin with `.L` are never kept."""
     allow_multiple_definition: bool = False
     warn_rwx: bool = False
     """Warn of segments that are both writable and executable, as GNU ld does."""

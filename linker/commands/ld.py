@@ -66,7 +66,12 @@ def _normal(argv: list[str]) -> list[str]:
     for argument in argv:
         if argument in ("-(", "-)"):
             argument = "--start-group" if argument == "-(" else "--end-group"
-        elif argument.startswith(("-Map=", "-defsym=", "-entry=", "-Ttext=", "-Tdata=", "-Tbss=")) or argument in ("-Map", "-defsym", "-entry", "-gc-sections", "-whole-archive", "-no-whole-archive") or argument in ("-Ttext", "-Tdata", "-Tbss", "-Ttext-segment", "-nostdlib", "-static", "-no-relax") or argument in ("-start-group", "-end-group", "-no-pie", "-non_shared", "-dc", "-dp", "-dn", "-EL"):
+        elif (
+            argument.startswith(("-Map=", "-defsym=", "-entry=", "-Ttext=", "-Tdata=", "-Tbss=", "-Ttext-segment="))
+            or argument in ("-Map", "-defsym", "-entry", "-gc-sections", "-whole-archive", "-no-whole-archive")
+            or argument in ("-Ttext", "-Tdata", "-Tbss", "-Ttext-segment", "-nostdlib", "-static", "-no-relax")
+            or argument in ("-start-group", "-end-group", "-no-pie", "-non_shared", "-dc", "-dp", "-dn", "-EL")
+        ):
             argument = "-" + argument
         result.append(argument)
     return result
@@ -240,7 +245,7 @@ class _Command:
             page_size=self._page_size(),
             strip_all=options.strip_all,
             strip_debug=options.strip_debug,
-            discard_locals="x" if options.discard_all else "X" if options.discard_locals else "",
+            discard_locals=options.discard_all,
             allow_multiple_definition=options.allow_multiple_definition or "muldefs" in options.z,
             warn_rwx=not options.no_warn_rwx_segments,
             check_regions=not options.no_check_sections,

@@ -46,6 +46,8 @@ class InputSection:
     """Named by KEEP: garbage collection leaves it alone."""
     discarded: bool = False
     """Left out: of a COMDAT group that another object already brought, collected, or given to /DISCARD/."""
+    kept: InputSection | None = None
+    """The section of another file that stands for this discarded one of a COMDAT group."""
     linker_made: bool = False
     deleted_at: list[int] = field(default_factory=list)
     """Offsets behind which bytes were deleted (R_RISCV_ALIGN), ascending."""

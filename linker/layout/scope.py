@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linker.layout.inputs import InputSection
 from linker.layout.sections import OutputSection
-from linker.objects.model import SymbolType, SymbolVisibility
+from linker.objects.model import SymbolType
 from linker.script.evaluate import Kind, Value, align_up, evaluate
 from linker.script.syntax import Assignment, Name
 
@@ -49,6 +49,8 @@ class Scope:
     max_page_size: int = PAGE_SIZE
     segment_starts: dict[str, int] = field(default_factory=dict)
     headers: int = 0
+    loads_headers: bool = False
+    """Whether the script asked for SIZEOF_HEADERS."""
     dot: int = 0
     section: OutputSection | None = None
     final: bool = False
@@ -60,14 +62,17 @@ class Scope:
     script_symbols: dict[str, list[Assignment]] = field(default_factory=dict)
     anchors: dict[str, OutputSection | None] = field(default_factory=dict)
     previous: OutputSection | None = None
-    """The output section before the place between sections that is laid out now."""
+    """The loaded output section before the place between sections that is laid out now."""
+    moved_on: bool = False
+    """Whether `.` was assigned behind that section: what follows belongs to the next one."""
 
     # What expressions ask
 
     def symbol(self, name: str) -> Value | None:
         """The value of a symbol; None when it has none in this pass."""
-        entry = self.table.names.get(name)
-        if entry is None or not entry.defined:
+        entry = self.table.get(name)
+        entry.referenced = True  # so that PROVIDE provides it
+        if not entry.defined:
             return None
         home = entry.home
         if home is None:
@@ -107,6 +112,7 @@ class Scope:
 
     def header_size(self) -> int:
         """SIZEOF_HEADERS."""
+        self.loads_headers = True
         return self.headers
 
     def segment_start(self, name: str) -> int | None:
@@ -156,7 +162,7 @@ class Scope:
         entry.value, entry.size, entry.file, entry.symbol = value.value, 0, None, None
         entry.type = self._type_of(assignment.value)
         if assignment.hidden:
-            entry.hidden, entry.visibility = True, SymbolVisibility.HIDDEN
+            entry.hidden = True
         self.assigned.add(assignment.symbol)
         if self.final:
             self._anchor(entry, assignment.value)
@@ -172,18 +178,43 @@ class Scope:
     def _anchor(self, entry: LinkSymbol, expression: Expression) -> None:
         """Between sections, a symbol that came from `.` belongs to the section before it."""
         if entry.home is None and self.section is None and mentions_dot(expression):
-            self.anchors[entry.name] = self.previous
+            self.anchors[entry.name] = self._section_for_dot()
         else:
             self.anchors.pop(entry.name, None)
 
 
+    def _section_for_dot(self) -> OutputSection | None:
+        """The section that a symbol between sections belongs to (GNU ld, section_for_dot)."""
+        loaded, following, after_end = [], None, False
+        passed = self.previous is None
+        for command in self.plan.commands:
+            if isinstance(command, Assignment):
+                after_end |= command.symbol.lstrip("_") == "end"
+            elif isinstance(command, OutputSection):
+                present = command.created and not command.removed
+                if present and command.alloc and not command.tls:
+                    loaded.append(command)
+                if passed and present and not after_end and following is None:
+                    following = command
+                passed |= command is self.previous
+        if self.previous is None or (self.moved_on and (following is None or following.alloc)):
+            if following is not None and following in loaded:
+                return following
+            return loaded[-1] if loaded else None
+        if self.previous in loaded:
+            return self.previous
+        before = [section for section in loaded if section.vma <= self.previous.vma]
+        return before[-1] if before else loaded[0] if loaded else None
+
+
 def mentions_dot(expression: object) -> bool:
-    """Whether the location counter takes part in an expression."""
+    """Whether the location counter takes part in an expression, or an origin, which GNU ld treats alike."""
     if isinstance(expression, Name):
         return expression.name == "."
     slots = getattr(type(expression), "__slots__", ())
     parts = (getattr(expression, slot) for slot in slots)
-    if getattr(expression, "function", "") in ("ALIGN", "BLOCK"):
+    function = getattr(expression, "function", "")
+    if function == "ORIGIN" or (function in ("ALIGN", "BLOCK") and len(getattr(expression, "arguments", ())) == 1):
         return True
     return any(
         any(mentions_dot(item) for item in part) if isinstance(part, tuple) else mentions_dot(part)

@@ -71,6 +71,8 @@ class OutputSection:
     like: OutputSection | None = None
     """For an orphan, the section whose regions and segments it shares."""
     region: Region | None = None
+    chosen: Region | None = None
+    """The region that its statement names."""
     load_region: Region | None = None
     vma_known: bool = False
     lma_known: bool = False
@@ -134,16 +136,14 @@ class OutputSection:
         if self.kind == "NOLOAD":
             load = contents = False
         merge = flags & (SectionFlag.MERGE | SectionFlag.STRINGS)
-        if not self.created:
-            self.created, self.read_only = True, read_only
-        elif not self.has_input:
-            self.read_only = read_only and self.read_only
-        else:
-            self.read_only &= read_only
+        self.created = True
+        self.read_only = read_only and (self.read_only or not self.has_input)
         if not self.has_input:
             self.merge_flags, self.entry_size = merge, source.entry_size if merge & SectionFlag.MERGE else 0
         elif self.merge_flags != merge or (merge & SectionFlag.MERGE and self.entry_size != source.entry_size):
             self.merge_flags = self.entry_size = 0
+        if section.linker_made and source.entry_size:
+            self.entry_size = source.entry_size
         self._take_type(source.type)
         self.alloc |= alloc
         self.load |= load

@@ -119,7 +119,11 @@ class Segmenter:
                     where = section.statement.location if section.statement else None
                     message = f"section '{section.name}' goes to the segment '{name}', which PHDRS lacks"
                     self.errors.append(Diagnostic(message, where))
-        return list(named.values())
+        segments = list(named.values())
+        if not any(segment.type == SegmentType.RISCV_ATTRIBUTES for segment in segments):
+            position = sum(segment.type == SegmentType.PHDR for segment in segments)
+            segments[position:position] = [Segment(SegmentType.RISCV_ATTRIBUTES, [s]) for s in self._attributes()]
+        return segments
 
     def _phdrs_of(self, section: OutputSection) -> tuple[str, ...]:
         if section.statement is not None:
@@ -159,7 +163,10 @@ class Segmenter:
         if not allocated:
             return []
         first = allocated[0]
-        headers_fit = first.lma >= self.headers and first.lma % self.page >= self.headers % self.page
+        # A script that says SIZEOF_HEADERS wants them loaded.
+        headers_fit = first.lma >= self.headers and (
+            self.scope.loads_headers or first.lma % self.page >= self.headers % self.page
+        )
         result = [Segment(SegmentType.LOAD, [first], headers_fit, headers_fit)]
         writable = not first.read_only
         last = first
@@ -209,17 +216,11 @@ class Segmenter:
 
     def _place(self, segments: list[Segment]) -> None:
         header_end = ELF_HEADER_SIZE + PROGRAM_HEADER_SIZE * len(segments)
-        if any(segment.includes_headers for segment in segments) and header_end > self.headers:
-            if self.script.phdrs is None:
-                for segment in segments:
-                    first = segment.sections[0].lma if segment.sections else 0
-                    if segment.includes_headers and first % self.page < header_end:
-                        segment.includes_file_header = segment.includes_headers = False
         offset = header_end
         placed: set[int] = set()
-        for segment in segments:
-            if segment.type == SegmentType.LOAD:
-                offset = self._place_load(segment, offset, header_end, placed)
+        # In the file, segments stand in the order of their load addresses.
+        for segment in sorted((s for s in segments if s.type == SegmentType.LOAD), key=_load_order):
+            offset = self._place_load(segment, offset, header_end, placed)
         for section in self.sections:
             if id(section) not in placed and not section.alloc:
                 offset = align_up(offset, section.align)
@@ -347,6 +348,11 @@ class Segmenter:
             segment.memory_size = last.vma + last.size - first.vma
         if segment.type == SegmentType.TLS:
             segment.memory_size = align_up(last.vma + last.size - first.vma, 1)
+
+
+def _load_order(segment: Segment) -> tuple[bool, int]:
+    first = segment.sections[0].lma if segment.sections else 0
+    return (not segment.includes_file_header, first if segment.at is None else segment.at)
 
 
 def _no_contents(sections: list[OutputSection]) -> bool:

@@ -40,8 +40,30 @@ class Sizer:
         self.check_regions = check_regions
         self.moved = False
 
+    def inherit_load_regions(self) -> None:
+        """A section in the region of the one before it is loaded where that is (GNU ld)."""
+        regions = self.scope.regions
+        previous: OutputSection | None = None
+        for output in self.scope.plan.sections():
+            statement = output.statement
+            if statement is None:
+                continue
+            name = statement.region or (statement.load_region if statement.address is None else "")
+            output.chosen = regions.get(name or DEFAULT)
+            if statement.load_region:
+                output.load_region = regions.get(statement.load_region)
+            elif (
+                previous is not None
+                and statement.load_address is None
+                and statement.address is None
+                and previous.chosen is output.chosen
+            ):
+                output.load_region = previous.load_region
+            previous = output
+
     def drop_empty(self) -> None:
         """Find the sections that stay empty, and leave them out (GNU ld, strip_excluded_output_sections)."""
+        self.inherit_load_regions()
         self._pass()
         for output in self.scope.plan.sections():
             if not output.created or (output.size == 0 and not output.keep):
@@ -72,7 +94,8 @@ class Sizer:
     def _snapshot(self) -> list[tuple[int, int, int]]:
         sections = [(s.vma, s.lma, s.size) for s in self.scope.plan.sections()]
         symbols = [(e.value, id(e.home), 0) for e in self.scope.table.names.values() if e.from_script]
-        return sections + symbols
+        wanted = sum(entry.referenced for entry in self.scope.table.names.values())
+        return [*sections, *symbols, (wanted, 0, 0)]
 
     # One pass
 
@@ -82,6 +105,7 @@ class Sizer:
         for region in scope.regions.values():
             region.reset()
         scope.dot, scope.section, scope.previous = 0, None, None
+        scope.moved_on = False
         scope.assigned.clear()
         for command in scope.plan.commands:
             if isinstance(command, OutputSection):
@@ -102,6 +126,7 @@ class Sizer:
             scope.report(Diagnostic("the location counter gets no known value", assignment.location))
             return
         scope.dot = value.absolute
+        scope.moved_on = True
         scope.regions[DEFAULT].current = scope.dot
 
     def _output_section(self, output: OutputSection) -> None:
@@ -130,8 +155,8 @@ class Sizer:
         self._contents(output)
         self._set_lma(output, align, padding)
         self._advance(output)
-        if not output.removed:
-            scope.previous = output
+        if output.alloc:
+            scope.previous, scope.moved_on = output, False
 
     def _symbols_only(self, output: OutputSection) -> None:
         """A statement that makes no section still checks its assertions."""
@@ -180,21 +205,17 @@ class Sizer:
             output.region, output.load_region = output.like.region, output.like.load_region
             if output.region is not default:
                 return output.region
-        if statement is not None and statement.region:
-            named = scope.regions.get(statement.region)
-            if named is None:
-                message = f"section '{output.name}' goes to the memory region '{statement.region}', which MEMORY lacks"
-                scope.report(Diagnostic(message, statement.location))
-            else:
-                output.region = named
+        if statement is not None and statement.region and output.chosen is None:
+            message = f"section '{output.name}' goes to the memory region '{statement.region}', which MEMORY lacks"
+            scope.report(Diagnostic(message, statement.location))
+        elif output.chosen is not None and output.chosen is not default:
+            output.region = output.chosen
         elif output.alloc:
             fitting = (r for r in scope.regions.values() if r.name != DEFAULT and r.accepts(output))
             output.region = next(fitting, default)
-        if statement is not None and statement.load_region:
-            output.load_region = scope.regions.get(statement.load_region)
-            if output.load_region is None:
-                message = f"section '{output.name}' is loaded to region '{statement.load_region}', which MEMORY lacks"
-                scope.report(Diagnostic(message, statement.location))
+        if statement is not None and statement.load_region and output.load_region is None:
+            message = f"section '{output.name}' is loaded to region '{statement.load_region}', which MEMORY lacks"
+            scope.report(Diagnostic(message, statement.location))
         self._check_region_given(output, has_address=bool(statement and statement.address is not None))
         return output.region
 
@@ -231,6 +252,9 @@ class Sizer:
 
     def _input(self, cursor: _Cursor, section: InputSection) -> None:
         output, scope = cursor.output, self.scope
+        if section.merged is not None and not section.size:  # all its strings are elsewhere
+            section.offset = scope.dot - output.vma
+            return
         align = section.align if cursor.subalign is None else cursor.subalign
         output.align = max(output.align, align)
         start = align_up(scope.dot, align)

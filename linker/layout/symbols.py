@@ -71,6 +71,16 @@ def place_of(home: InputSection, value: int) -> int:
     return home.address + home.moved(value)
 
 
+def _counterpart(section: InputSection, keeper: InputFile) -> InputSection | None:
+    """The section of the kept group with the same name and size."""
+    for other in keeper.sections:
+        if other.name == section.name and other.size == section.size and bool(other.section.group) == bool(
+            section.section.group
+        ):
+            return other
+    return None
+
+
 @dataclass(slots=True)
 class SymbolTable:
     """All global symbols, the files that were loaded, and what was wrong with them."""
@@ -149,8 +159,10 @@ class SymbolTable:
                 key = section.name
             else:
                 continue
-            if self.groups.setdefault(key, file) is not file:
+            keeper = self.groups.setdefault(key, file)
+            if keeper is not file:
                 section.discarded = True
+                section.kept = _counterpart(section, keeper)
 
     # Symbols
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from linker.layout.order import table_order
 from linker.layout.sections import OutputSection
 from linker.layout.symbols import place_of
-from linker.objects.model import Section, Special, SymbolBinding, SymbolType, SymbolVisibility
+from linker.objects.model import Section, Special, SymbolBinding, SymbolType
 from linker.output.elf import OutputSymbol
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class _Writer:
         result = [
             OutputSymbol("", section.vma, type=SymbolType.SECTION, section_index=section.index) for section in self.live
         ]
-        if self.options.discard_locals != "x":
+        if not self.options.discard_locals:
             for file in self.table.files:
                 result += self._file_locals(file)
         for name in table_order(self.table.names):
@@ -72,7 +72,7 @@ class _Writer:
         return result
 
     def _local(self, symbol: Symbol) -> OutputSymbol | None:
-        if symbol.name.startswith(".L") and self.options.discard_locals == "X":
+        if symbol.name.startswith(".L"):  # labels of a compiler, there for the linker only
             return None
         if not isinstance(symbol.section, Section):
             if symbol.section is not Special.ABSOLUTE:
@@ -80,8 +80,6 @@ class _Writer:
             return OutputSymbol(symbol.name, symbol.value, symbol.size, 0, symbol.type, symbol.visibility, _ABSOLUTE)
         home = self.table.sections[symbol.section]
         if home.output is None or home.output.removed:
-            return None
-        if home.merged is not None and symbol.name.startswith(".L"):
             return None
         value = place_of(home, symbol.value)
         size = home.moved(symbol.value + symbol.size) - home.moved(symbol.value) if home.deleted_at else symbol.size
@@ -106,9 +104,7 @@ class _Writer:
 
     def _global(self, entry: LinkSymbol, binding: SymbolBinding) -> list[OutputSymbol]:
         if not entry.defined:
-            if not entry.weak or not entry.referenced or entry.file is None:
-                return []
-            return [OutputSymbol(entry.name, 0, 0, SymbolBinding.WEAK, entry.type, entry.visibility, 0)]
+            return []
         home = entry.home
         size, index = entry.size, _ABSOLUTE
         if home is None:
@@ -116,11 +112,11 @@ class _Writer:
             if entry.name in self.scope.anchors:
                 index = self._index_near(anchor)
         elif isinstance(home, OutputSection):
-            index = home.index or self._index_near(self._before(home))
+            index = home.index or self._index_near(self._nearby(home))
         else:
             if home.output is None:
                 return []
-            index = home.output.index or self._index_near(self._before(home.output))
+            index = home.output.index or self._index_near(self._nearby(home.output))
             if home.deleted_at:
                 size = home.moved(entry.value + size) - home.moved(entry.value)
         value = self._value(entry.address, entry.type)
@@ -130,15 +126,22 @@ class _Writer:
         """Thread-local symbols count from the start of their segment."""
         return address - self.tls_base if kind == SymbolType.TLS else address
 
-    def _before(self, section: OutputSection) -> OutputSection | None:
-        """The section of the output that stands before one that was left out."""
-        found = None
-        for other in self.scope.plan.sections():
-            if other is section:
-                break
-            if other.index:
-                found = other
-        return found
+    def _nearby(self, section: OutputSection) -> OutputSection | None:
+        """The section of the output that stands for one that was left out (BFD, bfd_nearby_section)."""
+        sections = [s for s in self.scope.plan.sections() if s.created]
+        position = sections.index(section) if section in sections else len(sections)
+        before = next((s for s in reversed(sections[:position]) if s.index), None)
+        after = next((s for s in sections[position:] if s.index), None)
+        if before is None or after is None:
+            return before or after
+        if (before.alloc, before.tls, before.load) != (after.alloc, after.tls, after.load):
+            unlike = (after.alloc, after.tls) != (section.alloc, section.tls)
+            return before if unlike or (before.load and not after.load) else after
+        if before.read_only != after.read_only:
+            return before if after.read_only != section.read_only else after
+        if before.code != after.code:
+            return before if after.code != section.code else after
+        return before if section.vma < after.vma else after
 
     def _index_near(self, section: OutputSection | None) -> int:
         if section is not None and section.index:
@@ -147,6 +150,5 @@ class _Writer:
 
 
 def _is_local(entry: LinkSymbol) -> bool:
-    """Hidden symbols are nobody else's business in an executable."""
-    hidden = entry.visibility in (SymbolVisibility.HIDDEN, SymbolVisibility.INTERNAL)
-    return entry.defined and (entry.hidden or hidden)
+    """Symbols that the script hides are nobody else's business."""
+    return entry.defined and entry.hidden

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
+from linker.layout.symbols import LinkSymbol, place_of
 from linker.objects.model import Section, Special, SymbolType
 from linker.objects.riscv import R
 from linker.relocate import fields
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linker.layout.inputs import InputSection
-    from linker.layout.symbols import LinkSymbol, SymbolTable
+    from linker.layout.symbols import SymbolTable
     from linker.objects.model import Relocation, Symbol
     from linker.relocate.got import GlobalOffsetTable, Key
 
@@ -102,8 +103,6 @@ class Relocator:
 
     def key_address(self, key: Key) -> int:
         """The address behind a key of the GOT."""
-        from linker.layout.symbols import LinkSymbol
-
         if isinstance(key, LinkSymbol):
             if not key.defined:
                 return 0
@@ -111,8 +110,6 @@ class Relocator:
         return self.address(key)
 
     def _find(self, symbol: Symbol, user: InputSection | None, offset: int) -> int:
-        from linker.layout.symbols import place_of
-
         entry = self.table.resolve(symbol)
         if entry is None:
             if symbol.section is Special.ABSOLUTE:
@@ -208,6 +205,11 @@ class _SectionRelocator:
             if home.merged is not None and home.output is not None:
                 other, inside = home.merged.find(home, symbol.value + relocation.addend)
                 return other.address + inside - relocation.addend
+        if isinstance(section, Section) and not self._complains():
+            # Debug information of a discarded copy describes the kept one.
+            home = self.owner.table.sections[section]
+            if home.kept is not None and home.kept.output is not None and self.section.name != ".eh_frame":
+                return place_of(home.kept, symbol.value)
         try:
             known = self.owner.known.get(symbol)
             return self.owner.address(symbol, self.section, relocation.offset) if known is None else known

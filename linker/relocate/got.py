@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from linker.layout.inputs import InputSection
 from linker.layout.order import table_order
-from linker.objects.model import Section, SectionFlag, SectionType, Symbol, SymbolBinding, SymbolVisibility
+from linker.objects.model import Section, SectionFlag, SectionType, Symbol, SymbolBinding, SymbolType
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:
@@ -95,7 +95,11 @@ def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
         if wanted is None or wanted.defined or not table.files:
             return None
         first = wanted.file or table.files[0]
-    got = GlobalOffsetTable(_make_section(first))
+    got = GlobalOffsetTable(_make_section(first, ".got"))
+    # The dynamic linker's part of the table: unused here, but GNU ld keeps its two words.
+    plt = _make_section(first, ".got.plt")
+    plt.section.data = bytearray(b"\xff" * _WORD + bytes(_WORD))
+    plt.size = len(plt.section.data)
     for key, kind in local:
         got.add(key, kind)
     for name in table_order(table.names):
@@ -106,16 +110,16 @@ def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
     entry = table.get(TABLE_SYMBOL)
     if not entry.defined:
         entry.defined, entry.weak, entry.home, entry.file = True, False, got.section, None
-        entry.visibility, entry.hidden = SymbolVisibility.HIDDEN, True
+        entry.hidden, entry.type = True, SymbolType.OBJECT
     return got
 
 
 _GOT_ORDER = [R.TLS_GD_HI20, R.TLS_GOT_HI20, R.GOT_HI20]
 
 
-def _make_section(file: InputFile) -> InputSection:
+def _make_section(file: InputFile, name: str) -> InputSection:
     flags = SectionFlag.ALLOC | SectionFlag.WRITE
-    source = Section(".got", SectionType.PROGBITS, flags, _WORD, _WORD)
-    section = InputSection(source, file, ".got", _WORD, 0, linker_made=True, keep=True)
+    source = Section(name, SectionType.PROGBITS, flags, _WORD, _WORD)
+    section = InputSection(source, file, name, _WORD, 0, linker_made=True, keep=True)
     file.sections.append(section)
     return section

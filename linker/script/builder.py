@@ -1,5 +1,6 @@
 """From lark's parse tree to the syntax tree."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -94,7 +95,7 @@ def _tokens(node: Node) -> list[Token]:
     return [token for child in node.children for token in _tokens(child)]
 
 
-def _trees(nodes: "list[Node]") -> "list[Tree[Token]]":
+def _trees(nodes: "Sequence[Node]") -> "list[Tree[Token]]":
     return [node for node in nodes if isinstance(node, Tree)]
 
 
@@ -120,17 +121,17 @@ class _Builder:
         """The text of a `word` or `symbol`."""
         return _unquote(str(_tokens(node)[0]))
 
-    def words(self, nodes: "list[Node]") -> list[str]:
+    def words(self, nodes: "Sequence[Node]") -> list[str]:
         return [_unquote(str(token)) for node in nodes for token in _tokens(node) if token.type in ("NAME", "STRING")]
 
-    def included(self, node: "Tree[Token]", start: str) -> "tuple[_Builder, list[Node]]":
+    def included(self, node: "Tree[Token]", start: str) -> "tuple[_Builder, Sequence[Node]]":
         name = self.word(node.children[0])
         tree, path, text = self.reader.include(name, self.location(node), start)
         return _Builder(self.reader, self.script, Source(path, text.split("\n"))), list(tree.children)
 
     # Commands
 
-    def commands(self, nodes: "list[Node]") -> None:
+    def commands(self, nodes: "Sequence[Node]") -> None:
         for node in _trees(nodes):
             handler = getattr(self, f"_command_{node.data}", None)
             if handler is not None:
@@ -186,7 +187,7 @@ class _Builder:
 
     # MEMORY and PHDRS
 
-    def regions(self, nodes: "list[Node]") -> None:
+    def regions(self, nodes: "Sequence[Node]") -> None:
         for node in _trees(nodes):
             if node.data == "include":
                 builder, inner = self.included(node, "regions")
@@ -224,7 +225,7 @@ class _Builder:
 
     # SECTIONS
 
-    def section_commands(self, nodes: "list[Node]") -> list[SectionsCommand]:
+    def section_commands(self, nodes: "Sequence[Node]") -> list[SectionsCommand]:
         result: list[SectionsCommand] = []
         for node in _trees(nodes):
             if node.data == "include":
@@ -282,7 +283,7 @@ class _Builder:
                 return replace(section, phdrs=(*section.phdrs, self.word(first)))
         return replace(section, fill=self.expression(_trees(option.children)[-1]))
 
-    def statements(self, nodes: "list[Node]") -> list[Statement]:
+    def statements(self, nodes: "Sequence[Node]") -> list[Statement]:
         result: list[Statement] = []
         for node in _trees(nodes):
             match str(node.data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
@@ -144,7 +145,7 @@ def _divide(left: int, right: int) -> int:
     return quotient if (signed(left) < 0) == (signed(right) < 0) else -quotient
 
 
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -156,7 +157,7 @@ _ARITHMETIC = {
     "<<": lambda a, b: a << b if b < 64 else 0,
     ">>": lambda a, b: a >> b if b < 64 else 0,
 }
-_COMPARISONS = {
+_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,
