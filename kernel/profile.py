@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-FRAME_ALLOCATORS: Mapping[str, str] = {
+FRAME_ALLOCATORS: dict[str, str] = {
     "bitmap": "mm/frames/bitmap.S",
     "stack": "mm/frames/stack.S",
     "intervals": "mm/frames/intervals.S",
@@ -12,7 +12,7 @@ FRAME_ALLOCATORS: Mapping[str, str] = {
 }
 """Frame allocators by name, and the source that implements each; all define the same functions."""
 
-HEAPS: Mapping[str, str] = {
+HEAPS: dict[str, str] = {
     "buddy": "mm/heap/buddy.S",
     "buddy-tree": "mm/heap/buddy_tree.S",
     "first-fit": "mm/heap/first_fit.S",
@@ -36,6 +36,8 @@ class Profile:
     """The source that defines `profile_main`: what this kernel does after boot, in which order."""
     self_tests: tuple[str, ...] = ()
     """Sources of the self-tests that `main` calls."""
+    programs: tuple[str, ...] = ()
+    """User programs in the image: each is `user/NAME.S`."""
     load_address: int = 0x8020_0000
     """Physical address of the first instruction: where firmware jumps to on QEMU's `virt`."""
     virtual_offset: int = 0

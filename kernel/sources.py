@@ -1,15 +1,17 @@
 """Which sources a kernel is made of, and the constants that they are assembled with."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+from kernel.errors import KernelBuildError
 from kernel.profile import FRAME_ALLOCATORS, HEAPS, Profile
 
 KERNEL_DIRECTORY = Path(__file__).resolve().parent
 """Where the kernel's sources lie; includes are named from here."""
 
-LINKER_SCRIPT = KERNEL_DIRECTORY / "linker.ld"
+KERNEL_SCRIPT = KERNEL_DIRECTORY / "linker.ld"
+PROGRAM_SCRIPT = KERNEL_DIRECTORY / "user/program.ld"
 
 _COMMON = (
     "boot/entry.S",
@@ -30,16 +32,52 @@ _COMMON = (
     "mm/paging/page_table.S",
     "mm/paging/address_space.S",
     "mm/paging/fault.S",
-    "mm/paging/fork.S",
     "mm/paging/kernel_space.S",
 )
 """What every kernel needs, whatever its profile."""
 
+_PROCESSES = (
+    "trap/timer.S",
+    "trap/trampoline.S",
+    "trap/user_trap.S",
+    "mm/paging/fork.S",
+    "mm/paging/user_memory.S",
+    "process/process.S",
+    "process/schedule.S",
+    "process/elf.S",
+    "process/lifecycle.S",
+    "process/memory_calls.S",
+    "process/syscall.S",
+)
+"""What a kernel with programs needs besides."""
+
+_USER_LIBRARY = (
+    "user/lib/start.S",
+    "user/lib/calls.S",
+    "user/lib/console.S",
+    "user/lib/run.S",
+    "lib/number.S",
+    "lib/printf.S",
+)
+"""What every program is linked with."""
+
 
 def sources_of(profile: Profile) -> tuple[Path, ...]:
-    """The sources of a profile's kernel, in the order in which they are linked."""
-    chosen = (*_COMMON, FRAME_ALLOCATORS[profile.frames], HEAPS[profile.heap], profile.main, *profile.self_tests)
-    return tuple(KERNEL_DIRECTORY / name for name in chosen)
+    """The sources of a profile's kernel, in the order in which they are linked.
+
+    Raises KernelBuildError when there is no allocator of the name that the profile gives.
+    """
+    frames = _choose("frame allocator", profile.frames, FRAME_ALLOCATORS)
+    heap = _choose("heap", profile.heap, HEAPS)
+    processes = _PROCESSES if profile.programs else ()
+    return tuple(
+        KERNEL_DIRECTORY / name for name in (*_COMMON, *processes, frames, heap, profile.main, *profile.self_tests)
+    )
+
+
+def sources_of_program(name: str) -> tuple[Path, ...]:
+    """The sources of a user program."""
+    return tuple(KERNEL_DIRECTORY / source for source in (*_USER_LIBRARY, f"user/{name}.S"))
 
 
 def defines_of(profile: Profile) -> dict[str, int]:
@@ -52,6 +90,22 @@ def defines_of(profile: Profile) -> dict[str, int]:
     }
 
 
+def table_of_programs(profile: Profile) -> str:
+    """Assembly text: the images of the profile's programs, and the table by which the kernel finds them.
+
+    >>> from kernel.profiles import STEP_BY_STEP
+    >>> "programs:" in table_of_programs(STEP_BY_STEP)
+    True
+    """
+    rows = "".join(f"    .quad name_{i}, start_{i}, end_{i}\n" for i in range(len(profile.programs)))
+    images = "".join(
+        f'name_{i}: .asciz "{name}"\n.balign 8\nstart_{i}: .incbin "{name}.elf"\nend_{i}:\n'
+        for i, name in enumerate(profile.programs)
+    )
+    head = ".section .rodata\n.balign 8\n.globl programs, programs_end\nprograms:\n"
+    return f"{head}{rows}programs_end:\n{images}"
+
+
 def fingerprint(profile: Profile, toolchain: Path) -> str:
     """A hash of all that the built kernel depends on: its sources, its constants, and the toolchain that builds it."""
     digest = hashlib.sha256()
@@ -62,9 +116,18 @@ def fingerprint(profile: Profile, toolchain: Path) -> str:
 
 
 def _inputs(profile: Profile, toolchain: Path) -> Iterator[tuple[str, bytes]]:
-    defines: Mapping[str, int] = defines_of(profile)
-    yield "defines", repr(sorted(defines.items())).encode()
-    for source in (*sources_of(profile), LINKER_SCRIPT, *sorted(KERNEL_DIRECTORY.rglob("*.inc"))):
+    yield "defines", repr(sorted(defines_of(profile).items())).encode()
+    yield "programs", repr(profile.programs).encode()
+    sources = {*sources_of(profile), KERNEL_SCRIPT, PROGRAM_SCRIPT, *KERNEL_DIRECTORY.rglob("*.inc")}
+    for program in profile.programs:
+        sources.update(sources_of_program(program))
+    for source in sorted(sources):
         yield source.relative_to(KERNEL_DIRECTORY).as_posix(), source.read_bytes()
     for part in sorted(path for path in toolchain.rglob("*") if path.suffix in {".py", ".lark"}):
         yield part.relative_to(toolchain).as_posix(), part.read_bytes()
+
+
+def _choose(kind: str, name: str, known: dict[str, str]) -> str:
+    if name not in known:
+        raise KernelBuildError(f"there is no {kind} '{name}'; there are: {', '.join(sorted(known))}")
+    return known[name]

@@ -9,6 +9,23 @@ _FRAME_TREE_PAGES = 2
 """What the bitmaps of 128 MiB take: 4 KiB for the frames, and a little for the levels above."""
 
 
+_PROGRAMS = (
+    "programs",
+    "hello: I am process 2",
+    "[kernel] faults (pid 3) killed: load page fault at 0x103d0, address 0x80200000: nothing is mapped there",
+    "[kernel] faults (pid 3) killed: store page fault at 0x103de, address 0x1030a: the page may not be written",
+    "[kernel] faults (pid 3) killed: instruction page fault at 0x12000, address 0x12000: the page may not be executed",
+    "[kernel] faults (pid 3) killed: illegal instruction at 0x103ee (stval=0x100022f3)",
+    "[kernel] faults (pid 3) killed: store page fault at 0x103f4, address 0x0: nothing is mapped there",
+    "[kernel] faults (pid 3) killed: store page fault at 0x103fe, address 0x3ffffeee00: that is a guard page",
+    "faults: bad pointers in system calls are errors: -1 -1",
+    "memory: the child wrote 33 and still sees 22",
+    "memory: the parent still sees 11 and 22; the child left with 5",
+    "memory: mapped, written over a page boundary: 0x20000ffc, and unmapped",
+    "afterwards as before: 7 frames and 472 bytes of heap in use",
+)
+
+
 def _console(symbol: Symbols) -> str:
     end = _RAM_START + _RAM_SIZE
     heap = symbol["heap_space"]
@@ -69,6 +86,8 @@ def _console(symbol: Symbols) -> str:
             "forbidden accesses",
             *(f"  {what:24} {address:#x}  {access} page fault" for what, address, access in probes),
             "",
+            *_PROGRAMS,
+            "",
             "all self-tests passed",
             "",
         ]
@@ -79,7 +98,8 @@ FULL = Profile(
     name="full",
     summary="all allocators and address spaces, memory from the device tree",
     main="profiles/full.S",
-    self_tests=("mm/frames/selftest.S", "mm/heap/selftest.S", "mm/paging/selftest.S"),
+    self_tests=("mm/frames/selftest.S", "mm/heap/selftest.S", "mm/paging/selftest.S", "process/selftest.S"),
+    programs=("tour", "hello", "faults", "memory", "shell"),
     ram_size=_RAM_SIZE,
     console=_console,
 )

@@ -1,4 +1,4 @@
-"""Profile `step-by-step`: the kernel of document 004, linked into the high half, with one page kept for the device tree."""
+"""Profile `step-by-step`: the kernel of document 004, in the high half, with one page kept for the device tree."""
 
 from kernel.profile import Profile, Symbols
 

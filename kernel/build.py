@@ -1,0 +1,168 @@
+"""Assemble and link the kernel of a profile, when it is out of date."""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+import linker
+from kernel.errors import KernelBuildError
+from kernel.profile import Profile
+from kernel.profiles import PROFILES
+from kernel.sources import (
+    KERNEL_DIRECTORY,
+    KERNEL_SCRIPT,
+    PROGRAM_SCRIPT,
+    defines_of,
+    fingerprint,
+    sources_of,
+    sources_of_program,
+    table_of_programs,
+)
+from linker.assembler.assembler import assemble
+from linker.assembler.options import AssemblerOptions
+from linker.linking import link
+from linker.objects.model import ObjectFile
+from linker.options import LinkOptions, LinkResult
+
+__all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "is_up_to_date", "profile_named"]
+
+_TOOLCHAIN = Path(linker.__file__).resolve().parent
+_STAMP = "kernel.stamp"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltKernel:
+    """A kernel on disk."""
+
+    profile: Profile
+    """The profile that it was built from, with the allocators that were chosen."""
+    elf: Path
+    map: Path
+    """The linker's map: where each section of each source went."""
+    fresh: bool
+    """Whether this call built it; False when it was up to date."""
+
+    def symbols(self) -> dict[str, int]:
+        """Addresses by symbol name, as linked; of several local symbols of one name, the last."""
+        with self.elf.open("rb") as file:
+            table = ELFFile(file).get_section_by_name(".symtab")
+            return {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols() if symbol.name}
+
+    def expected_console(self) -> str:
+        """What this kernel must print, when the allocators are the profile's own."""
+        return self.profile.console(self.symbols())
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of that name. Raises KernelBuildError, which lists those there are.
+
+    >>> profile_named("step-by-step").frames
+    'bitmap'
+    >>> profile_named("ful")
+    Traceback (most recent call last):
+    kernel.errors.KernelBuildError: there is no profile 'ful'; there are: full, step-by-step
+    """
+    if name not in PROFILES:
+        raise KernelBuildError(f"there is no profile '{name}'; there are: {', '.join(sorted(PROFILES))}")
+    return PROFILES[name]
+
+
+def build(
+    profile: Profile, output_directory: Path, *, frames: str | None = None, heap: str | None = None
+) -> BuiltKernel:
+    """Build `kernel.elf` and `kernel.map` in a directory, unless they are there and up to date.
+
+    Args:
+        profile: What to build.
+        output_directory: Made when it is missing. The user programs go to `programs/` in it.
+        frames: Another frame allocator than the profile's, a key of FRAME_ALLOCATORS.
+        heap: Another heap than the profile's, a key of HEAPS.
+
+    Raises:
+        KernelBuildError: there is no such allocator, or the output cannot be written.
+        ToolchainError: a source or the linker script is wrong.
+
+    """
+    profile = replace(profile, frames=frames or profile.frames, heap=heap or profile.heap)
+    inputs = fingerprint(profile, _TOOLCHAIN)
+    elf, memory_map = output_directory / "kernel.elf", output_directory / "kernel.map"
+    if _is_current(output_directory, inputs):
+        return BuiltKernel(profile, elf, memory_map, fresh=False)
+    result = _link_kernel(profile, output_directory)
+    _write(memory_map, result.map.encode())
+    _write(elf, result.elf)
+    _write(output_directory / _STAMP, json.dumps({"inputs": inputs, "kernel": _hash(result.elf)}).encode())
+    return BuiltKernel(profile, elf, memory_map, fresh=True)
+
+
+def is_up_to_date(profile: Profile, output_directory: Path) -> bool:
+    """Whether `build` would have nothing to do: by content, whatever the files' times."""
+    return _is_current(output_directory, fingerprint(profile, _TOOLCHAIN))
+
+
+def _is_current(directory: Path, inputs: str) -> bool:
+    try:
+        stamp = json.loads((directory / _STAMP).read_bytes())
+        kernel = (directory / "kernel.elf").read_bytes()
+    except (OSError, ValueError):
+        return False
+    current = {"inputs": inputs, "kernel": _hash(kernel)}
+    return bool(stamp == current) and (directory / "kernel.map").exists()
+
+
+def _link_kernel(profile: Profile, directory: Path) -> LinkResult:
+    programs = directory / "programs"
+    for name in profile.programs:
+        _write(programs / f"{name}.elf", _link_program(name).elf)
+    defines = defines_of(profile)
+    options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY, programs), defines=defines, debug=True)
+    objects = [_assemble(source, options) for source in sources_of(profile)]
+    if profile.programs:
+        objects.append(assemble(table_of_programs(profile), name=str(programs / "programs.S"), options=options))
+    symbols = tuple((name, str(value)) for name, value in defines.items())
+    return link(
+        objects,
+        script=KERNEL_SCRIPT.read_text(encoding="utf-8"),
+        script_name=str(KERNEL_SCRIPT),
+        options=LinkOptions(defines=symbols),
+    )
+
+
+def _link_program(name: str) -> LinkResult:
+    options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY,))
+    return link(
+        [_assemble(source, options) for source in sources_of_program(name)],
+        script=PROGRAM_SCRIPT.read_text(encoding="utf-8"),
+        script_name=str(PROGRAM_SCRIPT),
+        options=LinkOptions(strip_all=True),
+    )
+
+
+def _assemble(source: Path, options: AssemblerOptions) -> ObjectFile:
+    return assemble(source.read_text(encoding="utf-8"), name=str(source), options=options)
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: others may be reading the old one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise KernelBuildError(f"cannot write {path}: {error.strerror}; choose another output directory") from error
