@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from linker.errors import Diagnostic, LinkError, Location, ScriptError, ToolchainError
@@ -81,7 +82,6 @@ class _Link:
     def run(self, inputs: Sequence[Input]) -> LinkResult:
         self._load(inputs)
         self.errors += self.table.errors
-        self._check_room_for_names()
         flags = merge_flags(self.table.files, self.errors)
         self.table.allocate_commons()
         self._strip_and_collect()
@@ -118,11 +118,6 @@ class _Link:
     def _entry_name(self) -> str | None:
         entry = self.options.entry or self.script.entry or "_start"
         return None if entry[:1].isdigit() else entry
-
-    def _check_room_for_names(self) -> None:
-        """Undefined script symbols are found later; here only what would stop the layout."""
-        if self.errors and not self.table.files:
-            raise LinkError(self.errors)
 
     def _strip_and_collect(self) -> None:
         files, options = self.table.files, self.options
@@ -197,12 +192,9 @@ class _Link:
         sizer = Sizer(scope, dict(self.options.section_starts), check_regions=self.options.check_regions)
         sizer.drop_empty()
         scope.headers = guess_header_size(scope.plan.sections(), self.script)
-        self._run(sizer)
+        sizer.run()
         self._stop_symbols(scope.plan)
         self.errors += scope.errors
-
-    def _run(self, sizer: Sizer) -> None:
-        sizer.run()
 
     def _stop_symbols(self, plan: Plan) -> None:
         for section in plan.sections():
@@ -225,7 +217,7 @@ class _Link:
         self.errors += relocator.errors
         if self.errors:
             raise self._failure()
-        entry = self._entry(scope, live)
+        entry = self._entry(live)
         self._warn_rwx(segments)
         symbols = None if self.options.strip_all else output_symbols(self.table, scope, live, self.options)
         elf = write_elf(contents, segments, symbols, entry, flags)
@@ -250,7 +242,7 @@ class _Link:
         for what, start in (("address", "vma"), ("load address", "lma")):
             chosen = solid if start == "vma" else [section for section in solid if section.load]
             ordered = sorted(chosen, key=lambda section: getattr(section, start))
-            for left, right in zip(ordered, ordered[1:], strict=False):
+            for left, right in pairwise(ordered):
                 begin, end = getattr(right, start), getattr(left, start) + left.size
                 if begin < end:
                     where = right.statement.location if right.statement else None
@@ -259,7 +251,7 @@ class _Link:
                     )
                     self.errors.append(Diagnostic(message, where))
 
-    def _entry(self, scope: Scope, live: list[OutputSection]) -> int:
+    def _entry(self, live: list[OutputSection]) -> int:
         wanted = self.options.entry or self.script.entry
         name = wanted or "_start"
         entry = self.table.names.get(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linker.commands.files import read_input, show, write_output
+from linker.commands.run import guarded
 from linker.errors import Diagnostic, LinkError, Location, ToolchainError
 from linker.linking import ArchiveGroup, Input, link
 from linker.objects.archive import Archive, is_archive, read_archive
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from linker.script.syntax import Script
 
 PROGRAM = "ekernel ld"
+_DESCRIPTION = "Link RISC-V objects and archives (FILE) into an ELF executable, as a GNU linker script says."
 _IGNORED_FLAGS = (
     "-no-relax --relax -nostdlib -static -Bstatic -dn -non_shared --no-warn-rwx-segments --no-dynamic-linker"
     " --build-id --eh-frame-hdr --no-eh-frame-hdr --fatal-warnings --warn-common --no-undefined --as-needed"
@@ -46,44 +48,51 @@ class _Place(argparse.Action):
         del parser
         sequence: list[tuple[str, str]] = namespace.sequence
         kind = self.dest
-        for value in values if isinstance(values, list) else [values]:
-            sequence.append((kind, str(value) if value is not None else option_string or ""))
+        texts = [str(value) for value in values] if isinstance(values, list) else [str(values)]
+        sequence.extend((kind, text) for text in texts or [option_string or ""])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Link as the arguments say. Returns the exit status; errors go to stderr, never as a traceback."""
-    try:
-        namespace = _parser().parse_intermixed_args(_normal(list(sys.argv[1:] if argv is None else argv)))
-        return _Command(namespace).run()
-    except ToolchainError as error:
-        show(PROGRAM, error)
-        return 1
+    parser = _parser()
+    arguments = [_normal(argument) for argument in (sys.argv[1:] if argv is None else argv)]
+    options = parser.parse_args(_name_files(arguments))
+    return guarded(PROGRAM, lambda: _Command(options).run())
 
 
-def _normal(argv: list[str]) -> list[str]:
-    """GNU takes long options with one dash too, and `--start-group` as `-(`."""
-    result = []
-    for argument in argv:
-        if argument in ("-(", "-)"):
-            argument = "--start-group" if argument == "-(" else "--end-group"
-        elif (
-            argument.startswith(("-Map=", "-defsym=", "-entry=", "-Ttext=", "-Tdata=", "-Tbss=", "-Ttext-segment="))
-            or argument in ("-Map", "-defsym", "-entry", "-gc-sections", "-whole-archive", "-no-whole-archive")
-            or argument in ("-Ttext", "-Tdata", "-Tbss", "-Ttext-segment", "-nostdlib", "-static", "-no-relax")
-            or argument in ("-start-group", "-end-group", "-no-pie", "-non_shared", "-dc", "-dp", "-dn", "-EL")
-        ):
-            argument = "-" + argument
-        result.append(argument)
+_ONE_DASH = frozenset(
+    ["-Map", "-defsym", "-entry", "-gc-sections", "-whole-archive", "-no-whole-archive", "-Ttext", "-Tdata", "-Tbss", "-Ttext-segment", "-nostdlib", "-static", "-no-relax", "-start-group", "-end-group", "-no-pie", "-non_shared", "-dc", "-dp", "-dn", "-EL"]
+)
+_WITH_VALUE = frozenset(
+    ["-o", "--output", "-T", "--script", "--Map", "--defsym", "-e", "--entry", "-u", "--undefined", "-L", "--library-path", "-l", "--library", "--Ttext", "--Tdata", "--Tbss", "--Ttext-segment", "--image-base", "--section-start", "-z", "-m", "-O", "--hash-style", "--orphan-handling", "--sysroot", "-dynamic-linker", "-rpath-link", "-plugin"]
+)
+
+
+def _normal(argument: str) -> str:
+    """GNU takes long options with one dash too, and `-(` for `--start-group`."""
+    if argument in ("-(", "-)"):
+        return "--start-group" if argument == "-(" else "--end-group"
+    return "-" + argument if argument.partition("=")[0] in _ONE_DASH else argument
+
+
+def _name_files(arguments: list[str]) -> list[str]:
+    """Make options of the files: argparse would lose their order among `-l` and `--start-group`."""
+    result: list[str] = []
+    before = ""
+    for argument in arguments:
+        is_file = before not in _WITH_VALUE and not argument.startswith("-")
+        result.append(f"--files={argument}" if is_file else argument)
+        before = argument
     return result
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Link RISC-V objects and archives into an ELF executable.", allow_abbrev=False
+        prog=PROGRAM, usage=f"{PROGRAM} [options] FILE...", description=_DESCRIPTION, allow_abbrev=False
     )
     add = parser.add_argument
     parser.set_defaults(sequence=[])
-    add("files", nargs="*", action=_Place, default=None, help="objects, archives, or a linker script")
+    add("--files", action=_Place, help=argparse.SUPPRESS)
     add("-o", "--output", default="a.out", metavar="FILE", help="write the executable here (a.out)")
     add("-T", "--script", metavar="FILE", help="use this linker script")
     add("--Map", metavar="FILE", help="write a memory map ('-' for stdout)")

@@ -11,6 +11,7 @@ from linker.objects.model import ObjectFile, Relocation, Section, SectionFlag, S
 if TYPE_CHECKING:
     from linker.layout.merge import MergedContents
     from linker.layout.sections import OutputSection
+    from linker.relocate.lines import Row
 
 
 @dataclass(eq=False, slots=True)
@@ -22,6 +23,8 @@ class InputFile:
     """The archive that it came from."""
     member: str = ""
     sections: list[InputSection] = field(default_factory=list)
+    lines: list[Row] | None = None
+    """The line table, once a message needed it."""
 
     @property
     def name(self) -> str:

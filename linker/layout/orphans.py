@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from linker.objects.model import SectionFlag, SectionType
 from linker.script.syntax import Assignment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from linker.layout.inputs import InputFile, InputSection
 
 
@@ -170,8 +173,6 @@ class _Placer:
             return self._before_tls(outputs, traits)
         elif traits.contents:
             names = ("contents", "alloc", "load", "tls")
-            plain = _last(o for o, own in outputs if not own.differs(traits, "contents", "alloc", "load", "tls"))
-            return plain
         else:
             names = ("alloc",)
         return _last(output for output, own in outputs if not own.differs(traits, *names))
@@ -210,11 +211,8 @@ class _Placer:
         return index
 
 
-def _last(outputs: object) -> OutputSection | None:
-    found = None
-    for output in outputs:  # type: ignore[attr-defined]
-        found = output
-    return found
+def _last(outputs: Iterable[OutputSection]) -> OutputSection | None:
+    return next(iter(deque(outputs, maxlen=1)), None)
 
 
 def _kind(section: InputSection, traits: Traits) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from linker.layout.inputs import InputSection
 from linker.layout.sections import OutputSection
 from linker.objects.model import SymbolType
-from linker.script.evaluate import Kind, Value, align_up, evaluate
+from linker.script.evaluate import WORD, Kind, Value, align_up, evaluate
 from linker.script.syntax import Assignment, Name
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Scope:
     assigned: set[str] = field(default_factory=set)
     """Symbols to which an assignment of this pass gave a value."""
     script_symbols: dict[str, list[Assignment]] = field(default_factory=dict)
+    values: dict[int, int] = field(default_factory=dict)
+    """What each assignment (by id) came to in the last pass."""
     anchors: dict[str, OutputSection | None] = field(default_factory=dict)
     previous: OutputSection | None = None
     """The loaded output section before the place between sections that is laid out now."""
@@ -149,6 +151,7 @@ class Scope:
         if assignment.provide and not _wants_provision(entry):
             return
         value = evaluate(assignment.value, self)
+        self.note(assignment, value)
         if value is None:
             if not self.final and entry is None:
                 self.table.get(assignment.symbol)
@@ -167,6 +170,13 @@ class Scope:
         if self.final:
             self._anchor(entry, assignment.value)
 
+    def note(self, assignment: Assignment, value: Value | None) -> None:
+        """Remember what an assignment came to, for the map."""
+        if self.final and value is not None:
+            base = self.section.vma if self.section is not None and isinstance(value.base, Kind) else 0
+            dot = base if assignment.symbol == "." or value.base is Kind.NUMBER else 0
+            self.values[id(assignment)] = (value.absolute + dot) & WORD
+
     def _type_of(self, expression: Expression) -> SymbolType:
         """A plain alias has the type of what it names."""
         if isinstance(expression, Name) and expression.name != ".":
@@ -181,7 +191,6 @@ class Scope:
             self.anchors[entry.name] = self._section_for_dot()
         else:
             self.anchors.pop(entry.name, None)
-
 
     def _section_for_dot(self) -> OutputSection | None:
         """The section that a symbol between sections belongs to (GNU ld, section_for_dot)."""

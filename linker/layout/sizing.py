@@ -122,6 +122,7 @@ class Sizer:
             scope.assign(assignment)
             return
         value = evaluate(assignment.value, scope)
+        scope.note(assignment, value)
         if value is None:
             scope.report(Diagnostic("the location counter gets no known value", assignment.location))
             return
@@ -276,6 +277,7 @@ class Sizer:
             scope.assign(assignment)
             return
         value = evaluate(assignment.value, scope)
+        scope.note(assignment, value)
         if value is None:
             scope.report(Diagnostic("the location counter gets no known value", assignment.location))
             return

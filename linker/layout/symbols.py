@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from linker.errors import Diagnostic, Location
@@ -74,8 +74,10 @@ def place_of(home: InputSection, value: int) -> int:
 def _counterpart(section: InputSection, keeper: InputFile) -> InputSection | None:
     """The section of the kept group with the same name and size."""
     for other in keeper.sections:
-        if other.name == section.name and other.size == section.size and bool(other.section.group) == bool(
-            section.section.group
+        if (
+            other.name == section.name
+            and other.size == section.size
+            and bool(other.section.group) == bool(section.section.group)
         ):
             return other
     return None
@@ -224,22 +226,23 @@ class SymbolTable:
     def _report_duplicate(self, entry: LinkSymbol, file: InputFile, symbol: Symbol) -> None:
         if self.allow_multiple:
             return
-        first = Diagnostic("first defined here", self.place(entry.file, entry.symbol), severity="note")
-        message = f"multiple definition of '{entry.name}'"
-        self.errors.append(Diagnostic(message, self.place(file, symbol), notes=(first,)))
+        first = self._at("first defined here", entry.file, entry.symbol, "note")
+        error = self._at(f"multiple definition of '{entry.name}'", file, symbol, "error")
+        self.errors.append(replace(error, notes=(first,)))
 
-    def place(self, file: InputFile | None, symbol: Symbol | None) -> Location:
-        """Where a symbol is defined: its source line when it is known, else object, section and offset."""
-        if symbol is not None and symbol.location is not None:
-            return symbol.location
-        if file is None:
-            return Location("the command line")
-        if symbol is None or not isinstance(symbol.section, Section):
-            return Location(file.name)
-        home = self.sections[symbol.section]
+    def _at(self, message: str, file: InputFile | None, symbol: Symbol | None, severity: str) -> Diagnostic:
+        """A finding where a symbol is defined: with object, section and offset, and the source line if known."""
         from linker.relocate.lines import source_line
 
-        return source_line(home, symbol.value) or Location(home.describe(symbol.value))
+        where = file.name if file is not None else "the command line"
+        line = symbol.location if symbol is not None else None
+        if symbol is not None and isinstance(symbol.section, Section):
+            home = self.sections[symbol.section]
+            where = home.describe(symbol.value)
+            line = line or source_line(home, symbol.value)
+        if line is None:
+            return Diagnostic(message, Location(where), severity)
+        return Diagnostic(f"{message}, in {where}", line, severity)
 
     # COMMON
 

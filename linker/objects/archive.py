@@ -42,11 +42,11 @@ def is_archive(data: bytes) -> bool:
 
 
 def read_archive(data: bytes, name: str) -> Archive:
-    """Read an archive as GNU and LLVM `ar` write it.
+    r"""Read an archive as GNU and LLVM `ar` write it.
 
     Raises ObjectFileError when it is damaged, and for thin archives, whose members are elsewhere.
 
-    >>> read_archive(b"!<arch>\\n", "libempty.a").members
+    >>> read_archive(b"!<arch>\n", "libempty.a").members
     []
     """
     return _ArchiveReader(data, name).read()

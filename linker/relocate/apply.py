@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
@@ -10,6 +10,7 @@ from linker.layout.symbols import LinkSymbol, place_of
 from linker.objects.model import Section, Special, SymbolType
 from linker.objects.riscv import R
 from linker.relocate import fields
+from linker.relocate.data import ADDENDS, STORES
 from linker.relocate.got import GOT_TYPES, key_of
 from linker.relocate.lines import source_line
 
@@ -35,17 +36,6 @@ _JUMPS: dict[int, tuple[int, int, Callable[[int], int], int, str]] = {
     R.RVC_BRANCH: (2, 9, fields.cb_type, fields.MASK_CB, "256 bytes"),
     R.RVC_JUMP: (2, 12, fields.cj_type, fields.MASK_CJ, "2 KiB"),
 }
-_ADDENDS: dict[int, tuple[int, int]] = {
-    R.ADD8: (1, 1),
-    R.ADD16: (2, 1),
-    R.ADD32: (4, 1),
-    R.ADD64: (8, 1),
-    R.SUB8: (1, -1),
-    R.SUB16: (2, -1),
-    R.SUB32: (4, -1),
-    R.SUB64: (8, -1),
-}
-_STORES: dict[int, int] = {R.ABS64: 8, R.ABS32: 4, R.SET8: 1, R.SET16: 2, R.SET32: 4}
 _LOWS: dict[int, tuple[Callable[[int], int], int]] = {
     R.LO12_I: (fields.i_type, fields.MASK_I),
     R.TPREL_LO12_I: (fields.i_type, fields.MASK_I),
@@ -77,7 +67,7 @@ class Relocator:
     errors: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     known: dict[Symbol, int] = field(default_factory=dict)
-    undefined: dict[str, list[Location]] = field(default_factory=dict)
+    undefined: dict[str, list[tuple[InputSection, int]]] = field(default_factory=dict)
 
     def contents(self, section: InputSection) -> bytearray:
         """The final bytes of a section."""
@@ -89,10 +79,10 @@ class Relocator:
     def finish(self) -> None:
         """Turn the undefined symbols that were met into errors, one for each symbol."""
         for name, places in self.undefined.items():
-            notes = [Diagnostic("also used here", place, severity="note") for place in places[1 : _MAX_NOTES + 1]]
+            notes = [located("also used here", *place, severity="note") for place in places[1 : _MAX_NOTES + 1]]
             if len(places) > _MAX_NOTES + 1:
                 notes.append(Diagnostic(f"and at {len(places) - _MAX_NOTES - 1} more places", severity="note"))
-            self.errors.append(Diagnostic(f"undefined symbol '{name}'", places[0], notes=tuple(notes)))
+            self.errors.append(replace(located(f"undefined symbol '{name}'", *places[0]), notes=tuple(notes)))
 
     def address(self, symbol: Symbol, user: InputSection | None = None, offset: int = 0) -> int:
         """The address of a symbol as an object sees it."""
@@ -131,16 +121,16 @@ class Relocator:
 
     def _note_undefined(self, entry: LinkSymbol, user: InputSection | None, offset: int) -> None:
         if user is not None:
-            self.undefined.setdefault(entry.name, []).append(place(user, offset))
+            self.undefined.setdefault(entry.name, []).append((user, offset))
 
 
-def place(section: InputSection, offset: int) -> Location:
-    """An offset of an object as a place in messages: the source line if there is one, and object and section."""
-    line = source_line(section, offset)
+def located(message: str, section: InputSection, offset: int, *, severity: str = "error", hint: str = "") -> Diagnostic:
+    """A finding at an offset of an object: at its source line if that is known, and always with object and section."""
     where = section.describe(offset)
+    line = source_line(section, offset)
     if line is None:
-        return Location(where)
-    return Location(f"{line.file}:{line.line} ({where})")
+        return Diagnostic(message, Location(where), severity, hint)
+    return Diagnostic(f"{message}, in {where}", line, severity, hint)
 
 
 class _SectionRelocator:
@@ -173,18 +163,17 @@ class _SectionRelocator:
             self._low_part(relocation, offset, target)
 
     def error(self, relocation: Relocation, message: str, hint: str = "") -> None:
-        where = place(self.section, relocation.offset)
-        self.owner.errors.append(Diagnostic(message, where, hint=hint))
+        self.owner.errors.append(located(message, self.section, relocation.offset, hint=hint))
 
     def _one(self, relocation: Relocation, kind: int, offset: int) -> None:
         symbol = relocation.symbol
         target = relocation.addend
         if symbol is not None:
             target += self._symbol_address(relocation, symbol)
-        if kind in _STORES:
-            self._store(offset, _STORES[kind], target)
-        elif kind in _ADDENDS:
-            width, sign = _ADDENDS[kind]
+        if kind in STORES:
+            self._store(offset, STORES[kind], target)
+        elif kind in ADDENDS:
+            width, sign = ADDENDS[kind]
             self._store(offset, width, self._load(offset, width) + sign * target)
         elif kind in _JUMPS:
             self._jump(relocation, kind, offset, target)
@@ -225,7 +214,7 @@ class _SectionRelocator:
         return self.section.is_alloc and not name.startswith((".eh_frame", ".gcc_except_table", ".stab"))
 
     def _clear(self, relocation: Relocation, offset: int) -> None:
-        width = {**_STORES, **{kind: pair[0] for kind, pair in _ADDENDS.items()}}.get(relocation.type, 0)
+        width = {**STORES, **{kind: pair[0] for kind, pair in ADDENDS.items()}}.get(relocation.type, 0)
         if width:
             self._store(offset, width, int(self.section.name in _CLEARED_TO_ONE))
 

@@ -75,21 +75,7 @@ def key_of(table: SymbolTable, symbol: Symbol) -> Key:
 
 def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
     """Make the table when anything reads from it; words stand in GNU ld's order: locals by file, then globals."""
-    first: InputFile | None = None
-    local: list[tuple[Key, R]] = []
-    shared: dict[str, list[R]] = {}
-    for file in table.files:
-        for section in file.sections:
-            if section.discarded:
-                continue
-            for relocation in section.relocations:
-                if relocation.type in GOT_TYPES and relocation.symbol is not None:
-                    first = first or file
-                    symbol, kind = relocation.symbol, R(relocation.type)
-                    if symbol.binding == SymbolBinding.LOCAL:
-                        local.append((symbol, kind))
-                    else:
-                        shared.setdefault(symbol.name, []).append(kind)
+    first, local, shared = _accesses(table)
     wanted = table.names.get(TABLE_SYMBOL)
     if first is None:
         if wanted is None or wanted.defined or not table.files:
@@ -112,6 +98,26 @@ def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
         entry.defined, entry.weak, entry.home, entry.file = True, False, got.section, None
         entry.hidden, entry.type = True, SymbolType.OBJECT
     return got
+
+
+def _accesses(table: SymbolTable) -> tuple[InputFile | None, list[tuple[Key, R]], dict[str, list[R]]]:
+    """The first file that reads from the table, and the accesses: to local symbols, and by name to global ones."""
+    first: InputFile | None = None
+    local: list[tuple[Key, R]] = []
+    shared: dict[str, list[R]] = {}
+    for file in table.files:
+        for section in file.sections:
+            if section.discarded:
+                continue
+            for relocation in section.relocations:
+                if relocation.type in GOT_TYPES and relocation.symbol is not None:
+                    first = first or file
+                    symbol, kind = relocation.symbol, R(relocation.type)
+                    if symbol.binding == SymbolBinding.LOCAL:
+                        local.append((symbol, kind))
+                    else:
+                        shared.setdefault(symbol.name, []).append(kind)
+    return first, local, shared
 
 
 _GOT_ORDER = [R.TLS_GD_HI20, R.TLS_GOT_HI20, R.GOT_HI20]

@@ -50,23 +50,41 @@ class Environment(Protocol):
     final: bool
     """Whether this is the last pass: what is unknown now is an error."""
 
-    def symbol(self, name: str) -> Value | None: ...
+    def symbol(self, name: str) -> Value | None:
+        """The value of a symbol."""
+        ...
 
-    def is_defined(self, name: str) -> bool: ...
+    def is_defined(self, name: str) -> bool:
+        """Whether DEFINED holds."""
+        ...
 
-    def output_section(self, name: str) -> OutputSection | None: ...
+    def output_section(self, name: str) -> OutputSection | None:
+        """An output section by name."""
+        ...
 
-    def region(self, name: str) -> tuple[int, int] | None: ...
+    def region(self, name: str) -> tuple[int, int] | None:
+        """Origin and length of a memory region."""
+        ...
 
-    def constant(self, name: str) -> int | None: ...
+    def constant(self, name: str) -> int | None:
+        """A CONSTANT."""
+        ...
 
-    def header_size(self) -> int: ...
+    def header_size(self) -> int:
+        """SIZEOF_HEADERS."""
+        ...
 
-    def segment_start(self, name: str) -> int | None: ...
+    def segment_start(self, name: str) -> int | None:
+        """What the command line gave for SEGMENT_START."""
+        ...
 
-    def data_segment(self, function: str, arguments: tuple[int, ...]) -> int | None: ...
+    def data_segment(self, function: str, arguments: tuple[int, ...]) -> int | None:
+        """The value of a DATA_SEGMENT_ function."""
+        ...
 
-    def report(self, diagnostic: Diagnostic) -> None: ...
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Note an error."""
+        ...
 
 
 def align_up(value: int, alignment: int) -> int:
@@ -234,13 +252,16 @@ def _builtin(call: Call, values: list[Value], env: Environment) -> Value | None:
             return Value(max(first.value - 1, 0).bit_length(), first.base)
         case "ALIGN" | "MAX" | "MIN":
             pair = _pair(first, values[1])
-            function = {"ALIGN": align_up, "MAX": max, "MIN": min}[call.function]
+            function = _PAIRED[call.function]
             return Value(function(pair.left, pair.right) & WORD, pair.base)
     if env.section is not None:
         env.report(Diagnostic(f"{call.function} stands inside an output section", call.location))
         return None
     result = env.data_segment(call.function, tuple(value.absolute for value in values))
     return None if result is None else Value(result, Kind.ABSOLUTE)
+
+
+_PAIRED: dict[str, Callable[[int, int], int]] = {"ALIGN": align_up, "MAX": max, "MIN": min}
 
 
 def _word_call(call: Call, env: Environment) -> Value | None:

@@ -45,13 +45,15 @@ class ScriptReader:
 
     def read(self, text: str, name: str) -> Script:
         """The script as a whole. Raises ScriptError."""
-        from linker.script.builder import Source, build_script
+        from linker.script.builder import build_script
+        from linker.script.expressions import Source
 
         return build_script(self, self.tree(text, name, "script"), Source(name, text.split("\n")))
 
     def definition(self, symbol: str, expression: str) -> Assignment:
         """The assignment that `--defsym symbol=expression` means. Raises ScriptError."""
-        from linker.script.builder import Source, build_script
+        from linker.script.builder import build_script
+        from linker.script.expressions import Source
 
         text = f"{symbol} = {expression};"
         script = build_script(self, self.tree(text, "--defsym", "script"), Source("--defsym", [text]))
