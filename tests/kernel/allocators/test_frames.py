@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -11,9 +10,9 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
+from tests.kernel.allocators.exploring import AMOUNTS, explore
 from tests.kernel.allocators.frame_models import FRAME_MODELS, FrameModel
 from tests.kernel.allocators.guest import Guest
 
@@ -144,23 +143,13 @@ class FrameMachine(RuleBasedStateMachine):
         self.model.check_books(self.guest)
 
 
-def machine_of(guest_of: Callable[..., Guest], name: str) -> type[FrameMachine]:
+@pytest.mark.parametrize("name", FRAME_MODELS)
+@AMOUNTS
+def test_every_sequence_of_calls_does_what_the_model_does(
+    guest_of: Callable[..., Guest], name: str, examples: int, steps: int
+) -> None:
     class Machine(FrameMachine):
         guest = guest_of(f"mm/frames/{name}.S", ram_size=4 << 20)
         model_type = FRAME_MODELS[name]
 
-    return Machine
-
-
-@pytest.mark.parametrize("name", FRAME_MODELS)
-def test_every_sequence_of_calls_does_what_the_model_does(guest_of: Callable[..., Guest], name: str) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine_of(guest_of, name),
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    explore(Machine, examples, steps)

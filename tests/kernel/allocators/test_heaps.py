@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -11,9 +10,9 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
+from tests.kernel.allocators.exploring import AMOUNTS, explore
 from tests.kernel.allocators.guest import Guest
 from tests.kernel.allocators.heap_models import HEAP_MODELS, HeapModel
 
@@ -33,8 +32,8 @@ ALIGNS = st.one_of(
     st.integers(0, 22).map(lambda shift: 1 << shift),
     st.sampled_from([3, 24, 1 << 63, (1 << 64) - 1]),
 )
-HEAP_SIZE = 0x38_8040
-"""Three of the tree's largest blocks, and a rest of several orders."""
+HEAP_SIZE = 0x28_8040
+"""Two of the tree's largest blocks, and a rest of several orders."""
 
 
 class HeapMachine(RuleBasedStateMachine):
@@ -120,18 +119,12 @@ def _filling(offset: int, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", HEAP_MODELS)
-def test_every_sequence_of_calls_does_what_the_model_does(guest_of: Callable[..., Guest], name: str) -> None:
+@AMOUNTS
+def test_every_sequence_of_calls_does_what_the_model_does(
+    guest_of: Callable[..., Guest], name: str, examples: int, steps: int
+) -> None:
     class Machine(HeapMachine):
-        guest = guest_of(f"mm/heap/{name}.S", heap_size=HEAP_SIZE)
+        guest = guest_of(f"mm/heap/{name}.S", heap_size=HEAP_SIZE, ram_size=5 << 20)
         model_type = HEAP_MODELS[name]
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Machine,
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    explore(Machine, examples, steps)
