@@ -1,8 +1,8 @@
 """PLIC: which device interrupt reaches the hart, and in which order (RISC-V PLIC specification 1.0.0).
 
-Two rules are QEMU's (hw/intc/sifive_plic.c) and not the specification's: a device's pending bit follows its line each
-time the device tells its level, is cleared by a claim, and is not sampled again at completion; and a completion is
-taken also for a source that the context has not enabled.
+Two rules are QEMU's (hw/intc/sifive_plic.c) and not the specification's. A source becomes pending each time its device
+tells a high level, and stays so until it is claimed, although the line may fall before; at completion the line is not
+sampled again. And a completion is taken also for a source that the context has not enabled.
 """
 
 from collections.abc import Sequence
@@ -79,8 +79,9 @@ class Plic:
         bit = 1 << source
 
         def set_level(level: bool) -> None:
-            self._state.pending = self._state.pending | bit if level else self._state.pending & ~bit
-            self._update()
+            if level:
+                self._state.pending |= bit
+                self._update()
 
         return set_level
 

@@ -89,7 +89,9 @@ class _State:
     thr_pending: bool = False
     """The holding register became empty, and IIR did not say so yet."""
     received: deque[int] = field(default_factory=deque)
-    """The receiver's FIFO, or its one buffer register."""
+    """The receiver's FIFO; without one, the byte that RBR holds and that nobody read yet."""
+    rbr: int = 0
+    """What RBR shows without FIFO: the last byte, also after it was read."""
 
 
 class Uart:
@@ -204,19 +206,22 @@ class Uart:
         """Take what was typed while there is room; in loopback the line is disconnected (8.8)."""
         if not self._state.mcr & MCR_LOOPBACK:
             while self._typed and len(self._state.received) < self._depth():
-                self._state.received.append(self._typed.popleft())
+                self._take(self._typed.popleft())
         self._show_data_ready()
 
     def _show_data_ready(self) -> None:
         self._state.lsr = self._state.lsr & ~LSR_DATA_READY | (LSR_DATA_READY if self._state.received else 0)
 
-    def _loop_back(self, byte: int) -> None:
-        if len(self._state.received) < self._depth():
-            self._state.received.append(byte)
-        else:
-            self._state.lsr |= LSR_OVERRUN
-            if not self._state.fcr & FCR_FIFO_ENABLE:
-                self._state.received[0] = byte  # without a FIFO the new byte destroys the old one (8.4, bit 1)
+    def _take(self, byte: int) -> None:
+        """Receive a byte; without a FIFO it destroys one that was not read (8.4, bit 1)."""
+        state = self._state
+        if len(state.received) == self._depth():
+            state.lsr |= LSR_OVERRUN
+        if not state.fcr & FCR_FIFO_ENABLE:
+            state.rbr = byte
+            state.received.clear()
+        if len(state.received) < self._depth():
+            state.received.append(byte)
         self._show_data_ready()
 
     # Registers, in the order of their offsets
@@ -224,7 +229,10 @@ class Uart:
     def _read_data(self) -> int:
         if self._state.lcr & LCR_DLAB:
             return self._state.divisor & 0xFF
-        byte = self._state.received.popleft() if self._state.received else 0
+        state = self._state
+        byte = state.received.popleft() if state.received else 0
+        if not state.fcr & FCR_FIFO_ENABLE:
+            byte = state.rbr
         self._fill()
         self._update()
         return byte
@@ -234,7 +242,7 @@ class Uart:
             self._state.divisor = self._state.divisor & 0xFF00 | value
             return
         if self._state.mcr & MCR_LOOPBACK:
-            self._loop_back(value)
+            self._take(value)
         else:
             self._output(bytes((value,)))
         self._state.thr_pending = True  # sent already: the holding register is empty again
@@ -285,8 +293,9 @@ class Uart:
 
     def _write_mcr(self, value: int) -> None:
         self._state.mcr = value & 0x1F
-        self._fill()
-        self._update()
+        if self._typed:
+            self._fill()
+            self._update()
 
     def _read_lsr(self) -> int:
         value = self._state.lsr
