@@ -36,6 +36,7 @@ def assemble(
     >>> obj = assemble("start: li a0, 1", name="start.s")
     >>> bytes(obj.section(".text").data).hex(), obj.symbol("start").value
     ('0545', 0)
+
     """
     try:
         isa = InstructionSet.parse(options.march)
@@ -60,6 +61,7 @@ def assemble_file(path: Path, options: AssemblerOptions = _DEFAULT, on_warning: 
 
     Raises:
         AssemblyError: with all errors of the source, or when it cannot be read.
+
     """
     try:
         source = read_source(path)

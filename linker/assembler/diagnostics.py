@@ -29,6 +29,7 @@ class Diagnostics:
 
         Raises:
             AssemblyError: it is one too many.
+
         """
         self._add("error", message, mark, part, hint)
         self._errors += 1
@@ -58,6 +59,7 @@ class Diagnostics:
 
         Raises:
             AssemblyError: with all diagnostics in order.
+
         """
         if self._errors:
             raise AssemblyError(self.found)

@@ -35,6 +35,7 @@ class Evaluator:
 
         Raises:
             ExpressionError: it can never have a value (division by zero, a symbol defined by itself).
+
         """
         if isinstance(expression, int):
             return expression

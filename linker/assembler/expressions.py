@@ -170,6 +170,7 @@ class ExpressionParser:
 
         Raises:
             ExpressionError: it is none, or more than one.
+
         """
         value = plain_number(text)
         if value is not None:

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
+from linker.assembler.directives.space import nops
 from linker.assembler.encoding.fields import Field, parse_pattern
-from linker.assembler.expressions import Expr, ExpressionError
 from linker.assembler.evaluation import Linear
+from linker.assembler.expressions import Expr, ExpressionError
 from linker.assembler.instructions import constant_part
 from linker.assembler.layout import leb128
 from linker.assembler.sections import Align, Branch, Fill, Fixup, Fragment, Leb128, Org, SectionBuilder
 from linker.assembler.source import Mark
 from linker.assembler.state import Assembly
 from linker.assembler.symbols import AsmSymbol
-from linker.assembler.directives.space import nops
 from linker.objects.model import SymbolType
 from linker.objects.riscv import R
 

@@ -67,6 +67,7 @@ class InstructionEncoder:
 
         Raises:
             StatementError: no row of the mnemonic fits the operands.
+
         """
         rows = self._assembly.table.rows.get(mnemonic)
         if rows is None:
@@ -160,6 +161,8 @@ class InstructionEncoder:
 
     def _emit(self, row: Row, word: int) -> None:
         assembly = self._assembly
+        if row.privileged:
+            assembly.uses_privileged = True
         if self._pending is None:
             short = row.compress(word) if row.compressions else None
             if short is not None:
@@ -168,9 +171,7 @@ class InstructionEncoder:
                 assembly.fragment.data += word.to_bytes(row.size, "little")
             return
         kind, expression = self._pending
-        if row.label is None:
-            self.emit_relocated(word, row.size, kind, expression)
-        elif row.size == 2 and row.mnemonic not in _LONG_FORM:
+        if row.label is None or (row.size == 2 and row.mnemonic not in _LONG_FORM):
             self.emit_relocated(word, row.size, kind, expression)
         elif row.size == 2:
             long = _LONG_FORM[row.mnemonic]

@@ -14,6 +14,9 @@ _IMPLIED_LONG = {"f": ("zicsr",), "g": ("zicsr", "zifencei"), "m": ("zmmul",), "
 _SINGLE_ORDER = "imafdch"
 
 
+_SINGLE = re.compile(r"([a-wy])(\d+p\d+|\d+)?_?")
+
+
 @dataclass(frozen=True)
 class InstructionSet:
     """The extensions of a 64-bit hart.
@@ -23,6 +26,8 @@ class InstructionSet:
     """
 
     extensions: frozenset[str]
+    versions: frozenset[tuple[str, str]] = frozenset()
+    """Versions that were asked for, where they are not the usual ones."""
 
     @staticmethod
     def parse(text: str) -> "InstructionSet":
@@ -32,31 +37,34 @@ class InstructionSet:
             ValueError: it is not a 64-bit instruction set, or names an extension that is not known here.
         """
         match = re.fullmatch(
-            r"rv64([ig][a-z0-9]*?)((?:_?[zsx][a-z]+(?:\d+p\d+)?|_[a-z](?:\d+p\d+)?)(?:_[a-z]+(?:\d+p\d+)?)*)?", text
+            r"rv64([ige](?:[a-wy]|\d+p\d+|\d+|_(?=[a-wy](?:[\d_]|\Z)))*)((?:_?[zsx][a-z]+(?:\d+p\d+)?)*)", text
         )
         if match is None:
             raise ValueError(f"{text!r} is not an instruction set; expected 'rv64' with extensions, such as 'rv64gc'")
-        singles = re.sub(r"\d+p\d+|\d+", "", match[1])
-        names = list(singles) + [re.sub(r"\d+p\d+$", "", name) for name in (match[2] or "").split("_") if name]
+        names = _SINGLE.findall(match[1]) + re.findall(r"_?([zsx][a-z]+)(\d+p\d+)?", match[2])
         extensions: set[str] = set()
-        for name in names:
+        for name, _ in names:
             extensions |= _with_implied(name)
-        return InstructionSet(frozenset(extensions))
+        versions = frozenset((name, version) for name, version in names if "p" in version)
+        if ("i", "2p0") in versions:
+            extensions |= {"zicsr", "zifencei"}  # they were part of I before its version 2.1
+        return InstructionSet(frozenset(extensions), versions)
 
     def adding(self, name: str) -> "InstructionSet":
         """With one more extension, and what it implies."""
-        return InstructionSet(self.extensions | _with_implied(name))
+        return InstructionSet(self.extensions | _with_implied(name), self.versions)
 
     def removing(self, name: str) -> "InstructionSet":
         """Without an extension."""
-        return InstructionSet(self.extensions - {name})
+        return InstructionSet(self.extensions - {name}, self.versions)
 
     @property
     def attribute(self) -> str:
         """The string with versions that goes into `Tag_RISCV_arch`."""
         singles = [name for name in _SINGLE_ORDER if name in self.extensions]
         long = sorted(name for name in self.extensions if len(name) > 1)
-        return "rv64" + "_".join(name + _VERSIONS[name] for name in [*singles, *long])
+        versions = {**_VERSIONS, **dict(self.versions)}
+        return "rv64" + "_".join(name + versions[name] for name in [*singles, *long])
 
 
 def _with_implied(name: str) -> set[str]:

@@ -44,6 +44,7 @@ class Macro:
 
         Raises:
             StatementError: too many, an unknown keyword, or a required one is missing.
+
         """
         values: dict[str, str] = {}
         position = 0
@@ -79,6 +80,7 @@ def parse_definition(text: str, mark: Mark) -> Macro:
 
     Raises:
         StatementError: the name or a parameter is malformed.
+
     """
     match = _NAME.match(text)
     if match is None:

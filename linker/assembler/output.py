@@ -3,7 +3,6 @@
 from linker.assembler.dwarf import add_debug_sections
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.fixups import PendingRelocation, SectionWriter
-from linker.assembler.isa import InstructionSet
 from linker.assembler.layout import Layout, leb128
 from linker.assembler.sections import SectionBuilder
 from linker.assembler.state import Assembly
@@ -24,6 +23,8 @@ from linker.objects.model import (
 _FLOAT_ABI = {"d": 0x4, "f": 0x2}
 _RVC = 0x1
 _ARCH_TAG = 5
+_PRIVILEGED_1_11 = {8: 1, 10: 11}
+"""Tags and values for version 1.11 of the privileged manual, GNU's default."""
 
 
 class ObjectBuilder:
@@ -34,6 +35,7 @@ class ObjectBuilder:
         self._sections: dict[SectionBuilder, Section] = {}
         self._symbols: dict[AsmSymbol, Symbol] = {}
         self._section_symbols: dict[str, Symbol] = {}
+        self._builder_symbols: dict[SectionBuilder, Symbol] = {}
         self._groups: dict[str, Group] = {}
 
     def build(self) -> ObjectFile:
@@ -41,6 +43,7 @@ class ObjectBuilder:
 
         Raises:
             AssemblyError: something in the source has no value, or not a fitting one.
+
         """
         assembly = self._assembly
         for number, symbol in assembly.symbols.undefined_locals().items():
@@ -67,7 +70,7 @@ class ObjectBuilder:
                 Relocation(r.offset, r.type, self._symbols[r.symbol] if r.symbol else None, r.addend)
                 for r in relocations
             ]
-        add_debug_sections(assembly, obj, self._sections, self._section_symbols)
+        add_debug_sections(assembly, obj, self._sections, self._builder_symbols)
         obj.sections.append(self._attributes())
         return obj
 
@@ -93,6 +96,7 @@ class ObjectBuilder:
             section.group = self._group(builder.group, comdat=builder.comdat)
         self._sections[builder] = section
         symbol = Symbol(builder.name, section, type=SymbolType.SECTION)
+        self._builder_symbols[builder] = symbol
         self._section_symbols.setdefault(builder.name, symbol)
         return section
 
@@ -123,7 +127,7 @@ class ObjectBuilder:
     def _make_symbols(self, obj: ObjectFile) -> None:
         if self._assembly.source_file:
             obj.symbols.append(Symbol(self._assembly.source_file, Special.ABSOLUTE, type=SymbolType.FILE))
-        obj.symbols += self._section_symbols.values()
+        obj.symbols += self._builder_symbols.values()
         others: list[Symbol] = []
         for symbol in self._assembly.symbols.order:
             if not self._is_written(symbol):
@@ -135,9 +139,9 @@ class ObjectBuilder:
             self._symbols[symbol] = made
         obj.symbols += others
         for signature, group in self._groups.items():
-            symbol = self._assembly.symbols.names.get(signature)
-            if symbol is not None and symbol in self._symbols:
-                group.signature = self._symbols[symbol]
+            named = self._assembly.symbols.names.get(signature)
+            if named is not None and named in self._symbols:
+                group.signature = self._symbols[named]
 
     def _is_written(self, symbol: AsmSymbol) -> bool:
         if symbol.relocated:
@@ -208,8 +212,10 @@ class ObjectBuilder:
 
     def _attributes(self) -> Section:
         """`.riscv.attributes` (psABI, "Attributes"): the instruction set, and what `.attribute` gave."""
-        isa: InstructionSet = self._assembly.default_isa
-        values: dict[int, int | str] = {_ARCH_TAG: isa.attribute} | self._assembly.attributes
+        values: dict[int, int | str] = {_ARCH_TAG: self._assembly.modes.isa.attribute}
+        if self._assembly.uses_privileged:
+            values |= _PRIVILEGED_1_11
+        values |= self._assembly.attributes
         body = b""
         for tag in sorted(values):
             value = values[tag]

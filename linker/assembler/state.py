@@ -58,6 +58,8 @@ class Assembly:
         self.modes_stack: list[Modes] = []
         self.ever_compressed = "c" in isa.extensions
         self.attributes: dict[int, int | str] = {}
+        self.uses_privileged = False
+        """Some instruction depends on the privileged version."""
         self.volatile = 0
         """Counts what keeps a statement from being encoded the same way again: uses of symbols, and fixups."""
         self.caches: dict[Modes, dict[str, bytes]] = {}
@@ -113,6 +115,7 @@ class Assembly:
 
         Raises:
             StatementError: it is no expression, or its value is not known here.
+
         """
         try:
             value = self.known(self.expression(text))
@@ -129,6 +132,7 @@ class Assembly:
 
         Raises:
             StatementError: it is no expression.
+
         """
         try:
             return self.expression(text)
@@ -171,6 +175,7 @@ class Assembly:
 
         Raises:
             StatementError: the name has a value already.
+
         """
         if name.isdigit():
             self.symbols.define_local(int(name), self.fragment, len(self.fragment.data), self.mark)
@@ -187,6 +192,7 @@ class Assembly:
 
         Raises:
             StatementError: the name is a label, or may not be defined again.
+
         """
         self.volatile += 1
         symbol = self.symbols.find_or_make(name, self.mark)
@@ -229,6 +235,7 @@ class Assembly:
 
         Raises:
             StatementError: the section would become absurdly large.
+
         """
         if size + len(self.fragment.data) > _MAX_SECTION:
             raise StatementError(f"{size} bytes are more than a section may have ({_MAX_SECTION})")

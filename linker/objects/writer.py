@@ -27,11 +27,11 @@ _MAX_SECTIONS = 0xFF00
 
 
 class StringTable:
-    """Names, each once, addressed by their offset.
+    r"""Names, each once, addressed by their offset.
 
     >>> table = StringTable()
     >>> table.add("a"), table.add("bc"), table.add("a"), bytes(table.data)
-    (1, 3, 1, b'\\x00a\\x00bc\\x00')
+    (1, 3, 1, b'\x00a\x00bc\x00')
     """
 
     def __init__(self) -> None:
@@ -128,10 +128,7 @@ class _Writer:
 
     def _symbol(self, symbol: Symbol, strings: StringTable) -> bytes:
         name = 0 if symbol.type is SymbolType.SECTION else strings.add(symbol.name)
-        if isinstance(symbol.section, Section):
-            index = self._indexes[symbol.section]
-        else:
-            index = int(symbol.section)
+        index = self._indexes[symbol.section] if isinstance(symbol.section, Section) else int(symbol.section)
         if symbol.section is Special.UNDEFINED and symbol.binding is SymbolBinding.LOCAL:
             # a group's signature that is no symbol of the source lives in the group, as GNU has it
             index = next((i for group, i in self._groups.items() if group.signature is symbol), 0)
@@ -210,5 +207,6 @@ def write_object(obj: ObjectFile) -> bytes:
 
     Raises:
         ValueError: it has more sections than an ELF file can number without extensions.
+
     """
     return _Writer(obj).write()

@@ -43,6 +43,7 @@ def strings(text: str) -> list[list[bytes]]:
 
     Raises:
         StatementError: something else stands there.
+
     """
     groups: list[list[bytes]] = [[]]
     position = 0
@@ -73,6 +74,7 @@ def name(text: str) -> str:
 
     Raises:
         StatementError: it is none.
+
     """
     text = text.strip()
     if not _NAME.fullmatch(text):
@@ -90,6 +92,7 @@ def fields(text: str, least: int, most: int, form: str) -> list[str]:
 
     Raises:
         StatementError: there are too few or too many.
+
     """
     parts = split_operands(text)
     if not least <= len(parts) <= most or (least and not parts[0]):

@@ -59,10 +59,6 @@ DIRECTIVES: dict[str, Directive] = {
     ".addrsig": _accepted, ".addrsig_sym": _accepted, ".symver": _accepted, ".version": _accepted,
     **{
         f".cfi_{name}": _accepted
-        for name in (
-            "sections startproc endproc personality lsda def_cfa def_cfa_register def_cfa_offset adjust_cfa_offset "
-            "offset rel_offset register restore undefined same_value remember_state restore_state return_column "
-            "signal_frame window_save escape val_encoded_addr personality_id fde_data inline_lsda val_offset"
-        ).split()
+        for name in ["sections", "startproc", "endproc", "personality", "lsda", "def_cfa", "def_cfa_register", "def_cfa_offset", "adjust_cfa_offset", "offset", "rel_offset", "register", "restore", "undefined", "same_value", "remember_state", "restore_state", "return_column", "signal_frame", "window_save", "escape", "val_encoded_addr", "personality_id", "fde_data", "inline_lsda", "val_offset"]
     },
 }  # fmt: skip

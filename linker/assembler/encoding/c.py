@@ -9,7 +9,7 @@ that GNU `as` compresses follow after a comma-free `or`. A row without a third c
 
 QUADRANT_0 = """
 c.unimp                      | 000 00000000 000 00
-c.addi4spn rd', sp, nzuimm10x4 | 000 imm[5:4|9:6|2|3] rd' 00                 | addi rd', sp, nzuimm10x4
+c.addi4spn rd', sp, nzuimm10x4 | 000 imm[5:4|9:6|2|3] rd' 00                 | addi rd', sp, nzuimm10x4 or add rd', sp, nzuimm10x4
 c.fld  frd', uimm8x8(rs1')   | 001 imm[5:3] rs1' imm[7:6] rd' 00             | fld frd', uimm8x8(rs1')
 c.lw   rd', uimm7x4(rs1')    | 010 imm[5:3] rs1' imm[2|6] rd' 00             | lw rd', uimm7x4(rs1')
 c.ld   rd', uimm8x8(rs1')    | 011 imm[5:3] rs1' imm[7:6] rd' 00             | ld rd', uimm8x8(rs1')
@@ -21,10 +21,10 @@ c.sd   rs2', uimm8x8(rs1')   | 111 imm[5:3] rs1' imm[7:6] rs2' 00            | s
 QUADRANT_1 = """
 c.nop                        | 000 0 00000 00000 01                          | addi zero, zero, 0
 c.nop  nzimm6                  | 000 imm[5] 00000 imm[4:0] 01
-c.addi rd, imm6              | 000 imm[5] rd imm[4:0] 01                     | addi rd!0, rd, nzimm6
+c.addi rd, imm6              | 000 imm[5] rd imm[4:0] 01                     | addi rd!0, rd, nzimm6 or add rd!0, rd, imm6
 c.addiw rd!0, imm6           | 001 imm[5] rd imm[4:0] 01                     | addiw rd!0, rd, imm6
 c.li   rd, imm6              | 010 imm[5] rd imm[4:0] 01                     | addi rd!0, zero, imm6
-c.addi16sp sp, nzimm10x16    | 011 imm[9] 00010 imm[4|6|8:7|5] 01            | addi sp, sp, nzimm10x16
+c.addi16sp sp, nzimm10x16    | 011 imm[9] 00010 imm[4|6|8:7|5] 01            | addi sp, sp, nzimm10x16 or add sp, sp, nzimm10x16
 c.lui  rd!2, nzuimm20c       | 011 imm[17] rd imm[16:12] 01                  | lui rd!02, nzuimm20c
 c.srli64 rd'                 | 100 0 00 rd' 00000 01
 c.srai64 rd'                 | 100 0 01 rd' 00000 01

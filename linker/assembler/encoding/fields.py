@@ -73,6 +73,7 @@ def parse_pattern(text: str) -> Pattern:
 
     Raises:
         ValueError: the pattern does not have 16 or 32 bits.
+
     """
     pieces: list[tuple[str, int, int]] = []  # field or fixed bits, source, width: highest first
     for token in text.split():

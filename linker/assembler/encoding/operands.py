@@ -82,18 +82,21 @@ class Operand:
     @property
     def expectation(self) -> str:
         """What a message says should stand here."""
-        return _EXPECTATIONS[self.kind](self)
-
-
-_EXPECTATIONS = {
-    Kind.REGISTER: lambda o: _register_expectation(o),
-    Kind.IMMEDIATE: lambda o: _range(o),
-    Kind.LABEL: lambda o: "a label",
-    Kind.NAMED: lambda o: "one of " + ", ".join(o.names) if len(o.names) < 10 else "a subset of iorw in that order",
-    Kind.CSR: lambda o: "a CSR, by name or number 0..4095",
-    Kind.RELOCATION: lambda o: "%tprel_add(symbol)",
-    Kind.FIXED: lambda o: o.text,
-}
+        match self.kind:
+            case Kind.REGISTER:
+                return _register_expectation(self)
+            case Kind.IMMEDIATE:
+                return _range(self)
+            case Kind.LABEL:
+                return "a label"
+            case Kind.NAMED:
+                return "one of " + ", ".join(self.names) if len(self.names) < 10 else "some of i, o, r, w in that order"
+            case Kind.CSR:
+                return "a CSR, by name or number 0..4095"
+            case Kind.RELOCATION:
+                return "%tprel_add(symbol)"
+            case Kind.FIXED:
+                return self.text
 
 
 def _register_expectation(operand: Operand) -> str:
@@ -131,6 +134,7 @@ def parse_operand(token: str) -> tuple[Operand, ...]:
 
     Raises:
         ValueError: no operand is named so.
+
     """
     if token.endswith(")"):
         offset, _, register = token[:-1].partition("(")
@@ -162,7 +166,7 @@ def _number(token: str) -> Operand | None:
         relocations = {"imm12": I_TYPE, "simm12": S_TYPE, "uimm20": U_TYPE}.get(token)
         step = int(match[4] or 1)
         excluded = (0,) if match[1] else ()
-        high -= high % step
+        high = max(high - high % step, 0)
         shift = 12 if token == "uimm20" else 0
         return Operand(token, "imm", Kind.IMMEDIATE, {}, low, high, step, excluded, None, relocations, shift)
     if token.removeprefix("nz").startswith("shamt"):

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 from linker.assembler.encoding.fields import Field, Pattern, parse_pattern
 from linker.assembler.encoding.operands import Kind, Operand, parse_operand
+from linker.assembler.encoding.privileged import RECORDED
 
 Flat = tuple[tuple[Operand, tuple[Field, ...]], ...]
 """Operands in written order, an address taken apart, each with the fields that take its value."""
@@ -73,6 +74,8 @@ class Row:
     compressions: tuple["Compression", ...] = ()
     label: ValueSlot | None = None
     """The slot of a jump or branch target."""
+    privileged: bool = False
+    """It depends on the privileged version, which the object's attributes then name."""
     _compressed: dict[int, int | None] = field(default_factory=dict)
 
     def compress(self, word: int) -> int | None:
@@ -116,7 +119,7 @@ def _first_register(operand: Operand) -> int:
     return 8 if operand.text.endswith("'") else 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def _register_numbers(token: str) -> frozenset[int]:
     return frozenset(parse_operand(token)[0].names.values())
 
@@ -214,7 +217,20 @@ def assemble_row(
             for target in fields[0]:
                 word |= target.place(parts[0].default)
                 optional_mask |= target.mask
-    return Row(mnemonic, signature, size, word, tuple(slots), required, optional_mask, flat, extension, label=label)
+    privileged = mnemonic in RECORDED or any(operand.kind is Kind.CSR for operand, _ in flat)
+    return Row(
+        mnemonic,
+        signature,
+        size,
+        word,
+        tuple(slots),
+        required,
+        optional_mask,
+        flat,
+        extension,
+        label=label,
+        privileged=privileged,
+    )
 
 
 def _slot(parts: tuple[Operand, ...], fields: list[tuple[Field, ...]]) -> Slot | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from linker.assembler.encoding import a, aliases, c, d, f, m, privileged, rv64i, zicsr
+from linker.assembler.encoding.operands import Kind, parse_operand
 from linker.assembler.encoding.rows import Row, compression, make_alias, make_row
 
 
@@ -122,9 +123,13 @@ class Table:
             self.rows.setdefault(mnemonic, []).append(row)
 
     def _base(self, mnemonic: str, arguments: str) -> Row | None:
-        count = len([token for token in arguments.split(",") if token.strip()])
+        """The row of a mnemonic whose operands are of the same kinds."""
+        given = [part.kind for token in arguments.split(",") if token.strip() for part in parse_operand(token.strip())]
         for row in self.rows.get(mnemonic, ()):
-            if len([token for token in row.signature.split(",") if token.strip()]) == count:
+            kinds = [operand.kind for operand, _ in row.flat]
+            if len(kinds) == len(given) and all(
+                kind is wanted or Kind.FIXED in (kind, wanted) for kind, wanted in zip(kinds, given, strict=True)
+            ):
                 return row
         return None
 

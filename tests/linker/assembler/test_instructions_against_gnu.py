@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.linker.assembler import operand_values as values
+
+HEAD = "target:\n"
+TAIL = ["nop"] * 8
+
+
+def program(lines):
+    return HEAD + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("march", ["rv64gc", "rv64g"])
+def test_every_instruction_with_edge_operands_has_the_bytes_that_gnu_gives_it(reference, march):
+    table = values.Table.of(values.InstructionSet.parse(march).extensions)
+    lines = list(dict.fromkeys(line for row in values.all_rows(table) for line in values.statements(row)))
+    assert len(lines) > 1500
+    reference.check(program(lines), march=march)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(lines=st.lists(values.any_statement(), min_size=20, max_size=200))
+def test_any_sequence_of_instructions_has_the_bytes_that_gnu_gives_it(reference, lines):
+    reference.check(program(lines))
+
+
+def test_operands_outside_their_range_are_rejected_where_gnu_rejects_them(reference):
+    lines = []
+    for row in values.all_rows():
+        if row.mnemonic in ("li", "la", "lla"):
+            continue
+        for index, slot in enumerate(row.slots):
+            if isinstance(slot, values.ValueSlot) and slot.operand.kind is values.Kind.IMMEDIATE:
+                operand = slot.operand
+                others = [values.edges(row, s)[0] for s in row.slots]
+                for value in (
+                    operand.low - operand.step,
+                    operand.high + operand.step,
+                    *((0,) if 0 in operand.excluded else ()),
+                ):
+                    lines.append(f"{row.mnemonic} {', '.join([*others[:index], str(value), *others[index + 1 :]])}")
+            elif isinstance(slot, dict):
+                others = [values.edges(row, s)[0] for s in row.slots]
+                lines.append(f"{row.mnemonic} {', '.join([*others[:index], 'x32', *others[index + 1 :]])}")
+    lines = [line for line in dict.fromkeys(lines) if not line.startswith(("csrr", "csrw", "csrs", "csrc"))]
+    assert len(lines) > 300
+    reference.check_rejected(program(lines))
