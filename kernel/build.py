@@ -23,11 +23,9 @@ from kernel.sources import (
     sources_of_program,
     table_of_programs,
 )
-from linker.assembler.assembler import assemble
-from linker.assembler.options import AssemblerOptions
-from linker.linking import link
+from linker import LinkOptions, LinkResult, link
+from linker.assembler import AssemblerOptions, assemble
 from linker.objects.model import ObjectFile
-from linker.options import LinkOptions, LinkResult
 
 __all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "is_up_to_date", "profile_named"]
 

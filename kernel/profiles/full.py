@@ -5,9 +5,8 @@ from kernel.profile import Profile, Symbols
 _PAGE = 0x1000
 _RAM_START = 0x8000_0000
 _RAM_SIZE = 128 << 20
-_FRAME_TREE_PAGES = 2
-"""What the bitmaps of 128 MiB take: 4 KiB for the frames, and a little for the levels above."""
-
+_BOOKKEEPING_FRAMES = 33
+"""What the bitmap allocator takes of 128 MiB for itself: 4 bytes a frame for owners, a bit and a little for the tree."""
 
 _PROGRAMS = (
     "programs",
@@ -29,7 +28,7 @@ _PROGRAMS = (
 def _console(symbol: Symbols) -> str:
     end = _RAM_START + _RAM_SIZE
     heap = symbol["heap_space"]
-    frames = (end - symbol["ekernel"]) // _PAGE - _FRAME_TREE_PAGES
+    frames = (end - symbol["ekernel"]) // _PAGE - _BOOKKEEPING_FRAMES
     areas = [
         (".text", symbol["stext"], symbol["etext"], "r-x"),
         (".rodata", symbol["srodata"], symbol["erodata"], "r--"),

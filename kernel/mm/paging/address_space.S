@@ -213,8 +213,14 @@ FUNCTION area_unmap
     mv a0, s1
     mv a1, s3
     call find_pte
-    beqz a0, 2f
-    mv s6, a1                                   # s6: level of the leaf
+    mv s6, a1                                   # s6: level of the leaf, or on which the walk ended without one
+    bnez a0, 4f
+    mv a0, s3
+    mv a1, s6
+    call next_entry
+    mv s3, a0
+    j 1b
+4:
     mv a0, s1
     mv a1, s3
     call unmap_page
@@ -234,6 +240,19 @@ FUNCTION area_unmap
 3:  mv a0, s5
     LEAVE 6
 END_FUNCTION area_unmap
+
+# next_entry(a0 = vpn, a1 = level) -> a0 = the first vpn that the next PTE on this level maps: when a walk finds nothing
+# on a high level, nothing is mapped up to there. Clobbers t0 t1 only.
+FUNCTION next_entry
+    slli t0, a1, 3
+    add t0, t0, a1
+    li t1, -1
+    sll t1, t1, t0
+    not t1, t1
+    or a0, a0, t1
+    addi a0, a0, 1
+    ret
+END_FUNCTION next_entry
 
 # area_set_source(a0 = area, a1 = where its contents lie, a2 = address at which they begin, a3 = bytes)
 # What the pages of a lazy area hold when they get their frames; zeros before and behind.

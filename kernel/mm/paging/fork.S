@@ -64,8 +64,12 @@ share_pages:
     mv a0, s1
     mv a1, s4
     call find_pte
-    beqz a0, 3f
-    ld s5, 0(a0)
+    bnez a0, 7f
+    mv a0, s4
+    call next_entry
+    mv s4, a0
+    j 1b
+7:  ld s5, 0(a0)
     ld t0, AREA_KIND(s2)
     li t1, AREA_LAZY
     beq t0, t1, 2f

@@ -1,0 +1,96 @@
+"""One boot a case: every profile prints what it promises, here and on QEMU, with every allocator."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emu.machine import Machine, Outcome, StopReason
+from kernel.build import PROFILES, BuiltKernel
+from kernel.profile import FRAME_ALLOCATORS, HEAPS
+
+ALL = sorted(PROFILES)
+LIMIT = 20_000_000
+"""Instructions: many times what any boot takes."""
+
+
+def booted(machine: Machine) -> Outcome:
+    outcome = machine.run(LIMIT)
+    assert outcome.reason is StopReason.POWERED_OFF, machine.console.decode()
+    return outcome
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_profile_prints_what_it_promises(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], name: str
+) -> None:
+    kernel = kernel_of(name)
+    machine = machine_with(kernel.elf, kernel.profile.ram_size)
+    outcome = booted(machine)
+    assert machine.console.decode() == kernel.expected_console()
+    assert outcome.exit_code == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_profile_prints_the_same_on_qemu(
+    kernel_of: Callable[..., BuiltKernel], oracle: Callable[[str], str], name: str
+) -> None:
+    kernel = kernel_of(name)
+    command = [oracle("qemu-system-riscv64"), "-machine", "virt", "-nographic", "-no-reboot"]
+    command += ["-m", f"{kernel.profile.ram_size >> 20}M", "-kernel", str(kernel.elf)]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    output = run.stdout.decode().replace("\r\n", "\n")
+    firmware, _, console = output.partition("Boot HART MEDELEG")  # the last line of OpenSBI's banner
+    assert console, f"OpenSBI did not come up: {firmware}{run.stderr.decode()}"
+    assert console.partition("\n")[2] == kernel.expected_console()
+    assert run.returncode == 0
+
+
+def test_the_memory_size_comes_from_the_device_tree(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine]
+) -> None:
+    machine = machine_with(kernel_of("full").elf, 24 << 20)
+    assert booted(machine).exit_code == 0
+    text = machine.console.decode()
+    assert text.startswith("ekernel on hart 0: 24 MiB of memory from 0x80000000\n")
+    assert "0x817ff000" in text
+    assert text.endswith("all self-tests passed\n")
+
+
+def test_boot_up_to_the_programs_stays_cheap(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine]
+) -> None:
+    machine = machine_with(kernel_of("full").elf, 128 << 20)
+    assert machine.run(300_000, until="process_selftest").reason is StopReason.REACHED
+
+
+def passes_its_self_tests(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], frames: str, heap: str
+) -> None:
+    machine = machine_with(kernel_of("full", frames, heap).elf, 32 << 20)
+    assert booted(machine).exit_code == 0, machine.console.decode()
+    assert machine.console.endswith(b"all self-tests passed\n")
+
+
+@pytest.mark.parametrize("frames", sorted(FRAME_ALLOCATORS))
+def test_the_self_tests_pass_with_every_frame_allocator(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], frames: str
+) -> None:
+    passes_its_self_tests(kernel_of, machine_with, frames, "buddy")
+
+
+@pytest.mark.parametrize("heap", sorted(HEAPS))
+def test_the_self_tests_pass_with_every_heap(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], heap: str
+) -> None:
+    passes_its_self_tests(kernel_of, machine_with, "bitmap", heap)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frames", sorted(FRAME_ALLOCATORS))
+@pytest.mark.parametrize("heap", sorted(HEAPS))
+def test_the_self_tests_pass_with_all_allocators_together(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], frames: str, heap: str
+) -> None:
+    passes_its_self_tests(kernel_of, machine_with, frames, heap)
