@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from linker.relocate.got import GlobalOffsetTable
 
 
+_MAX_HEADER_GUESSES = 8
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveGroup:
     """Archives between `--start-group` and `--end-group`: searched again until none of them helps any more."""
@@ -192,9 +195,21 @@ class _Link:
         sizer = Sizer(scope, dict(self.options.section_starts), check_regions=self.options.check_regions)
         sizer.drop_empty()
         scope.headers = guess_header_size(scope.plan.sections(), self.script)
-        sizer.run()
+        for _ in range(_MAX_HEADER_GUESSES):
+            sizer.run()
+            size = self._segmenter(scope).header_size()
+            if scope.errors or size == scope.headers:
+                break
+            scope.headers = size
+            if not scope.loads_headers:
+                break
+            sizer.restart()
         self._stop_symbols(scope.plan)
         self.errors += scope.errors
+
+    def _segmenter(self, scope: Scope) -> Segmenter:
+        live = [section for section in scope.plan.sections() if section.created and not section.removed]
+        return Segmenter(live, self.script, scope, self.options.page_size, scope.headers)
 
     def _stop_symbols(self, plan: Plan) -> None:
         for section in plan.sections():
@@ -205,8 +220,8 @@ class _Link:
     # Output
 
     def _write(self, plan: Plan, scope: Scope, got: GlobalOffsetTable | None, flags: int) -> LinkResult:
-        live = [section for section in plan.sections() if section.created and not section.removed]
-        segmenter = Segmenter(live, self.script, scope, self.options.page_size, scope.headers)
+        segmenter = self._segmenter(scope)
+        live = segmenter.sections
         segments = segmenter.run()
         self.errors += segmenter.errors
         self._check_overlaps(live)

@@ -61,10 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _ONE_DASH = frozenset(
-    ["-Map", "-defsym", "-entry", "-gc-sections", "-whole-archive", "-no-whole-archive", "-Ttext", "-Tdata", "-Tbss", "-Ttext-segment", "-nostdlib", "-static", "-no-relax", "-start-group", "-end-group", "-no-pie", "-non_shared", "-dc", "-dp", "-dn", "-EL"]
+    (  # noqa: SIM905 - a list would have a line for each
+        "-Map -defsym -entry -gc-sections -whole-archive -no-whole-archive -Ttext -Tdata -Tbss -Ttext-segment"
+        " -nostdlib -static -no-relax -start-group -end-group -no-pie -non_shared -dc -dp -dn -EL"
+    ).split()
 )
 _WITH_VALUE = frozenset(
-    ["-o", "--output", "-T", "--script", "--Map", "--defsym", "-e", "--entry", "-u", "--undefined", "-L", "--library-path", "-l", "--library", "--Ttext", "--Tdata", "--Tbss", "--Ttext-segment", "--image-base", "--section-start", "-z", "-m", "-O", "--hash-style", "--orphan-handling", "--sysroot", "-dynamic-linker", "-rpath-link", "-plugin"]
+    (  # noqa: SIM905
+        "-o --output -T --script --Map --defsym -e --entry -u --undefined -L --library-path -l --library --Ttext"
+        " --Tdata --Tbss --Ttext-segment --image-base --section-start -z -m -O --hash-style --orphan-handling"
+        " --sysroot -dynamic-linker -rpath-link -plugin"
+    ).split()
 )
 
 

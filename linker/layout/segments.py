@@ -92,13 +92,20 @@ class Segmenter:
 
     def run(self) -> list[Segment]:
         """The program headers, with file offsets given to all sections."""
-        segments = self._from_script() if self.script.phdrs is not None else self._by_rules()
+        segments = self._segments()
         for index, section in enumerate(self.sections, 1):
             section.index = index
         self._place(segments)
         return segments
 
+    def header_size(self) -> int:
+        """The size of the ELF header and of all program headers."""
+        return ELF_HEADER_SIZE + PROGRAM_HEADER_SIZE * len(self._segments())
+
     # Which sections go together
+
+    def _segments(self) -> list[Segment]:
+        return self._from_script() if self.script.phdrs is not None else self._by_rules()
 
     def _from_script(self) -> list[Segment]:
         named: dict[str, Segment] = {}
@@ -244,8 +251,8 @@ class Segmenter:
             first = sections[0]
             segment.vaddr = first.vma
             segment.paddr = first.lma if segment.at is None else segment.at
-            align = max(max(section.align for section in sections), self.page)
-            bias = (segment.vaddr - offset) % align
+            segment.align = max(max(section.align for section in sections), self.page)
+            bias = (segment.vaddr - offset) % segment.align
             offset += bias
             if all(section.is_nobits for section in sections):
                 adjust = bias

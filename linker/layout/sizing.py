@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from linker.errors import Diagnostic, Location
 from linker.layout.inputs import InputSection
 from linker.layout.regions import DEFAULT
+from linker.layout.scope import DataSegment
 from linker.layout.sections import DataItem, OutputSection
 from linker.script.evaluate import WORD, Kind, align_up, check, evaluate
 from linker.script.syntax import Assertion, Assignment, Binary, Call, Conditional, Expression, Fill, Name, Number
@@ -83,6 +84,13 @@ class Sizer:
         if self.moved and not scope.errors:
             message = "the addresses do not settle: a section's place depends on itself"
             scope.errors.append(Diagnostic(message))
+
+    def restart(self) -> None:
+        """Forget the last pass: the headers have another size than was assumed."""
+        self.scope.final = False
+        self.scope.data = DataSegment()
+        self.scope.errors.clear()
+        self.scope.anchors.clear()
 
     def _settle(self) -> None:
         for _ in range(_MAX_PASSES):

@@ -184,7 +184,8 @@ class ExpressionBuilder:
 
     def operator_row(self, node: "Tree[Token]") -> Expression:
         """Operands between operators, by precedence climbing."""
-        *row, then, otherwise = node.children
+        children: Sequence[Node] = node.children
+        *row, then, otherwise = children
         condition, rest = self._climb(row, 0)
         assert not rest
         if then is None:

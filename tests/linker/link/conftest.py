@@ -1,0 +1,94 @@
+"""Programs to link, by GNU's compiler or made in memory, and what two executables have in common."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+PROGRAMS = Path(__file__).parent / "programs"
+SCRIPTS = Path(__file__).parent / "scripts"
+
+Oracle = Callable[[str], str]
+
+
+@dataclass
+class Anatomy:
+    """What of an executable must be the same."""
+
+    header: dict[str, object] = field(default_factory=dict)
+    sections: list[tuple[object, ...]] = field(default_factory=list)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    segments: list[tuple[object, ...]] = field(default_factory=list)
+    symbols: set[tuple[object, ...]] = field(default_factory=set)
+
+
+_OWN_TABLES = (".symtab", ".strtab", ".shstrtab")
+
+
+def dissect(path: Path) -> Anatomy:
+    """Take an executable apart with pyelftools."""
+    result = Anatomy()
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        result.header = {key: elf.header[key] for key in ("e_type", "e_machine", "e_entry", "e_flags")}
+        names = [section.name for section in elf.iter_sections()]
+        for section in elf.iter_sections():
+            if section.name in _OWN_TABLES or not section.name:
+                continue
+            keys = ("sh_type", "sh_flags", "sh_addr", "sh_offset", "sh_size", "sh_addralign", "sh_entsize")
+            result.sections.append((section.name, *(section[key] for key in keys)))
+            if section["sh_type"] != "SHT_NOBITS":
+                result.contents[section.name] = section.data()
+        keys = ("p_type", "p_flags", "p_offset", "p_vaddr", "p_paddr", "p_filesz", "p_memsz", "p_align")
+        result.segments = [tuple(segment[key] for key in keys) for segment in elf.iter_segments()]
+        for symbol in elf.get_section_by_name(".symtab").iter_symbols():
+            info, where = symbol["st_info"], symbol["st_shndx"]
+            if info["type"] not in ("STT_SECTION", "STT_FILE"):
+                home = names[where] if isinstance(where, int) else where
+                visibility = symbol["st_other"]["visibility"]
+                value = (symbol["st_value"], symbol["st_size"])
+                result.symbols.add((symbol.name, *value, info["type"], info["bind"], visibility, home))
+    return result
+
+
+@pytest.fixture
+def compile_program(oracle: Oracle, tmp_path: Path) -> Callable[..., Path]:
+    """Compile one of the programs with GNU's compiler; returns the object."""
+
+    def build(name: str, *flags: str, output: str | None = None) -> Path:
+        target = tmp_path / (output or name.replace(".", "_") + ".o")
+        command = [oracle("riscv64-unknown-elf-gcc"), "-march=rv64gc", "-mabi=lp64d", *flags]
+        subprocess.run([*command, "-c", str(PROGRAMS / name), "-o", str(target)], check=True, cwd=tmp_path)
+        return target
+
+    return build
+
+
+@pytest.fixture
+def gnu_ld(oracle: Oracle, tmp_path: Path) -> Callable[..., Path]:
+    """Link with GNU ld without relaxation; returns the executable."""
+
+    def link(*arguments: str | Path) -> Path:
+        output = tmp_path / "gnu.elf"
+        command = [oracle("riscv64-unknown-elf-ld"), "--no-relax", "-o", str(output), *map(str, arguments)]
+        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+        return output
+
+    return link
+
+
+@pytest.fixture
+def our_ld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Link with `ekernel ld`; returns the executable."""
+    from linker.commands.ld import main
+
+    def link(*arguments: str | Path) -> Path:
+        monkeypatch.chdir(tmp_path)
+        output = tmp_path / "ours.elf"
+        assert main(["-o", str(output), "--no-warn-rwx-segments", *map(str, arguments)]) == 0
+        return output
+
+    return link
