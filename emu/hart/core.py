@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from emu.address import VirtAddr
+from emu.address import PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
 from emu.engine.clock import Slot
 from emu.errors import MachineError
@@ -169,21 +169,18 @@ class HartCore(ABC):
         return self.slots[COUNT]
 
     def run(self, deadline: int) -> Stop:
-        """Execute until exactly `deadline` instructions have retired, or something stops the hart before."""
+        """Execute until `deadline` instructions have retired, and not one more, or something stops the hart before."""
         engine, slots = self.engine, self.slots
         engine.window.load()
         self.deliver_interrupts()
         engine.window.store()
-        while True:
-            slots[Slot.DEADLINE] = deadline
-            if slots[COUNT] >= deadline:
-                return Stop.DEADLINE
-            stop = engine.run()
-            if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
-                return stop
-            stop = self._run_partly(deadline - slots[COUNT])
-            if stop is not Stop.DEADLINE or slots[COUNT] >= deadline:
-                return stop
+        slots[Slot.DEADLINE] = deadline
+        if slots[COUNT] >= deadline:
+            return Stop.DEADLINE
+        stop = engine.run()
+        if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
+            return stop
+        return self._run_partly(deadline - slots[COUNT])
 
     def _run_partly(self, instructions: int) -> Stop:
         """Execute the first instructions of a block that has more: it is translated anew, up to an exit."""
@@ -197,9 +194,8 @@ class HartCore(ABC):
         places = [self._physical_code(start), self._physical_code(end)]
         self._forget(places)
         engine.set_exits([end])
-        slots[Slot.DEADLINE] = before + instructions
         try:
-            stop = engine.run()
+            stop = engine.run_block(before + instructions + 1)  # the engine counts the exit as an instruction
         finally:
             engine.set_exits([])
             self._forget(places)
@@ -207,6 +203,8 @@ class HartCore(ABC):
             slots[COUNT] = before + instructions
             self.between_blocks(end)
             return Stop.DEADLINE
+        if stop is Stop.DEADLINE and slots[COUNT] == before and words[PC] == start:
+            raise MachineError(f"the engine does not execute the instruction at pc {self.platform.locate(start)}")
         return stop
 
     def _forget(self, places: list[int]) -> None:
@@ -317,6 +315,8 @@ class HartCore(ABC):
         self.rewind(pc)
         operand = memory_operand(self.fetch_instruction(pc))
         address = operand.address(self.words) if operand else fault.physical
+        if operand and (address & 0xFFF) + operand.size > PAGE_SIZE and fault.physical & 0xFFF < operand.size:
+            address = (address | 0xFFF) + 1 & _ALL  # the part in the second page faults (section 3.1.16)
         self.trap(ACCESS_FAULTS[fault.access], address, pc)
 
     def faulting_address(self, page: int, access: Access) -> int:

@@ -29,6 +29,7 @@ _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 _STATUS, _MIP, _MIE, _MIDELEG, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG, Word.SATP
 _SRET, _SFENCE_MASK, _SFENCE = 0x10200073, 0xFE007FFF, 0x12000073
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
+_FORCED_BY: dict[type[Event], int] = {TrapReturned: native.NATIVE_TSR, AddressSpaceSwitched: native.NATIVE_TVM}
 _EMULATED = frozenset(
     {
         Csr.CYCLE, Csr.TIME, Csr.INSTRET, Csr.MCYCLE, Csr.MINSTRET, Csr.MCOUNTINHIBIT, Csr.STIMECMP, Csr.MENVCFG,
@@ -352,20 +353,22 @@ class FastHart(HartCore):
 
     def run(self, deadline: int) -> Stop:
         """See `HartCore.run`; with a listener to traps, block by block while an interrupt is pending."""
-        while self._delivers_here and self.interrupt_is_pending() and self.slots[COUNT] < deadline:
+        if self._delivers_here and self.slots[COUNT] < deadline:
             self.deliver_interrupts()
-            if not self.interrupt_is_pending():
-                break
-            stop = self._run_block(deadline)
-            if stop is not Stop.DEADLINE:
-                return stop
+            if self.interrupt_is_pending():
+                return self._run_block(deadline)
         stop = super().run(deadline)
         if stop is Stop.WAITING:
             self._waited()
         return stop
 
     def _run_block(self, deadline: int) -> Stop:
+        """One block, because the next may be the one that enables the interrupt."""
+        slots = self.slots
+        before = slots[COUNT]
         stop = self.engine.run_block(deadline)
+        if stop is Stop.DEADLINE and slots[COUNT] == before:  # the whole block does not fit before the deadline
+            stop = self._run_partly(deadline - before)
         if stop is Stop.WAITING:
             self._waited()
         return stop
@@ -392,7 +395,7 @@ class FastHart(HartCore):
 
     def listening_changed(self, kind: type[Event]) -> None:
         """Have the core trap where only a trap shows that something happened."""
-        bit = {TrapReturned: native.NATIVE_TSR, AddressSpaceSwitched: native.NATIVE_TVM}.get(kind)
+        bit = _FORCED_BY.get(kind)
         window = self.engine.window
         window.load()
         if bit:

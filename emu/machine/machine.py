@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
 from emu.devices.clint import Clint
@@ -13,8 +13,8 @@ from emu.devices.power import PowerRequest
 from emu.devices.uart import Uart
 from emu.engine import Stop, Store
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
-from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess
-from emu.firmware.devicetree import Chosen, Hardware, generate
+from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess, StateRestored
+from emu.firmware.devicetree import Chosen, Described, Hardware, generate
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
 from emu.firmware.placement import Layout
@@ -55,6 +55,10 @@ class EventFields(TypedDict):
     privilege: Privilege
 
 
+class MachineDevice(Device, Described, Protocol):
+    """A device that the machine maps and the device tree describes."""
+
+
 class Machine:
     """A single-hart RV64GC machine with the memory map of QEMU's `virt`.
 
@@ -83,7 +87,7 @@ class Machine:
         self._loaded = False
         self.console_device = Console(self._console_written)
         self._wire_devices()
-        for kind in (ConsoleOutput, MmioAccess, InterruptRaised):
+        for kind in (ConsoleOutput, MmioAccess, InterruptRaised, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
         self.sbi = SbiServices(self, self.core, self.console_device)
         self._supervisor_timer = Comparator(self._time, self.core.set_supervisor_timer)
@@ -184,7 +188,11 @@ class Machine:
             result = self.hart.x[A0]
         finally:
             returned, self.core.returned = self.core.returned, False
+            if returned:
+                self._watches.notify(RETURN_ADDRESS)
             self.core.restore_registers(saved)
+            if not returned:
+                self._state_restored()
         if returned:
             return result
         name = function if isinstance(function, str) else f"{address:#x}"
@@ -292,6 +300,7 @@ class Machine:
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot of this machine."""
         restore(self, snapshot)
+        self._state_restored()
 
     def save_timers(self) -> TimerStates:
         """The comparators' states, for a snapshot."""
@@ -414,7 +423,7 @@ class Machine:
         self.plic = Plic(machine=line(MEIP), supervisor=line(SEIP))
         self.uart = Uart(self.console_device.write, self.plic.line(10))
         self.finisher = Finisher(self.power_off)
-        self.devices = (self.clint, self.plic, self.uart, self.finisher)
+        self.devices: tuple[MachineDevice, ...] = (self.clint, self.plic, self.uart, self.finisher)
         self.clock.add(lambda: self.clint.next_deadline, self.clint.update)
         self._device_of_page: dict[int, Device] = {}
         for device in self.devices:
@@ -428,6 +437,10 @@ class Machine:
 
     def _clint_changed(self) -> None:
         self.timers_changed()
+
+    def _state_restored(self) -> None:
+        if self.events.wants(StateRestored):
+            self.events.emit(StateRestored(**self.event_fields()))
 
     def _console_written(self, data: bytes) -> None:
         if self.events.wants(ConsoleOutput):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emu.devices.device import Device
 from emu.errors import ConfigError
 from emu.memory.baseline import RamState
 
@@ -49,14 +48,10 @@ def restore(machine: "Machine", snapshot: Snapshot) -> None:
     changed_code = machine.ram_history.restore(snapshot.ram, machine.core.engine.pages.chunks)
     machine.clock.restore(snapshot.clock)
     for device, state in zip(machine.devices, snapshot.devices, strict=True):
-        _restore_device(device, state)
+        device.restore(state)
     machine.restore_timers(snapshot.timers)
     machine.core.restore(snapshot.hart, forget_code=changed_code)
     machine.console_device.restore(snapshot.console)
-
-
-def _restore_device(device: Device, state: object) -> None:
-    device.restore(state)
 
 
 def _check_stopped(machine: "Machine") -> None:

@@ -31,6 +31,11 @@ class Watches:
         self._callbacks[address] = (*self._callbacks.get(address, ()), callback)
         return Subscription(lambda: self._cancel(address, callback))
 
+    def notify(self, address: int) -> None:
+        """Call back whoever watches an address."""
+        for callback in self._callbacks.get(address, ()):
+            callback()
+
     def settle(self) -> None:
         """Forget code that was translated before its watch was there; with the core stopped."""
         stale, self._stale = self._stale, []
@@ -65,7 +70,6 @@ class Watches:
                 self._raised_at = None
                 return
             self._raised_at = here
-            for callback in self._callbacks.get(address, ()):
-                callback()
+            self.notify(address)
             if not hart.engine.stop_is_requested:
                 self._raised_at = None

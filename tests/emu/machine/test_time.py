@@ -1,0 +1,139 @@
+"""The clock: `mtime` from retired instructions, timers, waiting, and counters that are exact at every moment."""
+
+import pytest
+
+from emu.events import InterruptRaised, TrapReturned, TrapTaken
+from emu.machine import StopReason
+
+OFF = "li a7, 8\n ecall\n"
+SBI_TIMER = """
+    la t0, handler
+    csrw stvec, t0
+    li s0, 0
+    csrr a0, time
+    addi a0, a0, 50
+    li a7, 0
+    ecall
+    li t0, 32
+    csrs sie, t0
+    csrsi sstatus, 2
+1:  addi s1, s1, 1
+    {body}
+    li t0, 5
+    blt s0, t0, 1b
+    li a7, 8
+    ecall
+    .word 0
+    .balign 4
+handler:
+    addi s0, s0, 1
+    csrr a0, time
+    addi a0, a0, 50
+    li a7, 0
+    ecall
+    sret
+"""
+
+
+def test_time_is_a_tenth_of_the_instructions_retired(boot):
+    machine = boot("nop\n" * 1000 + "csrr a1, time\n csrr a2, instret\n csrr a3, cycle\n" + OFF)
+    machine.run()
+    assert [machine.hart.x[name] for name in ("a1", "a2", "a3")] == [100, 1001, 1002]
+    assert (machine.instret, machine.time) == (1005, 100)
+
+
+@pytest.mark.parametrize("body", ["nop", "wfi", "csrr t1, sstatus", "la t1, handler\n sw t1, -4(t1)\n fence.i"])
+def test_a_timer_interrupt_is_taken_when_its_time_has_come(boot, collect, body):
+    machine = boot(SBI_TIMER.format(body=body))
+    traps = collect(machine, TrapTaken)
+    assert machine.run(max_instructions=100_000).reason is StopReason.POWERED_OFF
+    interrupts = [event for event in traps if event.interrupt]
+    assert [event.cause for event in interrupts] == [5] * 5
+    assert machine.hart.x["s0"] == 5
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_a_listener_does_not_change_what_happens(boot, collect, listening):
+    plain, watched = boot(SBI_TIMER.format(body="nop")), boot(SBI_TIMER.format(body="nop"))
+    if listening:
+        collect(watched, TrapTaken, TrapReturned, InterruptRaised)
+    first, second = plain.run(max_instructions=100_000), watched.run(max_instructions=100_000)
+    assert first == second
+    assert list(plain.hart.x) == list(watched.hart.x)
+
+
+def test_two_runs_are_identical(boot, collect):
+    runs = []
+    for _ in range(2):
+        machine = boot(SBI_TIMER.format(body="wfi"))
+        events = collect(machine, TrapTaken, TrapReturned, InterruptRaised)
+        runs.append((machine.run(), events))
+    assert runs[0] == runs[1]
+
+
+def test_waiting_skips_to_the_deadline(boot):
+    machine = boot("csrr a0, time\n li a1, 1000000\n add a0, a0, a1\n li a7, 0\n ecall\n li t0, 32\n csrw sie, t0\n wfi\n"
+                   "csrr a2, time\n" + OFF)  # fmt: skip
+    machine.run()
+    assert machine.hart.x["a2"] == 1_000_000
+    assert machine.instret < 20
+
+
+def test_the_clint_interrupts_m_mode(boot, collect):
+    machine = boot(
+        """
+        la t0, handler
+        csrw mtvec, t0
+        li t0, 0x0200bff8
+        ld t1, (t0)
+        addi t1, t1, 20
+        li t0, 0x02004000
+        sd t1, (t0)
+        li t0, 0x80
+        csrw mie, t0
+        csrsi mstatus, 8
+        1: j 1b
+        .balign 4
+        handler:
+        csrr a0, mcause
+        li t0, 0x02004000
+        li t1, -1
+        sd t1, (t0)
+        csrr a1, mip
+        li t0, 0x100000
+        li t1, 0x5555
+        sw t1, (t0)
+        """,
+        firmware="none",
+    )
+    raised = collect(machine, InterruptRaised)
+    outcome = machine.run(max_instructions=10_000)
+    assert (outcome.reason, outcome.exit_code) == (StopReason.POWERED_OFF, 0)
+    assert (machine.hart.x["a0"], machine.hart.x["a1"]) == (1 << 63 | 7, 0)
+    assert [event.cause for event in raised] == [7]
+    assert raised[0].instret == 200
+
+
+def test_a_software_interrupt_is_taken_right_behind_the_store(boot, collect):
+    machine = boot(
+        """
+        la t0, handler
+        csrw mtvec, t0
+        csrsi mie, 8
+        csrsi mstatus, 8
+        li t0, 0x02000000
+        li t1, 1
+        .globl store
+        store: sw t1, (t0)
+        nop
+        nop
+        j .
+        .balign 4
+        handler: j .
+        """,
+        firmware="none",
+    )
+    traps = collect(machine, TrapTaken)
+    machine.run(max_instructions=100)
+    assert traps[0].pc == machine.symbols.lookup("store").address + 4
+    assert (traps[0].cause, traps[0].interrupt) == (3, True)
