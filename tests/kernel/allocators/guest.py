@@ -32,11 +32,11 @@ SECTIONS {
 class Guest:
     """A machine that has booted nothing: memory, an allocator, and a stack for the calls."""
 
-    def __init__(self, source: str, *, heap_size: int = 1 << 20, ram_size: int = 8 << 20) -> None:
+    def __init__(self, *sources: str, heap_size: int = 1 << 20, ram_size: int = 8 << 20) -> None:
         objects = [_assembled(f"lib/{name}.S", heap_size) for name in LIBRARY]
-        linked = link([*objects, _assembled(source, heap_size)], script=SCRIPT)
+        linked = link([*objects, *(_assembled(source, heap_size) for source in sources)], script=SCRIPT)
         self.machine = Machine(MachineConfig(ram_size=ram_size))
-        self.machine.load(Image.from_bytes(linked.elf, source))
+        self.machine.load(Image.from_bytes(linked.elf, sources[0]))
         self.machine.hart.x["sp"] = self.symbol("stack_top")
 
     @property
@@ -62,7 +62,7 @@ class Guest:
 
     def call_checking_registers(self, function: str, *args: int) -> int:
         """As `call`; asserts that s0 to s11, sp, gp and tp are afterwards what they were (psABI, chapter 1)."""
-        x, back = self.machine.hart.x, self.symbol("copy_bytes")  # a place that no allocator goes to
+        x, back = self.machine.hart.x, self.symbol("zero_frame")  # a place that no allocator goes to
         kept = {2: x[2]} | {register: 0xABCD_0000_0000_1111 * register for register in (3, 4, 8, 9, *range(18, 28))}
         for register, value in kept.items():
             x[register] = value & (1 << 64) - 1

@@ -15,7 +15,7 @@ every_fit = pytest.mark.parametrize("name", ["first_fit", "best_fit", "worst_fit
 
 def heap_of(guest_of: GuestOf, name: str, size: int = MIB) -> tuple[Guest, int]:
     """A guest with an empty heap, and where the heap begins."""
-    guest = guest_of(f"mm/heap/{name}.S", heap_size=MIB, ram_size=4 * MIB)
+    guest = guest_of(f"mm/heap/{name}.S", "mm/heap/realloc.S", heap_size=MIB, ram_size=4 * MIB)
     start = guest.symbol("heap_space")
     guest.call("heap_init", start, size)
     return guest, start
@@ -96,6 +96,36 @@ def test_a_block_of_the_tree_knows_its_id_address_and_size_and_its_buddy_is_the_
     assert header(blocks[2]) == (3, start + 512 * KIB, 512 * KIB)
     guest.call("heap_dealloc", blocks[0], 128 * KIB, 8)
     assert header(start + 32) == (1, start, MIB)
+
+
+@every_heap
+@pytest.mark.parametrize(("old", "new"), [(100, 200), (200, 100), (64, 64), (1, 70_000), (70_000, 0)])
+def test_a_block_of_another_size_begins_with_what_the_old_one_held(
+    guest_of: GuestOf, name: str, old: int, new: int
+) -> None:
+    guest, _ = heap_of(guest_of, name)
+    block = guest.call("heap_alloc", old, 64)
+    filling = bytes(number % 251 for number in range(old))
+    guest.write(block, filling)
+    moved = guest.call_checking_registers("heap_realloc", block, old, 64, new)
+    assert moved not in (0, block)
+    assert moved % 64 == 0
+    assert guest.read(moved, min(old, new)) == filling[:new]
+    assert guest.call("heap_requested") == new
+    guest.call("heap_dealloc", moved, new, 64)
+    assert guest.call("heap_largest_free") == MIB
+
+
+@every_heap
+def test_a_block_stays_as_it_was_when_there_is_no_room_for_another_size(guest_of: GuestOf, name: str) -> None:
+    guest, _ = heap_of(guest_of, name)
+    block = guest.call("heap_alloc", 1000, 8)
+    guest.write(block, b"still here")
+    assert guest.call("heap_realloc", block, 1000, 8, MIB) == 0
+    assert guest.read(block, 10) == b"still here"
+    assert guest.call("heap_requested") == 1000
+    guest.call("heap_dealloc", block, 1000, 8)
+    assert guest.call("heap_largest_free") == MIB
 
 
 @every_heap
