@@ -78,8 +78,9 @@ class SectionWriter:
 
     def _pad(self) -> None:
         """Code ends where its alignment does, so that the linker's padding starts with whole instructions."""
-        if self._section.is_code and not self._section.is_nobits and not self._assembly.options.relax:
-            self.data += nops(-len(self.data) % self._section.align)
+        if self._section.is_code and not self._section.is_nobits:
+            size = -len(self.data) % self._section.align
+            self.data += bytes(size) if self._assembly.modes.relax else nops(size)
 
     def _error(self, message: str, mark: Mark, hint: str = "") -> None:
         self._assembly.diagnostics.error(message, mark, hint=hint)
@@ -183,8 +184,10 @@ class SectionWriter:
             self.relocations.append(PendingRelocation(offset, R.ALIGN, None, fixup.expression))
         else:
             self._instruction(fixup.type, fixup.expression, offset, fixup.size, fixup.mark)
-            if fixup.relax and fixup.type in RELAXABLE:
-                self.relocations.append(PendingRelocation(offset, R.RELAX, None))
+            made = self.relocations[-1] if self.relocations else None
+            if fixup.relax and fixup.type in RELAXABLE and made and made.offset == offset and made.symbol:
+                # GNU repeats the addend, which means nothing there
+                self.relocations.append(PendingRelocation(offset, R.RELAX, None, made.addend))
 
     def _patch(self, offset: int, size: int, bits: int) -> None:
         old = int.from_bytes(self.data[offset : offset + size], "little")

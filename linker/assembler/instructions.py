@@ -1,6 +1,7 @@
 """Encodes instructions: finds the row whose operands fit, and writes its bits, compressed where GNU would."""
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from linker.assembler.diagnostics import StatementError
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 _LONG_FORM = {"c.j": 0x0000_006F, "c.beqz": 0x0000_0063, "c.bnez": 0x0000_1063}
 """What GNU turns a compressed jump or branch into when its target is far: jal zero, beq and bne with zero."""
+
+
+_QUOTED_OR_COMMA = re.compile(
+    r"""  "(?:[^"\\]|\\.)*"?  |  '(?:\\[0-7]{1,3}|\\.|[^\\])'?  |  ,  """, re.VERBOSE | re.DOTALL
+)
 
 
 class Mismatch(Exception):
@@ -38,19 +44,11 @@ def split_operands(text: str) -> list[str]:
     if "'" not in text and '"' not in text:
         return [part.strip() for part in text.split(",")]
     parts: list[str] = []
-    start = index = 0
-    while index < len(text):
-        character = text[index]
-        if character == '"':
-            index += 1
-            while index < len(text) and text[index] != '"':
-                index += 2 if text[index] == "\\" else 1
-        elif character == "'":
-            index += 2 if text[index + 1 : index + 2] == "\\" else 1
-        elif character == ",":
-            parts.append(text[start:index].strip())
-            start = index + 1
-        index += 1
+    start = 0
+    for match in _QUOTED_OR_COMMA.finditer(text):
+        if match[0] == ",":
+            parts.append(text[start : match.start()].strip())
+            start = match.end()
     parts.append(text[start:].strip())
     return parts
 

@@ -4,6 +4,7 @@ The order of steps is GNU's, so that where several layouts are consistent the sa
 the fragments once, and a target further on still has the address of the pass before.
 """
 
+from linker.assembler.diagnostics import Diagnostics
 from linker.assembler.evaluation import Evaluator
 from linker.assembler.expressions import Expr, ExpressionError
 from linker.assembler.sections import Align, Branch, Fill, Fragment, Leb128, Org, SectionBuilder
@@ -22,10 +23,11 @@ _REACH_BRANCH = 1 << 12
 class Layout:
     """Lays out one section."""
 
-    def __init__(self, section: SectionBuilder, evaluator: Evaluator) -> None:
+    def __init__(self, section: SectionBuilder, evaluator: Evaluator, diagnostics: Diagnostics) -> None:
         self._section = section
         self._fragments = section.fragments()
         self._evaluator = evaluator
+        self._diagnostics = diagnostics
         self._only_grow = False
 
     def run(self) -> None:
@@ -35,8 +37,17 @@ class Layout:
         while self._adjust():
             passes += 1
             self._only_grow = passes > _PASSES
+            if passes > 2 * _PASSES:
+                self._report_endless()
+                break
         last = self._fragments[-1] if self._fragments else None
         self._section.size = last.address + len(last.data) + _tail_size(last) if last else 0
+
+    def _report_endless(self) -> None:
+        for fragment in self._fragments:
+            if isinstance(fragment.tail, Org | Fill | Leb128):
+                self._diagnostics.error("the size of this depends on itself", fragment.tail.mark)
+                return
 
     def _estimate(self) -> None:
         address = 0

@@ -7,7 +7,7 @@ _BLOCK_COMMENT = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _UNCLOSED = re.compile(r"/\*(?:(?!\*/).)*\Z", re.DOTALL)
-_PIECE = re.compile(r"""[^"'#;]+|"(?:[^"\\]|\\.)*"?|'(?:\\.|[^\\])?'?|;|\#.*""")
+_PIECE = re.compile(r"""[^"'#;]+|"(?:[^"\\]|\\.)*"?|'(?:\\[0-7]{1,3}|\\.|[^\\])?'?|;|\#.*""")
 _LABEL = re.compile(r"\s*([A-Za-z_.$][\w.$]*|\d+|\"[^\"]+\")\s*:(?!:)")
 
 

@@ -53,7 +53,8 @@ class ObjectBuilder:
         assembly.evaluator.laid_out = True
         for _ in range(2):  # sizes may depend on distances in sections further on
             for builder in builders:
-                Layout(builder, assembly.evaluator).run()
+                Layout(builder, assembly.evaluator, assembly.diagnostics).run()
+            assembly.diagnostics.raise_errors()
         obj = ObjectFile(assembly.name, flags=self._flags())
         pending: list[tuple[Section, list[PendingRelocation]]] = []
         for builder in builders:
@@ -75,7 +76,7 @@ class ObjectBuilder:
         return obj
 
     def _flags(self) -> int:
-        isa = self._assembly.default_isa.extensions
+        isa = self._assembly.modes.isa.extensions
         abi = next((flag for extension, flag in _FLOAT_ABI.items() if extension in isa), 0)
         return abi | (_RVC if self._assembly.ever_compressed else 0)
 

@@ -54,7 +54,6 @@ class Assembly:
         """Where the next byte goes."""
         self.previous: tuple[SectionBuilder, int] = (self.section, 0)
         self.section_stack: list[tuple[SectionBuilder, int, tuple[SectionBuilder, int]]] = []
-        self.default_isa = isa
         self.modes_stack: list[Modes] = []
         self.ever_compressed = "c" in isa.extensions
         self.attributes: dict[int, int | str] = {}

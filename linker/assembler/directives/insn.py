@@ -72,6 +72,8 @@ def insn(assembly: "Assembly", text: str) -> None:
     if rows is None:
         _raw(assembly, text)
         return
+    if rows[0].size == 2 and not assembly.compressed:
+        raise StatementError(f"format {kind!r} belongs to extension 'c', which is not enabled", kind)
     operands = split_operands(rest)
     names = [str(_OPCODES.get(operand.upper(), operand)) for operand in operands[:1]]
     assembly.encoder.choose(f".insn {kind}", rows, names + operands[1:])

@@ -81,7 +81,6 @@ def _attribute(assembly: "Assembly", text: str) -> None:
             isa = InstructionSet.parse(string)
         except ValueError as error:
             raise StatementError(str(error), value) from None
-        assembly.default_isa = isa
         assembly.set_isa(isa)
         return
     assembly.attributes[tag] = string
