@@ -131,6 +131,11 @@ class FunctionReturned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateRestored(Event):
+    """The host put the hart back to an earlier state: calls and traps that were open then never return."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameAllocated(Event):
     """The kernel's frame allocator handed out frames; `pc` is where it was called from."""
 

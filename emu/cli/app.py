@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from emu.cli.run import RunRequest, run_guest
-
 DEFAULT_PROFILE = "full"
 
 app = typer.Typer(
@@ -19,12 +17,18 @@ app = typer.Typer(
 )
 
 Profile = Annotated[str, typer.Option("--profile", help="Which of the teaching kernel's profiles.", metavar="NAME")]
+Frames = Annotated[
+    str | None, typer.Option("--frames", help="Another frame allocator than the profile's.", metavar="NAME")
+]
+Heap = Annotated[str | None, typer.Option("--heap", help="Another heap than the profile's.", metavar="NAME")]
 
 
 @app.command()
 def run(
     elf: Annotated[Path | None, typer.Argument(metavar="[ELF]", help="A kernel; without it the profile's.")] = None,
     profile: Profile = DEFAULT_PROFILE,
+    frames: Frames = None,
+    heap: Heap = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -56,9 +60,13 @@ def run(
     ] = None,
 ) -> None:
     """Boot a kernel. The exit status is the guest's; 124 a limit, 125 bad input or a guest that cannot go on."""
+    from emu.cli.run import RunRequest, run_guest
+
     request = RunRequest(
         elf=elf,
         profile=profile,
+        frames=frames,
+        heap=heap,
         trace=trace,
         trace_out=trace_out,
         quiet=quiet,
@@ -75,11 +83,14 @@ def run(
 def build(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where the ELF goes.")],
     profile: Profile = DEFAULT_PROFILE,
+    frames: Frames = None,
+    heap: Heap = None,
 ) -> None:
     """Assemble and link the kernel of a profile, without running it."""
-    from emu.cli.kernels import build_profile
+    from emu.cli.kernels import built_profile
+    from linker.commands.files import write_output
 
-    build_profile(profile, output)
+    write_output(output, built_profile(profile, frames, heap).elf.read_bytes(), executable=True)
 
 
 def _tool(name: str, summary: str) -> None:

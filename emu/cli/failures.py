@@ -22,6 +22,7 @@ class ExitStatus(IntEnum):
 def explained(command: Callable[[], object]) -> int:
     """Run a command and return its exit status; print the text of an expected error to stderr."""
     from emu.errors import EmuError, LimitExceeded
+    from kernel.errors import KernelBuildError
     from linker.errors import ToolchainError
 
     try:
@@ -37,7 +38,7 @@ def explained(command: Callable[[], object]) -> int:
     except LimitExceeded as error:
         print(f"ekernel: {error}", file=sys.stderr)
         return ExitStatus.LIMIT
-    except EmuError as error:
+    except (EmuError, KernelBuildError) as error:
         print(f"ekernel: {error}", file=sys.stderr)
         return ExitStatus.FAILED
     except ToolchainError as error:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from emu.errors import ConfigError
+from kernel.build import BuiltKernel, build, profile_named
 
 BUILD_DIRECTORY = Path("build")
 _UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -21,19 +22,6 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def built_profile(name: str, directory: Path = BUILD_DIRECTORY) -> Path:
+def built_profile(name: str, frames: str | None = None, heap: str | None = None) -> BuiltKernel:
     """The kernel of a profile, built when it is out of date: `build/NAME/kernel.elf`."""
-    from kernel.build import build, profile_named
-
-    return build(profile_named(name), directory / name).elf
-
-
-def build_profile(name: str, output: Path) -> None:
-    """Build the kernel of a profile into a file of the user's choice."""
-    from kernel.build import build, profile_named
-
-    built = build(profile_named(name), BUILD_DIRECTORY / name)
-    try:
-        write_whole(output, built.elf.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot write {output}: {error.strerror}; name another file with -o") from error
+    return build(profile_named(name), BUILD_DIRECTORY / name, frames=frames, heap=heap)

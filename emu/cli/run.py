@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from emu.cli.failures import ExitStatus
@@ -28,6 +28,8 @@ class RunRequest:
 
     elf: Path | None
     profile: str
+    frames: str | None
+    heap: str | None
     trace: str
     trace_out: Path | None
     quiet: bool
@@ -75,14 +77,18 @@ def run_guest(request: RunRequest) -> int:
 
 
 def _machine(request: RunRequest) -> tuple[Machine, str]:
-    image = request.elf or built_profile(request.profile)
-    fidelity = request.fidelity or ("fast" if request.elf else "exact")
-    config = MachineConfig(fidelity=fidelity)
-    if request.memory is not None:
-        config = replace(config, ram_size=parse_size(request.memory))
+    if request.elf is None:
+        kernel = built_profile(request.profile, request.frames, request.heap)
+        image, fidelity, ram_size = kernel.elf, "exact", kernel.profile.ram_size
+    else:
+        image, fidelity, ram_size = request.elf, "fast", MachineConfig().ram_size
+    config = MachineConfig(
+        fidelity=request.fidelity or fidelity,
+        ram_size=ram_size if request.memory is None else parse_size(request.memory),
+    )
     machine = Machine(config)
     machine.load(image)
-    return machine, fidelity
+    return machine, config.fidelity
 
 
 def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest) -> PageFaultObserver:

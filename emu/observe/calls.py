@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from emu.address import VirtAddr
+from emu.events import StateRestored
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.subscriptions import Subscription
@@ -63,7 +64,7 @@ class CallTracer:
         self._open: dict[tuple[int, int], list[tuple[Call, Callable[[Return], None]]]] = {}
         self._depth = 0
         self._return_watches: dict[int, Subscription] = {}
-        self._entry_watches: list[Subscription] = []
+        self._watches: list[Subscription] = []
 
     def trace(
         self, name: str, address: VirtAddr, on_call: Callable[[Call], None], on_return: Callable[[Return], None]
@@ -73,6 +74,9 @@ class CallTracer:
         def entered() -> None:
             registers = self._machine.hart.x
             return_address, stack_pointer = registers[_RA], registers[_SP]
+            calls = self._open.setdefault((return_address, stack_pointer), [])
+            if calls and calls[-1][0].address == address:
+                return  # a loop back to the function's first instruction
             call = Call(
                 name=name,
                 address=address,
@@ -83,7 +87,7 @@ class CallTracer:
                 privilege=self._machine.hart.privilege,
                 depth=self._depth,
             )
-            self._open.setdefault((return_address, stack_pointer), []).append((call, on_return))
+            calls.append((call, on_return))
             self._depth += 1
             if return_address not in self._return_watches:
                 self._return_watches[return_address] = self._machine.watch(
@@ -91,14 +95,19 @@ class CallTracer:
                 )
             on_call(call)
 
-        self._entry_watches.append(self._machine.watch(address, entered))
+        if not self._watches:
+            self._watches.append(self._machine.on(StateRestored, lambda _event: self._forget_open_calls()))
+        self._watches.append(self._machine.watch(address, entered))
 
     def close(self) -> None:
         """Stop following; open calls are forgotten."""
-        for watch in (*self._entry_watches, *self._return_watches.values()):
+        for watch in (*self._watches, *self._return_watches.values()):
             watch.cancel()
-        self._entry_watches.clear()
+        self._watches.clear()
         self._return_watches.clear()
+        self._forget_open_calls()
+
+    def _forget_open_calls(self) -> None:
         self._open.clear()
         self._depth = 0
 

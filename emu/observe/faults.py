@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from emu.address import VirtAddr
-from emu.events import Event, PageFault, TrapReturned, TrapTaken
+from emu.events import Event, PageFault, StateRestored, TrapReturned, TrapTaken
 from emu.machine import Machine
 from emu.observe.source import Source
 from emu.subscriptions import Subscription
@@ -52,6 +52,7 @@ class PageFaultObserver(Source):
             self._machine.on(PageFault, self._faulted),
             self._machine.on(TrapTaken, self._trapped),
             self._machine.on(TrapReturned, self._returned),
+            self._machine.on(StateRestored, lambda _event: self._forget()),
         ]
 
     def remove(self) -> None:
@@ -59,6 +60,9 @@ class PageFaultObserver(Source):
         for subscription in self._subscriptions:
             subscription.cancel()
         self._subscriptions.clear()
+        self._forget()
+
+    def _forget(self) -> None:
         self._open.clear()
         self._latest = None
 
