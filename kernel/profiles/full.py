@@ -6,7 +6,7 @@ _PAGE = 0x1000
 _RAM_START = 0x8000_0000
 _RAM_SIZE = 128 << 20
 _BOOKKEEPING_FRAMES = 33
-"""What the bitmap allocator takes of 128 MiB for itself: 4 bytes a frame for owners, a bit and a little for the tree."""
+"""What the bitmap allocator takes of 128 MiB for itself: 4 bytes a frame for owners, 1 bit and a little for the tree."""
 
 _PROGRAMS = (
     "programs",

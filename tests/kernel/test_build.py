@@ -91,18 +91,18 @@ def test_another_allocator_or_constant_makes_another_kernel(tmp_path: Path) -> N
 
 
 def test_an_unknown_profile_is_refused_with_those_there_are() -> None:
-    with pytest.raises(KernelBuildError, match="no profile 'step'.*full.*step-by-step"):
+    with pytest.raises(KernelBuildError, match=r"no profile 'step'.*full.*step-by-step"):
         profile_named("step")
 
 
 def test_an_unknown_allocator_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(KernelBuildError, match="no frame allocator 'slab'.*bitmap"):
+    with pytest.raises(KernelBuildError, match=r"no frame allocator 'slab'.*bitmap"):
         build(profile_named("full"), tmp_path, frames="slab")
-    with pytest.raises(KernelBuildError, match="no heap 'slab'.*buddy"):
+    with pytest.raises(KernelBuildError, match=r"no heap 'slab'.*buddy"):
         build(profile_named("full"), tmp_path, heap="slab")
 
 
 def test_a_directory_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(KernelBuildError, match="cannot write .*choose another output directory"):
+    with pytest.raises(KernelBuildError, match=r"cannot write .*choose another output directory"):
         build(profile_named("step-by-step"), tmp_path / "file" / "inside")
