@@ -110,6 +110,8 @@ class Engine:
         self._host_translates = False
         self._keep: list[Any] = []
         self._value = (0, 0)
+        self._translated = ctypes.c_uint64()
+        self._translated_at = ctypes.addressof(self._translated)
         self.virtual = False
         library.set_exits(self.handle, [])
         self.pages = CodePages(self.handle, base, size)
@@ -230,6 +232,12 @@ class Engine:
         library.check(library.reg_write(self.handle, library.REGISTER_MIP, ctypes.byref(value)), "write mip")
         words[Word.MIP], words[Word.PRIVILEGE] = pending, privilege
         self.window.store()
+
+    def translate_code(self, address: int) -> int | None:
+        """Where the core's own page walker or its TLB finds an instruction; None when it does not."""
+        if library.vmem_translate(self.handle, address, library.PROT_EXEC, self._translated_at) != library.ERR_OK:
+            return None
+        return self._translated.value
 
     def protect_translated_code(self) -> None:
         """Find out by itself which chunks of RAM hold code: for a core that translates with its own page walker."""

@@ -85,6 +85,7 @@ hook_add = _prototype(
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64,
 )  # fmt: skip
 hook_del = _prototype("uc_hook_del", Handle, ctypes.c_size_t)
+vmem_translate = _prototype("uc_vmem_translate", Handle, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 reg_write = _prototype("uc_reg_write", Handle, ctypes.c_int, ctypes.c_void_p)
 context_save = _prototype("uc_context_save", Handle, ctypes.c_void_p)
 context_restore = _prototype("uc_context_restore", Handle, ctypes.c_void_p)

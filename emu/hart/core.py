@@ -10,7 +10,7 @@ from emu.engine import Engine, Fault, Stop, Store, Word
 from emu.engine.clock import Slot
 from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TlbFilled, TrapReturned, TrapTaken
-from emu.hart.operands import instruction_length, memory_operand
+from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, cause_label
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
@@ -224,9 +224,15 @@ class HartCore(ABC):
 
     def instructions_between(self, start: int, end: int) -> int:
         """Instructions from `start` up to `end`, in straight line."""
-        count = 0
+        halves, base, count, page, first = self._halves, self.ram.base, 0, -1, 0
         while start < end:
-            start += instruction_length(self.fetch_half(start))
+            if start >> 12 != page:
+                page = start >> 12
+                physical = self.code_address(start & ~0xFFF)
+                if physical is None:  # the block has destroyed the mapping that it executes from
+                    return count + (end - start) // 4
+                first = (physical - base) >> 1
+            start += instruction_length(halves[first + ((start & 0xFFF) >> 1)])
             count += 1
         return count
 
@@ -245,6 +251,13 @@ class HartCore(ABC):
         """The instruction at a virtual address: 32 bits, or 16 for a compressed one."""
         low = self.fetch_half(address)
         return low | self.fetch_half(address + 2) << 16 if low & 3 == 3 else low
+
+    def operand_at(self, pc: int) -> MemoryOperand | None:
+        """What the instruction at `pc` accesses; None where it accesses nothing or cannot be read."""
+        try:
+            return memory_operand(self.fetch_instruction(pc))
+        except MachineError:
+            return None
 
     # Devices.
 
@@ -313,22 +326,26 @@ class HartCore(ABC):
             self.trap(ACCESS_FAULTS[Access.FETCH], pc, pc)
             return
         self.rewind(pc)
-        operand = memory_operand(self.fetch_instruction(pc))
+        operand = self.operand_at(pc)
+        access = operand.access if operand else fault.access  # the core begins an atomic store with a load
         address = operand.address(self.words) if operand else fault.physical
         if operand and (address & 0xFFF) + operand.size > PAGE_SIZE and fault.physical & 0xFFF < operand.size:
             address = (address | 0xFFF) + 1 & _ALL  # the part in the second page faults (section 3.1.16)
-        self.trap(ACCESS_FAULTS[fault.access], address, pc)
+        self.trap(ACCESS_FAULTS[access], address, pc)
 
-    def faulting_address(self, page: int, access: Access) -> int:
-        """What `stval` holds for an access to a page that was refused: a walk is asked for by page only."""
+    def refused_access(self, page: int, access: Access) -> tuple[int, Access]:
+        """The address for `stval`, and the access of the instruction at pc, when the core was refused a page for it.
+
+        The core asks by page only, and begins an atomic store with a load.
+        """
         pc = self.words[PC]
         if access is Access.FETCH:
-            return pc if pc >> 12 == page >> 12 else page
-        operand = memory_operand(self.fetch_instruction(pc))
+            return (pc if pc >> 12 == page >> 12 else page), access
+        operand = self.operand_at(pc)
         if operand is None:
-            return page
+            return page, access
         address = operand.address(self.words)
-        return address if address >> 12 == page >> 12 else page
+        return (address if address >> 12 == page >> 12 else page), operand.access
 
     def _has_returned(self, pc: int) -> bool:
         if pc != RETURN_ADDRESS:

@@ -484,8 +484,11 @@ class ExactHart(HartCore):
             self.between_blocks(pc)
         else:
             self.rewind(pc)
-        seen = self.walk(self.faulting_address(page, access), access)
+        address, intended = self.refused_access(page, access)
+        seen = self.walk(address, access)
         if seen.physical is None:
+            if intended is not access:
+                access, seen = intended, self.walk(address, intended)
             if seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY:  # reading the PTE violates the PMA (section 4.3.2, step 2)
                 self.trap(ACCESS_FAULTS[access], int(seen.address), pc)
             else:
@@ -495,7 +498,7 @@ class ExactHart(HartCore):
         ):
             self._announce(seen, page, pc)
         else:
-            self.trap(ACCESS_FAULTS[access], int(seen.address), pc)
+            self.trap(ACCESS_FAULTS[intended], int(seen.address), pc)
 
     def _announce(self, seen: Walk, page: int, pc: int) -> None:
         """Tell who listens of the fill that the core is about to ask for again."""

@@ -11,14 +11,12 @@ from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, T
 from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION, HartCore, Platform
 from emu.hart.csrfile import STCE, CsrFile
-from emu.hart.fills import find_leaf, frame_of
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.operands import instruction_length
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, Csr
 from emu.isa.privilege import Access, Privilege
-from emu.isa.status import SATP_MODE_SHIFT, SSTATUS_READ, SSTATUS_WRITE, STIP, XLEN_64, Status, effective_privilege
+from emu.isa.status import SSTATUS_READ, SSTATUS_WRITE, STIP, XLEN_64, Status, effective_privilege
 from emu.memory import Ram
 from emu.mmu import walk
 from emu.subscriptions import EventBus
@@ -191,6 +189,8 @@ class FastHart(HartCore):
             self.between_blocks(epc)
         else:
             self.rewind(epc)
+            operand = self.operand_at(epc)
+            access = operand.access if operand else access  # the core begins an atomic store with a load
         seen = self.walk(address, access)
         if seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY:
             self.trap(ACCESS_FAULTS[access], address, epc)
@@ -441,27 +441,10 @@ class FastHart(HartCore):
         )
 
     def _physical_code(self, address: int) -> int:
-        satp = self.words[_SATP]
-        if self.words[PRIVILEGE] == _M or not satp >> SATP_MODE_SHIFT:
-            physical = address
-        else:
-            leaf = find_leaf(self.ram.words, self.ram.base, self.ram.size, satp, address)
-            if leaf is None:
-                raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
-            physical = frame_of(*leaf, address) | address & 0xFFF
-        if not self.ram.contains(physical, 2):
-            raise MachineError(f"no code at {address:#x}: it lies outside RAM")
+        physical = self.engine.translate_code(address)  # as the core has it cached, whatever the page table says by now
+        if physical is None or not self.ram.contains(physical, 2):
+            raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
         return physical
-
-    def instructions_between(self, start: int, end: int) -> int:
-        """Instructions from `start` up to `end`, in straight line."""
-        halves, base, count, page, first = self._halves, self.ram.base, 0, -1, 0
-        while start < end:
-            if start >> 12 != page:
-                page, first = start >> 12, (self._physical_code(start & ~0xFFF) - base) >> 1
-            start += instruction_length(halves[first + ((start & 0xFFF) >> 1)])
-            count += 1
-        return count
 
     # Saving.
 
