@@ -6,7 +6,7 @@ _PAGE = 0x1000
 _RAM_START = 0x8000_0000
 _RAM_SIZE = 128 << 20
 _BOOKKEEPING_FRAMES = 33
-"""What the bitmap allocator takes of 128 MiB for itself: 4 bytes a frame for owners, 1 bit and a little for the tree."""
+"""What the bitmap allocator takes of 128 MiB for itself: for each frame 4 bytes for its owners, and a bit or two."""
 
 _PROGRAMS = (
     "programs",
@@ -98,7 +98,7 @@ FULL = Profile(
     summary="all allocators and address spaces, memory from the device tree",
     main="profiles/full.S",
     self_tests=("mm/frames/selftest.S", "mm/heap/selftest.S", "mm/paging/selftest.S", "process/selftest.S"),
-    programs=("tour", "hello", "faults", "memory", "shell"),
+    programs=("tour", "hello", "faults", "memory", "slices", "shell"),
     ram_size=_RAM_SIZE,
     console=_console,
 )

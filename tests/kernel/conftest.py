@@ -35,7 +35,7 @@ def machine_with() -> Callable[[Path, int], Machine]:
 
 
 @pytest.fixture(scope="session")
-def _paging_kernel(
+def paging_kernel(
     kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine]
 ) -> tuple[Machine, object]:
     kernel = kernel_of("full")
@@ -46,8 +46,8 @@ def _paging_kernel(
 
 
 @pytest.fixture
-def paging(_paging_kernel: tuple[Machine, object]) -> Machine:
+def paging(paging_kernel: tuple[Machine, object]) -> Machine:
     """The kernel of `full`, with all memory set up, paging on and the trampoline mapped, before it starts a process."""
-    machine, snapshot = _paging_kernel
+    machine, snapshot = paging_kernel
     machine.restore(snapshot)
     return machine

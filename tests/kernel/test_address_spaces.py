@@ -100,9 +100,9 @@ def test_a_refused_access_says_why(
 @settings(max_examples=30, deadline=None)
 @given(start=st.integers(0, 3 * PAGE), length=st.integers(0, 3 * PAGE))
 def test_a_lazy_page_holds_its_part_of_the_source_and_zeros(
-    _paging_kernel: tuple[Machine, Snapshot], start: int, length: int
+    paging_kernel: tuple[Machine, Snapshot], start: int, length: int
 ) -> None:
-    machine, snapshot = _paging_kernel
+    machine, snapshot = paging_kernel
     machine.restore(snapshot)
     source = machine.address_of("stext")
     space = Space(machine)
@@ -183,9 +183,9 @@ def test_a_fork_without_memory_fails_and_leaves_nothing_behind(paging: Machine) 
 @settings(max_examples=40, deadline=None)
 @given(offset=st.integers(0, 2 * PAGE), length=st.integers(0, 3 * PAGE), writes=st.booleans())
 def test_copies_cross_pages_whatever_frames_they_lie_in(
-    _paging_kernel: tuple[Machine, Snapshot], offset: int, length: int, writes: bool
+    paging_kernel: tuple[Machine, Snapshot], offset: int, length: int, writes: bool
 ) -> None:
-    machine, snapshot = _paging_kernel
+    machine, snapshot = paging_kernel
     machine.restore(snapshot)
     buffer = machine.call("heap_alloc", 3 * PAGE, 8)
     data = bytes((7 * n + n // 256) & 0xFF for n in range(length))

@@ -25,8 +25,8 @@ steps = st.lists(
 
 
 @pytest.fixture(scope="module")
-def tables(_paging_kernel: tuple[Machine, Snapshot]) -> Iterator[tuple[Machine, Snapshot]]:
-    machine, snapshot = _paging_kernel
+def tables(paging_kernel: tuple[Machine, Snapshot]) -> Iterator[tuple[Machine, Snapshot]]:
+    machine, snapshot = paging_kernel
     machine.restore(snapshot)
     yield machine, machine.snapshot()
     machine.restore(snapshot)
