@@ -43,7 +43,10 @@ class Layout:
         raise ConfigError(self._no_room("the initial RAM disk", size))
 
     def with_device_tree(self, size: int) -> tuple["Layout", Range]:
-        """Place the device tree high in RAM, where QEMU does if that is free; raises ConfigError without room."""
+        """Place the device tree high in RAM, where QEMU does if that is free; raises ConfigError without room.
+
+        What goes with it for the firmware (`dynamic_info`) is counted in `size` and put behind it.
+        """
         top = min(self.ram[1], self.ram[0] + _DEVICE_TREE_LIMIT)
         for address in (_down(top - size, _DEVICE_TREE_ALIGN), _down(top - size, PAGE_SIZE)):
             if self._is_free(address, size):
