@@ -1,5 +1,6 @@
 """What `--trace` and its relatives ask for, read and checked before anything starts."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -86,14 +87,14 @@ def frame_functions(text: str | None) -> tuple[FrameFunction, ...]:
     """
     if text is None:
         return FRAME_FUNCTIONS
-    alloc, free, *rest = [*text.split(","), ""]
-    unit = rest[0] or FrameUnit.PPN.value
-    if not (alloc and free) or len(rest) > 2 or unit not in {unit.value for unit in FrameUnit}:
+    match = re.fullmatch(r"([^,]+),([^,]+)(?:,(ppn|address))?", text)
+    if match is None:
         raise ConfigError(
             f"--frame-functions '{text}' is not ALLOC,FREE[,ppn|address]: the names of the two functions, "
             "and whether they deal in page numbers (ppn, the default) or addresses"
         )
-    return FrameFunction(alloc, unit=FrameUnit(unit)), FrameFunction(free, frees=True, unit=FrameUnit(unit))
+    unit = FrameUnit(match[3] or FrameUnit.PPN.value)
+    return FrameFunction(match[1], unit=unit), FrameFunction(match[2], frees=True, unit=unit)
 
 
 def heap_functions(text: str | None) -> tuple[HeapFunction, ...]:

@@ -399,7 +399,7 @@ class HartCore(ABC):
                 instret=self.retired_count,
                 pc=VirtAddr(epc),
                 privilege=source,
-                cause=cause,
+                cause=int(cause),
                 interrupt=interrupt,
                 tval=tval,
                 to_privilege=to,

@@ -1,5 +1,6 @@
 """How a place in the guest is named: symbol+offset, source line, instruction."""
 
+import re
 from functools import lru_cache
 from pathlib import PurePath
 
@@ -7,6 +8,8 @@ from emu.address import VirtAddr
 from emu.machine import Machine
 
 _LONGEST_INSTRUCTION = 4
+_COMPRESSED_ACCESS = re.compile(r"^c\.(f?[ls][wd])(?:sp)?$")
+"""Compressed loads and stores, which read better by the name that the programmer wrote."""
 
 
 class Places:
@@ -39,7 +42,10 @@ def disassemble(code: bytes, address: int) -> str | None:
     'sd zero, 0(a0)'
     """
     instruction = next(_disassembler().disasm(code, address, count=1), None)
-    return None if instruction is None else f"{instruction.mnemonic} {instruction.op_str}".rstrip()
+    if instruction is None:
+        return None
+    mnemonic = _COMPRESSED_ACCESS.sub(r"\1", instruction.mnemonic)
+    return f"{mnemonic} {instruction.op_str}".rstrip()
 
 
 @lru_cache(maxsize=1)

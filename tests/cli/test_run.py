@@ -1,0 +1,187 @@
+"""`ekernel run` as a user meets it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Ekernel = Callable[..., subprocess.CompletedProcess[str]]
+Program = Callable[[str], Path]
+
+HELLO = """
+    la s0, text
+1:  lbu a0, 0(s0)
+    beqz a0, 2f
+    li a7, 1
+    ecall
+    addi s0, s0, 1
+    j 1b
+2:  li t0, 0x100000
+    li t1, 0x{status:x}3333
+    sw t1, 0(t0)
+    j .
+    .section .rodata
+text: .asciz "hello\\n"
+"""
+TRACED = re.compile(r"^┃ +[\d,]+ (fault|handled|frame [+-]|heap [+-]) ", re.MULTILINE)
+
+
+def test_quiet_prints_the_console_alone_and_the_status_is_the_guests(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("run", "--quiet", program(HELLO.format(status=7)))
+    assert (result.stdout, result.stderr, result.returncode) == ("hello\n", "", 7)
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_step_by_step_prints_what_its_document_says(ekernel: Ekernel, fidelity: str) -> None:
+    result = ekernel("run", "--profile", "step-by-step", "--quiet", "--fidelity", fidelity)
+    assert result.stdout == (
+        "++++init frame allocator succeed!++++\n"
+        "test frame_allocator : 0x80fff000\n"
+        "test frame_allocator : 0x80ffe000\n"
+        "test frame_allocator : 0x80fff000\n"
+    )
+    assert result.returncode == 0
+
+
+def test_the_summary_stands_on_stderr(ekernel: Ekernel) -> None:
+    result = ekernel("run")
+    assert "all self-tests passed" in result.stdout
+    assert "instructions" not in result.stdout
+    assert re.search(r"-- the guest powered off: [\d,]+ instructions in [\d.]+ s \(exact\)", result.stderr)
+    assert re.search(r"traps +.*\d+ load page fault", result.stderr)
+    assert re.search(r"frames +\d+ allocated, \d+ freed, \d+ still held", result.stderr)
+    assert re.search(r"heap +\d+ allocated, \d+ freed, \d+ still held", result.stderr)
+
+
+def test_a_second_run_builds_nothing(ekernel: Ekernel, tmp_path: Path) -> None:
+    ekernel("run", "--quiet")
+    kernel = tmp_path / "build" / "full" / "kernel.elf"
+    built = kernel.stat().st_mtime_ns
+    ekernel("run", "--quiet")
+    assert kernel.stat().st_mtime_ns == built
+    assert kernel.with_suffix(".map").exists()
+
+
+def test_the_trace_stands_between_the_console_lines_that_it_explains(ekernel: Ekernel) -> None:
+    traced = ekernel("run", "--trace", "faults,frames,heap").stdout
+    console = ekernel("run", "--quiet").stdout
+    lines = traced.splitlines()
+    assert {match[1] for match in map(TRACED.match, lines) if match} == {
+        "fault", "handled", "frame +", "frame -", "heap +", "heap -",
+    }  # fmt: skip
+    assert [line for line in lines if not line.startswith("┃")] == console.splitlines()
+    first = next(index for index, line in enumerate(lines) if "fault    load from 0x1000000128" in line)
+    assert "lazy memory" in lines[first - 1]
+    assert re.search(
+        r"by `ld \w+, 0\(\w+\)` at lazy_selftest\+0x\w+ \(selftest\.S:\d+\) refused: the level-", lines[first]
+    )
+    assert any("handled  mapped 0x1000000128 by the level-0 PTE" in line for line in lines[first:])
+
+
+def test_two_runs_write_the_same_trace_file(ekernel: Ekernel, tmp_path: Path) -> None:
+    for name in ("one.jsonl", "two.jsonl"):
+        assert ekernel("run", "--trace-out", name, "--quiet").returncode == 0
+    one = (tmp_path / "one.jsonl").read_bytes()
+    assert one == (tmp_path / "two.jsonl").read_bytes()
+    events = [json.loads(line) for line in one.splitlines()]
+    assert {"PageFault", "PageFaultHandled", "FrameAllocated", "HeapAllocated"} <= {e["event"] for e in events}
+    assert [event["instret"] for event in events] == sorted(event["instret"] for event in events)
+
+
+def traps_of(ekernel: Ekernel, tmp_path: Path, fidelity: str) -> list[tuple[object, ...]]:
+    name = f"{fidelity}.jsonl"
+    assert ekernel("run", "-q", "--trace", "traps", "--trace-out", name, "--fidelity", fidelity).returncode == 0
+    events = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+    return [(e["pc"], e["cause"], e["interrupt"], e["tval"]) for e in events if e["event"] == "TrapTaken"]
+
+
+def test_both_fidelities_take_the_same_traps_with_the_same_values(ekernel: Ekernel, tmp_path: Path) -> None:
+    def exceptions(traps: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+        return [trap for trap in traps if not trap[2]]
+
+    exact, fast = (traps_of(ekernel, tmp_path, fidelity) for fidelity in ("exact", "fast"))
+    assert exceptions(exact) == exceptions(fast)
+    assert exact
+
+
+def test_traced_calls_are_indented_by_depth(ekernel: Ekernel) -> None:
+    result = ekernel("run", "--profile", "step-by-step", "--trace", "calls=frame_*")
+    assert re.search(r"┃ +[\d,]+ call +frame_alloc\(", result.stdout)
+    assert re.search(r"┃ +[\d,]+ ret +frame_alloc = 0x80fff after [\d,]+ instructions", result.stdout)
+
+
+FAULTS = [
+    ("j .", ["--max-instructions", "1000"], 124, "stopped after 1,000 instructions (--max-instructions) at"),
+    ("jr zero", [], 125, "double fault: the trap handler at 0x0 cannot execute its first instruction"),
+    ("csrw stvec, zero\n ld a0, 0(zero)", [], 125, "double fault"),
+    ("csrw sie, zero\n wfi\n j _start", [], 125, "waits (wfi) for an interrupt that can never come"),
+]
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+@pytest.mark.parametrize(("source", "options", "status", "message"), FAULTS)
+def test_a_guest_that_cannot_go_on_ends_with_one_message(
+    ekernel: Ekernel, program: Program, fidelity: str, source: str, options: list[str], status: int, message: str
+) -> None:
+    result = ekernel("run", program(source), "--fidelity", fidelity, *options)
+    assert result.returncode == status
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+BAD_INPUT: list[tuple[list[str], str]] = [
+    (["missing.elf"], "missing.elf does not exist"),
+    (["."], "is a directory"),
+    (["empty"], "empty is empty"),
+    (["text"], "is a text file"),
+    (["truncated"], "truncated"),
+    (["--trace", "fauls"], "did you mean 'faults'"),
+    (["--trace", "calls=no_such_function"], "no symbol 'no_such_function'"),
+    (["--trace-out", "no/such/folder.jsonl"], "no/such/folder.jsonl: No such file or directory"),
+    (["--profile", "ful"], "there is no profile 'ful'; there are: full"),
+    (["--frames", "bitmp"], "there is no frame allocator 'bitmp'"),
+    (["--fidelity", "perfect"], "fidelity 'perfect': there are exact, fast"),
+    (["-m", "many"], "'many' is not a memory size"),
+    (["-m", "100K"], "from 1M to 8G"),
+    (["--frame-functions", "kalloc"], "is not ALLOC,FREE"),
+    (["--heap-functions", "malloc"], "is not ALLOC,FREE"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT)
+def test_bad_input_is_told_in_one_message(ekernel: Ekernel, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("int main(void) { return 0; }\n")
+    (tmp_path / "truncated").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(20))
+    result = ekernel("run", *arguments)
+    assert result.returncode == 125
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_closed_pipe_ends_the_run_silently(program: Program) -> None:
+    guest = program("1: li a0, 'x'\n li a7, 1\n ecall\n j 1b")
+    command = f"{Path(sys.executable).with_name('ekernel')} run --quiet --max-instructions 3000000 {guest} | head -c 10"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout == "x" * 10
+    assert result.stderr == ""
+
+
+def test_build_writes_the_kernel_where_it_is_wanted(ekernel: Ekernel, tmp_path: Path) -> None:
+    assert ekernel("build", "--profile", "step-by-step", "-o", "mine.elf").returncode == 0
+    assert ekernel("run", "-q", "mine.elf").stdout.startswith("++++init frame allocator succeed!++++\n")
+
+
+def test_assembly_errors_are_shown_all_with_their_lines(ekernel: Ekernel, tmp_path: Path) -> None:
+    (tmp_path / "bad.s").write_text("  adi a0, a0, 1\n  li a0\n  nop\n  lw a0, 99999(a1)\n")
+    result = ekernel("as", "-o", "bad.o", "bad.s")
+    assert result.returncode == 1
+    for line, text in ((1, "adi a0, a0, 1"), (2, "li a0"), (4, "lw a0, 99999(a1)")):
+        assert f"bad.s:{line}:" in result.stderr
+        assert text in result.stderr
+    assert not (tmp_path / "bad.o").exists()
