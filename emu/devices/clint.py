@@ -64,7 +64,7 @@ class Clint:
         """The `time` at which MTIP rises; None when it is up already or never will."""
         if self._mtimecmp == _NEVER or self._is_due():
             return None
-        return self._mtimecmp - self.offset
+        return self._time() + self._mtimecmp - self.mtime
 
     def update(self) -> None:
         """Put MTIP to `mtime >= mtimecmp` (privileged manual, section 3.2.1)."""

@@ -65,7 +65,7 @@ class GoldfishRtc:
     @property
     def next_deadline(self) -> int | None:
         """The `now` at which the alarm goes off, or None without one."""
-        return self._state.alarm - self._state.offset if self._state.alarm_set else None
+        return self._now() + self._state.alarm - self._time() if self._state.alarm_set else None
 
     def update(self) -> None:
         """Let the alarm go off if its time has come, and set the line."""

@@ -1,6 +1,5 @@
 """The symbols of an image: addresses by name, names by address, functions by pattern."""
 
-import difflib
 import fnmatch
 import re
 from bisect import bisect_right
@@ -134,6 +133,8 @@ class Symbols:
         """
         found = self._by_name.get(name)
         if found is None:
+            import difflib  # only a mistake needs it
+
             near = difflib.get_close_matches(name, self._by_name, _SUGGESTIONS)
             hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
             raise SymbolError(f"no symbol '{name}' in the image; {hint}")

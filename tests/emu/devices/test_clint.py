@@ -75,6 +75,13 @@ def test_a_written_mtime_goes_on_from_there_and_moves_the_deadline(board):
     assert board.timer.level
 
 
+def test_the_deadline_is_right_when_mtime_was_set_before_its_own_past(board):
+    board.now = 1000
+    board.clint.write(MTIME, 8, MASK64 - 9)
+    board.clint.write(MTIMECMP, 8, MASK64 - 4)
+    assert board.clint.next_deadline == 1005
+
+
 def test_each_write_that_moves_the_deadline_is_told(board):
     board.clint.write(MTIMECMP, 4, 1)
     board.clint.write(MTIME + 4, 4, 1)
