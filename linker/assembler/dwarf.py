@@ -1,4 +1,4 @@
-"""DWARF line information for `-g` and `.loc` (DWARF 4 standard: sections 6.2 line numbers, 7.5 entries, 6.1.2 aranges)."""
+"""DWARF line information for `-g` and `.loc` (DWARF 4 standard, sections 6.1.2, 6.2 and 7.5)."""
 
 import struct
 from dataclasses import dataclass

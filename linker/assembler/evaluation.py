@@ -58,7 +58,7 @@ class Evaluator:
                 case AsmSymbol():
                     return self._symbol(expression)
                 case Unary():
-                    return self._unary(expression)
+                    return self._unary(expression, fold)
                 case Binary():
                     return self._binary(expression, fold)
         finally:
@@ -75,16 +75,19 @@ class Evaluator:
         # a name for a place in a section is referred to by that name, one for an undefined symbol is not
         return Linear(0, (symbol,)) if self.place(symbol) is not None else value
 
-    def _unary(self, expression: Unary) -> Linear | None:
-        value = self.linear(expression.operand)
+    def _unary(self, expression: Unary, fold: bool) -> Linear | None:
+        value = self.linear(expression.operand, fold=fold)
         if value is None:
             return None
         if expression.operator == "-":
             return Linear(wrap(-value.constant), value.removed, value.added)
+        value = self._cancel(value, fold=True)
         return Linear(wrap(UNARY_OPERATIONS[expression.operator](value.constant))) if value.is_constant else None
 
     def _binary(self, expression: Binary, fold: bool) -> Linear | None:
-        left, right = self.linear(expression.left), self.linear(expression.right)
+        additive = expression.operator in "+-"
+        left = self.linear(expression.left, fold=fold or not additive)
+        right = self.linear(expression.right, fold=fold or not additive)
         if left is None or right is None:
             return None
         operator = expression.operator

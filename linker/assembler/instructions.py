@@ -128,11 +128,9 @@ class InstructionEncoder:
                 assert operand.relocations is not None
                 self._pending = operand.relocations[""], self._assembly.expression(text.removesuffix("@plt"))
                 return 0
-            if operand.kind is Kind.RELOCATION:
-                raise Mismatch(index, operand.expectation, text)
             if operand.names and text in operand.names:
                 return slot.place(operand.names[text])
-            value = self._assembly.known(self._assembly.expression(text))
+            value = None if operand.kind is Kind.RELOCATION else self._assembly.known(self._assembly.expression(text))
         except ExpressionError as error:
             raise Mismatch(index, f"{operand.expectation} ({error})", text) from None
         bits = None if value is None else slot.encode(wrap(value) if value >> 63 == 1 else value)

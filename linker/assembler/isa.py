@@ -35,6 +35,7 @@ class InstructionSet:
 
         Raises:
             ValueError: it is not a 64-bit instruction set, or names an extension that is not known here.
+
         """
         match = re.fullmatch(
             r"rv64([ige](?:[a-wy]|\d+p\d+|\d+|_(?=[a-wy](?:[\d_]|\Z)))*)((?:_?[zsx][a-z]+(?:\d+p\d+)?)*)", text

@@ -158,10 +158,9 @@ def leb128(value: int, *, signed: bool) -> bytes:
     while True:
         byte = value & 0x7F
         value >>= 7
-        if signed:
-            done = (value == 0 and not byte & 0x40) or (value == -1 and byte & 0x40)
-        else:
-            done = value == 0
+        # a signed number ends where the rest is only copies of the sign
+        sign = bool(byte & 0x40)
+        done = value == (-1 if signed and sign else 0)
         encoded.append(byte if done else byte | 0x80)
         if done:
             return bytes(encoded)

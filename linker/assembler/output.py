@@ -220,6 +220,8 @@ class ObjectBuilder:
         body = b""
         for tag in sorted(values):
             value = values[tag]
+            if value == 0:
+                continue  # what is not named is 0
             body += leb128(tag, signed=False)
             body += leb128(value, signed=False) if isinstance(value, int) else value.encode() + b"\0"
         # one sub-section of file scope (tag 1) in the vendor's section

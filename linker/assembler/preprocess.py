@@ -43,6 +43,7 @@ def preprocess(source: str, name: str, options: AssemblerOptions) -> str:
 
     Raises:
         AssemblyError: with all errors that it found.
+
     """
     macros = {**_PREDEFINED, **options.macros}
     if not _needs_preprocessing(source, macros):

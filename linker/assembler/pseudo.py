@@ -1,4 +1,4 @@
-"""Pseudo-instructions that become several instructions (unprivileged manual, "Assembly Programmer's Handbook"; psABI)."""
+"""Pseudo-instructions that become several instructions (unprivileged manual, "Assembly Programmer's Handbook")."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -139,7 +139,7 @@ class Reader:
         match = _LINE_MARKER.match(line)
         if match is None:
             return False
-        file = match[2] if match[2] else self._origin.file
+        file = match[2] or self._origin.file
         origin = self._origin
         self._origin = Origin(file, origin.lines, int(match[1]) - self._next, origin.caller, origin.what)
         return True
@@ -364,7 +364,7 @@ class Reader:
         self._conditionals.report_open(depth)
         self.assembly.mark = mark
 
-    def _end(self, text: str) -> None:
+    def _end(self, text: str) -> None:  # noqa: ARG002
         raise _End
 
     def _error(self, text: str) -> None:
@@ -384,7 +384,7 @@ class Reader:
     def _print(self, text: str) -> None:
         self.assembly.diagnostics.note(one_string(fields(text, 1, 1, '.print "text"')[0]), self.assembly.mark)
 
-    def _no_altmacro(self, text: str) -> None:
+    def _no_altmacro(self, text: str) -> None:  # noqa: ARG002
         raise StatementError("the alternate macro syntax is not supported", ".altmacro", "write '\\name' for arguments")
 
     def _ignore(self, text: str) -> None:
@@ -393,4 +393,4 @@ class Reader:
 
 def _looks_like_symbol(operands: list[str]) -> bool:
     """Whether the second operand could be the symbol of `lw a0, symbol`."""
-    return len(operands) >= 2 and bool(operands[1]) and not operands[1].endswith(")") and not operands[1][0] == "%"
+    return len(operands) >= 2 and bool(operands[1]) and not operands[1].endswith(")") and operands[1][0] != "%"

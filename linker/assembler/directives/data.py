@@ -61,6 +61,10 @@ def _float_bytes(code: str, text: str) -> bytes:
     number = text.lower()
     if number[:2] in ("0f", "0d", "0e", "0r"):
         number = number[2:]
+    if number.lstrip("+-") == "nan":
+        # GNU sets every bit of the fraction, Python only the highest
+        size = struct.calcsize(f"<{code}")
+        return b"\xff" * (size - 1) + (b"\xff" if number.startswith("-") else b"\x7f")
     try:
         value = float.fromhex(number) if number.lstrip("+-").startswith("0x") else float(number.replace("_", "!"))
         return struct.pack(f"<{code}", value)
@@ -110,8 +114,8 @@ def _incbin(assembly: "Assembly", text: str) -> None:
 
 DIRECTIVES: dict[str, Directive] = {
     ".byte": _integers(1), ".dc.b": _integers(1),
-    ".half": _integers(2), ".short": _integers(2), ".2byte": _integers(2), ".hword": _integers(2), ".dc.w": _integers(2),
-    ".value": _integers(2), ".uahalf": _integers(2), ".dc": _integers(2),
+    ".half": _integers(2), ".short": _integers(2), ".2byte": _integers(2), ".hword": _integers(2),
+    ".dc.w": _integers(2), ".value": _integers(2), ".uahalf": _integers(2), ".dc": _integers(2),
     ".word": _integers(4), ".long": _integers(4), ".int": _integers(4), ".4byte": _integers(4), ".dc.l": _integers(4),
     ".uaword": _integers(4),
     ".dword": _integers(8), ".quad": _integers(8), ".8byte": _integers(8), ".dc.a": _integers(8),

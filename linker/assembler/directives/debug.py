@@ -54,11 +54,14 @@ def _accepted(assembly: "Assembly", text: str) -> None:
     """What only unwinders and other tools read, and a kernel does without."""
 
 
+_CFI = (
+    "sections startproc endproc personality lsda def_cfa def_cfa_register def_cfa_offset adjust_cfa_offset offset "
+    "rel_offset register restore undefined same_value remember_state restore_state return_column signal_frame "
+    "window_save escape val_encoded_addr personality_id fde_data inline_lsda val_offset"
+)
+
 DIRECTIVES: dict[str, Directive] = {
-    ".file": _file, ".loc": _loc, ".ident": _ident, ".line": _accepted, ".loc_mark_labels": _accepted,
-    ".addrsig": _accepted, ".addrsig_sym": _accepted, ".symver": _accepted, ".version": _accepted,
-    **{
-        f".cfi_{name}": _accepted
-        for name in ["sections", "startproc", "endproc", "personality", "lsda", "def_cfa", "def_cfa_register", "def_cfa_offset", "adjust_cfa_offset", "offset", "rel_offset", "register", "restore", "undefined", "same_value", "remember_state", "restore_state", "return_column", "signal_frame", "window_save", "escape", "val_encoded_addr", "personality_id", "fde_data", "inline_lsda", "val_offset"]
-    },
+    ".file": _file, ".loc": _loc, ".ident": _ident,
+    **dict.fromkeys((".line", ".loc_mark_labels", ".addrsig", ".addrsig_sym", ".symver", ".version"), _accepted),
+    **dict.fromkeys((f".cfi_{name}" for name in _CFI.split()), _accepted),
 }  # fmt: skip

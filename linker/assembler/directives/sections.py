@@ -76,7 +76,7 @@ def _pop(assembly: "Assembly", text: str) -> None:
     assembly.previous = previous
 
 
-def _back(assembly: "Assembly", text: str) -> None:
+def _back(assembly: "Assembly", text: str) -> None:  # noqa: ARG001
     assembly.switch(*assembly.previous)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from linker.assembler.state import Assembly
 
 _EXPAND_UP_TO = 1 << 16
-"""Bytes of a fill that are written at once; longer ones wait until layout, for they may be of a section without bytes."""
+"""Bytes of a fill that are written at once; longer ones wait for layout, as their section may have no bytes at all."""
 
 _MAX_POWER = 31
 

@@ -127,10 +127,14 @@ def _lsym(assembly: "Assembly", text: str) -> None:
     assembly.assign(name(target), assembly.value(value))
 
 
+def _extern(assembly: "Assembly", text: str) -> None:
+    """Undefined symbols are external without being told so."""
+
+
 DIRECTIVES: dict[str, Directive] = {
     ".set": _set(once=False), ".equ": _set(once=False), ".equiv": _set(once=True), ".eqv": _set(once=True),
     ".globl": _bind(SymbolBinding.GLOBAL), ".global": _bind(SymbolBinding.GLOBAL), ".local": _bind(SymbolBinding.LOCAL),
-    ".weak": _bind(SymbolBinding.WEAK), ".extern": lambda assembly, text: None,
+    ".weak": _bind(SymbolBinding.WEAK), ".extern": _extern,
     ".hidden": _show(SymbolVisibility.HIDDEN), ".internal": _show(SymbolVisibility.INTERNAL),
     ".protected": _show(SymbolVisibility.PROTECTED),
     ".type": _type, ".size": _size, ".comm": _common, ".common": _common, ".lcomm": _local_common,

@@ -7,6 +7,7 @@ that GNU `as` compresses follow after a comma-free `or`. A row without a third c
 `rd'` are the registers x8..x15, `rd!0` is not x0, `rd!02` neither x0 nor x2; a repeated name means the same register.
 """
 
+# ruff: noqa: E501  a row is a line
 QUADRANT_0 = """
 c.unimp                      | 000 00000000 000 00
 c.addi4spn rd', sp, nzuimm10x4 | 000 imm[5:4|9:6|2|3] rd' 00                 | addi rd', sp, nzuimm10x4 or add rd', sp, nzuimm10x4

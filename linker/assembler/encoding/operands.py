@@ -129,81 +129,81 @@ _IMMEDIATE = re.compile(r"(nz)?(u|s)?imm(\d+)(?:x(\d+))?")
 
 
 @cache
-def parse_operand(token: str) -> tuple[Operand, ...]:
+def parse_operand(name: str) -> tuple[Operand, ...]:
     """Read an operand's name in a row; an address becomes its offset and its register.
 
     Raises:
         ValueError: no operand is named so.
 
     """
-    if token.endswith(")"):
-        offset, _, register = token[:-1].partition("(")
+    if name.endswith(")"):
+        offset, _, register = name[:-1].partition("(")
         return (*parse_operand(offset or "imm0"), *parse_operand(register))
-    return (_named(token) or _register(token) or _number(token) or _fixed(token),)
+    return (_named(name) or _register(name) or _number(name) or _fixed(name),)
 
 
-def _register(token: str) -> Operand | None:
-    match = _REGISTER.fullmatch(token)
+def _register(name: str) -> Operand | None:
+    match = _REGISTER.fullmatch(name)
     if not match:
         return None
     floating, field, restriction = match.groups()
     names = FLOAT if floating else INTEGER
     if restriction == "'":
-        names = {name: number - 8 for name, number in names.items() if 8 <= number <= 15}
+        names = {register: number - 8 for register, number in names.items() if 8 <= number <= 15}
         field += "'"
     elif restriction:
         excluded = {int(digit) for digit in restriction[1:]}
-        names = {name: number for name, number in names.items() if number not in excluded}
-    return Operand(token, field, Kind.REGISTER, names)
+        names = {register: number for register, number in names.items() if number not in excluded}
+    return Operand(name, field, Kind.REGISTER, names)
 
 
-def _number(token: str) -> Operand | None:
-    match = _IMMEDIATE.fullmatch(token)
+def _number(name: str) -> Operand | None:
+    match = _IMMEDIATE.fullmatch(name)
     if match:
         bits = int(match[3])
         unsigned = match[2] == "u"
         low, high = (0, (1 << bits) - 1) if unsigned else (-(1 << bits >> 1), (1 << bits >> 1) - 1)
-        relocations = {"imm12": I_TYPE, "simm12": S_TYPE, "uimm20": U_TYPE}.get(token)
+        relocations = {"imm12": I_TYPE, "simm12": S_TYPE, "uimm20": U_TYPE}.get(name)
         step = int(match[4] or 1)
         excluded = (0,) if match[1] else ()
         high = max(high - high % step, 0)
-        shift = 12 if token == "uimm20" else 0
-        return Operand(token, "imm", Kind.IMMEDIATE, {}, low, high, step, excluded, None, relocations, shift)
-    if token.removeprefix("nz").startswith("shamt"):
-        excluded = (0,) if token.startswith("nz") else ()
-        return Operand(token, "shamt", Kind.IMMEDIATE, {}, 0, (1 << int(token[-1])) - 1, 1, excluded)
-    if token.startswith("label"):
-        return Operand(token, "imm", Kind.LABEL, {}, relocations={"": _LABELS[int(token[5:])]})
+        shift = 12 if name == "uimm20" else 0
+        return Operand(name, "imm", Kind.IMMEDIATE, {}, low, high, step, excluded, None, relocations, shift)
+    if name.removeprefix("nz").startswith("shamt"):
+        excluded = (0,) if name.startswith("nz") else ()
+        return Operand(name, "shamt", Kind.IMMEDIATE, {}, 0, (1 << int(name[-1])) - 1, 1, excluded)
+    if name.startswith("label"):
+        return Operand(name, "imm", Kind.LABEL, {}, relocations={"": _LABELS[int(name[5:])]})
     return None
 
 
-def _named(token: str) -> Operand | None:
-    match token:
+def _named(name: str) -> Operand | None:
+    match name:
         case "zimm5":
-            return Operand(token, "zimm", Kind.IMMEDIATE, {}, 0, 31)
+            return Operand(name, "zimm", Kind.IMMEDIATE, {}, 0, 31)
         case "csr":
-            return Operand(token, "csr", Kind.CSR, CSRS, 0, 0xFFF)
+            return Operand(name, "csr", Kind.CSR, CSRS, 0, 0xFFF)
         case "pred" | "succ":
-            return Operand(token, token, Kind.NAMED, FENCE_SETS)
+            return Operand(name, name, Kind.NAMED, FENCE_SETS)
         case "rm" | "rm0":
-            default = ROUNDING_MODES["dyn" if token == "rm" else "rne"]
-            return Operand(token, "rm", Kind.NAMED, ROUNDING_MODES, default=default)
+            default = ROUNDING_MODES["dyn" if name == "rm" else "rne"]
+            return Operand(name, "rm", Kind.NAMED, ROUNDING_MODES, default=default)
         case "opcode7" | "opcode2" | "funct2" | "funct3" | "funct4" | "funct6" | "funct7":
-            field = "opcode" if token == "opcode7" else token
-            return Operand(token, field, Kind.IMMEDIATE, {}, 0, (1 << int(token[-1])) - 1)
+            field = "opcode" if name == "opcode7" else name
+            return Operand(name, field, Kind.IMMEDIATE, {}, 0, (1 << int(name[-1])) - 1)
         case "tprel":
-            return Operand(token, "", Kind.RELOCATION, {}, relocations={"%tprel_add": R.TPREL_ADD})
+            return Operand(name, "", Kind.RELOCATION, {}, relocations={"%tprel_add": R.TPREL_ADD})
         case "nzuimm20c":
             # c.lui holds a signed 6-bit immediate, written as the 20 bits that lui would load
-            return Operand(token, "imm", Kind.IMMEDIATE, {}, 1, 0xFFFFF, 1, range(32, 0xFFFE0), shift=12)
+            return Operand(name, "imm", Kind.IMMEDIATE, {}, 1, 0xFFFFF, 1, range(32, 0xFFFE0), shift=12)
     return None
 
 
-def _fixed(token: str) -> Operand:
+def _fixed(name: str) -> Operand:
     for names in (INTEGER, CSRS, FENCE_SETS):
-        if token in names:
-            value = names[token]
+        if name in names:
+            value = names[name]
             break
     else:
-        value = int(token)
-    return Operand(token, "", Kind.FIXED, {}, value, value)
+        value = int(name)
+    return Operand(name, "", Kind.FIXED, {}, value, value)

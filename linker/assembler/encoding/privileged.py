@@ -55,4 +55,4 @@ hsv.d   rs2, (rs1)          | 0110111           rs2   rs1 100   00000 1110011
 """Tables "Hypervisor Memory-Management Instructions" and "Hypervisor Virtual-Machine Load and Store Instructions"."""
 
 RECORDED = frozenset(("sret", "mret", "wfi", "sfence.vma", "sfence.vm"))
-"""Those after which GNU names the privileged version in the object's attributes, as after any CSR that is written out."""
+"""After these, as after any CSR that is written out, GNU names the privileged version in the attributes."""

@@ -69,8 +69,10 @@ class Row:
     """The bits to clear when an operand that may be left out is written."""
     flat: Flat
     extension: str
+    alias: bool = False
+    """A pseudo-instruction."""
     base: "Row | None" = None
-    """The instruction that a pseudo-instruction stands for."""
+    """The instruction that a pseudo-instruction stands for, and whose compressed forms it may take."""
     compressions: tuple["Compression", ...] = ()
     label: ValueSlot | None = None
     """The slot of a jump or branch target."""
@@ -154,7 +156,7 @@ def _name(operand: Operand) -> str:
 
 
 def compression(rule: str, base: Row, short: Row) -> Compression:
-    """Make a rule from the expansion in the compressed row, such as `addi rd!0, rd, nzimm6`, for the row it expands to."""
+    """Make a rule of the third column of a compressed row, such as `addi rd!0, rd, nzimm6`, for that `addi`."""
     checks: list[Check] = []
     seen: set[str] = set()
     operands = [operand for token in _tokens(rule) for operand in parse_operand(token)]
@@ -267,4 +269,5 @@ def make_alias(mnemonic: str, signature: str, base: Row, arguments: str, extensi
     flat = tuple((operand, tuple(taken[_name(operand)])) for parts in operands for operand in parts)
     row = assemble_row(mnemonic, signature, base.size, word, operands, flat, extension)
     row.base = base
+    row.alias = True
     return row

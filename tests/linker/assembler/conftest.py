@@ -106,13 +106,16 @@ class Reference:
             return Outcome(None, lines, str(error))
         return Outcome(describe(write_object(obj)), frozenset(), "")
 
-    def check(self, source: str, *, march: str = "rv64gc", relax: bool = False) -> None:
-        """Assert that both make the same of a source."""
-        gnu = self.gnu(source, f"-march={march}", *([] if relax else ["-mno-relax"]))
-        ours = self.ours(source, AssemblerOptions(march=march, relax=relax))
+    def check(self, source: str, options: AssemblerOptions = AssemblerOptions(), ignore: tuple[str, ...] = ()) -> None:
+        """Assert that both make the same of a source, but for some sections."""
+        flags = [f"-march={options.march}", *([] if options.relax else ["-mno-relax"])]
+        flags += [flag for directory in options.include_dirs for flag in ("-I", str(directory))]
+        flags += [flag for name, value in options.defines.items() for flag in ("--defsym", f"{name}={value}")]
+        gnu = self.gnu(source, *flags)
+        ours = self.ours(source, options)
         assert gnu.described is not None, gnu.messages
         assert ours.described is not None, ours.messages
-        for key in sorted(set(gnu.described) | set(ours.described)):
+        for key in sorted((set(gnu.described) | set(ours.described)) - set(ignore)):
             assert ours.described.get(key) == gnu.described.get(key), key
 
     def check_rejected(self, source: str, *, march: str = "rv64gc") -> None:

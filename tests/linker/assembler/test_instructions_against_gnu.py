@@ -2,6 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from linker.assembler import AssemblerOptions
 from tests.linker.assembler import operand_values as values
 
 HEAD = "target:\n"
@@ -17,7 +18,7 @@ def test_every_instruction_with_edge_operands_has_the_bytes_that_gnu_gives_it(re
     table = values.Table.of(values.InstructionSet.parse(march).extensions)
     lines = list(dict.fromkeys(line for row in values.all_rows(table) for line in values.statements(row)))
     assert len(lines) > 1500
-    reference.check(program(lines), march=march)
+    reference.check(program(lines), AssemblerOptions(march=march))
 
 
 @settings(

@@ -1,0 +1,3 @@
+.file "abc.c"
+.ident "GCC"
+nop

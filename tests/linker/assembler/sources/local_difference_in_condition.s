@@ -1,0 +1,5 @@
+.text
+a: nop
+.if (.-a) > 1
+.byte 1
+.endif

@@ -1,0 +1,5 @@
+.option norvc
+.align 3
+nop
+.align 3
+nop

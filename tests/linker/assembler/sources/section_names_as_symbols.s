@@ -1,0 +1,5 @@
+.text
+.word .text, .data, .data+4
+la a0, .rodata
+.section .rodata
+.word 1
