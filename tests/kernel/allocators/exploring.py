@@ -8,7 +8,7 @@ AMOUNTS = pytest.mark.parametrize(
     ("examples", "steps"),
     [
         pytest.param(40, 50, id="2000 calls"),
-        pytest.param(300, 100, id="30000 calls", marks=pytest.mark.slow),
+        pytest.param(60, 100, id="6000 calls", marks=pytest.mark.slow),
     ],
 )
 
