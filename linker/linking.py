@@ -20,7 +20,7 @@ from linker.layout.symbols import SymbolTable
 from linker.objects.archive import Archive
 from linker.objects.model import ObjectFile
 from linker.options import LinkOptions, LinkResult
-from linker.output.contents import fill_sections
+from linker.output.contents import check_file_size, fill_sections
 from linker.output.elf import write_elf
 from linker.output.map import write_map
 from linker.output.prepare import merge_attributes, merge_flags
@@ -71,7 +71,11 @@ def link(
         script = default_script()
     elif isinstance(script, str):
         script = parse_script(script, script_name, options.include_dirs)
-    return _Link(script, options).run(inputs)
+    try:
+        return _Link(script, options).run(inputs)
+    except RecursionError:
+        message = "an expression is nested more than is sensible"
+        raise ScriptError([Diagnostic(message, Location(script.name))]) from None
 
 
 @dataclass(slots=True)
@@ -225,6 +229,10 @@ class _Link:
         segments = segmenter.run()
         self.errors += segmenter.errors
         self._check_overlaps(live)
+        too_large = check_file_size(live)
+        if too_large:
+            self.errors += too_large
+            raise self._failure()
         tls = [section for section in live if section.tls]
         relocator = Relocator(self.table, got, tls[0].vma if tls else 0)
         contents = fill_sections(live, relocator, got)

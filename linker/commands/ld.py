@@ -27,7 +27,7 @@ PROGRAM = "ekernel ld"
 _DESCRIPTION = "Link RISC-V objects and archives (FILE) into an ELF executable, as a GNU linker script says."
 _IGNORED_FLAGS = (
     "-no-relax --relax -nostdlib -static -Bstatic -dn -non_shared --no-warn-rwx-segments --no-dynamic-linker"
-    " --build-id --eh-frame-hdr --no-eh-frame-hdr --fatal-warnings --warn-common --no-undefined --as-needed"
+    " --eh-frame-hdr --no-eh-frame-hdr --fatal-warnings --warn-common --no-undefined --as-needed"
     " --no-as-needed --cref -N --omagic -n --nmagic -t --trace --verbose --no-gc-sections --print-gc-sections"
     " --sort-common --emit-relocs -q -EL --no-export-dynamic --no-print-gc-sections --stats -d -dc -dp -no-pie"
     " --orphan-handling=place --error-rwx-segments --no-ld-generated-unwind-info"
@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     add(*("-" + flag if flag in ("-no-relax", "-static", "-nostdlib", "-non_shared", "-no-pie", "-dn") else flag
           for flag in ignored if "=" not in flag),
         dest="ignored", action="append_const", const="", help=argparse.SUPPRESS)  # fmt: skip
+    add("--build-id", nargs="?", dest="ignored_value", help=argparse.SUPPRESS)
     for flag in ("-O", "--hash-style", "--orphan-handling", "--sysroot", "-dynamic-linker", "-rpath-link", "-plugin"):
         add(flag, dest="ignored_value", action="append", help=argparse.SUPPRESS)
     return parser

@@ -81,15 +81,14 @@ def letter(image: Image, symbol: SymbolView) -> str:
 
 def _section_letter(image: Image, index: int) -> str:
     section = image.sections[index]
-    small = section.name.startswith((".sdata", ".sbss"))
     if not section.flags & 0x2:
         return "N" if section.name.startswith(".debug") else "n"
     if section.flags & 0x4:
         return "t"
     if section.is_nobits:
-        return "s" if small else "b"
+        return "b"
     if section.flags & 0x1:
-        return "g" if small else "d"
+        return "d"
     return "r"
 
 

@@ -87,16 +87,18 @@ def _headers(image: Image) -> None:
             f"{index:3} {section.name:<13} {section.size:08x}  {section.address:016x}  {lma:016x}"
             f"  {section.offset:08x}  2**{power}"
         )
-        print(" " * 18 + ", ".join(_words(section)))
+        print(" " * 18 + ", ".join(_words(image, section)))
 
 
-def _words(section: SectionView) -> Iterator[str]:
+def _words(image: Image, section: SectionView) -> Iterator[str]:
     if not section.is_nobits:
         yield "CONTENTS"
     if section.flags & _ALLOC:
         yield "ALLOC"
         if not section.is_nobits:
             yield "LOAD"
+    if any(relocations and image.sections[i].info == section.index for i, relocations in image.relocations.items()):
+        yield "RELOC"
     if not section.flags & 0x1:
         yield "READONLY"
     if section.flags & _CODE:

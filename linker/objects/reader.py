@@ -148,7 +148,7 @@ class _Reader:
     def _unpack_header(self, offset: int) -> _Header:
         try:
             return _Header(_SECTION_HEADER.unpack_from(self.data, offset))
-        except struct.error as reason:
+        except (struct.error, OverflowError) as reason:
             raise self.damaged("the section headers lie beyond the end of the file") from reason
 
     def _bytes(self, header: _Header) -> bytes:

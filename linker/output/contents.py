@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linker.errors import Diagnostic
 from linker.layout.inputs import InputSection
 from linker.layout.sections import DataItem
 
@@ -12,8 +13,25 @@ if TYPE_CHECKING:
     from linker.relocate.apply import Relocator
     from linker.relocate.got import GlobalOffsetTable
 
-_MAX_SIZE = 1 << 31
+_MAX_SIZE = 1 << 28
 """Bytes: no file that a kernel is loaded from is larger."""
+
+
+def check_file_size(sections: list[OutputSection]) -> list[Diagnostic]:
+    """Errors for sections that would make the file larger than any kernel's; nothing of it is in memory yet."""
+    errors = []
+    for section in sections:
+        where = section.statement.location if section.statement else None
+        stored = 0 if section.is_nobits else section.size
+        if stored > _MAX_SIZE:
+            message = f"section '{section.name}' would have {section.size:#x} bytes in the file"
+            hint = "is an assignment to '.' meant to be outside of it?"
+            errors.append(Diagnostic(message, where, hint=hint))
+        elif stored and section.file_offset > _MAX_SIZE:
+            message = f"section '{section.name}' would stand at offset {section.file_offset:#x} of the file"
+            hint = "sections of one segment lie far apart, or an alignment is huge"
+            errors.append(Diagnostic(message, where, hint=hint))
+    return errors
 
 
 def fill_sections(
@@ -26,13 +44,6 @@ def fill_sections(
 
 
 def _contents(section: OutputSection, relocator: Relocator) -> bytes:
-    if section.size > _MAX_SIZE:
-        from linker.errors import Diagnostic
-
-        message = f"section '{section.name}' would have {section.size:#x} bytes in the file"
-        where = section.statement.location if section.statement else None
-        relocator.errors.append(Diagnostic(message, where, hint="is an assignment to '.' meant to be outside of it?"))
-        return b""
     data = bytearray(section.size)
     for offset, size, pattern in section.pads:
         if pattern.strip(b"\0"):

@@ -47,11 +47,15 @@ def unquote(token: str) -> str:
 
 def tokens_of(node: Node) -> list[Token]:
     """All tokens below a node, in order."""
-    if node is None:
-        return []
-    if isinstance(node, Token):
-        return [node]
-    return [token for child in node.children for token in tokens_of(child)]
+    found: list[Token] = []
+    waiting: list[Node] = [node]
+    while waiting:  # not recursive: a script may nest as deeply as it likes
+        item = waiting.pop()
+        if isinstance(item, Token):
+            found.append(item)
+        elif item is not None:
+            waiting += reversed(item.children)
+    return found
 
 
 class ExpressionBuilder:

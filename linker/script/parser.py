@@ -48,7 +48,10 @@ class ScriptReader:
         from linker.script.builder import build_script
         from linker.script.expressions import Source
 
-        return build_script(self, self.tree(text, name, "script"), Source(name, text.split("\n")))
+        try:
+            return build_script(self, self.tree(text, name, "script"), Source(name, text.split("\n")))
+        except RecursionError:
+            raise ScriptError([Diagnostic("its statements are nested more than is sensible", Location(name))]) from None
 
     def definition(self, symbol: str, expression: str) -> Assignment:
         """The assignment that `--defsym symbol=expression` means. Raises ScriptError."""
