@@ -27,6 +27,7 @@ FUNCTION profile_main
     li a1, HEAP_SIZE
     call heap_init
     call heap_selftest
+    li a0, 0
     call kernel_space_init
     la a0, line_mapping
     call print_string

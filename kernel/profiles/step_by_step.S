@@ -20,6 +20,7 @@ FUNCTION profile_main
     la a0, heap_space
     li a1, HEAP_SIZE
     call heap_init
+    li a0, 0
     call kernel_space_init
     LEAVE
 END_FUNCTION profile_main

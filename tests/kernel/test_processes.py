@@ -1,6 +1,7 @@
 """Processes: programs run, misbehave, fork and end, and nothing of them is left."""
 
 import struct
+from itertools import pairwise
 
 import pytest
 
@@ -90,11 +91,11 @@ def test_the_timer_ends_the_slice_of_a_program(kernel: Machine) -> None:
     assert code == 0
     assert text == "slices: both children ended, though none of them yielded\n"
     assert len(timers) >= 4
-    gaps = [later.instret - earlier.instret for earlier, later in zip(timers, timers[1:], strict=False)]
+    gaps = [later.instret - earlier.instret for earlier, later in pairwise(timers)]
     assert min(gaps) >= 1_000_000  # 10 ms of 10 MHz, ten instructions a tick
 
 
-@pytest.mark.parametrize("free", range(0, 14))
+@pytest.mark.parametrize("free", range(14))
 def test_a_program_for_which_memory_is_short_ends_in_order(kernel: Machine, free: int) -> None:
     string = text_at(kernel, "memory")
     taken: list[tuple[int, int]] = []

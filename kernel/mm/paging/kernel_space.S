@@ -22,18 +22,19 @@ kernel_sections:
     .quad srodata, erodata, PTE_R, name_rodata
     .quad sdata, edata, PTE_R | PTE_W, name_data
     .quad sbss, boot_stack_guard, PTE_R | PTE_W, name_bss
-    .quad boot_stack, ebss, PTE_R | PTE_W, name_stack
+    .quad boot_stack, ebss, PTE_R | PTE_W, section_name_stack
 section_memory:
-    .quad ekernel, 0, PTE_R | PTE_W, name_memory    # its end is known at run time
+    .quad ekernel, 0, PTE_R | PTE_W, section_name_memory    # its end is known at run time
 kernel_sections_end:
 
 .text
 
-# kernel_space_init()
+# kernel_space_init(a0 = a function that is called with the name of each section before it is mapped, or 0)
 # Maps every section and switches to the new table. memory_end_pa, frames and heap must be ready.
 # Panics when memory runs out.
 FUNCTION kernel_space_init
-    ENTER 2
+    ENTER 3
+    mv s3, a0
     la t0, memory_end_pa
     ld t0, 0(t0)
     PA_TO_VA t0, t0, t1
@@ -46,7 +47,10 @@ FUNCTION kernel_space_init
     sd a0, 0(t0)
     mv s2, a0
     la s1, kernel_sections
-1:  mv a0, s2
+1:  beqz s3, 3f
+    ld a0, SECTION_NAME(s1)
+    jalr s3
+3:  mv a0, s2
     ld t3, SECTION_START(s1)
     ld t4, SECTION_END(s1)
     srli a1, t3, PAGE_SHIFT
@@ -71,7 +75,7 @@ FUNCTION kernel_space_init
     ld a0, SPACE_ROOT(s2)
     li a1, KERNEL_ASID
     call page_table_activate
-    LEAVE 2
+    LEAVE 3
 2:  la a0, message_no_frame
     call panic
 END_FUNCTION kernel_space_init
@@ -101,11 +105,12 @@ FUNCTION kernel_space_print
     LEAVE 1
 END_FUNCTION kernel_space_print
 
+.globl section_name_stack, section_name_memory
 STRING name_text, ".text"
 STRING name_rodata, ".rodata"
 STRING name_data, ".data"
 STRING name_bss, ".bss"
-STRING name_stack, "stack, heap"
-STRING name_memory, "memory"
+STRING section_name_stack, "stack, heap"
+STRING section_name_memory, "memory"
 STRING line_section, "  %-12s %p .. %p  %c%c%c\n"
 STRING message_no_frame, "no available frame to allocate"

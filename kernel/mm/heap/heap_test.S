@@ -1,0 +1,89 @@
+# The heap test of 000 and 003: a boxed number and a vector that grows; both lie in .bss.
+.include "lib/abi.inc"
+
+.equ FIRST_CAPACITY, 4
+.equ NUMBERS, 500
+.equ NUMBER, 8                                  # bytes and alignment of each
+.equ BOXED, 5
+
+.text
+
+# heap_test()
+# Panics when a block lies outside of .bss, or does not keep what is put into it.
+FUNCTION heap_test
+    ENTER 5
+    li a0, NUMBER
+    li a1, NUMBER
+    call heap_alloc
+    call check_in_bss
+    mv s1, a0                                   # s1: the box
+    li t0, BOXED
+    sd t0, 0(s1)
+
+    li s3, FIRST_CAPACITY                       # s2: the vector, s3: its capacity, s4: its length
+    li a0, FIRST_CAPACITY * NUMBER
+    li a1, NUMBER
+    call heap_alloc
+    call check_in_bss
+    mv s2, a0
+    li s4, 0
+1:  bne s4, s3, 2f
+    slli a0, s3, 4                              # full: twice the capacity
+    li a1, NUMBER
+    call heap_alloc
+    call check_in_bss
+    mv s5, a0
+    mv a1, s2
+    slli a2, s3, 3
+    call copy_bytes
+    mv a0, s2
+    slli a1, s3, 3
+    li a2, NUMBER
+    call heap_dealloc
+    mv s2, s5
+    slli s3, s3, 1
+2:  slli t0, s4, 3
+    add t0, s2, t0
+    sd s4, 0(t0)
+    addi s4, s4, 1
+    li t0, NUMBERS
+    bne s4, t0, 1b
+
+3:  addi s4, s4, -1
+    slli t0, s4, 3
+    add t0, s2, t0
+    ld t0, 0(t0)
+    bne t0, s4, 4f
+    bnez s4, 3b
+    ld t0, 0(s1)
+    li t1, BOXED
+    bne t0, t1, 4f
+    mv a0, s1
+    li a1, NUMBER
+    li a2, NUMBER
+    call heap_dealloc
+    mv a0, s2
+    slli a1, s3, 3
+    li a2, NUMBER
+    call heap_dealloc
+    LEAVE 5
+4:  la a0, message_contents
+    call panic
+END_FUNCTION heap_test
+
+# check_in_bss(a0 = pointer) -> a0 unchanged
+.type check_in_bss, @function
+check_in_bss:
+    la t0, sbss
+    bltu a0, t0, 1f
+    la t0, ebss
+    bgeu a0, t0, 1f
+    ret
+1:  ENTER
+    mv a1, a0
+    la a0, message_outside
+    call panic
+.size check_in_bss, . - check_in_bss
+
+STRING message_outside, "heap test: the block %p is not in .bss"
+STRING message_contents, "heap test: a number is not what it was"

@@ -1,0 +1,175 @@
+# Profile rcore-v3 (003): identity mapped in 8 MiB, frames from a stack, heap in .bss, then the applications.
+.include "lib/abi.inc"
+.include "lib/page.inc"
+.include "mm/paging/area.inc"
+
+.equ TRACKERS, 5
+.equ HALVES, 2
+
+.text
+
+# profile_main(a0 = hart id, a1 = physical address of the device tree)
+FUNCTION profile_main
+    ENTER 1
+    la a0, line_hello
+    call print_string
+    la a0, heap_space
+    li a1, HEAP_SIZE
+    call heap_init
+    call kernel_end_ppn
+    li a1, MEMORY_END
+    call frames_start
+    la s1, sections
+1:  la a0, line_section
+    ld a1, 0(s1)
+    ld a2, 8(s1)
+    ld a3, 16(s1)
+    call printf
+    addi s1, s1, 24
+    la t0, sections_end
+    bne s1, t0, 1b
+    la a0, announce
+    call kernel_space_init
+
+    call heap_test
+    la a0, line_heap_test
+    call print_string
+    call frame_allocator_test
+    call remap_test
+    call process_init
+    la s1, applications
+2:  ld a0, 0(s1)
+    call process_run
+    bnez a0, 3f
+    addi s1, s1, 8
+    la t0, applications_end
+    bne s1, t0, 2b
+    la a0, line_end
+    call print_string
+    LEAVE 1
+3:  ld a1, 0(s1)
+    la a0, message_application
+    call panic
+END_FUNCTION profile_main
+
+# announce(a0 = name of a section that is about to be mapped)
+.type announce, @function
+announce:
+    la t0, section_name_stack
+    beq a0, t0, 1f                              # 003 counts it to .bss
+    mv a1, a0
+    la a0, line_mapping
+    la t0, section_name_memory
+    bne a1, t0, 2f
+    la a0, line_mapping_memory
+2:  j printf
+1:  ret
+.size announce, . - announce
+
+# frame_allocator_test(): five frames, all dropped, and five again, which are the same from the last to the first
+.type frame_allocator_test, @function
+frame_allocator_test:
+    ENTER 3, TRACKERS * 8
+    li s2, HALVES
+1:  li s1, 0
+2:  call frame_alloc
+    beqz a0, 4f
+    slli t0, s1, 3
+    add t0, sp, t0
+    sd a0, 0(t0)
+    mv a1, a0
+    la a0, line_tracker
+    call printf
+    addi s1, s1, 1
+    li t0, TRACKERS
+    bne s1, t0, 2b
+    li s1, 0                                    # a vector drops its elements from the first to the last
+3:  slli t0, s1, 3
+    add t0, sp, t0
+    ld a0, 0(t0)
+    call frame_dealloc
+    addi s1, s1, 1
+    li t0, TRACKERS
+    bne s1, t0, 3b
+    addi s2, s2, -1
+    bnez s2, 1b
+    la a0, line_frame_test
+    call print_string
+    LEAVE 3, TRACKERS * 8
+4:  la a0, message_no_frame
+    call panic
+.size frame_allocator_test, . - frame_allocator_test
+
+# remap_test(): the middle of .text and .rodata is not writable, that of .data not executable
+.type remap_test, @function
+remap_test:
+    ENTER
+    la a0, stext
+    la a1, etext
+    li a2, PTE_W
+    call check_middle
+    la a0, srodata
+    la a1, erodata
+    li a2, PTE_W
+    call check_middle
+    la a0, sdata
+    la a1, edata
+    li a2, PTE_X
+    call check_middle
+    la a0, line_remap_test
+    call print_string
+    LEAVE
+.size remap_test, . - remap_test
+
+# check_middle(a0 = start, a1 = end, a2 = the flag that the page in the middle must not have)
+.type check_middle, @function
+check_middle:
+    ENTER 1
+    mv s1, a2
+    add a1, a0, a1
+    srli a1, a1, PAGE_SHIFT + 1
+    la t0, kernel_space
+    ld t0, 0(t0)
+    ld a0, SPACE_ROOT(t0)
+    call find_pte
+    beqz a0, 1f
+    ld t0, 0(a0)
+    and t0, t0, s1
+    bnez t0, 1f
+    LEAVE 1
+1:  la a0, message_remap
+    call panic
+.size check_middle, . - check_middle
+
+.section .rodata
+.balign 8
+sections:
+    .quad name_text, stext, etext
+    .quad name_rodata, srodata, erodata
+    .quad name_data, sdata, edata
+    .quad name_bss, sbss, ebss
+sections_end:
+applications:
+    .quad name_hello, name_faults, name_memory, name_slices
+applications_end:
+
+STRING line_hello, "[kernel] Hello, world!\n"
+STRING line_section, "%s [%p, %p)\n"
+STRING line_mapping, "mapping %s section\n"
+STRING line_mapping_memory, "mapping physical memory\n"
+STRING line_heap_test, "heap_test passed!\n"
+STRING line_tracker, "FrameTracker:PPN=%p\n"
+STRING line_frame_test, "frame_allocator_test passed!\n"
+STRING line_remap_test, "remap_test passed!\n"
+STRING line_end, "[kernel] all applications completed\n"
+STRING name_text, ".text"
+STRING name_rodata, ".rodata"
+STRING name_data, ".data"
+STRING name_bss, ".bss"
+STRING name_hello, "hello"
+STRING name_faults, "faults"
+STRING name_memory, "memory"
+STRING name_slices, "slices"
+STRING message_no_frame, "no available frame to allocate"
+STRING message_remap, "remap_test: the mapping allows too much"
+STRING message_application, "the application %s failed"
