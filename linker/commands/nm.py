@@ -8,6 +8,7 @@ from linker.commands.image import Image, SymbolView, open_images
 from linker.commands.run import guarded
 
 PROGRAM = "ekernel nm"
+_COMMON = 0xFFF2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,9 @@ def _list(image: Image, options: argparse.Namespace) -> None:
             reverse=options.reverse_sort,
         )
     for symbol in symbols:
-        value = " " * 16 if symbol.section == 0 else f"{symbol.value:016x}"
+        # The value of a common symbol is its alignment; what one wants to know is its size.
+        shown = symbol.size if symbol.section == _COMMON else symbol.value
+        value = " " * 16 if symbol.section == 0 else f"{shown:016x}"
         size = f" {symbol.size:016x}" if options.print_size and symbol.size else ""
         print(f"{value}{size} {letter(image, symbol)} {symbol.name}")
 
@@ -70,7 +73,7 @@ def letter(image: Image, symbol: SymbolView) -> str:
         return kind if symbol.section == 0 else kind.upper()
     if symbol.section == 0:
         return "U"
-    if symbol.section == 0xFFF2:
+    if symbol.section == _COMMON:
         return "C"
     if symbol.section == 0xFFF1 or symbol.section >= len(image.sections):
         found = "a"

@@ -17,7 +17,7 @@ def symbol_hash(name: str) -> int:
     >>> symbol_hash("")
     0
     >>> hex(symbol_hash("a"))
-    '0xa15066'
+    '0xc9a064'
     """
     value = 0
     text = name.encode("utf-8", "surrogateescape")

@@ -31,7 +31,7 @@ def parse_script(text: str, name: str, include_dirs: Iterable[str | Path] = ()) 
     ...
     linker.errors.ScriptError: kernel.ld:1:30: error: unexpected '}'
         1 | SECTIONS { .text : { *(.text } }
-          |                              ^ expected ')', ',', EXCLUDE_FILE or a name
+          |                              ^ expected ')', ',', ':', EXCLUDE_FILE or a name
     """
     return ScriptReader(include_dirs).read(text, name)
 

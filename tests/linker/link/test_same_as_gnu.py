@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linker.link.conftest import SCRIPTS, Oracle, dissect
+from tests.linker.dissect import SCRIPTS, Oracle, dissect
 
 FLAGS = {
     "medany": ["-O2", "-mcmodel=medany", "-fno-common", "-DSINGLE"],
@@ -62,7 +62,8 @@ def test_garbage_collection_leaves_the_same_sections(
 
 
 @pytest.mark.parametrize(
-    "extra", [[], ["--gc-sections"], ["-Ttext=0x80000000"], ["-Ttext-segment=0x80000000"], ["-z", "max-page-size=65536"]]
+    "extra",
+    [[], ["--gc-sections"], ["-Ttext=0x80000000"], ["-Ttext-segment=0x80000000"], ["-z", "max-page-size=65536"]],
 )
 def test_without_a_script_the_layout_is_that_of_gnu(
     extra: list[str],

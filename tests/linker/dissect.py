@@ -1,15 +1,13 @@
-"""Programs to link, by GNU's compiler or made in memory, and what two executables have in common."""
+"""Where the programs and scripts of these tests are, and what two executables have in common."""
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from elftools.elf.elffile import ELFFile
 
-PROGRAMS = Path(__file__).parent / "programs"
-SCRIPTS = Path(__file__).parent / "scripts"
+PROGRAMS = Path(__file__).parent / "link" / "programs"
+SCRIPTS = Path(__file__).parent / "link" / "scripts"
 
 Oracle = Callable[[str], str]
 
@@ -52,43 +50,3 @@ def dissect(path: Path) -> Anatomy:
                 value = (symbol["st_value"], symbol["st_size"])
                 result.symbols.add((symbol.name, *value, info["type"], info["bind"], visibility, home))
     return result
-
-
-@pytest.fixture
-def compile_program(oracle: Oracle, tmp_path: Path) -> Callable[..., Path]:
-    """Compile one of the programs with GNU's compiler; returns the object."""
-
-    def build(name: str, *flags: str, output: str | None = None) -> Path:
-        target = tmp_path / (output or name.replace(".", "_") + ".o")
-        command = [oracle("riscv64-unknown-elf-gcc"), "-march=rv64gc", "-mabi=lp64d", *flags]
-        subprocess.run([*command, "-c", str(PROGRAMS / name), "-o", str(target)], check=True, cwd=tmp_path)
-        return target
-
-    return build
-
-
-@pytest.fixture
-def gnu_ld(oracle: Oracle, tmp_path: Path) -> Callable[..., Path]:
-    """Link with GNU ld without relaxation; returns the executable."""
-
-    def link(*arguments: str | Path) -> Path:
-        output = tmp_path / "gnu.elf"
-        command = [oracle("riscv64-unknown-elf-ld"), "--no-relax", "-o", str(output), *map(str, arguments)]
-        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
-        return output
-
-    return link
-
-
-@pytest.fixture
-def our_ld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Link with `ekernel ld`; returns the executable."""
-    from linker.commands.ld import main
-
-    def link(*arguments: str | Path) -> Path:
-        monkeypatch.chdir(tmp_path)
-        output = tmp_path / "ours.elf"
-        assert main(["-o", str(output), "--no-warn-rwx-segments", *map(str, arguments)]) == 0
-        return output
-
-    return link
