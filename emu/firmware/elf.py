@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.errors import ImageError
-from emu.firmware.lines import Sequence, read_sequences
+from emu.firmware.lines import Unit, read_units
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ class ElfFile:
         except Exception:  # noqa: BLE001  # pyelftools raises whatever a damaged section table trips; booting needs none
             return Symbols(())
 
-    def line_sequences(self) -> Iterable[Sequence]:
-        """The line tables; empty when there are none or the section table is damaged."""
+    def line_units(self) -> Iterable[Unit]:
+        """The compilation units with their lines; empty when there are none or the section table is damaged."""
         try:
-            return list(read_sequences(self._sections()))
+            return list(read_units(self._sections()))
         except Exception:  # noqa: BLE001  # as above
             return ()
 

@@ -136,7 +136,7 @@ class Image:
     @cached_property
     def lines(self) -> SourceLines:
         """Its line table; knows no line when the file has no debug information."""
-        return SourceLines(self._parsed.line_sequences if self._parsed else list)
+        return SourceLines(self._parsed.line_units if self._parsed else list)
 
     def check_inside(self, ram_base: int, ram_size: int) -> None:
         """Raise ImageError for the first segment that does not lie in RAM."""

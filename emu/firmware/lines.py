@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -35,52 +35,109 @@ class Sequence:
     """The first address after it."""
 
 
-class SourceLines:
-    """The lines of an image; read on first use, found by two bisections.
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A compilation unit: where its code lies, and how to read its lines."""
 
-    >>> lines = SourceLines(lambda: [Sequence([0x80200000, 0x80200004], [SourceLine("a.S", 1), SourceLine("a.S", 2)],
-    ...                                       0x80200008)])
+    ranges: list[tuple[int, int]]
+    """First addresses and the addresses behind (DWARF 5, section 6.1.2); empty when the file does not say."""
+    read: Callable[[], Iterable[Sequence]]
+
+
+class SourceLines:
+    """The lines of an image; each compilation unit is read when an address of its code is first asked for.
+
+    >>> rows = [SourceLine("a.S", 1), SourceLine("a.S", 2)]
+    >>> lines = SourceLines(lambda: [Unit([], lambda: [Sequence([0x80200000, 0x80200004], rows, 0x80200008)])])
     >>> print(lines.at(0x80200006), lines.at(0x80200008))
     a.S:2 None
     """
 
-    def __init__(self, read: Callable[[], Iterable[Sequence]]) -> None:
-        self._read = read
+    def __init__(self, read_units: Callable[[], Iterable[Unit]]) -> None:
+        self._read_units = read_units
+        self._tables: dict[int, _Table] = {}
 
     def at(self, address: int) -> SourceLine | None:
         """The line that the instruction at `address` was made from, or None where the file does not say."""
-        index = bisect_right(self._first_addresses, address) - 1
+        index = bisect_right(self._starts, address) - 1
+        if index >= 0 and address < self._ranges[index][1]:
+            line = self._table(self._ranges[index][2]).at(address)
+            if line is not None:
+                return line
+        return self._unplaced.at(address)
+
+    @cached_property
+    def _units(self) -> list[Unit]:
+        return list(self._read_units())
+
+    @cached_property
+    def _ranges(self) -> list[tuple[int, int, int]]:
+        return sorted((*part, index) for index, unit in enumerate(self._units) for part in unit.ranges)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for start, _, _ in self._ranges]
+
+    @cached_property
+    def _unplaced(self) -> "_Table":
+        return _Table(sequence for unit in self._units if not unit.ranges for sequence in unit.read())
+
+    def _table(self, index: int) -> "_Table":
+        if index not in self._tables:
+            self._tables[index] = _Table(self._units[index].read())
+        return self._tables[index]
+
+
+class _Table:
+    """Sequences, found by two bisections."""
+
+    def __init__(self, sequences: Iterable[Sequence]) -> None:
+        # Of sequences with one start (code that the linker threw away is left at 0), the longest is asked.
+        self._sequences = sorted(sequences, key=lambda sequence: (sequence.starts[0], sequence.end))
+        self._starts = [sequence.starts[0] for sequence in self._sequences]
+
+    def at(self, address: int) -> SourceLine | None:
+        index = bisect_right(self._starts, address) - 1
         if index < 0 or address >= self._sequences[index].end:
             return None
         sequence = self._sequences[index]
         return sequence.rows[bisect_right(sequence.starts, address) - 1]
 
-    @cached_property
-    def _sequences(self) -> list[Sequence]:
-        # Of sequences with one start (code that the linker threw away is left at 0), the longest is asked.
-        return sorted(self._read(), key=lambda sequence: (sequence.starts[0], sequence.end))
 
-    @cached_property
-    def _first_addresses(self) -> list[int]:
-        return [sequence.starts[0] for sequence in self._sequences]
-
-
-def read_sequences(elf: Any) -> Iterator[Sequence]:  # pyelftools has no types
-    """The line tables (versions 2 to 5) of an open `ELFFile`; units that cannot be decoded are left out."""
+def read_units(elf: Any) -> Iterator[Unit]:  # pyelftools has no types
+    """The compilation units of an open `ELFFile` with lines of versions 2 to 5; what cannot be decoded is left out."""
     if not elf.has_dwarf_info():
         return
     # An executable's debug sections are relocated already, and the relocations of RISC-V are not all known there.
     dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
+    ranges: dict[int, list[tuple[int, int]]] = {}
+    for entry in _address_ranges(dwarf):
+        ranges.setdefault(entry.info_offset, []).append((entry.begin_addr, entry.begin_addr + entry.length))
     units = dwarf.iter_CUs()
     while True:
         try:
-            program = dwarf.line_program_for_CU(next(units))
-            sequences = list(_decode(program)) if program is not None else []
+            unit = next(units)
         except StopIteration:
             return
-        except Exception:  # noqa: BLE001, S112  # damaged DWARF trips the parser anywhere; the image still boots
-            continue
-        yield from sequences
+        except Exception:  # noqa: BLE001  # damaged DWARF trips the parser anywhere; the image still boots
+            return
+        yield Unit(ranges.get(unit.cu_offset, []), partial(_read_unit, dwarf, unit))
+
+
+def _address_ranges(dwarf: Any) -> Iterable[Any]:
+    try:
+        table = dwarf.get_aranges()
+    except Exception:  # noqa: BLE001  # as above
+        return ()
+    return () if table is None else table.entries
+
+
+def _read_unit(dwarf: Any, unit: Any) -> list[Sequence]:
+    try:
+        program = dwarf.line_program_for_CU(unit)
+        return list(_decode(program)) if program is not None else []
+    except Exception:  # noqa: BLE001  # as above
+        return []
 
 
 def _decode(program: Any) -> Iterator[Sequence]:

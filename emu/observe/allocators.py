@@ -88,7 +88,7 @@ class FrameObserver(Source):
             kind = FrameFreed if function.frees else FrameAllocated
             return kind(
                 instret=self._machine.instret,
-                pc=call.site(self._machine),
+                pc=self._tracer.site(call),
                 privilege=call.privilege,
                 ppn=PhysPageNum(ppn),
                 count=count,
@@ -123,7 +123,7 @@ class HeapObserver(Source):
 
     def _event_maker(self, function: HeapFunction) -> Callable[[Call, int], Event]:
         def event(call: Call, value: int) -> Event:
-            instret, pc, address = self._machine.instret, call.site(self._machine), VirtAddr(value)
+            instret, pc, address = self._machine.instret, self._tracer.site(call), VirtAddr(value)
             size = 0 if function.size_argument is None else call.args[function.size_argument]
             if function.frees:
                 return HeapFreed(instret=instret, pc=pc, privilege=call.privilege, address=address, size=size)

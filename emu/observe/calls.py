@@ -29,15 +29,6 @@ class Call:
     depth: int
     """How many calls of the same tracer were open."""
 
-    def site(self, machine: Machine) -> VirtAddr:
-        """The address of the call instruction: two or four bytes before the return address."""
-        word = machine.peek(self.return_address - 4, 4)
-        if word is not None:
-            bits = int.from_bytes(word, "little")
-            if bits & 0x7F in (_JAL, _JALR) and bits & 0xF80 == _RD_RA:
-                return self.return_address - 4
-        return self.return_address - 2
-
 
 @dataclass(frozen=True, slots=True)
 class Return:
@@ -64,6 +55,7 @@ class CallTracer:
         self._open: dict[tuple[int, int], list[tuple[Call, Callable[[Return], None]]]] = {}
         self._depth = 0
         self._return_watches: dict[int, Subscription] = {}
+        self._sites: dict[VirtAddr, VirtAddr] = {}
         self._watches: list[Subscription] = []
 
     def trace(
@@ -98,6 +90,16 @@ class CallTracer:
         if not self._watches:
             self._watches.append(self._machine.on(StateRestored, lambda _event: self._forget_open_calls()))
         self._watches.append(self._machine.watch(address, entered))
+
+    def site(self, call: Call) -> VirtAddr:
+        """The address of the call instruction: two or four bytes before the return address."""
+        site = self._sites.get(call.return_address)
+        if site is None:
+            word = self._machine.peek(call.return_address - 4, 4)
+            bits = 0 if word is None else int.from_bytes(word, "little")
+            is_long = bits & 0x7F in (_JAL, _JALR) and bits & 0xF80 == _RD_RA
+            site = self._sites[call.return_address] = call.return_address - (4 if is_long else 2)
+        return site
 
     def close(self) -> None:
         """Stop following; open calls are forgotten."""
