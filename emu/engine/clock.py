@@ -128,24 +128,14 @@ class BlockClock:
         data = ctypes.addressof(self._memory)
         library.add_hook(handle, library.HOOK_EDGE, self.code.add(_EDGE), data)
         library.add_hook(handle, library.HOOK_BLOCK, self.code.add(_PROBE), data)
-        self._prime(handle)
+        _run_first_blocks(handle)
+        for slot in (Slot.COUNT, Slot.HIT, Slot.LOST, Slot.BLOCK_PC, Slot.BLOCK_LENGTH, Slot.PENDING):
+            self.slots[slot] = 0
 
     @property
     def state_address(self) -> int:
         """Where the core keeps its state in host memory (the host register that translated code finds it by)."""
         return self.slots[Slot.STATE]
-
-    def _prime(self, handle: Handle) -> None:
-        """Run two blocks: the engine reports no edge before its first block, which would have no length."""
-        scratch = 0x1000
-        page = ctypes.create_string_buffer(_JUMP_TO_NEXT + _WFI, 0x3000)
-        aligned = (ctypes.addressof(page) + 0xFFF) & ~0xFFF
-        ctypes.memmove(aligned, page.raw[:8], 8)
-        library.check(library.mem_map_ptr(handle, scratch, 0x1000, library.PROT_ALL, aligned), "map a page")
-        library.check(library.emu_start(handle, scratch, 0, 0, 0), "run its first block")
-        library.check(library.mem_unmap(handle, scratch, 0x1000), "unmap a page")
-        for slot in (Slot.COUNT, Slot.HIT, Slot.LOST, Slot.BLOCK_PC, Slot.BLOCK_LENGTH, Slot.PENDING):
-            self.slots[slot] = 0
 
 
 class PythonClock:
@@ -174,7 +164,19 @@ class PythonClock:
             slots[Slot.BLOCK_PC] = address
             slots[Slot.BLOCK_LENGTH] = instructions
 
+        _run_first_blocks(handle)
         self._edge = library.EdgeCallback(edge)
         self._block = library.CodeCallback(block)
         library.add_hook(handle, library.HOOK_EDGE, self._edge, None)
         library.add_hook(handle, library.HOOK_BLOCK, self._block, None)
+
+
+def _run_first_blocks(handle: Handle) -> None:
+    """Run two blocks that do nothing: the engine reports no edge before its first block."""
+    scratch, size = 0x1000, 0x1000
+    page = mmap.mmap(-1, size)
+    page[:8] = _JUMP_TO_NEXT + _WFI
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    library.check(library.mem_map_ptr(handle, scratch, size, library.PROT_ALL, address), "map a page")
+    library.check(library.emu_start(handle, scratch, 0, 0, 0), "run its first block")
+    library.check(library.mem_unmap(handle, scratch, size), "unmap a page")

@@ -249,8 +249,12 @@ class HartCore(ABC):
 
     def fetch_instruction(self, address: int) -> int:
         """The instruction at a virtual address: 32 bits, or 16 for a compressed one."""
-        low = self.fetch_half(address)
-        return low | self.fetch_half(address + 2) << 16 if low & 3 == 3 else low
+        index = (self._physical_code(address) - self.ram.base) >> 1
+        low = self._halves[index]
+        if low & 3 != 3:
+            return low
+        high = self.fetch_half(address + 2) if address & 0xFFE == 0xFFE else self._halves[index + 1]
+        return low | high << 16
 
     def operand_at(self, pc: int) -> MemoryOperand | None:
         """What the instruction at `pc` accesses; None where it accesses nothing or cannot be read."""

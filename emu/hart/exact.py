@@ -17,7 +17,7 @@ from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, SyscallMade, TlbFilled, TrapReturned, TrapTaken
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION, HartCore, Platform
 from emu.hart.csrfile import STCE, CsrFile
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, find_leaf, frame_of, permissions
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, ExceptionCause
@@ -41,6 +41,7 @@ _NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at 
 _MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
 _FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
+_TVM, _TW, _TSR = int(Status.TVM), int(Status.TW), int(Status.TSR)
 _NATIVE_STATUS, _FRM = int(Word.MSTATUS), int(Word.FRM)
 _ALL = (1 << 64) - 1
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
@@ -74,7 +75,7 @@ class ExactHart(HartCore):
         self._operations: dict[int, Operation] = {}
         self._memory_words = ram.words
         self._memory_size = ram.size
-        self._fetched: set[int] = set()
+        self._split = CodeSplit(self._note_code)
         self._permissions = {
             privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
                 privilege, sum_bit=sum_bit, mxr=mxr
@@ -241,7 +242,7 @@ class ExactHart(HartCore):
     def _sret(self, epc: int) -> None:
         values = self._values
         status = values[_MSTATUS]
-        if self._privilege == _U or (self._privilege == _S and status & Status.TSR):
+        if self._privilege == _U or (self._privilege == _S and status & _TSR):
             return self._illegal(epc, _SRET)
         values[_MSTATUS], privilege = leave_s(status)
         return self._return(epc, values[Csr.SEPC], status, privilege)
@@ -274,7 +275,7 @@ class ExactHart(HartCore):
 
     def _wfi(self, epc: int) -> None:
         privilege = self._privilege
-        if privilege == _U or (privilege == _S and self._values[_MSTATUS] & Status.TW):
+        if privilege == _U or (privilege == _S and self._values[_MSTATUS] & _TW):
             return self._illegal(epc, _WFI)
         self._complete(epc)
         if not self.interrupt_is_pending():
@@ -283,7 +284,7 @@ class ExactHart(HartCore):
 
     def _sfence(self, epc: int) -> None:
         privilege = self._privilege
-        if privilege == _U or (privilege == _S and self._values[_MSTATUS] & Status.TVM):
+        if privilege == _U or (privilege == _S and self._values[_MSTATUS] & _TVM):
             return self._illegal(epc, self.fetch_instruction(epc))
         self._complete(epc)
         return self.flush_translations()
@@ -448,18 +449,11 @@ class ExactHart(HartCore):
                 self._refusal = (address, _ACCESSES[needed])  # pc is not exact in here: `refused` has it
                 return None
             self._announced = None
-        page = frame >> 12
         if access == MEM_FETCH:
             self._code[address >> 12] = offset >> 1
-            if page not in self._fetched:
-                self._note_code(page)
-            return frame, granted & ~PROT_WRITE
-        if page in self._fetched:
-            return frame, granted if needed == PROT_WRITE else granted & ~PROT_WRITE
-        return frame, granted & ~PROT_EXEC
+        return frame, self._split.grant(frame >> 12, granted, needed)
 
     def _note_code(self, page: int) -> None:
-        self._fetched.add(page)
         pages = self.engine.pages
         chunk = page >> (CHUNK_BITS - 12)
         if chunk not in pages.chunks:

@@ -5,24 +5,27 @@ from typing import cast
 
 from emu.address import VirtAddr
 from emu.engine import Stop
+from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import EXT_COUNTERS_BYTE, FFLAGS_BYTE, Word
 from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, TrapTaken
 from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION, HartCore, Platform
 from emu.hart.csrfile import STCE, CsrFile
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, Csr
 from emu.isa.privilege import Access, Privilege
-from emu.isa.status import SSTATUS_READ, SSTATUS_WRITE, STIP, XLEN_64, Status, effective_privilege
+from emu.isa.status import SATP_MODE_SHIFT, SSTATUS_READ, SSTATUS_WRITE, STIP, XLEN_64, Status, effective_privilege
 from emu.memory import Ram
 from emu.mmu import walk
 from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
 
 _ALL = (1 << 64) - 1
+_MPRV = int(Status.MPRV)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 _STATUS, _MIP, _MIE, _MIDELEG, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG, Word.SATP
 _SRET, _SFENCE_MASK, _SFENCE = 0x10200073, 0xFE007FFF, 0x12000073
@@ -47,6 +50,9 @@ class FastHart(HartCore):
         self._lines = 0
         self._emulated = CsrFile(self)
         self.engine.protect_translated_code()
+        self._split = CodeSplit(lambda _page: None)
+        self._paging_begins_at: int | None = None
+        self.engine.translate_in_guest(True)
         window = self.engine.window
         window.load()
         window.octets[EXT_COUNTERS_BYTE] = 0
@@ -311,7 +317,7 @@ class FastHart(HartCore):
             words[Word.MEPC], words[Word.MCAUSE], words[Word.MTVAL] = epc, recorded, tval
             target = trap_target(words[Word.MTVEC], cause, interrupt=interrupt)
         words[PRIVILEGE], words[PC], words[RESERVATION] = int(to), target, _ALL
-        if status & Status.MPRV:
+        if status & _MPRV:
             self.flush_translations()
         self.between_blocks(target)
         if TrapTaken in self._listening:
@@ -410,12 +416,31 @@ class FastHart(HartCore):
     # Translation.
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
-        """The core's own page walker is in charge."""
-        raise MachineError(f"the core asked for a translation of {address:#x} (access {access}) in fidelity fast")
+        """Until paging is on: the core's own walker would make every page executable and writable, which is slow."""
+        address &= ~0xFFF
+        needed = PROT_EXEC if access == MEM_FETCH else PROT_READ if access == MEM_READ else PROT_WRITE
+        words = self.words
+        privilege = words[PRIVILEGE]
+        if access != MEM_FETCH:
+            privilege = effective_privilege(words[_STATUS], privilege)
+        if privilege != _M and words[_SATP] >> SATP_MODE_SHIFT:
+            self._paging_begins_at = access
+            return None
+        if not self.ram.contains(address, 1):
+            return address, PROT_READ | PROT_WRITE | PROT_EXEC
+        return address, self._split.grant(address >> 12, PROT_READ | PROT_WRITE | PROT_EXEC, needed)
 
     def refused(self) -> None:
-        """The core's own page walker is in charge."""
-        raise MachineError(f"the core refused a translation at pc {self.words[PC]:#x} in fidelity fast")
+        """Paging has been turned on: from now on the core walks by itself."""
+        pc = self.words[PC]
+        if self._paging_begins_at is None:
+            raise MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
+        if self._paging_begins_at == MEM_FETCH:
+            self.between_blocks(pc)
+        else:
+            self.rewind(pc)
+        self._paging_begins_at = None
+        self.engine.translate_in_guest(False)
 
     def add_device(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""
@@ -469,7 +494,7 @@ class FastHart(HartCore):
         self.between_blocks(self.words[PC])
         if forget_code:
             self.engine.forget_all_code()
-        self.flush_translations()
+        self.engine.translate_in_guest(not self.words[_SATP] >> SATP_MODE_SHIFT)
         self._request_interrupts()
 
     # What the emulated CSRs ask of their hart.

@@ -1,5 +1,7 @@
 """Quick page walks for fidelity `exact`: the common case in few steps, everything else left to `emu.mmu.walk`."""
 
+from collections.abc import Callable
+
 from emu.address import PAGE_BITS
 from emu.isa.privilege import Privilege
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
@@ -41,6 +43,29 @@ def find_leaf(words: memoryview, base: int, size: int, satp: int, address: int) 
 def frame_of(entry: int, shift: int, address: int) -> int:
     """The physical address of the page that a leaf maps an address to."""
     return ((entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS) | (address & ((1 << shift) - 1) & ~0xFFF)
+
+
+class CodeSplit:
+    """Gives each page of RAM to code or to stores, and both only to a page that is both.
+
+    Stores through a translation that can also be executed are slow in the core: it looks for translated code each time.
+    """
+
+    def __init__(self, new_code: Callable[[int], None]) -> None:
+        """`new_code(page)` is called for the first fetch from a page."""
+        self._new_code = new_code
+        self._fetched: set[int] = set()
+
+    def grant(self, page: int, granted: int, needed: int) -> int:
+        """What of the protection that the page table grants the core is given now."""
+        if needed == PROT_EXEC:
+            if page not in self._fetched:
+                self._fetched.add(page)
+                self._new_code(page)
+            return granted & ~PROT_WRITE
+        if page in self._fetched:
+            return granted if needed == PROT_WRITE else granted & ~PROT_WRITE
+        return granted & ~PROT_EXEC
 
 
 def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> tuple[int, ...]:
