@@ -1,0 +1,162 @@
+"""Snapshots return to every observable state; watches call back at their instruction and nowhere else."""
+
+import random
+
+import pytest
+
+from emu.errors import ConfigError, SymbolError
+from emu.events import ConsoleOutput
+from emu.machine import Machine, MachineConfig, StopReason
+from emu.memory import Ram
+from emu.memory.baseline import RamHistory
+
+OFF = "li a7, 8\n ecall\n"
+COUNTER = "la s1, place\n li s0, 10\n 1: ld t0, (s1)\n addi t0, t0, 1\n sd t0, (s1)\n .globl top\n top: addi s0, s0, -1\n bnez s0, 1b\n" + (
+    "li a7, 1\n li a0, 'x'\n ecall\n" + OFF + ".balign 8\n .globl place\n place: .dword 0"
+)
+
+
+def state(machine: Machine):
+    return machine.instret, machine.hart.pc, list(machine.hart.x), machine.console, machine.time, place(machine)
+
+
+def place(machine: Machine) -> int:
+    return machine.memory.read_int(int(machine.symbols.lookup("place").address), 8)
+
+
+def test_a_restored_machine_does_the_same_again(boot):
+    machine = boot(COUNTER)
+    machine.run(20)
+    snapshot, before = machine.snapshot(), state(machine)
+    first = machine.run(), state(machine)
+    machine.restore(snapshot)
+    assert state(machine) == before
+    assert (machine.run(), state(machine)) == first
+    assert place(machine) == 10
+
+
+def test_snapshots_can_be_restored_in_any_order(boot):
+    machine = boot(COUNTER)
+    snapshots = []
+    for _ in range(6):
+        snapshots.append((machine.snapshot(), state(machine)))
+        machine.run(9)
+    for index in (3, 0, 5, 2, 2, 4, 1):
+        machine.restore(snapshots[index][0])
+        assert state(machine) == snapshots[index][1]
+
+
+def test_patched_code_is_restored_too(boot):
+    machine = boot("la t0, 1f\n li t1, 0x4509\n fence.i\n j 2f\n .balign 4\n 2: sh t1, (t0)\n fence.i\n 1: c.li a0, 1\n" + OFF)
+    snapshot = machine.snapshot()
+    for _ in range(3):
+        machine.run()
+        assert machine.hart.x["s2"] == 0
+        machine.restore(snapshot)
+
+
+def test_a_snapshot_belongs_to_its_machine(boot):
+    with pytest.raises(ConfigError, match="another machine"):
+        boot(OFF).restore(boot(OFF).snapshot())
+
+
+def test_memory_returns_to_every_state_that_was_taken():
+    source = random.Random(7)
+    ram = Ram(1 << 20)
+    history = RamHistory(ram)
+    taken = [(history.take(), bytes(ram.view))]
+    for _ in range(60):
+        for _ in range(source.randrange(4)):
+            ram.view[source.randrange(ram.size)] = source.randrange(256)
+        if source.random() < 0.5:
+            taken.append((history.take(), bytes(ram.view)))
+        else:
+            saved, content = source.choice(taken)
+            history.restore(saved)
+            assert bytes(ram.view) == content
+
+
+def test_a_restore_tells_whether_code_may_have_changed():
+    ram = Ram(1 << 20)
+    history = RamHistory(ram)
+    saved = history.take()
+    ram.view[0x2_0000] = 1
+    assert history.restore(saved, {0x8002}) is True
+    ram.view[0x2_0000] = 1
+    assert history.restore(saved, {0x8003}) is False
+
+
+def test_a_watch_calls_back_before_each_execution(boot):
+    machine = boot(COUNTER)
+    seen = []
+    with machine.watch("top", lambda: seen.append((machine.hart.x["s0"], machine.instret, machine.hart.pc))):
+        machine.run()
+    top = machine.symbols.lookup("top").address
+    assert [entry[0] for entry in seen] == list(range(10, 0, -1))
+    assert [entry[2] for entry in seen] == [top] * 10
+    assert [after[1] - before[1] for before, after in zip(seen, seen[1:], strict=False)] == [5] * 9
+
+
+def test_several_watches_of_one_address_are_called_in_order(boot):
+    machine = boot(COUNTER)
+    seen = []
+    first = machine.watch("top", lambda: seen.append("first"))
+    machine.watch("top", lambda: seen.append("second"))
+    machine.run(8)
+    assert seen == ["first", "second"]
+    first.cancel()
+    machine.run(5)
+    assert seen == ["first", "second", "second"]
+
+
+def test_a_watch_can_be_set_and_cancelled_inside_a_callback(boot):
+    machine = boot("call f\n call f\n call f\n" + OFF + ".globl f\n f: addi s0, s0, 1\n ret")
+    returns, subscriptions = [], []
+
+    def entered() -> None:
+        address = machine.hart.x["ra"]
+        subscription = machine.watch(address, lambda: (returns.append(address), subscription.cancel()))
+        subscriptions.append(subscription)
+
+    machine.watch("f", entered)
+    assert machine.run().reason is StopReason.POWERED_OFF
+    assert len(returns) == len(set(returns)) == 3
+
+
+def test_watching_does_not_change_the_run(boot):
+    plain, watched = boot(COUNTER), boot(COUNTER)
+    watched.watch("top", lambda: None)
+    assert plain.run() == watched.run()
+
+
+def test_a_run_stops_at_an_address_and_leaves_it_again(boot):
+    machine = boot(COUNTER)
+    values = []
+    while machine.run(until="top").reason is StopReason.REACHED:
+        values.append(machine.hart.x["s0"])
+    assert values == list(range(10, 0, -1))
+
+
+def test_unknown_symbols_and_odd_addresses_are_refused(boot):
+    machine = boot(COUNTER)
+    with pytest.raises(SymbolError):
+        machine.watch("nowhere", lambda: None)
+    with pytest.raises(ConfigError, match="odd"):
+        machine.watch(0x8020_0001, lambda: None)
+    with pytest.raises(SymbolError, match="register"):
+        machine.hart.x["q7"]
+    with pytest.raises(SymbolError, match="CSR"):
+        machine.hart.csr["mnonsense"]
+
+
+def test_console_output_is_an_event_in_its_place(boot, collect):
+    machine = boot(COUNTER)
+    events = collect(machine, ConsoleOutput)
+    machine.run()
+    assert [(event.data, event.instret) for event in events] == [(b"x", machine.instret - 3)]
+
+
+def test_a_large_machine_costs_no_more_than_a_small_one(boot):
+    machine = Machine(MachineConfig(ram_size=8 << 30))
+    machine.memory.write(0x8000_0000 + (8 << 30) - 8, b"the end!")
+    assert machine.memory.read(0x8000_0000 + (8 << 30) - 8, 8) == b"the end!"
