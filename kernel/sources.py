@@ -29,6 +29,7 @@ _COMMON = (
     "trap/page_fault.S",
     "trap/probe.S",
     "mm/frames/range.S",
+    "mm/heap/realloc.S",
     "mm/paging/page_table.S",
     "mm/paging/address_space.S",
     "mm/paging/fault.S",

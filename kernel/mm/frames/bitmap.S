@@ -18,13 +18,14 @@
 .equ LEAST_LEVELS, 3
 .equ MOST_LEVELS, 6                             # 16^6 frames are 64 GiB
 
-VARIABLE bitmap_levels                          # how many levels there are
-VARIABLE bitmap_level, MOST_LEVELS * 8          # address of each level's halfwords, level 0 first
+.equ LEVEL_END, MOST_LEVELS * 8
+VARIABLE bitmap_level, LEVEL_END + 8            # address of each level's halfwords, level 0 first; and at LEVEL_END the
+                                                # address of the entry behind the highest level's
 VARIABLE bitmap_count                           # frames that are governed
 
 .text
 
-# lay_out(a0 = frames, a1 = memory) -> a0 = end of the books; fills in bitmap_level and bitmap_levels
+# lay_out(a0 = frames, a1 = memory) -> a0 = end of the books; fills in bitmap_level
 # Each level begins at a multiple of 8 bytes, so that it can be filled in doublewords.
 .type lay_out, @function
 lay_out:
@@ -43,8 +44,8 @@ lay_out:
     bltu t1, t2, 1b
     li t2, 1
     bgtu a0, t2, 1b
-    la t0, bitmap_levels
-    sd t1, 0(t0)
+    la t1, bitmap_level
+    sd t0, LEVEL_END(t1)
     mv a0, a1
     ret
 .size lay_out, . - lay_out
@@ -75,16 +76,14 @@ policy_init:
     mv a0, s1
     call fill_zero
     la s1, bitmap_level
-    la t0, bitmap_levels
-    ld s3, 0(t0)
+    ld s3, LEVEL_END(s1)
 1:  ld a0, 0(s1)                                # set as many bits in each level as it has
     mv a1, s2
     call set_bits
     addi s2, s2, NODE_BITS - 1
     srli s2, s2, NODE_SHIFT
     addi s1, s1, 8
-    addi s3, s3, -1
-    bnez s3, 1b
+    bne s1, s3, 1b
     LEAVE 3
 .size policy_init, . - policy_init
 
@@ -110,47 +109,49 @@ set_bits:
 policy_take:
     li t0, 1
     bne a0, t0, take_run
-    la t0, bitmap_levels
-    ld t1, 0(t0)
     la t0, bitmap_level
+    ld t1, LEVEL_END(t0)                        # t1: behind the level to look at
     la t6, highest_bit_table
-    slli t1, t1, 3
-    add t1, t0, t1                              # t1: behind the level to look at
     li a0, 0                                    # a0: offset of the halfword in its level: its number times 2
 1:  addi t1, t1, -8
     ld t2, 0(t1)
     add t2, t2, a0
     lhu t3, 0(t2)
+    slli a0, a0, NODE_SHIFT
     srli t4, t3, 8
     beqz t4, 2f
-    addi t3, t4, 256                            # the table's second half is for the upper byte
-2:  add t3, t6, t3
-    lbu t4, 0(t3)                               # t4: number of the highest set bit, times 2
-    slli a0, a0, NODE_SHIFT
+    add t4, t6, t4
+    lbu t4, 256(t4)                             # t4: number of the highest set bit, times 2
     or a0, a0, t4
     bne t1, t0, 1b
-    lhu t3, 0(t2)
-    srli a0, a0, 1
+    j 3f
+2:  add t4, t6, t3
+    lbu t4, 0(t4)
+    or a0, a0, t4
+    bne t1, t0, 1b
+3:  srli a0, a0, 1
     srli t4, t4, 1
     li t5, 1
     sll t5, t5, t4
-    beq t3, t5, clear_bit                       # the last one in its halfword: the levels above change as well
     xor t3, t3, t5
     sh t3, 0(t2)
+    beqz t3, clear_parents
     ret
 .size policy_take, . - policy_take
 
-# clear_bit(a0 = index of a free frame) -> a0 unchanged: marks it as used; where a halfword becomes empty, its parent's
-# bit goes too. Clobbers a1 t0 .. t5.
+# clear_bit(a0 = number of a free frame) -> a0 unchanged: marks it as used, on all levels. Clobbers a1 t0 .. t5.
+# clear_parents(a0 = number of a frame whose halfword has just become empty) -> a0 unchanged: the levels above level 0
 .type clear_bit, @function
 clear_bit:
-    la t0, bitmap_level
-    la t1, bitmap_levels
-    ld t1, 0(t1)
-    slli t1, t1, 3
-    add t1, t0, t1
-    mv a1, a0
-1:  ld t2, 0(t0)
+    mv a1, a0                                   # a1: number of the bit
+    la t0, bitmap_level                         # t0: its level
+    j 1f
+clear_parents:
+    srli a1, a0, NODE_SHIFT
+    la t0, bitmap_level + 8
+1:  la t1, bitmap_level
+    ld t1, LEVEL_END(t1)
+2:  ld t2, 0(t0)
     andi t3, a1, NODE_BITS - 1
     srli a1, a1, NODE_SHIFT
     slli t4, a1, 1
@@ -160,19 +161,16 @@ clear_bit:
     sll t5, t5, t3
     xor t4, t4, t5
     sh t4, 0(t2)
-    bnez t4, 2f
+    bnez t4, 3f                                 # where a halfword becomes empty, its parent's bit goes, too
     addi t0, t0, 8
-    bne t0, t1, 1b
-2:  ret
+    bne t0, t1, 2b
+3:  ret
 .size clear_bit, . - clear_bit
 
 .type policy_give, @function
 policy_give:
     la a2, bitmap_level
-    la a3, bitmap_levels
-    ld a3, 0(a3)
-    slli a3, a3, 3
-    add a3, a2, a3
+    ld a3, LEVEL_END(a2)
     add a1, a0, a1                              # a1: behind the last frame
 1:  mv t0, a2                                   # t0: the level, t1: the bit in it
     mv t1, a0

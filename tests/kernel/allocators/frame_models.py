@@ -172,7 +172,7 @@ class BitmapModel(FrameModel):
 
     def check_books(self, guest: Guest) -> None:
         bits = [int(state == FREE) for state in self.map]
-        levels = guest.variable("bitmap_levels")
+        levels = (guest.variable("bitmap_level", 6) - guest.symbol("bitmap_level")) // 8
         for level in range(levels):
             groups = [bits[start : start + 16] for start in range(0, len(bits), 16)]
             expected = [sum(bit << place for place, bit in enumerate(group)) for group in groups]
