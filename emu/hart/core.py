@@ -1,4 +1,4 @@
-"""What both fidelities share: the engine, exact instruction counts, instruction fetch, devices, and the sources of events."""
+"""What both fidelities share: the engine, exact instruction counts, code, devices, and the sources of events."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -424,6 +424,7 @@ class HartCore(ABC):
             )
         )
 
+    @abstractmethod
     def listening_changed(self, kind: type[Event]) -> None:
         """A kind of event has got its first listener or lost its last."""
 

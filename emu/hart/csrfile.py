@@ -83,7 +83,7 @@ class CsrOwner(Protocol):
 
 
 class CsrFile:
-    """All CSRs. `values[number]` is the storage, `readers` and `writers` the rules where storage alone is not enough."""
+    """All CSRs: `values[number]` is the storage, `readers` and `writers` are the rules."""
 
     def __init__(self, owner: CsrOwner, modes: frozenset[int] = frozenset(PAGING_LEVELS)) -> None:
         """`modes`: the paging modes that `satp` takes besides Bare."""
@@ -255,30 +255,29 @@ class CsrFile:
             Csr.TIME: owner.time_now,
             Csr.INSTRET: lambda: counter(Csr.MINSTRET),
         }
-
-        def gated(number: int) -> Read:
-            bit = 1 << COUNTERS[number]
-            source = sources.get(number, lambda: 0)
-
-            def read() -> int | None:
-                if owner.privilege != Privilege.M:
-                    enabled = values[Csr.MCOUNTEREN]
-                    if owner.privilege == Privilege.U:
-                        enabled &= values[Csr.SCOUNTEREN]
-                    if not enabled & bit:
-                        return None
-                return source()
-
-            return read
-
         for user in COUNTERS:
-            self.readers[user] = gated(user)
+            self.readers[user] = self._gated(user, sources.get(user, lambda: 0))
         for number in frozen:
             self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
             self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
         self.readers[Csr.MCOUNTINHIBIT] = lambda: values[Csr.MCOUNTINHIBIT]
         self.writers[Csr.MCOUNTINHIBIT] = inhibit
         self._add_supervisor_timer()
+
+    def _gated(self, number: int, source: Callable[[], int]) -> Read:
+        """A user counter, which `mcounteren` and `scounteren` can take away (sections 3.1.11 and 4.1.5)."""
+        values, owner, bit = self.values, self._owner, 1 << COUNTERS[number]
+
+        def read() -> int | None:
+            if owner.privilege != Privilege.M:
+                enabled = values[Csr.MCOUNTEREN]
+                if owner.privilege == Privilege.U:
+                    enabled &= values[Csr.SCOUNTEREN]
+                if not enabled & bit:
+                    return None
+            return source()
+
+        return read
 
     def _add_supervisor_timer(self) -> None:
         values, owner = self.values, self._owner

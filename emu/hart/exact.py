@@ -14,9 +14,9 @@ from emu.engine.codepages import CHUNK_BITS
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.errors import MachineError
-from emu.events import AddressSpaceSwitched, SyscallMade, TlbFilled, TrapReturned, TrapTaken
+from emu.events import AddressSpaceSwitched, Event, SyscallMade, TlbFilled, TrapReturned, TrapTaken
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION, HartCore, Platform
-from emu.hart.csrfile import STCE, CsrFile
+from emu.hart.csrfile import STCE, CsrFile, Read, Write
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
@@ -195,32 +195,33 @@ class ExactHart(HartCore):
 
     def _csr_operation(self, instruction: int) -> Operation:
         """The operation of a CSR instruction, with everything decoded that does not change (Zicsr, chapter 9)."""
-        number, source, destination = instruction >> 20, (instruction >> 15) & 31, (instruction >> 7) & 31
-        kind, immediate = (instruction >> 12) & 3, (instruction >> 14) & 1
+        number, source, kind = instruction >> 20, (instruction >> 15) & 31, (instruction >> 12) & 3
         reader, writer = self.csrs.readers.get(number), self.csrs.writers.get(number)
         writes = kind == 1 or source != 0
-        least = (number >> 8) & 3
         if reader is None or (writes and (number >> 10 == 3 or writer is None)):
             return lambda epc: self._illegal(epc, instruction)
-        words = self.words
+        if writes and writer is not None:
+            return self._csr_read_and_write(instruction, reader, writer)
+        return self._csr_read(instruction, reader)
 
-        def read_only(epc: int) -> None:
-            if self._privilege < least:
-                return self._illegal(epc, instruction)
-            value = reader()
+    def _csr_read(self, instruction: int, reader: Read) -> Operation:
+        least, destination, words = (instruction >> 28) & 3, (instruction >> 7) & 31, self.words
+
+        def read(epc: int) -> None:
+            value = reader() if self._privilege >= least else None
             if value is None:
-                return self._illegal(epc, instruction)
-            if destination:
+                self._illegal(epc, instruction)
+            elif destination:
                 words[destination] = value
-            return None
 
-        if not writes or writer is None:
-            return read_only
+        return read
+
+    def _csr_read_and_write(self, instruction: int, reader: Read, writer: Write) -> Operation:
+        least, source, destination = (instruction >> 28) & 3, (instruction >> 15) & 31, (instruction >> 7) & 31
+        kind, immediate, words = (instruction >> 12) & 3, (instruction >> 14) & 1, self.words
 
         def read_and_write(epc: int) -> None:
-            if self._privilege < least:
-                return self._illegal(epc, instruction)
-            old = reader()
+            old = reader() if self._privilege >= least else None
             if old is None:
                 return self._illegal(epc, instruction)
             operand = source if immediate else words[source]
@@ -437,7 +438,7 @@ class ExactHart(HartCore):
         return int(seen.physical), self._permissions[key][entry & 0xFF]
 
     def _grant(self, address: int, access: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:
-        """Entries that are executable and writable make stores slow: a page is given one or the other until it is both."""
+        """Check that the frame is RAM or a device, announce it, and leave the rest to the split of code and data."""
         offset = frame - self.ram.base
         if not 0 <= offset < self._memory_size:
             if access == MEM_FETCH or frame >> 12 not in self._device_pages:
@@ -542,6 +543,9 @@ class ExactHart(HartCore):
             raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
         return int(seen.physical)
 
+    def listening_changed(self, kind: type[Event]) -> None:
+        """Nothing to switch: every source passes through the model anyway."""
+
     # What the CSRs ask of their hart.
 
     def status_written(self, old: int, new: int) -> None:
@@ -589,6 +593,11 @@ class ExactHart(HartCore):
 
     def read_csr(self, number: int) -> int | None:
         """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""
+        if number in _FLOAT_CSRS:  # the host may look even while FS is off
+            self.engine.window.load()
+            return {Csr.FFLAGS: self.float_flags(), Csr.FRM: self.rounding()}.get(
+                Csr(number), self.float_flags() | self.rounding() << 5
+            )
         with self._as_machine_mode():
             return self.csrs.read(number)
 
@@ -630,6 +639,7 @@ class ExactHart(HartCore):
         return self.words[_NATIVE_STATUS] & _FS == FS_DIRTY
 
 
+_FLOAT_CSRS = (Csr.FFLAGS, Csr.FRM, Csr.FCSR)
 _State = tuple[bytes, object, Privilege, int, tuple[int, int]]
 _NEEDED = {Access.FETCH: PROT_EXEC, Access.LOAD: PROT_READ, Access.STORE: PROT_WRITE}
 _ACCESSES = {needed: access for access, needed in _NEEDED.items()}

@@ -1,4 +1,4 @@
-"""Fidelity `fast`: the core's own CSRs, page walker and interrupts; synchronous exceptions are entered and explained here."""
+"""Fidelity `fast`: the core's own CSRs, page walker and interrupts; exceptions are entered and explained here."""
 
 from collections.abc import Callable
 from typing import cast
@@ -6,7 +6,7 @@ from typing import cast
 from emu.address import VirtAddr
 from emu.engine import Stop
 from emu.engine.library import MEM_FETCH, MEM_READ
-from emu.engine.window import EXT_COUNTERS_BYTE, FFLAGS_BYTE, Word
+from emu.engine.window import EXT_COUNTERS_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
 from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, TrapTaken
 from emu.hart import native_csrs as native
@@ -16,7 +16,7 @@ from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
-from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, Csr
+from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import SATP_MODE_SHIFT, SSTATUS_READ, SSTATUS_WRITE, STIP, XLEN_64, Status, effective_privilege
 from emu.memory import Ram
@@ -35,7 +35,7 @@ _EMULATED = frozenset(
     {
         Csr.CYCLE, Csr.TIME, Csr.INSTRET, Csr.MCYCLE, Csr.MINSTRET, Csr.MCOUNTINHIBIT, Csr.STIMECMP, Csr.MENVCFG,
         Csr.SENVCFG, Csr.MCONFIGPTR, Csr.TSELECT, Csr.TDATA1, Csr.TDATA2, Csr.TDATA3,
-        *HPM_COUNTERS, *MHPM_COUNTERS, *MHPM_EVENTS,
+        *HPM_COUNTERS, *PMP_CONFIGS, *PMP_ADDRESSES, *MHPM_COUNTERS, *MHPM_EVENTS,
     }
 )  # fmt: skip
 """CSRs that the core does not have or gets wrong: they arrive as illegal instructions and are carried out here."""
@@ -56,6 +56,7 @@ class FastHart(HartCore):
         window = self.engine.window
         window.load()
         window.octets[EXT_COUNTERS_BYTE] = 0
+        window.octets[FEATURES_BYTE] &= ~2  # without PMP entries, as in `exact`
         self.words[_STATUS] = XLEN_64
         window.store()
 

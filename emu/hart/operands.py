@@ -1,4 +1,4 @@
-"""What an instruction accesses: its length, and the address and size of a load, store or atomic (unprivileged manual)."""
+"""The length of an instruction, and what a load, store or atomic accesses (unprivileged manual)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Callbacks just before the instruction at a virtual address executes: any number of them, also while the guest runs."""
+"""Callbacks just before the instruction at a virtual address executes, set at any time."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What this program relies on in the pinned Unicorn: each fact that would break the machine if another version differed."""
+"""What this program relies on in the pinned Unicorn: each fact whose change would break the machine."""
 
 import pytest
 

@@ -22,7 +22,7 @@ OFF = "li a7, 8\n ecall\n"
 )
 def test_a_handler_that_cannot_execute_is_a_double_fault(boot, source):
     machine = boot(source)
-    with pytest.raises(MachineError, match="double fault.*pc 0x"):
+    with pytest.raises(MachineError, match=r"double fault.*pc 0x"):
         machine.run(max_instructions=10_000)
 
 
@@ -71,7 +71,8 @@ def test_device_registers_survive_every_size_and_alignment(boot, access, offset)
     if access == "lr.w":
         operands = "a1, (t0)"
     machine = boot(
-        f"la t1, done\n csrw stvec, t1\n li t0, {0x1000_0000 + offset:#x}\n {access} {operands}\n .balign 4\n done: {OFF}"
+        f"la t1, done\n csrw stvec, t1\n li t0, {0x1000_0000 + offset:#x}\n"
+        f" {access} {operands}\n .balign 4\n done: {OFF}"
     )
     assert machine.run(max_instructions=1000).reason is StopReason.POWERED_OFF
 
@@ -158,7 +159,7 @@ def test_impossible_machines_are_refused():
     for settings in ({"ram_size": 5000}, {"clock": "sundial"}, {"ram_size": 1 << 40}, {"bootargs": "a\0"}):
         with pytest.raises(ConfigError):
             MachineConfig(**settings)
-    with pytest.raises(ConfigError, match="negative|0 or more"):
+    with pytest.raises(ConfigError, match="0 or more"):
         Machine(MachineConfig(ram_size=1 << 20)).run(-1)
 
 

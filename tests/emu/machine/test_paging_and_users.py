@@ -244,9 +244,20 @@ ALIAS = """
 """
 
 
+PATCHED = """data:
+function:
+    .option norvc
+    addi a0, zero, 1
+    ret
+    .option rvc
+    .balign 128
+patch: addi a0, zero, 2
+    .balign 4096"""
+
+
 def test_code_that_is_patched_through_another_mapping_runs_as_patched(boot):
-    source = kernel("li a7, 93\n ecall", setup=ALIAS).replace("data: .rept 512\n .dword 0x1122334455667788\n .endr", "data: function:\n addi a0, zero, 1\n ret\n"
-        " .balign 8\n .skip 112\n patch: addi a0, zero, 2\n .balign 4096").replace(
-        "addi a0, zero, 1\n ret", ".option norvc\n addi a0, zero, 1\n ret\n .option rvc")  # fmt: skip
-    machine = run(boot, source)
+    source = kernel("li a7, 93\n ecall", setup=ALIAS)
+    data = "data: .rept 512\n .dword 0x1122334455667788\n .endr"
+    assert data in source
+    machine = run(boot, source.replace(data, PATCHED))
     assert (machine.hart.x["s5"], machine.hart.x["s6"]) == (1, 2)

@@ -1,6 +1,7 @@
 """Snapshots return to every observable state; watches call back at their instruction and nowhere else."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -11,8 +12,10 @@ from emu.memory import Ram
 from emu.memory.baseline import RamHistory
 
 OFF = "li a7, 8\n ecall\n"
-COUNTER = "la s1, place\n li s0, 10\n 1: ld t0, (s1)\n addi t0, t0, 1\n sd t0, (s1)\n .globl top\n top: addi s0, s0, -1\n bnez s0, 1b\n" + (
-    "li a7, 1\n li a0, 'x'\n ecall\n" + OFF + ".balign 8\n .globl place\n place: .dword 0"
+COUNTER = (
+    "la s1, place\n li s0, 10\n 1: ld t0, (s1)\n addi t0, t0, 1\n sd t0, (s1)\n .globl top\n"
+    " top: addi s0, s0, -1\n bnez s0, 1b\n"
+    + ("li a7, 1\n li a0, 'x'\n ecall\n" + OFF + ".balign 8\n .globl place\n place: .dword 0")
 )
 
 
@@ -47,7 +50,9 @@ def test_snapshots_can_be_restored_in_any_order(boot):
 
 
 def test_patched_code_is_restored_too(boot):
-    machine = boot("la t0, 1f\n li t1, 0x4509\n fence.i\n j 2f\n .balign 4\n 2: sh t1, (t0)\n fence.i\n 1: c.li a0, 1\n" + OFF)
+    machine = boot(
+        "la t0, 1f\n li t1, 0x4509\n fence.i\n j 2f\n .balign 4\n 2: sh t1, (t0)\n fence.i\n 1: c.li a0, 1\n" + OFF
+    )
     snapshot = machine.snapshot()
     for _ in range(3):
         machine.run()
@@ -94,7 +99,7 @@ def test_a_watch_calls_back_before_each_execution(boot):
     top = machine.symbols.lookup("top").address
     assert [entry[0] for entry in seen] == list(range(10, 0, -1))
     assert [entry[2] for entry in seen] == [top] * 10
-    assert [after[1] - before[1] for before, after in zip(seen, seen[1:], strict=False)] == [5] * 9
+    assert [after[1] - before[1] for before, after in pairwise(seen)] == [5] * 9
 
 
 def test_several_watches_of_one_address_are_called_in_order(boot):

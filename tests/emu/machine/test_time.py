@@ -72,8 +72,8 @@ def test_two_runs_are_identical(boot, collect):
 
 
 def test_waiting_skips_to_the_deadline(boot):
-    machine = boot("csrr a0, time\n li a1, 1000000\n add a0, a0, a1\n li a7, 0\n ecall\n li t0, 32\n csrw sie, t0\n wfi\n"
-                   "csrr a2, time\n" + OFF)  # fmt: skip
+    set_timer = "csrr a0, time\n li a1, 1000000\n add a0, a0, a1\n li a7, 0\n ecall\n"
+    machine = boot(set_timer + "li t0, 32\n csrw sie, t0\n wfi\n csrr a2, time\n" + OFF)
     machine.run()
     assert machine.hart.x["a2"] == 1_000_000
     assert machine.instret < 20

@@ -19,7 +19,7 @@ class Fault(Exception):
     pass
 
 
-def reference(memory, satp, va, access, privilege, *, sum_bit, mxr, svade):
+def reference(memory, satp, va, access, privilege, *, sum_bit, mxr, svade):  # noqa: C901  # one algorithm, as printed
     """Privileged manual 20211203, section 4.3.2, step by step; raises Fault or returns the physical address."""
     levels = LEVELS[satp >> 60]
     top = 12 + 9 * levels - 1
@@ -62,7 +62,9 @@ def reference(memory, satp, va, access, privilege, *, sum_bit, mxr, svade):
 
 
 tables = st.sampled_from([BASE + page * 4096 for page in range(5)])
-pointers = st.builds(lambda table, flags: table >> 2 | flags, tables, st.sampled_from([1, 1, 1, 1, 0x21, 0x11, 0x41, 0x81, 0]))
+pointers = st.builds(
+    lambda table, flags: table >> 2 | flags, tables, st.sampled_from([1, 1, 1, 1, 0x21, 0x11, 0x41, 0x81, 0])
+)
 leaves = st.builds(
     lambda ppn, flags, high: ppn << 10 | flags | high,
     st.sampled_from([0, 1 << 9, 1 << 18, 0x80000, 0x80001, 0xC0000, (1 << 44) - 1]),
@@ -110,7 +112,13 @@ def test_agrees_with_the_manual(case, access, privilege, sum_bit, mxr, svade):
 
 
 @settings(max_examples=400, deadline=None)
-@given(translations(), st.sampled_from(list(Access)), st.sampled_from([Privilege.U, Privilege.S]), st.booleans(), st.booleans())
+@given(
+    translations(),
+    st.sampled_from(list(Access)),
+    st.sampled_from([Privilege.U, Privilege.S]),
+    st.booleans(),
+    st.booleans(),
+)
 def test_the_quick_walk_grants_nothing_that_the_full_walk_refuses(case, access, privilege, sum_bit, mxr):
     memory, satp, va = case
     ram = Ram(1 << 20)
@@ -147,7 +155,13 @@ REFUSALS = [
     (Refusal.RESERVED_WRITE_ONLY, {ROOT: leaf(V | W)}, Access.LOAD, Privilege.S, 0),
     (Refusal.RESERVED_BITS, {ROOT: leaf(V | R | A) | 1 << 60}, Access.LOAD, Privilege.S, 0),
     (Refusal.RESERVED_BITS, {ROOT: pointer(MIDDLE) | U}, Access.LOAD, Privilege.S, 0),
-    (Refusal.NOT_A_LEAF, {ROOT: pointer(MIDDLE), MIDDLE: pointer(LAST), LAST: pointer(ROOT)}, Access.LOAD, Privilege.S, 0),
+    (
+        Refusal.NOT_A_LEAF,
+        {ROOT: pointer(MIDDLE), MIDDLE: pointer(LAST), LAST: pointer(ROOT)},
+        Access.LOAD,
+        Privilege.S,
+        0,
+    ),
     (Refusal.MISALIGNED_SUPERPAGE, {ROOT: leaf(V | R | A)}, Access.LOAD, Privilege.S, 0),
     (Refusal.NOT_READABLE, {ROOT: leaf(V | X | A, 0x8000_0000)}, Access.LOAD, Privilege.S, 0),
     (Refusal.NOT_WRITABLE, {ROOT: leaf(V | R | A, 0x8000_0000)}, Access.STORE, Privilege.S, 0),
@@ -161,7 +175,9 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("reason", "memory", "access", "privilege", "address"), REFUSALS, ids=[str(case[0].name) for case in REFUSALS])
+@pytest.mark.parametrize(
+    ("reason", "memory", "access", "privilege", "address"), REFUSALS, ids=[str(case[0].name) for case in REFUSALS]
+)
 def test_names_the_reason(reason, memory, access, privilege, address):
     def read(place):
         return memory.get(place, 0) if 0x8000_0000 <= place < 0x9000_0000 else None
@@ -178,7 +194,9 @@ def test_with_paging_off_addresses_are_physical(privilege):
 
 
 def test_a_superpage_keeps_the_low_bits():
-    seen = walk({ROOT + 8: leaf(V | R | A, 0x8000_0000)}.get, 8 << 60 | ROOT >> 12, 0x4012_3456, Access.LOAD, Privilege.S)
+    seen = walk(
+        {ROOT + 8: leaf(V | R | A, 0x8000_0000)}.get, 8 << 60 | ROOT >> 12, 0x4012_3456, Access.LOAD, Privilege.S
+    )
     assert seen.physical == 0x8012_3456
 
 
