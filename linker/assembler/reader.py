@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from linker.assembler.conditionals import Conditionals
@@ -13,7 +14,7 @@ from linker.assembler.directives.arguments import fields, names, one_string
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.files import find, read_source
 from linker.assembler.instructions import split_operands, unknown_mnemonic
-from linker.assembler.lexer import split_label, statements_of, strip_block_comments
+from linker.assembler.lexer import split_label, statements_of, strip_block_comments, unclosed_comment
 from linker.assembler.macros import MAX_EXPANSION, Macro, parse_definition, split_arguments, substitute, take_argument
 from linker.assembler.pseudo import EXPANSIONS
 from linker.assembler.sections import LineEntry
@@ -76,12 +77,20 @@ class Reader:
 
     def read(self, text: str, file: str) -> None:
         """Read a whole source."""
-        lines = strip_block_comments(text).split("\n")
+        origin = self._file_origin(text, file, None)
         try:
-            self._run(Origin(file, lines, 1))
+            self._run(origin)
         except _End:
             self._conditionals.close_down_to(0)
         self._conditionals.report_open(0)
+
+    def _file_origin(self, text: str, file: str, caller: Mark | None) -> Origin:
+        lines = strip_block_comments(text).split("\n")
+        origin = Origin(file, lines, 1, caller, "included from here" if caller else "", is_file=True)
+        unclosed = unclosed_comment(text)
+        if unclosed is not None:
+            self.assembly.diagnostics.error("this comment has no '*/'", Mark(origin, unclosed - 1))
+        return origin
 
     # Lines
 
@@ -141,7 +150,7 @@ class Reader:
             return False
         file = match[2] or self._origin.file
         origin = self._origin
-        self._origin = Origin(file, origin.lines, int(match[1]) - self._next, origin.caller, origin.what)
+        self._origin = replace(origin, file=file, first_line=int(match[1]) - self._next)
         return True
 
     def _mark_line(self) -> None:
@@ -150,7 +159,7 @@ class Reader:
         if assembly.explicit_lines:
             return
         mark = Mark(self._origin, self._next - 1)
-        while mark.origin.caller is not None:
+        while mark.origin.caller is not None and not mark.origin.is_file:
             mark = mark.origin.caller
         fragment = assembly.fragment
         entry = LineEntry(fragment, len(fragment.data), self._file_number(mark.origin.file), mark.line)
@@ -360,7 +369,7 @@ class Reader:
         if self._expanded > MAX_EXPANSION:
             raise StatementError("included files are larger than all that is sensible; does one include itself?", name)
         depth = self._conditionals.depth
-        self._run(Origin(str(path), strip_block_comments(content).split("\n"), 1, mark, "included from here"))
+        self._run(self._file_origin(content, str(path), mark))
         self._conditionals.report_open(depth)
         self.assembly.mark = mark
 

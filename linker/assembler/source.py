@@ -17,6 +17,8 @@ class Origin:
     """Where the macro was called or the repetition stands."""
     what: str = ""
     """For the note at that place: `in macro 'save'`."""
+    is_file: bool = False
+    """Whether the lines are a file's own, not a macro's or a repetition's."""
 
 
 @dataclass(frozen=True, slots=True)
