@@ -5,7 +5,7 @@ from emu.address import PhysPageNum
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
 PPN_SHIFT = 10
 PPN_MASK = (1 << 44) - 1
-RESERVED = 0x1FF << 54
+RESERVED = 0x3FF << 54
 """Bits 63 to 54: N and PBMT belong to extensions that this machine does not have, the rest is reserved."""
 
 _FLAG_LETTERS = "DAGUXWRV"
