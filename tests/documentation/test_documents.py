@@ -3,8 +3,8 @@
 A document is a story: its fenced blocks run in order in one folder.
 - ```` ```asm hello.S ```` (any language, then a file name): the file is written.
 - ```` ```console ````: each line after `$ ` is run by the shell and must succeed, or end with the status in a
-  trailing `# exit N`. The lines below it are its output; `...` stands for any text within a line, and a line `...`
-  for any lines. A command without lines below it may print what it likes.
+  trailing `# exit N`. The lines below it are its output, where each number stands for any number, `...` for any text
+  within a line, and a line `...` for any lines. A command without lines below it may print what it likes.
 """
 
 import os
@@ -22,6 +22,15 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 ORACLE_PROGRAMS = re.compile(r"(?:^|[\s|;&])((?:riscv64-[\w-]+|qemu-system-riscv64|gdb-multiarch))\b")
+
+GENERAL = (
+    (r"0x[0-9a-f]+", "0x[0-9a-f]+"),
+    (r"\d[\d,]*(?:\.\d+)?", r"\d[\d,]*(?:\.\d+)?"),
+    (r"\.\.\.", ".*?"),
+    (r"  +", " +"),
+)
+"""What a piece of shown output stands for: addresses and counts change with every line of the kernel."""
+TOKEN = re.compile("|".join(kind for kind, _ in GENERAL) + "|.")
 
 
 @dataclass
@@ -54,8 +63,12 @@ def output_pattern(lines: list[str]) -> re.Pattern[str]:
     for line in lines:
         if line.strip() == "...":
             parts.append(r"(?:.*\n)*?")
-        else:
-            parts.append(re.escape(line.rstrip()).replace(re.escape("..."), ".*?") + r"[ \t]*\n")
+            continue
+        parts += [
+            next((general for kind, general in GENERAL if re.fullmatch(kind, token)), re.escape(token))
+            for token in TOKEN.findall(line.rstrip())
+        ]
+        parts.append(r"[ \t]*\n")
     return re.compile("".join(parts))
 
 
