@@ -3,10 +3,6 @@
 import struct
 from io import BytesIO
 
-from elftools.common.exceptions import ELFError
-from elftools.construct.core import ConstructError
-from elftools.elf.elffile import ELFFile
-
 from linker.errors import Diagnostic, Location, ObjectFileError
 from linker.objects.model import (
     Group,
@@ -35,9 +31,6 @@ _GRP_COMDAT = 1
 _UNSEEN = {SectionType.SYMTAB, SectionType.STRTAB, SectionType.RELA, SectionType.GROUP, _SHT_SYMTAB_SHNDX}
 _MAX_SECTION_SIZE = 1 << 40
 """Bytes: no memory that this linker lays out is larger."""
-
-_PARSER_ERRORS = (ELFError, ConstructError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
-"""What pyelftools raises for damaged input, beside its own errors."""
 
 
 class _Header:
@@ -70,12 +63,17 @@ def check_elf(data: bytes, name: str, *, wanted_type: int | None = None) -> None
     """Raise ObjectFileError unless the data starts as an ELF file for RV64, little endian (gABI, "ELF Header")."""
     if data[:4] != b"\x7fELF":
         raise _error(name, "not an object file: it does not start with an ELF header")
+    # Loaded with the first file: whoever links what was just assembled does without.
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
+
     try:
         header = ELFFile(BytesIO(data[:64])).header
         ident = header["e_ident"]
         elf_class, byte_order = ident["EI_CLASS"], ident["EI_DATA"]
         machine, kind = header["e_machine"], header["e_type"]
-    except _PARSER_ERRORS as reason:
+    except (ELFError, ConstructError, ValueError, KeyError, TypeError, AttributeError) as reason:
         raise _error(name, "damaged ELF header") from reason
     if elf_class != "ELFCLASS64":
         raise _error(name, "a 32-bit object: this toolchain links RV64 only (compile with -march=rv64gc -mabi=lp64d)")

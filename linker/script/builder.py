@@ -96,6 +96,9 @@ class _Builder(ExpressionBuilder):
         builder.commands(nodes)
         self.reader.depth -= 1
 
+    def _command_insert(self, node: "Tree[Token]") -> None:
+        raise self.error("INSERT is not supported", node, "write the section where it belongs in SECTIONS")
+
     def _command_memory(self, node: "Tree[Token]") -> None:
         self.regions(node.children)
 
@@ -171,6 +174,8 @@ class _Builder(ExpressionBuilder):
                 result.append(self.provision(node))
             elif node.data == "assertion":
                 result.append(self.assertion(node))
+            elif node.data == "overlay":
+                raise self.error("OVERLAY is not supported", node, "give each section its address and its AT(...)")
             elif node.data == "output_section":
                 result.append(self.output_section(node))
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +102,24 @@ def _parser() -> Lark:
     from lark import Lark
 
     grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", start=list(_START), maybe_placeholders=True)
+    return Lark(grammar, parser="lalr", start=list(_START), maybe_placeholders=True, cache=_cache_file() or False)
+
+
+def _cache_file() -> str | None:
+    """Where lark keeps the parser's tables: making them takes longer than most links. None: nowhere.
+
+    In the user's own directory, because whoever can write the file can run code. lark checks that the tables
+    belong to this grammar and version, and makes them anew when they do not.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - as a string
+    directory = Path(home) / "ekernel"
+    if not directory.is_absolute():
+        return None
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(directory / "linker-script.lark-tables") if os.access(directory, os.W_OK) else None
 
 
 def _syntax_error(text: str, name: str, line: int, column: int, found: str, expected: Iterable[str]) -> ScriptError:

@@ -44,7 +44,8 @@ def dissect(path: Path) -> Anatomy:
         result.segments = [tuple(segment[key] for key in keys) for segment in elf.iter_segments()]
         for symbol in elf.get_section_by_name(".symtab").iter_symbols():
             info, where = symbol["st_info"], symbol["st_shndx"]
-            if info["type"] not in ("STT_SECTION", "STT_FILE"):
+            # LLVM leaves temporary labels without a name, which nobody can look up.
+            if symbol.name and info["type"] not in ("STT_SECTION", "STT_FILE"):
                 home = names[where] if isinstance(where, int) else where
                 visibility = symbol["st_other"]["visibility"]
                 value = (symbol["st_value"], symbol["st_size"])

@@ -1,11 +1,12 @@
 """The same objects linked by GNU ld and by this linker: bytes, addresses, symbols and program headers."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.linker.dissect import SCRIPTS, Oracle, dissect
+from tests.linker.dissect import PROGRAMS, SCRIPTS, Oracle, dissect
 
 FLAGS = {
     "medany": ["-O2", "-mcmodel=medany", "-fno-common", "-DSINGLE"],
@@ -89,8 +90,6 @@ def test_addresses_below_two_gigabytes_are_reached_by_medlow_code(
 def test_a_program_with_the_c_library_links_to_the_same_executable(
     tmp_path: Path, oracle: Oracle, gnu_ld: Callable[..., Path], our_ld: Callable[..., Path]
 ) -> None:
-    import subprocess
-
     compiler = oracle("riscv64-unknown-elf-gcc")
     home = Path("/usr/lib/picolibc/riscv64-unknown-elf/lib")
     if not (home / "picolibc.ld").exists():
@@ -117,4 +116,21 @@ def test_a_program_with_the_c_library_links_to_the_same_executable(
     objects = [library / "crt0.o", tmp_path / "hello.o"]
     for extra in ([], ["--gc-sections"]):
         arguments = [*extra, "-T", home / "picolibc.ld", *memory, *objects, *archives]
+        assert_same(gnu_ld(*arguments), our_ld(*arguments))
+
+
+def test_objects_of_llvms_assembler_link_the_same(
+    tmp_path: Path,
+    oracle: Oracle,
+    compile_program: Callable[..., Path],
+    gnu_ld: Callable[..., Path],
+    our_ld: Callable[..., Path],
+) -> None:
+    start = tmp_path / "llvm.o"
+    command = [oracle("llvm-mc"), "-triple=riscv64", "-mattr=+m,+a,+f,+d,+c,+relax", "-target-abi=lp64d"]
+    source = str(PROGRAMS / "start.S")
+    subprocess.run([*command, "-filetype=obj", "-g", source, "-o", str(start)], check=True, cwd=tmp_path)
+    others = [compile_program(name, "-O1", "-mcmodel=medany", "-fcommon") for name in ("main.c", "other.c")]
+    for script in ("rcore.ld", "regions.ld", "high_half.ld"):
+        arguments = ["-T", SCRIPTS / script, start, *others]
         assert_same(gnu_ld(*arguments), our_ld(*arguments))

@@ -184,6 +184,8 @@ ERRORS = [
     ("MEMORY { A : o = 0, l = 1 A : o = 0, l = 2 } SECTIONS { .a : { *(*) } >A }", "declared twice", ""),
     ("MEMORY { A : ORIGIN = 0, LENGTH = 1M } SECTIONS { .a : { *(*) } }", "no memory region is given for", ">region"),
     ("SECTIONS { .a : { *(*) . = . + 0x1000000000000; } }", r"'\.' moves by", ""),
+    ("SECTIONS { OVERLAY 0x1000 : { .a { *(.text) } .b { *(.data) } } }", "unexpected|OVERLAY is not supported", ""),
+    ("SECTIONS { .a : { *(*) } } INSERT AFTER .text;", "INSERT is not supported", ""),
     ("SECTIONS { . = nobody; .a : { *(*) } }", "undefined symbol 'nobody'", ""),
 ]
 
@@ -220,7 +222,7 @@ def test_the_default_script_parses_to_what_it_lists() -> None:
 
 
 PIECES = st.sampled_from(
-    """SECTIONS { } ( ) ; = + * a .text : > AT KEEP *(.text) 0x10 , ALIGN MEMORY PHDRS PROVIDE ? "x" ASSERT /* */ - . 
+    """SECTIONS { } ( ) ; = + * a .text : > AT KEEP *(.text) 0x10 , ALIGN MEMORY PHDRS PROVIDE ? "x" ASSERT /* */ - .
     SORT FILL BYTE ENTRY""".split()  # noqa: SIM905
 )
 
