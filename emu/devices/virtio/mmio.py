@@ -184,7 +184,7 @@ class VirtioMmio:
             writer(self, value)
 
     def reset(self) -> None:
-        """As after a write of 0 to Status (section 4.2.2.1)."""
+        """All registers as at power-on."""
         self._power_on()
         if self._function is not None:
             self._function.reset()
@@ -285,12 +285,23 @@ class VirtioMmio:
 
     def _set_status(self, value: int) -> None:
         if value == 0:
-            self.reset()
+            self._reset_by_driver()
             return
         status = value & 0xFF | self._state.status & NEEDS_RESET
         if not self.legacy and self._state.driver_features & ~self._offered:
             status &= ~FEATURES_OK  # the driver accepted what was not offered (section 2.2.2)
         self._state.status = status
+
+    def _reset_by_driver(self) -> None:
+        """Forget queues, features and interrupts (section 4.2.2.1).
+
+        GuestPageSize and what selects features stay, as on QEMU: U-Boot sets the page size before it resets the device.
+        """
+        old = self._state
+        self.reset()
+        self._state.page_size = old.page_size
+        self._state.device_features_sel = old.device_features_sel
+        self._state.driver_features_sel = old.driver_features_sel
 
     def _set_page_size(self, value: int) -> None:
         self._state.page_size = value

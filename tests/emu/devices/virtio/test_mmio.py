@@ -215,6 +215,15 @@ def test_a_legacy_page_frame_number_reads_back():
     assert driver.get(reg.QUEUE_PFN) == 0
 
 
+def test_a_legacy_page_size_outlives_the_drivers_reset():
+    driver = Driver(Entropy(), legacy=True)
+    driver.put(reg.GUEST_PAGE_SIZE, 4096)
+    driver.put(reg.STATUS, 0)
+    driver.put(reg.QUEUE_SEL, 0)
+    driver.put(reg.QUEUE_PFN, 0x80004)
+    assert driver.slot.save()[0].queues[0].descriptors == 0x8000_4000
+
+
 def test_a_saved_slot_goes_on_where_it_was(drive):
     driver = drive(Entropy())
     driver.request(0, 16)
