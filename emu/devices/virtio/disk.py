@@ -110,6 +110,8 @@ def _lock(path: Path, descriptor: int, *, exclusive: bool) -> None:
             f"disk {path} is in use by another machine; stop that one, or attach copies"
             + (" (or snapshot=on in both)" if exclusive else "")
         ) from None
+    except OSError as error:
+        raise ImageError(f"disk {path} cannot be locked: {error.strerror}; copy it to a local file system") from None
 
 
 class RawDisk:

@@ -170,6 +170,15 @@ def test_a_file_without_write_permission_is_refused_for_writing(image, monkeypat
         open_disk(image, snapshot=True)
 
 
+def test_a_file_system_without_locks_is_refused(image, monkeypatch):
+    def unsupported(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(ImageError, match="cannot be locked: No locks available"):
+        open_disk(image)
+
+
 def test_two_machines_may_read_one_disk_but_not_write_it(image):
     with (
         open_disk(image, read_only=True),
