@@ -3,15 +3,14 @@
 import ctypes
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 import unicorn
 
 from emu.engine import library, native
-from emu.engine.clock import NEVER, BlockClock, PythonClock, Slot
+from emu.engine.clock import BlockClock, PythonClock, Slot
 from emu.engine.codepages import CodePages
+from emu.engine.guest import Fault, Guest, Stop, Store
 from emu.engine.window import CopiedWindow, DirectWindow, Word, check_layout
 from emu.errors import MachineError
 from emu.isa.privilege import Access
@@ -19,67 +18,6 @@ from emu.isa.status import Status
 
 KNOWN_VERSIONS = ("2.1.4",)
 _LAST_ADDRESS = (1 << 64) - 1
-
-
-class Stop(Enum):
-    """Why the core returned."""
-
-    DEADLINE = "the next block would pass the deadline"
-    REQUESTED = "the host asked for it"
-    WAITING = "the guest executed wfi"
-
-
-class Store(Enum):
-    """What became of a store to a device."""
-
-    DONE = "done"
-    LEAVE = "done, and the core is to stop right behind it"
-    REFUSED = "there is no such register"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An access that physical memory refused."""
-
-    access: Access
-    physical: int
-
-
-class Guest(Protocol):
-    """What the engine asks of the hart. pc in the window is exact in every call unless stated otherwise."""
-
-    def exception(self, number: int) -> None:
-        """A synchronous exception with QEMU's number; pc is the instruction's address + 4."""
-
-    def breakpoint(self) -> None:
-        """`ebreak` was executed; pc is its address."""
-
-    def fill(self, address: int, access: int) -> tuple[int, int] | None:
-        """Translate the page of a virtual address: frame and protection, or None to refuse. pc may be stale.
-
-        `access` is library.MEM_READ, MEM_WRITE or MEM_FETCH.
-        """
-
-    def refused(self) -> None:
-        """The core has stopped at the instruction whose `fill` was refused."""
-
-    def access_fault(self, fault: Fault) -> None:
-        """The core has stopped at an instruction that physical memory refused."""
-
-    def device_read(self, address: int, size: int) -> int | None:
-        """A load from a device; None refuses it."""
-
-    def device_write(self, address: int, size: int, value: int) -> Store:
-        """A store to a device."""
-
-    def store_done(self) -> None:
-        """The core has stopped at the store whose `device_write` answered Store.LEAVE: it has happened."""
-
-    def code_address(self, address: int) -> int | None:
-        """The physical address that an instruction is fetched from, or None."""
-
-    def instructions_between(self, start: int, end: int) -> int:
-        """How many instructions the current code has between two virtual addresses."""
 
 
 class Engine:
@@ -439,4 +377,3 @@ _ACCESS = {
     library.MEM_FETCH_UNMAPPED: Access.FETCH,
     library.MEM_FETCH_PROT: Access.FETCH,
 }
-__all__ = ["NEVER", "Engine", "Fault", "Guest", "Slot", "Stop", "Store", "Word"]

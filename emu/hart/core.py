@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
@@ -11,6 +10,7 @@ from emu.engine.clock import Slot
 from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TlbFilled, TrapReturned, TrapTaken
 from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
+from emu.hart.platform import Platform
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, cause_label
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
@@ -24,31 +24,6 @@ RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
 _ALL = (1 << 64) - 1
 _TRAPS_WITHOUT_PROGRESS = 1000
-
-
-class Platform(Protocol):
-    """What the hart asks of the machine around it."""
-
-    def time_at(self, instret: int) -> int:
-        """`mtime` when so many instructions have retired."""
-
-    def supervisor_call(self) -> bool:
-        """`ecall` from S mode: True when the built-in firmware has answered it in the registers."""
-
-    def waiting(self) -> None:
-        """`wfi` with nothing pending: pass the time until something is, or stop the machine."""
-
-    def timer_written(self) -> None:
-        """A comparator of the hart changed."""
-
-    def device_read(self, address: int, size: int) -> int | None:
-        """A load from a device; None refuses it."""
-
-    def device_write(self, address: int, size: int, value: int) -> Store:
-        """A store to a device."""
-
-    def locate(self, address: int) -> str:
-        """An address as a person reads it: with symbol and offset where the image has them."""
 
 
 class HartCore(ABC):

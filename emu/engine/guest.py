@@ -1,0 +1,68 @@
+"""What the engine asks of whoever decides for the guest, and the words that they exchange."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from emu.isa.privilege import Access
+
+
+class Stop(Enum):
+    """Why the core returned."""
+
+    DEADLINE = "the next block would pass the deadline"
+    REQUESTED = "the host asked for it"
+    WAITING = "the guest executed wfi"
+
+
+class Store(Enum):
+    """What became of a store to a device."""
+
+    DONE = "done"
+    LEAVE = "done, and the core is to stop right behind it"
+    REFUSED = "there is no such register"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An access that physical memory refused."""
+
+    access: Access
+    physical: int
+
+
+class Guest(Protocol):
+    """What the engine asks of the hart. pc in the window is exact in every call unless stated otherwise."""
+
+    def exception(self, number: int) -> None:
+        """A synchronous exception with QEMU's number; pc is the instruction's address + 4."""
+
+    def breakpoint(self) -> None:
+        """`ebreak` was executed; pc is its address."""
+
+    def fill(self, address: int, access: int) -> tuple[int, int] | None:
+        """Translate the page of a virtual address: frame and protection, or None to refuse. pc may be stale.
+
+        `access` is library.MEM_READ, MEM_WRITE or MEM_FETCH.
+        """
+
+    def refused(self) -> None:
+        """The core has stopped at the instruction whose `fill` was refused."""
+
+    def access_fault(self, fault: Fault) -> None:
+        """The core has stopped at an instruction that physical memory refused."""
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """A load from a device; None refuses it."""
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """A store to a device."""
+
+    def store_done(self) -> None:
+        """The core has stopped at the store whose `device_write` answered Store.LEAVE: it has happened."""
+
+    def code_address(self, address: int) -> int | None:
+        """The physical address that an instruction is fetched from, or None."""
+
+    def instructions_between(self, start: int, end: int) -> int:
+        """How many instructions the current code has between two virtual addresses."""

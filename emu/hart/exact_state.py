@@ -1,0 +1,245 @@
+"""State of the hart in fidelity `exact`: privilege, CSRs, interrupt lines, and what each change brings about."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from emu.address import VirtAddr
+from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
+from emu.events import AddressSpaceSwitched, Event
+from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
+from emu.hart.csrfile import STCE, CsrFile
+from emu.hart.floats import riscv_flags, softfloat_flags
+from emu.hart.platform import Platform
+from emu.isa.csrs import Csr
+from emu.isa.privilege import Privilege
+from emu.isa.status import (
+    FS_DIRTY,
+    PAGING_LEVELS,
+    STIP,
+    Status,
+)
+from emu.memory import Ram
+from emu.mmu import AdUpdate
+from emu.subscriptions import EventBus
+
+_NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at other bits than the manual
+_MSTATUS = int(Csr.MSTATUS)
+_FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
+_SUM, _MXR = int(Status.SUM), int(Status.MXR)
+_NATIVE_STATUS, _FRM = int(Word.MSTATUS), int(Word.FRM)
+_ALL = (1 << 64) - 1
+_S, _M = Privilege.S, Privilege.M
+
+
+class ExactState(HartCore):
+    """Who the hart is: the model's privilege and CSRs, with as much of them in the core as execution needs."""
+
+    def __init__(
+        self,
+        ram: Ram,
+        bus: EventBus,
+        platform: Platform,
+        *,
+        modes: frozenset[int] = frozenset(PAGING_LEVELS),
+        ad_update: AdUpdate = AdUpdate.HARDWARE,
+        probes: str | None = None,
+    ) -> None:
+        self._code: dict[int, int] = {}
+        self._privilege = _M
+        super().__init__(ram, bus, platform, probes=probes)
+        self.ad_update = ad_update
+        self.csrs = CsrFile(self, modes)
+        self._values = self.csrs.values
+        self._shared_index_owner = _M
+        self._user_page_seen = False
+        self._interrupts_changed = False
+        window = self.engine.window
+        window.load()
+        window.octets[EXT_ICSR_BYTE] = 0
+        window.octets[EXT_COUNTERS_BYTE] = 0
+        self._mirror()
+        window.store()
+        self.engine.translate_in_guest(True)
+
+    # Privilege.
+
+    @property
+    def privilege(self) -> Privilege:
+        """The current privilege."""
+        return self._privilege
+
+    def set_privilege(self, privilege: Privilege) -> None:
+        """Change the current privilege, outside of `run`."""
+        self.engine.window.load()
+        self._change_privilege(privilege)
+        self.engine.window.store()
+
+    def _change_privilege(self, privilege: Privilege) -> None:
+        old = self._privilege
+        if privilege == old:
+            return
+        self._privilege = privilege
+        self.words[PRIVILEGE] = 1 if privilege else 0
+        # M and S share the core's translations for S.
+        if privilege and privilege != self._shared_index_owner:
+            self._shared_index_owner = privilege
+            self.flush_translations()
+        elif self._values[_MSTATUS] & _MPRV:
+            self.flush_translations()
+
+    def _mirror(self) -> None:
+        """Bring the core's privilege and status in line with the model."""
+        self.words[PRIVILEGE] = 1 if self._privilege else 0
+        self.words[_NATIVE_STATUS] = _NATIVE_TRAPS | (self._values[_MSTATUS] & _FS)
+
+    def flush_translations(self) -> None:
+        """Forget cached translations, with the core stopped or in an exception."""
+        self._code.clear()
+        self._user_page_seen = False
+        self.engine.flush_tlb()
+
+    def interrupt_is_pending(self) -> bool:
+        """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
+        return bool(self.csrs.pending & self._values[Csr.MIE])
+
+    @property
+    def lines(self) -> int:
+        """The bits of `mip` that devices hold up."""
+        return self.csrs.lines
+
+    def set_supervisor_timer(self, level: bool) -> None:
+        """Raise or lower STIP for `stimecmp` (Sstc)."""
+        self.set_line(STIP, level)
+
+    def supervisor_timecmp(self) -> int:
+        """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
+        return self._values[Csr.STIMECMP] if self._values[Csr.MENVCFG] & STCE else _ALL
+
+    def save(self) -> object:
+        """All state of the hart, for `restore`."""
+        window = self.engine.window
+        window.load()
+        return (
+            bytes(window.octets), self.csrs.save(), self._privilege, self.slots[COUNT], self._last_trap,
+        )  # fmt: skip
+
+    def restore(self, state: object, *, forget_code: bool) -> None:
+        """Return to a saved state, after memory has."""
+        octets, csrs, privilege, count, self._last_trap = cast("_State", state)
+        window = self.engine.window
+        window.octets[:] = octets
+        window.store()
+        self.csrs.restore(csrs)
+        self._values = self.csrs.values
+        self._privilege = privilege
+        self._shared_index_owner = privilege or _S
+        self.slots[COUNT] = count
+        self.between_blocks(self.words[PC])
+        if forget_code:
+            self.engine.forget_all_code()
+        self.flush_translations()
+
+    def set_line(self, bit: int, level: bool) -> None:
+        """Set the level of an interrupt line into `mip`."""
+        lines = self.csrs.lines
+        self.csrs.lines = lines | bit if level else lines & ~bit
+
+    def listening_changed(self, kind: type[Event]) -> None:
+        """Nothing to switch: every source passes through the model anyway."""
+
+    # What the CSRs ask of their hart.
+
+    def status_written(self, old: int, new: int) -> None:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        words = self.words
+        native = words[_NATIVE_STATUS]
+        if native & _FS != new & _FS:
+            words[_NATIVE_STATUS] = (native & ~_FS) | (new & _FS)
+        changed = old ^ new
+        if (
+            (changed & _MPRV)
+            or (changed & _MPP and new & _MPRV)
+            or (changed & _MXR and old & _MXR)
+            or (changed & _SUM and old & _SUM and self._user_page_seen)
+        ):
+            self.flush_translations()  # what the new status forbids may be cached; what it allows cannot be
+        self._interrupts_changed = True
+
+    def satp_written(self, old: int, new: int) -> None:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        self.flush_translations()
+        if AddressSpaceSwitched in self._listening:
+            self.bus.emit(
+                AddressSpaceSwitched(
+                    instret=self.retired(), pc=VirtAddr(self.words[PC] - 4), privilege=self._privilege, old=old, new=new
+                )
+            )
+
+    def interrupts_written(self) -> None:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        self._interrupts_changed = True
+
+    def timer_written(self) -> None:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        self.platform.timer_written()
+        self._interrupts_changed = True
+
+    def retired(self) -> int:
+        """See `emu.hart.csrfile.CsrOwner`: the CSR instruction that asks is counted already."""
+        return self.slots[COUNT] - 1
+
+    def time_now(self) -> int:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        return self.platform.time_at(self.slots[COUNT] - 1)
+
+    def read_csr(self, number: int) -> int | None:
+        """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""
+        if number in _FLOAT_CSRS:  # the host may look even while FS is off
+            self.engine.window.load()
+            return {Csr.FFLAGS: self.float_flags(), Csr.FRM: self.rounding()}.get(
+                Csr(number), self.float_flags() | self.rounding() << 5
+            )
+        with self._as_machine_mode():
+            return self.csrs.read(number)
+
+    def write_csr(self, number: int, value: int) -> bool:
+        """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
+        with self._as_machine_mode():
+            return number >> 10 != 3 and self.csrs.write(number, value)
+
+    @contextmanager
+    def _as_machine_mode(self) -> Iterator[None]:
+        privilege, self._privilege = self._privilege, _M
+        self.slots[COUNT] += 1  # the CSRs take the instruction that asks for counted already
+        self.engine.window.load()
+        try:
+            yield
+        finally:
+            self.engine.window.store()
+            self.slots[COUNT] -= 1
+            self._privilege = privilege
+
+    def float_flags(self) -> int:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        return riscv_flags(self.engine.window.octets[FFLAGS_BYTE])
+
+    def set_float_flags(self, value: int) -> None:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        self.engine.window.octets[FFLAGS_BYTE] = softfloat_flags(value)
+
+    def rounding(self) -> int:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        return self.words[_FRM]
+
+    def set_rounding(self, value: int) -> None:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        self.words[_FRM] = value
+
+    def float_state_is_dirty(self) -> bool:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        return self.words[_NATIVE_STATUS] & _FS == FS_DIRTY
+
+
+_FLOAT_CSRS = (Csr.FFLAGS, Csr.FRM, Csr.FCSR)
+_State = tuple[bytes, object, Privilege, int, tuple[int, int]]

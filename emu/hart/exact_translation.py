@@ -1,0 +1,224 @@
+"""Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
+
+from emu.address import PhysPageNum, VirtAddr, VirtPageNum
+from emu.engine.clock import Slot
+from emu.engine.codepages import CHUNK_BITS
+from emu.engine.library import MEM_FETCH, MEM_READ
+from emu.errors import MachineError
+from emu.events import TlbFilled
+from emu.hart.core import PC
+from emu.hart.exact_state import ExactState
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
+from emu.hart.platform import Platform
+from emu.isa.causes import ACCESS_FAULTS
+from emu.isa.csrs import Csr
+from emu.isa.privilege import Access, Privilege
+from emu.isa.status import (
+    PAGING_LEVELS,
+    SATP_MODE_SHIFT,
+    Status,
+    effective_privilege,
+)
+from emu.memory import Ram
+from emu.mmu import AdUpdate, walk
+from emu.mmu.walk import needed_flags
+from emu.subscriptions import EventBus
+from emu.walks import Refusal, Walk
+
+_MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
+_MPRV, _MPP = int(Status.MPRV), int(Status.MPP)
+_SUM, _MXR = int(Status.SUM), int(Status.MXR)
+_U, _S, _M = Privilege.U, Privilege.S, Privilege.M
+
+
+class ExactTranslation(ExactState):
+    """What the hart may reach: quick walks, full walks, and the faults of refused ones."""
+
+    def __init__(
+        self,
+        ram: Ram,
+        bus: EventBus,
+        platform: Platform,
+        *,
+        modes: frozenset[int] = frozenset(PAGING_LEVELS),
+        ad_update: AdUpdate = AdUpdate.HARDWARE,
+        probes: str | None = None,
+    ) -> None:
+        super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
+        self._memory_words = ram.words
+        self._memory_size = ram.size
+        self._split = CodeSplit(self._note_code)
+        self._permissions = {
+            privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
+                privilege, sum_bit=sum_bit, mxr=mxr
+            )
+            for privilege in (_U, _S)
+            for sum_bit in (False, True)
+            for mxr in (False, True)
+        }
+        self._refusal: tuple[int, Access] | None = None
+        self._announced: tuple[int, int] | None = None
+        self._device_pages: set[int] = set()
+
+    def fill(self, address: int, access: int) -> tuple[int, int] | None:
+        """See `emu.engine.Guest`."""
+        address &= ~0xFFF
+        values = self._values
+        status = values[_MSTATUS]
+        privilege: int = self._privilege
+        if access == MEM_FETCH:
+            needed = PROT_EXEC
+        else:
+            needed = PROT_READ if access == MEM_READ else PROT_WRITE
+            if status & _MPRV and privilege == _M:
+                privilege = (status & _MPP) >> 11
+        if privilege == _M or not values[_SATP] >> SATP_MODE_SHIFT:
+            frame, granted = address, PROT_READ | PROT_WRITE | PROT_EXEC
+        else:
+            found = self._quick_walk(address, privilege, status, needed) or self._full_walk(address, needed)
+            if found is None:
+                return None
+            frame, granted = found
+        return self._grant(address, access, frame, granted, needed)
+
+    def _quick_walk(self, address: int, privilege: int, status: int, needed: int) -> tuple[int, int] | None:
+        """The frame and what its leaf grants; None for everything out of the ordinary."""
+        leaf = find_leaf(self._memory_words, self.ram.base, self._memory_size, self._values[_SATP], address)
+        if leaf is None:
+            return None
+        entry, shift = leaf
+        granted = self._permissions[privilege | (status & (_SUM | _MXR))][entry & 0xFF]
+        if not granted & needed:
+            return None
+        if entry & 0x10 and privilege:
+            self._user_page_seen = True
+        return frame_of(entry, shift, address), granted
+
+    def _full_walk(self, address: int, needed: int) -> tuple[int, int] | None:
+        """The manual's walk; sets A and D where hardware does, or notes the refusal."""
+        access = _ACCESSES[needed]
+        seen = self.walk(address, access)
+        leaf = seen.leaf
+        if seen.physical is None or leaf is None:
+            self._refusal = (address, access)
+            return None
+        flags = needed_flags(access)
+        entry = leaf.pte
+        if entry & flags != flags:
+            entry |= flags
+            self._memory_words[(leaf.pte_address - self.ram.base) >> 3] = entry
+            self.pte_updated(int(leaf.pte_address), leaf.pte, entry)
+        key = seen.privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
+        if entry & 0x10 and seen.privilege == _S:
+            self._user_page_seen = True
+        return int(seen.physical), self._permissions[key][entry & 0xFF]
+
+    def _grant(self, address: int, access: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:
+        """Check that the frame is RAM or a device, announce it, and leave the rest to the split of code and data."""
+        offset = frame - self.ram.base
+        if not 0 <= offset < self._memory_size:
+            if access == MEM_FETCH or frame >> 12 not in self._device_pages:
+                self._refusal = (address, _ACCESSES[needed])
+                return None
+            return frame, granted & (PROT_READ | PROT_WRITE)
+        if TlbFilled in self._listening:
+            if self._announced != (address, needed):
+                self._refusal = (address, _ACCESSES[needed])  # pc is not exact in here: `refused` has it
+                return None
+            self._announced = None
+        if access == MEM_FETCH:
+            self._code[address >> 12] = offset >> 1
+        return frame, self._split.grant(frame >> 12, granted, needed)
+
+    def _note_code(self, page: int) -> None:
+        pages = self.engine.pages
+        chunk = page >> (CHUNK_BITS - 12)
+        if chunk not in pages.chunks:
+            pages.add(chunk)
+            self.slots[Slot.NEW_CODE] = 1
+
+    def add_device(self, base: int, size: int) -> None:
+        """Send accesses to a range of physical addresses to the platform."""
+        self._device_pages.update(range(base >> 12, (base + size) >> 12))
+        self.engine.add_device(base, size)
+
+    def refused(self) -> None:
+        """See `emu.engine.Guest`."""
+        pc = self.words[PC]
+        refusal, self._refusal = self._refusal, None
+        if refusal is None:
+            raise MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
+        page, access = refusal
+        if access is Access.FETCH:
+            if self._has_returned(pc):
+                return
+            self.between_blocks(pc)
+        else:
+            self.rewind(pc)
+        address, intended = self.refused_access(page, access)
+        seen = self.walk(address, access)
+        if seen.physical is None:
+            if intended is not access:
+                access, seen = intended, self.walk(address, intended)
+            if seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY:  # reading the PTE violates the PMA (section 4.3.2, step 2)
+                self.trap(ACCESS_FAULTS[access], int(seen.address), pc)
+            else:
+                self.page_fault(seen, pc)
+        elif self.ram.contains(int(seen.physical)) or (
+            access is not Access.FETCH and int(seen.physical) >> 12 in self._device_pages
+        ):
+            self._announce(seen, page, pc)
+        else:
+            self.trap(ACCESS_FAULTS[intended], int(seen.address), pc)
+
+    def _announce(self, seen: Walk, page: int, pc: int) -> None:
+        """Tell who listens of the fill that the core is about to ask for again."""
+        needed = _NEEDED[seen.access]
+        self._announced = (page, needed)
+        if seen.physical is not None and TlbFilled in self._listening:
+            self.bus.emit(
+                TlbFilled(
+                    instret=self.retired_count,
+                    pc=VirtAddr(pc),
+                    privilege=self._privilege,
+                    access=seen.access,
+                    vpn=VirtPageNum(page >> 12),
+                    ppn=PhysPageNum(int(seen.physical) >> 12),
+                    walk=seen,
+                )
+            )
+
+    def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
+        """The page walk that an access at this moment would make; nothing is changed."""
+        status = self._values[_MSTATUS]
+        if privilege is None:
+            privilege = self._privilege
+            if access is not Access.FETCH:
+                privilege = Privilege(effective_privilege(status, privilege))
+        return walk(
+            self.ram.read_word, self._values[_SATP], address, access, privilege,
+            sum_bit=bool(status & _SUM), mxr=bool(status & _MXR), ad_update=self.ad_update,
+        )  # fmt: skip
+
+    def look_up(self, address: int) -> Walk:
+        """The walk of a load that is allowed everything in the current address space."""
+        privilege = Privilege(effective_privilege(self._values[_MSTATUS], self._privilege))
+        return walk(
+            self.ram.read_word, self._values[_SATP], address, Access.LOAD, privilege or _S, sum_bit=True, mxr=True
+        )
+
+    def pte_updated(self, address: int, old: int, new: int) -> None:
+        """The walk has set A or D in a PTE."""
+
+    def _physical_code(self, address: int) -> int:
+        page = self._code.get(address >> 12)
+        if page is not None:
+            return self.ram.base + page * 2 + (address & 0xFFF)
+        seen = self.walk(address, Access.FETCH)
+        if seen.physical is None or not self.ram.contains(int(seen.physical), 2):
+            raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
+        return int(seen.physical)
+
+
+_NEEDED = {Access.FETCH: PROT_EXEC, Access.LOAD: PROT_READ, Access.STORE: PROT_WRITE}
+_ACCESSES = {needed: access for access, needed in _NEEDED.items()}

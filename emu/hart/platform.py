@@ -1,0 +1,30 @@
+"""What the hart asks of the machine around it."""
+
+from typing import Protocol
+
+from emu.engine import Store
+
+
+class Platform(Protocol):
+    """What the hart asks of the machine around it."""
+
+    def time_at(self, instret: int) -> int:
+        """`mtime` when so many instructions have retired."""
+
+    def supervisor_call(self) -> bool:
+        """`ecall` from S mode: True when the built-in firmware has answered it in the registers."""
+
+    def waiting(self) -> None:
+        """`wfi` with nothing pending: pass the time until something is, or stop the machine."""
+
+    def timer_written(self) -> None:
+        """A comparator of the hart changed."""
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """A load from a device; None refuses it."""
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """A store to a device."""
+
+    def locate(self, address: int) -> str:
+        """An address as a person reads it: with symbol and offset where the image has them."""
