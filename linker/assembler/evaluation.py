@@ -6,7 +6,8 @@ from linker.assembler.expressions import OPERATIONS, UNARY_OPERATIONS, Binary, E
 from linker.assembler.sections import Align, Fragment
 from linker.assembler.symbols import AsmSymbol
 
-_MAX_DEPTH = 100
+_MAX_DEPTH = 350
+"""Each level takes two of the thousand frames that Python allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Evaluator:
     def __init__(self) -> None:
         self.laid_out = False
         self._depth = 0
+        self._places: dict[AsmSymbol, tuple[Fragment, int]] = {}
+        """Of equated symbols, as soon as known: a symbol that is set again is another one, so this stays."""
 
     def known(self, expression: Expr) -> int | None:
         """The number that an expression is; None while that is not known.
@@ -70,10 +73,14 @@ class Evaluator:
         if isinstance(symbol.expression, int):
             return Linear(symbol.expression)
         value = self.linear(symbol.expression)
-        if value is None or value.is_constant or value.removed or symbol.replaced:
+        if value is None or value.is_constant or value.removed:
+            return value
+        place = self.place(value.added[0]) if len(value.added) == 1 else None
+        if place is None:
             return value
         # a name for a place in a section is referred to by that name, one for an undefined symbol is not
-        return Linear(0, (symbol,)) if self.place(symbol) is not None else value
+        self._places[symbol] = place[0], place[1] + value.constant
+        return value if symbol.replaced else Linear(0, (symbol,))
 
     def _unary(self, expression: Unary, fold: bool) -> Linear | None:
         value = self.linear(expression.operand, fold=fold)
@@ -136,11 +143,9 @@ class Evaluator:
             return symbol.fragment, symbol.offset
         if symbol.expression is None or isinstance(symbol.expression, int):
             return None
-        value = self.linear(symbol.expression)
-        if value is None or len(value.added) != 1 or value.removed or value.added[0] is symbol:
-            return None
-        target = self.place(value.added[0])
-        return (target[0], target[1] + value.constant) if target else None
+        if symbol not in self._places:
+            self.linear(symbol)
+        return self._places.get(symbol)
 
     def distance(self, plus: AsmSymbol, minus: AsmSymbol) -> int | None:
         """How far the first symbol lies behind the second; None when that is not known."""

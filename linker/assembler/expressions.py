@@ -131,9 +131,10 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_PLAIN = re.compile(r"\s*(-?)(0[xX][0-9a-fA-F]+|0|[1-9]\d*)\s*\Z")
+_PLAIN = re.compile(r"\s*(-?)(0[xX][0-9a-fA-F]{1,400}|0|[1-9]\d{0,400})\s*\Z")
 
 _MAX_DEPTH = 200
+_MAX_DIGITS = 400
 
 
 def plain_number(text: str) -> int | None:
@@ -258,6 +259,8 @@ class ExpressionParser:
 
 
 def _number(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ExpressionError(f"a number of {len(text)} digits is too large", text)
     if len(text) > 1 and text[0] == "0" and text[1].isdigit():
         if not set(text) <= set("01234567"):
             raise ExpressionError(f"{text!r} is not an octal number, as its leading 0 says", text)
@@ -269,4 +272,8 @@ def combine(operator: str, left: Expr, right: Expr) -> Expr:
     """An operation, computed at once when both sides are numbers."""
     if isinstance(left, int) and isinstance(right, int):
         return wrap(OPERATIONS[operator](wrap(left), wrap(right)))
+    if operator in "+-" and isinstance(right, int) and isinstance(left, Binary) and left.operator == "+":
+        if isinstance(left.right, int):
+            # x + 1 + 1 does not become a deep tree
+            return Binary("+", left.left, wrap(OPERATIONS[operator](left.right, wrap(right))))
     return Binary(operator, left, right)

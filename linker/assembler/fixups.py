@@ -92,7 +92,10 @@ class SectionWriter:
             case Align() as align:
                 self._align(align)
             case Fill() as fill:
-                self._known(fill.count, fill.mark, "the count")
+                count = self._known(fill.count, fill.mark, "the count")
+                if count is not None and max(count, 0) * len(fill.pattern) != fill.size:
+                    self._error(f"{count} times {len(fill.pattern)} bytes are more than a section may have", fill.mark)
+                    return
                 self.data += fill.pattern * (fill.size // max(len(fill.pattern), 1))
             case Org() as org:
                 self._org(org)

@@ -1,6 +1,7 @@
 """Encodes instructions: finds the row whose operands fit, and writes its bits, compressed where GNU would."""
 
 import difflib
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -264,5 +265,11 @@ def unknown_mnemonic(mnemonic: str, names: list[str]) -> StatementError:
             f"enable it with '-march=' or '.option arch, +{extension}'",
         )
     kind = "directive" if mnemonic.startswith(".") else "instruction"
-    close = difflib.get_close_matches(mnemonic, names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(mnemonic, names, n=5, cutoff=0.6)
+    # among equally near ones the one that starts alike: a letter is left out more often than mistaken
+    close.sort(key=lambda name: (-_likeness(mnemonic, name), -len(os.path.commonprefix((mnemonic, name)))))
     return StatementError(f"no such {kind}: {mnemonic!r}", mnemonic, f"did you mean {close[0]!r}?" if close else "")
+
+
+def _likeness(first: str, second: str) -> float:
+    return difflib.SequenceMatcher(None, first, second).ratio()

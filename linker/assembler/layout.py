@@ -14,7 +14,9 @@ from linker.objects.model import SymbolBinding
 _PASSES = 100
 """Layouts settle within a few passes; after so many, parts may only grow any more."""
 
-_MAX_SIZE = 1 << 30
+MAX_SIZE = 1 << 28
+"""Bytes that a section may have in the file; more is taken for a mistake in the source."""
+
 _REACH_SHORT_BRANCH = 1 << 8
 _REACH_SHORT_JUMP = 1 << 11
 _REACH_BRANCH = 1 << 12
@@ -91,7 +93,8 @@ class Layout:
                 return self._org_size(tail, end)
             case Fill():
                 count = self._number(tail.count)
-                return min(max(count or 0, 0) * len(tail.pattern), _MAX_SIZE)
+                size = max(count or 0, 0) * len(tail.pattern)
+                return size if self._section.is_nobits else min(size, MAX_SIZE)
         return 0
 
     def _number(self, expression: Expr) -> int | None:
@@ -113,7 +116,7 @@ class Layout:
             if place is None or place[0].section is not self._section:
                 return 0
             target += place[0].address + place[1]
-        return min(max(target - end, 0), _MAX_SIZE)
+        return min(max(target - end, 0), MAX_SIZE)
 
     def _branch_size(self, branch: Branch, end: int) -> int:
         distance = self._distance(branch, end)

@@ -6,7 +6,6 @@ _BLOCK_COMMENT = re.compile(
     r"""("(?:[^"\\\n]|\\.)*"|'\\?[^\n]|\#[^\n]*)|/\*.*?(?:\*/|\Z)""",
     re.DOTALL | re.VERBOSE,
 )
-_UNCLOSED = re.compile(r"/\*(?:(?!\*/).)*\Z", re.DOTALL)
 _PIECE = re.compile(r"""[^"'#;]+|"(?:[^"\\]|\\.)*"?|'(?:\\[0-7]{1,3}|\\.|[^\\])?'?|;|\#.*""")
 _LABEL = re.compile(r"\s*([A-Za-z_.$][\w.$]*|\d+|\"[^\"]+\")\s*:(?!:)")
 
@@ -19,7 +18,21 @@ def strip_block_comments(text: str) -> str:
     """
     if "/*" not in text:
         return text
-    return _BLOCK_COMMENT.sub(lambda match: match[1] or " " + "\n " * match[0].count("\n"), text)
+    return _BLOCK_COMMENT.sub(lambda match: match[1] or " " + "\n" * match[0].count("\n"), text)
+
+
+def unclosed_comment(text: str) -> int | None:
+    """The number of the line where a `/*` stands that is never closed; None when all are.
+
+    >>> unclosed_comment("nop" + chr(10) + "/* and so on")
+    2
+    """
+    if "/*" not in text:
+        return None
+    for match in _BLOCK_COMMENT.finditer(text):
+        if match[1] is None and (len(match[0]) < 4 or not match[0].endswith("*/")):
+            return text.count("\n", 0, match.start()) + 1
+    return None
 
 
 def statements_of(line: str) -> list[str]:

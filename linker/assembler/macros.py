@@ -13,7 +13,7 @@ _SPACE = re.compile(r"\s+")
 _SUBSTITUTION = re.compile(r"\\(?:\(\)|@|\+|([A-Za-z_$][\w$]*))")
 _SYMBOL_CHARACTERS = frozenset('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$\\@"%')
 
-MAX_EXPANSION = 10_000_000
+MAX_EXPANSION = 5_000_000
 """Characters that macros and repetitions may produce in all; more is taken for a mistake in the source."""
 
 

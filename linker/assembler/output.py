@@ -3,7 +3,7 @@
 from linker.assembler.dwarf import add_debug_sections
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.fixups import PendingRelocation, SectionWriter
-from linker.assembler.layout import Layout, leb128
+from linker.assembler.layout import MAX_SIZE, Layout, leb128
 from linker.assembler.sections import SectionBuilder
 from linker.assembler.state import Assembly
 from linker.assembler.symbols import FAKE_LABEL, AsmSymbol
@@ -55,6 +55,7 @@ class ObjectBuilder:
             for builder in builders:
                 Layout(builder, assembly.evaluator, assembly.diagnostics).run()
             assembly.diagnostics.raise_errors()
+        self._check_sizes(builders)
         obj = ObjectFile(assembly.name, flags=self._flags())
         pending: list[tuple[Section, list[PendingRelocation]]] = []
         for builder in builders:
@@ -74,6 +75,14 @@ class ObjectBuilder:
         add_debug_sections(assembly, obj, self._sections, self._builder_symbols)
         obj.sections.append(self._attributes())
         return obj
+
+    def _check_sizes(self, builders: list[SectionBuilder]) -> None:
+        """Refuse what would only fill the memory of the machine that assembles it."""
+        for builder in builders:
+            if not builder.is_nobits and builder.size > MAX_SIZE:
+                message = f"section {builder.name!r} would have {builder.size} bytes; at most {MAX_SIZE} are sensible"
+                self._assembly.diagnostics.error(message, None)
+        self._assembly.diagnostics.raise_errors()
 
     def _flags(self) -> int:
         isa = self._assembly.modes.isa.extensions

@@ -8,14 +8,12 @@ from linker.assembler.evaluation import Evaluator
 from linker.assembler.expressions import Expr, ExpressionError, ExpressionParser
 from linker.assembler.instructions import InstructionEncoder
 from linker.assembler.isa import InstructionSet
+from linker.assembler.layout import MAX_SIZE
 from linker.assembler.options import AssemblerOptions
 from linker.assembler.sections import Fixup, Fragment, LineEntry, SectionBuilder, Tail
 from linker.assembler.source import Mark, Origin
 from linker.assembler.symbols import AsmSymbol, SymbolTable
 from linker.objects.model import SectionFlag, SectionType, SymbolBinding
-
-_MAX_SECTION = 1 << 30
-"""Bytes that a section may have in the file; more is taken for a mistake in the source."""
 
 
 @dataclass(frozen=True)
@@ -236,8 +234,8 @@ class Assembly:
             StatementError: the section would become absurdly large.
 
         """
-        if size + len(self.fragment.data) > _MAX_SECTION:
-            raise StatementError(f"{size} bytes are more than a section may have ({_MAX_SECTION})")
+        if size + len(self.fragment.data) > MAX_SIZE:
+            raise StatementError(f"{size} bytes are more than a section may have ({MAX_SIZE})")
 
     def add_line(self, entry: LineEntry) -> None:
         """Append a row to the section's line table."""

@@ -24,6 +24,7 @@ _ET_REL = 1
 _EM_RISCV = 243
 _GRP_COMDAT = 1
 _MAX_SECTIONS = 0xFF00
+_MAX_FILE_ALIGNMENT = 4096
 
 
 class StringTable:
@@ -173,7 +174,8 @@ class _Writer:
         table = bytearray()
         for header, name in zip(self._headers, offsets, strict=True):
             if header.type != SectionType.NULL:
-                body += bytes(-len(body) % max(header.align, 1))
+                # a linker reads sections wherever they stand, so that a huge alignment need not make a huge file
+                body += bytes(-len(body) % min(max(header.align, 1), _MAX_FILE_ALIGNMENT))
             offset = 0 if header.type == SectionType.NULL else len(body)
             body += header.data
             table += _SHDR.pack(
