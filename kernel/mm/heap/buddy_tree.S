@@ -368,11 +368,10 @@ FUNCTION heap_dealloc
     ENTER 6
     mv s1, a0                                   # s1: pointer
     mv s2, a1                                   # s2: size as the caller says
-    mv a0, a1
-    mv a1, a2
-    call order_for
-    mv s4, a1                                   # s4: offset in the block
-    sub s3, s1, a1                              # s3: the block
+    li s4, HEADER_SIZE                          # s4: offset in the block
+    bleu a2, s4, 1f
+    mv s4, a2
+1:  sub s3, s1, s4                              # s3: the block
     mv a0, s3
     call find_block
     beqz a0, .Lforeign
@@ -389,27 +388,27 @@ FUNCTION heap_dealloc
     # Join the buddy as long as it is free and whole. Both lie in one block of twice the size, at a multiple of it.
     la t0, heap_start
     ld s6, 0(t0)                                # s6: start of the heap
-1:  li t0, 1
-    beq s5, t0, 2f
+2:  li t0, 1
+    beq s5, t0, 3f
     sub t1, s3, s6
     xor t1, t1, s4                              # t1: offset of the buddy
     la t2, heap_bytes
     ld t2, 0(t2)
     add t3, t1, s4
-    bgtu t3, t2, 2f                             # it would end behind the heap
+    bgtu t3, t2, 3f                             # it would end behind the heap
     add a0, s6, t1
     lwu t0, BLOCK_ID(a0)
     xori t1, s5, 1
-    bne t0, t1, 2f
+    bne t0, t1, 3f
     lwu t0, BLOCK_OFFSET(a0)
-    bnez t0, 2f
+    bnez t0, 3f
     call remove_free
     srli s5, s5, 1
     slli s4, s4, 1
-    bltu s3, a0, 1b
+    bltu s3, a0, 2b
     mv s3, a0
-    j 1b
-2:  mv a0, s3
+    j 2b
+3:  mv a0, s3
     mv a1, s5
     call insert_free
     LEAVE 6

@@ -63,18 +63,22 @@ class Guest:
     def call_checking_registers(self, function: str, *args: int) -> int:
         """As `call`; asserts that s0 to s11, sp, gp and tp are afterwards what they were (psABI, chapter 1)."""
         x, back = self.machine.hart.x, self.symbol("zero_frame")  # a place that no allocator goes to
-        kept = {2: x[2]} | {register: 0xABCD_0000_0000_1111 * register for register in (3, 4, 8, 9, *range(18, 28))}
+        before = list(x)
+        kept = {register: 0xABCD_0000_0000_1111 * register % (1 << 64) for register in (3, 4, 8, 9, *range(18, 28))}
         for register, value in kept.items():
-            x[register] = value & (1 << 64) - 1
+            x[register] = value
         for number, value in enumerate(args):
-            x[10 + number] = value & (1 << 64) - 1
+            x[10 + number] = value
         x[1] = back
         self.machine.hart.pc = self.machine.symbols.lookup(function).address
         self.machine.run(until=back, max_instructions=10_000_000)
         assert self.machine.hart.pc == back, f"{function} did not return"
-        after = {register: x[register] for register in kept}
-        assert after == {register: value & (1 << 64) - 1 for register, value in kept.items()}, function
-        return x[10]
+        after, result = list(x), x[10]
+        for register, value in enumerate(before[1:], start=1):
+            x[register] = value
+        assert {register: after[register] for register in kept} == kept, function
+        assert after[2] == before[2], f"{function} moved the stack"
+        return result
 
     def refusal(self, function: str, *args: int, changes_memory: bool = False) -> str:
         """The message that a call panics with, before it has changed anything; afterwards all is as before the call."""

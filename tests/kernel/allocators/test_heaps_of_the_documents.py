@@ -148,7 +148,9 @@ def test_more_than_the_heap_has_is_not_allocated(guest_of: GuestOf, name: str, s
 def test_an_area_that_cannot_be_a_heap_is_refused(guest_of: GuestOf, name: str, offset: int, size: int) -> None:
     guest, start = heap_of(guest_of, name)
     message = guest.refusal("heap_init", start + offset, size, changes_memory=True)
+    rounded = size - size % HEAP_MODELS[name].granule
     assert message.startswith(f"illegal area for the heap: start={start + offset:#x}, size=")
+    assert int(message.rpartition("=")[2]) in (size, rounded)
 
 
 @pytest.mark.parametrize("name", ["best_fit", "buddy_tree", "first_fit", "worst_fit"])
