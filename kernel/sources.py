@@ -33,6 +33,8 @@ _COMMON = (
     "mm/paging/page_table.S",
     "mm/paging/address_space.S",
     "mm/paging/fault.S",
+    "mm/paging/replacement.S",
+    "mm/paging/store.S",
     "mm/paging/kernel_space.S",
 )
 """What every kernel needs, whatever its profile."""

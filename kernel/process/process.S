@@ -55,6 +55,7 @@ END_FUNCTION map_trap_pages
 FUNCTION process_new
     ENTER 4
     mv s4, a0
+    call make_room
     call free_pid
     beqz a0, .Lno_process
     mv s2, a0                                   # s2: pid

@@ -48,7 +48,7 @@ FUNCTION syscall
 END_FUNCTION syscall
 
 # sys_write(a0 = file descriptor, a1 = va, a2 = bytes) -> a0 = bytes, -1 when the descriptor is not for writing or the
-# program may not read all of it: then nothing is written
+# program may not read all of it: then nothing is written, unless memory ran out
 FUNCTION sys_write
     ENTER 7
     addi t0, a0, -STDOUT
@@ -80,6 +80,7 @@ FUNCTION sys_write
     mv a1, s2
     li a2, PTE_R
     call user_page
+    beqz a0, 5f                                 # readable a moment ago, but now there is no frame to bring it back
     mv s4, a0                                   # s4 .. s5: what of it lies in this page
     bleu a1, s3, 4f
     mv a1, s3

@@ -98,7 +98,7 @@ FULL = Profile(
     summary="all allocators and address spaces, memory from the device tree",
     main="profiles/full.S",
     self_tests=("mm/frames/selftest.S", "mm/heap/selftest.S", "mm/paging/selftest.S", "process/selftest.S"),
-    programs=("tour", "hello", "faults", "memory", "slices", "shell"),
+    programs=("tour", "hello", "faults", "memory", "slices", "large", "shell"),
     ram_size=_RAM_SIZE,
     console=_console,
 )

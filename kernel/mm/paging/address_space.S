@@ -203,7 +203,8 @@ END_FUNCTION area_remove
 # area_unmap(a0 = space, a1 = area, a2 = first vpn, a3 = vpn behind the last) -> a0 = frames that it gave up
 # Those pages of the area that are mapped lose their frames, of which another space may still be an owner.
 FUNCTION area_unmap
-    ENTER 6
+    ENTER 7
+    mv s7, a0
     ld s1, SPACE_ROOT(a0)
     mv s2, a1
     mv s3, a2
@@ -215,7 +216,13 @@ FUNCTION area_unmap
     call find_pte
     mv s6, a1                                   # s6: level of the leaf, or on which the walk ended without one
     bnez a0, 4f
-    mv a0, s3
+    call stored_page
+    beqz a0, 5f
+    ld a0, 0(a2)
+    sd zero, 0(a2)
+    srli a0, a0, PTE_PPN_SHIFT
+    call store_free
+5:  mv a0, s3
     mv a1, s6
     call next_entry
     mv s3, a0
@@ -233,12 +240,14 @@ FUNCTION area_unmap
     ld t0, AREA_KIND(s2)
     li t1, AREA_LINEAR
     beq t0, t1, 2f
+    mv a1, s7
+    call page_gone
     call frame_unref
     addi s5, s5, 1
 2:  addi s3, s3, 1
     j 1b
 3:  mv a0, s5
-    LEAVE 6
+    LEAVE 7
 END_FUNCTION area_unmap
 
 # next_entry(a0 = vpn, a1 = level) -> a0 = the first vpn that the next PTE on this level maps: when a walk finds nothing

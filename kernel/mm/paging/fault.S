@@ -40,8 +40,11 @@ FUNCTION space_fault
     mv a1, s2
     call find_pte
     bnez a0, .Lmapped
+    call stored_page
+    bnez a0, .Lstored
 
     # The first access: the page gets a frame.
+    call make_room
     call frame_alloc
     la t0, reason_no_frame
     beqz a0, .Lreason
@@ -56,6 +59,10 @@ FUNCTION space_fault
     ori a3, a3, PTE_A | PTE_D
     call map_page
     bnez a0, .Lno_table
+    mv a0, s5
+    mv a1, s1
+    mv a2, s2
+    call page_loaded
     la t0, lazy_pages_served
     ld t1, 0(t0)
     addi t1, t1, 1
@@ -75,7 +82,8 @@ FUNCTION space_fault
     mv a0, s5
     call frame_owners
     li t0, 1
-    beq a0, t0, 2f                              # all others have left: it is ours to write
+    beq a0, t0, 5f                              # all others have left: it is ours to write
+    call make_room                              # which leaves this frame alone: it has several owners
     call frame_alloc
     la t0, reason_no_frame
     beqz a0, .Lreason
@@ -83,7 +91,10 @@ FUNCTION space_fault
     mv a1, s5
     call copy_frame
     mv a0, s5
+    mv a1, s1
+    call page_gone
     call frame_unref
+    mv s5, s3
     ld t0, 0(s4)
     andi t0, t0, 0x3ff                          # the flags stay
     slli t1, s3, PTE_PPN_SHIFT
@@ -93,7 +104,11 @@ FUNCTION space_fault
     ld t1, 0(t0)
     addi t1, t1, 1
     sd t1, 0(t0)
-2:  li s3, PTE_W
+5:  mv a0, s5
+    mv a1, s1
+    mv a2, s2
+    call page_loaded
+    li s3, PTE_W
 3:  ld t0, 0(s4)
     or t0, t0, s3
     ori t0, t0, PTE_A
@@ -108,6 +123,13 @@ FUNCTION space_fault
     li a0, 0
 .Lend:
     LEAVE 5
+.Lstored:
+    mv a0, s1
+    mv a1, s2
+    call fetch_page                             # a2: the address of the PTE
+    beqz a0, .Lfence
+    la t0, reason_no_frame
+    j .Lreason
 .Lno_table:
     mv a0, s5
     call frame_dealloc

@@ -54,18 +54,24 @@ END_FUNCTION space_fork
 # share_pages(a0 = space, a1 = its area, a2 = the copy) -> a0 = 0, -1 when there is no frame for a table
 .type share_pages, @function
 share_pages:
-    ENTER 6
+    ENTER 7
+    mv s7, a0
     ld s1, SPACE_ROOT(a0)
     mv s2, a1
     ld s3, SPACE_ROOT(a2)
     ld s4, AREA_START(s2)
 1:  ld t0, AREA_END(s2)
     bgeu s4, t0, 4f
-    mv a0, s1
+    call make_room
+9:  mv a0, s1
     mv a1, s4
     call find_pte
     bnez a0, 7f
+    mv s6, a1
+    call stored_page
+    bnez a0, 8f
     mv a0, s4
+    mv a1, s6
     call next_entry
     mv s4, a0
     j 1b
@@ -92,5 +98,11 @@ share_pages:
 3:  addi s4, s4, 1
     j 1b
 4:  li a0, 0
-6:  LEAVE 6
+6:  LEAVE 7
+8:  mv a0, s7
+    mv a1, s4
+    call fetch_page                             # shared frames cannot be replaced, so it comes back first
+    beqz a0, 9b                                 # past make_room, which could store it again
+    li a0, -1
+    LEAVE 7
 .size share_pages, . - share_pages

@@ -33,7 +33,7 @@ FUNCTION page_table_new
 END_FUNCTION page_table_new
 
 # find_pte(a0 = root ppn, a1 = vpn) -> a0 = address of the leaf PTE that maps vpn, a1 = its level (2, 1, 0)
-# a0 = 0 when nothing maps vpn; a1 is then the level on which the walk ended.
+# a0 = 0 when nothing maps vpn; a1 is then the level on which the walk ended. a2 = address of the last PTE, in any case.
 FUNCTION find_pte
     li t0, TOP_LEVEL
 1:  PPN_TO_VA t1, a0, t2
@@ -50,9 +50,11 @@ FUNCTION find_pte
     j 1b
 2:  mv a0, t1
     mv a1, t0
+    mv a2, t1
     ret
 3:  li a0, 0
     mv a1, t0
+    mv a2, t1
     ret
 END_FUNCTION find_pte
 

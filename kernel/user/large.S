@@ -1,0 +1,49 @@
+# large: fills 1 MiB, page after page, and reads all of it back, twice; the first page again and again in between.
+.include "lib/abi.inc"
+
+.equ PAGES, 256
+.equ PAGE_SIZE, 4096
+.equ ROUNDS, 2
+
+.text
+FUNCTION main
+    ENTER 5
+    li a0, PAGES * PAGE_SIZE
+    call sbrk
+    bltz a0, .Lfailed
+    mv s1, a0                                   # s1: the memory
+    li s2, ROUNDS
+.Lround:
+    li s3, 0                                    # s3: page
+    mv s4, s1
+1:  add t0, s3, s2
+    sd t0, 8(s4)
+    lbu t1, 0(s1)                               # the first page stays in use
+    li t1, PAGE_SIZE
+    add s4, s4, t1
+    addi s3, s3, 1
+    li t1, PAGES
+    bne s3, t1, 1b
+    li s3, 0
+    mv s4, s1
+2:  ld t0, 8(s4)
+    add t1, s3, s2
+    bne t0, t1, .Lfailed
+    lbu t1, 0(s1)
+    li t1, PAGE_SIZE
+    add s4, s4, t1
+    addi s3, s3, 1
+    li t1, PAGES
+    bne s3, t1, 2b
+    addi s2, s2, -1
+    bnez s2, .Lround
+    la a0, line
+    call print_string
+    li a0, 0
+    LEAVE 5
+.Lfailed:
+    li a0, 1
+    LEAVE 5
+END_FUNCTION main
+
+STRING line, "large: 256 pages, written and read twice\n"
