@@ -35,6 +35,8 @@ class Summary:
     def lines(self, outcome: Outcome | None, seconds: float, fidelity: str) -> list[str]:
         """The summary; `outcome` is None when the run ended in an error that is told elsewhere."""
         ending = "stopped by an error" if outcome is None else outcome.description
+        if outcome is not None and outcome.exit_code:
+            ending += f" with exit status {outcome.exit_code & 0xFF}"
         lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]
         lines.append(f"   {'traps':<8}{self._trap_counts()}")
         lines += self._account("frames", self._ledger.frames)

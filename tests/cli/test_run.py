@@ -35,6 +35,11 @@ def test_quiet_prints_the_console_alone_and_the_status_is_the_guests(ekernel: Ek
     assert (result.stdout, result.stderr, result.returncode) == ("hello\n", "", 7)
 
 
+def test_the_summary_names_a_failing_exit_status(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("run", program(HELLO.format(status=7)))
+    assert result.stderr.startswith("-- the guest powered off with exit status 7: ")
+
+
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
 def test_step_by_step_prints_what_its_document_says(ekernel: Ekernel, fidelity: str) -> None:
     result = ekernel("run", "--profile", "step-by-step", "--quiet", "--fidelity", fidelity)
