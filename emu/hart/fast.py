@@ -10,6 +10,7 @@ from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, TrapTaken
 from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION
+from emu.hart.csrfile import COUNTERS
 from emu.hart.fast_state import EMULATED, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit
 from emu.hart.platform import Platform
@@ -39,6 +40,8 @@ class FastHart(FastState):
         super().__init__(ram, bus, platform, probes=probes)
         self._split = CodeSplit(lambda _page: None)
         self._paging_begins_at: int | None = None
+        self._counter_reads: dict[int, Callable[[], bool]] = {}
+        """What reads `time`, `cycle` or `instret`, by the bits of the instruction: guests do it all the time."""
 
     # Exceptions.
 
@@ -53,7 +56,8 @@ class FastHart(FastState):
             self._environment_call(epc)
         elif number == 2:
             instruction = self.fetch_instruction(epc)
-            if not self._emulate(instruction, epc):
+            read = self._counter_reads.get(instruction)
+            if not (read() if read else self._emulate(instruction, epc)):
                 self.rewind(epc)
                 self.trap(ExceptionCause.ILLEGAL_INSTRUCTION, instruction, epc)
         else:
@@ -101,15 +105,16 @@ class FastHart(FastState):
         privilege = self.words[PRIVILEGE]
         if (instruction >> 12) & 3:
             number = instruction >> 20
+            if number in COUNTERS and not instruction >> 15 & 31:
+                read = self._counter_reads[instruction] = self._counter_read(instruction)
+                return read()
             if number in EMULATED:
                 return self._csr_instruction(instruction, self._emulated.read, self._emulated.write)
-            if number == Csr.SATP and self._forced & native.NATIVE_TVM and privilege == _S and not self._guest_tvm():
+            if number == Csr.SATP and self._forced & native.NATIVE_TVM and privilege == _S:
                 return self._csr_instruction(instruction, lambda _: self.words[_SATP], self._switch_address_space)
         elif instruction == _SRET and privilege == _S and self._forced & native.NATIVE_TSR:
             return self._sret(epc)
         elif instruction & _SFENCE_MASK == _SFENCE and privilege == _S and self._forced & native.NATIVE_TVM:
-            if self._guest_tvm():
-                return False
             self.rewind(epc)
             self.slots[COUNT] += 1
             self.between_blocks(epc + 4)
@@ -117,9 +122,21 @@ class FastHart(FastState):
             return True
         return False
 
-    def _guest_tvm(self) -> bool:
-        """TVM as the guest has set it; while it is forced, the guest's own is assumed clear."""
-        return False
+    def _counter_read(self, instruction: int) -> Callable[[], bool]:
+        """What `csrr` of a counter does; False where the counter may not be read."""
+        words, values, destination = self.words, self._emulated.values, (instruction >> 7) & 31
+        reader = self._emulated.readers[instruction >> 20]
+
+        def read() -> bool:
+            values[Csr.MCOUNTEREN], values[Csr.SCOUNTEREN] = words[Word.MCOUNTEREN], words[Word.SCOUNTEREN]
+            value = reader()
+            if value is None:
+                return False
+            if destination:
+                words[destination] = value
+            return True
+
+        return read
 
     def _csr_instruction(
         self, instruction: int, read: Callable[[int], int | None], write: Callable[[int, int], bool]
@@ -297,6 +314,6 @@ class FastHart(FastState):
 
     def _physical_code(self, address: int) -> int:
         physical = self.engine.translate_code(address)  # as the core has it cached, whatever the page table says by now
-        if physical is None or not self.ram.contains(physical, 2):
+        if physical is None or not 0 <= physical - self.ram.base < self.ram.size:
             raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
         return physical

@@ -29,6 +29,8 @@ EMULATED = frozenset(
 )  # fmt: skip
 """CSRs that the core does not have or gets wrong: they arrive as illegal instructions and are carried out here."""
 
+_PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)  # a lookup, because an Enum's call is slow
+
 
 class FastState(HartCore):
     """Who the hart is: privilege, CSRs and interrupt lines as the core has them."""
@@ -52,7 +54,7 @@ class FastState(HartCore):
     @property
     def privilege(self) -> Privilege:
         """The current privilege."""
-        return Privilege(self.words[PRIVILEGE])
+        return _PRIVILEGES[self.words[PRIVILEGE]]
 
     def set_privilege(self, privilege: Privilege) -> None:
         """Change the current privilege, outside of `run`."""
