@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
 from emu.devices.clint import Clint
@@ -14,7 +14,7 @@ from emu.devices.uart import Uart
 from emu.engine import Stop, Store
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
 from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess, StateRestored
-from emu.firmware.devicetree import Chosen, Described, Hardware, generate
+from emu.firmware.devicetree import Chosen, Hardware, generate
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
 from emu.firmware.placement import Layout
@@ -27,6 +27,7 @@ from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1, RA
 from emu.isa.status import MEIP, MSIP, MTIP, SEIP
+from emu.machine.bus import DeviceBus, MachineDevice
 from emu.machine.config import MachineConfig, Outcome, StopReason
 from emu.machine.console import Console
 from emu.machine.sbi import SbiServices
@@ -53,10 +54,6 @@ class EventFields(TypedDict):
     instret: int
     pc: VirtAddr
     privilege: Privilege
-
-
-class MachineDevice(Device, Described, Protocol):
-    """A device that the machine maps and the device tree describes."""
 
 
 class Machine:
@@ -351,26 +348,17 @@ class Machine:
 
     def device_read(self, address: int, size: int) -> int | None:
         """A load from a device; None refuses it: devices take aligned accesses only."""
-        device = self._device_of_page.get(address >> 12)
-        if device is None or address & (size - 1):
-            return None
         self._attention = False
-        value = device.read(address - device.base, size) & (1 << 8 * size) - 1
+        value = self._bus.read(address, size)
         if self._attention:
             self.core.engine.stop_after_block()
-        if self.events.wants(MmioAccess):
-            self._emit_mmio(device, address, size, value, write=False)
         return value
 
     def device_write(self, address: int, size: int, value: int) -> Store:
         """A store to a device."""
-        device = self._device_of_page.get(address >> 12)
-        if device is None or address & (size - 1):
-            return Store.REFUSED
         self._attention = False
-        if self.events.wants(MmioAccess):
-            self._emit_mmio(device, address, size, value, write=True)
-        device.write(address - device.base, size, value)
+        if not self._bus.write(address, size, value):
+            return Store.REFUSED
         return Store.LEAVE if self._attention else Store.DONE
 
     def locate(self, address: int) -> str:
@@ -425,12 +413,10 @@ class Machine:
         self.finisher = Finisher(self.power_off)
         self.devices: tuple[MachineDevice, ...] = (self.clint, self.plic, self.uart, self.finisher)
         self.clock.add(lambda: self.clint.next_deadline, self.clint.update)
-        self._device_of_page: dict[int, Device] = {}
+        self._bus = DeviceBus(self.devices)
         for device in self.devices:
             self.memory.add(device.name, device.base, device.size)
             self.core.add_device(device.base, device.size)
-            pages = range(device.base >> 12, (device.base + device.size) >> 12)
-            self._device_of_page.update(dict.fromkeys(pages, device))
 
     def _time(self) -> int:
         return self.clock.time_at(self.instret)
@@ -446,14 +432,17 @@ class Machine:
         if self.events.wants(ConsoleOutput):
             self.events.emit(ConsoleOutput(data=data, **self.event_fields()))
 
-    def _emit_mmio(self, device: Device, address: int, size: int, value: int, *, write: bool) -> None:
-        self.events.emit(
-            MmioAccess(
-                device=device.name,
-                address=PhysAddr(address),
-                size=size,
-                value=value,
-                write=write,
-                **self.event_fields(),
+    def _report_accesses(self) -> Callable[[], None]:
+        """Start telling who listens of device accesses; returns what ends it."""
+
+        def report(device: Device, address: PhysAddr, size: int, value: int, write: bool) -> None:
+            fields = self.event_fields()
+            self.events.emit(
+                MmioAccess(device=device.name, address=address, size=size, value=value, write=write, **fields)
             )
-        )
+
+        def stop() -> None:
+            self._bus.report = None
+
+        self._bus.report = report
+        return stop

@@ -1,0 +1,50 @@
+"""The device bus: which device answers a physical address, and the report of each access."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from emu.address import PhysAddr
+from emu.devices.device import Device
+from emu.firmware.devicetree import Described
+
+Report = Callable[[Device, PhysAddr, int, int, bool], None]
+"""Is told device, address, size, value and whether it was a write."""
+
+
+class MachineDevice(Device, Described, Protocol):
+    """A device that the machine maps and the device tree describes."""
+
+
+class DeviceBus:
+    """Carries aligned accesses of 1, 2, 4 or 8 bytes to devices.
+
+    `report` is None while nobody listens.
+    """
+
+    def __init__(self, devices: Iterable[MachineDevice]) -> None:
+        self.devices = tuple(devices)
+        self._device_of_page: dict[int, Device] = {}
+        self.report: Report | None = None
+        for device in self.devices:
+            pages = range(device.base >> 12, (device.base + device.size) >> 12)
+            self._device_of_page.update(dict.fromkeys(pages, device))
+
+    def read(self, address: int, size: int) -> int | None:
+        """A load; None where no device takes it."""
+        device = self._device_of_page.get(address >> 12)
+        if device is None or address & (size - 1):
+            return None
+        value = device.read(address - device.base, size) & (1 << 8 * size) - 1
+        if self.report is not None:
+            self.report(device, PhysAddr(address), size, value, False)
+        return value
+
+    def write(self, address: int, size: int, value: int) -> bool:
+        """A store; False where no device takes it. It is reported before the device acts on it."""
+        device = self._device_of_page.get(address >> 12)
+        if device is None or address & (size - 1):
+            return False
+        if self.report is not None:
+            self.report(device, PhysAddr(address), size, value, True)
+        device.write(address - device.base, size, value)
+        return True

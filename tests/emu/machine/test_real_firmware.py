@@ -1,0 +1,47 @@
+"""Firmware and boot loaders that nobody here wrote: Debian's OpenSBI in M mode, and U-Boot in S mode above it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from emu.machine import Machine, MachineConfig
+
+OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf")
+UBOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
+
+
+def debian(path: Path, package: str) -> Path:
+    if not path.exists():
+        message = f"{path} is not installed (Debian's package {package}: see .ci/run)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def run_until(machine: Machine, text: bytes, limit: int) -> None:
+    while text not in machine.console and machine.instret < limit:
+        machine.run(max_instructions=500_000)
+    assert text in machine.console, machine.console[-500:]
+
+
+def test_opensbi_boots_to_its_banner(fidelity):
+    machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
+    machine.load(debian(OPENSBI, "opensbi"))
+    run_until(machine, b"Boot HART MEDELEG", 10_000_000)
+    assert b"Platform Name             : riscv-virtio" in machine.console
+    assert b"Next Mode         : S-mode" in machine.console
+    assert b"ISA Extensions  : time,sstc" in machine.console
+
+
+@pytest.mark.slow
+def test_u_boot_comes_to_its_prompt(fidelity):
+    machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
+    machine.load(debian(OPENSBI, "opensbi"))
+    machine.memory.write(0x8020_0000, debian(UBOOT, "u-boot-qemu").read_bytes())
+    run_until(machine, b"Hit any key to stop autoboot", 300_000_000)
+    machine.type_text(b"\n")
+    run_until(machine, b"=> ", 600_000_000)
+    machine.type_text(b"version\n")
+    run_until(machine, b"riscv64-linux-gnu-gcc", 900_000_000)
