@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from linker.errors import Diagnostic, LinkError, Location, ScriptError, ToolchainError
-from linker.layout.alignment import align_code
+from linker.layout.alignment import align_code, realign_code
 from linker.layout.gc import collect
 from linker.layout.merge import merge_sections
 from linker.layout.orphans import place_orphans
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 
 _MAX_HEADER_GUESSES = 8
+_DEFAULT_ENTRY = "start"
+"""Of a script without ENTRY, as in GNU ld; behind it comes the first byte of .text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class _Link:
         plan = place(self.script, self.table.files)
         self.errors += plan.errors
         place_orphans(plan, self.table.files)
+        plan.fill()
         reader = ScriptReader()
         for name, expression in reversed(self.options.defines):
             plan.commands.insert(0, reader.definition(name, expression))
@@ -201,6 +204,9 @@ class _Link:
         scope.headers = guess_header_size(scope.plan.sections(), self.script)
         for _ in range(_MAX_HEADER_GUESSES):
             sizer.run()
+            if realign_code(s for f in self.table.files for s in f.sections if not s.is_nobits):
+                sizer.restart()
+                continue
             size = self._segmenter(scope).header_size()
             if scope.errors or size == scope.headers:
                 break
@@ -276,7 +282,7 @@ class _Link:
 
     def _entry(self, live: list[OutputSection]) -> int:
         wanted = self.options.entry or self.script.entry
-        name = wanted or "_start"
+        name = wanted or _DEFAULT_ENTRY
         entry = self.table.names.get(name)
         if entry is not None and entry.defined and _placed(entry):
             return entry.address
@@ -287,9 +293,10 @@ class _Link:
                 pass
         code = next((section for section in live if section.name == ".text"), None)
         fallback = code.vma if code is not None else 0
-        hint = "make it global with .globl, or name another with ENTRY or -e"
-        message = f"there is no entry symbol '{name}'; the entry is {fallback:#x}"
-        self.warnings.append(Diagnostic(message, severity="warning", hint=hint))
+        if wanted is not None:
+            hint = "make it global with .globl, or name another with ENTRY or -e"
+            message = f"there is no entry symbol '{name}'; the entry is {fallback:#x}"
+            self.warnings.append(Diagnostic(message, severity="warning", hint=hint))
         return fallback
 
     def _warn_rwx(self, segments: list[Segment]) -> None:

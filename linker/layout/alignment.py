@@ -23,22 +23,40 @@ def align_code(sections: Iterable[InputSection]) -> list[Diagnostic]:
     """Delete superfluous nops; says what could not be aligned.
 
     A section starts at a multiple of its own alignment, which the assembler made at least that of its contents:
-    so offsets decide, and no address is needed yet.
+    so offsets decide, and no address is needed yet. SUBALIGN can break that: see `realign_code`.
     """
-    return [error for section in sections for error in _align_section(section)]
+    return [error for section in sections for error in _align_section(section, 0)]
 
 
-def _align_section(section: InputSection) -> Iterable[Diagnostic]:
+def realign_code(sections: Iterable[InputSection]) -> bool:
+    """Align again, by their addresses, the sections that were not put at a multiple of their alignment.
+
+    Whether any was: then the layout has to be made anew.
+    """
+    changed = False
+    for section in sections:
+        if section.output is None or section.discarded or section.address % section.align == section.aligned_at:
+            continue
+        if any(relocation.type == R.ALIGN for relocation in section.relocations):
+            list(_align_section(section, section.address % section.align))
+            changed = True
+    return changed
+
+
+def _align_section(section: InputSection, start: int) -> Iterable[Diagnostic]:
+    """`start` is the address of the section, modulo its alignment."""
+    section.edits.clear()
+    section.deleted_at.clear()
+    section.deleted_before.clear()
+    section.aligned_at = start
     gone = 0
     for relocation in section.relocations:
-        if relocation.type != R.ALIGN:
-            continue
         room = relocation.addend
-        if room <= 0:
+        if relocation.type != R.ALIGN or room <= 0:
             continue
         offset = relocation.offset
         alignment = 1 << room.bit_length()
-        needed = -(offset - gone) % alignment
+        needed = -(start + offset - gone) % alignment
         if needed > room or offset + room > len(section.section.data):
             message = f"{needed} bytes are required for alignment to {alignment} bytes, but only {room} are present"
             yield Diagnostic(message, Location(section.describe(offset)))
@@ -50,4 +68,4 @@ def _align_section(section: InputSection) -> Iterable[Diagnostic]:
         gone += room - needed
         section.deleted_at.append(offset + needed)
         section.deleted_before.append(gone)
-    section.size -= gone
+    section.size = section.section.size - gone

@@ -56,6 +56,8 @@ class InputSection:
     """Offsets behind which bytes were deleted (R_RISCV_ALIGN), ascending."""
     deleted_before: list[int] = field(default_factory=list)
     """How many bytes are gone up to and including the deletion of the same index."""
+    aligned_at: int = 0
+    """The address, modulo the alignment, for which code in it was aligned."""
     edits: list[tuple[int, bytes]] = field(default_factory=list)
     """Bytes to write over the contents, at offsets after deletion: the nops that an alignment needs."""
     merged: MergedContents | None = None

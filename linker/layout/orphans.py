@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from linker.layout.placement import Plan, unplaced
@@ -28,6 +28,8 @@ class Traits:
     code: bool
     tls: bool
     debug: bool = False
+    small: bool = False
+    """Small data; no RISC-V input says so, only the name `.sdata` promises it."""
 
     @staticmethod
     def of_input(section: InputSection) -> Traits:
@@ -79,11 +81,11 @@ _PROMISED = {
     ".data": _DATA,
     ".bss": _BSS,
     ".interp": _RODATA,
-    ".sdata": _DATA,
+    ".sdata": replace(_DATA, small=True),
     ".comment": _COMMENT,
 }
 
-_ALL = ("contents", "alloc", "load", "read_only", "code", "tls")
+_ALL = ("contents", "alloc", "load", "read_only", "code", "tls", "small")
 
 
 @dataclass(slots=True)
@@ -166,13 +168,13 @@ class _Placer:
 
     def _similar(self, outputs: list[tuple[OutputSection, Traits]], traits: Traits) -> OutputSection | None:
         if traits.code:
-            names: tuple[str, ...] = ("contents", "alloc", "load", "code", "tls")
+            names: tuple[str, ...] = ("contents", "alloc", "load", "code", "tls", "small")
         elif traits.read_only:
-            names = ("contents", "alloc", "load", "read_only")
+            names = ("contents", "alloc", "load", "read_only", "small")
         elif traits.tls:
             return self._before_tls(outputs, traits)
         elif traits.contents:
-            names = ("contents", "alloc", "load", "tls")
+            names = ("contents", "alloc", "load", "tls", "small")
         else:
             names = ("alloc",)
         return _last(output for output, own in outputs if not own.differs(traits, *names))
@@ -223,8 +225,6 @@ def _kind(section: InputSection, traits: Traits) -> str | None:
         return ".interp"
     if not traits.load and not traits.contents and not traits.tls:
         return ".bss"
-    if section.name.startswith((".sdata", ".sbss")):
-        return ".sdata"
     if traits.tls:
         return ".tdata"
     if not traits.read_only:

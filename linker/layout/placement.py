@@ -29,6 +29,13 @@ class Plan:
     commands: list[Command] = field(default_factory=list)
     discarded: list[InputSection] = field(default_factory=list)
     errors: list[Diagnostic] = field(default_factory=list)
+    filled: list[tuple[OutputSection, bool, bool]] = field(default_factory=list)
+    """Sections that data statements fill too: what that makes them shows after orphans found their place (GNU ld)."""
+
+    def fill(self) -> None:
+        """Give those sections their properties: whether they are memory, and loaded."""
+        for section, alloc, load in self.filled:
+            section.init(alloc=alloc, load=load, has_contents=True)
 
     def sections(self) -> list[OutputSection]:
         """All output sections, also the empty ones."""
@@ -88,13 +95,15 @@ def _output_section(plan: Plan, command: OutputSectionStatement, files: list[Inp
         elif isinstance(statement, Data):
             result.items.append(DataItem(statement))
             alloc = command.type not in ("COPY", "INFO", "OVERLAY", "DSECT")
-            result.init(alloc=alloc, load=alloc and command.type != "NOLOAD", has_contents=True)
+            load = alloc and command.type != "NOLOAD"
+            if result.created:
+                plan.filled.append((result, alloc, load))
+            else:
+                result.init(alloc=alloc, load=load, has_contents=True, read_only=True)
         else:
             result.items.append(statement)
             if isinstance(statement, Assignment):
                 result.init(alloc=False, load=False, has_contents=False)
-    if command.address is not None or command.align is not None:
-        result.init(alloc=False, load=False, has_contents=False)
     return result
 
 

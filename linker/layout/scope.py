@@ -223,6 +223,8 @@ def mentions_dot(expression: object) -> bool:
     slots = getattr(type(expression), "__slots__", ())
     parts = (getattr(expression, slot) for slot in slots)
     function = getattr(expression, "function", "")
+    if function in ("ABSOLUTE", "NEXT"):
+        return False
     if function == "ORIGIN" or (function in ("ALIGN", "BLOCK") and len(getattr(expression, "arguments", ())) == 1):
         return True
     return any(

@@ -88,7 +88,7 @@ class OutputSection:
     @property
     def is_nobits(self) -> bool:
         """Whether the file holds no bytes of it."""
-        return self.alloc and not (self.load and self.has_contents)
+        return self.alloc and not self.load and not self.has_contents
 
     @property
     def is_tbss(self) -> bool:
@@ -108,8 +108,8 @@ class OutputSection:
         flags = self.merge_flags
         if self.alloc:
             flags |= SectionFlag.ALLOC
-            if not self.read_only:
-                flags |= SectionFlag.WRITE
+        if not self.read_only:
+            flags |= SectionFlag.WRITE
         if self.code:
             flags |= SectionFlag.EXECINSTR
         if self.tls:

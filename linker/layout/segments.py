@@ -196,9 +196,10 @@ class Segmenter:
             return True
         if section.lma < end or align_up(end, page) + page <= section.lma:
             return True
-        if not last.load and not last.tls and (section.load or section.tls):
+        on_one_page = (end - 1) & -page == section.lma & -page
+        if not last.load and not last.tls and (section.load or section.tls) and not on_one_page:
             return True
-        return not writable and not section.read_only and (end - 1) & -page != section.lma & -page
+        return not writable and not section.read_only and not on_one_page
 
     def _notes(self) -> list[Segment]:
         result: list[Segment] = []

@@ -118,14 +118,17 @@ class Sizer:
         for command in scope.plan.commands:
             if isinstance(command, OutputSection):
                 self._output_section(command)
-            elif isinstance(command, Assertion):
-                check(command, scope)
             else:
                 self._assign_between(command)
+                # As in GNU ld, any statement between sections makes `.` the place of what follows.
+                scope.regions[DEFAULT].current = scope.dot
         self.moved = scope.final and self._snapshot() != before
 
-    def _assign_between(self, assignment: Assignment) -> None:
+    def _assign_between(self, assignment: Assignment | Assertion) -> None:
         scope = self.scope
+        if isinstance(assignment, Assertion):
+            check(assignment, scope)
+            return
         if assignment.symbol != ".":
             scope.assign(assignment)
             return
@@ -136,7 +139,6 @@ class Sizer:
             return
         scope.dot = value.absolute
         scope.moved_on = True
-        scope.regions[DEFAULT].current = scope.dot
 
     def _output_section(self, output: OutputSection) -> None:
         scope = self.scope

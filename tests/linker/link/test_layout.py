@@ -266,3 +266,16 @@ def test_sections_far_apart_are_segments_of_their_own() -> None:
     loads = [s for s in ELFFile(BytesIO(result.elf)).iter_segments() if s["p_type"] == "PT_LOAD"]
     assert [s["p_vaddr"] for s in loads] == [0x1000, 0xFFFFFFFF00000000]
     assert len(result.elf) < 0x4000
+
+
+def test_code_is_aligned_by_its_address_where_subalign_moved_its_section() -> None:
+    maker = Maker()
+    first = maker.section(".text.first", NOP * 2, TEXT, 4)
+    maker.symbol("_start", first)
+    text = maker.section(".text", NOP + NOP * 3 + b"ABCD", TEXT, 16)
+    relocate(text, 4, R.ALIGN, None, 12)
+    maker.symbol("aligned", text, 16)
+    script = "SECTIONS { .text 0x80000000 : SUBALIGN(4) { *(.text.first) *(.text) } }"
+    result = link(maker, script=script)
+    assert result.symbols["aligned"] == 0x80000010
+    assert contents(result.elf, ".text") == NOP * 4 + b"ABCD"
