@@ -272,8 +272,8 @@ def combine(operator: str, left: Expr, right: Expr) -> Expr:
     """An operation, computed at once when both sides are numbers."""
     if isinstance(left, int) and isinstance(right, int):
         return wrap(OPERATIONS[operator](wrap(left), wrap(right)))
-    if operator in "+-" and isinstance(right, int) and isinstance(left, Binary) and left.operator == "+":
-        if isinstance(left.right, int):
+    match left:
+        case Binary("+", inner, int(constant)) if operator in "+-" and isinstance(right, int):
             # x + 1 + 1 does not become a deep tree
-            return Binary("+", left.left, wrap(OPERATIONS[operator](left.right, wrap(right))))
+            return Binary("+", inner, wrap(OPERATIONS[operator](constant, wrap(right))))
     return Binary(operator, left, right)

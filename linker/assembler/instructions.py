@@ -1,7 +1,6 @@
 """Encodes instructions: finds the row whose operands fit, and writes its bits, compressed where GNU would."""
 
 import difflib
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -267,9 +266,14 @@ def unknown_mnemonic(mnemonic: str, names: list[str]) -> StatementError:
     kind = "directive" if mnemonic.startswith(".") else "instruction"
     close = difflib.get_close_matches(mnemonic, names, n=5, cutoff=0.6)
     # among equally near ones the one that starts alike: a letter is left out more often than mistaken
-    close.sort(key=lambda name: (-_likeness(mnemonic, name), -len(os.path.commonprefix((mnemonic, name)))))
+    close.sort(key=lambda name: (-_likeness(mnemonic, name), -_common_start(mnemonic, name)))
     return StatementError(f"no such {kind}: {mnemonic!r}", mnemonic, f"did you mean {close[0]!r}?" if close else "")
 
 
 def _likeness(first: str, second: str) -> float:
     return difflib.SequenceMatcher(None, first, second).ratio()
+
+
+def _common_start(first: str, second: str) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(first), len(second)))

@@ -1,8 +1,8 @@
 r"""Macros: definitions, arguments as GNU `as` separates them, and the text that a call becomes."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.source import Mark
@@ -11,10 +11,15 @@ _NAME = re.compile(r"\s*([A-Za-z_.$][\w.$]*)\s*,?\s*")
 _PARAMETER = re.compile(r"\s*([A-Za-z_$][\w$]*)\s*(?::\s*(\w+))?\s*(?:=\s*)?")
 _SPACE = re.compile(r"\s+")
 _SUBSTITUTION = re.compile(r"\\(?:\(\)|@|\+|([A-Za-z_$][\w$]*))")
+_LOCAL = re.compile(r"\s*LOCAL\s+(.*)", re.IGNORECASE)
 _SYMBOL_CHARACTERS = frozenset('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$\\@"%')
 
 MAX_EXPANSION = 5_000_000
 """Characters that macros and repetitions may produce in all; more is taken for a mistake in the source."""
+
+
+Evaluate = Callable[[str], tuple[int, str]]
+"""Computes an expression at the start of a text; also gives what follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,9 @@ class Macro:
     body: list[str]
     mark: Mark
     """Its `.macro` line."""
-    depth: int = field(default=0)
 
-    def arguments(self, text: str) -> dict[str, str]:
-        """The values of the parameters in a call.
+    def arguments(self, text: str, evaluate: Evaluate | None = None) -> dict[str, str]:
+        """The values of the parameters in a call; `evaluate` is there in the alternate syntax and computes `%1+2`.
 
         Raises:
             StatementError: too many, an unknown keyword, or a required one is missing.
@@ -53,7 +57,7 @@ class Macro:
         while rest:
             keyword = re.match(r"([A-Za-z_$][\w$]*)\s*=(?!=)\s*", rest)
             if keyword and keyword[1] in names:
-                values[keyword[1]], rest = take_argument(rest[keyword.end() :])
+                values[keyword[1]], rest = take_argument(rest[keyword.end() :], evaluate)
                 continue
             if position >= len(self.parameters):
                 raise StatementError(
@@ -66,7 +70,7 @@ class Macro:
             if parameter.variable:
                 values[parameter.name], rest = rest, ""
             else:
-                values[parameter.name], rest = take_argument(rest)
+                values[parameter.name], rest = take_argument(rest, evaluate)
         for parameter in self.parameters:
             if not values.get(parameter.name):
                 if parameter.required:
@@ -107,7 +111,7 @@ def parse_definition(text: str, mark: Mark) -> Macro:
     return Macro(match[1], parameters, [], mark)
 
 
-def take_argument(text: str) -> tuple[str, str]:
+def take_argument(text: str, evaluate: Evaluate | None = None) -> tuple[str, str]:
     """One argument at the start of a text, and what follows the comma or space behind it.
 
     Space separates only where no operator joins the words; quotes are taken off, and brackets keep together.
@@ -116,10 +120,14 @@ def take_argument(text: str) -> tuple[str, str]:
     (('a0', '8(sp)'), ('1+2', 'x'), ('a, b', 'c'))
     """
     text = text.lstrip()
+    if evaluate is not None and text.startswith("%"):
+        value, rest = evaluate(text[1:])
+        return str(value), _behind_comma(rest)
+    if evaluate is not None and text.startswith("<"):
+        return _angle_text(text)
     if text.startswith('"'):
         end = _closing_quote(text)
-        rest = text[end:].lstrip()
-        return text[1 : end - 1], rest[1:].lstrip() if rest.startswith(",") else rest
+        return text[1 : end - 1], _behind_comma(text[end:])
     result: list[str] = []
     depth = 0
     index = 0
@@ -150,6 +158,29 @@ def take_argument(text: str) -> tuple[str, str]:
         result.append(character)
         index += 1
     return "".join(result), ""
+
+
+def _behind_comma(text: str) -> str:
+    return text.lstrip().removeprefix(",").lstrip()
+
+
+def _angle_text(text: str) -> tuple[str, str]:
+    """`<text>` of the alternate syntax, where `!` takes the next character as it is."""
+    depth = 0
+    result: list[str] = []
+    index = 0
+    while index < len(text):
+        character = text[index]
+        index += 1
+        if character == "!" and index < len(text):
+            result.append(text[index])
+            index += 1
+            continue
+        depth += (character == "<") - (character == ">")
+        if depth == 0:
+            break
+        result.append(character)
+    return "".join(result[1:]).strip(), _behind_comma(text[index:])
 
 
 def _closing_quote(text: str) -> int:
@@ -189,3 +220,24 @@ def substitute(lines: list[str], values: Mapping[str, str], count: int | None) -
         return values.get(name, match[0])
 
     return _SUBSTITUTION.sub(replacement, text).split("\n")
+
+
+def substitute_alternate(
+    lines: list[str], values: Mapping[str, str], count: int, first_local: int
+) -> tuple[list[str], int]:
+    r"""As `substitute`, in the alternate syntax: names need no `\`, and `LOCAL` makes new ones.
+
+    Also gives the number for the next local name.
+    """
+    names = dict(values)
+    while lines and (match := _LOCAL.match(lines[0])):
+        for name in re.split(r"[,\s]+", match[1].strip()):
+            names[name] = f".LL{first_local:04x}"
+            first_local += 1
+        lines = lines[1:]
+    lines = substitute(lines, names, count)
+    if not names:
+        return lines, first_local
+    pattern = re.compile(rf"(?<![\w.$])(?:{'|'.join(map(re.escape, names))})(?![\w.$])")
+    text = pattern.sub(lambda match: names[match[0]], "\n".join(lines))
+    return text.split("\n"), first_local

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from linker.assembler.blocks import Blocks
 from linker.assembler.conditionals import Conditionals
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive, data, debug, riscv, space
 from linker.assembler.directives import sections as section_directives
 from linker.assembler.directives import symbols as symbol_directives
-from linker.assembler.directives.arguments import fields, names, one_string
+from linker.assembler.directives.arguments import fields, one_string
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.files import find, read_source
 from linker.assembler.instructions import split_operands, unknown_mnemonic
 from linker.assembler.lexer import split_label, statements_of, strip_block_comments, unclosed_comment
-from linker.assembler.macros import MAX_EXPANSION, Macro, parse_definition, split_arguments, substitute, take_argument
 from linker.assembler.pseudo import EXPANSIONS
 from linker.assembler.sections import LineEntry
 from linker.assembler.source import Mark, Origin
@@ -26,6 +26,9 @@ _MAX_NESTING = 100
 
 _ASSIGNMENT = re.compile(r'([A-Za-z_.$][\w.$]*|"[^"]+")\s*(==?)\s*(?!=)(.*)', re.DOTALL)
 _LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]|\\.)*)")?')
+_LISTING = (".ln", ".title", ".list", ".nolist", ".eject", ".psize", ".sbttl")
+"""Directives that only shape GNU's listing."""
+
 _WORD = re.compile(r"\S+")
 
 DIRECTIVES: dict[str, Directive] = {
@@ -44,10 +47,6 @@ _BLOCKS = {
 """What opens one more level within a block, and what closes one."""
 
 
-class _Exit(Exception):
-    """`.exitm`: the rest of the macro does not count."""
-
-
 class _End(Exception):
     """`.end`: the rest of the source does not count."""
 
@@ -58,28 +57,23 @@ class Reader:
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
         self._conditionals = Conditionals(assembly)
-        self._macros: dict[str, Macro] = {}
-        self._expansions = 0
-        self._expanded = 0
+        self._blocks = Blocks(assembly, self._conditionals, self)
         self._nesting = 0
         self._origin = assembly.mark.origin
         self._next = 0
         """Index of the line to read next, in the origin's lines."""
         self._control: dict[str, Callable[[str], None]] = {
-            ".macro": self._define, ".endm": self._stray, ".endmacro": self._stray, ".purgem": self._purge,
-            ".exitm": self._exit, ".rept": self._repeat, ".rep": self._repeat, ".endr": self._stray,
-            ".irp": self._repeat_for, ".irpc": self._repeat_for_characters, ".include": self._include,
-            ".end": self._end, ".error": self._error, ".err": self._error, ".warning": self._warning,
-            ".fail": self._fail, ".print": self._print, ".ln": self._ignore, ".title": self._ignore,
-            ".list": self._ignore, ".nolist": self._ignore, ".eject": self._ignore, ".psize": self._ignore,
-            ".sbttl": self._ignore, ".altmacro": self._no_altmacro, ".noaltmacro": self._ignore,
+            **self._blocks.directives,
+            ".include": self._include, ".end": self._end, ".error": self._error, ".err": self._error,
+            ".warning": self._warning, ".fail": self._fail, ".print": self._print,
+            **dict.fromkeys(_LISTING, self._ignore),
         }  # fmt: skip
 
     def read(self, text: str, file: str) -> None:
         """Read a whole source."""
         origin = self._file_origin(text, file, None)
         try:
-            self._run(origin)
+            self.run(origin)
         except _End:
             self._conditionals.close_down_to(0)
         self._conditionals.report_open(0)
@@ -94,7 +88,7 @@ class Reader:
 
     # Lines
 
-    def _run(self, origin: Origin) -> None:
+    def run(self, origin: Origin) -> None:
         """Read the lines of an origin, then go on where the reader was."""
         if self._nesting >= _MAX_NESTING:
             raise StatementError(f"macros or files are nested more than {_MAX_NESTING} deep; does one contain itself?")
@@ -106,6 +100,10 @@ class Reader:
         finally:
             self._origin, self._next = saved
             self._nesting -= 1
+
+    def inside_expansion(self) -> bool:
+        """Whether the lines being read come from a macro or a repetition."""
+        return self._origin.caller is not None and not self._origin.is_file
 
     def _loop(self) -> None:
         assembly = self.assembly
@@ -196,8 +194,8 @@ class Reader:
                 return
         elif skipping:
             return
-        if word in self._macros:
-            self._expand(self._macros[word], text)
+        if word in self._blocks.macros:
+            self._blocks.expand(self._blocks.macros[word], text)
             return
         if "=" in statement and self._assignment(statement):
             return
@@ -212,8 +210,8 @@ class Reader:
         if handler is not None:
             handler(self.assembly, text)
             return
-        if word in self._macros:
-            self._expand(self._macros[word], text)
+        if word in self._blocks.macros:
+            self._blocks.expand(self._blocks.macros[word], text)
             return
         raise unknown_mnemonic(word, [*DIRECTIVES, *self._control])
 
@@ -238,7 +236,7 @@ class Reader:
         expansion = EXPANSIONS.get(mnemonic)
         if expansion is None:
             if not assembly.encoder.instruction(mnemonic, operands):
-                raise unknown_mnemonic(word, [*assembly.table.rows, *EXPANSIONS, *self._macros])
+                raise unknown_mnemonic(word, [*assembly.table.rows, *EXPANSIONS, *self._blocks.macros])
         elif not assembly.encoder.fits(mnemonic, operands):
             self._expansion(mnemonic, operands)
         if line is not None and assembly.volatile == volatile and assembly.fragment is fragment:
@@ -254,7 +252,7 @@ class Reader:
 
     # Blocks
 
-    def _block(self, kind: str) -> list[str]:
+    def take_block(self, kind: str) -> list[str]:
         """The lines up to the end of a block, which is taken too."""
         openers, closers = _BLOCKS[kind]
         depth = 1
@@ -276,83 +274,6 @@ class Reader:
         self._next = len(lines)
         raise StatementError(f"{kind!r} has no {closers[0]!r}", kind)
 
-    def _define(self, text: str) -> None:
-        mark = self.assembly.mark
-        body = self._block(".macro")
-        macro = parse_definition(text, mark)
-        macro.body = body
-        if macro.name in self._macros:
-            raise StatementError(
-                f"macro {macro.name!r} is already defined", macro.name, "remove it with '.purgem' first"
-            )
-        self._macros[macro.name] = macro
-        for cache in self.assembly.caches.values():
-            cache.clear()  # a macro may have an instruction's name
-
-    def _expand(self, macro: Macro, text: str) -> None:
-        mark = self.assembly.mark
-        values = macro.arguments(text)
-        lines = substitute(macro.body, values, self._expansions)
-        self._expansions += 1
-        self._run_expansion(lines, macro.mark, f"in macro {macro.name!r}, called here", mark, exits=True)
-
-    def _run_expansion(self, lines: list[str], start: Mark, what: str, caller: Mark, *, exits: bool) -> None:
-        self._expanded += sum(map(len, lines)) + len(lines)
-        if self._expanded > MAX_EXPANSION:
-            raise StatementError(f"macros and repetitions produce more than {MAX_EXPANSION} characters")
-        depth = self._conditionals.depth
-        try:
-            self._run(Origin(start.origin.file, lines, start.line + 1, caller, what))
-        except _Exit:
-            self._conditionals.close_down_to(depth)
-            if not exits:
-                raise
-        self.assembly.mark = caller
-
-    def _repeat(self, text: str) -> None:
-        mark = self.assembly.mark
-        body = self._block(".rept")
-        count = self.assembly.absolute(text)
-        if count < 0:
-            raise StatementError(f"count {count} is negative", text)
-        size = sum(map(len, body)) + len(body) + 1
-        if count * size + self._expanded > MAX_EXPANSION:
-            raise StatementError(f"macros and repetitions produce more than {MAX_EXPANSION} characters", text)
-        for _ in range(count):
-            self._run_expansion(substitute(body, {}, None), mark, "repeated from here", mark, exits=False)
-
-    def _repeat_for(self, text: str) -> None:
-        mark = self.assembly.mark
-        body = self._block(".rept")
-        symbol, rest = take_argument(text)
-        self._repeat_each(symbol.lstrip("\\"), split_arguments(rest) or [""], body, mark)
-
-    def _repeat_for_characters(self, text: str) -> None:
-        mark = self.assembly.mark
-        body = self._block(".rept")
-        symbol, rest = take_argument(text)
-        characters = take_argument(rest)[0] if rest.startswith('"') else "".join(rest.split())
-        self._repeat_each(symbol.lstrip("\\"), list(characters) or [""], body, mark)
-
-    def _repeat_each(self, symbol: str, values: list[str], body: list[str], mark: Mark) -> None:
-        names(symbol)
-        for value in values:
-            lines = substitute(body, {symbol: value}, None)
-            self._run_expansion(lines, mark, f"repeated from here with {symbol} = {value}", mark, exits=False)
-
-    def _purge(self, text: str) -> None:
-        for name in names(text):
-            if self._macros.pop(name, None) is None:
-                raise StatementError(f"there is no macro {name!r}", name)
-
-    def _exit(self, text: str) -> None:
-        if self._origin.caller is None:
-            raise StatementError("'.exitm' outside a macro", text)
-        raise _Exit
-
-    def _stray(self, text: str) -> None:
-        raise StatementError("this ends nothing: no '.macro', '.rept' or '.irp' is open", text)
-
     # The rest
 
     def _include(self, text: str) -> None:
@@ -365,11 +286,9 @@ class Reader:
             content = read_source(path)
         except OSError as error:
             raise StatementError(f"cannot read {name!r}: {error.strerror}", name) from None
-        self._expanded += len(content)
-        if self._expanded > MAX_EXPANSION:
-            raise StatementError("included files are larger than all that is sensible; does one include itself?", name)
+        self._blocks.spend(len(content), name)
         depth = self._conditionals.depth
-        self._run(self._file_origin(content, str(path), mark))
+        self.run(self._file_origin(content, str(path), mark))
         self._conditionals.report_open(depth)
         self.assembly.mark = mark
 
@@ -393,11 +312,8 @@ class Reader:
     def _print(self, text: str) -> None:
         self.assembly.diagnostics.note(one_string(fields(text, 1, 1, '.print "text"')[0]), self.assembly.mark)
 
-    def _no_altmacro(self, text: str) -> None:  # noqa: ARG002
-        raise StatementError("the alternate macro syntax is not supported", ".altmacro", "write '\\name' for arguments")
-
     def _ignore(self, text: str) -> None:
-        """Directives that only shape GNU's listing."""
+        """Nothing to do."""
 
 
 def _looks_like_symbol(operands: list[str]) -> bool:

@@ -73,7 +73,8 @@ def test_a_malformed_definition_is_an_error_of_usage(source, capsys):
 def test_binutils_read_the_object_without_complaint(oracle, tmp_path):
     source, output = tmp_path / "a.s", tmp_path / "a.o"
     source.write_text(
-        '.globl f\nf: call g\nla a0, d\n.section .data.x, "awG", @progbits, grp, comdat\nd: .dword f\n.comm c, 4\n.bss\n.skip 5\n'
+        '.globl f\nf: call g\nla a0, d\n.section .data.x, "awG", @progbits, grp, comdat\n'
+        "d: .dword f\n.comm c, 4\n.bss\n.skip 5\n"
     )
     assert main(["-g", "-o", str(output), str(source)]) == 0
     for command in (["readelf", "-aW"], ["objdump", "-drwtx"], ["nm"]):

@@ -32,7 +32,7 @@ def test_all_errors_of_a_file_are_reported_in_one_go():
 
 
 @pytest.mark.parametrize(
-    "source, message, hint",
+    ("source", "message", "hint"),
     [
         ("addi a0, a0, 4096", "operand 3 of 'addi' does not fit: '4096'", "a number -2048..2047"),
         ("add a0, a0, q7", "operand 3 of 'add' does not fit: 'q7'", "an integer register"),

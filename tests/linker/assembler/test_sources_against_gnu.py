@@ -44,6 +44,6 @@ def kernel_sources():
     return found
 
 
-@pytest.mark.parametrize("path, options", kernel_sources().values(), ids=kernel_sources())
+@pytest.mark.parametrize(("path", "options"), kernel_sources().values(), ids=kernel_sources())
 def test_the_kernels_sources_become_the_objects_that_gnu_makes_of_them(reference, path, options):
     reference.check(path.read_text(encoding="utf-8"), options)
