@@ -1,13 +1,15 @@
 """One boot a case: every profile prints what it promises, here and on QEMU, with every allocator."""
 
+import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emu.machine import Machine, Outcome, StopReason
-from kernel.build import PROFILES, BuiltKernel
+from kernel.build import PROFILES, BuiltKernel, build, profile_named
 from kernel.profile import FRAME_ALLOCATORS, HEAPS
 
 ALL = sorted(PROFILES)
@@ -63,6 +65,30 @@ def test_boot_up_to_the_programs_stays_cheap(
 ) -> None:
     machine = machine_with(kernel_of("full").elf, 128 << 20)
     assert machine.run(300_000, until="process_selftest").reason is StopReason.REACHED
+
+
+@pytest.mark.parametrize("frames", ["intervals", "segment-tree"])
+def test_dropped_trackers_give_the_same_frames_again(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], frames: str
+) -> None:
+    machine = machine_with(kernel_of("rcore-tutorial", frames).elf, 128 << 20)
+    assert booted(machine).exit_code == 0
+    first, pair, again, last = machine.console.decode().splitlines()
+    assert (first, last) == ("mod memory initialized", "heap test passed")
+    assert pair == again
+    assert re.fullmatch(r"PhysicalAddress\(0x8\w{4}000\) and PhysicalAddress\(0x8\w{4}000\)", pair)
+
+
+@pytest.mark.parametrize("offset", [0xFFFF_FFFF_0000_0000, 0xFFFF_FFFF_4000_0000])
+def test_everything_works_in_the_high_half_too(
+    tmp_path: Path, machine_with: Callable[[Path, int], Machine], offset: int
+) -> None:
+    kernel = build(replace(profile_named("full"), virtual_offset=offset), tmp_path)
+    machine = machine_with(kernel.elf, kernel.profile.ram_size)
+    assert booted(machine).exit_code == 0, machine.console.decode()
+    text = machine.console.decode()
+    assert f"  .text        {0x8020_0000 + offset:#x} .. " in text
+    assert text.endswith("\nall self-tests passed\n")
 
 
 def passes_its_self_tests(
