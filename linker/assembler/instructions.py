@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linker.assembler.diagnostics import StatementError
@@ -24,13 +25,27 @@ _QUOTED_OR_COMMA = re.compile(
 )
 
 
-class Mismatch(Exception):
-    """An operand does not fit a row."""
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """An operand that does not fit a row."""
 
-    def __init__(self, index: int, expectation: str, found: str) -> None:
-        super().__init__(f"expected {expectation}, found {found!r}")
-        self.index = index
-        self.found = found
+    row: Row
+    index: int
+    found: str
+    reason: str
+    """Why it is not even an expression, where that is so."""
+
+    @property
+    def expectation(self) -> str:
+        """What should stand there."""
+        slot = self.row.slots[self.index]
+        if isinstance(slot, AddressSlot):
+            text = f"an address such as {_address_example(slot)}"
+            if slot.offset.high:
+                text += f", with {slot.offset.operand.expectation}"
+        else:
+            text = _written_operands(self.row)[self.index].expectation
+        return f"{text} ({self.reason})" if self.reason else text
 
 
 def split_operands(text: str) -> list[str]:
@@ -59,6 +74,7 @@ class InstructionEncoder:
     def __init__(self, assembly: "Assembly") -> None:
         self._assembly = assembly
         self._pending: tuple[R, Expr] | None = None
+        self._reason = ""
 
     def instruction(self, mnemonic: str, operands: list[str]) -> bool:
         """Encode one instruction that the table has; false when no row is of that mnemonic.
@@ -92,64 +108,65 @@ class InstructionEncoder:
                 continue
             word = row.word if count == row.required else row.word & ~row.optional_mask
             self._pending = None
-            try:
-                for index, slot in enumerate(row.slots[:count]):
-                    operand = operands[index]
-                    if type(slot) is dict:
-                        bits = slot.get(operand)
-                        if bits is None:
-                            raise Mismatch(index, _expectation(row, slot), operand)
-                        word |= bits
-                    else:
-                        word |= self._bits(slot, operand, index)
-            except Mismatch as mismatch:
-                mismatches.append(mismatch)
-                continue
-            self._emit(row, word)
-            return None
+            self._reason = ""
+            for index, (slot, operand) in enumerate(zip(row.slots, operands, strict=False)):
+                bits = slot.get(operand) if type(slot) is dict else self._bits(slot, operand)
+                if bits is None:
+                    mismatches.append(Mismatch(row, index, operand, self._reason))
+                    break
+                word |= bits
+            else:
+                self._emit(row, word)
+                return None
         return mismatches
 
-    def _bits(self, slot: Slot, text: str, index: int) -> int:
+    def _bits(self, slot: Slot, text: str) -> int | None:
         assert not isinstance(slot, dict)
-        if isinstance(slot, AddressSlot):
-            offset, register = _split_address(text)
-            bits = slot.registers.get(register)
-            if bits is None:
-                raise Mismatch(index, f"an address such as {_address_example(slot)}", text)
-            return bits | (self._value(slot.offset, offset, index) if offset else 0)
-        return self._value(slot, text, index)
+        if not isinstance(slot, AddressSlot):
+            return self._value(slot, text)
+        offset, register = _split_address(text)
+        bits = slot.registers.get(register)
+        if bits is None or not offset:
+            return bits
+        offset_bits = self._value(slot.offset, offset)
+        return None if offset_bits is None else bits | offset_bits
 
-    def _value(self, slot: ValueSlot, text: str, index: int) -> int:
+    def _value(self, slot: ValueSlot, text: str) -> int | None:
+        """The bits of a number, or none of a symbol, which is then pending; None when it does not fit."""
         operand = slot.operand
         if text[:1] == "%":
-            return self._relocated(slot, text, index)
+            return self._relocated(slot, text)
+        if operand.names and text in operand.names:
+            return slot.place(operand.names[text])
+        if operand.kind is Kind.RELOCATION:
+            return None
         try:
+            expression = self._assembly.expression(text.removesuffix("@plt") if operand.kind is Kind.LABEL else text)
             if operand.kind is Kind.LABEL:
                 assert operand.relocations is not None
-                self._pending = operand.relocations[""], self._assembly.expression(text.removesuffix("@plt"))
+                self._pending = operand.relocations[""], expression
                 return 0
-            if operand.names and text in operand.names:
-                return slot.place(operand.names[text])
-            value = None if operand.kind is Kind.RELOCATION else self._assembly.known(self._assembly.expression(text))
+            value = self._assembly.known(expression)
         except ExpressionError as error:
-            raise Mismatch(index, f"{operand.expectation} ({error})", text) from None
-        bits = None if value is None else slot.encode(wrap(value) if value >> 63 == 1 else value)
-        if bits is None:
-            raise Mismatch(index, operand.expectation, text)
-        return bits
+            self._reason = str(error)
+            return None
+        if value is None:
+            return None
+        return slot.encode(wrap(value) if value >> 63 == 1 else value)
 
-    def _relocated(self, slot: ValueSlot, text: str, index: int) -> int:
+    def _relocated(self, slot: ValueSlot, text: str) -> int | None:
         """The bits of `%lo(symbol)` and its like: those of a number, else none and a relocation to come."""
         operator, rest = _split_operator(text)
         relocations = slot.operand.relocations or {}
         if operator not in relocations:
-            raise Mismatch(index, slot.operand.expectation, text)
+            return None
         try:
             expression = self._assembly.expression(rest)
+            value = self._assembly.known(expression)
         except ExpressionError as error:
-            raise Mismatch(index, f"{operator}(symbol) ({error})", text) from None
+            self._reason = str(error)
+            return None
         kind = relocations[operator]
-        value = self._assembly.known(expression)
         if value is not None and kind in (R.HI20, R.LO12_I, R.LO12_S):
             return slot.place(constant_part(kind, value))
         self._pending = kind, expression
@@ -202,7 +219,7 @@ class InstructionEncoder:
             )
         furthest = max(mismatch.index for mismatch in mismatches)
         chosen = [mismatch for mismatch in mismatches if mismatch.index == furthest]
-        expectations = dict.fromkeys(str(m).removeprefix("expected ").rpartition(", found ")[0] for m in chosen)
+        expectations = dict.fromkeys(mismatch.expectation for mismatch in chosen)
         found = chosen[0].found
         raise StatementError(
             f"operand {furthest + 1} of {mnemonic!r} does not fit: {found!r}"
@@ -236,11 +253,6 @@ def _split_operator(text: str) -> tuple[str, str]:
 
 def _address_example(slot: AddressSlot) -> str:
     return "(a0)" if slot.offset.high == 0 else ("8(sp)" if len(slot.registers) < 4 else "8(a0)")
-
-
-def _expectation(row: Row, slot: dict[str, int]) -> str:
-    operands = {id(s): o for s, o in zip(row.slots, _written_operands(row), strict=True)}
-    return operands[id(slot)].expectation
 
 
 def _written_operands(row: Row) -> list[Operand]:

@@ -38,7 +38,7 @@ def test_all_errors_of_a_file_are_reported_in_one_go():
         ("add a0, a0, q7", "operand 3 of 'add' does not fit: 'q7'", "an integer register"),
         ("fadd.s fa0, fa1, a0", "does not fit: 'a0'", "a floating-point register"),
         ("c.addi4spn s2, sp, 4", "does not fit: 's2'", "one of x8..x15"),
-        ("c.lw a0, 3(a1)", "does not fit: '3'", "a multiple of 4"),
+        ("c.lw a0, 3(a1)", "does not fit: '3(a1)'", "a multiple of 4"),
         ("fence rw, q", "does not fit: 'q'", "some of i, o, r, w in that order"),
         ("csrr a0, mstatsu", "does not fit: 'mstatsu'", "a CSR, by name or number 0..4095"),
         ("addi a0, a0", "'addi' does not take 2 operands", "addi rd, rs1, imm12"),
