@@ -52,6 +52,8 @@ class Profile:
     """Bytes of heap in .bss, a multiple of the page size."""
     ram_size: int = 128 << 20
     """Bytes of RAM of a machine that the kernel is to run on."""
+    typed: str = ""
+    """What is typed on the console during the boot that `console` describes."""
     console: Callable[[Symbols], str]
     """The whole console output of a boot with `ram_size` bytes of RAM, from the symbols of the linked kernel."""
 

@@ -40,8 +40,9 @@ FUNCTION switch
     ret
 END_FUNCTION switch
 
-# schedule(): the next process that can run gets its turn. Returns when it is the caller's turn again.
-# When no process can run, process_run goes on.
+# schedule() -> a0 = 1 when others had their turn, 0 when no other can run
+# The next process that can run gets its turn; returns when it is the caller's turn again. When none can run, as all have
+# exited, process_run goes on.
 FUNCTION schedule
     ENTER 1
     call reap_orphans
@@ -58,12 +59,14 @@ FUNCTION schedule
     la a1, kernel_switch                        # all have exited
     li t1, 0
     j 4f
-3:  beq t1, s1, 5f
+3:  li a0, 0
+    beq t1, s1, 5f
     addi a1, t1, PROCESS_SWITCH
 4:  la t0, current_process
     sd t1, 0(t0)
     addi a0, s1, PROCESS_SWITCH
     call switch
+    li a0, 1
 5:  LEAVE 1
 END_FUNCTION schedule
 

@@ -109,6 +109,8 @@ FUNCTION sys_read
 1:  call console_getchar
     bgez a0, 4f
     call schedule
+    bnez a0, 1b
+    call timer_wait
     j 1b
 4:  sb a0, 0(sp)
     mv a2, s1

@@ -25,6 +25,13 @@ FUNCTION timer_next
     ret
 END_FUNCTION timer_next
 
+# timer_wait(): waits for the end of the slice, and begins the next one
+# The interrupt is not taken, as the kernel has sstatus.SIE clear; that it is pending ends wfi.
+FUNCTION timer_wait
+    wfi
+    j timer_next
+END_FUNCTION timer_wait
+
 # timer_stop()
 FUNCTION timer_stop
     li t0, SIE_STIE

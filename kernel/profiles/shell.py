@@ -1,0 +1,29 @@
+"""Profile `shell`: a prompt on the console, programs run by name, pages replaced when memory is short."""
+
+from kernel.profile import Profile, Symbols
+
+_CONSOLE = """\
+ekernel: type the name of a program, or exit
+$ hello
+hello: I am process 2
+$ nonsense
+shell: nonsense: no such program
+$ large
+large: 256 pages, written and read twice
+$ exit
+ekernel: the shell has ended
+"""
+
+
+def _console(_symbols: Symbols) -> str:
+    return _CONSOLE
+
+
+SHELL = Profile(
+    name="shell",
+    summary="a shell that runs programs by name (the end of document 003)",
+    main="profiles/shell.S",
+    programs=("shell", "hello", "faults", "memory", "slices", "large", "tour"),
+    typed="hello\rnonsense\rlarge\rexit\r",
+    console=_console,
+)
