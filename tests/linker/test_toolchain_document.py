@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,11 +63,11 @@ def test_a_block_of_commands_does_what_the_document_says(
     number: int, place: Path, oracle: Callable[[str], str]
 ) -> None:
     block = BLOCKS[number]
-    for program in filter(None, block.needs.get("needs", "").split(",")):
-        oracle(program)
     target = block.needs.get("target")
     if target is not None and not rust_has(target):
-        pytest.skip(f"rustc has no core library for {target} (rustup target add {target})")
+        pytest.skip(f"rustc with a core library for {target} is not installed (rustup target add {target})")
+    for program in filter(None, block.needs.get("needs", "").split(",")):
+        oracle(program)
     if not (place / "boot.o").exists() and number != COMMANDS[0]:
         run(BLOCKS[COMMANDS[0]], place)  # chosen alone, or on another worker
     if "-lmain" in block.body and not (place / "main_c.o").exists():
@@ -78,6 +79,9 @@ def test_a_block_of_commands_does_what_the_document_says(
 
 
 def rust_has(target: str) -> bool:
+    """Not in Debian: this one may be missing in CI too."""
+    if shutil.which("rustc") is None:
+        return False
     command = ["rustc", "--print", "target-libdir", "--target", target]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode == 0 and any(Path(done.stdout.strip()).glob("libcore-*"))
