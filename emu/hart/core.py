@@ -8,7 +8,7 @@ from emu.address import PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
 from emu.engine.clock import Slot
 from emu.errors import MachineError
-from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TlbFilled, TrapReturned, TrapTaken
+from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
 from emu.hart.platform import Platform
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, cause_label
@@ -41,8 +41,8 @@ class HartCore(ABC):
         self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
         self.words = self.engine.words
         self.slots = self.engine.slots
-        for kind in (TrapTaken, TrapReturned, PageFault, TlbFilled, AddressSpaceSwitched, SyscallMade):
-            bus.add_source(kind, self._listen(kind))
+        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade):
+            self.add_source(kind)
 
     # What the fidelities do each in its own way.
 
@@ -402,6 +402,10 @@ class HartCore(ABC):
     @abstractmethod
     def listening_changed(self, kind: type[Event]) -> None:
         """A kind of event has got its first listener or lost its last."""
+
+    def add_source(self, kind: type[Event]) -> None:
+        """Say that this hart makes events of a kind, while somebody listens."""
+        self.bus.add_source(kind, self._listen(kind))
 
     def _listen(self, kind: type[Event]) -> Callable[[], Callable[[], None]]:
         def start() -> Callable[[], None]:

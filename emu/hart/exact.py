@@ -28,6 +28,10 @@ from emu.subscriptions import EventBus
 _MSTATUS = int(Csr.MSTATUS)
 _MPRV = int(Status.MPRV)
 _TVM, _TW, _TSR = int(Status.TVM), int(Status.TW), int(Status.TSR)
+# Plain numbers: looking a member up in its Enum takes longer than the rest of a CSR access.
+_SEPC, _SCAUSE, _STVAL, _STVEC = int(Csr.SEPC), int(Csr.SCAUSE), int(Csr.STVAL), int(Csr.STVEC)
+_MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Csr.MEPC), int(Csr.MCAUSE), int(Csr.MTVAL), int(Csr.MTVEC)
+_MEDELEG, _MIDELEG, _MIE, _MIP = int(Csr.MEDELEG), int(Csr.MIDELEG), int(Csr.MIE), int(Csr.MIP)
 _ALL = (1 << 64) - 1
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 _ILLEGAL, _SYSTEM_OPCODE = int(ExceptionCause.ILLEGAL_INSTRUCTION), 0x73
@@ -165,7 +169,7 @@ class ExactHart(ExactTranslation):
         if self._privilege == _U or (self._privilege == _S and status & _TSR):
             return self._illegal(epc, _SRET)
         values[_MSTATUS], privilege = leave_s(status)
-        return self._return(epc, values[Csr.SEPC], status, privilege)
+        return self._return(epc, values[_SEPC], status, privilege)
 
     def _mret(self, epc: int) -> None:
         values = self._values
@@ -173,7 +177,7 @@ class ExactHart(ExactTranslation):
             return self._illegal(epc, _MRET)
         status = values[_MSTATUS]
         values[_MSTATUS], privilege = leave_m(status)
-        return self._return(epc, values[Csr.MEPC], status, privilege)
+        return self._return(epc, values[_MEPC], status, privilege)
 
     def _return(self, epc: int, target: int, old_status: int, privilege: Privilege) -> None:
         source = self._privilege
@@ -219,7 +223,7 @@ class ExactHart(ExactTranslation):
 
     def trap(self, cause: int, tval: int, epc: int) -> None:
         """Enter the handler of a synchronous exception; `instret` is exact already."""
-        delegated = self._privilege != _M and self._values[Csr.MEDELEG] >> cause & 1
+        delegated = self._privilege != _M and self._values[_MEDELEG] >> cause & 1
         target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
         self.check_progress(cause, epc, target, tval)
 
@@ -230,12 +234,12 @@ class ExactHart(ExactTranslation):
         recorded = cause | INTERRUPT_BIT if interrupt else cause
         if to == _S:
             values[_MSTATUS] = enter_s(status, source)
-            values[Csr.SEPC], values[Csr.SCAUSE], values[Csr.STVAL] = epc, recorded, tval
-            target = trap_target(values[Csr.STVEC], cause, interrupt=interrupt)
+            values[_SEPC], values[_SCAUSE], values[_STVAL] = epc, recorded, tval
+            target = trap_target(values[_STVEC], cause, interrupt=interrupt)
         else:
             values[_MSTATUS] = enter_m(status, source)
-            values[Csr.MEPC], values[Csr.MCAUSE], values[Csr.MTVAL] = epc, recorded, tval
-            target = trap_target(values[Csr.MTVEC], cause, interrupt=interrupt)
+            values[_MEPC], values[_MCAUSE], values[_MTVAL] = epc, recorded, tval
+            target = trap_target(values[_MTVEC], cause, interrupt=interrupt)
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
         self._change_privilege(to)
@@ -247,10 +251,10 @@ class ExactHart(ExactTranslation):
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
         csrs = self.csrs
-        pending = (self._values[Csr.MIP] | csrs.lines) & self._values[Csr.MIE]
+        pending = (self._values[_MIP] | csrs.lines) & self._values[_MIE]
         if not pending:
             return
-        due = next_interrupt(pending, self._values[Csr.MIDELEG], self._values[_MSTATUS], self._privilege)
+        due = next_interrupt(pending, self._values[_MIDELEG], self._values[_MSTATUS], self._privilege)
         if due is not None:
             number, to = due
             self._enter(number, 0, self.words[PC], to, interrupt=True)

@@ -59,6 +59,7 @@ class ExactTranslation(ExactState):
         self._refusal: tuple[int, Access] | None = None
         self._announced: tuple[int, int] | None = None
         self._device_pages: set[int] = set()
+        self.add_source(TlbFilled)
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
         """See `emu.engine.Guest`."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from emu.errors import ConfigError
 from emu.events import AddressSpaceSwitched, PageFault, SyscallMade, TlbFilled, TrapReturned, TrapTaken
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine, MachineConfig, StopReason
@@ -203,6 +204,11 @@ def test_each_translation_that_is_cached_is_an_event_in_exact(build, collect):
     assert machine.run() == plain.run()
     user = [(fill.access, fill.vpn, fill.pc) for fill in fills if fill.privilege == Privilege.U]
     assert user == [(Access.FETCH, 0x10, 0x10000), (Access.LOAD, 0x11, 0x10002)]
+
+
+def test_translations_cannot_be_listened_to_in_fast(build):
+    with pytest.raises(ConfigError, match="TlbFilled"):
+        Machine(MachineConfig(fidelity="fast")).on(TlbFilled, lambda event: None)
 
 
 def test_a_switch_of_the_address_space_is_an_event(boot, collect):

@@ -35,7 +35,6 @@ def test_opensbi_boots_to_its_banner(fidelity):
     assert b"ISA Extensions  : time,sstc" in machine.console
 
 
-@pytest.mark.slow
 def test_u_boot_comes_to_its_prompt(fidelity):
     machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
     machine.load(debian(OPENSBI, "opensbi"))
