@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Literal
 
 from emu.errors import ConfigError
@@ -10,11 +11,28 @@ from emu.memory.ram import LARGEST, SMALLEST
 from emu.mmu import AdUpdate
 
 Fidelity = Literal["exact", "fast"]
+BUILT_IN, NO_FIRMWARE = "sbi", "none"
+"""What `firmware` can be beside the path of a file."""
 _PAGING = {
     "sv39": frozenset({SATP_SV39}),
     "sv48": frozenset({SATP_SV39, SATP_SV48}),
     "sv57": frozenset({SATP_SV39, SATP_SV48, SATP_SV57}),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """A raw disk image behind a virtio slot."""
+
+    path: str | Path
+    read_only: bool = False
+    """The guest cannot write."""
+    snapshot: bool = False
+    """What the guest writes is kept in memory; the file is never changed."""
+    serial: str = ""
+    """What the guest reads as the disk's identity, at most 20 bytes."""
+    slot: int | None = None
+    """The slot from 0 to 7; None: the first that is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +52,21 @@ class MachineConfig:
     """`exact`: the Python model decides everything privileged; `fast`: Unicorn's own CSRs and page walker."""
     clock: str = "instructions"
     """What `mtime` counts: `instructions` makes two runs identical."""
-    firmware: str = "sbi"
-    """`sbi`: the built-in firmware, and the image enters in S mode; `none`: the image enters in M mode."""
+    firmware: str | Path = BUILT_IN
+    """`sbi`: the built-in firmware, and the image enters in S mode; `none`: the image enters in M mode; else a file
+    that is entered in M mode, and told where the image is as OpenSBI's `fw_dynamic` expects it."""
     bootargs: str = ""
     """The kernel's command line, for the device tree."""
+    device_tree: str | Path | None = None
+    """A device tree that the guest gets instead of the generated one."""
+    drives: tuple[Drive, ...] = ()
+    """Disks, at most 8."""
+    entropy: bool = False
+    """Whether there is a virtio entropy device; its bytes are the same in each run."""
+    virtio_console: bool = False
+    """Whether there is a virtio console; what the guest sends there joins the output of the UART."""
+    virtio_version: int = 1
+    """The register layout of the virtio slots: 1 is legacy and QEMU's default, 2 is modern."""
     paging: str = "sv57"
     """The largest scheme that `satp` takes: sv39, sv48 or sv57 (fidelity `exact`)."""
     ad_update: AdUpdate = AdUpdate.HARDWARE
@@ -48,7 +77,6 @@ class MachineConfig:
     def __post_init__(self) -> None:
         _choose("fidelity", self.fidelity, ("exact", "fast"))
         _choose("clock", self.clock, ("instructions",))
-        _choose("firmware", self.firmware, ("sbi", "none"))
         _choose("paging", self.paging, tuple(_PAGING))
         if self.probes is not None:
             _choose("probes", self.probes, ("native", "python"))
@@ -56,8 +84,15 @@ class MachineConfig:
             raise ConfigError(
                 f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of 4096 bytes, for example 128M"
             )
+        if self.virtio_version not in (1, 2):
+            raise ConfigError(f"virtio version {self.virtio_version}: there are 1 (legacy) and 2 (modern)")
         if "\0" in self.bootargs:
             raise ConfigError("the kernel's command line has a zero byte; remove it")
+
+    @property
+    def has_firmware_file(self) -> bool:
+        """Whether the machine starts in firmware from a file."""
+        return self.firmware not in (BUILT_IN, NO_FIRMWARE)
 
     @property
     def paging_modes(self) -> frozenset[int]:

@@ -4,6 +4,10 @@ from collections import deque
 from collections.abc import Callable
 
 
+def _nothing() -> bytes:
+    return b""
+
+
 class Console:
     """Collects output of UART and SBI in one place.
 
@@ -15,7 +19,6 @@ class Console:
     def __init__(self, written: Callable[[bytes], None]) -> None:
         self._written = written
         self._output = bytearray()
-        self._typed: deque[int] = deque()
 
     @property
     def output(self) -> bytes:
@@ -27,20 +30,42 @@ class Console:
         self._output += data
         self._written(data)
 
+    def save(self) -> bytes:
+        """The state, for `restore`."""
+        return bytes(self._output)
+
+    def restore(self, state: bytes) -> None:
+        """Return to a saved state."""
+        self._output = bytearray(state)
+
+
+class Keyboard:
+    """What is typed, one byte each time the guest asks: it depends on the guest alone when a byte arrives.
+
+    >>> keyboard = Keyboard()
+    >>> keyboard.type(b"a"); keyboard.take(), keyboard.take()
+    (97, -1)
+    """
+
+    def __init__(self) -> None:
+        self._typed: deque[int] = deque()
+        self.source: Callable[[], bytes] = _nothing
+        """Asked for more when nothing is left; may have nothing."""
+
     def type(self, data: bytes) -> None:
-        """Give the guest bytes to read through the SBI."""
+        """Add bytes behind those that wait."""
         self._typed.extend(data)
 
     def take(self) -> int:
-        """The next typed byte, or -1."""
+        """The next byte, or -1."""
+        if not self._typed:
+            self._typed.extend(self.source())
         return self._typed.popleft() if self._typed else -1
 
-    def save(self) -> tuple[bytes, tuple[int, ...]]:
+    def save(self) -> tuple[int, ...]:
         """The state, for `restore`."""
-        return bytes(self._output), tuple(self._typed)
+        return tuple(self._typed)
 
-    def restore(self, state: tuple[bytes, tuple[int, ...]]) -> None:
+    def restore(self, state: tuple[int, ...]) -> None:
         """Return to a saved state."""
-        output, typed = state
-        self._output = bytearray(output)
-        self._typed = deque(typed)
+        self._typed = deque(state)

@@ -1,39 +1,34 @@
 """The machine: hart, memory, devices, firmware and clock wired together, and the loop that runs them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
-from emu.devices.clint import Clint
 from emu.devices.device import Device
-from emu.devices.finisher import Finisher
-from emu.devices.plic import Plic
 from emu.devices.power import PowerRequest
-from emu.devices.uart import Uart
+from emu.devices.uart import LSR, LSR_DATA_READY, RBR
 from emu.engine import Stop, Store
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
 from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess, StateRestored
-from emu.firmware.devicetree import Chosen, Hardware, generate
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
-from emu.firmware.placement import Layout
 from emu.firmware.symbols import Symbols
 from emu.hart.core import PC, RETURN_ADDRESS, HartCore
 from emu.hart.exact import ExactHart
 from emu.hart.fast import FastHart
 from emu.hart.view import Hart
-from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
-from emu.isa.registers import A0, A1, RA
-from emu.isa.status import MEIP, MSIP, MTIP, SEIP
-from emu.machine.bus import DeviceBus, MachineDevice
-from emu.machine.config import MachineConfig, Outcome, StopReason
-from emu.machine.console import Console
+from emu.isa.registers import A0, RA
+from emu.machine.boot import BootPlan, device_tree, plan
+from emu.machine.config import BUILT_IN, MachineConfig, Outcome, StopReason
+from emu.machine.console import Console, Keyboard
 from emu.machine.sbi import SbiServices
 from emu.machine.snapshots import Snapshot, restore, take
 from emu.machine.timers import NEVER, Comparator, InstructionClock
 from emu.machine.watches import Watches
+from emu.machine.wiring import Board
 from emu.memory import PhysicalMemory, Ram
 from emu.memory.baseline import RamHistory
 from emu.subscriptions import EventBus, Listener, Subscription
@@ -44,8 +39,6 @@ TimerStates = tuple[tuple[int, bool], tuple[int, bool]]
 _SLICE = 50_000_000
 """Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
 _ARGUMENT_REGISTERS = 8
-_DELEGATED_BY_SBI = 0xB1FF
-"""All exceptions but `ecall` from S mode: what the firmware would hand back to S mode anyway."""
 
 
 class EventFields(TypedDict):
@@ -77,69 +70,63 @@ class Machine:
         self.hart = Hart(self.core)
         self.memory.written = self.core.engine.forget_code
         self._watches = Watches(self.core)
-        self._image: Image | None = None
+        self._plan: BootPlan | None = None
         self._ended: tuple[StopReason, int] | None = None
         self._attention = False
         self._pc_offset = 0
-        self._loaded = False
         self.console_device = Console(self._console_written)
-        self._wire_devices()
-        for kind in (ConsoleOutput, MmioAccess, InterruptRaised, StateRestored):
+        self.keyboard = Keyboard()
+        self.board = Board(self, config, self.console_device.write)
+        self.clint, self.uart, self.devices = self.board.clint, self.board.uart, self.board.devices
+        self.uart.wanted = self._feed_uart
+        self._bus = self.board.bus
+        for device in self.devices:
+            self.memory.add(device.name, device.base, device.size)
+            self.core.add_device(device.base, device.size)
+        for kind in (ConsoleOutput, InterruptRaised, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
+        self.events.add_source(MmioAccess, self._report_accesses)
         self.sbi = SbiServices(self, self.core, self.console_device)
-        self._supervisor_timer = Comparator(self._time, self.core.set_supervisor_timer)
-        self.clock.add(lambda: self._supervisor_timer.deadline, self._supervisor_timer.update)
-        self.clock.add(lambda: self.sbi.timer.deadline, self.sbi.timer.update)
+        self._supervisor_timer = Comparator(lambda: self.clint.mtime, self.core.set_supervisor_timer)
+        for timer in (self._supervisor_timer, self.sbi.timer):
+            self.clock.add(partial(self._deadline, timer), timer.update)
 
     # Loading.
 
-    def load(self, image: Image | str | Path) -> None:
-        """Put an image and the device tree into memory and the hart at its entry.
+    def load(self, image: Image | str | Path | None = None, *, initrd: str | Path | None = None) -> None:
+        """Put firmware, kernel, initial RAM disk and device tree into memory and the hart at its entry.
 
-        With the built-in firmware the image is entered in S mode with a0 = hart id and a1 = device tree, else in
-        M mode. Raises ImageError for a file that cannot be loaded, ConfigError when memory is too small.
+        With the built-in firmware `image` is entered in S mode with a0 = hart id and a1 = device tree, else in M mode
+        the firmware's file, or `image` where there is none. Raises ImageError for a file that cannot be loaded,
+        ConfigError when memory is too small; nothing is loaded then.
         """
-        if self._loaded:
+        if self._plan is not None:
             raise ConfigError("this machine has an image already; make another machine for another image")
-        if not isinstance(image, Image):
-            image = Image.open(image, raw_offset=0) if self.config.firmware == "none" else Image.open(image)
-        ram = self.memory.ram
-        image.check_inside(ram.base, ram.size)
-        hardware = Hardware(ram_size=ram.size, mmu_type=f"riscv,{self.config.paging}")
-        tree = generate(hardware, self.devices, Chosen(bootargs=self.config.bootargs))
-        _, (tree_address, _) = Layout.of(ram.base, ram.size, [image]).with_device_tree(len(tree))
-        for segment in image.segments:
-            self.memory.write(segment.physical, segment.data)
-        self.memory.write(tree_address, tree)
-        self._image = image
-        self._loaded = True
-        self._enter(int(image.entry_physical), tree_address)
+        ready = plan(self.config, self.memory.ram, self.devices, image, initrd)
+        for address, data in ready.pieces:
+            self.memory.write(address, data)
+        ready.enter(self.hart)
+        self._plan = ready
 
-    def _enter(self, entry: int, tree_address: int) -> None:
-        hart = self.hart
-        hart.pc = VirtAddr(entry)
-        hart.x[A0], hart.x[A1] = 0, tree_address
-        if self.config.firmware == "sbi":
-            hart.csr[Csr.MEDELEG] = _DELEGATED_BY_SBI
-            hart.csr[Csr.MIDELEG] = (1 << 64) - 1
-            hart.csr[Csr.MCOUNTEREN] = 7
-            hart.csr[Csr.SCOUNTEREN] = 7  # as OpenSBI does: user programs read `time`
-            hart.privilege = Privilege.S
+    @property
+    def device_tree(self) -> bytes:
+        """The blob that the guest gets."""
+        return self._plan.tree if self._plan else device_tree(self.config, self.memory.ram, self.devices)
 
     @property
     def image(self) -> Image | None:
         """What was loaded."""
-        return self._image
+        return self._plan.image if self._plan else None
 
     @property
     def symbols(self) -> Symbols:
         """The symbols of the loaded image; none before `load`."""
-        return self._image.symbols if self._image else Symbols(())
+        return self._plan.image.symbols if self._plan else Symbols(())
 
     @property
     def lines(self) -> SourceLines:
         """The source lines of the loaded image."""
-        return self._image.lines if self._image else SourceLines(list)
+        return self._plan.image.lines if self._plan else SourceLines(list)
 
     # Running.
 
@@ -244,9 +231,14 @@ class Machine:
         return self.console_device.output
 
     def type_text(self, data: bytes) -> None:
-        """Type on the guest's console: for the UART's receiver and for the SBI's `console_getchar`."""
-        self.console_device.type(data)
-        self.uart.receive(data)
+        """Type on the guest's console; it gets a byte each time it asks the UART or the SBI for one."""
+        self.keyboard.type(data)
+        self.offer_input()
+
+    def offer_input(self) -> None:
+        """Give a guest that waits for the UART's interrupt what was typed meanwhile."""
+        if self.uart.is_waiting:
+            self._feed_uart()
 
     def address_of(self, place: int | str) -> int:
         """A virtual address given as a number or by symbol; raises SymbolError for an unknown name."""
@@ -312,11 +304,21 @@ class Machine:
 
     def time_at(self, instret: int) -> int:
         """`mtime` when so many instructions have retired."""
-        return self.clock.time_at(instret) + self.clint.offset
+        return (self.clock.time_at(instret) + self.clint.offset) & NEVER
+
+    def ticks(self) -> int:
+        """Ticks of 10 MHz since power-on, whatever the guest wrote to `mtime`."""
+        return self.clock.time_at(self.instret)
+
+    def typed_byte(self) -> int:
+        """What the SBI's `console_getchar` finds: the UART's next byte, as all firmware reads that, or -1."""
+        if self.uart.read(LSR, 1) & LSR_DATA_READY:
+            return self.uart.read(RBR, 1)
+        return self.keyboard.take()
 
     def supervisor_call(self) -> bool:
         """`ecall` from S mode: answered here when the firmware is built in."""
-        if self.config.firmware != "sbi":
+        if self.config.firmware != BUILT_IN:
             return False
         self._pc_offset = 4
         try:
@@ -339,6 +341,12 @@ class Machine:
     def timer_written(self) -> None:
         """`stimecmp` or its enable changed."""
         self._supervisor_timer.set(self.core.supervisor_timecmp())
+        self.timers_changed()
+
+    def timebase_changed(self) -> None:
+        """The guest wrote `mtimecmp` or `mtime`; whatever compares with `mtime` follows."""
+        for timer in (self._supervisor_timer, self.sbi.timer):
+            timer.update()
         self.timers_changed()
 
     def timers_changed(self) -> None:
@@ -403,26 +411,14 @@ class Machine:
             )
         return FastHart(ram, self.events, self, probes=config.probes)
 
-    def _wire_devices(self) -> None:
-        def line(bit: int) -> Callable[[bool], None]:
-            return lambda level: self.set_line(bit, level)
+    def _deadline(self, timer: Comparator) -> int | None:
+        remaining = timer.remaining
+        return None if remaining is None else self.ticks() + remaining
 
-        self.clint = Clint(self._time, software=line(MSIP), timer=line(MTIP), changed=self._clint_changed)
-        self.plic = Plic(machine=line(MEIP), supervisor=line(SEIP))
-        self.uart = Uart(self.console_device.write, self.plic.line(10))
-        self.finisher = Finisher(self.power_off)
-        self.devices: tuple[MachineDevice, ...] = (self.clint, self.plic, self.uart, self.finisher)
-        self.clock.add(lambda: self.clint.next_deadline, self.clint.update)
-        self._bus = DeviceBus(self.devices)
-        for device in self.devices:
-            self.memory.add(device.name, device.base, device.size)
-            self.core.add_device(device.base, device.size)
-
-    def _time(self) -> int:
-        return self.clock.time_at(self.instret)
-
-    def _clint_changed(self) -> None:
-        self.timers_changed()
+    def _feed_uart(self) -> None:
+        byte = self.keyboard.take()
+        if byte >= 0:
+            self.uart.receive((byte,))
 
     def _state_restored(self) -> None:
         if self.events.wants(StateRestored):

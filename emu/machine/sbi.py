@@ -30,6 +30,9 @@ class Host(Protocol):
     def timers_changed(self) -> None:
         """A deadline changed."""
 
+    def typed_byte(self) -> int:
+        """The next byte that was typed, or -1."""
+
     def time_at(self, instret: int) -> int:
         """`mtime`."""
 
@@ -59,7 +62,7 @@ class SbiServices:
 
     def console_read(self) -> int:
         """Take the next byte that was typed, or -1."""
-        return self._console.take()
+        return self._host.typed_byte()
 
     def set_timer(self, deadline: int) -> None:
         """Clear STIP and raise it when `time` reaches `deadline`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emu.errors import ConfigError
+from emu.hart.core import COUNT
 from emu.memory.baseline import RamState
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Snapshot:
     devices: tuple[object, ...]
     clock: int
     timers: tuple[tuple[int, bool], tuple[int, bool]]
-    console: tuple[bytes, tuple[int, ...]]
+    console: bytes
+    keyboard: tuple[int, ...]
 
 
 def take(machine: "Machine") -> Snapshot:
@@ -37,6 +39,7 @@ def take(machine: "Machine") -> Snapshot:
         clock=machine.clock.save(),
         timers=machine.save_timers(),
         console=machine.console_device.save(),
+        keyboard=machine.keyboard.save(),
     )
 
 
@@ -47,11 +50,13 @@ def restore(machine: "Machine", snapshot: Snapshot) -> None:
         raise ConfigError("this snapshot belongs to another machine; a snapshot returns only the machine that made it")
     changed_code = machine.ram_history.restore(snapshot.ram, machine.core.engine.pages.chunks)
     machine.clock.restore(snapshot.clock)
+    machine.core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time
+    machine.restore_timers(snapshot.timers)
     for device, state in zip(machine.devices, snapshot.devices, strict=True):
         device.restore(state)
-    machine.restore_timers(snapshot.timers)
     machine.core.restore(snapshot.hart, forget_code=changed_code)
     machine.console_device.restore(snapshot.console)
+    machine.keyboard.restore(snapshot.keyboard)
 
 
 def _check_stopped(machine: "Machine") -> None:

@@ -1,7 +1,8 @@
-"""The clock `instructions`: `mtime` from retired instructions, and the deadlines that it brings.
+"""The clock `instructions`: ticks from retired instructions, and the deadlines that they bring.
 
 One tick of the 10 MHz `mtime` is 10 instructions, whatever they are: a hart of 100 million instructions a second.
-`wfi` skips to the next deadline, so the time that the hart has slept is added.
+`wfi` skips to the next deadline, so the time that the hart has slept is added. Deadlines are in ticks since power-on,
+whatever the guest writes to `mtime`.
 """
 
 from collections.abc import Callable
@@ -10,9 +11,9 @@ INSTRUCTIONS_PER_TICK = 10
 NEVER = (1 << 64) - 1
 
 Deadline = Callable[[], int | None]
-"""The `mtime` of a timer's next event, or None."""
+"""The tick since power-on of a timer's next event, or None."""
 Update = Callable[[], None]
-"""Lets a timer put its interrupt line to what `mtime` now says."""
+"""Lets a timer put its interrupt line to what the time now says."""
 
 
 class InstructionClock:
@@ -30,11 +31,11 @@ class InstructionClock:
         self._timers: list[tuple[Deadline, Update]] = []
 
     def time_at(self, instret: int) -> int:
-        """`mtime` when so many instructions have retired."""
+        """Ticks since power-on when so many instructions have retired."""
         return (instret + self._slept) // INSTRUCTIONS_PER_TICK
 
     def instret_at(self, time: int) -> int:
-        """The first `instret` at which `mtime` is `time`; less than the present one for the past."""
+        """The first `instret` at which the tick is `time`; less than the present one for the past."""
         return time * INSTRUCTIONS_PER_TICK - self._slept
 
     def skip_to(self, time: int, *, instret: int) -> None:
@@ -66,7 +67,10 @@ class InstructionClock:
 
 
 class Comparator:
-    """A timer interrupt that a comparator raises: the SBI's timer, and `stimecmp` (Sstc)."""
+    """A timer interrupt that a comparator raises: the SBI's timer, and `stimecmp` (Sstc).
+
+    `now` gives `mtime` as the guest sees it, with what it has written there.
+    """
 
     def __init__(self, now: Callable[[], int], line: Callable[[bool], None]) -> None:
         self._now, self._line = now, line
@@ -74,9 +78,9 @@ class Comparator:
         self._raised = False
 
     @property
-    def deadline(self) -> int | None:
-        """The `mtime` at which the line rises; None when it is up or never will be."""
-        return None if self._raised or self.compare == NEVER else self.compare
+    def remaining(self) -> int | None:
+        """Ticks until the line rises; None when it is up or never will be."""
+        return None if self._raised or self.compare == NEVER else max(0, self.compare - self._now())
 
     def set(self, compare: int) -> None:
         """Wait for another time; the line falls unless that is past already."""
