@@ -147,7 +147,7 @@ BAD_INPUT: list[tuple[list[str], str]] = [
     (["--trace", "fauls"], "did you mean 'faults'"),
     (["--trace", "calls=no_such_function"], "no symbol 'no_such_function'"),
     (["--trace-out", "no/such/folder.jsonl"], "no/such/folder.jsonl: No such file or directory"),
-    (["--profile", "ful"], "there is no profile 'ful'; there are: full"),
+    (["--profile", "ful"], "there is no profile 'ful'; there are: "),
     (["--frames", "bitmp"], "there is no frame allocator 'bitmp'"),
     (["--fidelity", "perfect"], "fidelity 'perfect': there are exact, fast"),
     (["-m", "many"], "'many' is not a memory size"),
