@@ -229,6 +229,8 @@ def _kind(section: InputSection, traits: Traits) -> str | None:
         return ".tdata"
     if not traits.read_only:
         return ".data"
+    if section.section.type == SectionType.RELA:
+        return ".rela.dyn"
     return ".text" if traits.code else ".rodata"
 
 

@@ -355,7 +355,10 @@ class Segmenter:
         if first.alloc:
             segment.memory_size = last.vma + last.size - first.vma
         if segment.type == SegmentType.TLS:
-            segment.memory_size = align_up(last.vma + last.size - first.vma, 1)
+            segment.memory_size = 0
+            for section in segment.sections:  # .tbss may stand before .tdata, at the same address
+                gap = section.vma - first.vma - segment.memory_size
+                segment.memory_size += max(gap, 0) + section.size
 
 
 def _load_order(segment: Segment) -> tuple[bool, int]:

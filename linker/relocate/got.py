@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GOT_TYPES = frozenset({R.GOT_HI20, R.TLS_GOT_HI20, R.TLS_GD_HI20})
 _WORD = 8
+_RELA_SIZE = 24
 _HEADER_WORDS = 1
 """The first word is the dynamic linker's: the address of `_DYNAMIC`, 0 here."""
 _DTP_OFFSET = 0x800
@@ -91,6 +92,9 @@ def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
     for name in table_order(table.names):
         for kind in sorted(shared.get(name, ()), key=_GOT_ORDER.index):
             got.add(table.names[name], kind)
+    room = _dynamic_relocations(local, shared) * _RELA_SIZE
+    if room:
+        _make_relocation_room(first, room)
     got.section.section.data = bytearray(got.size())
     got.section.size = got.size()
     entry = table.get(TABLE_SYMBOL)
@@ -121,6 +125,19 @@ def _accesses(table: SymbolTable) -> tuple[InputFile | None, list[tuple[Key, R]]
 
 
 _GOT_ORDER = [R.TLS_GD_HI20, R.TLS_GOT_HI20, R.GOT_HI20]
+
+
+def _dynamic_relocations(local: list[tuple[Key, R]], shared: dict[str, list[R]]) -> int:
+    """How many relocations GNU ld keeps room for, although a static program has none: for each thread-local word."""
+    globals_ = {(name, kind) for name, kinds in shared.items() for kind in kinds}
+    locals_ = {(key, kind) for key, kind in local if kind != R.GOT_HI20}
+    weights = {R.GOT_HI20: 0, R.TLS_GOT_HI20: 1, R.TLS_GD_HI20: 2}
+    return len({key for key, _ in locals_}) + sum(weights[kind] for _, kind in globals_)
+
+
+def _make_relocation_room(file: InputFile, size: int) -> None:
+    source = Section(".rela.dyn", SectionType.RELA, SectionFlag.ALLOC, _WORD, _RELA_SIZE, bytearray(size))
+    file.sections.append(InputSection(source, file, ".rela.dyn", _WORD, size, linker_made=True, keep=True))
 
 
 def _make_section(file: InputFile, name: str) -> InputSection:

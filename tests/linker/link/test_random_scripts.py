@@ -22,7 +22,7 @@ mark7 = -mark0;
 mark8 = MAX(mark0, .);
 mark9 = . - mark0;
 ASSERT(1, "never")
-""".split("\n")
+""".splitlines()
 INSIDE = """
 . = ALIGN(16);
 in1 = .;
@@ -40,7 +40,7 @@ in7 = ALIGN(8);
 SHORT(. - in0)
 in8 = . & 0xfff;
 . = . + 0x40;
-""".split("\n")
+""".splitlines()
 OPTIONS = ["", "", "", "ALIGN(32)", "ALIGN(4K)", "SUBALIGN(8)", "AT(ADDR({0}) + 0x1000000)", "ALIGN(16) SUBALIGN(32)"]
 PATTERNS = {
     ".text": [

@@ -134,3 +134,18 @@ def test_objects_of_llvms_assembler_link_the_same(
     for script in ("rcore.ld", "regions.ld", "high_half.ld"):
         arguments = ["-T", SCRIPTS / script, start, *others]
         assert_same(gnu_ld(*arguments), our_ld(*arguments))
+
+
+@pytest.mark.parametrize("model", ["-fPIE", "-fPIC", "-O2"])
+def test_thread_local_variables_are_laid_out_and_reached_the_same(
+    model: str,
+    tmp_path: Path,
+    compile_program: Callable[..., Path],
+    gnu_ld: Callable[..., Path],
+    our_ld: Callable[..., Path],
+) -> None:
+    objects = [compile_program("comdat.S", "-DFUNCTION=_start")]
+    objects += [compile_program(name, "-O1", "-mcmodel=medany", model) for name in ("tls.c", "tls_other.c")]
+    for script in ([], ["-T", SCRIPTS / "rcore.ld"], ["-T", SCRIPTS / "xv6.ld"], ["-T", SCRIPTS / "orphans.ld"]):
+        arguments = [*script, "--defsym", "__tls_get_addr=_start", *objects]
+        assert_same(gnu_ld(*arguments), our_ld(*arguments))
