@@ -5,6 +5,7 @@
 .equ FDT_MAGIC, 0xd00dfeed
 .equ FDT_STRUCTURE, 8
 .equ FDT_STRINGS, 12
+.equ FDT_STRINGS_SIZE, 32
 .equ FDT_STRUCTURE_SIZE, 36
 
 # Tokens of the structure block
@@ -16,13 +17,14 @@
 .equ MEMORY_DEPTH, 2                            # /memory@...: child of the root
 .equ DEFAULT_ADDRESS_CELLS, 2                   # specification, 2.3.5
 .equ DEFAULT_SIZE_CELLS, 1
+.equ MOST_CELLS, 2                              # a number has 64 bits
 
 .text
 
 # device_tree_memory(a0 = address of the device tree) -> a0 = start of memory, a1 = its size in bytes
-# The first range of the first /memory node. a1 = 0 when it is no device tree, or names no memory.
+# The first range of the first /memory node. a1 = 0 when it is no device tree, names no memory, or is damaged.
 FUNCTION device_tree_memory
-    ENTER 9
+    ENTER 10
     mv s1, a0
     call load_be32
     li t0, FDT_MAGIC
@@ -36,6 +38,9 @@ FUNCTION device_tree_memory
     addi a0, s1, FDT_STRINGS
     call load_be32
     add s4, s1, a0                              # s4: the names of properties
+    addi a0, s1, FDT_STRINGS_SIZE
+    call load_be32
+    mv s10, a0                                  # s10: their bytes
     li s5, 0                                    # s5: depth, 1 inside of the root
     li s6, 0                                    # s6: whether this is the memory node
     li s7, DEFAULT_ADDRESS_CELLS
@@ -73,6 +78,7 @@ FUNCTION device_tree_memory
     bnez t0, .Lname
 1:  li s6, 1
 .Lname:
+    bgeu s2, s3, .Lnone
     lbu t0, 0(s2)
     addi s2, s2, 1
     bnez t0, .Lname
@@ -86,13 +92,19 @@ FUNCTION device_tree_memory
     mv s9, a0                                   # s9: length of the value
     addi a0, s2, 4
     call load_be32
+    bgeu a0, s10, .Lnone
     add s1, s4, a0                              # s1: the name (the header is not needed any more)
     addi s2, s2, 8                              # s2: the value
+    add t0, s2, s9
+    bgtu t0, s3, .Lnone
     beqz s6, .Lcells
     mv a0, s1
     la a1, name_reg
     call equals
     beqz a0, .Lskip
+    li t0, MOST_CELLS
+    bgtu s7, t0, .Lnone
+    bgtu s8, t0, .Lnone
     add t0, s7, s8
     slli t0, t0, 2
     bltu s9, t0, .Lnone
@@ -106,7 +118,7 @@ FUNCTION device_tree_memory
     call load_cells
     mv a1, a0
     mv a0, s9
-    LEAVE 9
+    LEAVE 10
 .Lcells:
     li t0, 1
     bne s5, t0, .Lskip                          # only the root's cells count for /memory
@@ -134,7 +146,7 @@ FUNCTION device_tree_memory
 .Lnone:
     li a0, 0
     li a1, 0
-    LEAVE 9
+    LEAVE 10
 END_FUNCTION device_tree_memory
 
 # load_be32(a0 = address, multiple of 4) -> a0 = the big-endian word there. Clobbers t0 t1 t2 only.
@@ -156,7 +168,7 @@ load_be32:
     ret
 .size load_be32, . - load_be32
 
-# load_cells(a0 = address, a1 = how many words) -> a0 = the number that they are, the last 64 bits of it
+# load_cells(a0 = address, a1 = how many words, 0 to 2) -> a0 = the number that they are
 .type load_cells, @function
 load_cells:
     mv t3, ra                                   # load_be32 leaves t3 to t6 alone

@@ -1,6 +1,5 @@
 # The first instructions of the kernel.
 .include "lib/abi.inc"
-.include "lib/csr.inc"
 
 .section .text.entry, "ax", @progbits
 
@@ -13,7 +12,7 @@ FUNCTION _start
     la t0, kernel_trap
     csrw stvec, t0
 
-    # Clear what C would expect cleared. Stacks and heap lie behind sbss_end: they need no clearing and are large.
+    # Clear what C would expect cleared. Stacks and heap lie behind cleared_end: they need no clearing and are large.
     la t0, sbss
     la t1, cleared_end
 1:  bgeu t0, t1, 2f

@@ -1,5 +1,4 @@
 # The stacks that exist before there is an allocator.
-.include "lib/abi.inc"
 .include "lib/page.inc"
 .include "boot/stack.inc"
 

@@ -1,7 +1,6 @@
 # fork, exec, exit, waitpid: the life of a process.
 .include "lib/abi.inc"
 .include "lib/page.inc"
-.include "mm/paging/area.inc"
 .include "process/process.inc"
 
 .equ LONGEST_NAME, 64

@@ -1,6 +1,5 @@
 # The trap vector of the kernel: traps taken in S mode.
 .include "lib/abi.inc"
-.include "lib/csr.inc"
 .include "boot/stack.inc"
 .include "trap/trap_frame.inc"
 

@@ -2,7 +2,6 @@
 .include "lib/abi.inc"
 
 .equ BLOCKS, 6
-.equ CASE_SIZE, 8                               # two words: bytes, alignment
 
 .section .rodata
 .balign 4

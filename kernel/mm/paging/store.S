@@ -1,6 +1,5 @@
 # The store for pages that have lost their frames: a part of RAM that was set aside, in slots of a page.
 .include "lib/abi.inc"
-.include "lib/page.inc"
 
 VARIABLE store_first_ppn
 VARIABLE store_slots                            # how many there are
