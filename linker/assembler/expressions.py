@@ -117,7 +117,7 @@ _PRECEDENCE = {
 }
 """GNU as manual, "Infix Operators": unlike C, `|` and `&` bind closer than `+`, shifts as close as `*`."""
 
-_ESCAPES = {"b": 8, "f": 12, "n": 10, "r": 13, "t": 9}
+_ESCAPES = {"b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
 _TOKEN = re.compile(
     r"""\s*(?:

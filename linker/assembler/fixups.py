@@ -12,7 +12,7 @@ from linker.assembler.sections import Align, Branch, Fill, Fixup, Fragment, Leb1
 from linker.assembler.source import Mark
 from linker.assembler.state import Assembly
 from linker.assembler.symbols import AsmSymbol
-from linker.objects.model import SymbolType
+from linker.objects.model import SectionFlag, SymbolType
 from linker.objects.riscv import R
 
 _TARGET_FIELDS: dict[int, Field] = {
@@ -64,7 +64,7 @@ class SectionWriter:
         """Fill `data` and `relocations`; errors go to the assembly's diagnostics."""
         for fragment in self._section.fragments():
             if self._section.is_nobits:
-                if any(fragment.data):
+                if any(fragment.data) or isinstance(fragment.tail, Branch):
                     self._error(f"section {self._section.name!r} holds no data, only space", self._assembly.mark)
                 continue
             self.data += fragment.data
@@ -77,10 +77,14 @@ class SectionWriter:
         self.relocations.sort(key=lambda relocation: relocation.offset)
 
     def _pad(self) -> None:
-        """Code ends where its alignment does, so that the linker's padding starts with whole instructions."""
-        if self._section.is_code and not self._section.is_nobits:
+        """Code ends where its alignment does, as the linker pads with whole instructions; mergeable entries are whole."""
+        if self._section.is_nobits:
+            return
+        if self._section.is_code:
             size = -len(self.data) % self._section.align
             self.data += bytes(size) if self._assembly.modes.relax else nops(size)
+        if self._section.flags & SectionFlag.MERGE and self._section.entry_size > 1:
+            self.data += bytes(-len(self.data) % self._section.entry_size)
 
     def _error(self, message: str, mark: Mark, hint: str = "") -> None:
         self._assembly.diagnostics.error(message, mark, hint=hint)

@@ -74,6 +74,7 @@ class InstructionEncoder:
     def __init__(self, assembly: "Assembly") -> None:
         self._assembly = assembly
         self._pending: tuple[R, Expr] | None = None
+        self._compressible = True
         self._reason = ""
 
     def instruction(self, mnemonic: str, operands: list[str]) -> bool:
@@ -108,6 +109,7 @@ class InstructionEncoder:
                 continue
             word = row.word if count == row.required else row.word & ~row.optional_mask
             self._pending = None
+            self._compressible = True
             self._reason = ""
             for index, (slot, operand) in enumerate(zip(row.slots, operands, strict=False)):
                 bits = slot.get(operand) if type(slot) is dict else self._bits(slot, operand)
@@ -168,6 +170,7 @@ class InstructionEncoder:
             return None
         kind = relocations[operator]
         if value is not None and kind in (R.HI20, R.LO12_I, R.LO12_S):
+            self._compressible = False  # as GNU, although nothing is left to relocate
             return slot.place(constant_part(kind, value))
         self._pending = kind, expression
         return 0
@@ -177,7 +180,7 @@ class InstructionEncoder:
         if row.privileged:
             assembly.uses_privileged = True
         if self._pending is None:
-            short = row.compress(word) if row.compressions else None
+            short = row.compress(word) if row.compressions and self._compressible else None
             if short is not None:
                 assembly.fragment.data += short.to_bytes(2, "little")
             else:

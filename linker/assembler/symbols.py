@@ -47,8 +47,8 @@ class AsmSymbol:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether its name starts with `.L`, which keeps it out of the symbol table unless a relocation needs it."""
-        return self.name.startswith(".L")
+        """Whether its name keeps it out of the symbol table unless a relocation needs it: for GNU, `.L` or a space."""
+        return self.name.startswith(".L") or " " in self.name
 
 
 class SymbolTable:

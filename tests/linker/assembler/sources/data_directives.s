@@ -31,4 +31,4 @@
 .byte
 .word 1,,2
 .asciz ""
-.ascii "tab\there\r\b\f\\ \0z \777"
+.ascii "tab\there\v\r\b\f\\ \0z \777"

@@ -10,3 +10,4 @@ $dollar: nop
 a.b.c: nop
 "quoted name": nop
 call "quoted name"
+"never used": nop

@@ -38,3 +38,7 @@ j 0x100
 beq a0,a1,0x100
 call 0x100
 jal 16
+lui a0,%hi(0x5000)
+addi a0,a0,%lo(5)
+lw a0,%lo(4)(sp)
+li a0,%lo(4)
