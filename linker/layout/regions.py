@@ -53,3 +53,27 @@ def _has(section: OutputSection, letters: str) -> bool:
         "l": section.load,
     }
     return any(answers.get(letter, False) for letter in letters.lower())
+
+
+def choose_regions(sections: list[OutputSection], regions: dict[str, Region]) -> None:
+    """Give sections the regions that their statements name.
+
+    A section that stays in the region of the one before it is loaded where that is, unless it says otherwise (GNU ld).
+    """
+    previous: OutputSection | None = None
+    for output in sections:
+        statement = output.statement
+        if statement is None:
+            continue
+        name = statement.region or (statement.load_region if statement.address is None else "")
+        output.chosen = regions.get(name or DEFAULT)
+        if statement.load_region:
+            output.load_region = regions.get(statement.load_region)
+        elif (
+            previous is not None
+            and statement.load_address is None
+            and statement.address is None
+            and previous.chosen is output.chosen
+        ):
+            output.load_region = previous.load_region
+        previous = output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
 from linker.layout.inputs import InputSection
-from linker.layout.regions import DEFAULT
+from linker.layout.regions import DEFAULT, choose_regions
 from linker.layout.scope import DataSegment
 from linker.layout.sections import DataItem, OutputSection
 from linker.script.evaluate import WORD, Kind, align_up, check, evaluate
@@ -41,30 +41,9 @@ class Sizer:
         self.check_regions = check_regions
         self.moved = False
 
-    def inherit_load_regions(self) -> None:
-        """A section in the region of the one before it is loaded where that is (GNU ld)."""
-        regions = self.scope.regions
-        previous: OutputSection | None = None
-        for output in self.scope.plan.sections():
-            statement = output.statement
-            if statement is None:
-                continue
-            name = statement.region or (statement.load_region if statement.address is None else "")
-            output.chosen = regions.get(name or DEFAULT)
-            if statement.load_region:
-                output.load_region = regions.get(statement.load_region)
-            elif (
-                previous is not None
-                and statement.load_address is None
-                and statement.address is None
-                and previous.chosen is output.chosen
-            ):
-                output.load_region = previous.load_region
-            previous = output
-
     def drop_empty(self) -> None:
         """Find the sections that stay empty, and leave them out (GNU ld, strip_excluded_output_sections)."""
-        self.inherit_load_regions()
+        choose_regions(self.scope.plan.sections(), self.scope.regions)
         self._pass()
         for output in self.scope.plan.sections():
             if not output.created or (output.size == 0 and not output.keep):
