@@ -83,12 +83,12 @@ class Guest:
     def refusal(self, function: str, *args: int, changes_memory: bool = False) -> str:
         """The message that a call panics with, before it has changed anything; afterwards all is as before the call."""
         machine = self.machine
-        snapshot = machine.snapshot()
+        snapshot, printed = machine.snapshot(), len(machine.console)
         before = self._kept_by_panic()
         try:
             result = machine.call(function, *args)
         except GuestPanic:
-            text = machine.console[len(snapshot.console[0]) :].decode()
+            text = machine.console[printed:].decode()
             assert changes_memory or self._kept_by_panic() == before, f"{function}{args} changed memory, then panicked"
         else:
             raise AssertionError(f"{function}{args} returned {result:#x}: it should have panicked")
