@@ -77,7 +77,7 @@ class SectionWriter:
         self.relocations.sort(key=lambda relocation: relocation.offset)
 
     def _pad(self) -> None:
-        """Code ends where its alignment does, as the linker pads with whole instructions; mergeable entries are whole."""
+        """Code ends at its alignment, as the linker pads with whole instructions; mergeable entries are whole."""
         if self._section.is_nobits:
             return
         if self._section.is_code:

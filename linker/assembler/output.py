@@ -48,7 +48,6 @@ class ObjectBuilder:
         assembly = self._assembly
         for number, symbol in assembly.symbols.undefined_locals().items():
             assembly.diagnostics.error(f"there is no label '{number}:' after this line", symbol.mark, f"{number}f")
-        self._add_idents()
         builders = list(assembly.sections.values())
         assembly.evaluator.laid_out = True
         for _ in range(2):  # sizes may depend on distances in sections further on
@@ -88,15 +87,6 @@ class ObjectBuilder:
         isa = self._assembly.modes.isa.extensions
         abi = next((flag for extension, flag in _FLOAT_ABI.items() if extension in isa), 0)
         return abi | (_RVC if self._assembly.ever_compressed else 0)
-
-    def _add_idents(self) -> None:
-        if not self._assembly.idents:
-            return
-        flags = SectionFlag.MERGE | SectionFlag.STRINGS
-        comment = SectionBuilder(".comment", SectionType.PROGBITS, flags, 1)
-        data = b"\0" + b"".join(text.encode("utf-8", "surrogateescape") + b"\0" for text in self._assembly.idents)
-        comment.new_fragment(0).data += data
-        self._assembly.sections[".comment", "ident"] = comment
 
     def _section(self, builder: SectionBuilder, writer: SectionWriter) -> Section:
         section = Section(builder.name, builder.type, builder.flags, builder.align, builder.entry_size, writer.data)

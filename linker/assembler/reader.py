@@ -1,5 +1,6 @@
 """Reads statements and has them carried out: labels, assignments, directives, macros, instructions."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,10 +73,8 @@ class Reader:
     def read(self, text: str, file: str) -> None:
         """Read a whole source."""
         origin = self._file_origin(text, file, None)
-        try:
+        with contextlib.suppress(_End):
             self.run(origin)
-        except _End:
-            self._conditionals.close_down_to(0)
         self._conditionals.report_open(0)
 
     def _file_origin(self, text: str, file: str, caller: Mark | None) -> Origin:

@@ -69,7 +69,8 @@ class Assembly:
         """Source files with their numbers in the line table of `-g`."""
         self.explicit_lines = False
         """`.loc` was used: the source's own line entries replace those of `-g`."""
-        self.idents: list[str] = []
+        self.has_ident = False
+        """`.ident` has begun the section `.comment`."""
 
     def set_modes(self, modes: Modes) -> None:
         """Switch to other instructions or options."""

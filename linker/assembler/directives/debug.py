@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import one_string
-from linker.assembler.sections import LineEntry
+from linker.assembler.sections import LineEntry, SectionBuilder
+from linker.objects.model import SectionFlag
 
 if TYPE_CHECKING:
     from linker.assembler.state import Assembly
@@ -47,7 +48,16 @@ def _loc(assembly: "Assembly", text: str) -> None:
 
 
 def _ident(assembly: "Assembly", text: str) -> None:
-    assembly.idents.append(one_string(text))
+    data = one_string(text).encode("utf-8", "surrogateescape") + b"\0"
+    if not assembly.has_ident:
+        assembly.has_ident = True
+        data = b"\0" + data  # the section starts with an empty string
+    back = assembly.section, assembly.subsection
+    flags = SectionFlag.MERGE | SectionFlag.STRINGS
+    comment = assembly.sections.setdefault((".comment", None), SectionBuilder(".comment", flags=flags, entry_size=1))
+    assembly.enter(comment, 0)
+    assembly.emit(data)
+    assembly.enter(*back)
 
 
 def _accepted(assembly: "Assembly", text: str) -> None:

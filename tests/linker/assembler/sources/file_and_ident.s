@@ -1,3 +1,7 @@
 .file "abc.c"
 .ident "GCC"
 nop
+.section .comment
+.string "x"
+.text
+.ident "more"
