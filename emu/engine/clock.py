@@ -40,6 +40,7 @@ class Slot(IntEnum):
     NEW_CODE = 10
     """1 when a page was fetched from that has no code protection yet."""
     NEW_CODE_CALL = 11
+    PENDING_PC = 13
     LIMIT = 12
     """One block may begin after the deadline if it does not pass this limit; set to 0 by doing so."""
 
@@ -58,6 +59,8 @@ _PROBE = f"""
     mov r9, {_at(Slot.PENDING)}
     test r9, r9
     jz known
+    cmp rsi, {_at(Slot.PENDING_PC)}
+    jne known
     mov word ptr [r8+rax*2], r9w
     mov qword ptr {_at(Slot.PENDING)}, 0
     mov {_at(Slot.STATE)}, rbp
@@ -91,8 +94,11 @@ stop:
     ret
 """
 
-# A block that was just translated: its length waits for the block's first call of the probe.
+# A block that was just translated: its length waits for the block's first call of the probe. Some blocks are never
+# executed (the one behind an exit), so the length waits together with the address.
 _EDGE = f"""
+    mov rax, [rsi]
+    mov {_at(Slot.PENDING_PC)}, rax
     movzx eax, word ptr [rsi+8]
     mov {_at(Slot.PENDING)}, rax
     cmp qword ptr {_at(Slot.NEW_CODE)}, 0

@@ -110,6 +110,7 @@ class Engine:
                     self._raise_kept()
                 if self._left_store:
                     self._left_store = False
+                    self._fault = None
                     guest.store_done()
                     window.store()
                     if self._stop_requested:

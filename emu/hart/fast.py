@@ -94,7 +94,6 @@ class FastHart(FastState):
             self.emit_syscall(epc)
         if privilege == _S and self.platform.supervisor_call():
             self.slots[COUNT] += 1
-            self._request_interrupts()
             return
         self.trap(8 + privilege, 0, epc)
 
@@ -222,7 +221,8 @@ class FastHart(FastState):
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
         if not self._delivers_here:
-            self.engine.announce_interrupts()
+            if self.words[_MIP]:
+                self.engine.announce_interrupts()
             return
         words = self.words
         pending = words[_MIP] & words[_MIE]
