@@ -93,8 +93,6 @@ def run(command: Command, folder: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_what_a_document_shows_is_what_happens(document: Path, tmp_path: Path, oracle: Callable[[str], str]) -> None:
     text = document.read_text()
-    for program in dict.fromkeys(ORACLE_PROGRAMS.findall("\n".join(m["body"] for m in FENCE.finditer(text)))):
-        oracle(program)
     for block in FENCE.finditer(text):
         language, _, name = block["info"].strip().partition(" ")
         if name:
@@ -102,5 +100,7 @@ def test_what_a_document_shows_is_what_happens(document: Path, tmp_path: Path, o
             (tmp_path / name).write_text(block["body"])
         elif language == "console":
             for command in commands(block["body"]):
+                for program in ORACLE_PROGRAMS.findall(command.text):
+                    oracle(program)
                 run(command, tmp_path)
     shutil.rmtree(tmp_path)
