@@ -54,8 +54,8 @@ _PROCESSES = (
 )
 """What a kernel with programs needs besides."""
 
+_USER_START = "user/lib/start.S"
 _USER_LIBRARY = (
-    "user/lib/start.S",
     "user/lib/calls.S",
     "user/lib/console.S",
     "user/lib/run.S",
@@ -80,7 +80,7 @@ def sources_of(profile: Profile) -> tuple[Path, ...]:
 
 def sources_of_program(name: str) -> tuple[Path, ...]:
     """The sources of a user program."""
-    return tuple(KERNEL_DIRECTORY / source for source in (*_USER_LIBRARY, f"user/{name}.S"))
+    return tuple(KERNEL_DIRECTORY / source for source in (_USER_START, f"user/{name}.S", *_USER_LIBRARY))
 
 
 def defines_of(profile: Profile) -> dict[str, int]:

@@ -15,6 +15,8 @@ FUNCTION process_selftest
     mv s2, a0
     la a0, name_tour
     call process_run
+    li t0, -1
+    beq a0, t0, 2f
     bnez a0, 1f
     call frame_in_use
     bne a0, s1, 1f
@@ -28,9 +30,12 @@ FUNCTION process_selftest
     LEAVE 3
 1:  la a0, message_failed
     call panic
+2:  la a0, message_no_frame
+    call panic
 END_FUNCTION process_selftest
 
 STRING line_title, "\nprograms\n"
 STRING name_tour, "tour"
 STRING line_end, "afterwards as before: %d frames and %d bytes of heap in use\n"
 STRING message_failed, "process self-test: a program failed, or left something behind"
+STRING message_no_frame, "no available frame to allocate"

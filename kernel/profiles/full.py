@@ -1,28 +1,13 @@
 """Profile `full`: everything the kernel has, on however much memory the device tree names."""
 
 from kernel.profile import Profile, Symbols
+from kernel.profiles import programs
 
 _PAGE = 0x1000
 _RAM_START = 0x8000_0000
 _RAM_SIZE = 128 << 20
 _BOOKKEEPING_FRAMES = 33
 """What the bitmap allocator takes of 128 MiB for itself: for each frame 4 bytes for its owners, and a bit or two."""
-
-_PROGRAMS = (
-    "programs",
-    "hello: I am process 2",
-    "[kernel] faults (pid 3) killed: load page fault at 0x103d0, address 0x80200000: nothing is mapped there",
-    "[kernel] faults (pid 3) killed: store page fault at 0x103de, address 0x1030a: the page may not be written",
-    "[kernel] faults (pid 3) killed: instruction page fault at 0x12000, address 0x12000: the page may not be executed",
-    "[kernel] faults (pid 3) killed: illegal instruction at 0x103ee (stval=0x100022f3)",
-    "[kernel] faults (pid 3) killed: store page fault at 0x103f4, address 0x0: nothing is mapped there",
-    "[kernel] faults (pid 3) killed: store page fault at 0x103fe, address 0x3ffffeee00: that is a guard page",
-    "faults: bad pointers in system calls are errors: -1 -1",
-    "memory: the child wrote 33 and still sees 22",
-    "memory: the parent still sees 11 and 22; the child left with 5",
-    "memory: mapped, written over a page boundary: 0x20000ffc, and unmapped",
-    "afterwards as before: 7 frames and 472 bytes of heap in use",
-)
 
 
 def _console(symbol: Symbols) -> str:
@@ -85,7 +70,9 @@ def _console(symbol: Symbols) -> str:
             "forbidden accesses",
             *(f"  {what:24} {address:#x}  {access} page fault" for what, address, access in probes),
             "",
-            *_PROGRAMS,
+            "programs",
+            f"{programs.hello(2)}{programs.faults(3)}{programs.MEMORY}".rstrip(),
+            "afterwards as before: 7 frames and 472 bytes of heap in use",
             "",
             "all self-tests passed",
             "",

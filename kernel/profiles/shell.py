@@ -1,16 +1,15 @@
 """Profile `shell`: a prompt on the console, programs run by name, pages replaced when memory is short."""
 
 from kernel.profile import Profile, Symbols
+from kernel.profiles import programs
 
-_CONSOLE = """\
+_CONSOLE = f"""\
 ekernel: type the name of a program, or exit
 $ hello
-hello: I am process 2
-$ nonsense
+{programs.hello(2)}$ nonsense
 shell: nonsense: no such program
 $ large
-large: 256 pages, written and read twice
-$ exit
+{programs.LARGE}$ exit
 ekernel: the shell has ended
 """
 

@@ -5,6 +5,40 @@
 .equ STDOUT, 1
 
 .text
+# The deeds come first, so that their addresses do not depend on the rest.
+FUNCTION touch_kernel
+    li t0, KERNEL_ADDRESS
+    ld t0, 0(t0)
+    ret
+END_FUNCTION touch_kernel
+
+FUNCTION write_text
+    la t0, main
+    sd zero, 0(t0)
+    ret
+END_FUNCTION write_text
+
+FUNCTION execute_data
+    la t0, deeds
+    jr t0
+END_FUNCTION execute_data
+
+FUNCTION illegal_instruction
+    csrr t0, sstatus
+    ret
+END_FUNCTION illegal_instruction
+
+FUNCTION null_pointer
+    sd zero, 0(zero)
+    ret
+END_FUNCTION null_pointer
+
+FUNCTION overflow_stack
+    addi sp, sp, -2000
+    sd zero, 0(sp)
+    j overflow_stack
+END_FUNCTION overflow_stack
+
 FUNCTION main
     ENTER 2, 16
     la s1, deeds
@@ -39,31 +73,11 @@ FUNCTION main
     call printf
     li a0, 0
     LEAVE 2, 16
-3:  li a0, 1
+3:  la a0, line_no_memory
+    call print_string
+    li a0, 1
     LEAVE 2, 16
 END_FUNCTION main
-
-touch_kernel:
-    li t0, KERNEL_ADDRESS
-    ld t0, 0(t0)
-    ret
-write_text:
-    la t0, main
-    sd zero, 0(t0)
-    ret
-execute_data:
-    la t0, deeds
-    jr t0
-illegal_instruction:
-    csrr t0, sstatus
-    ret
-null_pointer:
-    sd zero, 0(zero)
-    ret
-overflow_stack:
-    addi sp, sp, -2000
-    sd zero, 0(sp)
-    j overflow_stack
 
 .data
 .balign 8
@@ -72,3 +86,4 @@ deeds:
 deeds_end:
 
 STRING line, "faults: bad pointers in system calls are errors: -%d -%d\n"
+STRING line_no_memory, "faults: no memory left for a process\n"

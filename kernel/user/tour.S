@@ -15,8 +15,11 @@ FUNCTION main
     LEAVE 1
 2:  mv a2, a0
     ld a1, 0(s1)
+    la a0, line_no_memory
+    li t0, -1
+    beq a2, t0, 3f
     la a0, line
-    call printf
+3:  call printf
     li a0, 1
     LEAVE 1
 END_FUNCTION main
@@ -30,4 +33,5 @@ names_end:
 STRING name_hello, "hello"
 STRING name_faults, "faults"
 STRING name_memory, "memory"
+STRING line_no_memory, "tour: no memory left for %s\n"
 STRING line, "tour: %s ended with exit code %d\n"

@@ -73,6 +73,19 @@ def test_the_memory_size_comes_from_the_device_tree(
     assert text.endswith("all self-tests passed\n")
 
 
+@pytest.mark.parametrize("frames", [2, 3, 6, 11, 13, 15, 19, 24, 30, 40])
+def test_memory_that_is_just_too_small_ends_in_order(
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], frames: int
+) -> None:
+    kernel = kernel_of("full")
+    kernel_size = kernel.symbols()["ekernel"] - 0x8000_0000
+    machine = machine_with(kernel.elf, kernel_size + 4096 * frames)
+    assert booted(machine).exit_code == 1
+    text = machine.console.decode()
+    assert text.count("panic at ") == 1
+    assert any(words in text for words in ("no available frame", "illegal range for frame", "no memory")), text
+
+
 def test_boot_up_to_the_programs_stays_cheap(
     kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine]
 ) -> None:

@@ -24,6 +24,7 @@ FUNCTION frame_selftest
     mv s2, a0
     call frame_alloc
     mv s3, a0
+    beqz s3, 2f                                 # the last one: if there was a frame for it, there was for all
     slli a1, s1, PAGE_SHIFT
     slli a2, s2, PAGE_SHIFT
     slli a3, s3, PAGE_SHIFT
@@ -41,6 +42,7 @@ FUNCTION frame_selftest
     li a0, RUN
     call frame_alloc_contiguous
     mv s4, a0
+    beqz s4, 2f
     slli a2, a0, PAGE_SHIFT
     li a1, RUN
     li t0, RUN << PAGE_SHIFT
@@ -69,6 +71,8 @@ FUNCTION frame_selftest
     LEAVE 5
 1:  la a0, message_count
     call panic
+2:  la a0, message_no_frame
+    call panic
 END_FUNCTION frame_selftest
 
 STRING line_title, "\nframes (%s): %d free\n"
@@ -77,3 +81,4 @@ STRING line_again, "  the second freed; the next  %p\n"
 STRING line_run, "  %d in a row                  %p .. %p\n"
 STRING line_freed, "  all freed; still in use     %d\n"
 STRING message_count, "frame self-test: wrong number of frames in use"
+STRING message_no_frame, "no available frame to allocate"
