@@ -39,6 +39,8 @@ class Engine:
         self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it
         self.base, self.size = base, size
         self.running = False
+        self.in_memory_hook = False
+        """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
         self._error: BaseException | None = None
         self._fault: Fault | None = None
         self._stop_requested = False
@@ -336,6 +338,7 @@ class Engine:
         if self._fault is not None or self._error is not None:
             return False  # a store that was refused as a whole is offered again byte by byte
         self.window.load()
+        self.in_memory_hook = True
         try:
             if kind == library.MEM_WRITE_PROT:
                 outcome = self._guest.device_write(address, size, value & ((1 << 8 * size) - 1))
@@ -352,6 +355,8 @@ class Engine:
             self._left_store = kind == library.MEM_WRITE_PROT  # the device has it: it must not be stored again
             self.fail(error)
             return False
+        finally:
+            self.in_memory_hook = False
         self._fault = Fault(_ACCESS[kind], address)
         return False
 

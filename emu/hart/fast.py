@@ -12,7 +12,8 @@ from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hart.csrfile import COUNTERS
 from emu.hart.fast_state import EMULATED, FastState
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of
+from emu.hart.operands import instruction_length
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
@@ -28,7 +29,7 @@ _ALL = (1 << 64) - 1
 _MPRV = int(Status.MPRV)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 _STATUS, _MIP, _MIE, _MIDELEG, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG, Word.SATP
-_SRET, _SFENCE_MASK, _SFENCE = 0x10200073, 0xFE007FFF, 0x12000073
+_WFI, _SRET, _SFENCE_MASK, _SFENCE = 0x10500073, 0x10200073, 0xFE007FFF, 0x12000073
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
 _FORCED_BY: dict[type[Event], int] = {TrapReturned: native.NATIVE_TSR, AddressSpaceSwitched: native.NATIVE_TVM}
 
@@ -253,6 +254,17 @@ class FastHart(FastState):
             self._waited()
         return stop
 
+    def _run_partly(self, instructions: int) -> Stop:
+        """See `HartCore`; `wfi` at the very end halts as the exit behind it does, and still waits."""
+        last = self.words[PC]
+        for _ in range(instructions - 1):
+            last = (last + instruction_length(self.fetch_half(last))) & _ALL
+        waits = self.fetch_instruction(last) == _WFI
+        stop = super()._run_partly(instructions)
+        if waits and stop is Stop.DEADLINE and self.words[PC] == last + 4:
+            self.platform.waiting()
+        return stop
+
     def _waited(self) -> None:
         """`wfi` has executed; it does not end its block."""
         pc = self.words[PC]
@@ -313,7 +325,24 @@ class FastHart(FastState):
         )
 
     def _physical_code(self, address: int) -> int:
-        physical = self.engine.translate_code(address)  # as the core has it cached, whatever the page table says by now
+        # The core knows what it has cached, whatever the page table says by now; but asking it can touch its TLB.
+        engine = self.engine
+        physical = self._walk_for_code(address) if engine.in_memory_hook else engine.translate_code(address)
         if physical is None or not 0 <= physical - self.ram.base < self.ram.size:
             raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
         return physical
+
+    def _walk_for_code(self, address: int) -> int | None:
+        satp = self.words[_SATP]
+        if self.words[PRIVILEGE] == _M or not satp >> SATP_MODE_SHIFT:
+            return address
+        leaf = find_leaf(self.ram.words, self.ram.base, self.ram.size, satp, address)
+        return None if leaf is None else frame_of(*leaf, address) | address & 0xFFF
+
+    def _walk_to_code(self, address: int) -> int | None:
+        """Where the page tables in memory say that code is."""
+        satp = self.words[_SATP]
+        if self.words[PRIVILEGE] == _M or not satp >> SATP_MODE_SHIFT:
+            return address
+        leaf = find_leaf(self.ram.words, self.ram.base, self.ram.size, satp, address)
+        return self.engine.translate_code(address) if leaf is None else frame_of(*leaf, address) | (address & 0xFFF)

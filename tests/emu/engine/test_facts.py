@@ -244,3 +244,10 @@ def test_a_chunk_of_memory_that_holds_code_is_noted(build, fidelity, probes):
     assert pages.holds_code(0x8020_0000, 4)
     assert not pages.holds_code(0x8030_0000, 4096)
     assert not pages.holds_code(0x8020_0000, 0)
+
+
+def test_a_device_page_may_share_its_place_in_the_tlb_with_the_code_that_reads_it(boot):
+    # 0x0c000000 and 0x80200000 agree in the bits that choose the entry
+    machine = boot("li t0, 0x0c000028\n li t1, 5\n sw t1, (t0)\n nop\n lw s0, (t0)\n nop\n lw s1, (t0)\n" + OFF)
+    machine.run()
+    assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (5, 5)
