@@ -165,7 +165,9 @@ class FastState(HartCore):
         self._request_interrupts()
 
     def _request_interrupts(self) -> None:
-        if not self._delivers_here:
+        # While an access waits, the core would take the interrupt in the middle of the instruction. The machine stops
+        # it right behind a store, and behind the block of a load: `deliver_interrupts` announces it then.
+        if not self._delivers_here and not self.engine.in_memory_hook:
             self.engine.announce_interrupts()
 
     @property

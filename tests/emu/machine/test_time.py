@@ -137,3 +137,27 @@ def test_a_software_interrupt_is_taken_right_behind_the_store(boot, collect):
     machine.run(max_instructions=100)
     assert traps[0].pc == machine.symbols.lookup("store").address + 4
     assert (traps[0].cause, traps[0].interrupt) == (3, True)
+
+
+def test_the_handler_of_a_software_interrupt_sees_the_instruction_behind_the_store(boot):
+    machine = boot(
+        """
+        la t0, handler
+        csrw mtvec, t0
+        csrsi mie, 8
+        csrsi mstatus, 8
+        li t0, 0x02000000
+        li t1, 1
+        sw t1, (t0)
+        .globl behind
+        behind: nop
+        j .
+        .balign 4
+        handler: addi s1, s1, 1
+        csrr s0, mepc
+        j .
+        """,
+        firmware="none",
+    )
+    machine.run(max_instructions=100)
+    assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (machine.symbols.lookup("behind").address, 1)
