@@ -70,6 +70,8 @@ MSR_DCD = 0x80
 _MSR_DELTAS = 0x0F
 
 FIFO_DEPTH = 16
+LOOKS = 16
+"""So many looks at LSR with nothing between them: the guest waits for input. Sending needs one look a byte."""
 _CLOCK_HZ = 3_686_400
 _DIVISOR_AT_RESET = 12
 
@@ -90,8 +92,14 @@ class _State:
     """The holding register became empty, and IIR did not say so yet."""
     received: deque[int] = field(default_factory=deque)
     """The receiver's FIFO; without one, the byte that RBR holds and that nobody read yet."""
+    looks: int = 0
+    """Reads of LSR since anything else was done, with nothing received."""
     rbr: int = 0
     """What RBR shows without FIFO: the last byte, also after it was read."""
+
+
+def _ignore_wish() -> None:
+    """Nobody types."""
 
 
 class Uart:
@@ -121,6 +129,8 @@ class Uart:
         self.irq_number = irq_number
         self._output = output
         self._irq = irq
+        self.wanted: Callable[[], None] = _ignore_wish
+        """Called when the guest begins to wait for input and there is none: `receive` may be called from here."""
         self._typed: deque[int] = deque()
         self._state = _State()
 
@@ -129,6 +139,11 @@ class Uart:
         self._typed.extend(data)
         self._fill()
         self._update()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an interrupt is to tell the guest of input, and there is none."""
+        return bool(self._state.ier & IER_RDI) and not self._state.received
 
     @property
     def waiting(self) -> int:
@@ -144,7 +159,10 @@ class Uart:
     def write(self, offset: int, size: int, value: int) -> None:  # noqa: ARG002
         """Write the register at `offset`."""
         if offset <= SCR:
+            self._state.looks = 0
             self._WRITERS[offset](self, value & 0xFF)
+            if self.is_waiting:
+                self.wanted()
 
     def reset(self) -> None:
         """Back to the master-reset state (datasheet, table I); what was typed and not received is kept."""
@@ -233,8 +251,11 @@ class Uart:
         byte = state.received.popleft() if state.received else 0
         if not state.fcr & FCR_FIFO_ENABLE:
             byte = state.rbr
+        state.looks = 0
         self._fill()
         self._update()
+        if self.is_waiting:
+            self.wanted()
         return byte
 
     def _write_data(self, value: int) -> None:
@@ -298,6 +319,11 @@ class Uart:
             self._update()
 
     def _read_lsr(self) -> int:
+        if not self._state.received:
+            self._state.looks += 1
+            if self._state.looks >= LOOKS:
+                self._state.looks = 0
+                self.wanted()
         value = self._state.lsr
         if value & (LSR_BREAK | LSR_OVERRUN):
             self._state.lsr &= ~(LSR_BREAK | LSR_OVERRUN)

@@ -87,7 +87,7 @@ class Machine:
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)
         self.sbi = SbiServices(self, self.core, self.console_device)
-        self._supervisor_timer = Comparator(lambda: self.clint.mtime, self.core.set_supervisor_timer)
+        self._supervisor_timer = Comparator(lambda: self.clint.mtime, self._set_supervisor_timer)
         for timer in (self._supervisor_timer, self.sbi.timer):
             self.clock.add(partial(self._deadline, timer), timer.update)
 
@@ -410,6 +410,10 @@ class Machine:
                 ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
             )
         return FastHart(ram, self.events, self, probes=config.probes)
+
+    def _set_supervisor_timer(self, level: bool) -> None:
+        self.core.set_supervisor_timer(level)
+        self._attention |= level
 
     def _deadline(self, timer: Comparator) -> int | None:
         remaining = timer.remaining

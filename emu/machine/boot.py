@@ -1,0 +1,119 @@
+"""Booting: what lies in memory when the first instruction executes, and the state in which it finds the hart."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from emu.address import PhysAddr, VirtAddr
+from emu.errors import ConfigError
+from emu.firmware.devicetree import Chosen, Described, Hardware, generate, load_given
+from emu.firmware.dynamic import DYNAMIC_INFO_SIZE, dynamic_info
+from emu.firmware.image import KERNEL_OFFSET, Image, read_file
+from emu.firmware.placement import Layout
+from emu.hart.view import Hart
+from emu.isa.csrs import Csr
+from emu.isa.privilege import Privilege
+from emu.isa.registers import A0, A1
+from emu.machine.config import BUILT_IN, NO_FIRMWARE, MachineConfig
+from emu.memory import Ram
+
+A2 = 12
+_DELEGATED_BY_SBI = 0xB1FF
+"""All exceptions but `ecall` from S mode: what the firmware would hand back to S mode anyway."""
+_GROWTH = 4096
+"""Firmware adds nodes to the device tree where it lies: so much room is left behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootPlan:
+    """Everything that is loaded, and where the hart starts."""
+
+    image: Image
+    """Whose symbols and lines are the guest's: the kernel, or the firmware where there is no kernel."""
+    pieces: tuple[tuple[int, bytes], ...]
+    """Physical addresses and bytes."""
+    entry: PhysAddr
+    mode: Privilege
+    tree: bytes
+    tree_address: int
+    information: int
+    """What a2 is to be: where `fw_dynamic` reads what comes next; 0 without firmware of that kind."""
+
+    def enter(self, hart: Hart) -> None:
+        """Put the hart at its first instruction: a0 = hart id, a1 = device tree."""
+        hart.pc = VirtAddr(self.entry)
+        hart.x[A0], hart.x[A1], hart.x[A2] = 0, self.tree_address, self.information
+        if self.mode is Privilege.S:
+            hart.csr[Csr.MEDELEG] = _DELEGATED_BY_SBI
+            hart.csr[Csr.MIDELEG] = (1 << 64) - 1
+            hart.csr[Csr.MCOUNTEREN] = 7
+            hart.csr[Csr.SCOUNTEREN] = 7  # as OpenSBI does: user programs read `time`
+            hart.privilege = Privilege.S
+
+
+def plan(
+    config: MachineConfig,
+    ram: Ram,
+    devices: Iterable[Described],
+    kernel: Image | str | Path | None,
+    initrd: str | Path | None,
+) -> BootPlan:
+    """Read all files, check them against each other and place them; nothing is written yet.
+
+    Raises ImageError for a file that cannot be loaded, ConfigError when memory is too small.
+    """
+    images = _images(config, kernel)
+    for image in images:
+        image.check_inside(ram.base, ram.size)
+    if len(images) > 1:
+        images[1].check_apart(images[0])
+    layout = Layout.of(ram.base, ram.size, images)
+    pieces = [(int(segment.physical), segment.data) for image in images for segment in image.segments]
+    chosen = Chosen(bootargs=config.bootargs)
+    if initrd is not None:
+        disk = read_file(initrd, "initial RAM disk")
+        layout, place = layout.with_initrd(images[-1], len(disk))
+        pieces.append((place[0], disk))
+        chosen = Chosen(bootargs=config.bootargs, initrd=place)
+    tree = _tree(config, ram, devices, chosen)
+    _, (tree_address, end) = layout.with_device_tree(len(tree) + _GROWTH + DYNAMIC_INFO_SIZE)
+    pieces.append((tree_address, tree))
+    information = 0
+    if len(images) > 1 or config.has_firmware_file:
+        following = images[1].entry_physical if len(images) > 1 else PhysAddr(ram.base + KERNEL_OFFSET)
+        information = (end - DYNAMIC_INFO_SIZE) & ~7
+        pieces.append((information, dynamic_info(following)))
+    mode = Privilege.S if config.firmware == BUILT_IN else Privilege.M
+    return BootPlan(images[-1], tuple(pieces), images[0].entry_physical, mode, tree, tree_address, information)
+
+
+def device_tree(config: MachineConfig, ram: Ram, devices: Iterable[Described]) -> bytes:
+    """The device tree of a machine into which nothing is loaded."""
+    return _tree(config, ram, devices, Chosen(bootargs=config.bootargs))
+
+
+def _images(config: MachineConfig, kernel: Image | str | Path | None) -> list[Image]:
+    """Firmware and kernel, in the order in which they execute."""
+    if config.firmware == NO_FIRMWARE:
+        return [_opened(_required(kernel, "without firmware (-bios none)"), raw_offset=0)]
+    if config.firmware == BUILT_IN:
+        return [_opened(_required(kernel, "with the built-in firmware"), raw_offset=KERNEL_OFFSET)]
+    firmware = _opened(config.firmware, raw_offset=0)
+    return [firmware] if kernel is None else [firmware, _opened(kernel, raw_offset=KERNEL_OFFSET)]
+
+
+def _required(kernel: Image | str | Path | None, when: str) -> Image | str | Path:
+    if kernel is None:
+        raise ConfigError(f"there is nothing to boot: {when} a kernel is needed (-kernel FILE)")
+    return kernel
+
+
+def _opened(image: Image | str | Path, raw_offset: int) -> Image:
+    return image if isinstance(image, Image) else Image.open(image, raw_offset=raw_offset)
+
+
+def _tree(config: MachineConfig, ram: Ram, devices: Iterable[Described], chosen: Chosen) -> bytes:
+    hardware = Hardware(ram_size=ram.size, mmu_type=f"riscv,{config.paging}")
+    if config.device_tree is not None:
+        return load_given(config.device_tree, hardware, chosen)
+    return generate(hardware, devices, chosen)

@@ -1,0 +1,125 @@
+"""The board: each device of QEMU's `virt` at its address, its interrupt line at the PLIC, its deadline at the clock."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from emu.devices.clint import Clint
+from emu.devices.device import InterruptLine
+from emu.devices.finisher import Finisher
+from emu.devices.plic import Plic
+from emu.devices.power import PowerRequest
+from emu.devices.rtc import GoldfishRtc
+from emu.devices.uart import Uart
+from emu.devices.virtio.block import Block
+from emu.devices.virtio.console import Console as VirtioConsole
+from emu.devices.virtio.disk import open_disk
+from emu.devices.virtio.entropy import Entropy
+from emu.devices.virtio.mmio import SLOTS, Function, VirtioMmio
+from emu.errors import ConfigError
+from emu.isa.status import MEIP, MSIP, MTIP, SEIP
+from emu.machine.bus import DeviceBus, MachineDevice
+from emu.machine.config import MachineConfig
+from emu.machine.timers import InstructionClock
+from emu.memory import PhysicalMemory
+
+POWER_ON_SECONDS = 1_704_067_200
+"""What the real-time clock shows at power-on, 2024-01-01 00:00 UTC: fixed, so that a run can be repeated."""
+UART_INTERRUPT, RTC_INTERRUPT = 10, 11
+_SECOND = 1_000_000_000
+_NANOSECONDS_PER_TICK = 100
+
+
+class Host(Protocol):
+    """What the devices need of the machine."""
+
+    memory: PhysicalMemory
+    clock: InstructionClock
+
+    def ticks(self) -> int:
+        """Ticks of 10 MHz since power-on."""
+
+    def set_line(self, bit: int, level: bool) -> None:
+        """Set a line into `mip`."""
+
+    def power_off(self, request: PowerRequest, exit_code: int) -> None:
+        """End or restart the machine."""
+
+    def timebase_changed(self) -> None:
+        """The guest has written `mtimecmp` or `mtime`."""
+
+    def timers_changed(self) -> None:
+        """A deadline changed."""
+
+
+class Board:
+    """The devices of a machine, wired."""
+
+    def __init__(self, host: Host, config: MachineConfig, console: Callable[[bytes], None]) -> None:
+        """Raises ImageError for a disk that cannot be used, ConfigError for more devices than there are slots."""
+
+        def line(bit: int) -> InterruptLine:
+            return lambda level: host.set_line(bit, level)
+
+        self.clint = Clint(host.ticks, software=line(MSIP), timer=line(MTIP), changed=host.timebase_changed)
+        self.plic = Plic(machine=line(MEIP), supervisor=line(SEIP))
+        self.uart = Uart(console, self.plic.line(UART_INTERRUPT), irq_number=UART_INTERRUPT)
+        self.rtc = GoldfishRtc(
+            lambda: POWER_ON_SECONDS * _SECOND + host.ticks() * _NANOSECONDS_PER_TICK,
+            self.plic.line(RTC_INTERRUPT),
+            changed=host.timers_changed,
+            irq_number=RTC_INTERRUPT,
+        )
+        self.finisher = Finisher(host.power_off)
+        functions = _functions(config, console)
+        self.slots = tuple(
+            VirtioMmio(
+                slot, host.memory, self.plic.line(slot + 1), functions.get(slot), legacy=config.virtio_version == 1
+            )
+            for slot in range(SLOTS)
+        )
+        self.devices: tuple[MachineDevice, ...] = (
+            self.clint,
+            self.uart,
+            self.rtc,
+            self.finisher,
+            *self.slots,
+            self.plic,  # last: restoring a device asks for its interrupt once more, and the PLIC's state has the say
+        )
+        self.bus = DeviceBus(self.devices)
+        host.clock.add(lambda: self.clint.next_deadline, self.clint.update)
+        host.clock.add(self._alarm, self._update_alarm)
+
+    def _alarm(self) -> int | None:
+        """The tick at which the alarm has gone off."""
+        deadline = self.rtc.next_deadline
+        return None if deadline is None else -(-(deadline - POWER_ON_SECONDS * _SECOND) // _NANOSECONDS_PER_TICK)
+
+    def _update_alarm(self) -> None:
+        if self.rtc.next_deadline is not None:  # else its line would ask the PLIC again
+            self.rtc.update()
+
+
+def _functions(config: MachineConfig, console: Callable[[bytes], None]) -> dict[int, Function]:
+    """What is behind each slot: disks where they want to be, everything else in the first slot that is free."""
+    functions: dict[int, Function] = {}
+    for drive in config.drives:
+        if drive.slot is None:
+            continue
+        if drive.slot in functions or not 0 <= drive.slot < SLOTS:
+            raise ConfigError(f"virtio slot {drive.slot} for disk {drive.path}: it is taken or not 0 to {SLOTS - 1}")
+        disk = open_disk(drive.path, read_only=drive.read_only, snapshot=drive.snapshot)
+        functions[drive.slot] = Block(disk, serial=drive.serial)
+    others: list[Function] = [
+        Block(open_disk(drive.path, read_only=drive.read_only, snapshot=drive.snapshot), serial=drive.serial)
+        for drive in config.drives
+        if drive.slot is None
+    ]
+    if config.entropy:
+        others.append(Entropy())
+    if config.virtio_console:
+        others.append(VirtioConsole(console))
+    free = [slot for slot in range(SLOTS) if slot not in functions]
+    if len(others) > len(free):
+        raise ConfigError(f"{len(functions) + len(others)} virtio devices: the machine has {SLOTS} slots")
+    functions.update(zip(free, others, strict=False))
+    return functions
