@@ -37,7 +37,10 @@ class Watches:
             callback()
 
     def settle(self) -> None:
-        """Forget code that was translated before its watch was there; with the core stopped."""
+        """Before the core runs on: forget code that was translated before its watch was there."""
+        hart = self._hart
+        if self._raised_at != (hart.retired_count, hart.words[PC]):
+            self._raised_at = None  # the host has moved the hart away from the instruction, by a snapshot for example
         stale, self._stale = self._stale, []
         for address in stale:
             seen = self._hart.walk(address, Access.FETCH)

@@ -142,6 +142,15 @@ def test_a_run_stops_at_an_address_and_leaves_it_again(boot):
     assert values == list(range(10, 0, -1))
 
 
+def test_a_restored_machine_stops_at_the_same_address_each_time(boot):
+    machine = boot("li a0, 1\n nop\nhere: li a0, 2\n li a7, 8\n ecall")
+    start = machine.snapshot()
+    for _ in range(4):
+        assert machine.run(until="here").reason is StopReason.REACHED
+        assert machine.hart.x["a0"] == 1
+        machine.restore(start)
+
+
 def test_unknown_symbols_and_odd_addresses_are_refused(boot):
     machine = boot(COUNTER)
     with pytest.raises(SymbolError):
