@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from emu.cli.lab import lab
+
 DEFAULT_PROFILE = "full"
 
 app = typer.Typer(
@@ -15,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Boot RISC-V kernels inside Python and watch what they do to memory.",
 )
+app.add_typer(lab, name="lab")
 
 Profile = Annotated[str, typer.Option("--profile", help="Which of the teaching kernel's profiles.", metavar="NAME")]
 Frames = Annotated[

@@ -1,0 +1,52 @@
+"""What frame allocators cost against the size of memory."""
+
+from dataclasses import dataclass, field
+
+from emu.cli.labs.guests import Costs, call, started
+from emu.cli.labs.workload import frame_requests
+from emu.errors import GuestPanic
+from kernel.build import BuiltKernel
+
+MEMORIES = (16 << 20, 128 << 20, 1 << 30, 4 << 30)
+"""Bytes of RAM."""
+
+
+@dataclass(slots=True)
+class FrameMeasurement:
+    """One frame allocator in one memory."""
+
+    allocator: str
+    memory: int
+    """Bytes of RAM."""
+    total: int
+    """Frames that are governed."""
+    books: int
+    """Frames that the allocator keeps for its own bookkeeping."""
+    alloc: Costs = field(default_factory=Costs)
+    dealloc: Costs = field(default_factory=Costs)
+    peak: int = 0
+    """Most frames in use at once."""
+
+
+def measure_frames(kernel: BuiltKernel, memory: int, operations: int) -> FrameMeasurement:
+    """Run the workload on a kernel's frame allocator.
+
+    A run of half of all frames is handed out before, so that an allocator that searches has something to search.
+    """
+    machine = started(kernel, memory)
+    ram = machine.memory.ram
+    start, end = machine.call("kernel_end_ppn"), ram.base + ram.size >> 12
+    call(machine, Costs(), "frame_init", start, end)
+    total = machine.call("frame_total")
+    call(machine, Costs(), "frame_alloc_contiguous", total // 2)
+    result = FrameMeasurement(kernel.profile.frames, memory, total, books=end - start - total)
+    held: dict[int, int] = {}
+    for request in frame_requests(operations):
+        if request.frees:
+            call(machine, result.dealloc, "frame_dealloc", held.pop(request.number))
+        else:
+            ppn = held[request.number] = call(machine, result.alloc, "frame_alloc")
+            if not ppn:
+                raise GuestPanic(f"frame allocator {result.allocator}: frame_alloc() = 0 while half of memory is free")
+            result.peak = max(result.peak, total // 2 + len(held))
+    return result

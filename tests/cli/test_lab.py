@@ -1,0 +1,150 @@
+"""`ekernel lab` as a user meets it: the claims of the documents, measured."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emu.cli.labs.allocators import AllocatorFigures, measure_allocators
+from emu.cli.labs.boot import FORK, PAGE_FAULT, SWITCH
+from emu.cli.labs.frames import MEMORIES, FrameMeasurement
+from emu.cli.labs.heaps import HEAP_BYTES
+from emu.cli.labs.table import lines_of
+from kernel.profile import FRAME_ALLOCATORS, HEAPS
+
+Ekernel = Callable[..., subprocess.CompletedProcess[str]]
+OPERATIONS = 60
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> AllocatorFigures:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("lab"))
+        return measure_allocators(OPERATIONS)
+
+
+def of(figures: AllocatorFigures, allocator: str) -> list[FrameMeasurement]:
+    rows = [row for row in figures.frames if row.allocator == allocator]
+    assert [row.memory for row in rows] == list(MEMORIES)
+    return rows
+
+
+def test_the_table_has_every_allocator_in_every_memory(figures: AllocatorFigures) -> None:
+    text = "\n".join(lines_of(figures))
+    for allocator in FRAME_ALLOCATORS:
+        for memory in ("16 MiB", "128 MiB", "1 GiB", "4 GiB"):
+            assert re.search(rf"^  {allocator} +{memory} +[\d,]+\.\d +[\d,]+ ", text, re.MULTILINE)
+    for heap in HEAPS:
+        assert len(re.findall(rf"^  {heap} +\d", text, re.MULTILINE)) == 2, "its costs and its fragmentation"
+
+
+def test_every_operation_was_counted_once(figures: AllocatorFigures) -> None:
+    for row in figures.frames:
+        assert len(row.alloc.each) + len(row.dealloc.each) == OPERATIONS
+        assert row.alloc.mean <= row.alloc.worst
+    for heap in figures.heaps:
+        assert len(heap.history) == OPERATIONS
+
+
+@pytest.mark.parametrize("allocator", ["stack", "intervals"])
+def test_stack_and_intervals_cost_the_same_in_any_memory(figures: AllocatorFigures, allocator: str) -> None:
+    rows = of(figures, allocator)
+    assert all(row.alloc == rows[0].alloc and row.dealloc == rows[0].dealloc for row in rows), "O(1)"
+    assert max(rows[0].alloc.worst, rows[0].dealloc.worst) < 100
+
+
+def test_bitmap_and_segment_tree_grow_by_the_levels_of_their_trees(figures: AllocatorFigures) -> None:
+    for allocator, most_each_level in (("bitmap", 20), ("segment-tree", 60)):
+        costs = [row.alloc.worst for row in of(figures, allocator)]
+        assert costs == sorted(costs)
+        levels = 2 if allocator == "bitmap" else 8
+        assert costs[-1] - costs[0] <= levels * most_each_level, "O(log n) from 16 MiB to 4 GiB"
+
+
+def test_a_bitmap_allocation_takes_about_a_hundred_instructions(figures: AllocatorFigures) -> None:
+    rows = {row.memory: row.alloc for row in of(figures, "bitmap")}
+    assert rows[128 << 20].mean < 100
+    assert rows[4 << 30].mean < 120
+
+
+def test_the_tracker_looks_at_half_of_memory_when_half_is_in_use(figures: AllocatorFigures) -> None:
+    for row in of(figures, "tracker"):
+        assert row.alloc.mean > row.total // 2, "O(n)"
+        assert row.dealloc.worst < 100
+
+
+def test_trackers_and_nodes_take_more_books_than_bits(figures: AllocatorFigures) -> None:
+    books = {row.allocator: row.books for row in figures.frames if row.memory == MEMORIES[-1]}
+    assert sorted(books, key=books.__getitem__) == ["bitmap", "stack", "intervals", "tracker", "segment-tree"]
+
+
+def test_buddies_lose_bytes_inside_of_blocks_and_fits_next_to_none(figures: AllocatorFigures) -> None:
+    internal = {row.heap: row.after(1.0).internal / row.after(1.0).requested for row in figures.heaps}
+    assert min(internal["buddy"], internal["buddy-tree"]) > 0.1
+    assert max(internal[heap] for heap in ("first-fit", "best-fit", "worst-fit")) < 0.02
+    for row in figures.heaps:
+        assert all(0 <= use.external < HEAP_BYTES for use in row.history)
+        assert 0 < row.peak <= HEAP_BYTES
+
+
+def test_faults_forks_and_switches_of_a_boot_stand_in_the_same_table(figures: AllocatorFigures) -> None:
+    assert list(figures.boot) == [PAGE_FAULT, FORK, SWITCH]
+    assert all(costs.each for costs in figures.boot.values())
+    assert figures.boot[FORK].mean > figures.boot[PAGE_FAULT].mean > figures.boot[SWITCH].mean
+    text = "\n".join(lines_of(figures))
+    assert re.search(r"^  context switch +\d+ +[\d,]+\.\d +[\d,]+$", text, re.MULTILINE)
+
+
+def test_two_runs_print_the_same_and_the_picture_is_the_same(ekernel: Ekernel, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    runs = [ekernel("lab", "allocators", "--operations", 5, "--plot", name) for name in ("one.svg", "two.svg")]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    assert runs[0].stdout == runs[1].stdout != ""
+    one, two = ((tmp_path / name).read_bytes() for name in ("one.svg", "two.svg"))
+    assert one == two
+    assert b"<svg" in one
+
+
+def test_a_plot_is_a_png_when_its_name_says_so(figures: AllocatorFigures, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from emu.cli.labs.plot import draw
+
+    draw(figures, tmp_path / "costs.png")
+    assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--plot", "costs.pdf"), "ekernel: --plot costs.pdf: the name must end in .png or .svg\n"),
+        (("--plot", "no/costs.png"), "ekernel: --plot no/costs.png: there is no directory no; make it first\n"),
+    ],
+)
+def test_a_plot_that_cannot_be_is_refused_before_anything_is_measured(
+    ekernel: Ekernel, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = ekernel("lab", "allocators", *arguments)
+    assert (result.returncode, result.stdout, result.stderr) == (125, "", message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib_the_message_has_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from emu.cli.labs.plot import check_plot
+    from emu.errors import ConfigError
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=r"pip install 'ekernel\[plot\]'"):
+        check_plot(tmp_path / "costs.png")
+
+
+@pytest.mark.parametrize("operations", ["0", "-3", "many"])
+def test_a_number_of_operations_that_is_none_is_refused(ekernel: Ekernel, operations: str) -> None:
+    result = ekernel("lab", "allocators", "--operations", operations)
+    assert result.returncode == 2
+    assert "Invalid value for '--operations'" in result.stderr
+    assert result.stdout == ""
