@@ -29,9 +29,58 @@ Heap = Annotated[str | None, typer.Option("--heap", help="Another heap than the 
 @app.command()
 def run(
     elf: Annotated[Path | None, typer.Argument(metavar="[ELF]", help="A kernel; without it the profile's.")] = None,
+    kernel: Annotated[
+        Path | None, typer.Option("-kernel", "--kernel", metavar="FILE", help="The same: ELF, Linux Image or raw.")
+    ] = None,
     profile: Profile = DEFAULT_PROFILE,
     frames: Frames = None,
     heap: Heap = None,
+    bios: Annotated[
+        str,
+        typer.Option(
+            "-bios",
+            "--bios",
+            metavar="FILE|none|default",
+            help="Firmware, entered in M mode; none: the kernel is; default: the built-in SBI.",
+        ),
+    ] = "default",
+    append: Annotated[str, typer.Option("-append", "--append", metavar="TEXT", help="The kernel's command line.")] = "",
+    initrd: Annotated[
+        Path | None, typer.Option("-initrd", "--initrd", metavar="FILE", help="The kernel's initial RAM disk.")
+    ] = None,
+    drive: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-drive",
+            "--drive",
+            metavar="file=FILE,format=raw",
+            help="A disk behind a virtio slot; also readonly=on, snapshot=on, and if=none,id=NAME for -device.",
+        ),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-device",
+            "--device",
+            metavar="KIND",
+            help="virtio-blk-device,drive=NAME[,bus=virtio-mmio-bus.N], virtio-rng-device, virtconsole.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("-global", metavar="NAME=VALUE", help="virtio-mmio.force-legacy=false: version 2 of virtio-mmio."),
+    ] = None,
+    snapshot: Annotated[bool, typer.Option("-snapshot", "--snapshot", help="Never write to the disks' files.")] = False,
+    dtb: Annotated[
+        Path | None, typer.Option("-dtb", "--dtb", metavar="FILE", help="A device tree instead of the generated one.")
+    ] = None,
+    dumpdtb: Annotated[
+        Path | None, typer.Option("-dumpdtb", "--dumpdtb", metavar="FILE", help="Write the device tree; run nothing.")
+    ] = None,
+    smp: Annotated[str, typer.Option("-smp", "--smp", metavar="1", help="Harts: there is one.")] = "1",
+    machine: Annotated[str, typer.Option("-machine", "-M", metavar="virt", help="The machine: there is one.")] = "virt",
+    nographic: Annotated[bool, typer.Option("-nographic", help="As it is anyway.")] = False,  # noqa: ARG001  # QEMU's word
+    memory: Annotated[str, typer.Option("-m", "--memory", metavar="SIZE", help="RAM, for example 64M or 1G.")] = "",
     trace: Annotated[
         str,
         typer.Option(
@@ -44,10 +93,13 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Write the traced events to a file, one JSON object a line.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The guest's console alone on standard output.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object for programs: how the run ended, with the console.")
+    ] = False,
     fidelity: Annotated[
         str, typer.Option(help="exact: the privileged architecture is a model in Python; fast: it is Unicorn's.")
     ] = "",
-    memory: Annotated[str, typer.Option("-m", "--memory", metavar="SIZE", help="RAM, for example 64M or 1G.")] = "",
+    clock: Annotated[str, typer.Option(help="What time passes by: instructions.")] = "",
     frame_functions: Annotated[
         str | None,
         typer.Option(
@@ -61,23 +113,44 @@ def run(
     max_instructions: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Stop after so many instructions (exit status 124).")
     ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after so many seconds (exit status 124).")
+    ] = None,
 ) -> None:
-    """Boot a kernel. The exit status is the guest's; 124 a limit, 125 bad input or a guest that cannot go on."""
+    """Boot a kernel. The exit status is the guest's; 124 a limit, 125 bad input or a guest that cannot go on.
+
+    Standard input is the guest's keyboard. On a terminal, Ctrl-A X leaves and Ctrl-A C stops for the monitor.
+    """
     from emu.cli.run import RunRequest, run_guest
 
     request = RunRequest(
         elf=elf,
+        kernel=kernel,
         profile=profile,
         frames=frames,
         heap=heap,
+        bios=bios,
+        append=append,
+        initrd=initrd,
+        drives=tuple(drive or ()),
+        devices=tuple(device or ()),
+        settings=tuple(settings or ()),
+        snapshot=snapshot,
+        dtb=dtb,
+        dumpdtb=dumpdtb,
+        smp=smp,
+        machine=machine,
         trace=trace,
         trace_out=trace_out,
         quiet=quiet,
+        json=json,
         fidelity=fidelity or None,
+        clock=clock or None,
         memory=memory or None,
         frame_functions=frame_functions,
         heap_functions=heap_functions,
         max_instructions=max_instructions,
+        timeout=timeout,
     )
     raise typer.Exit(run_guest(request))
 

@@ -1,17 +1,23 @@
 """`ekernel run`: boot a kernel, show its console, tell what was traced, sum up."""
 
+import json
 import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from emu.cli.execution import Ending, Execution
 from emu.cli.failures import ExitStatus
 from emu.cli.kernels import built_profile, parse_size
+from emu.cli.keyboard import TerminalInput, standard_input
+from emu.cli.monitor import Monitor
+from emu.cli.qemu import read_virtio
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest, frame_functions, heap_functions
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput
-from emu.machine import Machine, MachineConfig, Outcome, StopReason
+from emu.machine import Machine, MachineConfig, StopReason
 from emu.observe.allocators import FrameObserver, HeapObserver
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
@@ -21,29 +27,50 @@ from emu.report.summary import Summary
 from emu.report.tracefile import TraceFile
 from emu.report.transcript import Transcript
 
+_DEFAULT_FIRMWARE = "default"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """What the user asked for, as it was typed."""
 
     elf: Path | None
+    kernel: Path | None
     profile: str
     frames: str | None
     heap: str | None
+    bios: str
+    append: str
+    initrd: Path | None
+    drives: tuple[str, ...]
+    devices: tuple[str, ...]
+    settings: tuple[str, ...]
+    snapshot: bool
+    dtb: Path | None
+    dumpdtb: Path | None
+    smp: str
+    machine: str
     trace: str
     trace_out: Path | None
     quiet: bool
+    json: bool
     fidelity: str | None
+    clock: str | None
     memory: str | None
     frame_functions: str | None
     heap_functions: str | None
     max_instructions: int | None
+    timeout: float | None
 
 
 def run_guest(request: RunRequest) -> int:
     """Boot what was asked for and return the exit status."""
+    _check(request)
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
-    machine, fidelity = _machine(request)
+    machine = _machine(request)
+    if request.dumpdtb is not None:
+        _write(request.dumpdtb, machine.device_tree)
+        return 0
     places = Places(machine)
     transcript = Transcript(
         sys.stdout.buffer,
@@ -51,44 +78,98 @@ def run_guest(request: RunRequest) -> int:
         colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         flush_lines=sys.stdout.isatty(),
     )
-    machine.on(ConsoleOutput, transcript.console)
+    if not request.json:
+        machine.on(ConsoleOutput, transcript.console)
     faults = _attach_observers(machine, request, trace)
-    summary = None if request.quiet else Summary(machine, faults, places)
+    summary = Summary(machine, faults, places) if request.json or not request.quiet else None
     trace_file = TraceFile(request.trace_out, places) if request.trace_out else None
     for kind in trace.events():
-        if request.trace and not request.quiet:
+        if request.trace and not request.quiet and not request.json:
             machine.on(kind, transcript.event)
         if trace_file:
             machine.on(kind, trace_file.write)
 
-    outcome: Outcome | None = None
+    ending: Ending | None = None
     start = time.perf_counter()
     try:
-        outcome = machine.run(max_instructions=request.max_instructions)
+        ending = _execute(machine, request, transcript)
     finally:
         seconds = time.perf_counter() - start
         transcript.end_line()
         transcript.flush()
         if trace_file:
             trace_file.close()
-        if summary:
-            print("\n".join(summary.lines(outcome, seconds, fidelity)), file=sys.stderr)
-    return _exit_status(machine, outcome, places)
+        if summary and not request.json:
+            outcome = ending.outcome if ending else None
+            print("\n".join(summary.lines(outcome, seconds, machine.config.fidelity)), file=sys.stderr)
+        if summary and request.json:
+            _print_json(machine, summary, ending, seconds, places)
+    return _exit_status(machine, ending, places, request)
 
 
-def _machine(request: RunRequest) -> tuple[Machine, str]:
-    if request.elf is None:
-        kernel = built_profile(request.profile, request.frames, request.heap)
-        image, fidelity, ram_size = kernel.elf, "exact", kernel.profile.ram_size
-    else:
-        image, fidelity, ram_size = request.elf, "fast", MachineConfig().ram_size
+def _check(request: RunRequest) -> None:
+    if request.smp.partition(",")[0].removeprefix("cpus=") != "1":
+        raise ConfigError(f"-smp {request.smp}: this machine has one hart; write -smp 1, or leave it out")
+    if request.machine.partition(",")[0] != "virt":
+        raise ConfigError(f"-machine {request.machine}: there is only virt")
+    if request.elf is not None and request.kernel is not None:
+        raise ConfigError(f"two kernels, {request.elf} and -kernel {request.kernel}: give one")
+    if request.json and request.trace and not request.trace_out:
+        raise ConfigError("--trace prints between the guest's lines, and --json replaces those; add --trace-out FILE")
+    if request.timeout is not None and request.timeout <= 0:
+        raise ConfigError(f"--timeout {request.timeout:g}: give more than 0 seconds")
+
+
+def _execute(machine: Machine, request: RunRequest, transcript: Transcript) -> Ending:
+    with ExitStack() as stack:
+        keyboard = standard_input()
+        monitor = None
+        if isinstance(keyboard, TerminalInput):
+            stack.enter_context(keyboard)
+            monitor = Monitor(machine)
+
+        def talk() -> bool:
+            assert isinstance(keyboard, TerminalInput)
+            assert monitor is not None
+            transcript.end_line()
+            transcript.flush()
+            with keyboard.cooked():
+                return monitor.talk(input, print)
+
+        execution = Execution(machine, keyboard, max_instructions=request.max_instructions, timeout=request.timeout)
+        return execution.run(talk, transcript.flush)
+
+
+def _machine(request: RunRequest) -> Machine:
+    kernel: Path | None = request.kernel or request.elf
+    firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
+    fidelity, ram_size = "fast", MachineConfig().ram_size
+    if kernel is None and firmware == "sbi":
+        built = built_profile(request.profile, request.frames, request.heap)
+        kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
+    virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)
     config = MachineConfig(
         fidelity=request.fidelity or fidelity,
+        clock=request.clock or MachineConfig().clock,
         ram_size=ram_size if request.memory is None else parse_size(request.memory),
+        firmware=firmware,
+        bootargs=request.append,
+        device_tree=request.dtb,
+        drives=virtio.drives,
+        entropy=virtio.entropy,
+        virtio_console=virtio.console,
+        virtio_version=virtio.version,
     )
     machine = Machine(config)
-    machine.load(image)
-    return machine, config.fidelity
+    machine.load(kernel, initrd=request.initrd)
+    return machine
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest) -> PageFaultObserver:
@@ -105,10 +186,36 @@ def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest
     return PageFaultObserver(machine)
 
 
-def _exit_status(machine: Machine, outcome: Outcome, places: Places) -> int:
+def _print_json(machine: Machine, summary: Summary, ending: Ending | None, seconds: float, places: Places) -> None:
+    fields: dict[str, object] = {
+        "ended": "error" if ending is None else _word(ending),
+        "exit_status": ending.outcome.exit_code if ending else None,
+        "instructions": machine.instret,
+        "seconds": round(seconds, 6),
+        "fidelity": machine.config.fidelity,
+        "pc": places.name(machine.hart.pc),
+        **summary.numbers(),
+        "console": machine.console.decode(errors="replace"),
+    }
+    print(json.dumps(fields))
+
+
+def _word(ending: Ending) -> str:
+    if ending.timed_out:
+        return "timeout"
+    return "left" if ending.left else ending.outcome.reason.name.lower()
+
+
+def _exit_status(machine: Machine, ending: Ending, places: Places, request: RunRequest) -> int:
+    outcome = ending.outcome
     if outcome.reason is StopReason.POWERED_OFF:
         return outcome.exit_code & 0xFF
+    if ending.left:
+        return 0
     where = places.name(machine.hart.pc)
+    if ending.timed_out:
+        print(f"ekernel: stopped after {request.timeout:g} s (--timeout) at {where}", file=sys.stderr)
+        return ExitStatus.LIMIT
     if outcome.reason is StopReason.INSTRUCTION_LIMIT:
         print(
             f"ekernel: stopped after {outcome.instructions:,} instructions (--max-instructions) at {where}",

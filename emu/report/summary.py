@@ -47,6 +47,16 @@ class Summary:
         ]
         return lines
 
+    def numbers(self) -> dict[str, object]:
+        """The same for programs: traps by cause, and the accounts of frames and heap blocks."""
+        traps = {cause_label(cause, interrupt=interrupt): count for (interrupt, cause), count in self._traps.items()}
+        return {
+            "traps": traps,
+            "frames": _account_numbers(self._ledger.frames),
+            "heap": _account_numbers(self._ledger.blocks),
+            "unhandled_page_faults": len(self._faults.unhandled),
+        }
+
     def _trap_counts(self) -> str:
         counts = (
             f"{count:,} {cause_label(cause, interrupt=interrupt)}"
@@ -71,3 +81,14 @@ class Summary:
         if len(wrong) > _SHOWN_MISTAKES:
             lines.append(f"           and {len(wrong) - _SHOWN_MISTAKES:,} more such calls")
         return lines
+
+
+def _account_numbers(account: Account[A, F]) -> dict[str, int]:
+    return {
+        "allocated": account.allocated,
+        "freed": account.freed,
+        "held": len(account.held),
+        "peak": account.peak,
+        "freed_but_not_held": len(account.foreign_frees),
+        "handed_out_while_held": len(account.overlaps),
+    }
