@@ -47,6 +47,7 @@ class Engine:
         self._breakpoint = False
         self._refused = False
         self._left_store = False
+        self._changed_code: list[tuple[int, int]] = []
         self._host_translates = False
         self._keep: list[Any] = []
         self._value = (0, 0)
@@ -108,6 +109,8 @@ class Engine:
             while True:
                 error = library.emu_start(handle, words[Word.PC], 0, 0, 0)
                 window.load()
+                while self._changed_code:
+                    self.forget_code(*self._changed_code.pop())
                 if self._error is not None:
                     self._raise_kept()
                 if self._left_store:
@@ -203,8 +206,14 @@ class Engine:
         library.flush_blocks(self.handle)
 
     def forget_code(self, physical: int, length: int) -> None:
-        """Forget what was translated from a range of physical addresses, because the host changed it."""
+        """Forget what was translated from a range of physical addresses, because the host changed it.
+
+        For a device that writes to memory while the core waits for its answer, it is done before the next instruction.
+        """
         if not self.pages.holds_code(physical, length):
+            return
+        if self.in_memory_hook:
+            self._changed_code.append((physical, length))
             return
         words = self.words
         self.window.load()
@@ -342,10 +351,10 @@ class Engine:
         try:
             if kind == library.MEM_WRITE_PROT:
                 outcome = self._guest.device_write(address, size, value & ((1 << 8 * size) - 1))
-                if outcome is Store.DONE:
+                if outcome is Store.DONE and not self._changed_code:
                     return True
                 # Stopping the core here would execute the store again: it is refused, and completed by the hart.
-                self._left_store = outcome is Store.LEAVE
+                self._left_store = outcome is not Store.REFUSED
             elif kind == library.MEM_READ_PROT:
                 read = self._guest.device_read(address, size)
                 if read is not None:

@@ -4,14 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emu.address import PAGE_SIZE, VirtAddr
+from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
 from emu.engine.clock import Slot
 from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
 from emu.hart.platform import Platform
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, cause_label
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
 from emu.memory import Ram
@@ -302,7 +302,10 @@ class HartCore(ABC):
             if self._has_returned(pc):
                 return
             self.between_blocks(pc)
-            self.trap(ACCESS_FAULTS[Access.FETCH], pc, pc)
+            physical = self.walk(pc, Access.FETCH).physical
+            is_readable = physical is not None and self.ram.contains(int(physical), 2)
+            if not (is_readable and self.trapped_as_undecodable(pc - 1, pc)):
+                self.trap(ACCESS_FAULTS[Access.FETCH], pc, pc)
             return
         self.rewind(pc)
         operand = self.operand_at(pc)
@@ -332,6 +335,16 @@ class HartCore(ABC):
         self.returned = True
         self.between_blocks(pc)
         self.engine.request_stop()
+        return True
+
+    def trapped_as_undecodable(self, page: int, pc: int) -> bool:
+        """Trap for an instruction at the start of a page that the core cannot decode, if that is what was refused.
+
+        The core then takes the block for empty, and asks for the page before it as well, which no fetch needs.
+        """
+        if pc & (PAGE_SIZE - 1) or page >> PAGE_BITS != (pc - 1 & _ALL) >> PAGE_BITS:
+            return False
+        self.trap(ExceptionCause.ILLEGAL_INSTRUCTION, self.fetch_instruction(pc), pc)
         return True
 
     def page_fault(self, walk: Walk, pc: int) -> None:

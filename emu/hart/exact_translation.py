@@ -154,6 +154,8 @@ class ExactTranslation(ExactState):
             if self._has_returned(pc):
                 return
             self.between_blocks(pc)
+            if self.trapped_as_undecodable(page, pc):
+                return
         else:
             self.rewind(pc)
         address, intended = self.refused_access(page, access)

@@ -76,6 +76,8 @@ class FastHart(FastState):
             if self._has_returned(epc):
                 return
             self.between_blocks(epc)
+            if self.trapped_as_undecodable(address, epc):
+                return
         else:
             self.rewind(epc)
             operand = self.operand_at(epc)

@@ -173,3 +173,70 @@ def test_a_device_access_is_reported_with_its_instruction(boot, collect):
         (place + 4, True, 1, "uart"),
     ]
     assert [event.instret for event in events] == [3, 4]
+
+
+BEHIND_A_HOLE = """
+    la t0, handler
+    csrw stvec, t0
+    la t0, root
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    li t0, 0x80000000
+    jr t0
+    .balign 4
+handler:
+    li a7, 8
+    ecall
+    .data
+    .balign 4096
+root:                                           # the gigabyte from 0x80000000 on, and nothing before it
+    .dword 0, 0, 0x80000000 >> 12 << 10 | 0xcf
+    .zero 4096 - 24
+"""
+
+
+def test_an_undecodable_instruction_at_the_start_of_memory_is_illegal(boot, collect):
+    machine = boot(BEHIND_A_HOLE)
+    machine.memory.write(0x8000_0000, bytes(4))
+    traps = collect(machine, TrapTaken)
+    machine.run(max_instructions=100)
+    assert [(trap.cause, trap.tval, trap.pc) for trap in traps] == [(2, 0, 0x8000_0000)]
+
+
+def test_the_same_without_paging(boot, collect):
+    machine = boot(".half 0\n nop", firmware="none")
+    machine.hart.csr["mtvec"] = 0x8000_0100
+    machine.memory.write(0x8000_0100, bytes.fromhex("13000000"))
+    traps = collect(machine, TrapTaken)
+    machine.run(max_instructions=1)
+    assert [(trap.cause, trap.tval, trap.pc) for trap in traps] == [(2, 0, 0x8000_0000)]
+
+
+def test_code_that_a_device_writes_during_a_store_is_the_code_that_runs(boot):
+    machine = boot(
+        """
+        call code
+        mv s0, a0
+        li t0, 0x10000000
+        sb zero, 7(t0)
+        call code
+        mv s1, a0
+        """
+        + OFF
+        + """
+        .globl code
+        code: li a0, 1
+        ret
+        """
+    )
+    code = machine.address_of("code")
+    two = bytes.fromhex("0945")  # c.li a0, 2
+    with machine.on(MmioAccess, lambda access: machine.memory.write(code, two)):
+        for _ in range(3):
+            start = machine.snapshot()
+            machine.run()
+            assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (1, 2)
+            machine.restore(start)
