@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from linker.commands import as_, ld
+
 ROOT = Path(__file__).parents[2]
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -23,17 +25,14 @@ def ekernel(tmp_path: Path) -> Ekernel:
 
 
 @pytest.fixture
-def program(ekernel: Ekernel, tmp_path: Path) -> Callable[[str], Path]:
-    """`program(source)`: an ELF of an assembly source, linked at 0x80200000 by `ekernel as` and `ekernel ld`."""
+def program(tmp_path: Path) -> Callable[[str], Path]:
+    """`program(source)`: an ELF of an assembly source, linked at 0x80200000 by the project's `as` and `ld`."""
 
     def make(source: str) -> Path:
         (tmp_path / "guest.s").write_text(f".globl _start\n_start:\n{source}\n")
-        for step in (
-            ("as", "-g", "-o", "guest.o", "guest.s"),
-            ("ld", "-Ttext=0x80200000", "-o", "guest.elf", "guest.o"),
-        ):
-            result = ekernel(*step)
-            assert result.returncode == 0, result.stderr
+        object_file, elf = (str(tmp_path / name) for name in ("guest.o", "guest.elf"))
+        assert as_.main(["-g", "-o", object_file, str(tmp_path / "guest.s")]) == 0
+        assert ld.main(["-Ttext=0x80200000", "-o", elf, object_file]) == 0
         return tmp_path / "guest.elf"
 
     return make
