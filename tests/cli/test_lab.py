@@ -99,7 +99,6 @@ def test_faults_forks_and_switches_of_a_boot_stand_in_the_same_table(figures: Al
 
 
 def test_two_runs_print_the_same_and_the_picture_is_the_same(ekernel: Ekernel, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     runs = [ekernel("lab", "allocators", "--operations", 5, "--plot", name) for name in ("one.svg", "two.svg")]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
     assert runs[0].stdout == runs[1].stdout != ""
@@ -109,7 +108,6 @@ def test_two_runs_print_the_same_and_the_picture_is_the_same(ekernel: Ekernel, t
 
 
 def test_a_plot_is_a_png_when_its_name_says_so(figures: AllocatorFigures, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     from emu.cli.labs.plot import draw
 
     draw(figures, tmp_path / "costs.png")

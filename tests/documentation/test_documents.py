@@ -90,7 +90,7 @@ def run(command: Command, folder: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_document_shows_is_what_happens(document: Path, tmp_path: Path, oracle: Callable[[str], str]) -> None:
     text = document.read_text()
     for block in FENCE.finditer(text):
