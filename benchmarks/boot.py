@@ -30,9 +30,9 @@ print(imported - start, built - imported, checked - built)
 LINK = """
 import sys, time
 from pathlib import Path
-import kernel.build as build
+import kernel.build as build, kernel.linking as linking
 spent = 0.0
-link = build.link
+link = linking.link
 def timed(*arguments, **options):
     global spent
     start = time.perf_counter()
@@ -40,7 +40,7 @@ def timed(*arguments, **options):
         return link(*arguments, **options)
     finally:
         spent += time.perf_counter() - start
-build.link = timed
+linking.link = timed
 build.build(build.profile_named(sys.argv[1]), Path(sys.argv[2]))
 print(spent)
 """

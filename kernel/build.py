@@ -7,25 +7,11 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 import linker
 from kernel.errors import KernelBuildError
 from kernel.profile import Profile
 from kernel.profiles import PROFILES
-from kernel.sources import (
-    KERNEL_DIRECTORY,
-    KERNEL_SCRIPT,
-    PROGRAM_SCRIPT,
-    defines_of,
-    fingerprint,
-    sources_of,
-    sources_of_program,
-    table_of_programs,
-)
-from linker import LinkOptions, LinkResult, link
-from linker.assembler import AssemblerOptions, assemble
-from linker.objects.model import ObjectFile
+from kernel.sources import fingerprint
 
 __all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "is_up_to_date", "profile_named"]
 
@@ -47,6 +33,8 @@ class BuiltKernel:
 
     def symbols(self) -> dict[str, int]:
         """Addresses by symbol name, as linked; of several local symbols of one name, the last."""
+        from elftools.elf.elffile import ELFFile
+
         with self.elf.open("rb") as file:
             table = ELFFile(file).get_section_by_name(".symtab")
             return {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols() if symbol.name}
@@ -91,7 +79,9 @@ def build(
     elf, memory_map = output_directory / "kernel.elf", output_directory / "kernel.map"
     if _is_current(output_directory, inputs):
         return BuiltKernel(profile, elf, memory_map, fresh=False)
-    result = _link_kernel(profile, output_directory)
+    from kernel.linking import link_kernel  # the toolchain is loaded only when there is something to build
+
+    result = link_kernel(profile, output_directory, _write)
     _write(memory_map, result.map.encode())
     _write(elf, result.elf)
     _write(output_directory / _STAMP, json.dumps({"inputs": inputs, "kernel": _hash(result.elf)}).encode())
@@ -111,38 +101,6 @@ def _is_current(directory: Path, inputs: str) -> bool:
         return False
     current = {"inputs": inputs, "kernel": _hash(kernel)}
     return bool(stamp == current) and (directory / "kernel.map").exists()
-
-
-def _link_kernel(profile: Profile, directory: Path) -> LinkResult:
-    programs = directory / "programs"
-    for name in profile.programs:
-        _write(programs / f"{name}.elf", _link_program(name).elf)
-    defines = defines_of(profile)
-    options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY, programs), defines=defines, debug=True)
-    objects = [_assemble(source, options) for source in sources_of(profile)]
-    if profile.programs:
-        objects.append(assemble(table_of_programs(profile), name=str(programs / "programs.S"), options=options))
-    symbols = tuple((name, str(value)) for name, value in defines.items())
-    return link(
-        objects,
-        script=KERNEL_SCRIPT.read_text(encoding="utf-8"),
-        script_name=str(KERNEL_SCRIPT),
-        options=LinkOptions(defines=symbols),
-    )
-
-
-def _link_program(name: str) -> LinkResult:
-    options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY,))
-    return link(
-        [_assemble(source, options) for source in sources_of_program(name)],
-        script=PROGRAM_SCRIPT.read_text(encoding="utf-8"),
-        script_name=str(PROGRAM_SCRIPT),
-        options=LinkOptions(strip_all=True),
-    )
-
-
-def _assemble(source: Path, options: AssemblerOptions) -> ObjectFile:
-    return assemble(source.read_text(encoding="utf-8"), name=str(source), options=options)
 
 
 def _hash(data: bytes) -> str:
