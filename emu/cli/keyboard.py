@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 import termios
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from stat import S_ISREG
 from typing import Protocol, Self
 
 _CHUNK = 4096
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the process."""
 _ESCAPE = 0x01
 """Ctrl-A."""
 HELP = b"\r\nCtrl-A X  leave\r\nCtrl-A C  monitor\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n"
@@ -95,9 +98,15 @@ class TerminalInput:
         mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.IEXTEN | termios.ISIG)
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
         termios.tcsetattr(self._descriptor, termios.TCSADRAIN, mode)
+        for number in _ENDING:
+            signal.signal(
+                number, lambda number, _: sys.exit(128 + number)
+            )  # through __exit__: the terminal is put back
         return self
 
     def __exit__(self, *_: object) -> None:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
         termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._cooked)
 
     @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from emu.address import PAGE_SIZE
 from emu.events import TrapTaken
 from emu.isa.causes import cause_label
-from emu.isa.registers import REGISTER_NUMBERS
+from emu.isa.registers import INTEGER_REGISTERS
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.machine import Machine
 from emu.mmu import pte as bits
@@ -70,9 +70,7 @@ class Monitor:
         hart = self._machine.hart
         yield f"pc       {self._machine.locate(hart.pc)}"
         yield f"mode     {hart.privilege.name}   instructions {self._machine.instret:,}   mtime {self._machine.time:,}"
-        names = sorted(((number, name) for name, number in REGISTER_NUMBERS.items() if not name.startswith("x")))
-        unique = dict(reversed(names))
-        cells = [f"{unique[number]:<4} {hart.x[number]:016x}" for number in range(32)]
+        cells = [f"{name:<4} {hart.x[name]:016x}" for name in INTEGER_REGISTERS]
         yield from ("  ".join(cells[first : first + 4]) for first in range(0, 32, 4))
         values = [f"{name:<8} {hart.csr[name]:016x}" for name in _CSRS]
         yield from ("  ".join(values[first : first + 3]) for first in range(0, len(values), 3))

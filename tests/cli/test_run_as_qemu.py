@@ -5,8 +5,10 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -366,3 +368,16 @@ def test_the_monitor_shows_the_machine_and_goes_on(program: Program) -> None:
     terminal.expect("(ekernel) ")
     terminal.type("quit\n")
     assert terminal.status() == 0
+
+
+def test_a_run_that_is_terminated_puts_the_terminal_back(program: Program) -> None:
+    terminal = Terminal("run", "-q", program("li t0, 0x10000000\n li t1, '>'\n sb t1, (t0)\n" + ECHO))
+    cooked = termios.tcgetattr(terminal.descriptor)
+    terminal.expect(">")
+    assert termios.tcgetattr(terminal.descriptor) != cooked
+    os.kill(terminal.pid, signal.SIGTERM)
+    seen = None
+    while seen != cooked and os.waitid(os.P_PID, terminal.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        seen = termios.tcgetattr(terminal.descriptor)
+    assert termios.tcgetattr(terminal.descriptor) == cooked
+    assert terminal.status() == 128 + signal.SIGTERM
