@@ -93,12 +93,15 @@ def run_guest(request: RunRequest) -> int:
     start = time.perf_counter()
     try:
         ending = _execute(machine, request, transcript)
+    except BrokenPipeError:
+        summary = None  # whoever read the output has gone, and wants no more of it
+        raise
     finally:
         seconds = time.perf_counter() - start
-        transcript.end_line()
-        transcript.flush()
         if trace_file:
             trace_file.close()
+        transcript.end_line()
+        transcript.flush()
         if summary and not request.json:
             outcome = ending.outcome if ending else None
             print("\n".join(summary.lines(outcome, seconds, machine.config.fidelity)), file=sys.stderr)

@@ -177,6 +177,19 @@ def test_a_closed_pipe_ends_the_run_silently(program: Program) -> None:
     assert result.stderr == ""
 
 
+def test_a_reader_that_leaves_early_is_told_nothing_more(ekernel: Ekernel, tmp_path: Path) -> None:
+    ekernel("build", "-o", "kernel.elf")
+    command = (
+        f"{Path(sys.executable).with_name('ekernel')} run --trace-out trace.jsonl --trace traps kernel.elf | head -n 2"
+    )
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr == ""
+    assert all(json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines())
+
+
 def test_build_writes_the_kernel_where_it_is_wanted(ekernel: Ekernel, tmp_path: Path) -> None:
     assert ekernel("build", "--profile", "step-by-step", "-o", "mine.elf").returncode == 0
     assert ekernel("run", "-q", "mine.elf").stdout.startswith("++++init frame allocator succeed!++++\n")
