@@ -16,7 +16,7 @@ from pathlib import Path
 from assembler import source
 
 import linker
-from kernel import build
+from kernel import build, linking
 from linker.assembler import assemble
 from linker.objects.model import ObjectFile
 from linker.objects.writer import write_object
@@ -44,12 +44,12 @@ def kernel_inputs(directory: Path) -> tuple[list[ObjectFile], dict[str, object]]
         seen.append((objects, options))
         return linker.link(objects, **options)  # type: ignore[arg-type]
 
-    original = build.link
-    build.link = keep  # type: ignore[assignment]
+    original = linking.link
+    linking.link = keep  # type: ignore[assignment]
     try:
         build.build(build.profile_named(PROFILE), directory / "kernel")
     finally:
-        build.link = original
+        linking.link = original
     return seen[-1]
 
 

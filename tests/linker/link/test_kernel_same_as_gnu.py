@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import linker
-from kernel import build
+from kernel import build, linking
 from kernel.profiles import PROFILES
 from linker.objects.writer import write_object
 from tests.linker.link.test_same_as_gnu import assert_same
@@ -22,7 +22,7 @@ def test_the_kernel_of_a_profile_links_the_same(
         links.append((objects, options))
         return linker.link(objects, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(build, "link", watched)
+    monkeypatch.setattr(linking, "link", watched)
     built = build.build(build.profile_named(name), tmp_path / "kernel")
     objects, options = links[-1]
     (tmp_path / "kernel.ld").write_text(options["script"])
