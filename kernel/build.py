@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from kernel.errors import KernelBuildError
 from kernel.profile import Profile
 from kernel.profiles import PROFILES
 from kernel.sources import fingerprint
+from linker.commands.files import write_output
 
 __all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "is_up_to_date", "profile_named"]
 
@@ -111,14 +110,6 @@ def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: others may be reading the old one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_output(path, data)
     except OSError as error:
         raise KernelBuildError(f"cannot write {path}: {error.strerror}; choose another output directory") from error

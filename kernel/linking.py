@@ -27,10 +27,11 @@ def link_kernel(profile: Profile, directory: Path, write: Callable[[Path, bytes]
     for name in profile.programs:
         write(programs / f"{name}.elf", _link_program(name).elf)
     defines = defines_of(profile)
-    options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY, programs), defines=defines, debug=True)
+    options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY,), defines=defines, debug=True)
     objects = [_assemble(source, options) for source in sources_of(profile)]
     if profile.programs:
-        objects.append(assemble(table_of_programs(profile), name=str(programs / "programs.S"), options=options))
+        table = table_of_programs(profile, programs)
+        objects.append(assemble(table, name=str(programs / "programs.S"), options=options))
     symbols = tuple((name, str(value)) for name, value in defines.items())
     return link(
         objects,

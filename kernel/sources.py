@@ -93,16 +93,19 @@ def defines_of(profile: Profile) -> dict[str, int]:
     }
 
 
-def table_of_programs(profile: Profile) -> str:
+def table_of_programs(profile: Profile, directory: Path) -> str:
     """Assembly text: the images of the profile's programs, and the table by which the kernel finds them.
 
+    The images are named with their whole path: a file of the same name in the current directory is another one.
+
     >>> from kernel.profiles import STEP_BY_STEP
-    >>> "programs:" in table_of_programs(STEP_BY_STEP)
+    >>> "programs:" in table_of_programs(STEP_BY_STEP, Path("build"))
     True
     """
+    folder = str(directory.resolve()).replace("\\", "\\\\").replace('"', '\\"')
     rows = "".join(f"    .quad name_{i}, start_{i}, end_{i}\n" for i in range(len(profile.programs)))
     images = "".join(
-        f'name_{i}: .asciz "{name}"\n.balign 8\nstart_{i}: .incbin "{name}.elf"\nend_{i}:\n'
+        f'name_{i}: .asciz "{name}"\n.balign 8\nstart_{i}: .incbin "{folder}/{name}.elf"\nend_{i}:\n'
         for i, name in enumerate(profile.programs)
     )
     head = ".section .rodata\n.balign 8\n.globl programs, programs_end\nprograms:\n"

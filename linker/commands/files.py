@@ -40,7 +40,6 @@ def write_output(path: str | Path, data: bytes, *, executable: bool = False) -> 
         raise ObjectFileError([Diagnostic(f"cannot write the file: {reason}", Location(str(path)))]) from None
 
 
-def show(program: str, error: ToolchainError | Diagnostic) -> None:
+def show(error: ToolchainError | Diagnostic) -> None:
     """Print an error or a warning on stderr, as compilers do."""
-    del program
     print(error, file=sys.stderr)

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = [_normal(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     options = parser.parse_args(_name_files(arguments))
-    return guarded(PROGRAM, lambda: _Command(options).run())
+    return guarded(lambda: _Command(options).run())
 
 
 _ONE_DASH = frozenset(
@@ -168,7 +168,7 @@ class _Command:
         script = self.script if self.script is not None else default_script()
         result = link(self.inputs, script=script, options=self._link_options())
         for warning in result.warnings:
-            show(PROGRAM, warning)
+            show(warning)
         if options.Map == "-":
             sys.stdout.write(result.map)
         elif options.Map:

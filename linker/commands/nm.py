@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-U", "--defined-only", action="store_true", help="defined symbols only")
     parser.add_argument("-S", "--print-size", action="store_true", help="show sizes too")
     options = parser.parse_args(sys.argv[1:] if argv is None else list(argv))
-    return guarded(PROGRAM, lambda: _run(options))
+    return guarded(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-R", "--remove-section", action="append", default=[], metavar="NAME", help="not this section")
     parser.add_argument("--gap-fill", default="0", metavar="BYTE", help="what fills gaps in raw binary (0)")
     options = parser.parse_args(sys.argv[1:] if argv is None else list(argv))
-    return guarded(PROGRAM, lambda: _run(options))
+    return guarded(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("-W", "--wide", action="store_true", help="long lines (always)")
     add("-H", "--help", action="help", help="show this help")
     options = parser.parse_args(sys.argv[1:] if argv is None else list(argv))
-    return guarded(PROGRAM, lambda: _run(options))
+    return guarded(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

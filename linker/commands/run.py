@@ -8,14 +8,14 @@ from linker.commands.files import show
 from linker.errors import ToolchainError
 
 
-def guarded(program: str, command: Callable[[], int]) -> int:
+def guarded(command: Callable[[], int]) -> int:
     """Run a command. Returns its exit status, or 1 after an error."""
     try:
         status = command()
         sys.stdout.flush()
     except ToolchainError as error:
         sys.stdout.flush()
-        show(program, error)
+        show(error)
         return 1
     except BrokenPipeError:
         # Whoever read the output has seen enough; keep the interpreter from complaining at its end.

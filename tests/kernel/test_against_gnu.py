@@ -30,7 +30,7 @@ def test_gnu_builds_the_same_kernel(
     sources = list(sources_of(kernel.profile))
     if kernel.profile.programs:
         table = tmp_path / "programs.S"
-        table.write_text(table_of_programs(kernel.profile))
+        table.write_text(table_of_programs(kernel.profile, kernel.elf.parent / "programs"))
         sources.append(table)
     objects = []
     assembler = [oracle("riscv64-unknown-elf-as"), "-march=rv64gc", "-mno-relax", "-I", str(KERNEL_DIRECTORY)]

@@ -106,3 +106,13 @@ def test_a_directory_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(KernelBuildError, match=r"cannot write .*choose another output directory"):
         build(profile_named("step-by-step"), tmp_path / "file" / "inside")
+
+
+def test_files_of_the_current_directory_stay_out_of_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    here.mkdir()
+    for program in profile_named("full").programs:
+        (here / f"{program}.elf").write_bytes(b"not this one")
+    expected = build(profile_named("full"), elsewhere).symbols()
+    monkeypatch.chdir(here)
+    assert build(profile_named("full"), tmp_path / "again").symbols() == expected
