@@ -4,9 +4,14 @@ import os
 import shutil
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
+
+if not IN_CI:  # there hypothesis chooses its own profile, which has no deadline either
+    hypothesis.settings.register_profile("no time asserted", deadline=None)
+    hypothesis.settings.load_profile("no time asserted")
 
 
 @pytest.fixture(scope="session")
