@@ -10,7 +10,7 @@ from kernel.errors import KernelBuildError
 from kernel.profile import Profile
 from kernel.profiles import PROFILES
 from kernel.sources import fingerprint
-from linker.commands.files import write_output
+from linker.commands.files import write_whole
 
 __all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "is_up_to_date", "profile_named"]
 
@@ -110,6 +110,6 @@ def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: others may be reading the old one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, data)
+        write_whole(path, data)
     except OSError as error:
         raise KernelBuildError(f"cannot write {path}: {error.strerror}; choose another output directory") from error

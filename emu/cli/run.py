@@ -26,6 +26,7 @@ from emu.report.sentences import Sentences
 from emu.report.summary import Summary
 from emu.report.tracefile import TraceFile
 from emu.report.transcript import Transcript
+from linker.commands.files import write_whole
 
 _DEFAULT_FIRMWARE = "default"
 
@@ -170,7 +171,7 @@ def _machine(request: RunRequest) -> Machine:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -84,10 +84,6 @@ class HartCore(ABC):
         """See `emu.engine.Guest`."""
 
     @abstractmethod
-    def breakpoint(self) -> None:
-        """See `emu.engine.Guest`."""
-
-    @abstractmethod
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
         """See `emu.engine.Guest`."""
 
@@ -294,6 +290,12 @@ class HartCore(ABC):
         window.store()
 
     # Faults.
+
+    def breakpoint(self) -> None:
+        """See `emu.engine.Guest`."""
+        pc = self.words[PC]
+        self.rewind(pc)
+        self.trap(ExceptionCause.BREAKPOINT, pc, pc)
 
     def access_fault(self, fault: Fault) -> None:
         """See `emu.engine.Guest`."""

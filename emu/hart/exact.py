@@ -82,12 +82,6 @@ class ExactHart(ExactTranslation):
             self.rewind(epc)
             self.trap(number, words[Word.BAD_ADDRESS], epc)
 
-    def breakpoint(self) -> None:
-        """See `emu.engine.Guest`."""
-        pc = self.words[PC]
-        self.rewind(pc)
-        self.trap(ExceptionCause.BREAKPOINT, pc, pc)
-
     def _environment_call(self, epc: int) -> None:
         privilege = self._privilege
         self.slots[COUNT] -= 1

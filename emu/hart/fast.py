@@ -65,12 +65,6 @@ class FastHart(FastState):
             self.rewind(epc)
             self.trap(number, words[Word.BAD_ADDRESS], epc)
 
-    def breakpoint(self) -> None:
-        """See `emu.engine.Guest`."""
-        pc = self.words[PC]
-        self.rewind(pc)
-        self.trap(ExceptionCause.BREAKPOINT, pc, pc)
-
     def _page_fault(self, epc: int, access: Access, address: int) -> None:
         if access is Access.FETCH:
             if self._has_returned(epc):

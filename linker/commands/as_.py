@@ -1,14 +1,13 @@
 """`ekernel as`: the assembler with GNU's command line."""
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from linker.assembler import AssemblerOptions, assemble, assemble_file
 from linker.assembler.expressions import wrap
+from linker.commands.files import write_whole
 from linker.errors import AssemblyError, Diagnostic
 from linker.objects.model import ObjectFile
 from linker.objects.writer import write_object
@@ -71,24 +70,6 @@ def _options(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises OSError."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a device such as /dev/null or /dev/stdout cannot be replaced
-        return
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status, 1 after an error in the source, 2 after one in the arguments."""
     parser = _parser()
@@ -107,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print(f"ekernel as: {arguments.source}: warnings are errors here (--fatal-warnings): nothing written")
         return 1
     try:
-        write_atomically(Path(arguments.output), write_object(obj))
+        write_whole(arguments.output, write_object(obj))
     except (OSError, ValueError) as error:
         _print(f"ekernel as: cannot write {arguments.output}: {error}")
         return 1

@@ -17,24 +17,29 @@ def read_input(path: str | Path) -> bytes:
         raise ObjectFileError([Diagnostic(f"cannot read the file: {reason}", Location(str(path)))]) from None
 
 
-def write_output(path: str | Path, data: bytes, *, executable: bool = False) -> None:
-    """Write a file under another name and rename it: nobody ever sees half of it. Raises ObjectFileError."""
+def write_whole(path: str | Path, data: bytes, *, executable: bool = False) -> None:
+    """Write a file under another name and rename it: nobody ever sees half of it. Raises OSError or ValueError."""
     target = Path(path)
+    if target.exists() and not target.is_file():  # a device such as /dev/null
+        target.write_bytes(data)
+        return
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        if target.exists() and not target.is_file():  # a device such as /dev/null
-            target.write_bytes(data)
-            return
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod((0o777 if executable else 0o666) & ~mask)
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod((0o777 if executable else 0o666) & ~mask)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_output(path: str | Path, data: bytes, *, executable: bool = False) -> None:
+    """As `write_whole`, for a command's output. Raises ObjectFileError."""
+    try:
+        write_whole(path, data, executable=executable)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ObjectFileError([Diagnostic(f"cannot write the file: {reason}", Location(str(path)))]) from None
