@@ -35,20 +35,14 @@ class HostInput(Protocol):
         """Wait for input, at most so long; False when there will be none or the time is up."""
 
 
-class StreamInput:
-    """A file or pipe. A file's bytes arrive when the guest asks, so a run with them can be repeated exactly."""
+class _Buffered:
+    """What one read brought, kept until the machine takes it."""
 
     leave = monitor = False
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._kept = b""
-        try:
-            is_file = S_ISREG(os.fstat(descriptor).st_mode)
-            self._ended = False
-        except OSError:  # closed by whoever started us: there is nothing to type
-            is_file, self._ended = True, True
-        self.needs_polling = not is_file
 
     def more(self) -> bytes:
         """See `HostInput`."""
@@ -58,10 +52,26 @@ class StreamInput:
         return data
 
     def wait(self, seconds: float | None) -> bool:
-        """See `HostInput`."""
+        """See `HostInput`; the user's wish to leave or to talk to the monitor counts as input."""
         if not self._kept:
             self._pull(seconds)
-        return bool(self._kept)
+        return bool(self._kept) or self.leave or self.monitor
+
+    def _pull(self, seconds: float | None) -> None:
+        raise NotImplementedError
+
+
+class StreamInput(_Buffered):
+    """A file or pipe. A file's bytes arrive when the guest asks, so a run with them can be repeated exactly."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        try:
+            is_file = S_ISREG(os.fstat(descriptor).st_mode)
+            self._ended = False
+        except OSError:  # closed by whoever started us: there is nothing to type
+            is_file, self._ended = True, True
+        self.needs_polling = not is_file
 
     def _pull(self, seconds: float | None) -> None:
         if self._ended or not select.select([self._descriptor], [], [], seconds)[0]:
@@ -75,17 +85,14 @@ class StreamInput:
             self.needs_polling = False
 
 
-class TerminalInput:
+class TerminalInput(_Buffered):
     """A terminal whose keys all go to the guest, but for Ctrl-A and what follows it, as in QEMU."""
 
     needs_polling = True
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        super().__init__(descriptor)
         self._escaped = False
-        self._kept = b""
-        self.leave = False
-        self.monitor = False
         self._cooked = termios.tcgetattr(descriptor)
 
     def __enter__(self) -> Self:
@@ -117,19 +124,6 @@ class TerminalInput:
             yield
         finally:
             self.__enter__()
-
-    def more(self) -> bytes:
-        """See `HostInput`."""
-        if not self._kept:
-            self._pull(0)
-        data, self._kept = self._kept, b""
-        return data
-
-    def wait(self, seconds: float | None) -> bool:
-        """See `HostInput`; the user's wish to leave or to talk to the monitor counts as input."""
-        if not self._kept:
-            self._pull(seconds)
-        return bool(self._kept) or self.leave or self.monitor
 
     def _pull(self, seconds: float | None) -> None:
         if not select.select([self._descriptor], [], [], seconds)[0]:

@@ -10,7 +10,7 @@ from linker.layout.inputs import InputSection
 from linker.layout.regions import DEFAULT, choose_regions
 from linker.layout.scope import DataSegment
 from linker.layout.sections import DataItem, OutputSection
-from linker.script.evaluate import WORD, Kind, align_up, check, evaluate
+from linker.script.evaluate import WORD, Kind, Value, align_up, check, evaluate
 from linker.script.syntax import Assertion, Assignment, Binary, Call, Conditional, Expression, Fill, Name, Number
 
 if TYPE_CHECKING:
@@ -111,13 +111,18 @@ class Sizer:
         if assignment.symbol != ".":
             scope.assign(assignment)
             return
-        value = evaluate(assignment.value, scope)
-        scope.note(assignment, value)
+        value = self._new_location(assignment)
         if value is None:
-            scope.report(Diagnostic("the location counter gets no known value", assignment.location))
             return
         scope.dot = value.absolute
         scope.moved_on = True
+
+    def _new_location(self, assignment: Assignment) -> Value | None:
+        value = evaluate(assignment.value, self.scope)
+        self.scope.note(assignment, value)
+        if value is None:
+            self.scope.report(Diagnostic("the location counter gets no known value", assignment.location))
+        return value
 
     def _output_section(self, output: OutputSection) -> None:
         scope = self.scope
@@ -265,10 +270,8 @@ class Sizer:
             output.sets_symbols = True
             scope.assign(assignment)
             return
-        value = evaluate(assignment.value, scope)
-        scope.note(assignment, value)
+        value = self._new_location(assignment)
         if value is None:
-            scope.report(Diagnostic("the location counter gets no known value", assignment.location))
             return
         address = (value.value + output.vma) & WORD if isinstance(value.base, Kind) else value.absolute
         if not _is_idle(assignment.value, value.value):
