@@ -9,13 +9,13 @@ import mmap
 from collections.abc import Callable
 from enum import IntEnum
 
-from emu.engine import library
+from emu.engine import library, native
 from emu.engine.library import Handle
-from emu.engine.native import NativeCode
+from emu.engine.native import Probe
 
 NEVER = (1 << 64) - 1
 """A deadline that no guest reaches."""
-_TABLE_ENTRIES = 1 << 24
+_TABLE_BITS = 24
 
 
 class Slot(IntEnum):
@@ -45,16 +45,25 @@ class Slot(IntEnum):
     """One block may begin after the deadline if it does not pass this limit; set to 0 by doing so."""
 
 
+# The callbacks' last argument, the address of the slots, is in rcx or x3, the one before it in rdx or x2, and so on.
 def _at(slot: Slot) -> str:
     return f"[rcx+{8 * slot}]"
 
 
-# Each block calls the probe from a place of its own, and no two such places share 64 bytes of host code: the return
-# address names the block, so that neither address spaces nor modified code can confuse it.
-_PROBE = f"""
+def _in(slot: Slot) -> str:
+    return f"[x3, #{8 * slot}]"
+
+
+# Each block calls the probe from a place of its own, and no two such places share 64 bytes of host code (behind each
+# block's code lies its description, which is larger): the return address names the block, so that neither address
+# spaces nor modified code can confuse it. Generated code keeps the address of the core's state in rbp, or in x19
+# (TCG_AREG0 in QEMU's tcg/i386/tcg-target.h and tcg/aarch64/tcg-target.h).
+BLOCK = Probe(
+    "block",
+    x86_64=f"""
     mov rax, [rsp]
     shr rax, 6
-    and eax, {_TABLE_ENTRIES - 1:#x}
+    and eax, {(1 << _TABLE_BITS) - 1:#x}
     mov r8, {_at(Slot.TABLE)}
     mov r9, {_at(Slot.PENDING)}
     test r9, r9
@@ -92,11 +101,60 @@ stop:
     call qword ptr {_at(Slot.STOP)}
     add rsp, 8
     ret
-"""
+""",
+    aarch64=f"""
+    ubfx x9, x30, #6, #{_TABLE_BITS}
+    ldr x10, {_in(Slot.TABLE)}
+    ldr x11, {_in(Slot.PENDING)}
+    cbz x11, known
+    ldr x12, {_in(Slot.PENDING_PC)}
+    cmp x12, x1
+    b.ne known
+    strh w11, [x10, x9, lsl #1]
+    str xzr, {_in(Slot.PENDING)}
+    str x19, {_in(Slot.STATE)}
+known:
+    ldrh w9, [x10, x9, lsl #1]
+    cbz w9, lost
+go:
+    ldr x11, {_in(Slot.COUNT)}
+    add x11, x11, x9
+    ldr x12, {_in(Slot.DEADLINE)}
+    cmp x11, x12
+    b.hi late
+begin:
+    str x11, {_in(Slot.COUNT)}
+    str x1, {_in(Slot.BLOCK_PC)}
+    str x9, {_in(Slot.BLOCK_LENGTH)}
+    ret
+lost:
+    ldr x12, {_in(Slot.LOST)}
+    add x12, x12, #1
+    str x12, {_in(Slot.LOST)}
+    b go
+late:
+    ldr x12, {_in(Slot.LIMIT)}
+    cmp x11, x12
+    b.hi stop
+    str xzr, {_in(Slot.LIMIT)}
+    b begin
+stop:
+    mov x12, #1
+    str x12, {_in(Slot.HIT)}
+    ldr x9, {_in(Slot.STOP)}
+    stp x29, x30, [sp, #-16]!
+    mov x29, sp
+    blr x9
+    ldp x29, x30, [sp], #16
+    ret
+""",
+)
 
 # A block that was just translated: its length waits for the block's first call of the probe. Some blocks are never
 # executed (the one behind an exit), so the length waits together with the address.
-_EDGE = f"""
+EDGE = Probe(
+    "edge",
+    x86_64=f"""
     mov rax, [rsi]
     mov {_at(Slot.PENDING_PC)}, rax
     movzx eax, word ptr [rsi+8]
@@ -109,7 +167,24 @@ protect:
     call qword ptr {_at(Slot.NEW_CODE_CALL)}
     add rsp, 8
     ret
-"""
+""",
+    aarch64=f"""
+    ldr x9, [x1]
+    str x9, {_in(Slot.PENDING_PC)}
+    ldrh w9, [x1, #8]
+    str x9, {_in(Slot.PENDING)}
+    ldr x9, {_in(Slot.NEW_CODE)}
+    cbnz x9, protect
+    ret
+protect:
+    ldr x9, {_in(Slot.NEW_CODE_CALL)}
+    stp x29, x30, [sp, #-16]!
+    mov x29, sp
+    blr x9
+    ldp x29, x30, [sp], #16
+    ret
+""",
+)
 
 _JUMP_TO_NEXT = bytes.fromhex("6f004000")
 _WFI = bytes.fromhex("73005010")
@@ -123,17 +198,16 @@ class BlockClock:
 
     def __init__(self, handle: Handle, new_code: Callable[[], None]) -> None:
         self._memory = (ctypes.c_uint64 * 16)()
-        self._table = mmap.mmap(-1, _TABLE_ENTRIES * 2)
+        self._table = mmap.mmap(-1, 2 << _TABLE_BITS)
         self._new_code = NewCode(new_code)
         self.slots = memoryview(self._memory).cast("B").cast("Q")
         self.slots[Slot.DEADLINE] = NEVER
         self.slots[Slot.TABLE] = ctypes.addressof(ctypes.c_char.from_buffer(self._table))
         self.slots[Slot.STOP] = library.EMU_STOP_ADDRESS
         self.slots[Slot.NEW_CODE_CALL] = ctypes.cast(self._new_code, ctypes.c_void_p).value or 0
-        self.code = NativeCode()
         data = ctypes.addressof(self._memory)
-        library.add_hook(handle, library.HOOK_EDGE, self.code.add(_EDGE), data)
-        library.add_hook(handle, library.HOOK_BLOCK, self.code.add(_PROBE), data)
+        library.add_hook(handle, library.HOOK_EDGE, native.load(EDGE), data)
+        library.add_hook(handle, library.HOOK_BLOCK, native.load(BLOCK), data)
         _run_first_blocks(handle)
         for slot in (Slot.COUNT, Slot.HIT, Slot.LOST, Slot.BLOCK_PC, Slot.BLOCK_LENGTH, Slot.PENDING):
             self.slots[slot] = 0

@@ -8,16 +8,18 @@ chunks of 64 KiB, because the core walks the list of hooks at each fill.
 import ctypes
 from collections.abc import Callable
 
-from emu.engine import library
+from emu.engine import library, native
 from emu.engine.library import Handle
-from emu.engine.native import NativeCode
+from emu.engine.native import Probe
 
 CHUNK_BITS = 16
 """log2 of the bytes that one hook covers."""
 
 # For each page of a block that was just translated: its physical address, and a call for a chunk not seen before.
-# rcx points to: base, size, bitmap, uc_vmem_translate, the call.
-_FOLLOW = f"""
+# rcx, or x3, points to: base, size, bitmap, uc_vmem_translate, the call.
+FOLLOW = Probe(
+    "follow",
+    x86_64=f"""
     push rbx
     push r12
     push r13
@@ -59,7 +61,55 @@ following:
     pop r12
     pop rbx
     ret
-"""
+""",
+    aarch64=f"""
+    stp x29, x30, [sp, #-64]!
+    mov x29, sp
+    stp x19, x20, [sp, #16]
+    stp x21, x22, [sp, #32]
+    mov x19, x0
+    mov x20, x3
+    ldr x21, [x1]
+    ldrh w22, [x1, #10]
+    add x22, x22, x21
+    sub x22, x22, #1
+page:
+    mov x0, x19
+    mov x1, x21
+    mov w2, #{library.PROT_EXEC}
+    add x3, sp, #48
+    ldr x9, [x20, #24]
+    blr x9
+    cbnz w0, following
+    ldr x0, [sp, #48]
+    ldr x9, [x20]
+    sub x9, x0, x9
+    ldr x10, [x20, #8]
+    cmp x9, x10
+    b.hs following
+    lsr x9, x9, #{CHUNK_BITS}
+    ldr x10, [x20, #16]
+    lsr x11, x9, #6
+    ldr x12, [x10, x11, lsl #3]
+    mov x13, #1
+    lsl x13, x13, x9
+    tst x12, x13
+    b.ne following
+    orr x12, x12, x13
+    str x12, [x10, x11, lsl #3]
+    ldr x9, [x20, #32]
+    blr x9
+following:
+    eor x9, x21, x22
+    mov x21, x22
+    lsr x9, x9, #12
+    cbnz x9, page
+    ldp x21, x22, [sp, #32]
+    ldp x19, x20, [sp, #16]
+    ldp x29, x30, [sp], #64
+    ret
+""",
+)
 
 NewChunk = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
 
@@ -85,7 +135,7 @@ class CodePages:
         self.chunks.add(chunk)
         self._waiting.append(chunk)
 
-    def follow_natively(self, code: NativeCode) -> None:
+    def follow_natively(self) -> None:
         """Find new chunks by a native callback after each translation."""
         base = self._base & ~((1 << CHUNK_BITS) - 1)
         bitmap = (ctypes.c_uint64 * ((self._size >> CHUNK_BITS + 6) + 2))()
@@ -95,7 +145,7 @@ class CodePages:
             ctypes.cast(call, ctypes.c_void_p).value or 0,
         )  # fmt: skip
         self._keep = (bitmap, call, data)
-        library.add_hook(self._handle, library.HOOK_EDGE, code.add(_FOLLOW), ctypes.addressof(data))
+        library.add_hook(self._handle, library.HOOK_EDGE, native.load(FOLLOW), ctypes.addressof(data))
 
     def follow(self, code_address: Callable[[int], int | None]) -> None:
         """The same in Python; `code_address` translates."""

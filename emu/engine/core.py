@@ -186,7 +186,7 @@ class Engine:
     def protect_translated_code(self) -> None:
         """Find out by itself which chunks of RAM hold code: for a core that translates with its own page walker."""
         if isinstance(self.clock, BlockClock):
-            self.pages.follow_natively(self.clock.code)
+            self.pages.follow_natively()
         else:
             self.pages.follow(self._guest_code)
 

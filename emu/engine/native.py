@@ -1,49 +1,84 @@
-"""Machine code for the host, assembled at run time: callbacks that run without Python (x86-64, System V ABI)."""
+"""Native callbacks: functions in the host's machine code that the engine calls without Python.
+
+Each is written for x86-64 (System V ABI) and for AArch64 (AAPCS64). On x86-64 Keystone assembles it when it is first
+needed; Keystone's wheels are for x86-64 only, so the code for AArch64 is kept assembled (`emu.engine.assembled`).
+"""
 
 import ctypes
 import mmap
+import os
 import platform
 import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import BinaryIO, cast
 
+from emu.engine.assembled import AARCH64
 from emu.errors import MachineError
 
-_PAGE = 1 << 16
+_ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+_mappings: list[mmap.mmap] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A native callback, as assembly source. Its code must run at any address and find its data by its argument."""
+
+    name: str
+    x86_64: str
+    aarch64: str
+
+
+def architecture() -> str | None:
+    """The kind of machine code that this host executes: "x86_64", "aarch64", or None for another.
+
+    >>> architecture() in ("x86_64", "aarch64", None)
+    True
+    """
+    return _ARCHITECTURES.get(platform.machine())
 
 
 def available() -> bool:
     """Whether this host can have native callbacks."""
-    if platform.machine() not in ("x86_64", "AMD64") or sys.platform == "win32":
-        return False
+    if architecture() == "aarch64":
+        return sys.platform == "linux"  # macOS executes signed code only
+    return architecture() == "x86_64" and sys.platform != "win32" and find_spec("keystone") is not None
+
+
+def assemble(probe: Probe, architecture: str) -> bytes:
+    """The machine code of a probe, by Keystone."""
+    import keystone
+
+    if architecture == "aarch64":
+        assembler, source = keystone.Ks(keystone.KS_ARCH_ARM64, keystone.KS_MODE_LITTLE_ENDIAN), probe.aarch64
+    else:
+        assembler, source = keystone.Ks(keystone.KS_ARCH_X86, keystone.KS_MODE_64), probe.x86_64
+    code, _ = assembler.asm(source, as_bytes=True)
+    return bytes(code)
+
+
+@cache
+def load(probe: Probe) -> int:
+    """The address of a probe's machine code in this process; it stays there."""
+    code = AARCH64[probe.name] if architecture() == "aarch64" else assemble(probe, "x86_64")
+    # Written to a file and mapped then: on AArch64 the kernel makes the instruction cache see what is mapped like this.
     try:
-        import keystone  # noqa: F401  # the wheel is there on x86-64 only
-    except ImportError:
-        return False
-    return True
+        with _anonymous_file() as file:
+            file.write(code)
+            protection = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+            mapping = mmap.mmap(file.fileno(), len(code), flags=mmap.MAP_PRIVATE, prot=protection)
+    except OSError as error:
+        raise MachineError(
+            f"this host refuses memory that is writable and executable ({error}); "
+            "run without native probes: EKERNEL_PROBES=python"
+        ) from error
+    _mappings.append(mapping)
+    return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
 
 
-class NativeCode:
-    """An executable page that assembled functions are put into; lives as long as the engine that calls them."""
-
-    def __init__(self) -> None:
-        import keystone
-
-        self._assembler = keystone.Ks(keystone.KS_ARCH_X86, keystone.KS_MODE_64)
-        try:
-            self._memory = mmap.mmap(-1, _PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        except OSError as error:
-            raise MachineError(
-                f"this host refuses memory that is writable and executable ({error}); "
-                "run without native probes: EKERNEL_PROBES=python"
-            ) from error
-        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        self._used = 0
-
-    def add(self, source: str) -> int:
-        """Assemble a function and return its address."""
-        code, _ = self._assembler.asm(source, as_bytes=True)
-        start = self._used
-        if start + len(code) > _PAGE:
-            raise MachineError(f"no room for {len(code)} bytes of native code")
-        self._memory[start : start + len(code)] = code
-        self._used = (start + len(code) + 63) & ~63
-        return self._base + start
+def _anonymous_file() -> BinaryIO:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("ekernel-probe"), "w+b", buffering=0)
+    return cast("BinaryIO", tempfile.TemporaryFile(buffering=0))
