@@ -76,7 +76,7 @@ class Execution:
 
     def _input_comes(self, flush: Callable[[], None]) -> bool:
         """Wait for the keyboard when only that can wake the guest."""
-        if not self._machine.uart.is_waiting:
+        if not self._machine.waits_for_input:
             return False
         flush()
         return self._keyboard.wait(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))

@@ -64,7 +64,8 @@ class MachineConfig:
     entropy: bool = False
     """Whether there is a virtio entropy device; its bytes are the same in each run."""
     virtio_console: bool = False
-    """Whether there is a virtio console; what the guest sends there joins the output of the UART."""
+    """Whether there is a virtio console. What the guest sends there joins the output of the UART; once it has sent
+    something, it is typed to there."""
     virtio_version: int = 1
     """The register layout of the virtio slots: 1 is legacy and QEMU's default, 2 is modern."""
     paging: str = "sv57"

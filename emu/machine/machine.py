@@ -76,7 +76,7 @@ class Machine:
         self._pc_offset = 0
         self.console_device = Console(self._console_written)
         self.keyboard = Keyboard()
-        self.board = Board(self, config, self.console_device.write)
+        self.board = Board(self, config, self.console_device.write, self.keyboard.take)
         self.clint, self.uart, self.devices = self.board.clint, self.board.uart, self.board.devices
         self.uart.wanted = self._feed_uart
         self._bus = self.board.bus
@@ -231,13 +231,25 @@ class Machine:
         return self.console_device.output
 
     def type_text(self, data: bytes) -> None:
-        """Type on the guest's console; it gets a byte each time it asks the UART or the SBI for one."""
+        """Type on the guest's console; it gets a byte each time it asks the UART or the SBI for one.
+
+        A guest that has written to the virtio console gets it there instead.
+        """
         self.keyboard.type(data)
         self.offer_input()
 
+    @property
+    def waits_for_input(self) -> bool:
+        """Whether typing would interrupt the guest."""
+        console = self.board.virtio_console
+        return console.is_waiting if console and console.in_use else self.uart.is_waiting
+
     def offer_input(self) -> None:
-        """Give a guest that waits for the UART's interrupt what was typed meanwhile."""
-        if self.uart.is_waiting:
+        """Give a guest that waits for the console's interrupt what was typed meanwhile."""
+        console = self.board.virtio_console
+        if console and console.in_use:
+            console.receive()
+        elif self.uart.is_waiting:
             self._feed_uart()
 
     def address_of(self, place: int | str) -> int:
@@ -420,7 +432,8 @@ class Machine:
         return None if remaining is None else self.ticks() + remaining
 
     def _feed_uart(self) -> None:
-        byte = self.keyboard.take()
+        console = self.board.virtio_console
+        byte = -1 if console and console.in_use else self.keyboard.take()
         if byte >= 0:
             self.uart.receive((byte,))
 

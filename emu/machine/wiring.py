@@ -54,7 +54,9 @@ class Host(Protocol):
 class Board:
     """The devices of a machine, wired."""
 
-    def __init__(self, host: Host, config: MachineConfig, console: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, host: Host, config: MachineConfig, console: Callable[[bytes], None], typed: Callable[[], int]
+    ) -> None:
         """Raises ImageError for a disk that cannot be used, ConfigError for more devices than there are slots."""
 
         def line(bit: int) -> InterruptLine:
@@ -70,7 +72,8 @@ class Board:
             irq_number=RTC_INTERRUPT,
         )
         self.finisher = Finisher(host.power_off)
-        functions = _functions(config, console)
+        self.virtio_console = VirtioConsole(console, typed) if config.virtio_console else None
+        functions = _functions(config, self.virtio_console)
         self.slots = tuple(
             VirtioMmio(
                 slot, host.memory, self.plic.line(slot + 1), functions.get(slot), legacy=config.virtio_version == 1
@@ -99,7 +102,7 @@ class Board:
             self.rtc.update()
 
 
-def _functions(config: MachineConfig, console: Callable[[bytes], None]) -> dict[int, Function]:
+def _functions(config: MachineConfig, console: VirtioConsole | None) -> dict[int, Function]:
     """What is behind each slot: disks where they want to be, everything else in the first slot that is free."""
     functions: dict[int, Function] = {}
     for drive in config.drives:
@@ -116,8 +119,8 @@ def _functions(config: MachineConfig, console: Callable[[bytes], None]) -> dict[
     ]
     if config.entropy:
         others.append(Entropy())
-    if config.virtio_console:
-        others.append(VirtioConsole(console))
+    if console is not None:
+        others.append(console)
     free = [slot for slot in range(SLOTS) if slot not in functions]
     if len(others) > len(free):
         raise ConfigError(f"{len(functions) + len(others)} virtio devices: the machine has {SLOTS} slots")

@@ -90,17 +90,23 @@ class Virtqueue:
         self.interrupt_wanted = False
         """Something was pushed whose completion the driver wants to hear of; cleared by the transport."""
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait. Raises QueueError for rings that cannot be."""
+        state = self.state
+        if not state.ready:
+            return 0
+        self._check_rings()
+        available = (self._u16(state.driver + 2) - state.next_available) & _INDEX_MASK
+        if available > state.size:
+            raise QueueError(f"the available index is {available} ahead in a queue of {state.size}")
+        return available
+
     def pop(self) -> Chain | None:
         """The next request, or None. Raises QueueError for a malformed one."""
         state = self.state
-        if not state.ready:
+        if not self.waiting:
             return None
-        self._check_rings()
-        available = (self._u16(state.driver + 2) - state.next_available) & _INDEX_MASK
-        if available == 0:
-            return None
-        if available > state.size:
-            raise QueueError(f"the available index is {available} ahead in a queue of {state.size}")
         head = self._u16(state.driver + 4 + 2 * (state.next_available % state.size))
         chain = self._follow(head)
         state.next_available = (state.next_available + 1) & _INDEX_MASK

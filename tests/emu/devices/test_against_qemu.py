@@ -212,7 +212,7 @@ _VIRTIO_COMMON = (
 @pytest.mark.parametrize("device", ["none", "virtio-rng-device", "virtio-serial-device,max_ports=1"])
 def test_virtio_registers_agree_in_every_read(compare, legacy, device):
     board = Board()
-    function = {"n": None, "r": Entropy(), "s": Console(ignore)}[device.removeprefix("virtio-")[0]]
+    function = {"n": None, "r": Entropy(), "s": Console(ignore, lambda: -1)}[device.removeprefix("virtio-")[0]]
     board.devices.append(VirtioMmio(0, board.memory, board.plic.line(1), function, legacy=legacy))
     own = (
         ((mmio.GUEST_PAGE_SIZE, 0), (mmio.QUEUE_PFN, 0xFF), (mmio.QUEUE_ALIGN, 0))

@@ -77,7 +77,7 @@ def test_accepting_what_was_not_offered_does_not_become_features_ok():
 
 
 def test_queues_end_where_queue_num_max_is_0(legacy):
-    driver = Driver(Console(lambda _: None), legacy=legacy)
+    driver = Driver(Console(lambda _: None, lambda: -1), legacy=legacy)
     found = []
     for index in range(4):
         driver.put(reg.QUEUE_SEL, index)
@@ -245,7 +245,7 @@ _registers = (
     reg.QUEUE_NUM, reg.QUEUE_ALIGN, reg.QUEUE_PFN, reg.QUEUE_READY, reg.QUEUE_NOTIFY, reg.INTERRUPT_ACK, reg.STATUS,
     reg.QUEUE_DESC_LOW, reg.QUEUE_DESC_HIGH, reg.QUEUE_DRIVER_LOW, reg.QUEUE_DEVICE_LOW, 0x100, 0x104, 0x114, 0xFFF,
 )  # fmt: skip
-_functions = st.sampled_from([lambda: Block(MemoryDisk()), lambda: Console(lambda _: None), Entropy])
+_functions = st.sampled_from([lambda: Block(MemoryDisk()), lambda: Console(lambda _: None, lambda: -1), Entropy])
 
 
 @given(_functions, st.booleans(), accesses_to(*_registers))
