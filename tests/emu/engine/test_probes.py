@@ -1,0 +1,266 @@
+"""The native probes of both kinds of hosts, run in Unicorn's x86-64 and AArch64, against a model in Python."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+import unicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unicorn import arm64_const, x86_const
+
+from emu.engine import native
+from emu.engine.assembled import AARCH64
+from emu.engine.clock import BLOCK, EDGE, Slot
+from emu.engine.codepages import CHUNK_BITS, FOLLOW
+from emu.engine.library import PROT_EXEC
+
+PROBES = (BLOCK, EDGE, FOLLOW)
+CODE, STACK, DATA, FUNCTIONS, SITES, TABLE = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000, 0x5000_0000
+STACK_SIZE, TABLE_SIZE, PAGE = 0x1_0000, 2 << 24, 0x1000
+WORDS, BLOCK_DESCRIPTION, BITMAP = DATA, DATA + 0x400, DATA + 0x800
+ENGINE, STATE = 0x7777_0000_1234_5678, 0x7F12_3456_7890_ABC0
+JUNK = 0xBAD0_BAD0_BAD0_BAD0
+ALL = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a calling convention says, and how to say it to Unicorn."""
+
+    architecture: str
+    engine: tuple[int, int]
+    arguments: tuple[int, ...]
+    result: int
+    scratch: tuple[int, ...]
+    kept: tuple[int, ...]
+    state: int
+    stack: int
+    pc: int
+    returning: bytes
+
+
+def x86(names: str) -> tuple[int, ...]:
+    return tuple(getattr(x86_const, f"UC_X86_REG_{name.upper()}") for name in names.split())
+
+
+def arm(numbers: range) -> tuple[int, ...]:
+    return tuple(getattr(arm64_const, f"UC_ARM64_REG_X{number}") for number in numbers)
+
+
+HOSTS = {
+    "x86_64": Host(
+        "x86_64", (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64), x86("rdi rsi rdx rcx"), *x86("rax"),
+        x86("rax rdi rsi rdx rcx r8 r9 r10 r11"), x86("rbx rbp r12 r13 r14 r15"), *x86("rbp rsp rip"), b"\xc3",
+    ),
+    "aarch64": Host(
+        "aarch64", (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM), arm(range(4)), *arm(range(1)),
+        arm(range(19)), arm(range(19, 30)), *arm(range(19, 20)), arm64_const.UC_ARM64_REG_SP,
+        arm64_const.UC_ARM64_REG_PC, bytes.fromhex("c0035fd6"),
+    ),
+}  # fmt: skip
+
+
+class Processor:
+    """One of the two processors, with the probes in its memory and two functions for them to call."""
+
+    def __init__(self, architecture: str) -> None:
+        self.host = host = HOSTS[architecture]
+        self.core = core = unicorn.Uc(*host.engine)
+        for base, size in ((CODE, 0x1_0000), (STACK, STACK_SIZE), (DATA, 0x1_0000), (FUNCTIONS, PAGE),
+                           (SITES, 0x10_0000), (TABLE, TABLE_SIZE)):  # fmt: skip
+            core.mem_map(base, size)
+        self.code = {}
+        for number, probe in enumerate(PROBES):
+            self.code[probe.name] = address = CODE + number * PAGE
+            core.mem_write(address, native.assemble(probe, architecture))
+        for offset in (0, 64):
+            core.mem_write(FUNCTIONS + offset, host.returning)
+        core.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + PAGE - 1)
+        self.calls: list[tuple[int, ...]] = []
+        self.answer: Callable[[int, tuple[int, ...]], int] = lambda _function, _arguments: 0
+
+    def call(self, name: str, site: int, *arguments: int) -> None:
+        """Call a probe from `site` with a full set of registers that it has to leave alone."""
+        core, host = self.core, self.host
+        stack = STACK + STACK_SIZE - 0x100
+        if host.architecture == "x86_64":
+            stack -= 8
+            core.mem_write(stack, struct.pack("<Q", site))
+        else:
+            core.reg_write(arm64_const.UC_ARM64_REG_X30, site)
+        for number, register in enumerate((*host.scratch, *host.kept)):
+            core.reg_write(register, JUNK + number)
+        for register, value in ((host.stack, stack), (host.state, STATE), *zip(host.arguments, arguments, strict=True)):
+            core.reg_write(register, value)
+        kept = [core.reg_read(register) for register in host.kept]
+        core.emu_start(self.code[name], site, count=1000)
+        assert core.reg_read(host.pc) == site
+        assert core.reg_read(host.stack) == stack + (8 if host.architecture == "x86_64" else 0)
+        assert [core.reg_read(register) for register in host.kept] == kept
+
+    def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
+        host = self.host
+        aligned = core.reg_read(host.stack) + (8 if host.architecture == "x86_64" else 0)
+        assert aligned % 16 == 0, "the stack is not aligned at a call"
+        arguments = tuple(core.reg_read(register) for register in host.arguments)
+        self.calls.append((address - FUNCTIONS, arguments[0]))
+        answer = self.answer(address - FUNCTIONS, arguments)
+        for number, register in enumerate(host.scratch):
+            core.reg_write(register, JUNK - number)
+        core.reg_write(host.result, answer)
+
+    def words(self, address: int, count: int) -> list[int]:
+        return list(struct.unpack(f"<{count}Q", self.core.mem_read(address, 8 * count)))
+
+    def write_words(self, address: int, *values: int) -> None:
+        self.core.mem_write(address, struct.pack(f"<{len(values)}Q", *values))
+
+
+@pytest.fixture(scope="module", params=list(HOSTS))
+def processor(request: pytest.FixtureRequest) -> Processor:
+    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    return Processor(request.param)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_the_code_kept_for_aarch64_is_what_its_source_says(probe):
+    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    code = native.assemble(probe, "aarch64")
+    assert AARCH64[probe.name] == code, f'write into emu/engine/assembled.py: "{probe.name}" is {code.hex()}'
+
+
+def test_nothing_is_kept_for_aarch64_that_has_no_source():
+    assert set(AARCH64) == {probe.name for probe in PROBES}
+
+
+@dataclass
+class Clock:
+    """What the block and the edge probe do to the words that they share with Python."""
+
+    words: list[int]
+    table: dict[int, int] = field(default_factory=dict)
+    calls: list[tuple[int, int]] = field(default_factory=list)
+
+    def edge(self, pc: int, instructions: int) -> None:
+        self.words[Slot.PENDING_PC], self.words[Slot.PENDING] = pc, instructions
+        if self.words[Slot.NEW_CODE]:
+            self.calls.append((64, ENGINE))
+
+    def block(self, pc: int, site: int) -> None:
+        words, place = self.words, site >> 6 & 0xFF_FFFF
+        if words[Slot.PENDING] and words[Slot.PENDING_PC] == pc:
+            self.table[place], words[Slot.PENDING], words[Slot.STATE] = words[Slot.PENDING], 0, STATE
+        length = self.table.get(place, 0)
+        words[Slot.LOST] = (words[Slot.LOST] + (length == 0)) & ALL
+        count = (words[Slot.COUNT] + length) & ALL
+        if count > words[Slot.DEADLINE]:
+            if count > words[Slot.LIMIT]:
+                words[Slot.HIT] = 1
+                self.calls.append((0, ENGINE))
+                return
+            words[Slot.LIMIT] = 0
+        words[Slot.COUNT], words[Slot.BLOCK_PC], words[Slot.BLOCK_LENGTH] = count, pc, length
+
+
+PCS = st.one_of(st.sampled_from([0x8020_0000, 0x8020_0004, 0x10000, ALL - 1]), st.integers(0, ALL))
+SITE_NUMBERS = st.integers(0, 15).map(lambda number: SITES + 64 * number + (4 if number % 3 else 60))
+COUNTS = st.one_of(st.integers(0, 200), st.integers(0, ALL))
+STEPS = st.one_of(
+    st.tuples(st.just("edge"), PCS, st.integers(0, 0xFFFF)),
+    st.tuples(st.just("block"), PCS, SITE_NUMBERS),
+    st.tuples(st.just("translated"), PCS, st.integers(1, 50), SITE_NUMBERS),
+    st.tuples(st.just("write"), st.sampled_from([Slot.DEADLINE, Slot.LIMIT, Slot.COUNT]), COUNTS),
+    st.tuples(st.just("write"), st.sampled_from([Slot.NEW_CODE, Slot.HIT]), st.integers(0, 1)),
+)
+
+
+@settings(max_examples=150)
+@given(steps=st.lists(STEPS, max_size=40), deadline=COUNTS)
+def test_the_clocks_probes_do_to_the_words_what_the_model_does(processor, steps, deadline):
+    model = Clock([0] * 16)
+    model.words[Slot.DEADLINE], model.words[Slot.TABLE] = deadline, TABLE
+    model.words[Slot.STOP], model.words[Slot.NEW_CODE_CALL] = FUNCTIONS, FUNCTIONS + 64
+    processor.write_words(WORDS, *model.words)
+    processor.core.mem_write(TABLE + 2 * (SITES >> 6 & 0xFF_FFFF), bytes(64))
+    processor.calls.clear()
+    processor.answer = lambda _function, _arguments: 0
+
+    def edge(pc: int, instructions: int) -> None:
+        model.edge(pc, instructions)
+        processor.core.mem_write(BLOCK_DESCRIPTION, struct.pack("<QHH", pc, instructions, 0xDEAD))
+        processor.call("edge", SITES, ENGINE, BLOCK_DESCRIPTION, 0, WORDS)
+
+    def block(pc: int, site: int) -> None:
+        model.block(pc, site)
+        processor.call("block", site, ENGINE, pc, 0, WORDS)
+
+    for kind, *values in steps:
+        if kind == "edge":
+            edge(*values)
+        elif kind == "block":
+            block(*values)
+        elif kind == "translated":
+            pc, instructions, site = values
+            edge(pc, instructions)
+            block(pc, site)
+        else:
+            slot, value = values
+            model.words[slot] = value
+            processor.write_words(WORDS + 8 * slot, value)
+        assert processor.words(WORDS, 16) == model.words
+        assert processor.calls == model.calls
+    for place, length in model.table.items():
+        assert struct.unpack("<H", processor.core.mem_read(TABLE + 2 * place, 2)) == (length,)
+
+
+BASE, SIZE = 0x8000_0000, 0x100_0000
+PHYSICAL = st.one_of(st.none(), st.integers(BASE, BASE + SIZE - 1), st.integers(0, ALL))
+
+
+@settings(max_examples=150)
+@given(
+    blocks=st.lists(
+        st.tuples(st.integers(0, (1 << 60) - 1), st.integers(1, 5000), PHYSICAL, PHYSICAL, PHYSICAL), max_size=12
+    )
+)
+def test_each_new_chunk_with_code_is_told_once(processor, blocks):
+    processor.write_words(WORDS, BASE, SIZE, BITMAP, FUNCTIONS, FUNCTIONS + 64)
+    processor.write_words(BITMAP, *([0] * (SIZE >> CHUNK_BITS + 6)))
+    processor.calls.clear()
+    told: list[int] = []
+    asked: list[tuple[int, int]] = []
+    answers: list[int | None] = []
+
+    def answer(function: int, arguments: tuple[int, ...]) -> int:
+        if function:
+            told.append(arguments[0])
+            return 0
+        engine, address, access, result = arguments
+        assert (engine, access & 0xFFFF_FFFF) == (ENGINE, PROT_EXEC)
+        physical = answers[len(asked)]
+        asked.append((address, result))
+        if physical is None:
+            return 6
+        processor.write_words(result, physical)
+        return 0
+
+    processor.answer = answer
+    seen: set[int] = set()
+    for pc, size, *physicals in blocks:
+        asked.clear()
+        told.clear()
+        answers[:] = physicals
+        processor.core.mem_write(BLOCK_DESCRIPTION, struct.pack("<QHH", pc, 1, size))
+        processor.call("follow", SITES, ENGINE, BLOCK_DESCRIPTION, 0, WORDS)
+        last = pc + size - 1
+        assert [address for address, _ in asked] == ([pc, last] if pc >> 12 != last >> 12 else [pc])
+        expected = []
+        for physical in physicals[: len(asked)]:
+            if physical is not None and BASE <= physical < BASE + SIZE and physical >> CHUNK_BITS not in seen:
+                seen.add(physical >> CHUNK_BITS)
+                expected.append(physical)
+        assert told == expected
+    bits = sum(word << 64 * number for number, word in enumerate(processor.words(BITMAP, SIZE >> CHUNK_BITS + 6)))
+    assert bits == sum(1 << chunk - (BASE >> CHUNK_BITS) for chunk in seen)
