@@ -29,6 +29,7 @@ class Refusal(Enum):
     NOT_ACCESSED = "has A = 0"
     NOT_DIRTY = "has D = 0"
     TABLE_OUTSIDE_MEMORY = "lies outside physical memory"
+    TABLE_PROTECTED = "lies where physical memory protection (PMP) lets no page walk read or write"
     PHYSICAL_PROTECTION = "is fine, but physical memory protection (PMP) refuses"
 
 

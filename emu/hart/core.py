@@ -37,6 +37,8 @@ class HartCore(ABC):
         self._last_trap = (-1, 0)
         self.returned = False
         """Whether a function that the host called has returned to RETURN_ADDRESS."""
+        self.asks_again = False
+        """Whether the instruction at pc was stopped before it did anything, only to be executed again."""
         self._listening: set[type[Event]] = set()
         self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
         self.words = self.engine.words
@@ -162,11 +164,14 @@ class HartCore(ABC):
             end = (end + instruction_length(self.fetch_half(end))) & _ALL
         before = slots[COUNT]
         self.between_blocks(start)
-        places = [self._physical_code(start), self._physical_code(end)]
+        places = [place for place in map(self.code_address, (start, end)) if place is not None]
         self._forget(places)
         engine.set_exits([end])
         try:
-            stop = engine.run_block(before + instructions + 1)  # the engine counts the exit as an instruction
+            self.asks_again = True
+            while self.asks_again and (slots[COUNT], words[PC]) == (before, start):
+                self.asks_again = False
+                stop = engine.run_block(before + instructions + 1)  # the engine counts the exit as an instruction
         finally:
             engine.set_exits([])
             self._forget(places)

@@ -1,8 +1,10 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, cast
 
+from emu.hart.pmp_csrs import PmpCsrs
 from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
@@ -54,6 +56,9 @@ class CsrOwner(Protocol):
     def satp_written(self, old: int, new: int) -> None:
         """`satp` was written."""
 
+    def protection_written(self) -> None:
+        """A PMP register changed."""
+
     def interrupts_written(self) -> None:
         """`mip`, `mie` or `mideleg` changed: an interrupt may have become due."""
 
@@ -102,6 +107,10 @@ class CsrFile:
         self._add_status()
         self._add_interrupts()
         self._add_translation()
+        self.pmp = PmpCsrs(values, owner.protection_written)
+        for number in (*PMP_CONFIGS, *PMP_ADDRESSES):
+            self.readers[number] = partial(self.pmp.read, number)
+            self.writers[number] = partial(self.pmp.write, number)
         self._add_counters()
         self._add_float()
 
@@ -163,8 +172,8 @@ class CsrFile:
             self._constant(number)
         for number in (Csr.TSELECT, Csr.TDATA1, Csr.TDATA2, Csr.TDATA3):
             self._constant(number)
-        for number in (*PMP_CONFIGS, *PMP_ADDRESSES, *MHPM_COUNTERS, *MHPM_EVENTS):
-            self._constant(number)  # no PMP entries, no event counters: both are read-only zero
+        for number in (*MHPM_COUNTERS, *MHPM_EVENTS):
+            self._constant(number)  # no event counters: read-only zero
 
     def _status(self) -> int:
         value = self.values[Csr.MSTATUS]

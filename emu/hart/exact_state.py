@@ -1,5 +1,6 @@
 """State of the hart in fidelity `exact`: privilege, CSRs, interrupt lines, and what each change brings about."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -138,7 +139,7 @@ class ExactState(HartCore):
         self.between_blocks(self.words[PC])
         if forget_code:
             self.engine.forget_all_code()
-        self.flush_translations()
+        self.protection_written()
 
     def set_line(self, bit: int, level: bool) -> None:
         """Set the level of an interrupt line into `mip`."""
@@ -175,6 +176,10 @@ class ExactState(HartCore):
                     instret=self.retired(), pc=VirtAddr(self.words[PC] - 4), privilege=self._privilege, old=old, new=new
                 )
             )
+
+    @abstractmethod
+    def protection_written(self) -> None:
+        """See `emu.hart.csrfile.CsrOwner`: cached translations are forgotten."""
 
     def interrupts_written(self) -> None:
         """See `emu.hart.csrfile.CsrOwner`."""

@@ -7,7 +7,7 @@ from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
 from emu.events import TlbFilled
 from emu.hart.core import PC
-from emu.hart.exact_state import ExactState
+from emu.hart.exact_protection import ExactProtection
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.platform import Platform
 from emu.isa.causes import ACCESS_FAULTS
@@ -31,7 +31,7 @@ _SUM, _MXR = int(Status.SUM), int(Status.MXR)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 
 
-class ExactTranslation(ExactState):
+class ExactTranslation(ExactProtection):
     """What the hart may reach: quick walks, full walks, and the faults of refused ones."""
 
     def __init__(
@@ -45,8 +45,6 @@ class ExactTranslation(ExactState):
         probes: str | None = None,
     ) -> None:
         super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
-        self._memory_words = ram.words
-        self._memory_size = ram.size
         self._split = CodeSplit(self._note_code)
         self._permissions = {
             privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
@@ -80,11 +78,11 @@ class ExactTranslation(ExactState):
             if found is None:
                 return None
             frame, granted = found
-        return self._grant(address, access, frame, granted, needed)
+        return self._grant(address, privilege, frame, granted, needed)
 
     def _quick_walk(self, address: int, privilege: int, status: int, needed: int) -> tuple[int, int] | None:
         """The frame and what its leaf grants; None for everything out of the ordinary."""
-        leaf = find_leaf(self._memory_words, self.ram.base, self._memory_size, self._values[_SATP], address)
+        leaf = find_leaf(self._open_words, *self._open_to_s, self._values[_SATP], address)
         if leaf is None:
             return None
         entry, shift = leaf
@@ -98,7 +96,7 @@ class ExactTranslation(ExactState):
     def _full_walk(self, address: int, needed: int) -> tuple[int, int] | None:
         """The manual's walk; sets A and D where hardware does, or notes the refusal."""
         access = _ACCESSES[needed]
-        seen = self.walk(address, access)
+        seen = self._walk_tables(address, access)
         leaf = seen.leaf
         if seen.physical is None or leaf is None:
             self._refusal = (address, access)
@@ -107,27 +105,32 @@ class ExactTranslation(ExactState):
         entry = leaf.pte
         if entry & flags != flags:
             entry |= flags
-            self._memory_words[(leaf.pte_address - self.ram.base) >> 3] = entry
+            self.ram.words[(leaf.pte_address - self.ram.base) >> 3] = entry
             self.pte_updated(int(leaf.pte_address), leaf.pte, entry)
         key = seen.privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
         if entry & 0x10 and seen.privilege == _S:
             self._user_page_seen = True
         return int(seen.physical), self._permissions[key][entry & 0xFF]
 
-    def _grant(self, address: int, access: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:
+    def _grant(self, address: int, privilege: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:
         """Check that the frame is RAM or a device, announce it, and leave the rest to the split of code and data."""
+        start, size = self._open_to_m if privilege == _M else self._open_to_s
         offset = frame - self.ram.base
-        if not 0 <= offset < self._memory_size:
-            if access == MEM_FETCH or frame >> 12 not in self._device_pages:
+        if not 0 <= frame - start < size:
+            is_fetch = needed == PROT_EXEC
+            granted &= self._protection_of(address, frame, privilege, fetch=is_fetch)
+            is_memory = 0 <= offset < self.ram.size
+            if not granted & needed or not (is_memory or (frame >> 12 in self._device_pages and not is_fetch)):
                 self._refusal = (address, _ACCESSES[needed])
                 return None
-            return frame, granted & (PROT_READ | PROT_WRITE)
+            if not is_memory:
+                return frame, granted & (PROT_READ | PROT_WRITE)
         if TlbFilled in self._listening:
             if self._announced != (address, needed):
                 self._refusal = (address, _ACCESSES[needed])  # pc is not exact in here: `refused` has it
                 return None
             self._announced = None
-        if access == MEM_FETCH:
+        if needed == PROT_EXEC:
             self._code[address >> 12] = offset >> 1
         return frame, self._split.grant(frame >> 12, granted, needed)
 
@@ -159,25 +162,27 @@ class ExactTranslation(ExactState):
         else:
             self.rewind(pc)
         address, intended = self.refused_access(page, access)
-        seen = self.walk(address, access)
+        seen = self._walk_tables(address, access)
         if seen.physical is None:
             if intended is not access:
-                access, seen = intended, self.walk(address, intended)
-            if seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY:  # reading the PTE violates the PMA (section 4.3.2, step 2)
+                access, seen = intended, self._walk_tables(address, intended)
+            if seen.refusal in _TABLE_REFUSALS:  # reading the PTE violates the PMA or PMP (section 4.3.2, step 2)
                 self.trap(ACCESS_FAULTS[access], int(seen.address), pc)
             else:
                 self.page_fault(seen, pc)
-        elif self.ram.contains(int(seen.physical)) or (
-            access is not Access.FETCH and int(seen.physical) >> 12 in self._device_pages
+        elif not (
+            self.ram.contains(int(seen.physical))
+            or (access is not Access.FETCH and int(seen.physical) >> 12 in self._device_pages)
         ):
-            self._announce(seen, page, pc)
-        else:
             self.trap(ACCESS_FAULTS[intended], int(seen.address), pc)
+        elif self._check_bytes(seen, intended, pc):
+            self._announce(seen, page, pc)
 
     def _announce(self, seen: Walk, page: int, pc: int) -> None:
         """Tell who listens of the fill that the core is about to ask for again."""
         needed = _NEEDED[seen.access]
         self._announced = (page, needed)
+        self.asks_again = True
         if seen.physical is not None and TlbFilled in self._listening:
             self.bus.emit(
                 TlbFilled(
@@ -193,15 +198,20 @@ class ExactTranslation(ExactState):
 
     def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
         """The page walk that an access at this moment would make; nothing is changed."""
+        return self._protected(self._walk_tables(address, access, privilege))
+
+    def _walk_tables(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
+        """The same, whatever protection says of the place that it leads to."""
         status = self._values[_MSTATUS]
         if privilege is None:
             privilege = self._privilege
             if access is not Access.FETCH:
                 privilege = Privilege(effective_privilege(status, privilege))
-        return walk(
-            self.ram.read_word, self._values[_SATP], address, access, privilege,
+        seen = walk(
+            self._read_table, self._values[_SATP], address, access, privilege,
             sum_bit=bool(status & _SUM), mxr=bool(status & _MXR), ad_update=self.ad_update,
         )  # fmt: skip
+        return self._protected_tables(seen)
 
     def look_up(self, address: int) -> Walk:
         """The walk of a load that is allowed everything in the current address space."""
@@ -223,5 +233,6 @@ class ExactTranslation(ExactState):
         return int(seen.physical)
 
 
+_TABLE_REFUSALS = (Refusal.TABLE_OUTSIDE_MEMORY, Refusal.TABLE_PROTECTED)
 _NEEDED = {Access.FETCH: PROT_EXEC, Access.LOAD: PROT_READ, Access.STORE: PROT_WRITE}
 _ACCESSES = {needed: access for access, needed in _NEEDED.items()}

@@ -236,6 +236,9 @@ class FastState(HartCore):
     def satp_written(self, old: int, new: int) -> None:
         """The core has `satp`."""
 
+    def protection_written(self) -> None:
+        """Nothing is protected."""
+
     def interrupts_written(self) -> None:
         """The core has `mip` and `mie`."""
 

@@ -52,6 +52,21 @@ class Csr(IntEnum):
     PMPCFG0 = 0x3A0
     PMPCFG2 = 0x3A2
     PMPADDR0 = 0x3B0
+    PMPADDR1 = 0x3B1
+    PMPADDR2 = 0x3B2
+    PMPADDR3 = 0x3B3
+    PMPADDR4 = 0x3B4
+    PMPADDR5 = 0x3B5
+    PMPADDR6 = 0x3B6
+    PMPADDR7 = 0x3B7
+    PMPADDR8 = 0x3B8
+    PMPADDR9 = 0x3B9
+    PMPADDR10 = 0x3BA
+    PMPADDR11 = 0x3BB
+    PMPADDR12 = 0x3BC
+    PMPADDR13 = 0x3BD
+    PMPADDR14 = 0x3BE
+    PMPADDR15 = 0x3BF
     TSELECT = 0x7A0
     TDATA1 = 0x7A1
     TDATA2 = 0x7A2
@@ -71,10 +86,10 @@ MHPM_COUNTERS = range(0xB03, 0xB20)
 """`mhpmcounter3` to `mhpmcounter31`."""
 MHPM_EVENTS = range(0x323, 0x340)
 """`mhpmevent3` to `mhpmevent31`."""
-PMP_CONFIGS = range(0x3A0, 0x3B0, 2)
-"""`pmpcfg0`, `pmpcfg2` ... `pmpcfg14`: RV64 has the even ones only."""
-PMP_ADDRESSES = range(0x3B0, 0x3F0)
-"""`pmpaddr0` to `pmpaddr63`."""
+PMP_CONFIGS = range(0x3A0, 0x3A4, 2)
+"""`pmpcfg0` and `pmpcfg2`, with eight entries each: RV64 has the even ones only."""
+PMP_ADDRESSES = range(0x3B0, 0x3C0)
+"""`pmpaddr0` to `pmpaddr15`."""
 
 
 def csr_number(name_or_number: str | int) -> int:

@@ -16,10 +16,13 @@ from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, A1
 from emu.machine.config import BUILT_IN, NO_FIRMWARE, MachineConfig
 from emu.memory import Ram
+from emu.mmu.pmp import ADDRESS_MASK, NAPOT, R, W, X
 
 A2 = 12
 _DELEGATED_BY_SBI = 0xB1FF
 """All exceptions but `ecall` from S mode: what the firmware would hand back to S mode anyway."""
+_ALL_OF_MEMORY, _ALL_ALLOWED = ADDRESS_MASK, NAPOT << 3 | R | W | X
+"""One PMP entry that lets S and U mode do anything: without entries they could do nothing."""
 _GROWTH = 4096
 """Firmware adds nodes to the device tree where it lies: so much room is left behind it."""
 
@@ -48,6 +51,7 @@ class BootPlan:
             hart.csr[Csr.MIDELEG] = (1 << 64) - 1
             hart.csr[Csr.MCOUNTEREN] = 7
             hart.csr[Csr.SCOUNTEREN] = 7  # as OpenSBI does: user programs read `time`
+            hart.csr[Csr.PMPADDR0], hart.csr[Csr.PMPCFG0] = _ALL_OF_MEMORY, _ALL_ALLOWED
             hart.privilege = Privilege.S
 
 

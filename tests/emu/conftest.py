@@ -77,6 +77,7 @@ class Execute(Protocol):
 @lru_cache(maxsize=4)
 def _bench(fidelity: str) -> Machine:
     machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, firmware="none"))
+    machine.hart.csr["pmpaddr0"], machine.hart.csr["pmpcfg0"] = (1 << 54) - 1, 0x1F  # open for S and U mode
     machine.hart.privilege = Privilege.M
     return machine
 

@@ -39,8 +39,10 @@ WARL = [
     ("misa", 0, 0x8000_0000_0014_112D),
     ("mcountinhibit", M64, 5),
     ("menvcfg", M64, 1 << 63 | 1),
-    ("pmpcfg0", M64, 0),
-    ("pmpaddr0", M64, 0),
+    ("pmpcfg0", M64, 0x9F9F_9F9F_9F9F_9F9F),
+    ("pmpcfg2", 0x7F00_007A, 0x1F00_0018),
+    ("pmpaddr0", M64, (1 << 54) - 1),
+    ("pmpaddr15", 3, 3),
     ("tselect", 5, 0),
     ("mhpmcounter3", M64, 0),
     ("mstatus", M64, 0x8000_000A_007E_79AA),
@@ -91,6 +93,9 @@ def test_m_mode_can_have_supervisor_instructions_trapped(boot, fidelity, bit, so
     machine = boot(
         f"""la t0, trap
         csrw mtvec, t0
+        li t0, -1
+        csrw pmpaddr0, t0
+        csrwi pmpcfg0, 0x1f
         li t0, {int(bit):#x}
         csrs mstatus, t0
         li t0, 0x1800

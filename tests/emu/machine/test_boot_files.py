@@ -14,6 +14,9 @@ from emu.machine import Machine, MachineConfig, StopReason
 OFF = "li t0, 0x100000\n li t1, 0x5555\n sw t1, (t0)\n"
 KEEP = "mv s0, a0\n mv s1, a1\n mv s2, a2\n auipc s3, 0\n" + OFF
 JUMP_AS_FIRMWARE = """
+    li t0, -1               # all of memory for S and U mode
+    csrw pmpaddr0, t0
+    csrwi pmpcfg0, 0x1f
     ld t0, 16(a2)           # next_addr of fw_dynamic_info
     csrw mepc, t0
     ld t1, 24(a2)           # next_mode
