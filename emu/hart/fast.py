@@ -232,6 +232,7 @@ class FastHart(FastState):
         """See `HartCore.run`; with a listener to traps, block by block while an interrupt is pending."""
         if self._delivers_here and self.slots[COUNT] < deadline:
             self.deliver_interrupts()
+            self.engine.window.store()
             if self.interrupt_is_pending():
                 return self._run_block(deadline)
         stop = super().run(deadline)

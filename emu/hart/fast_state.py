@@ -162,6 +162,7 @@ class FastState(HartCore):
         self._lines = self._lines | bit if level else self._lines & ~bit
         words = self.words
         words[_MIP] = words[_MIP] | bit if level else words[_MIP] & ~bit
+        self.engine.window.store()
         self._request_interrupts()
 
     def _request_interrupts(self) -> None:
