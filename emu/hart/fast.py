@@ -62,8 +62,7 @@ class FastHart(FastState):
                 self.rewind(epc)
                 self.trap(ExceptionCause.ILLEGAL_INSTRUCTION, instruction, epc)
         else:
-            self.rewind(epc)
-            self.trap(number, words[Word.BAD_ADDRESS], epc)
+            self.raised_by_core(number, epc)
 
     def _page_fault(self, epc: int, access: Access, address: int) -> None:
         if access is Access.FETCH:
@@ -217,11 +216,12 @@ class FastHart(FastState):
 
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
+        words = self.words
+        words[_MIP] |= self._lines
         if not self._delivers_here:
-            if self.words[_MIP]:
+            if words[_MIP]:
                 self.engine.announce_interrupts()
             return
-        words = self.words
         pending = words[_MIP] & words[_MIE]
         if pending:
             due = next_interrupt(pending, words[_MIDELEG], words[_STATUS], words[PRIVILEGE])

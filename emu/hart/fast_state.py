@@ -161,13 +161,16 @@ class FastState(HartCore):
         """Set the level of an interrupt line into `mip`; the core looks at it before its next block."""
         self._lines = self._lines | bit if level else self._lines & ~bit
         words = self.words
-        words[_MIP] = words[_MIP] | bit if level else words[_MIP] & ~bit
-        self.engine.window.store()
+        if not level:
+            words[_MIP] &= ~bit
+        elif not self.engine.in_memory_hook:
+            words[_MIP] |= bit
         self._request_interrupts()
 
     def _request_interrupts(self) -> None:
-        # While an access waits, the core would take the interrupt in the middle of the instruction. The machine stops
-        # it right behind a store, and behind the block of a load: `deliver_interrupts` announces it then.
+        # While an access waits, the core would take the interrupt in the middle of the instruction, and does so by
+        # itself if `mip` has it and a former request still stands. The machine stops the core right behind a store, and
+        # behind the block of a load: `deliver_interrupts` raises the lines and announces them then.
         if not self._delivers_here and not self.engine.in_memory_hook:
             self.engine.announce_interrupts()
 

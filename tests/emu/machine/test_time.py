@@ -161,3 +161,35 @@ def test_the_handler_of_a_software_interrupt_sees_the_instruction_behind_the_sto
     )
     machine.run(max_instructions=100)
     assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (machine.symbols.lookup("behind").address, 1)
+
+
+def test_a_second_interrupt_of_a_line_is_taken_right_behind_its_store_too(boot):
+    machine = boot(
+        """
+        la t0, handler
+        csrw mtvec, t0
+        csrsi mie, 8
+        li t0, 0x02000000
+        li t1, 1
+        csrsi mstatus, 8
+        sw t1, (t0)
+        addi s2, s2, 1
+        .globl second
+        second: sw t1, (t0)
+        .globl behind
+        behind: addi s2, s2, 1
+        j .
+        .balign 4
+        handler: csrrw tp, mscratch, tp
+        addi s1, s1, 1
+        csrr s0, mepc
+        sw zero, (t0)
+        csrrw tp, mscratch, tp
+        mret
+        """,
+        firmware="none",
+    )
+    machine.hart.csr["mscratch"], machine.hart.x["tp"] = 0x1111, 0x2222
+    machine.run(max_instructions=100)
+    assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (machine.symbols.lookup("behind").address, 2)
+    assert (machine.hart.csr["mscratch"], machine.hart.x["tp"], machine.hart.x["s2"]) == (0x1111, 0x2222, 2)
