@@ -71,7 +71,7 @@ def firmware(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def on_qemu(oracle: Callable[[str], str], firmware: Path, disk: Path) -> Iterator[dict[str, list[str]]]:
     command = [
-        oracle("qemu-system-riscv64"), "-M", "virt", "-cpu", "rv64,h=false,pmp=false", "-m", "128M", "-nographic",
+        oracle("qemu-system-riscv64"), "-M", "virt", "-cpu", "rv64,h=false", "-m", "128M", "-nographic",
         "-monitor", "none", "-bios", str(firmware), "-kernel", str(debian(UBOOT, "u-boot-qemu")),
         "-drive", f"file={disk},format=raw,if=none,id=x,readonly=on",
         "-device", "virtio-blk-device,drive=x,bus=virtio-mmio-bus.0",
