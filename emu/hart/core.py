@@ -302,6 +302,17 @@ class HartCore(ABC):
         self.rewind(pc)
         self.trap(ExceptionCause.BREAKPOINT, pc, pc)
 
+    def raised_by_core(self, number: int, epc: int) -> None:
+        """Trap for what the core finds out by itself: a misaligned LR, SC or AMO.
+
+        The core begins an atomic store with a load, and says so.
+        """
+        self.rewind(epc)
+        operand = self.operand_at(epc)
+        if number == ExceptionCause.LOAD_MISALIGNED and operand and operand.access is Access.STORE:
+            number = ExceptionCause.STORE_MISALIGNED
+        self.trap(number, self.words[Word.BAD_ADDRESS], epc)
+
     def access_fault(self, fault: Fault) -> None:
         """See `emu.engine.Guest`."""
         pc = self.words[PC]

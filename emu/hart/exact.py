@@ -7,7 +7,6 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 from collections.abc import Callable
 
 from emu.address import VirtAddr
-from emu.engine.window import Word
 from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.core import COUNT, PC, RESERVATION
 from emu.hart.csrfile import Read, Write
@@ -78,9 +77,8 @@ class ExactHart(ExactTranslation):
             operation(epc)
         elif number == 8:
             self._environment_call(epc)
-        else:  # misaligned atomics, and whatever else the core can raise by itself
-            self.rewind(epc)
-            self.trap(number, words[Word.BAD_ADDRESS], epc)
+        else:
+            self.raised_by_core(number, epc)
 
     def _environment_call(self, epc: int) -> None:
         privilege = self._privilege
