@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Build the Linux that the tests boot: kernel, initial RAM disk and disk, from Debian's packages, once.
+
+The source is Debian's package `linux-source-6.1`, unmodified, with the options in `minimal.config`; the only program
+is `init.c`. What is built lies in `~/.cache/ekernel/linux-KEY/` (`$XDG_CACHE_HOME` if set), where KEY stands for all
+that went into it; it is complete or absent, and several processes may ask for it at the same time.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SOURCE = Path("/usr/src/linux-source-6.1.tar.xz")
+CROSS = "riscv64-linux-gnu-"
+PACKAGE_OF = {
+    f"{CROSS}gcc": "gcc-riscv64-linux-gnu",
+    "gcc": "gcc",
+    "make": "make",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "xz": "xz-utils",
+    "mke2fs": "e2fsprogs",
+}
+LIBC = Path("/usr/riscv64-linux-gnu/lib/libc.a")
+INPUTS = [HERE / name for name in ("build.py", "minimal.config", "init.c", "initramfs.list")]
+REPRODUCIBLE = {
+    "LC_ALL": "C",
+    "KBUILD_BUILD_TIMESTAMP": "2024-01-01",
+    "KBUILD_BUILD_USER": "tests",
+    "KBUILD_BUILD_HOST": "ekernel",
+    "KBUILD_BUILD_VERSION": "1",
+    "E2FSPROGS_FAKE_TIME": "1704067200",
+}
+DISK_IDENTITY = "656b6572-6e65-6c00-0000-000000000001"
+
+
+class BuildError(Exception):
+    """Why there is no Linux, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Linux:
+    """The files of one build. Copy `disk` before a machine writes to it."""
+
+    directory: Path
+
+    @property
+    def kernel(self) -> Path:
+        return self.directory / "Image"
+
+    @property
+    def vmlinux(self) -> Path:
+        """The kernel as ELF file, for its symbols."""
+        return self.directory / "vmlinux"
+
+    @property
+    def initrd(self) -> Path:
+        return self.directory / "initrd.cpio"
+
+    @property
+    def disk(self) -> Path:
+        """An ext2 file system; what is in it stands in `_disk_files`."""
+        return self.directory / "disk.img"
+
+
+def linux() -> Linux:
+    """The Linux of these sources, built if it is not there yet. Raises BuildError."""
+    _check_packages()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ekernel"
+    directory = cache / f"linux-{_key()}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(directory.with_suffix(".lock")):
+        if not directory.exists():
+            work = directory.with_suffix(".building")
+            shutil.rmtree(work, ignore_errors=True)
+            result = work / "result"
+            result.mkdir(parents=True)
+            _build(work, result)
+            result.rename(directory)
+            shutil.rmtree(work)
+    return Linux(directory)
+
+
+def missing_packages() -> list[str]:
+    """Debian's packages that have to be installed first."""
+    missing = [package for program, package in PACKAGE_OF.items() if shutil.which(program) is None]
+    missing += [SOURCE.name.removesuffix(".tar.xz")] * (not SOURCE.exists())
+    missing += ["libc6-dev-riscv64-cross"] * (not LIBC.exists())
+    return missing
+
+
+def _check_packages() -> None:
+    if missing := missing_packages():
+        raise BuildError(f"not everything is installed; on Debian 12: apt-get install {' '.join(missing)}")
+
+
+def _key() -> str:
+    compiler = subprocess.run([f"{CROSS}gcc", "--version"], capture_output=True, check=True).stdout
+    source = SOURCE.stat()
+    parts = [compiler, f"{source.st_size} {int(source.st_mtime)}".encode(), *(path.read_bytes() for path in INPUTS)]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(work: Path, result: Path) -> None:
+    _say("unpacking the source")
+    tree = work / "linux"
+    tree.mkdir()
+    _command("tar", "-xf", SOURCE, "-C", tree, "--strip-components=1")
+    _say("compiling the kernel (some minutes)")
+    make = ["make", "-s", "-C", str(tree), f"-j{os.cpu_count()}", "ARCH=riscv", f"CROSS_COMPILE={CROSS}"]
+    _command(*make, f"KCONFIG_ALLCONFIG={HERE / 'minimal.config'}", "allnoconfig")
+    _check_configuration(tree / ".config")
+    _command(*make, "Image")
+    _say("initial RAM disk and disk")
+    flags = ("-static", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-array-bounds", "-Wl,--build-id=none")
+    _command(f"{CROSS}gcc", *flags, "-o", "init", HERE / "init.c", "-lm", cwd=work)
+    initrd = _command(tree / "usr" / "gen_init_cpio", "-t", "0", HERE / "initramfs.list", cwd=work)
+    (result / "initrd.cpio").write_bytes(initrd)
+    _make_disk(result / "disk.img", work / "files")
+    for path in (
+        tree / "arch/riscv/boot/Image",
+        tree / "vmlinux",
+        tree / "System.map",
+        tree / ".config",
+        work / "init",
+    ):
+        shutil.copy(path, result)
+
+
+def _check_configuration(path: Path) -> None:
+    taken = path.read_text().splitlines()
+    wanted = [line for line in (HERE / "minimal.config").read_text().splitlines() if line.startswith("CONFIG_")]
+    if refused := [line for line in wanted if line not in taken]:
+        raise BuildError(
+            f"minimal.config: the kernel's Kconfig did not take {', '.join(refused)}; is a dependency missing?"
+        )
+
+
+def _disk_files() -> dict[str, bytes]:
+    return {
+        "greeting.txt": b"Hello, Linux. Read numbers.bin, write pattern.bin.\n",
+        "numbers.bin": b"".join((i * i & 0xFFFFFFFF).to_bytes(4, "little") for i in range(16384)),
+        "obsolete.txt": b"to be removed\n",
+    }
+
+
+def _make_disk(image: Path, files: Path) -> None:
+    files.mkdir()
+    for name, content in _disk_files().items():
+        (files / name).write_bytes(content)
+        os.utime(files / name, (1704067200, 1704067200))
+    os.utime(files, (1704067200, 1704067200))
+    _command("mke2fs", "-q", "-t", "ext2", "-d", files, "-U", DISK_IDENTITY, "-E",
+             f"hash_seed={DISK_IDENTITY},root_owner=0:0", image, "4M")  # fmt: skip
+
+
+def _command(*command: str | Path, cwd: Path | None = None) -> bytes:
+    """Run a program; return what it wrote to standard output."""
+    run = subprocess.run(command, cwd=cwd, env=os.environ | REPRODUCIBLE, capture_output=True, check=False)
+    if run.returncode != 0:
+        end = (run.stdout + run.stderr).decode(errors="replace").splitlines()[-20:]
+        raise BuildError("\n".join([f"{' '.join(map(str, command))} failed with status {run.returncode}:", *end]))
+    return run.stdout
+
+
+def _say(text: str) -> None:
+    print(f"building Linux: {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n\n")[0],
+        epilog="Prints where kernel, vmlinux, initrd and disk lie, a 'NAME PATH' a line. Takes a few minutes and 2 GB "
+        "of disk space the first time, and nothing later. See docs/linux.md.",
+    )
+    parser.parse_args()
+    try:
+        built = linux()
+    except (BuildError, OSError) as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    for name in ("kernel", "vmlinux", "initrd", "disk"):
+        print(name, getattr(built, name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
