@@ -58,7 +58,13 @@ def profile_named(name: str) -> Profile:
 
 
 def build(
-    profile: Profile, output_directory: Path, *, frames: str | None = None, heap: str | None = None
+    profile: Profile,
+    output_directory: Path,
+    *,
+    frames: str | None = None,
+    heap: str | None = None,
+    replacement: str | None = None,
+    store: str | None = None,
 ) -> BuiltKernel:
     """Build `kernel.elf` and `kernel.map` in a directory, unless they are there and up to date.
 
@@ -67,13 +73,21 @@ def build(
         output_directory: Made when it is missing. The user programs go to `programs/` in it.
         frames: Another frame allocator than the profile's, a key of FRAME_ALLOCATORS.
         heap: Another heap than the profile's, a key of HEAPS.
+        replacement: Another policy of page replacement than the profile's, a key of REPLACEMENTS.
+        store: Another store for replaced pages than the profile's, a key of STORES.
 
     Raises:
-        KernelBuildError: there is no such allocator, or the output cannot be written.
+        KernelBuildError: there is no such allocator, policy or store, or the output cannot be written.
         ToolchainError: a source or the linker script is wrong.
 
     """
-    profile = replace(profile, frames=frames or profile.frames, heap=heap or profile.heap)
+    profile = replace(
+        profile,
+        frames=frames or profile.frames,
+        heap=heap or profile.heap,
+        replacement=replacement or profile.replacement,
+        store=store or profile.store,
+    )
     inputs = fingerprint(profile, _TOOLCHAIN)
     elf, memory_map = output_directory / "kernel.elf", output_directory / "kernel.map"
     if _is_current(output_directory, inputs):

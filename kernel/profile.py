@@ -21,6 +21,25 @@ HEAPS: dict[str, str] = {
 }
 """Heaps by name, and the source that implements each; all define the same functions."""
 
+REPLACEMENTS: dict[str, int] = {"never": 0, "fifo": 1, "clock": 2, "lru": 3}
+"""Policies of page replacement by name, and their numbers in `mm/paging/replacement.inc`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where pages go that lose their frames."""
+
+    sources: tuple[str, ...]
+    pages: int
+    """How many it holds at most."""
+
+
+STORES: dict[str, Store] = {
+    "ram": Store(("mm/paging/store_ram.S",), 512),
+    "disk": Store(("mm/paging/store_disk.S", "drivers/disk.S", "drivers/virtio_mmio.S"), 16384),
+}
+"""Stores by name; all define the same functions."""
+
 Symbols = Mapping[str, int]
 """Addresses by symbol name, as the linked kernel has them."""
 
@@ -48,6 +67,10 @@ class Profile:
     """Which frame allocator, a key of FRAME_ALLOCATORS."""
     heap: str = "buddy"
     """Which heap, a key of HEAPS."""
+    replacement: str = "never"
+    """Which page gives its frame up when memory is short, a key of REPLACEMENTS; needs programs."""
+    store: str = "ram"
+    """Where such a page goes, a key of STORES."""
     heap_size: int = 1 << 20
     """Bytes of heap in .bss, a multiple of the page size."""
     ram_size: int = 128 << 20

@@ -1,11 +1,14 @@
 """Which sources a kernel is made of, and the constants that they are assembled with."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from kernel.errors import KernelBuildError
-from kernel.profile import FRAME_ALLOCATORS, HEAPS, Profile
+from kernel.profile import FRAME_ALLOCATORS, HEAPS, REPLACEMENTS, STORES, Profile
+
+_Choice = TypeVar("_Choice")
 
 KERNEL_DIRECTORY = Path(__file__).resolve().parent
 """Where the kernel's sources lie; includes are named from here."""
@@ -34,6 +37,8 @@ _COMMON = (
     "mm/paging/address_space.S",
     "mm/paging/fault.S",
     "mm/paging/replacement.S",
+    "mm/paging/residents.S",
+    "mm/paging/policies.S",
     "mm/paging/store.S",
     "mm/paging/kernel_space.S",
 )
@@ -68,13 +73,15 @@ _USER_LIBRARY = (
 def sources_of(profile: Profile) -> tuple[Path, ...]:
     """The sources of a profile's kernel, in the order in which they are linked.
 
-    Raises KernelBuildError when there is no allocator of the name that the profile gives.
+    Raises KernelBuildError when there is no allocator, policy or store of the name that the profile gives.
     """
     frames = _choose("frame allocator", profile.frames, FRAME_ALLOCATORS)
     heap = _choose("heap", profile.heap, HEAPS)
+    store = _choose("store", profile.store, STORES)
     processes = _PROCESSES if profile.programs else ()
     return tuple(
-        KERNEL_DIRECTORY / name for name in (*_COMMON, *processes, frames, heap, profile.main, *profile.self_tests)
+        KERNEL_DIRECTORY / name
+        for name in (*_COMMON, *store.sources, *processes, frames, heap, profile.main, *profile.self_tests)
     )
 
 
@@ -84,12 +91,22 @@ def sources_of_program(name: str) -> tuple[Path, ...]:
 
 
 def defines_of(profile: Profile) -> dict[str, int]:
-    """The constants that a profile sets, for assembler and linker script alike."""
+    """The constants that a profile sets, for assembler and linker script alike.
+
+    Raises KernelBuildError for a policy of page replacement that there is not, or that has nothing to replace.
+    """
+    replacement = _choose("replacement policy", profile.replacement, REPLACEMENTS)
+    if replacement and not profile.programs:
+        raise KernelBuildError(
+            f"profile '{profile.name}' runs no programs, so there are no pages to replace; leave 'never'"
+        )
     return {
         "LOAD_ADDRESS": profile.load_address,
         "VIRTUAL_OFFSET": profile.virtual_offset,
         "MEMORY_END": profile.memory_end or 0,
         "HEAP_SIZE": profile.heap_size,
+        "REPLACEMENT": replacement,
+        "STORE_PAGES": _choose("store", profile.store, STORES).pages,
     }
 
 
@@ -133,7 +150,7 @@ def _inputs(profile: Profile, toolchain: Path) -> Iterator[tuple[str, bytes]]:
         yield part.relative_to(toolchain).as_posix(), part.read_bytes()
 
 
-def _choose(kind: str, name: str, known: dict[str, str]) -> str:
+def _choose(kind: str, name: str, known: Mapping[str, _Choice]) -> _Choice:
     if name not in known:
         raise KernelBuildError(f"there is no {kind} '{name}'; there are: {', '.join(sorted(known))}")
     return known[name]

@@ -24,6 +24,16 @@ Frames = Annotated[
     str | None, typer.Option("--frames", help="Another frame allocator than the profile's.", metavar="NAME")
 ]
 Heap = Annotated[str | None, typer.Option("--heap", help="Another heap than the profile's.", metavar="NAME")]
+Replacement = Annotated[
+    str | None,
+    typer.Option(
+        "--replacement", help="Which page gives its frame up when memory is short.", metavar="never|fifo|clock|lru"
+    ),
+]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", help="Where it goes; disk: the first virtio disk, overwritten.", metavar="ram|disk"),
+]
 
 
 @app.command()
@@ -35,6 +45,8 @@ def run(
     profile: Profile = DEFAULT_PROFILE,
     frames: Frames = None,
     heap: Heap = None,
+    replacement: Replacement = None,
+    store: Store = None,
     bios: Annotated[
         str,
         typer.Option(
@@ -129,6 +141,8 @@ def run(
         profile=profile,
         frames=frames,
         heap=heap,
+        replacement=replacement,
+        store=store,
         bios=bios,
         append=append,
         initrd=initrd,
@@ -161,12 +175,15 @@ def build(
     profile: Profile = DEFAULT_PROFILE,
     frames: Frames = None,
     heap: Heap = None,
+    replacement: Replacement = None,
+    store: Store = None,
 ) -> None:
     """Assemble and link the kernel of a profile, without running it."""
     from emu.cli.kernels import built_profile
     from linker.commands.files import write_output
 
-    write_output(output, built_profile(profile, frames, heap).elf.read_bytes(), executable=True)
+    kernel = built_profile(profile, frames=frames, heap=heap, replacement=replacement, store=store)
+    write_output(output, kernel.elf.read_bytes(), executable=True)
 
 
 def _tool(name: str, summary: str) -> None:

@@ -22,6 +22,14 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def built_profile(name: str, frames: str | None = None, heap: str | None = None) -> BuiltKernel:
-    """The kernel of a profile, built when it is out of date: `build/NAME/kernel.elf`."""
-    return build(profile_named(name), BUILD_DIRECTORY / name, frames=frames, heap=heap)
+def built_profile(
+    name: str,
+    *,
+    frames: str | None = None,
+    heap: str | None = None,
+    replacement: str | None = None,
+    store: str | None = None,
+) -> BuiltKernel:
+    """The kernel of a profile, with other choices than its own, built when out of date: `build/NAME/kernel.elf`."""
+    directory = BUILD_DIRECTORY / name
+    return build(profile_named(name), directory, frames=frames, heap=heap, replacement=replacement, store=store)

@@ -40,6 +40,8 @@ class RunRequest:
     profile: str
     frames: str | None
     heap: str | None
+    replacement: str | None
+    store: str | None
     bios: str
     append: str
     initrd: Path | None
@@ -149,7 +151,13 @@ def _machine(request: RunRequest) -> Machine:
     firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
     fidelity, ram_size = "fast", MachineConfig().ram_size
     if kernel is None and firmware == "sbi":
-        built = built_profile(request.profile, request.frames, request.heap)
+        built = built_profile(
+            request.profile,
+            frames=request.frames,
+            heap=request.heap,
+            replacement=request.replacement,
+            store=request.store,
+        )
         kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
     virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)
     config = MachineConfig(

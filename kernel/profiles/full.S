@@ -35,6 +35,9 @@ FUNCTION profile_main
     call lazy_selftest
     call permission_selftest
     call process_init
+    li a0, REPLACEMENT
+    li a1, STORE_PAGES
+    call replacement_init
     call process_selftest
     la a0, line_end
     call print_string

@@ -8,7 +8,7 @@ memory: mapped, written over a page boundary: 0x20000ffc, and unmapped
 
 SLICES = "slices: both children ended, though none of them yielded\n"
 
-LARGE = "large: 256 pages, written and read twice\n"
+LARGE = "large: 512 pages, written and read twice\n"
 
 
 def hello(pid: int) -> str:

@@ -37,6 +37,9 @@ FUNCTION profile_main
     call frame_allocator_test
     call remap_test
     call process_init
+    li a0, REPLACEMENT
+    li a1, STORE_PAGES
+    call replacement_init
     la s1, applications
 2:  ld a0, 0(s1)
     call process_run

@@ -1,9 +1,6 @@
 # Profile shell: what 003 ends with: a prompt, and programs that are run by name.
 .include "lib/abi.inc"
 .include "lib/page.inc"
-.include "mm/paging/replacement.inc"
-
-.equ STORE_PAGES, 512                           # 2 MiB for pages that have lost their frames
 
 .text
 
@@ -24,23 +21,20 @@ FUNCTION profile_main
     li a0, 0
     call kernel_space_init
     call process_init
-    li a0, REPLACE_CLOCK
+    li a0, REPLACEMENT
     li a1, STORE_PAGES
     call replacement_init
-    bnez a0, 2f
     la a0, line_hello
     call print_string
     la a0, name_shell
     call process_run
-    bnez a0, 3f
+    bnez a0, 2f
     la a0, line_end
     call print_string
     LEAVE 2
 1:  la a0, message_no_memory
     call panic
-2:  la a0, message_no_store
-    call panic
-3:  la a0, message_shell
+2:  la a0, message_shell
     call panic
 END_FUNCTION profile_main
 
@@ -48,5 +42,4 @@ STRING line_hello, "ekernel: type the name of a program, or exit\n"
 STRING line_end, "ekernel: the shell has ended\n"
 STRING name_shell, "shell"
 STRING message_no_memory, "the device tree names no memory"
-STRING message_no_store, "no room for the store of replaced pages"
 STRING message_shell, "the shell cannot be run"

@@ -22,6 +22,7 @@ SHELL = Profile(
     name="shell",
     summary="a shell that runs programs by name (the end of document 003)",
     main="profiles/shell.S",
+    replacement="clock",
     programs=("shell", "hello", "faults", "memory", "slices", "large", "tour"),
     typed="hello\rnonsense\rlarge\rexit\r",
     console=_console,

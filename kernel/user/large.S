@@ -1,7 +1,7 @@
-# large: fills 1 MiB, page after page, and reads all of it back, twice; the first page again and again in between.
+# large: fills 2 MiB, page after page, and reads all of it back, twice; the first page again and again in between.
 .include "lib/abi.inc"
 
-.equ PAGES, 256
+.equ PAGES, 512
 .equ PAGE_SIZE, 4096
 .equ ROUNDS, 2
 
@@ -46,4 +46,4 @@ FUNCTION main
     LEAVE 5
 END_FUNCTION main
 
-STRING line, "large: 256 pages, written and read twice\n"
+STRING line, "large: 512 pages, written and read twice\n"

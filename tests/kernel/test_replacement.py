@@ -5,7 +5,7 @@ import pytest
 from emu.machine import Machine
 
 FIFO, CLOCK, LRU = 1, 2, 3
-SLOTS = 600
+SLOTS = 512
 LIMIT = 400_000_000
 
 
@@ -29,16 +29,17 @@ def run(machine: Machine, name: str) -> tuple[int, str]:
     before = len(machine.console)
     code = machine.call("process_run", string, max_instructions=LIMIT)
     assert (machine.call("frame_in_use"), machine.call("heap_requested")) == use
-    stored = machine.memory.read(doubleword(machine, "store_map"), SLOTS)
+    stored = machine.memory.read(machine.address_of("store_map"), SLOTS)
+    assert doubleword(machine, "store_used") == 0
     assert stored == bytes(SLOTS), "a slot of the store was not given back"
     return code, machine.console[before:].decode()
 
 
 def run_in_short_memory(machine: Machine, policy: int, free: int) -> int:
-    """Runs `large`, which has 256 pages; returns how many pages had to be fetched back."""
+    """Runs `large`, which has 512 pages; returns how many pages had to be fetched back."""
     assert machine.call("replacement_init", policy, SLOTS) == 0
     leave_free(machine, free)
-    assert run(machine, "large") == (0, "large: 256 pages, written and read twice\n")
+    assert run(machine, "large") == (0, "large: 512 pages, written and read twice\n")
     assert doubleword(machine, "pages_stored") >= doubleword(machine, "pages_fetched") > 0
     return doubleword(machine, "pages_fetched")
 

@@ -141,6 +141,7 @@ area_map:
     ld t0, AREA_KIND(s2)
     li t1, AREA_SHARED
     beq t0, t1, 1f
+    call make_room
     call frame_alloc
     beqz a0, .Lno_frame
     mv s3, a0

@@ -126,10 +126,9 @@ FUNCTION space_fault
 .Lstored:
     mv a0, s1
     mv a1, s2
-    call fetch_page                             # a2: the address of the PTE
-    beqz a0, .Lfence
-    la t0, reason_no_frame
-    j .Lreason
+    call page_in                                # a2: the address of the PTE
+    bnez a0, .Lend
+    j .Lfence
 .Lno_table:
     mv a0, s5
     call frame_dealloc

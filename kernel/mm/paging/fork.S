@@ -84,24 +84,31 @@ share_pages:
 2:  andi s5, s5, ~PTE_W
     sd s5, 0(a0)
 5:  srli s6, s5, PTE_PPN_SHIFT
-    mv a0, s3
+    ld t0, AREA_KIND(s2)
+    li t1, AREA_LINEAR
+    beq t0, t1, 3f                              # its frames are nobody's to count
+    mv a0, s6
+    call frame_ref                              # before map_page, which may replace pages with one owner for a table
+3:  mv a0, s3
     mv a1, s4
     mv a2, s6
     andi a3, s5, 0xff
     call map_page
     bnez a0, 6f
-    ld t0, AREA_KIND(s2)
-    li t1, AREA_LINEAR
-    beq t0, t1, 3f                              # its frames are nobody's to count
-    mv a0, s6
-    call frame_ref
-3:  addi s4, s4, 1
+    addi s4, s4, 1
     j 1b
 4:  li a0, 0
-6:  LEAVE 7
+    LEAVE 7
+6:  ld t0, AREA_KIND(s2)
+    li t1, AREA_LINEAR
+    beq t0, t1, 5f
+    mv a0, s6
+    call frame_unref
+5:  li a0, -1
+    LEAVE 7
 8:  mv a0, s7
     mv a1, s4
-    call fetch_page                             # shared frames cannot be replaced, so it comes back first
+    call page_in                                # shared frames cannot be replaced, so it comes back first
     beqz a0, 9b                                 # past make_room, which could store it again
     li a0, -1
     LEAVE 7

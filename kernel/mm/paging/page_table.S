@@ -24,6 +24,7 @@
 # page_table_new() -> a0 = root ppn of an empty page table, 0 when there is no frame
 FUNCTION page_table_new
     ENTER 1
+    call make_room
     call frame_alloc
     mv s1, a0
     beqz a0, 1f

@@ -1,75 +1,94 @@
-# The store for pages that have lost their frames: a part of RAM that was set aside, in slots of a page.
+# The store for pages that have lost their frames: slots of a page each. Where they lie, in RAM or on a disk, is the
+# business of store_ram.S or store_disk.S: store_open(slots wanted), store_write(slot, ppn), store_read(slot, ppn).
 .include "lib/abi.inc"
 
-VARIABLE store_first_ppn
-VARIABLE store_slots                            # how many there are
-VARIABLE store_map                              # address of a byte for each, 1: in use
+.equ SLOT_FREE, 0
+.equ SLOT_TAKEN, 1
+
+VARIABLE store_slots                            # how many there are, 0: none before store_init, and none after a failure
+VARIABLE store_used                             # how many are taken
+VARIABLE store_next                             # where to look for a free one first
+VARIABLE store_map, STORE_PAGES                 # a byte for each, SLOT_FREE or SLOT_TAKEN
 
 .text
 
-# store_init(a0 = first ppn, a1 = slots, a2 = address of a byte for each slot): all slots are free
+# store_init(a0 = slots wanted, at most STORE_PAGES) -> a0 = 0, or as a string why there is no store
 FUNCTION store_init
-    la t0, store_first_ppn
-    sd a0, 0(t0)
+    ENTER
+    call store_open
+    beqz a0, 1f
     la t0, store_slots
-    sd a1, 0(t0)
-    la t0, store_map
-    sd a2, 0(t0)
-    add a1, a2, a1
-1:  beq a2, a1, 2f
-    sb zero, 0(a2)
-    addi a2, a2, 1
-    j 1b
-2:  ret
+    sd a0, 0(t0)
+    li a1, 0
+1:  mv a0, a1
+    LEAVE
 END_FUNCTION store_init
 
-# store_put(a0 = ppn) -> a0 = number of the slot that the frame's contents went to, -1 when the store is full
+# store_put(a0 = ppn) -> a0 = number of the slot that the frame's contents went to, -1 when the store is full or failed
+# A store that fails once to take a page takes none any more: what it holds can still be fetched. Time: O(slots) at most.
 FUNCTION store_put
-    ENTER 1
-    la t0, store_map
-    ld t0, 0(t0)
-    la t1, store_slots
-    ld t1, 0(t1)
-    li s1, 0
-1:  beq s1, t1, 2f
-    add t2, t0, s1
-    lbu t3, 0(t2)
-    beqz t3, 3f
-    addi s1, s1, 1
+    ENTER 2
+    mv s1, a0                                   # s1: ppn
+    la t0, store_slots
+    ld t0, 0(t0)                                # t0: slots
+    la t1, store_used
+    ld t2, 0(t1)
+    bgeu t2, t0, 4f
+    addi t2, t2, 1
+    sd t2, 0(t1)
+    la t1, store_next
+    ld s2, 0(t1)                                # s2: slot
+    la t2, store_map
+1:  bltu s2, t0, 2f
+    li s2, 0                                    # from the start again: one is free, by their number
+2:  add t3, t2, s2
+    lbu t4, 0(t3)
+    beqz t4, 3f
+    addi s2, s2, 1
     j 1b
-3:  li t3, 1
-    sb t3, 0(t2)
-    mv a1, a0
-    la t0, store_first_ppn
-    ld t0, 0(t0)
-    add a0, t0, s1
-    call copy_frame
-    mv a0, s1
-    LEAVE 1
-2:  li a0, -1
-    LEAVE 1
+3:  li t4, SLOT_TAKEN
+    sb t4, 0(t3)
+    addi t3, s2, 1
+    sd t3, 0(t1)
+    mv a0, s2
+    mv a1, s1
+    call store_write
+    bnez a0, 5f
+    mv a0, s2
+    LEAVE 2
+5:  mv a0, s2
+    call store_free
+    la t0, store_slots
+    sd zero, 0(t0)
+    la a0, line_failed
+    call print_string
+4:  li a0, -1
+    LEAVE 2
 END_FUNCTION store_put
 
-# store_get(a0 = slot, a1 = ppn): the slot's contents go to the frame; the slot is free
+# store_get(a0 = slot, a1 = ppn) -> a0 = 0, and the slot's contents are in the frame and the slot is free; -1 when it
+# cannot be read, and stays taken
 FUNCTION store_get
     ENTER 1
     mv s1, a0
-    la t0, store_first_ppn
-    ld t0, 0(t0)
-    add t0, t0, a0
-    mv a0, a1
-    mv a1, t0
-    call copy_frame
+    call store_read
+    bnez a0, 1f
     mv a0, s1
     call store_free
-    LEAVE 1
+    li a0, 0
+1:  LEAVE 1
 END_FUNCTION store_get
 
 # store_free(a0 = slot)
 FUNCTION store_free
     la t0, store_map
-    ld t0, 0(t0)
     add t0, t0, a0
-    sb zero, 0(t0)
+    sb zero, 0(t0)                              # SLOT_FREE
+    la t0, store_used
+    ld t1, 0(t0)
+    addi t1, t1, -1
+    sd t1, 0(t0)
     ret
 END_FUNCTION store_free
+
+STRING line_failed, "[kernel] the store of pages fails and takes no more: pages stay in memory\n"
