@@ -43,6 +43,10 @@ class Slot(IntEnum):
     PENDING_PC = 13
     LIMIT = 12
     """One block may begin after the deadline if it does not pass this limit; set to 0 by doing so."""
+    BLOCK = 14
+    """What tells the translated code of the current block from that of all others."""
+    REUSED = 15
+    """1 when a block has got a BLOCK that belonged to another one, which was forgotten."""
 
 
 # The callbacks' last argument, the address of the slots, is in rcx or x3, the one before it in rdx or x2, and so on.
@@ -64,12 +68,17 @@ BLOCK = Probe(
     mov rax, [rsp]
     shr rax, 6
     and eax, {(1 << _TABLE_BITS) - 1:#x}
+    mov r10, rax
     mov r8, {_at(Slot.TABLE)}
     mov r9, {_at(Slot.PENDING)}
     test r9, r9
     jz known
     cmp rsi, {_at(Slot.PENDING_PC)}
     jne known
+    cmp word ptr [r8+rax*2], 0
+    je fresh
+    mov qword ptr {_at(Slot.REUSED)}, 1
+fresh:
     mov word ptr [r8+rax*2], r9w
     mov qword ptr {_at(Slot.PENDING)}, 0
     mov {_at(Slot.STATE)}, rbp
@@ -86,6 +95,7 @@ begin:
     mov {_at(Slot.COUNT)}, r9
     mov {_at(Slot.BLOCK_PC)}, rsi
     mov {_at(Slot.BLOCK_LENGTH)}, rax
+    mov {_at(Slot.BLOCK)}, r10
     ret
 lost:
     inc qword ptr {_at(Slot.LOST)}
@@ -103,18 +113,23 @@ stop:
     ret
 """,
     aarch64=f"""
-    ubfx x9, x30, #6, #{_TABLE_BITS}
+    ubfx x13, x30, #6, #{_TABLE_BITS}
     ldr x10, {_in(Slot.TABLE)}
     ldr x11, {_in(Slot.PENDING)}
     cbz x11, known
     ldr x12, {_in(Slot.PENDING_PC)}
     cmp x12, x1
     b.ne known
-    strh w11, [x10, x9, lsl #1]
+    ldrh w9, [x10, x13, lsl #1]
+    cbz w9, fresh
+    mov x12, #1
+    str x12, {_in(Slot.REUSED)}
+fresh:
+    strh w11, [x10, x13, lsl #1]
     str xzr, {_in(Slot.PENDING)}
     str x19, {_in(Slot.STATE)}
 known:
-    ldrh w9, [x10, x9, lsl #1]
+    ldrh w9, [x10, x13, lsl #1]
     cbz w9, lost
 go:
     ldr x11, {_in(Slot.COUNT)}
@@ -126,6 +141,7 @@ begin:
     str x11, {_in(Slot.COUNT)}
     str x1, {_in(Slot.BLOCK_PC)}
     str x9, {_in(Slot.BLOCK_LENGTH)}
+    str x13, {_in(Slot.BLOCK)}
     ret
 lost:
     ldr x12, {_in(Slot.LOST)}
@@ -243,6 +259,7 @@ class PythonClock:
             slots[Slot.COUNT] = count
             slots[Slot.BLOCK_PC] = address
             slots[Slot.BLOCK_LENGTH] = instructions
+            slots[Slot.REUSED] = 1  # all blocks share one BLOCK
 
         _run_first_blocks(handle)
         self._edge = library.EdgeCallback(edge)

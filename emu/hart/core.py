@@ -1,8 +1,8 @@
 """What both fidelities share: the engine, exact instruction counts, code, devices, and the sources of events."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, Unpack
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
@@ -19,11 +19,14 @@ from emu.subscriptions import EventBus
 from emu.walks import Walk
 
 COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
+_BLOCK, _REUSED = int(Slot.BLOCK), int(Slot.REUSED)
 PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
 RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
 _ALL = (1 << 64) - 1
 _TRAPS_WITHOUT_PROGRESS = 1000
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class HartCore(ABC):
@@ -35,6 +38,8 @@ class HartCore(ABC):
         self.platform = platform
         self._halves = ram.view.cast("H")
         self._last_trap = (-1, 0)
+        self._positions: dict[int, int] = {}
+        """How many instructions stand before one that was asked for, by its block and its place in there."""
         self.returned = False
         """Whether a function that the host called has returned to RETURN_ADDRESS."""
         self.asks_again = False
@@ -190,13 +195,29 @@ class HartCore(ABC):
     def rewind(self, pc: int) -> None:
         """Correct the count in the middle of a block: the instruction at `pc` is the first that has not retired."""
         slots = self.slots
-        done = self.instructions_between(slots[BLOCK_PC], pc)
-        slots[COUNT] += done - slots[BLOCK_LENGTH]
+        slots[COUNT] -= self.instructions_from(pc)
         slots[BLOCK_PC], slots[BLOCK_LENGTH] = pc, 0
 
     def between_blocks(self, pc: int) -> None:
         """Note that the last block has run to its end and nothing of the next has."""
         self.slots[BLOCK_PC], self.slots[BLOCK_LENGTH] = pc, 0
+
+    def instructions_from(self, pc: int) -> int:
+        """How many instructions of the current block have not retired when the one at `pc` executes."""
+        slots = self.slots
+        length, start = slots[BLOCK_LENGTH], slots[BLOCK_PC]
+        if not length:
+            return -self.instructions_between(start, pc)
+        if slots[_REUSED]:
+            slots[_REUSED] = 0
+            self._positions.clear()
+        key = slots[_BLOCK] << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
+        position = self._positions.get(key)
+        if position is None:
+            position = self.instructions_between(start, pc)
+            if self.code_address(pc) is not None:  # else the block has destroyed its mapping, and that was an estimate
+                self._positions[key] = position
+        return length - position
 
     def instructions_between(self, start: int, end: int) -> int:
         """Instructions from `start` up to `end`, in straight line."""
@@ -243,27 +264,27 @@ class HartCore(ABC):
 
     def device_read(self, address: int, size: int) -> int | None:
         """See `emu.engine.Guest`."""
-        with self.in_mid_block(self.words[PC]):
-            return self.platform.device_read(address, size)
+        return self.in_mid_block(self.words[PC], self.platform.device_read, address, size)
 
     def device_write(self, address: int, size: int, value: int) -> Store:
         """See `emu.engine.Guest`."""
         slots = self.slots
-        ahead = slots[BLOCK_LENGTH] - self.instructions_between(slots[BLOCK_PC], self.words[PC])
+        ahead = self.instructions_from(self.words[PC])
         slots[COUNT] -= ahead
         try:
             return self.platform.device_write(address, size, value)
         finally:
             slots[COUNT] += ahead  # even after an exception: the store has happened, and `store_done` counts it
 
-    @contextmanager
-    def in_mid_block(self, pc: int) -> Iterator[None]:
-        """Make the count exact for an instruction inside a block that goes on afterwards, unless it raises or stops."""
+    def in_mid_block(
+        self, pc: int, action: Callable[[Unpack[_Arguments]], _Result], *arguments: *_Arguments
+    ) -> _Result:
+        """Do something with an exact count inside a block that goes on afterwards, unless it raises or stops."""
         slots = self.slots
-        ahead = slots[BLOCK_LENGTH] - self.instructions_between(slots[BLOCK_PC], pc)
+        ahead = self.instructions_from(pc)
         slots[COUNT] -= ahead
         try:
-            yield
+            result = action(*arguments)
         except BaseException:
             self.between_blocks(pc)  # the instruction has not executed: it will when the machine goes on
             raise
@@ -271,6 +292,7 @@ class HartCore(ABC):
             self.between_blocks(pc)
         else:
             slots[COUNT] += ahead
+        return result
 
     def store_done(self) -> None:
         """See `emu.engine.Guest`: the store at pc has happened, so it has retired."""
@@ -300,7 +322,15 @@ class HartCore(ABC):
         """See `emu.engine.Guest`."""
         pc = self.words[PC]
         self.rewind(pc)
-        self.trap(ExceptionCause.BREAKPOINT, pc, pc)
+        if not self.platform.breakpoint():
+            self.trap(ExceptionCause.BREAKPOINT, pc, pc)
+
+    def retire_breakpoint(self) -> None:
+        """Go on behind the `ebreak` at pc: the host has answered it."""
+        following = (self.words[PC] + 4) & _ALL
+        self.words[PC] = following
+        self.slots[COUNT] += 1
+        self.between_blocks(following)
 
     def raised_by_core(self, number: int, epc: int) -> None:
         """Trap for what the core finds out by itself: a misaligned LR, SC or AMO.

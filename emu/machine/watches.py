@@ -66,13 +66,15 @@ class Watches:
         self._remove.pop(address)()
 
     def _reached(self, address: int) -> None:
+        self._hart.in_mid_block(self._hart.words[PC], self._call_back, address)
+
+    def _call_back(self, address: int) -> None:
         hart = self._hart
-        with hart.in_mid_block(hart.words[PC]):
-            here = (hart.retired_count, address)
-            if self._raised_at == here:  # its callbacks were called; the instruction itself has not executed yet
-                self._raised_at = None
-                return
-            self._raised_at = here
-            self.notify(address)
-            if not hart.engine.stop_is_requested:
-                self._raised_at = None
+        here = (hart.retired_count, address)
+        if self._raised_at == here:  # its callbacks were called; the instruction itself has not executed yet
+            self._raised_at = None
+            return
+        self._raised_at = here
+        self.notify(address)
+        if not hart.engine.stop_is_requested:
+            self._raised_at = None

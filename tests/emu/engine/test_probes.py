@@ -151,6 +151,8 @@ class Clock:
     def block(self, pc: int, site: int) -> None:
         words, place = self.words, site >> 6 & 0xFF_FFFF
         if words[Slot.PENDING] and words[Slot.PENDING_PC] == pc:
+            if self.table.get(place):
+                words[Slot.REUSED] = 1
             self.table[place], words[Slot.PENDING], words[Slot.STATE] = words[Slot.PENDING], 0, STATE
         length = self.table.get(place, 0)
         words[Slot.LOST] = (words[Slot.LOST] + (length == 0)) & ALL
@@ -162,6 +164,7 @@ class Clock:
                 return
             words[Slot.LIMIT] = 0
         words[Slot.COUNT], words[Slot.BLOCK_PC], words[Slot.BLOCK_LENGTH] = count, pc, length
+        words[Slot.BLOCK] = place
 
 
 PCS = st.one_of(st.sampled_from([0x8020_0000, 0x8020_0004, 0x10000, ALL - 1]), st.integers(0, ALL))
@@ -172,7 +175,7 @@ STEPS = st.one_of(
     st.tuples(st.just("block"), PCS, SITE_NUMBERS),
     st.tuples(st.just("translated"), PCS, st.integers(1, 4), SITE_NUMBERS),
     st.tuples(st.just("write"), st.sampled_from([Slot.DEADLINE, Slot.LIMIT, Slot.COUNT]), COUNTS),
-    st.tuples(st.just("write"), st.sampled_from([Slot.NEW_CODE, Slot.HIT]), st.integers(0, 1)),
+    st.tuples(st.just("write"), st.sampled_from([Slot.NEW_CODE, Slot.HIT, Slot.REUSED]), st.integers(0, 1)),
 )
 
 
