@@ -172,6 +172,25 @@ class HeapFreed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageEvicted(Event):
+    """The kernel took a page's frame away and keeps its contents in the store; `pc` is where that was asked for."""
+
+    vpn: VirtPageNum
+    ppn: PhysPageNum
+    """The frame that is free now."""
+    slot: int
+    """Where in the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLoaded(Event):
+    """The kernel fetched a page from the store into a frame; `pc` is where that was asked for."""
+
+    vpn: VirtPageNum
+    ppn: PhysPageNum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyscallMade(Event):
     """A user program executed `ecall`."""
 

@@ -21,6 +21,7 @@ from emu.machine import Machine, MachineConfig, StopReason
 from emu.observe.allocators import FrameObserver, HeapObserver
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
+from emu.observe.replacement import ReplacementObserver
 from emu.report.places import Places
 from emu.report.sentences import Sentences
 from emu.report.summary import Summary
@@ -189,6 +190,9 @@ def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest
     heap = HeapObserver(machine, heap_functions(request.heap_functions))
     if trace.functions:
         FunctionObserver(machine, trace.functions)
+    pages = ReplacementObserver(machine)
+    if request.trace and "pages" in trace.kinds and not pages.functions:
+        raise ConfigError("--trace pages: the image has no function page_out or page_in, as the teaching kernel has")
     for kind, observer in (("frames", frames), ("heap", heap)):
         if request.trace and kind in trace.kinds and not observer.functions:
             raise ConfigError(

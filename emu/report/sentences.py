@@ -14,7 +14,9 @@ from emu.events import (
     HeapFreed,
     InterruptRaised,
     MmioAccess,
+    PageEvicted,
     PageFault,
+    PageLoaded,
     PteWritten,
     SyscallMade,
     TlbFilled,
@@ -44,6 +46,8 @@ class Sentences:
             FrameFreed: ("frame -", self._frame),
             HeapAllocated: ("heap +", self._heap_allocated),
             HeapFreed: ("heap -", self._heap_freed),
+            PageEvicted: ("page -", self._page_evicted),
+            PageLoaded: ("page +", self._page_loaded),
             TrapTaken: ("trap", self._trap_taken),
             TrapReturned: ("return", self._trap_returned),
             FunctionCalled: ("call", self._function_called),
@@ -89,6 +93,12 @@ class Sentences:
     def _heap_freed(self, event: HeapFreed) -> str:
         size = f" {event.size} bytes" if event.size else ""
         return f"{event.address}{size} {self._at(event)}"
+
+    def _page_evicted(self, event: PageEvicted) -> str:
+        return f"{event.vpn!r} gives {event.ppn!r} up and goes to slot {event.slot} {self._at(event)}"
+
+    def _page_loaded(self, event: PageLoaded) -> str:
+        return f"{event.vpn!r} comes back into {event.ppn!r} {self._at(event)}"
 
     def _trap_taken(self, event: TrapTaken) -> str:
         return (

@@ -15,11 +15,13 @@ Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def ekernel(tmp_path: Path) -> Ekernel:
-    """`ekernel("run", "x.elf")`: the finished process, run in `tmp_path`."""
+    """`ekernel("run", "x.elf", typed="text")`: the finished process, run in `tmp_path`."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("ekernel")), *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path, input=typed, capture_output=True, text=True, timeout=120, check=False
+        )
 
     return run
 

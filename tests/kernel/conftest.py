@@ -12,12 +12,19 @@ from kernel.build import BuiltKernel, build, profile_named
 
 @pytest.fixture(scope="session")
 def kernel_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., BuiltKernel]:
-    """The kernel of a profile, with other allocators if wanted."""
+    """The kernel of a profile, with other allocators, page replacement and store if wanted."""
     directory = tmp_path_factory.mktemp("kernels")
 
     @cache
-    def built(name: str, frames: str | None = None, heap: str | None = None) -> BuiltKernel:
-        return build(profile_named(name), directory / f"{name}-{frames}-{heap}", frames=frames, heap=heap)
+    def built(
+        name: str,
+        frames: str | None = None,
+        heap: str | None = None,
+        replacement: str | None = None,
+        store: str | None = None,
+    ) -> BuiltKernel:
+        place = directory / f"{name}-{frames}-{heap}-{replacement}-{store}"
+        return build(profile_named(name), place, frames=frames, heap=heap, replacement=replacement, store=store)
 
     return built
 
