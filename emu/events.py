@@ -61,11 +61,25 @@ class TlbFilled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PteWritten(Event):
-    """A page-table entry changed."""
+    """An entry changed in a page table that `satp` has led to since somebody listens."""
 
     pte_address: PhysAddr
     old: int
     new: int
+    level: int
+    """The level of its table: 0 is the last."""
+    first: VirtAddr
+    """The first virtual address that the entry decides about; there are 4096 << 9 * level of them."""
+    by_walk: bool
+    """Whether the page walk set A or D (fidelity `exact` only), and not the guest's own instruction at pc."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesLeftOut(Event):
+    """There are more page tables than can be watched: PteWritten does not tell of all changes from here on."""
+
+    watched: int
+    """How many are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,8 +97,8 @@ def run(
         str,
         typer.Option(
             metavar="KINDS",
-            help="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, mmio, "
-            "irq, calls=PATTERN; separated by commas.",
+            help="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
+            "mmio, irq, calls=PATTERN; separated by commas.",
         ),
     ] = "",
     trace_out: Annotated[

@@ -20,7 +20,9 @@ from emu.events import (
     PageEvicted,
     PageFault,
     PageLoaded,
+    PteWritten,
     SyscallMade,
+    TablesLeftOut,
     TlbFilled,
     TrapReturned,
     TrapTaken,
@@ -37,6 +39,7 @@ TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
     "syscalls": (SyscallMade,),
     "satp": (AddressSpaceSwitched,),
     "tlb": (TlbFilled,),
+    "ptes": (PteWritten, TablesLeftOut),
     "mmio": (MmioAccess,),
     "irq": (InterruptRaised,),
 }

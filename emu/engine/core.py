@@ -7,6 +7,7 @@ from typing import Any
 
 import unicorn
 
+from emu.address import PAGE_SIZE
 from emu.engine import library, native
 from emu.engine.clock import BlockClock, PythonClock, Slot
 from emu.engine.codepages import CodePages
@@ -93,6 +94,23 @@ class Engine:
         )
         # Protection hooks see the whole access and an exact pc; the core's own device callbacks get neither.
         library.check(library.mem_protect(self.handle, base, size, library.PROT_NONE), "protect a device")
+
+    def watch_stores(self, page: int) -> Callable[[], None]:
+        """Send stores to a page of RAM to the guest's `device_write`, which carries them out; returns what ends it.
+
+        Not while the core runs; the caller flushes the TLB.
+        """
+        protection = library.PROT_READ | library.PROT_EXEC
+        library.check(library.mem_protect(self.handle, page, PAGE_SIZE, protection), "protect a page")
+        identifier = library.add_hook(
+            self.handle, library.HOOK_WRITE_PROTECTED, self._memory, None, page, page + PAGE_SIZE - 1
+        )
+
+        def remove() -> None:
+            library.check(library.hook_del(self.handle, identifier), "remove a hook")
+            library.check(library.mem_protect(self.handle, page, PAGE_SIZE, library.PROT_ALL), "release a page")
+
+        return remove
 
     def run(self) -> Stop:
         """Execute from the window's pc until the deadline, a request to stop, or wfi.
@@ -333,7 +351,7 @@ class Engine:
         self._hook(library.HOOK_INTERRUPT, library.InterruptCallback(on_exception if direct else on_exception_copied))
         self._hook(library.HOOK_INVALID, library.InvalidCallback(on_invalid))
         self._hook(library.HOOK_FILL, library.FillCallback(on_fill if direct else on_fill_copied))
-        memory = library.MemoryCallback(self._on_memory)
+        self._memory = memory = library.MemoryCallback(self._on_memory)
         # Hooks over RAM would make every store slow.
         for begin, end in ((0, self.base - 1), (self.base + self.size, _LAST_ADDRESS)):
             self._hook(library.HOOK_UNMAPPED, memory, begin, end)

@@ -8,9 +8,19 @@ from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
 from emu.engine.clock import Slot
 from emu.errors import MachineError
-from emu.events import AddressSpaceSwitched, Event, PageFault, SyscallMade, TrapReturned, TrapTaken
+from emu.events import (
+    AddressSpaceSwitched,
+    Event,
+    PageFault,
+    PteWritten,
+    SyscallMade,
+    TablesLeftOut,
+    TrapReturned,
+    TrapTaken,
+)
 from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
 from emu.hart.platform import Platform
+from emu.hart.table_watch import TableWatch
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
@@ -48,8 +58,10 @@ class HartCore(ABC):
         self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
         self.words = self.engine.words
         self.slots = self.engine.slots
-        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade):
+        self.tables = TableWatch(self)
+        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten, TablesLeftOut):
             self.add_source(kind)
+        bus.add_source(PteWritten, self.tables.start)
 
     # What the fidelities do each in its own way.
 
@@ -272,6 +284,8 @@ class HartCore(ABC):
         ahead = self.instructions_from(self.words[PC])
         slots[COUNT] -= ahead
         try:
+            if self.ram.contains(address):  # a page that is watched
+                return self.tables.store(address, size, value)
             return self.platform.device_write(address, size, value)
         finally:
             slots[COUNT] += ahead  # even after an exception: the store has happened, and `store_done` counts it
@@ -302,6 +316,7 @@ class HartCore(ABC):
         self.words[PC] = following
         self.slots[COUNT] += 1
         self.between_blocks(following)
+        self.tables.settle()
         self.deliver_interrupts()
 
     def save_registers(self) -> bytes:

@@ -140,6 +140,7 @@ class ExactState(HartCore):
         if forget_code:
             self.engine.forget_all_code()
         self.protection_written()
+        self.tables.restart()
 
     def set_line(self, bit: int, level: bool) -> None:
         """Set the level of an interrupt line into `mip`."""
@@ -170,6 +171,7 @@ class ExactState(HartCore):
     def satp_written(self, old: int, new: int) -> None:
         """See `emu.hart.csrfile.CsrOwner`."""
         self.flush_translations()
+        self.tables.entered(new)
         if AddressSpaceSwitched in self._listening:
             self.bus.emit(
                 AddressSpaceSwitched(

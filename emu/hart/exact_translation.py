@@ -5,7 +5,7 @@ from emu.engine.clock import Slot
 from emu.engine.codepages import CHUNK_BITS
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
-from emu.events import TlbFilled
+from emu.events import PteWritten, TlbFilled
 from emu.hart.core import PC
 from emu.hart.exact_protection import ExactProtection
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
@@ -104,9 +104,14 @@ class ExactTranslation(ExactProtection):
         flags = needed_flags(access)
         entry = leaf.pte
         if entry & flags != flags:
+            if PteWritten in self._listening:
+                if self._announced != (address, needed):
+                    self._refusal = (address, access)  # pc is not exact in here: `refused` has it
+                    return None
+                if TlbFilled not in self._listening:
+                    self._announced = None
             entry |= flags
             self.ram.words[(leaf.pte_address - self.ram.base) >> 3] = entry
-            self.pte_updated(int(leaf.pte_address), leaf.pte, entry)
         key = seen.privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
         if entry & 0x10 and seen.privilege == _S:
             self._user_page_seen = True
@@ -183,6 +188,9 @@ class ExactTranslation(ExactProtection):
         needed = _NEEDED[seen.access]
         self._announced = (page, needed)
         self.asks_again = True
+        leaf, flags = seen.leaf, needed_flags(seen.access)
+        if PteWritten in self._listening and leaf is not None and leaf.pte & flags != flags:
+            self.tables.emit(int(leaf.pte_address), leaf.pte, leaf.pte | flags, pc, by_walk=True)
         if seen.physical is not None and TlbFilled in self._listening:
             self.bus.emit(
                 TlbFilled(
@@ -219,9 +227,6 @@ class ExactTranslation(ExactProtection):
         return walk(
             self.ram.read_word, self._values[_SATP], address, Access.LOAD, privilege or _S, sum_bit=True, mxr=True
         )
-
-    def pte_updated(self, address: int, old: int, new: int) -> None:
-        """The walk has set A or D in a PTE."""
 
     def _physical_code(self, address: int) -> int:
         page = self._code.get(address >> 12)

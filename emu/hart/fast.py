@@ -161,6 +161,7 @@ class FastHart(FastState):
         if native.is_safe_satp(value):
             self.words[_SATP] = value
             self.flush_translations()
+            self.tables.entered(value)
             if AddressSpaceSwitched in self._listening:
                 self.bus.emit(
                     AddressSpaceSwitched(
@@ -297,6 +298,7 @@ class FastHart(FastState):
             self.rewind(pc)
         self._paging_begins_at = None
         self.engine.translate_in_guest(False)
+        self.tables.entered(self.words[_SATP])
 
     def add_device(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from emu.engine.window import EXT_COUNTERS_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, Event, TrapReturned, TrapTaken
+from emu.events import AddressSpaceSwitched, Event, PteWritten, TrapReturned, TrapTaken
 from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
 from emu.hart.csrfile import STCE, CsrFile
@@ -19,7 +19,11 @@ from emu.subscriptions import EventBus
 _ALL = (1 << 64) - 1
 _M = Privilege.M
 _STATUS, _MIP, _MIE, _MIDELEG, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG, Word.SATP
-_FORCED_BY: dict[type[Event], int] = {TrapReturned: native.NATIVE_TSR, AddressSpaceSwitched: native.NATIVE_TVM}
+_FORCED_BY: dict[type[Event], int] = {
+    TrapReturned: native.NATIVE_TSR,
+    AddressSpaceSwitched: native.NATIVE_TVM,
+    PteWritten: native.NATIVE_TVM,
+}
 EMULATED = frozenset(
     {
         Csr.CYCLE, Csr.TIME, Csr.INSTRET, Csr.MCYCLE, Csr.MINSTRET, Csr.MCOUNTINHIBIT, Csr.STIMECMP, Csr.MENVCFG,
@@ -137,6 +141,7 @@ class FastState(HartCore):
             self.words[_SATP] = value
             self.engine.window.store()
             self.flush_translations()
+            self.tables.entered(value)
 
     def _as_machine_mode(self, access: Callable[[], int | bool | None]) -> int | bool | None:
         privilege = self.words[PRIVILEGE]
@@ -198,10 +203,10 @@ class FastState(HartCore):
         window = self.engine.window
         window.load()
         if bit:
-            listening = kind in self._listening
-            self._forced = self._forced | bit if listening else self._forced & ~bit
+            wanted = any(_FORCED_BY.get(one) == bit for one in self._listening)
+            self._forced = self._forced | bit if wanted else self._forced & ~bit
             words = self.words
-            words[_STATUS] = words[_STATUS] | bit if listening else words[_STATUS] & ~bit
+            words[_STATUS] = words[_STATUS] | bit if wanted else words[_STATUS] & ~bit
         elif kind is TrapTaken:
             self.engine.announce_interrupts(withdraw=self._delivers_here)
         window.store()
@@ -231,6 +236,7 @@ class FastState(HartCore):
             self.engine.forget_all_code()
         self.engine.translate_in_guest(not self.words[_SATP] >> SATP_MODE_SHIFT)
         self._request_interrupts()
+        self.tables.restart()
 
     # What the emulated CSRs ask of their hart.
 

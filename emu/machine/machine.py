@@ -190,6 +190,7 @@ class Machine:
         while True:
             self.clock.update()
             self._watches.settle()
+            self.core.tables.settle()
             stop = core.run(min(limit, core.retired_count + _SLICE, self._next_deadline()))
             if stop is Stop.WAITING:
                 self.waiting()

@@ -19,6 +19,7 @@ from emu.events import (
     PageLoaded,
     PteWritten,
     SyscallMade,
+    TablesLeftOut,
     TlbFilled,
     TrapReturned,
     TrapTaken,
@@ -32,6 +33,7 @@ from emu.walks import Refusal, Walk
 
 _ACCESS_WORDS = {Access.FETCH: "fetch from", Access.LOAD: "load from", Access.STORE: "store to"}
 _SHOWN_ARGUMENTS = 4
+_ALL = (1 << 64) - 1
 
 
 class Sentences:
@@ -56,6 +58,7 @@ class Sentences:
             AddressSpaceSwitched: ("satp", self._address_space_switched),
             TlbFilled: ("tlb", self._tlb_filled),
             PteWritten: ("pte", self._pte_written),
+            TablesLeftOut: ("pte", self._tables_left_out),
             InterruptRaised: ("irq", self._interrupt_raised),
             MmioAccess: ("mmio", self._mmio_access),
         }
@@ -128,7 +131,16 @@ class Sentences:
         return f"{event.access.value} {event.vpn!r} is {event.ppn!r} {self._at(event)}"
 
     def _pte_written(self, event: PteWritten) -> str:
-        return f"at {event.pte_address}: {Pte(event.old)} to {Pte(event.new)} {self._at(event)}"
+        by = "by the page walk, " if event.by_walk else ""
+        size = 4096 << 9 * event.level
+        last = (int(event.first) + size - 1) & _ALL
+        return (
+            f"{event.pte_address}, level {event.level} for {event.first}..{last:#x}: {_entry(event.old)} becomes "
+            f"{_entry(event.new)} {by}{self._at(event)}"
+        )
+
+    def _tables_left_out(self, event: TablesLeftOut) -> str:
+        return f"more page tables than can be watched: from here on changes in only {event.watched} of them are shown"
 
     def _interrupt_raised(self, event: InterruptRaised) -> str:
         return cause_label(event.cause, interrupt=True)
@@ -136,6 +148,10 @@ class Sentences:
     def _mmio_access(self, event: MmioAccess) -> str:
         verb = "writes" if event.write else "reads"
         return f"{verb} {event.value:#x} ({event.size} bytes) at {event.device} {event.address} {self._at(event)}"
+
+
+def _entry(pte: int) -> str:
+    return f"({Pte(pte)})" if pte else "0"
 
 
 def pte_text(level: int, pte_address: int, pte: int) -> str:

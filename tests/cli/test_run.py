@@ -113,6 +113,21 @@ def test_both_fidelities_take_the_same_traps_with_the_same_values(ekernel: Ekern
     assert exact
 
 
+@pytest.mark.parametrize("profile", ["full", "rcore-v3"])
+def test_both_fidelities_see_the_kernel_write_the_same_page_table_entries(
+    ekernel: Ekernel, tmp_path: Path, profile: str
+) -> None:
+    written = []
+    for fidelity in ("exact", "fast"):
+        name = f"{fidelity}-ptes.jsonl"
+        options = ["--profile", profile, "-q", "--trace", "ptes", "--trace-out", name, "--fidelity", fidelity]
+        assert ekernel("run", *options).returncode == 0
+        events = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        written.append([(e["pc"], e["pte_address"], e["new"], e["level"]) for e in events if not e["by_walk"]])
+    assert written[0] == written[1]
+    assert len(written[0]) > 100
+
+
 def test_traced_calls_are_indented_by_depth(ekernel: Ekernel) -> None:
     result = ekernel("run", "--profile", "step-by-step", "--trace", "calls=frame_*")
     assert re.search(r"┃ +[\d,]+ call +frame_alloc\(", result.stdout)

@@ -9,7 +9,7 @@ import pytest
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
-from emu.events import ConsoleOutput, Event, FrameAllocated, HeapFreed, PageFault, TrapTaken
+from emu.events import ConsoleOutput, Event, FrameAllocated, HeapFreed, PageFault, PteWritten, TablesLeftOut, TrapTaken
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine
 from emu.observe.faults import PageFaultHandled
@@ -105,7 +105,28 @@ EVENTS: list[tuple[Event, str]] = [
         ),
         "ecall from U mode from U at start+0x2 (tval 0x0), to S at start",
     ),
-]
+    (
+        PteWritten(
+            instret=1, pc=STORE, privilege=Privilege.S, pte_address=PhysAddr(0x80235008), old=0, new=0x20090043,
+            level=0, first=VirtAddr(0x3000), by_walk=False,
+        ),
+        "0x80235008, level 0 for 0x3000..0x3fff: 0 becomes (0x20090043: PPN:0x80240 _A____RV) at start+0x2",
+    ),
+    (
+        PteWritten(
+            instret=1, pc=STORE, privilege=Privilege.S, pte_address=PhysAddr(0x80235FF8), old=0x200000C7,
+            new=0x20000047, level=2, first=VirtAddr((1 << 64) - (1 << 30)), by_walk=True,
+        ),
+        (
+            "0x80235ff8, level 2 for 0xffffffffc0000000..0xffffffffffffffff: (0x200000c7: PPN:0x80000 DA___WRV) "
+            "becomes (0x20000047: PPN:0x80000 _A___WRV) by the page walk, at start+0x2"
+        ),
+    ),
+    (
+        TablesLeftOut(instret=1, pc=STORE, privilege=Privilege.S, watched=200),
+        "more page tables than can be watched: from here on changes in only 200 of them are shown",
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("event", "expected"), EVENTS)

@@ -1,0 +1,275 @@
+"""Written page-table entries as events: which, by whom, where in the address space; and what is no table any more."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emu.events import PteWritten, TablesLeftOut
+from emu.hart.tables import LIMIT, TableMap
+from emu.isa.privilege import Privilege
+from emu.machine import Machine, MachineConfig, StopReason
+
+OFF = "li a7, 8\n ecall\n"
+GUEST = """
+    la s0, root
+    la s1, middle
+    la s2, table
+    la s3, spare
+    li t1, 0x200000cf       # the gigabyte of RAM onto itself
+    sd t1, 16(s0)
+    srli t1, s1, 2
+    ori t1, t1, 1
+    sd t1, 0(s0)
+    srli t1, s2, 2
+    ori t1, t1, 1
+    sd t1, 0(s1)
+    srli t0, s0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    .globl writes
+writes:
+    {writes}
+    li a7, 8
+    ecall
+    .balign 4096
+    .globl root, middle, table, spare
+root: .zero 4096
+middle: .zero 4096
+table: .zero 4096
+spare: .zero 4096
+    .globl data
+data: .zero 4096
+"""
+
+
+def told(machine):
+    """Starts to listen; the list fills with what each event says but when it was."""
+    seen = []
+    machine.on(PteWritten, seen.append)
+    return seen
+
+
+def brief(events):
+    return [(event.level, int(event.first), event.old, event.new) for event in events]
+
+
+def finish(machine):
+    assert machine.run(max_instructions=100_000).reason is StopReason.POWERED_OFF
+
+
+def test_a_store_to_an_entry_is_an_event_with_its_instruction(boot):
+    machine = boot(
+        GUEST.format(writes="li t1, 0x5f\n .globl store\n store: sd t1, 24(s2)\n sd t1, 24(s2)\n sd zero, 24(s2)")
+    )
+    events = told(machine)
+    finish(machine)
+    assert brief(events) == [(0, 0x3000, 0, 0x5F), (0, 0x3000, 0x5F, 0)]
+    first = events[0]
+    assert (first.pc, first.privilege, first.by_walk) == (machine.address_of("store"), Privilege.S, False)
+    assert first.pte_address == machine.address_of("table") + 24
+    quiet = boot(GUEST.format(writes=f".globl end\n end: {OFF}"))
+    quiet.run(until="writes")
+    assert first.instret == quiet.instret + 1
+
+
+def test_each_level_knows_its_addresses(boot):
+    writes = "li t1, 0x5f\n sd t1, 8(s0)\n sd t1, -8(s1)\n li t2, 0x5f\n sd t2, 16(s1)\n sd t2, 32(s2)"
+    machine = boot(GUEST.format(writes=writes))
+    events = told(machine)
+    finish(machine)
+    gib = 1 << 30
+    assert brief(events) == [
+        (2, gib, 0, 0x5F),
+        (2, (1 << 64) - gib, 0, 0x5F),  # the last entry of the root, right before the next table
+        (1, 2 << 21, 0, 0x5F),
+        (0, 4 << 12, 0, 0x5F),
+    ]
+
+
+LINK = "srli t1, s3, 2\n ori t1, t1, 1\n sd t1, 8(s0)\n"
+
+
+def test_a_table_is_watched_from_its_link_to_its_unlinking(boot):
+    writes = f"li t2, 0x5f\n sd t2, 0(s3)\n {LINK} sd t2, 16(s3)\n sd zero, 8(s0)\n sd t2, 24(s3)"
+    machine = boot(GUEST.format(writes=writes))
+    events = told(machine)
+    finish(machine)
+    pointer = machine.address_of("spare") >> 2 | 1
+    assert brief(events) == [
+        (2, 1 << 30, 0, pointer),
+        (1, (1 << 30) + (2 << 21), 0, 0x5F),
+        (2, 1 << 30, pointer, 0),
+    ]
+
+
+def test_a_table_with_two_links_is_a_table_until_both_are_gone(boot):
+    writes = f"li t2, 0x5f\n {LINK} sd t1, 24(s0)\n sd zero, 8(s0)\n sd t2, 16(s3)\n sd zero, 24(s0)\n sd t2, 32(s3)"
+    machine = boot(GUEST.format(writes=writes))
+    events = told(machine)
+    finish(machine)
+    assert [event.new for event in events if event.pte_address & ~0xFFF == machine.address_of("spare")] == [0x5F]
+
+
+@pytest.mark.parametrize(
+    ("writes", "news"),
+    [
+        ("li t1, 3\n addi t0, s2, 8\n amoor.d a1, t1, (t0)\n amoswap.d a2, zero, (t0)", [3, 0]),
+        ("li t1, 3\n addi t0, s2, 8\n lr.d a1, (t0)\n sc.d a2, t1, (t0)", [3]),
+        ("li t1, -1\n sw t1, 12(s2)\n sb zero, 12(s2)", [0xFFFF_FFFF << 32, 0xFFFF_FF00 << 32]),
+        ("li t1, -1\n sd t1, 13(s2)", [0xFFFFFF << 40, (1 << 40) - 1]),
+        ("li t1, -1\n li t0, 4096\n add t0, t0, s2\n sd t1, -4(t0)", [0xFFFF_FFFF << 32]),
+        # What crosses into another page arrives there byte by byte.
+        ("li t1, -1\n sd t1, -4(s2)", [0xFFFF_FFFF << 32, 0xFF, 0xFFFF, 0xFF_FFFF, 0xFFFF_FFFF]),
+        (LINK + "amoswap.d a1, zero, (s0)\n sd t1, (s2)\n sd t1, 8(s3)", None),
+    ],
+)
+def test_every_kind_of_store_does_what_it_does_unwatched(boot, writes, news):
+    plain, watched = boot(GUEST.format(writes=writes)), boot(GUEST.format(writes=writes))
+    events = told(watched)
+    finish(plain)
+    finish(watched)
+    assert plain.instret == watched.instret
+    assert list(plain.hart.x) == list(watched.hart.x)
+    tables = plain.address_of("root"), 5 * 4096
+    assert plain.memory.read(*tables) == watched.memory.read(*tables)
+    assert news is None or [event.new for event in events] == news
+
+
+def test_the_first_listener_installs_the_watch_and_the_last_removes_it(boot):
+    machine = boot(
+        GUEST.format(writes="li t1, 0x5f\n sd t1, 8(s2)\n .globl later\n later: sd t1, 16(s2)\n sd t1, 24(s2)")
+    )
+    machine.run(until="writes")
+    seen = []
+    subscription = machine.on(PteWritten, lambda event: seen.append(int(event.first)))
+    machine.run(until="later")
+    subscription.cancel()
+    machine.step()
+    assert seen == [0x1000]
+    machine.on(PteWritten, lambda event: seen.append(int(event.first)))
+    finish(machine)
+    assert seen == [0x1000, 0x3000]
+
+
+def test_a_listener_can_come_in_the_middle_of_a_run(boot):
+    machine = boot(GUEST.format(writes="li t1, 0x5f\n sd t1, 8(s2)\n .globl later\n later: j 1f\n 1: sd t1, 16(s2)"))
+    seen = []
+    machine.watch("later", lambda: machine.on(PteWritten, seen.append))
+    finish(machine)
+    assert brief(seen) == [(0, 0x2000, 0, 0x5F)]
+
+
+def test_a_root_that_was_cleared_is_ordinary_memory_again(boot):
+    writes = """
+    srli t0, s3, 12         # another address space with the same gigabyte
+    li t1, 8 << 60
+    or t0, t0, t1
+    li t1, 0x200000cf
+    sd t1, 16(s3)
+    csrw satp, t0
+    sfence.vma
+    sd zero, 0(s0)          # the first root, cleared entry by entry
+    sd zero, 16(s0)
+    li t1, 0x1234567
+    sd t1, 40(s0)           # used for something else
+    sd t1, 40(s3)
+    """
+    machine = boot(GUEST.format(writes=writes))
+    events = told(machine)
+    finish(machine)
+    assert [(int(event.pte_address) - machine.address_of("root"), event.new) for event in events] == [
+        (0, 0), (16, 0), (3 * 4096 + 40, 0x1234567)
+    ]  # fmt: skip
+
+
+def test_a_and_d_that_the_walk_sets_are_told_apart(build):
+    writes = "la t1, data\n srli t1, t1, 2\n ori t1, t1, 7\n sd t1, 40(s2)\n sfence.vma\n li t0, 0x5000\n .globl load\n"
+    machine = Machine(MachineConfig(ram_size=16 << 20))
+    machine.load(build(GUEST.format(writes=writes + "load: lw t2, (t0)\n lw t2, 4(t0)\n sw t2, (t0)")))
+    events = told(machine)
+    finish(machine)
+    leaf = machine.address_of("data") >> 2 | 7
+    assert [(event.by_walk, event.old, event.new) for event in events] == [
+        (False, 0, leaf),
+        (True, leaf, leaf | 0x40),
+        (True, leaf | 0x40, leaf | 0xC0),
+    ]
+    assert (events[1].pc, events[1].first) == (machine.address_of("load"), 0x5000)
+    plain = Machine(MachineConfig(ram_size=16 << 20))
+    plain.load(build(GUEST.format(writes=writes + "load: lw t2, (t0)\n lw t2, 4(t0)\n sw t2, (t0)")))
+    finish(plain)
+    assert plain.instret == machine.instret
+
+
+def test_a_snapshot_returns_to_the_tables_that_it_had(boot):
+    machine = boot(GUEST.format(writes=f"{LINK} sd t1, 16(s3)"))
+    events = told(machine)
+    machine.run(until="writes")
+    start = machine.snapshot()
+    finish(machine)
+    once = brief(events)
+    machine.restore(start)
+    events.clear()
+    finish(machine)
+    assert brief(events) == once
+    assert len(once) == 2
+
+
+def test_more_tables_than_can_be_watched_are_said_to_be_too_many(boot):
+    machine = boot(GUEST.format(writes="li t1, 0x5f\n sd t1, 8(s2)\n addi t1, t1, 0x20\n sd t1, 16(s2)"))
+    many = 0x8080_0000
+    pages = [many + 4096 * (1 + number) for number in range(LIMIT + 50)]
+    machine.run(until="writes")
+    machine.memory.write(machine.address_of("root") + 8, (many >> 2 | 1).to_bytes(8, "little"))
+    machine.memory.write(many, b"".join((page >> 2 | 1).to_bytes(8, "little") for page in pages))
+    events, notes = told(machine), []
+    machine.on(TablesLeftOut, notes.append)
+    machine.restore(machine.snapshot())
+    finish(machine)
+    assert [note.watched for note in notes] == [LIMIT]
+    assert len(events) == 2
+
+
+entries = st.one_of(
+    st.just(0),
+    st.integers(0, 5).map(lambda page: page << 10 | 1),
+    st.integers(0, 5).map(lambda page: page << 10 | 0xCF),
+    st.just(9999 << 10 | 1),
+)
+indexes = st.sampled_from([0, 1, 255, 256, 511])
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 5), indexes, entries), max_size=40))
+def test_what_is_followed_is_what_the_root_leads_to(writes):
+    words = [0] * (6 * 512)
+    words[0] = 1  # the root is never all zero here
+    tables = TableMap(lambda page: words[page >> 3 : (page >> 3) + 512] if page < 6 * 4096 else None)
+    words[5 * 512 + 3] = 0xCF
+    tables.enter(8 << 60 | 5)
+    for page, index, entry in writes:
+        place = page * 4096 + index * 8
+        old, words[place >> 3] = words[place >> 3], entry
+        if page * 4096 in tables.pages and old != entry:
+            tables.written(place, old, entry)
+
+    def reached(page, level, found):
+        if page > 5 or (page, level) in found:
+            return found
+        found.add((page, level))
+        for entry in words[page * 512 : page * 512 + 512] if level else ():
+            if entry & 15 == 1:
+                reached(entry >> 10, level - 1, found)
+        return found
+
+    everything = {page << 12 for page, _level in reached(5, 2, set())}
+    # A page that is a table on several levels is followed on the first one only, and cycles are never forgotten.
+    assert 5 << 12 in tables.pages
+    if all(entry >> 10 > page for page, _index, entry in writes if entry & 15 == 1 and page != 5):
+        levels = {}
+        for page, level in reached(5, 2, set()):
+            levels.setdefault(page, set()).add(level)
+        if all(len(one) == 1 for one in levels.values()):
+            assert everything <= set(tables.pages) | {5 << 12}
