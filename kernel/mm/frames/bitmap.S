@@ -1,59 +1,51 @@
 # Frame allocator: a tree of bitmaps (004: BitAlloc4K of 2019), which hands out the highest free frame.
 #
-# Level 0 has one bit a frame, 1 = free. Each bit of level k + 1 says whether a halfword (16 bits) of level k has any bit
-# set. Three levels govern 16^3 = 4096 frames, as BitAlloc4K did; memories of more than 16 MiB get the levels they need
-# (128 MiB four, 4 GiB five).
+# Level 0 has one bit a frame, 1 = free. Bit 0 stands for the last frame, bit 1 for the one before it: so the highest free
+# frame is the lowest set bit, which is quickly found. Each bit of level k + 1 says whether a word (64 bits) of level k has
+# any bit set. BitAlloc4K had three levels of 16 bits a word, for 16^3 = 4096 frames; here are always four levels, for 64^4.
 #
-# Space: a bit a frame and a fifteenth of that for the levels above, and 4 bytes a frame for its owners. Time: one step down
-# each level to find the highest free frame, whatever is free, and as many up to change it. Contiguous frames are
-# O(memory): the highest run, found by looking at the bits from the top.
+# The lowest set bit of x is x AND -x, a power of two. Times a de Bruijn sequence, 64 bits in which each number of six bits
+# occurs once, it brings one of these numbers to the top, and a table of 64 bytes says which bit that was.
+#
+# Space: a bit a frame and a 63rd of that for the levels above, and 4 bytes a frame for its owners. Time: O(1), four steps
+# down to find the highest free frame, whatever is free and however large memory is, and up to four to change it.
+# Contiguous frames are O(memory): the highest run, found by looking at the bits from the top, and O(n) to change.
 .include "lib/abi.inc"
 .include "lib/page.inc"
 
 .equ ENTRY_SHIFT, 2
 .equ ENTRY_OWNERS, 0
 
-.equ NODE_SHIFT, 4                              # 16 bits a halfword
-.equ NODE_BITS, 16
-.equ LEAST_LEVELS, 3
-.equ MOST_LEVELS, 6                             # 16^6 frames are 64 GiB
+.equ WORD_SHIFT, 6                              # 64 bits a word
+.equ WORD_BITS, 1 << WORD_SHIFT
+.equ LEVELS, 4                                  # 64^4 frames are 64 GiB
+.equ SEQUENCE, 64                               # where the de Bruijn sequence stands, from lowest_bit_table on
 
-.equ LEVEL_END, MOST_LEVELS * 8
-VARIABLE bitmap_level, LEVEL_END + 8            # address of each level's halfwords, level 0 first; and at LEVEL_END the
-                                                # address of the entry behind the highest level's
-VARIABLE bitmap_count                           # frames that are governed
+VARIABLE bitmap_level, LEVELS * 8 + 8           # address of each level's words, level 0 first; then bitmap_count
+.equ BITMAP_COUNT, LEVELS * 8                   # frames that are governed
 
 .text
 
 # lay_out(a0 = frames, a1 = memory) -> a0 = end of the books; fills in bitmap_level
-# Each level begins at a multiple of 8 bytes, so that it can be filled in doublewords.
 .type lay_out, @function
 lay_out:
     la t0, bitmap_level
-    li t1, 0                                    # t1: levels so far
+    addi t1, t0, LEVELS * 8
 1:  sd a1, 0(t0)
-    addi t0, t0, 8
-    addi t1, t1, 1
-    addi a0, a0, NODE_BITS - 1
-    srli a0, a0, NODE_SHIFT                     # halfwords here, bits in the next level
-    slli t2, a0, 1
-    addi t2, t2, 7
-    andi t2, t2, -8
+    addi a0, a0, WORD_BITS - 1
+    srli a0, a0, WORD_SHIFT                     # words here, bits in the next level
+    slli t2, a0, 3
     add a1, a1, t2
-    li t2, LEAST_LEVELS
-    bltu t1, t2, 1b
-    li t2, 1
-    bgtu a0, t2, 1b
-    la t1, bitmap_level
-    sd t0, LEVEL_END(t1)
+    addi t0, t0, 8
+    bne t0, t1, 1b
     mv a0, a1
     ret
 .size lay_out, . - lay_out
 
-# Panics when there are more frames than MOST_LEVELS can govern.
+# Panics when there are more frames than four levels can govern.
 .type policy_bytes, @function
 policy_bytes:
-    srli t0, a0, NODE_SHIFT * MOST_LEVELS
+    srli t0, a0, WORD_SHIFT * LEVELS
     bnez t0, 1f
     li a1, 0
     j lay_out
@@ -66,38 +58,37 @@ policy_bytes:
 policy_init:
     ENTER 3
     mv s2, a1
-    la t0, bitmap_count
-    sd a1, 0(t0)
-    mv s1, a0
+    la s1, bitmap_level
+    sd s2, BITMAP_COUNT(s1)
+    mv s3, a0
     mv a1, a0
     mv a0, s2
     call lay_out
     mv a1, a0
-    mv a0, s1
+    mv a0, s3
     call fill_zero
-    la s1, bitmap_level
-    ld s3, LEVEL_END(s1)
+    addi s3, s1, LEVELS * 8
 1:  ld a0, 0(s1)                                # set as many bits in each level as it has
     mv a1, s2
     call set_bits
-    addi s2, s2, NODE_BITS - 1
-    srli s2, s2, NODE_SHIFT
+    addi s2, s2, WORD_BITS - 1
+    srli s2, s2, WORD_SHIFT
     addi s1, s1, 8
     bne s1, s3, 1b
     LEAVE 3
 .size policy_init, . - policy_init
 
-# set_bits(a0 = address, a1 = how many): sets the first bits of a cleared area, in doublewords
+# set_bits(a0 = address, a1 = how many): sets the first bits of a cleared area
 .type set_bits, @function
 set_bits:
-    srli t0, a1, 6
+    srli t0, a1, WORD_SHIFT
     li t1, -1
 1:  beqz t0, 2f
     sd t1, 0(a0)
     addi a0, a0, 8
     addi t0, t0, -1
     j 1b
-2:  andi t0, a1, 63
+2:  andi t0, a1, WORD_BITS - 1
     beqz t0, 3f
     sll t1, t1, t0
     not t1, t1
@@ -105,139 +96,152 @@ set_bits:
 3:  ret
 .size set_bits, . - set_bits
 
+# TAKE_LOWEST_BIT word, number, sequence, table   clears the lowest set bit of word and tells its number
+.macro TAKE_LOWEST_BIT word, number, sequence, table
+    neg \number, \word
+    and \number, \word, \number
+    xor \word, \word, \number
+    mul \number, \number, \sequence
+    srli \number, \number, 64 - WORD_SHIFT
+    add \number, \table, \number
+    lbu \number, 0(\number)
+.endm
+
+# STEP_DOWN level, address, word   from bit a0 of the level above to the lowest set bit in its word of this level: a0
+# Word is that word without the bit, and has to be stored at address. t0 = bitmap_level, t1 = sequence, t2 = table.
+# Clobbers t3.
+.macro STEP_DOWN level, address, word
+    ld \address, 8 * \level(t0)
+    slli t3, a0, 3
+    add \address, \address, t3
+    ld \word, 0(\address)
+    TAKE_LOWEST_BIT \word, t3, t1, t2
+    slli a0, a0, WORD_SHIFT
+    or a0, a0, t3
+.endm
+
 .type policy_take, @function
 policy_take:
     li t0, 1
     bne a0, t0, take_run
     la t0, bitmap_level
-    ld t1, LEVEL_END(t0)                        # t1: behind the level to look at
-    la t6, highest_bit_table
-    li a0, 0                                    # a0: offset of the halfword in its level: its number times 2
-1:  addi t1, t1, -8
-    ld t2, 0(t1)
-    add t2, t2, a0
-    lhu t3, 0(t2)
-    slli a0, a0, NODE_SHIFT
-    srli t4, t3, 8
-    beqz t4, 2f
-    add t4, t6, t4
-    lbu t4, 256(t4)                             # t4: number of the highest set bit, times 2
-    or a0, a0, t4
-    bne t1, t0, 1b
-    j 3f
-2:  add t4, t6, t3
-    lbu t4, 0(t4)
-    or a0, a0, t4
-    bne t1, t0, 1b
-3:  srli a0, a0, 1
-    srli t4, t4, 1
-    li t5, 1
-    sll t5, t5, t4
-    xor t3, t3, t5
-    sh t3, 0(t2)
-    beqz t3, clear_parents
+    la t2, lowest_bit_table
+    ld t1, SEQUENCE(t2)
+    ld a7, 8 * 3(t0)                            # the only word of the highest level
+    ld t6, 0(a7)
+    TAKE_LOWEST_BIT t6, a0, t1, t2
+    STEP_DOWN 2, a6, t5
+    STEP_DOWN 1, a5, t4
+    STEP_DOWN 0, a4, a3
+
+    # Where a word becomes empty, its parent's bit goes, too.
+    sd a3, 0(a4)
+    bnez a3, 1f
+    sd t4, 0(a5)
+    bnez t4, 1f
+    sd t5, 0(a6)
+    bnez t5, 1f
+    sd t6, 0(a7)
+1:  ld t1, BITMAP_COUNT(t0)
+    sub a0, t1, a0
+    addi a0, a0, -1                             # the frame of that bit
     ret
 .size policy_take, . - policy_take
-
-# clear_bit(a0 = number of a free frame) -> a0 unchanged: marks it as used, on all levels. Clobbers a1 t0 .. t5.
-# clear_parents(a0 = number of a frame whose halfword has just become empty) -> a0 unchanged: the levels above level 0
-.type clear_bit, @function
-clear_bit:
-    mv a1, a0                                   # a1: number of the bit
-    la t0, bitmap_level                         # t0: its level
-    j 1f
-clear_parents:
-    srli a1, a0, NODE_SHIFT
-    la t0, bitmap_level + 8
-1:  la t1, bitmap_level
-    ld t1, LEVEL_END(t1)
-2:  ld t2, 0(t0)
-    andi t3, a1, NODE_BITS - 1
-    srli a1, a1, NODE_SHIFT
-    slli t4, a1, 1
-    add t2, t2, t4
-    lhu t4, 0(t2)
-    li t5, 1
-    sll t5, t5, t3
-    xor t4, t4, t5
-    sh t4, 0(t2)
-    bnez t4, 3f                                 # where a halfword becomes empty, its parent's bit goes, too
-    addi t0, t0, 8
-    bne t0, t1, 2b
-3:  ret
-.size clear_bit, . - clear_bit
 
 .type policy_give, @function
 policy_give:
     la a2, bitmap_level
-    ld a3, LEVEL_END(a2)
-    add a1, a0, a1                              # a1: behind the last frame
-1:  mv t0, a2                                   # t0: the level, t1: the bit in it
+    ld t0, BITMAP_COUNT(a2)
+    sub a0, t0, a0                              # a0: behind the bit of the next frame
+    sub a1, a0, a1                              # a1: bit of the last one
+    addi a3, a2, LEVELS * 8
+    li t6, 1
+1:  addi a0, a0, -1
+    mv t0, a2                                   # t0: the level, t1: the bit in it
     mv t1, a0
-2:  ld t2, 0(t0)
-    andi t3, t1, NODE_BITS - 1
-    srli t1, t1, NODE_SHIFT
-    slli t4, t1, 1
+2:  sll t5, t6, t1                              # by the lowest six bits of its number: the bit in its word
+    srli t1, t1, WORD_SHIFT
+    slli t4, t1, 3
+    ld t2, 0(t0)
     add t2, t2, t4
-    lhu t4, 0(t2)
-    li t5, 1
-    sll t5, t5, t3
+    ld t4, 0(t2)
     or t5, t4, t5
-    sh t5, 0(t2)
-    bnez t4, 3f                                 # where a halfword was empty, its parent's bit is set, too
+    sd t5, 0(t2)
+    bnez t4, 3f                                 # where a word was empty, its parent's bit is set, too
     addi t0, t0, 8
     bne t0, a3, 2b
-3:  addi a0, a0, 1
-    bne a0, a1, 1b
+3:  bne a0, a1, 1b
     ret
 .size policy_give, . - policy_give
 
-# take_run(a0 = n) -> a0 = index of the first of n consecutive free frames, the highest such run; -1 when there is none
-# Looks at the frames one by one from the top, whole halfwords where they are all free or all used.
+# clear_bit(a0 = bit of a free frame): marks it as used, on all levels. Clobbers t0 .. t5 only.
+.type clear_bit, @function
+clear_bit:
+    la t0, bitmap_level                         # t0: the level, t1: the bit in it
+    addi t5, t0, LEVELS * 8
+    mv t1, a0
+1:  li t4, 1
+    sll t4, t4, t1
+    srli t1, t1, WORD_SHIFT
+    slli t3, t1, 3
+    ld t2, 0(t0)
+    add t2, t2, t3
+    ld t3, 0(t2)
+    xor t3, t3, t4
+    sd t3, 0(t2)
+    bnez t3, 2f                                 # where a word becomes empty, its parent's bit goes, too
+    addi t0, t0, 8
+    bne t0, t5, 1b
+2:  ret
+.size clear_bit, . - clear_bit
+
+# take_run(a0 = n) -> a0 = number of the first of n consecutive free frames, the highest such run; -1 when there is none
+# Looks at the frames one by one from the top, whole words where they are all free or all used.
 .type take_run, @function
 take_run:
     ENTER 2
     mv s1, a0                                   # s1: frames wanted
-    la t0, bitmap_count
-    ld a0, 0(t0)                                # a0: where the run begins, so far
-    li t1, 0                                    # t1: its length, so far
     la t0, bitmap_level
-    ld t2, 0(t0)
+    ld t2, 0(t0)                                # t2: level 0
+    ld t3, BITMAP_COUNT(t0)                     # t3: its bits
+    li a0, 0                                    # a0: the bit to look at
+    li t1, 0                                    # t1: length of the run before it
 .Lrun:
-    beqz a0, .Lnone
-    addi a0, a0, -1
-    srli t3, a0, NODE_SHIFT
-    slli t3, t3, 1
-    add t3, t2, t3
-    lhu t4, 0(t3)
-    andi t5, a0, NODE_BITS - 1
+    beq t1, s1, .Lfound
+    bgeu a0, t3, .Lnone
+    srli t4, a0, WORD_SHIFT
+    slli t4, t4, 3
+    add t4, t2, t4
+    ld t4, 0(t4)
+    andi t5, a0, WORD_BITS - 1
     bnez t4, 1f
-    sub a0, a0, t5                              # nothing free in the rest of this halfword
+    ori a0, a0, WORD_BITS - 1                   # nothing free in the rest of this word
+    addi a0, a0, 1
     li t1, 0
     j .Lrun
-1:  li t6, NODE_BITS - 1
-    bne t5, t6, 2f
-    li t6, 0xffff
-    bne t4, t6, 2f
-    addi t6, t1, NODE_BITS
-    bgtu t6, s1, 2f                             # the run begins inside of this halfword
+1:  bnez t5, 2f
+    not t6, t4
+    bnez t6, 2f
+    addi t6, t1, WORD_BITS
+    bgtu t6, s1, 2f                             # the run ends inside of this word
     mv t1, t6
-    addi a0, a0, -(NODE_BITS - 1)
-    j 3f
+    addi a0, a0, WORD_BITS
+    j .Lrun
 2:  srl t4, t4, t5
     andi t4, t4, 1
+    addi a0, a0, 1
     addi t1, t1, 1
-    bnez t4, 3f
+    bnez t4, .Lrun
     li t1, 0
-3:  bne t1, s1, .Lrun
+    j .Lrun
 
-    add s2, a0, s1
-4:  addi s2, s2, -1
-    mv t6, a0                                   # clear_bit leaves t6 alone
-    mv a0, s2
+.Lfound:
+    sub s2, t3, a0                              # s2: number of the first frame
+    sub s1, a0, s1                              # s1: bit of the last one
+1:  addi a0, a0, -1
     call clear_bit
-    mv a0, t6
-    bne s2, a0, 4b
+    bne a0, s1, 1b
+    mv a0, s2
     LEAVE 2
 .Lnone:
     li a0, -1
@@ -245,27 +249,15 @@ take_run:
 .size take_run, . - take_run
 
 .section .rodata
-# The number of the highest set bit, times 2, of a byte; then the same for a byte that is the upper half of a halfword.
-highest_bit_table:
-    .byte 0                                     # no bit set: not looked up
-    .byte 0
-    .fill 2, 1, 2
-    .fill 4, 1, 4
-    .fill 8, 1, 6
-    .fill 16, 1, 8
-    .fill 32, 1, 10
-    .fill 64, 1, 12
-    .fill 128, 1, 14
-    .byte 0                                     # cannot be: an upper byte without a bit is not looked up
-    .byte 16
-    .fill 2, 1, 18
-    .fill 4, 1, 20
-    .fill 8, 1, 22
-    .fill 16, 1, 24
-    .fill 32, 1, 26
-    .fill 64, 1, 28
-    .fill 128, 1, 30
+.balign 8
+# By the top six bits of (1 << i) times the sequence: i.
+lowest_bit_table:
+    .byte 0, 1, 2, 7, 3, 13, 8, 19, 4, 25, 14, 28, 9, 34, 20, 40
+    .byte 5, 17, 26, 38, 15, 46, 29, 48, 10, 31, 35, 54, 21, 50, 41, 57
+    .byte 63, 6, 12, 18, 24, 27, 33, 39, 16, 37, 45, 47, 30, 53, 49, 56
+    .byte 62, 11, 23, 32, 36, 44, 52, 55, 61, 22, 43, 51, 60, 42, 59, 58
+    .quad 0x0218a392cd3d5dbf
 
 STRING frame_allocator_name, "bitmap"
-STRING message_large, "illegal range for frame allocator: the bitmap governs up to 16^6 - 1 frames"
+STRING message_large, "illegal range for frame allocator: the bitmap governs up to 64^4 - 1 frames"
 .include "mm/frames/allocator.inc"

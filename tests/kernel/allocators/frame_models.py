@@ -165,19 +165,17 @@ class TrackerModel(FrameModel):
 
 
 class BitmapModel(FrameModel):
-    """004: the highest free frame, found through levels of 16 bits each."""
+    """004: the highest free frame, found through four levels of 64 bits each; bit 0 stands for the last frame."""
 
     def choose(self, n: int) -> int | None:
         return _found(self.map.rfind(bytearray([FREE]) * n))
 
     def check_books(self, guest: Guest) -> None:
-        bits = [int(state == FREE) for state in self.map]
-        levels = (guest.variable("bitmap_level", 6) - guest.symbol("bitmap_level")) // 8
-        for level in range(levels):
-            groups = [bits[start : start + 16] for start in range(0, len(bits), 16)]
+        bits = [int(state == FREE) for state in reversed(self.map)]
+        for level in range(4):
+            groups = [bits[start : start + 64] for start in range(0, len(bits), 64)]
             expected = [sum(bit << place for place, bit in enumerate(group)) for group in groups]
-            data = guest.read(guest.variable("bitmap_level", level), 2 * len(groups))
-            assert list(memoryview(data).cast("H")) == expected, f"level {level}"
+            assert guest.doublewords(guest.variable("bitmap_level", level), len(groups)) == expected, f"level {level}"
             bits = [int(group != 0) for group in expected]
         assert len(bits) == 1
 
