@@ -9,6 +9,7 @@
 .equ OTHER, 12                                  # and then this one
 .equ USER_VA, 0x30000000                        # where 002 lets the user's part begin
 .equ BLOCK, 4096
+.equ BLOCKS, 300                                # more of them than the heap in .bss has room for
 .equ ROUNDS, 3
 
 .text
@@ -131,25 +132,29 @@ tracker_test:
     call panic
 .size tracker_test, . - tracker_test
 
-# heap_filling_test(): fills the heap with blocks and empties it, again and again, in changing order
+# heap_filling_test(): fills the heap with blocks until it has grown, and empties it, again and again, in changing order
 # The blocks are linked through their first words, so that no other memory is needed.
 .type heap_filling_test, @function
 heap_filling_test:
-    ENTER 5
+    ENTER 6
     call heap_largest_free
     mv s1, a0                                   # s1: the largest block of the beginning
+    call frame_in_use
+    mv s6, a0                                   # s6: frames in use in the beginning
     li s5, ROUNDS
 1:  li s2, 0                                    # s2: the last block so far
-    li s3, 0                                    # s3: how many
+    li s3, BLOCKS                               # s3: how many are to come
 2:  li a0, BLOCK
     li a1, 8
     call heap_alloc
-    beqz a0, 3f
+    beqz a0, .Lno_frame
     sd s2, 0(a0)
     mv s2, a0
-    addi s3, s3, 1
-    j 2b
-3:  mv s4, s2                                   # first every other block, then the ones between
+    addi s3, s3, -1
+    bnez s3, 2b
+    call heap_total
+    srli s3, a0, 10                             # s3: KiB of the heap
+    mv s4, s2                                   # first every other block, then the ones between
 4:  beqz s4, 6f
     ld a0, 0(s4)
     beqz a0, 6f
@@ -169,14 +174,18 @@ heap_filling_test:
     j 6b
 7:  call heap_largest_free
     bne a0, s1, 8f
-    srli a3, a0, 10
-    mv a1, s3
+    srli s4, a0, 10
+    call frame_in_use
+    bne a0, s6, 8f
+    mv a4, s4
+    mv a3, s3
+    li a1, BLOCKS
     li a2, BLOCK
     la a0, line_heap
     call printf
     addi s5, s5, -1
     bnez s5, 1b
-    LEAVE 5
+    LEAVE 6
 8:  la a0, message_heap
     call panic
 .size heap_filling_test, . - heap_filling_test
@@ -186,7 +195,7 @@ STRING line_allocated, "allocated %d frames from PPN=%p\n"
 STRING line_freed, "freed %d from PPN=%p, and PPN=%p\n"
 STRING line_mapped, "la2pa(%p) = %p: PPN=%p\n"
 STRING line_unmapped, "unmapped, all freed; still in use: %d\n"
-STRING line_heap, "heap filled with %d blocks of %d bytes and emptied: the largest free block has %d KiB again\n"
+STRING line_heap, "heap filled with %d blocks of %d bytes (%d KiB) and emptied: largest free block %d KiB again\n"
 STRING message_no_frame, "no available frame to allocate"
 STRING message_no_memory, "the device tree names no memory"
-STRING message_heap, "heap: after all blocks were freed, the largest block is not whole again"
+STRING message_heap, "heap: after all blocks were freed, the largest one is not whole again, or frames are missing"

@@ -2,18 +2,29 @@
 
 from kernel.profile import Profile, Symbols
 from kernel.profiles import programs
+from kernel.profiles.layout import PAGE, kernel_tables, pages_for
 
-_PAGE = 0x1000
 _RAM_START = 0x8000_0000
 _RAM_SIZE = 128 << 20
-_BOOKKEEPING_FRAMES = 33
-"""What the bitmap allocator takes of 128 MiB for itself: for each frame 4 bytes for its owners, and a bit or two."""
+_OWNERS_BYTES, _NODE_BYTES = 4, 16
+"""What the segment tree keeps: a count of owners for each frame, and nodes up to twice the next power of two."""
 
 
 def _console(symbol: Symbols) -> str:
     end = _RAM_START + _RAM_SIZE
     heap = symbol["heap_space"]
-    frames = (end - symbol["ekernel"]) // _PAGE - _BOOKKEEPING_FRAMES
+    in_range = (end - symbol["ekernel"]) // PAGE
+    nodes = 2 << (in_range - 1).bit_length()
+    frames = in_range - pages_for(in_range * _OWNERS_BYTES + nodes * _NODE_BYTES)
+    first = end // PAGE - frames
+    first_lazy = first + kernel_tables(symbol["ekernel"])
+
+    def frame(number: int) -> str:
+        return f"{first + number << 12:#x}"
+
+    def lazy(number: int) -> str:
+        return f"{(first_lazy + number << 12) + 0x128:#x}"
+
     areas = [
         (".text", symbol["stext"], symbol["etext"], "r-x"),
         (".rodata", symbol["srodata"], symbol["erodata"], "r--"),
@@ -38,33 +49,37 @@ def _console(symbol: Symbols) -> str:
         ("execute the stack", symbol["boot_stack"], "instruction"),
         ("execute free memory", symbol["ekernel"], "instruction"),
         ("load from the guard page", symbol["boot_stack_guard"], "load"),
-        ("load from the firmware", symbol["stext"] - _PAGE, "load"),
+        ("load from the firmware", symbol["stext"] - PAGE, "load"),
     ]
     return "\n".join(
         [
             f"ekernel on hart 0: 128 MiB of memory from {_RAM_START:#x}",
             "",
-            f"frames (bitmap): {frames} free",
-            "  three, one by one           0x87fff000 0x87ffe000 0x87ffd000",
-            "  the second freed; the next  0x87ffe000",
-            "  8 in a row                  0x87ff5000 .. 0x87ffd000",
+            f"frames (segment tree): {frames} free",
+            f"  three, one by one           {frame(0)} {frame(1)} {frame(2)}",
+            f"  the second freed; the next  {frame(1)}",
+            f"  8 in a row                  {frame(3)} .. {frame(11)}",
             "  all freed; still in use     0",
             "",
             "heap (buddy): 1024 KiB, largest free block 1024 KiB",
             *(f"  {size:4} bytes, aligned to {align:4}   {heap + offset:#x}" for size, align, offset in blocks),
             "  requested 6196 bytes, taken by blocks 13504",
             "  freed in another order; largest free block 1024 KiB again",
+            "  an array of 64 bytes grown to 4096, before a block of 4096; moves: 0",
+            "  an array of 64 bytes grown to 4096, before a block of 24; moves: 6",
+            "  full with 16 blocks of 60000 bytes; for one more 67 frames are taken: 1280 KiB",
+            "  all freed, the frames given back: 1024 KiB",
             "",
             "paging is on (Sv39)",
             *(f"  {name:12} {start:#x} .. {stop:#x}  {permissions}" for name, start, stop, permissions in areas),
             "",
             "lazy memory: 16 pages at 0x1000000000, none of them with a frame",
-            "  0x1000000128 held 0, lies in frame at 0x87ffc128",
-            "  0x1000005128 held 0, lies in frame at 0x87ff9128",
-            "  0x1000003128 held 0, lies in frame at 0x87ff8128",
-            "  0x1000005128 held 2, lies in frame at 0x87ff9128",
-            "  0x100000f128 held 0, lies in frame at 0x87ff7128",
-            "  0x1000000128 held 1, lies in frame at 0x87ffc128",
+            f"  0x1000000128 held 0, lies in frame at {lazy(0)}",
+            f"  0x1000005128 held 0, lies in frame at {lazy(3)}",
+            f"  0x1000003128 held 0, lies in frame at {lazy(4)}",
+            f"  0x1000005128 held 2, lies in frame at {lazy(3)}",
+            f"  0x100000f128 held 0, lies in frame at {lazy(5)}",
+            f"  0x1000000128 held 1, lies in frame at {lazy(0)}",
             "  page faults served 4, frames given back 4",
             "",
             "forbidden accesses",
@@ -84,6 +99,7 @@ FULL = Profile(
     name="full",
     summary="all allocators and address spaces, memory from the device tree",
     main="profiles/full.S",
+    frames="segment-tree",
     self_tests=("mm/frames/selftest.S", "mm/heap/selftest.S", "mm/paging/selftest.S", "process/selftest.S"),
     programs=("tour", "hello", "faults", "memory", "slices", "large", "shell"),
     ram_size=_RAM_SIZE,

@@ -80,12 +80,11 @@ policy_take:
     li t1, 1                                    # t1: number of the node
     addi t2, t0, NODE_SIZE                      # t2: the node
     li t3, 0                                    # t3: its first frame
+    li t4, 1
+    beq a0, t4, take_one
     lwu t4, NODE_MAX(t2)
     bltu t4, a0, 4f
-1:  lwu t4, NODE_LENGTH(t2)
-    li t5, 1
-    beq t4, t5, 3f                              # a single frame, and free
-    slli t1, t1, 1
+1:  slli t1, t1, 1
     slli t2, t1, NODE_SHIFT
     add t2, t0, t2                              # t2: the left child
     lwu t4, NODE_MAX(t2)
@@ -100,13 +99,39 @@ policy_take:
     addi t1, t1, 1
     j 1b
 2:  sub t3, t3, t5                              # the run crosses the middle
-3:  mv a1, a0
+    mv a1, a0
     mv a0, t3
     li a2, 0
     j set_frames
 4:  li a0, -1
     ret
 .size policy_take, . - policy_take
+
+# take_one: where policy_take branches to for one frame, which is surely there. The way down ends at the leaf to change.
+# a0 = 1, t0 = node 0, t1 = number of a node, t2 = that node, t3 = its first frame
+.type take_one, @function
+take_one:
+    lwu t4, NODE_LENGTH(t2)
+    beq t4, a0, 1f
+    slli t1, t1, 1
+    slli t2, t1, NODE_SHIFT
+    add t2, t0, t2                              # t2: the left child
+    lwu t5, NODE_MAX(t2)
+    bnez t5, take_one
+    lwu t4, NODE_LENGTH(t2)
+    add t3, t3, t4
+    addi t1, t1, 1
+    addi t2, t2, NODE_SIZE
+    j take_one
+1:  li a2, 0
+    mv a0, t3
+    mv a3, t0
+    mv a4, t3
+    mv a5, t3
+    mv a6, t1
+    mv t1, t2
+    j set_leaf
+.size take_one, . - take_one
 
 .type policy_give, @function
 policy_give:
@@ -139,6 +164,7 @@ set_frames:
     sub t0, t0, t2
     addi a6, a6, 1
     j 1b
+set_leaf:
 2:  sw a2, NODE_MAX(t1)
     sw a2, NODE_LEFT(t1)
     sw a2, NODE_RIGHT(t1)

@@ -1,42 +1,26 @@
 # Kernel heap: a buddy system with one list of free blocks for each order.
 #
-# A block of order k has 2^k bytes and lies at a multiple of 2^k from the start of the heap. Splitting halves a block;
+# A block of order k has 2^k bytes and lies at a multiple of 2^k from the start of its region. Splitting halves a block;
 # a freed block joins its buddy (the neighbour at offset XOR 2^k) whenever that is free and whole, and so on upwards.
 #
 # One state byte for each 32 bytes of heap stands apart from the blocks. It is the truth about the block that begins
 # there: which order, and whether it is free. Freed twice, never allocated, and freed with another size than allocated
 # are all seen in it, and because joining asks the same bytes, any order of frees brings the first blocks back.
+#
+# A region begins on a page, no more. What is to be aligned to more than a page lies further inside of a block that is so
+# much larger, and a state says where.
+#
+# Space: 1/32 of the heap. Time: O(log size) to allocate, to free and for another size.
 .include "lib/abi.inc"
 .include "lib/page.inc"
 
 .equ LEAST_ORDER, 5                             # 32 bytes: a free block holds two pointers
 .equ MOST_ORDER, 31
-.equ LARGEST_ALIGN, PAGE_SIZE                   # the heap itself begins on a page, no more
 
-.equ STATE_FREE, 0x40                           # | order: a free block begins here
-.equ STATE_USED, 0x80                           # | order: an allocated block begins here; 0: inside of a block
+.equ STATES_SHIFT, LEAST_ORDER                  # a byte for each of the smallest blocks
 
-# A free block's first words
-.equ LINK_NEXT, 0
-.equ LINK_PREVIOUS, 8
-
-.section .bss.heap, "aw", @nobits
-.balign PAGE_SIZE
-.globl heap_space
-.type heap_space, @object
-.size heap_space, HEAP_SIZE
-heap_space:
-    .zero HEAP_SIZE
-.globl heap_space_end
-heap_space_end:
-heap_states:
-    .zero HEAP_SIZE >> LEAST_ORDER
-
-VARIABLE heap_start
-VARIABLE heap_bytes
-VARIABLE heap_free_lists, (MOST_ORDER + 1) * 16 # a ring for each order, headed by these two words
-VARIABLE heap_requested_bytes
-VARIABLE heap_allocated_bytes
+.include "mm/heap/space.inc"
+.include "mm/heap/order_lists.inc"
 
 .text
 
@@ -44,282 +28,282 @@ VARIABLE heap_allocated_bytes
 # Everything is free from now on. A size that is no power of two becomes several first blocks, the largest first.
 # Panics when start is not on a page, or the size is above HEAP_SIZE or below the smallest block.
 FUNCTION heap_init
-    ENTER 4
-    slli t0, a0, 64 - PAGE_SHIFT
-    bnez t0, .Lillegal
-    li t0, HEAP_SIZE
-    bgtu a1, t0, .Lillegal
-    andi s2, a1, -(1 << LEAST_ORDER)
-    beqz s2, .Lillegal
-    mv s1, a0
-    la t0, heap_start
-    sd s1, 0(t0)
-    la t0, heap_bytes
-    sd s2, 0(t0)
-    la t0, heap_requested_bytes
-    sd zero, 0(t0)
-    la t0, heap_allocated_bytes
-    sd zero, 0(t0)
-
+    ENTER
+    andi a1, a1, -(1 << LEAST_ORDER)
+    call space_init
     la t0, heap_free_lists
     li t1, MOST_ORDER + 1
-1:  sd t0, LINK_NEXT(t0)
+1:  sd t0, LINK_NEXT(t0)                        # an empty ring
     sd t0, LINK_PREVIOUS(t0)
     addi t0, t0, 16
     addi t1, t1, -1
     bnez t1, 1b
-
-    la a0, heap_states
-    srli a1, s2, LEAST_ORDER
-    addi a1, a1, 7
-    andi a1, a1, -8
-    add a1, a0, a1
-    call fill_zero
-
-    # The largest block that fits, then the next: each begins at a multiple of its size, as the larger came first.
-    li s3, MOST_ORDER
-    li s4, 0                                    # s4: offset of the next block
-2:  li t0, 1
-    sll t0, t0, s3
-    sub t1, s2, s4
-    bltu t1, t0, 3f
-    mv a0, s4
-    mv a1, s3
-    add s4, s4, t0
-    call insert_free
-    j 2b
-3:  addi s3, s3, -1
-    li t0, LEAST_ORDER
-    bgeu s3, t0, 2b
-    LEAVE 4
-.Lillegal:
-    mv a2, a1
-    mv a1, a0
-    la a0, message_area
-    call panic
+    call open_region
+    LEAVE
 END_FUNCTION heap_init
 
-# insert_free(a0 = offset, a1 = order): a free block begins there; it heads its order's list. Clobbers t0 t1 t2 only.
-.type insert_free, @function
-insert_free:
-    la t0, heap_states
-    srli t1, a0, LEAST_ORDER
-    add t0, t0, t1
-    ori t1, a1, STATE_FREE
-    sb t1, 0(t0)
-    la t0, heap_start
-    ld t0, 0(t0)
-    add t0, t0, a0                              # t0: the block
-    la t1, heap_free_lists
-    slli t2, a1, 4
-    add t1, t1, t2                              # t1: head of the ring
-    ld t2, LINK_NEXT(t1)
-    sd t2, LINK_NEXT(t0)
-    sd t1, LINK_PREVIOUS(t0)
-    sd t0, LINK_PREVIOUS(t2)
-    sd t0, LINK_NEXT(t1)
-    ret
-.size insert_free, . - insert_free
-
-# remove_free(a0 = offset): the free block there leaves its list, and no block begins there. Clobbers t0 t1 t2 only.
-# Panics when its neighbours in the list do not point back at it: somebody wrote into a free block.
-.type remove_free, @function
-remove_free:
-    la t0, heap_states
-    srli t1, a0, LEAST_ORDER
-    add t0, t0, t1
-    sb zero, 0(t0)
-    la t0, heap_start
-    ld t0, 0(t0)
-    add t0, t0, a0
-    ld t1, LINK_NEXT(t0)
-    ld t2, LINK_PREVIOUS(t0)
-    ld a6, LINK_PREVIOUS(t1)
-    bne a6, t0, 1f
-    ld a6, LINK_NEXT(t2)
-    bne a6, t0, 1f
-    sd t1, LINK_NEXT(t2)
-    sd t2, LINK_PREVIOUS(t1)
-    ret
-1:  ENTER                                       # for the backtrace
-    mv a1, t0
-    la a0, message_corrupt
-    call panic
-.size remove_free, . - remove_free
-
 # order_for(a0 = size, a1 = align) -> a0 = the order of a block for it, MOST_ORDER + 1 when there cannot be one
-# align is a power of two up to a page, or 0 for no wish. Clobbers t0 t1 only.
+# align is a power of two, or 0 for no wish. Clobbers t0 t1 only.
 .type order_for, @function
 order_for:
     addi t0, a1, -1
     and t0, t0, a1
     bnez t0, 3f                                 # not a power of two
-    li t0, LARGEST_ALIGN
-    bgtu a1, t0, 3f
-    bgeu a0, a1, 1f
+    srli t0, a0, MOST_ORDER + 1
+    srli t1, a1, MOST_ORDER + 1
+    or t0, t0, t1
+    bnez t0, 3f
+    li t1, PAGE_SIZE
+    bgtu a1, t1, 1f
+    bgeu a0, a1, 2f
     mv a0, a1                                   # a block is aligned to its size, so it must be as large as its alignment
-1:  mv t0, a0
+    j 2f
+1:  seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
+    add a0, a0, t0
+    add a0, a0, a1                              # a block of two pages or more begins on a page, so that at most
+    sub a0, a0, t1                              # align less a page lie before the bytes that are handed out
+2:  mv t0, a0
     li a0, LEAST_ORDER
     li t1, 1 << LEAST_ORDER
-2:  bgeu t1, t0, 4f
+4:  bgeu t1, t0, 5f
     slli t1, t1, 1
     addi a0, a0, 1
-    li a6, MOST_ORDER
-    bleu a0, a6, 2b
+    j 4b
 3:  li a0, MOST_ORDER + 1
-4:  ret
+5:  ret
 .size order_for, . - order_for
 
-# heap_alloc(a0 = size in bytes, a1 = align) -> a0 = pointer, 0 when no free block is large enough
-# align is a power of two up to 4096, or 0; for any other align the answer is 0.
+# heap_alloc(a0 = size in bytes, a1 = align) -> a0 = pointer, 0 when no free block is large enough and no frames are left
+# align is a power of two, or 0 for no wish; for any other align the answer is 0.
 FUNCTION heap_alloc
-    ENTER 4
+    ENTER 5
     mv s4, a0                                   # s4: what was asked for
+    mv s5, a1
     call order_for
     mv s1, a0                                   # s1: order wanted
 
     # The smallest order with a free block.
-    mv s2, s1
+.Lsearch:
+    mv a1, s1
     li t1, MOST_ORDER
     la t2, heap_free_lists
-1:  bgtu s2, t1, .Lnone
-    slli t3, s2, 4
+1:  bgtu a1, t1, .Lfull
+    slli t3, a1, 4
     add t3, t2, t3
-    ld t4, LINK_NEXT(t3)
-    bne t4, t3, 2f
-    addi s2, s2, 1
+    ld a0, LINK_NEXT(t3)
+    bne a0, t3, 2f
+    addi a1, a1, 1
     j 1b
-2:  la t0, heap_start
-    ld t0, 0(t0)
-    sub s3, t4, t0                              # s3: its offset
-    mv a0, s3
+2:  call find_region
+    beqz a2, panic_corrupt                      # the block before it in the list was written to
     call remove_free
+    mv s2, a0                                   # s2: the block
+    mv s3, a1                                   # s3: its order
 
     # Split it down to what is wanted: the upper halves become free blocks.
-3:  beq s2, s1, 4f
-    addi s2, s2, -1
+3:  beq s3, s1, 4f
+    addi s3, s3, -1
     li t0, 1
-    sll t0, t0, s2
-    add a0, s3, t0
-    mv a1, s2
+    sll t0, t0, s3
+    add a0, s2, t0
+    mv a1, s3
     call insert_free
     j 3b
-4:  la t0, heap_states
-    srli t1, s3, LEAST_ORDER
-    add t0, t0, t1
+4:  LOAD_STATE_ADDRESS t0, s2, a2, t1
     ori t1, s1, STATE_USED
     sb t1, 0(t0)
+    mv a0, s4
+    li a1, 1
+    sll a1, a1, s1
+    call count_allocated
+    mv a0, s2
+    li t0, PAGE_SIZE
+    bleu s5, t0, 5f
+    addi t0, s5, -1                             # aligned to more than a page
+    add a0, s2, t0
+    neg t0, s5
+    and a0, a0, t0
+    beq a0, s2, 5f
+    LOAD_STATE_ADDRESS t0, a0, a2, t1
+    li t1, STATE_POINTER
+    sb t1, 0(t0)
+5:  LEAVE 5
 
-    la t0, heap_requested_bytes
-    ld t1, 0(t0)
-    add t1, t1, s4
-    sd t1, 0(t0)
-    la t0, heap_allocated_bytes
-    ld t1, 0(t0)
-    li t2, 1
-    sll t2, t2, s1
-    add t1, t1, t2
-    sd t1, 0(t0)
-    la t0, heap_start
-    ld a0, 0(t0)
-    add a0, a0, s3
-    LEAVE 4
-.Lnone:
+.Lfull:
     li a0, 0
-    LEAVE 4
+    bgtu s1, t1, 5b                             # no block can have that order
+    li a0, 1
+    sll a0, a0, s1
+    call heap_grow
+    bnez a0, .Lsearch
+    LEAVE 5
 END_FUNCTION heap_alloc
 
-# heap_dealloc(a0 = pointer, a1 = size, a2 = align), size and align as they were at heap_alloc
-# Panics when the pointer is none of the heap's, no allocated block begins there, or its size was another.
-FUNCTION heap_dealloc
-    ENTER 4
-    mv s4, a1
-    la t0, heap_start
-    ld t0, 0(t0)
-    sub s1, a0, t0                              # s1: offset of the block
-    la t0, heap_bytes
-    ld s3, 0(t0)                                # s3: size of the heap
-    bgeu s1, s3, .Lforeign
-    andi t0, s1, (1 << LEAST_ORDER) - 1
+# find_allocated(a0 = pointer, a1 = size, a2 = align)
+#   -> a0 = its block, a1 = order, a2 = region, a3 = pointer, a4 = size, a5 = align
+# Clobbers a6 t0 .. t4 only. Panics when the pointer was not handed out, or its size was another.
+.type find_allocated, @function
+find_allocated:
+    mv a6, ra
+    mv a3, a0
+    mv a4, a1
+    mv a5, a2
+    andi t0, a0, (1 << LEAST_ORDER) - 1
     bnez t0, .Lforeign
-    la t0, heap_states
-    srli t1, s1, LEAST_ORDER
-    add t3, t0, t1                              # t3: its state
-    lbu s2, 0(t3)
-    andi t1, s2, STATE_USED
-    beqz t1, .Lforeign
-    andi s2, s2, STATE_FREE - 1                 # s2: its order
-    mv t2, a0
-    mv a0, a1
-    mv a1, a2
-    call order_for                              # leaves t2 and t3 alone
-    bne a0, s2, .Lsize
-    sb zero, 0(t3)
+    call find_region
+    beqz a2, .Lforeign
+    LOAD_STATE_ADDRESS t0, a0, a2, t1
+    lbu t2, 0(t0)                               # t2: its state
+    li t3, STATE_POINTER
+    bne t2, t3, 2f
 
-    la t0, heap_requested_bytes
-    ld t1, 0(t0)
-    sub t1, t1, s4
-    sd t1, 0(t0)
-    la t0, heap_allocated_bytes
-    ld t1, 0(t0)
-    li t2, 1
-    sll t2, t2, s2
-    sub t1, t1, t2
-    sd t1, 0(t0)
+    # Inside of an allocated block: of the places where one that holds it may begin, the first one where one does.
+    ld t4, REGION_START(a2)
+    li t3, -(1 << LEAST_ORDER)
+1:  slli t3, t3, 1
+    sub a0, a3, t4
+    and a0, a0, t3
+    add a0, t4, a0
+    LOAD_STATE_ADDRESS t0, a0, a2, t1
+    lbu t2, 0(t0)
+    andi t0, t2, STATE_USED | STATE_FREE
+    beqz t0, 1b
+
+2:  andi t0, t2, STATE_USED
+    beqz t0, .Lforeign
+    andi t2, t2, STATE_ORDER                    # t2: its order
+    mv t3, a0
+    mv a0, a4
+    mv a1, a5
+    call order_for
+    mv a1, t2
+    bne a0, t2, .Lsize
+    mv a0, t3
+    jr a6
+.Lforeign:
+    mv a0, a3
+    j panic_foreign
+.Lsize:
+    mv a0, a3
+    li t0, 1
+    sll a1, t0, a1
+    mv a2, a4
+    j panic_size
+.size find_allocated, . - find_allocated
+
+# heap_dealloc(a0 = pointer, a1 = size, a2 = align), size and align as they were at heap_alloc
+# Panics when the pointer was not handed out, or its size was another.
+FUNCTION heap_dealloc
+    ENTER 2
+    call find_allocated
+    mv s1, a0                                   # s1: the block
+    mv s2, a1                                   # s2: its order
+    LOAD_STATE_ADDRESS t0, s1, a2, t1
+    sb zero, 0(t0)
+    LOAD_STATE_ADDRESS t0, a3, a2, t1           # the same, or further inside
+    sb zero, 0(t0)
+    neg a0, a4
+    li a1, -1
+    sll a1, a1, s2
+    call count_allocated
 
     # Join the buddy as long as it is free and of the same order.
-1:  li t0, 1
-    sll t0, t0, s2
-    xor a0, s1, t0                              # a0: offset of the buddy
-    add t1, a0, t0
-    bgtu t1, s3, 2f                             # it would end behind the heap
-    la t1, heap_states
-    srli t2, a0, LEAST_ORDER
-    add t1, t1, t2
-    lbu t1, 0(t1)
-    ori t2, s2, STATE_FREE
-    bne t1, t2, 2f
+1:  mv a0, s1
+    mv a1, s2
+    call free_buddy
+    beqz a0, 2f
     call remove_free
-    and s1, s1, a0                              # the lower of the two: they differ in one bit
     addi s2, s2, 1
+    bltu s1, a0, 1b
+    mv s1, a0
     j 1b
 2:  mv a0, s1
     mv a1, s2
     call insert_free
-    LEAVE 4
-
-.Lforeign:
-    mv a1, a0
-    la a0, message_foreign
-    call panic
-.Lsize:
-    mv a1, t2
-    mv a2, s2
-    mv a3, s4
-    la a0, message_size
-    call panic
+    ld t0, REGION_ALLOCATED(a2)
+    bnez t0, 3f
+    mv a0, a2
+    call release_region
+3:  LEAVE 2
 END_FUNCTION heap_dealloc
 
-# heap_total() -> a0 = bytes of the heap
-FUNCTION heap_total
-    la t0, heap_bytes
-    ld a0, 0(t0)
+# free_buddy(a0 = block, a1 = order, a2 = region) -> a0 = its buddy, 0 when that is not free and whole
+# Clobbers t0 t1 t2 only.
+.type free_buddy, @function
+free_buddy:
+    li t0, 1
+    sll t0, t0, a1
+    ld t1, REGION_START(a2)
+    sub a0, a0, t1
+    xor a0, a0, t0
+    add a0, t1, a0
+    add t0, a0, t0
+    ld t1, REGION_END(a2)
+    bgtu t0, t1, 1f                             # it would end behind the region
+    LOAD_STATE_ADDRESS t0, a0, a2, t1
+    lbu t0, 0(t0)
+    ori t1, a1, STATE_FREE
+    bne t0, t1, 1f
     ret
-END_FUNCTION heap_total
+1:  li a0, 0
+    ret
+.size free_buddy, . - free_buddy
 
-# heap_requested() -> a0 = bytes that the callers asked for and have not freed
-FUNCTION heap_requested
-    la t0, heap_requested_bytes
-    ld a0, 0(t0)
-    ret
-END_FUNCTION heap_requested
+# heap_resize(a0 = pointer, a1 = size, a2 = align, a3 = new size) -> a0 = 1: it has the new size where it is; 0: it cannot
+# size and align as they were at heap_alloc. Panics as heap_dealloc does.
+FUNCTION heap_resize
+    ENTER 4
+    mv s3, a3                                   # s3: new size
+    call find_allocated
+    mv s1, a0                                   # s1: the block
+    mv s2, a1                                   # s2: its order
+    mv a0, s3
+    mv a1, a5
+    call order_for
+    mv s4, a0                                   # s4: the new order
+    li t0, MOST_ORDER
+    bgtu s4, t0, 6f
 
-# heap_allocated() -> a0 = bytes in the blocks that they got: the difference is internal fragmentation
-FUNCTION heap_allocated
-    la t0, heap_allocated_bytes
-    ld a0, 0(t0)
-    ret
-END_FUNCTION heap_allocated
+    # Larger: up to the new order, each buddy must be the upper one, and free.
+    mv a1, s2
+1:  bgeu a1, s4, 2f
+    mv a0, s1
+    call free_buddy
+    bltu a0, s1, 6f
+    addi a1, a1, 1
+    j 1b
+2:  sub a0, s3, a4
+    li t0, 1
+    sll a1, t0, s4
+    sll t0, t0, s2
+    sub a1, a1, t0
+    call count_allocated
+3:  bgeu s2, s4, 4f
+    li a0, 1
+    sll a0, a0, s2
+    add a0, s1, a0
+    mv a1, s2
+    call remove_free
+    addi s2, s2, 1
+    j 3b
+
+    # Smaller: the upper halves become free blocks. Their buddies are not free.
+4:  beq s2, s4, 5f
+    addi s2, s2, -1
+    li a0, 1
+    sll a0, a0, s2
+    add a0, s1, a0
+    mv a1, s2
+    call insert_free
+    j 4b
+5:  LOAD_STATE_ADDRESS t0, s1, a2, t1
+    ori t1, s4, STATE_USED
+    sb t1, 0(t0)
+    li a0, 1
+    LEAVE 4
+6:  li a0, 0
+    LEAVE 4
+END_FUNCTION heap_resize
 
 # heap_largest_free() -> a0 = bytes of the largest free block, 0 when there is none
 FUNCTION heap_largest_free
@@ -339,8 +323,5 @@ FUNCTION heap_largest_free
 END_FUNCTION heap_largest_free
 
 STRING heap_allocator_name, "buddy"
-.globl heap_allocator_name
-STRING message_area, "illegal area for the heap: start=%p, size=%d"
-STRING message_foreign, "Heap block ptr=%p has not been allocated!"
-STRING message_size, "Heap block ptr=%p of order %d is freed with another size: %d bytes"
-STRING message_corrupt, "Heap block ptr=%p is free, but was written to"
+.include "mm/heap/growth.inc"
+.include "mm/heap/first_blocks.inc"

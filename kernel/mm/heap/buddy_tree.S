@@ -2,237 +2,69 @@
 #
 # The heap is cut into blocks of the largest size, each with the id 1. A block with the id i is halved into one with
 # the id 2i and, behind it, one with the id 2i + 1; so the buddy of block i is block i ^ 1, and only id 1 has none.
-# Blocks with equal ids, one from each block of the largest size, stand in the list of that id. A heap that is no
-# multiple of the largest size ends in smaller blocks, with the ids that they would have in a whole one.
+# Blocks with equal ids, one from each block of the largest size, stand in the list of that id (id_lists.inc). A region
+# that is no multiple of the largest size ends in smaller blocks, with the ids that they would have in a whole one.
 #
-# Each block begins with its header: id, address, size, and what is handed out of it or its neighbours in the list.
-# Each node of the tree also has a mask: bit d is set when a free block of depth d (size = largest >> d) stands in the
-# list of the node or of a node below. The smallest free block that suffices is found by one look at the root's mask
-# and d steps down.
-#
-# The header of a block always lies where the block begins, so the header at the place of a buddy tells whether it is
-# free and whole, and walking down the tree to an address tells whether a block begins there. Nothing has to be
-# searched or believed, which is why blocks join again after any order of frees (002 could not), and foreign pointers
-# are found out.
+# Each block begins with its header: id, address, size, and what is handed out of it or its neighbours in the list. The
+# header of a block always lies where the block begins, so the header at the place of a buddy tells whether it is free and
+# whole, and walking down the tree to an address tells which block holds it. Nothing has to be searched or believed, which
+# is why blocks join again after any order of frees (002 could not), and foreign pointers are found out.
 #
 # Space: 32 bytes of header in each block, and 10 bytes for each id: with the largest size of 1 MiB, 320 KiB in all.
-# Time: O(log size) to allocate and to free, size being the largest size.
+# Time: O(log size) to allocate, to free and for another size, size being the largest size.
 .include "lib/abi.inc"
 .include "lib/page.inc"
 
 .equ LEAST_ORDER, 6                             # 64 bytes: a header, and at least as much for the caller
-.equ MOST_ORDER, 20                             # 1 MiB, the largest size; smaller where the heap is smaller
-.equ LARGEST_ALIGN, PAGE_SIZE                   # the heap itself begins on a page, no more
-
-# A block's header
-.equ BLOCK_ID, 0                                # a word
-.equ BLOCK_OFFSET, 4                            # from the block to what is handed out, 0 when it is free; a word
-.equ BLOCK_ADDRESS, 8
-.equ BLOCK_SIZE, 16
-.equ BLOCK_REQUESTED, 24                        # bytes that the caller asked for
-.equ HEADER_SIZE, 32                            # what is handed out begins here, or further on to be aligned
-.equ BLOCK_NEXT, 32                             # of a free block only: its neighbours in the list, 0 = none
-.equ BLOCK_PREVIOUS, 40
-
-# Ids are below twice the number of smallest blocks in a largest one, which is no larger than the heap.
-.if HEAP_SIZE < 1 << MOST_ORDER
-.equ IDS, HEAP_SIZE >> (LEAST_ORDER - 1)
-.else
-.equ IDS, 1 << (MOST_ORDER - LEAST_ORDER + 1)
-.endif
+.equ MOST_ORDER, 20                             # 1 MiB, the largest size; smaller where the heap is smaller at first
+.equ STATES_SHIFT, 63                           # all that is known of blocks stands in their headers
 
 .include "mm/heap/space.inc"
-
-.section .bss.heap
-.balign 8
-heap_lists:                                     # for each id, its first free block or 0
-    .zero IDS * 8
-heap_masks:                                     # for each id, its mask: a halfword
-    .zero IDS * 2
-    .balign 8
-heap_masks_end:
-
-VARIABLE heap_root_order                        # the largest size is 1 << this
+.include "mm/heap/id_lists.inc"
 
 .text
 
 # heap_init(a0 = start, on a page; a1 = size in bytes, at most HEAP_SIZE)
 # Everything is free from now on. Panics when start is not on a page, or the size is above HEAP_SIZE or below 64.
 FUNCTION heap_init
-    ENTER 4
+    ENTER
     andi a1, a1, -(1 << LEAST_ORDER)
-    mv s1, a0                                   # s1: where the next block begins
-    add s2, a0, a1                              # s2: end of the heap
     call space_init
+    ld t0, REGION_START(a0)
+    ld t1, REGION_END(a0)
+    sub t0, t1, t0
+    li t1, MOST_ORDER
+1:  srl t2, t0, t1
+    bnez t2, 2f
+    addi t1, t1, -1
+    j 1b
+2:  la t0, heap_root_order
+    sd t1, 0(t0)
     la a0, heap_lists
     la a1, heap_masks_end
     call fill_zero
-
-    sub t0, s2, s1
-    li s3, MOST_ORDER                           # s3: order of the next block
-1:  srl t1, t0, s3
-    bnez t1, 2f
-    addi s3, s3, -1
-    j 1b
-2:  la t0, heap_root_order
-    sd s3, 0(t0)
-    mv s4, s3                                   # s4: order of the root
-
-    # The largest block that fits, then the next: each begins at a multiple of its size, as the larger came first.
-3:  li t0, 1
-    sll t0, t0, s3
-    sub t1, s2, s1
-    bltu t1, t0, 4f
-    mv a0, s1
-    la t2, heap_start
-    ld t2, 0(t2)
-    sub t2, s1, t2
-    srl t2, t2, s3                              # blocks of this size before it, in all
-    sub t3, s4, s3
-    li t4, 1
-    sll t4, t4, t3                              # blocks of this size in a root: their first id
-    addi t3, t4, -1
-    and t2, t2, t3
-    add a1, t4, t2
-    add s1, s1, t0
-    call insert_free
-    j 3b
-4:  addi s3, s3, -1
-    li t0, LEAST_ORDER
-    bgeu s3, t0, 3b
-    LEAVE 4
+    la a0, heap_region
+    call open_region
+    LEAVE
 END_FUNCTION heap_init
 
-# depth_of(a0 = id) -> t0 = its depth, 0 for the root; t1 = 1 << depth. Clobbers t2 too.
-.type depth_of, @function
-depth_of:
-    li t0, 0
-    li t1, 1
-    srli t2, a0, 1
-1:  bltu t2, t1, 2f
-    addi t0, t0, 1
-    slli t1, t1, 1
-    j 1b
-2:  ret
-.size depth_of, . - depth_of
-
-# insert_free(a0 = address, a1 = id): a free block with this id begins there; it heads its list. Clobbers t0 .. t6 only.
-.type insert_free, @function
-insert_free:
-    mv t3, ra
-    mv t4, a0
-    mv a0, a1
-    call depth_of
-    mv a0, t4
-    la t2, heap_root_order
-    ld t2, 0(t2)
-    sub t2, t2, t0
-    li t0, 1
-    sll t0, t0, t2
-    sw a1, BLOCK_ID(a0)
-    sw zero, BLOCK_OFFSET(a0)
-    sd a0, BLOCK_ADDRESS(a0)
-    sd t0, BLOCK_SIZE(a0)
-    la t0, heap_lists
-    slli t2, a1, 3
-    add t0, t0, t2
-    ld t2, 0(t0)
-    sd t2, BLOCK_NEXT(a0)
-    sd zero, BLOCK_PREVIOUS(a0)
-    sd a0, 0(t0)
-    beqz t2, 1f
-    sd a0, BLOCK_PREVIOUS(t2)
-    jr t3
-
-    # The first in its list: the nodes above learn of it, up to the first one that knows a block of this size already.
-1:  la t0, heap_masks
-    mv t2, a1
-2:  slli t4, t2, 1
-    add t4, t0, t4
-    lhu t5, 0(t4)
-    and t6, t5, t1
-    bnez t6, 3f
-    or t5, t5, t1
-    sh t5, 0(t4)
-    srli t2, t2, 1
-    bnez t2, 2b
-3:  jr t3
-.size insert_free, . - insert_free
-
-# remove_free(a0 = a free block): it leaves its list. Clobbers t0 .. t6 and a1 only.
-# Panics when its header or its neighbours in the list do not agree: somebody wrote into a free block.
-.type remove_free, @function
-remove_free:
-    mv t3, ra
-    ld t0, BLOCK_ADDRESS(a0)
-    bne t0, a0, panic_corrupt
-    lwu a1, BLOCK_ID(a0)
-    li t0, IDS
-    bgeu a1, t0, panic_corrupt
-    la t4, heap_lists
-    slli t0, a1, 3
-    add t4, t4, t0                              # t4: what points to the block
-    ld t1, BLOCK_PREVIOUS(a0)
-    ld t2, BLOCK_NEXT(a0)
-    la t5, heap_start
-    ld t5, 0(t5)
-    la t6, heap_bytes
-    ld t6, 0(t6)
-    beqz t1, 1f
-    sub t0, t1, t5
-    bgeu t0, t6, panic_corrupt
-    addi t4, t1, BLOCK_NEXT
-1:  ld t0, 0(t4)
-    bne t0, a0, panic_corrupt
-    beqz t2, 2f
-    sub t0, t2, t5
-    bgeu t0, t6, panic_corrupt
-    ld t0, BLOCK_PREVIOUS(t2)
-    bne t0, a0, panic_corrupt
-    sd t1, BLOCK_PREVIOUS(t2)
-2:  sd t2, 0(t4)
-    or t1, t1, t2
-    bnez t1, 4f
-
-    # The last in its list: the nodes above forget it, up to the first one that has such a block below its other child.
-    mv t4, a0
-    mv a0, a1
-    call depth_of
-    mv a0, t4
-    la t0, heap_masks
-    mv t2, a1
-3:  slli t4, t2, 1
-    add t4, t0, t4
-    lhu t5, 0(t4)
-    xor t5, t5, t1
-    sh t5, 0(t4)
-    xori t4, t2, 1                              # the root's is id 0, which has nothing
-    slli t4, t4, 1
-    add t4, t0, t4
-    lhu t5, 0(t4)
-    and t5, t5, t1
-    bnez t5, 4f
-    srli t2, t2, 1
-    bnez t2, 3b
-4:  jr t3
-.size remove_free, . - remove_free
-
 # order_for(a0 = size, a1 = align) -> a0 = order of a block for it, MOST_ORDER + 1 when there cannot be one;
-#                                     a1 = offset of what is handed out in it
-# align is a power of two up to a page, or 0 for no wish. Clobbers t0 t1 only.
+#                                     a1 = to what the bytes that are handed out are aligned, and most that lies before them
+# align is a power of two, or 0 for no wish. Clobbers t0 t1 only.
 .type order_for, @function
 order_for:
     addi t0, a1, -1
     and t0, t0, a1
     bnez t0, 3f                                 # not a power of two
-    li t0, LARGEST_ALIGN
+    li t0, 1 << MOST_ORDER
+    bgtu a0, t0, 3f
     bgtu a1, t0, 3f
     li t0, HEADER_SIZE
     bgeu a1, t0, 1f
     mv a1, t0
-1:  li t0, 1 << MOST_ORDER
-    bgtu a0, t0, 3f
-    add t0, a0, a1
+1:  seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
+    add t0, t0, a0
+    add t0, t0, a1
     addi t0, t0, -1                             # one less, so that 2^order bytes fit into order, not into the next
     li a0, LEAST_ORDER
 2:  srl t1, t0, a0
@@ -243,49 +75,24 @@ order_for:
 4:  ret
 .size order_for, . - order_for
 
-# heap_alloc(a0 = size in bytes, a1 = align) -> a0 = pointer, 0 when no free block is large enough
-# align is a power of two up to 4096, or 0; for any other align the answer is 0.
+# heap_alloc(a0 = size in bytes, a1 = align) -> a0 = pointer, 0 when no free block is large enough and no frames are left
+# align is a power of two, or 0; for any other align, and more than the largest size, the answer is 0.
 FUNCTION heap_alloc
     ENTER 7
     mv s1, a0                                   # s1: what was asked for
     call order_for
-    mv s2, a1                                   # s2: offset of what is handed out
+    mv s2, a1                                   # s2: alignment
     la t0, heap_root_order
     ld s6, 0(t0)                                # s6: order of the root
     bgtu a0, s6, .Lnone
+    mv s7, a0                                   # s7: order wanted
     sub s3, s6, a0                              # s3: depth wanted
-
-    # The depth of the smallest free block that suffices: the highest bit of the root's mask, up to the depth wanted.
-    la t0, heap_masks
-    lhu t1, 2(t0)
-    li t2, 2
-    sll t2, t2, s3
-    addi t2, t2, -1
-    and t1, t1, t2
-    beqz t1, .Lnone
-    mv s4, s3                                   # s4: that depth
-1:  srl t2, t1, s4
-    bnez t2, 2f
-    addi s4, s4, -1
-    j 1b
-
-    # Down to the lowest id there that has one.
-2:  li t1, 1
-    sll t1, t1, s4                              # t1: the bit of this depth
-    li s5, 1                                    # s5: the id
-3:  bgeu s5, t1, 4f                             # the lowest id of depth d is 1 << d
-    slli s5, s5, 1
-    slli t2, s5, 1
-    add t2, t0, t2
-    lhu t2, 0(t2)
-    and t2, t2, t1
-    bnez t2, 3b
-    addi s5, s5, 1
-    j 3b
-4:  la t0, heap_lists
-    slli t1, s5, 3
-    add t0, t0, t1
-    ld a0, 0(t0)
+.Lsearch:
+    mv a0, s3
+    call find_free
+    beqz a0, .Lfull
+    mv s5, a1                                   # s5: the id
+    mv s4, a2                                   # s4: its depth
     call remove_free
 
     # Halve it down to what is wanted: the upper halves become free blocks.
@@ -293,48 +100,63 @@ FUNCTION heap_alloc
     li t0, 1
     sll s6, t0, s6                              # s6: its size
     mv s7, a0                                   # s7: the block
-5:  beq s4, s3, 6f
+1:  beq s4, s3, 2f
     addi s4, s4, 1
     slli s5, s5, 1
     srli s6, s6, 1
     add a0, s7, s6
     addi a1, s5, 1
     call insert_free
-    j 5b
-6:  sw s5, BLOCK_ID(s7)
-    sw s2, BLOCK_OFFSET(s7)
+    j 1b
+
+    # The first aligned address behind the header. A region begins on a page, so this may lie before s7 + s2.
+2:  addi t0, s2, HEADER_SIZE - 1
+    add t0, s7, t0
+    neg t1, s2
+    and s2, t0, t1
+    sub t0, s2, s7
+    sw s5, BLOCK_ID(s7)
+    sw t0, BLOCK_OFFSET(s7)
     sd s7, BLOCK_ADDRESS(s7)
     sd s6, BLOCK_SIZE(s7)
     sd s1, BLOCK_REQUESTED(s7)
+    mv a0, s7
+    call find_region
+    beqz a2, panic_corrupt
     mv a0, s1
     mv a1, s6
     call count_allocated
-    add a0, s7, s2
+    mv a0, s2
     LEAVE 7
+.Lfull:
+    li a0, 1
+    sll a0, a0, s7
+    call heap_grow
+    bnez a0, .Lsearch
 .Lnone:
     li a0, 0
     LEAVE 7
 END_FUNCTION heap_alloc
 
-# find_block(a0 = address) -> a0 = 1 when a block begins there, free or not; else 0. Clobbers t0 .. t6 a1 a2 only.
-# Walks down the tree of ids to the block that holds the address. Where a node begins, there lies the header of its
-# block: of the node itself, or of the lowest of the blocks that it is halved into.
-# Panics when such a header does not make sense: somebody wrote over it.
+# find_block(a0 = address) -> a0 = the block that holds it, free or not; 0 when the heap does not; a2 = its region
+# Clobbers t0 .. t6 a1 only.
+# Walks down the tree of ids to the block. Where a node begins, there lies the header of its block: of the node itself, or
+# of the lowest of the blocks that it is halved into. Panics when such a header does not make sense: somebody wrote over it.
 .type find_block, @function
 find_block:
-    la t0, heap_start
-    ld t0, 0(t0)
-    sub t1, a0, t0                              # t1: offset of the address
-    la t2, heap_bytes
-    ld t2, 0(t2)
-    bgeu t1, t2, 3f
+    mv t1, ra
+    call find_region
+    beqz a2, 3f
+    ld t0, REGION_START(a2)
+    sub t3, a0, t0                              # t3: offset of the address
     la t2, heap_root_order
     ld t2, 0(t2)                                # t2: order of the node
-    srl t3, t1, t2
-    sll t3, t3, t2                              # t3: offset of the node
-    li t4, 1                                    # t4: id of the node
-1:  add t5, t0, t3
-    ld t6, BLOCK_ADDRESS(t5)
+    srl t5, t3, t2
+    sll t5, t5, t2
+    sub t3, t3, t5                              # t3: offset of the address in the node
+    add t5, t0, t5                              # t5: the node
+    li t4, 1                                    # t4: its id
+1:  ld t6, BLOCK_ADDRESS(t5)
     bne t6, t5, 4f
     lwu t6, BLOCK_ID(t5)
     li a1, 1
@@ -342,84 +164,166 @@ find_block:
     slli t4, t4, 1
     bltu t6, t4, 4f                             # not an id below this node
     addi t2, t2, -1
-    li a2, LEAST_ORDER
-    bltu t2, a2, 4f
+    li t0, LEAST_ORDER
+    bltu t2, t0, 4f
     sll a1, a1, t2
-    sub a2, t1, t3
-    bltu a2, a1, 1b
-    add t3, t3, a1
+    bltu t3, a1, 1b
+    sub t3, t3, a1
+    add t5, t5, a1
     addi t4, t4, 1
     j 1b
 2:  sll a1, a1, t2
     ld t6, BLOCK_SIZE(t5)
     bne t6, a1, 4f
-    sub a0, a0, t5
-    seqz a0, a0
-    ret
+    mv a0, t5
+    jr t1
 3:  li a0, 0
-    ret
+    jr t1
 4:  mv a0, t5
+    mv ra, t1
     j panic_corrupt
 .size find_block, . - find_block
 
-# heap_dealloc(a0 = pointer, a1 = size, a2 = align), size and align as they were at heap_alloc
-# Panics when the pointer is not that of an allocated block, or its size was another.
-FUNCTION heap_dealloc
-    ENTER 6
-    mv s1, a0                                   # s1: pointer
-    mv s2, a1                                   # s2: size as the caller says
-    li s4, HEADER_SIZE                          # s4: offset in the block
-    bleu a2, s4, 1f
-    mv s4, a2
-1:  sub s3, s1, s4                              # s3: the block
-    mv a0, s3
+# find_allocated(a0 = pointer, a1 = size) -> a0 = its block, a2 = region
+# Clobbers t0 .. t6 a1 a3 .. a5 only. Panics when the pointer was not handed out, or its size was another.
+.type find_allocated, @function
+find_allocated:
+    mv a5, ra
+    mv a3, a0
+    mv a4, a1
     call find_block
-    beqz a0, .Lforeign
-    lwu t0, BLOCK_OFFSET(s3)
-    bne t0, s4, .Lforeign
-    ld a1, BLOCK_REQUESTED(s3)
-    bne a1, s2, .Lsize
-    lwu s5, BLOCK_ID(s3)                        # s5: its id
-    ld s4, BLOCK_SIZE(s3)                       # s4: its size
-    neg a0, s2
-    neg a1, s4
+    beqz a0, 1f
+    lwu t0, BLOCK_OFFSET(a0)
+    beqz t0, 1f
+    add t0, a0, t0
+    bne t0, a3, 1f
+    ld a1, BLOCK_REQUESTED(a0)
+    bne a1, a4, 2f
+    jr a5
+1:  mv a0, a3
+    j panic_foreign
+2:  mv a0, a3
+    mv a2, a4
+    j panic_size
+.size find_allocated, . - find_allocated
+
+# heap_dealloc(a0 = pointer, a1 = size, a2 = align), size and align as they were at heap_alloc
+# Panics when the pointer was not handed out, or its size was another.
+FUNCTION heap_dealloc
+    ENTER 4
+    call find_allocated
+    mv s1, a0                                   # s1: the block
+    lwu s2, BLOCK_ID(s1)                        # s2: its id
+    ld s3, BLOCK_SIZE(s1)                       # s3: its size
+    mv s4, a2                                   # s4: its region
+    ld a0, BLOCK_REQUESTED(s1)
+    neg a0, a0
+    neg a1, s3
     call count_allocated
 
-    # Join the buddy as long as it is free and whole. Both lie in one block of twice the size, at a multiple of it.
-    la t0, heap_start
-    ld s6, 0(t0)                                # s6: start of the heap
-2:  li t0, 1
-    beq s5, t0, 3f
-    sub t1, s3, s6
-    xor t1, t1, s4                              # t1: offset of the buddy
-    la t2, heap_bytes
-    ld t2, 0(t2)
-    add t3, t1, s4
-    bgtu t3, t2, 3f                             # it would end behind the heap
-    add a0, s6, t1
-    lwu t0, BLOCK_ID(a0)
-    xori t1, s5, 1
-    bne t0, t1, 3f
-    lwu t0, BLOCK_OFFSET(a0)
-    bnez t0, 3f
+    # Join the buddy as long as it is free and whole.
+1:  mv a0, s1
+    mv a1, s2
+    mv a2, s4
+    mv a3, s3
+    call free_buddy
+    beqz a0, 2f
     call remove_free
-    srli s5, s5, 1
-    slli s4, s4, 1
-    bltu s3, a0, 2b
-    mv s3, a0
-    j 2b
-3:  mv a0, s3
-    mv a1, s5
+    srli s2, s2, 1
+    slli s3, s3, 1
+    bltu s1, a0, 1b
+    mv s1, a0
+    j 1b
+2:  mv a0, s1
+    mv a1, s2
     call insert_free
-    LEAVE 6
-.Lforeign:
-    mv a0, s1
-    j panic_foreign
-.Lsize:
-    mv a0, s1
-    mv a2, s2
-    j panic_size
+    ld t0, REGION_ALLOCATED(s4)
+    bnez t0, 3f
+    mv a0, s4
+    call release_region
+3:  LEAVE 4
 END_FUNCTION heap_dealloc
+
+# free_buddy(a0 = block, a1 = id, a2 = region, a3 = size) -> a0 = its buddy, 0 when that is not free and whole
+# Both lie in one block of twice the size, at a multiple of it. Clobbers t0 t1 only.
+.type free_buddy, @function
+free_buddy:
+    li t0, 1
+    beq a1, t0, 1f
+    ld t0, REGION_START(a2)
+    sub a0, a0, t0
+    xor a0, a0, a3
+    add a0, t0, a0
+    add t0, a0, a3
+    ld t1, REGION_END(a2)
+    bgtu t0, t1, 1f                             # it would end behind the region
+    lwu t0, BLOCK_ID(a0)
+    xori t1, a1, 1
+    bne t0, t1, 1f
+    lwu t0, BLOCK_OFFSET(a0)
+    bnez t0, 1f
+    ret
+1:  li a0, 0
+    ret
+.size free_buddy, . - free_buddy
+
+# heap_resize(a0 = pointer, a1 = size, a2 = align, a3 = new size) -> a0 = 1: it has the new size where it is; 0: it cannot
+# size and align as they were at heap_alloc. Panics as heap_dealloc does.
+FUNCTION heap_resize
+    ENTER 5
+    mv s4, a3                                   # s4: new size
+    mv s5, a2
+    call find_allocated
+    mv s1, a0                                   # s1: the block
+    lwu s2, BLOCK_ID(s1)                        # s2: its id
+    ld s3, BLOCK_SIZE(s1)                       # s3: its size
+    mv a0, s4
+    mv a1, s5
+    call order_for
+    la t0, heap_root_order
+    ld t0, 0(t0)
+    bgtu a0, t0, .Lcannot
+    li s5, 1
+    sll s5, s5, a0                              # s5: size of the block then
+
+    # Larger: up to the new size, each buddy must be the upper one, and free.
+    mv a1, s2
+    mv a3, s3
+1:  bgeu a3, s5, 2f
+    mv a0, s1
+    call free_buddy
+    bltu a0, s1, .Lcannot
+    srli a1, a1, 1
+    slli a3, a3, 1
+    j 1b
+2:  ld t0, BLOCK_REQUESTED(s1)
+    sub a0, s4, t0
+    sub a1, s5, s3
+    call count_allocated
+3:  bgeu s3, s5, 4f
+    add a0, s1, s3
+    call remove_free
+    srli s2, s2, 1
+    slli s3, s3, 1
+    j 3b
+
+    # Smaller: the upper halves become free blocks. Their buddies are not free.
+4:  beq s3, s5, 5f
+    slli s2, s2, 1
+    srli s3, s3, 1
+    add a0, s1, s3
+    addi a1, s2, 1
+    call insert_free
+    j 4b
+5:  sw s2, BLOCK_ID(s1)
+    sd s3, BLOCK_SIZE(s1)
+    sd s4, BLOCK_REQUESTED(s1)
+    li a0, 1
+    LEAVE 5
+.Lcannot:
+    li a0, 0
+    LEAVE 5
+END_FUNCTION heap_resize
 
 # heap_largest_free() -> a0 = bytes of the largest free block, its header included; 0 when there is none
 FUNCTION heap_largest_free
@@ -440,3 +344,5 @@ FUNCTION heap_largest_free
 END_FUNCTION heap_largest_free
 
 STRING heap_allocator_name, "buddy tree"
+.include "mm/heap/growth.inc"
+.include "mm/heap/first_blocks.inc"

@@ -3,8 +3,9 @@
 
 .text
 
-# heap_realloc(a0 = pointer, a1 = size, a2 = align, a3 = new size) -> a0 = pointer to a block of the new size, which
-# begins with what the old one held; 0 when there is no room for it beside the old one, which is then as it was
+# heap_realloc(a0 = pointer, a1 = size, a2 = align, a3 = new size) -> a0 = pointer to what has the new size: the same one
+# where the heap can resize it in place, otherwise one to another block, which begins with what the old one held; 0 when
+# there is no room for it beside the old one, which is then as it was
 # size and align as they were at heap_alloc. Panics as heap_dealloc does.
 FUNCTION heap_realloc
     ENTER 5
@@ -12,10 +13,13 @@ FUNCTION heap_realloc
     mv s2, a1                                   # s2: its size
     mv s3, a2                                   # s3: alignment of both
     mv s4, a3                                   # s4: new size
-    mv a0, a3
-    mv a1, a2
+    call heap_resize
+    mv s5, s1                                   # s5: the new block
+    bnez a0, 2f
+    mv a0, s4
+    mv a1, s3
     call heap_alloc
-    mv s5, a0                                   # s5: the new block
+    mv s5, a0
     beqz a0, 2f
     mv a1, s1
     mv a2, s2

@@ -13,6 +13,7 @@ from hypothesis.stateful import (
 )
 
 from tests.kernel.allocators.exploring import AMOUNTS, explore
+from tests.kernel.allocators.frame_models import StackModel
 from tests.kernel.allocators.guest import Guest
 from tests.kernel.allocators.heap_models import HEAP_MODELS, HeapModel
 
@@ -41,12 +42,24 @@ class HeapMachine(RuleBasedStateMachine):
 
     guest: Guest
     model_type: type[HeapModel]
+    frame_counts: tuple[int, ...] = (0,)
+    """Frames that the heap may grow by; 0 while there is no frame allocator."""
+    heap_sizes: tuple[int, ...] = (64, 0x7F, 0x1000, 0x1FD0, 0x8000, 0x8000, 0x9470, 0x10_0000, HEAP_SIZE)
 
-    @initialize(size=st.sampled_from([64, 0x7F, 0x1000, 0x1FD0, 0x8000, 0x8000, 0x9470, 0x10_0000, HEAP_SIZE]))
-    def init(self, size: int) -> None:
+    @initialize(data=st.data())
+    def init(self, data: st.DataObject) -> None:
+        self.start_with(data.draw(st.sampled_from(self.heap_sizes)), data.draw(st.sampled_from(self.frame_counts)))
+
+    def start_with(self, size: int, frames: int) -> None:
         self.start = self.guest.symbol("heap_space")
         self.guest.call("heap_init", self.start, size)
-        self.model = self.model_type(self.start, size)
+        first = self.guest.free_ppn + 1
+        if frames:
+            self.guest.call("frame_init", first - 1, first + frames)
+            assert self.guest.call("frame_total") == frames, "the books of a few frames fit into one"
+        else:
+            self.guest.write(self.guest.symbol("frame_count"), bytes(16))
+        self.model = self.model_type(self.start, size, StackModel(frames), first)
         self.empty_largest = self.guest.call("heap_largest_free")
 
     @rule(size=SIZES, align=ALIGNS)
@@ -75,10 +88,32 @@ class HeapMachine(RuleBasedStateMachine):
         for number in sorted(range(len(offsets)), key=lambda number: number * step % 11):
             self.free(offsets[number])
         assert self.guest.call("heap_largest_free") == self.empty_largest, "all blocks joined again"
+        assert self.guest.call("frame_in_use") == 0, "no region is left but the one in .bss"
+
+    @precondition(lambda self: self.model.used)
+    @rule(number=NUMBERS, size=SIZES)
+    def resize(self, number: int, size: int) -> None:
+        self.resize_block(sorted(self.model.used)[number % len(self.model.used)], size)
+
+    @precondition(lambda self: self.model.used)
+    @rule(number=NUMBERS, difference=st.one_of(st.integers(-200, 200), st.integers(-4000, 4000)))
+    def resize_a_little(self, number: int, difference: int) -> None:
+        offset = sorted(self.model.used)[number % len(self.model.used)]
+        self.resize_block(offset, max(self.model.used[offset].size + difference, 0))
+
+    def resize_block(self, offset: int, size: int) -> None:
+        block = self.model.used[offset]
+        filling = _filling(offset, min(block.size, size))
+        resized = self.guest.call("heap_resize", self.start + offset, block.size, block.align, size)
+        assert resized == self.model.resize(offset, size)
+        assert self.guest.read(self.start + offset, len(filling)) == filling
+        if resized:
+            self.guest.write(self.start + offset, _filling(offset, size))
 
     @rule(number=NUMBERS, size=SIZES, align=ALIGNS)
     def pointer_that_was_not_allocated(self, number: int, size: int, align: int) -> None:
-        place = number * 8 % (self.model.size + 16) - 8
+        region = self.model.regions[number % len(self.model.regions)]
+        place = region.start + number * 8 % (region.size + 16) - 8
         if place not in self.model.used:
             message = self.guest.refusal("heap_dealloc", self.start + place, size, align)
             assert message == f"Heap block ptr={self.start + place:#x} has not been allocated!"
@@ -110,7 +145,20 @@ class HeapMachine(RuleBasedStateMachine):
         assert self.guest.call("heap_requested") == sum(block.size for block in blocks)
         assert self.guest.call("heap_allocated") == sum(block.length for block in blocks)
         assert self.guest.call("heap_largest_free") == self.model.largest_free()
+        assert self.guest.call("frame_in_use") == self.model.frames_in_use()
         self.model.check_books(self.guest)
+
+
+class GrowingHeapMachine(HeapMachine):
+    """As above, of a small heap with frames to grow by, which is filled again and again."""
+
+    frame_counts = (1, 8, 30, 30, 120, 300, 300)
+    heap_sizes = (0x7F, 0x1000, 0x1FD0, 0x4000, 0x4000, 0x9470)
+
+    @rule(size=st.one_of(st.integers(100, 5000), st.integers(2000, 9000)), count=st.integers(5, 40))
+    def fill(self, size: int, count: int) -> None:
+        for _ in range(count):
+            self.alloc(size, 8)
 
 
 def _filling(offset: int, size: int) -> bytes:
@@ -118,13 +166,14 @@ def _filling(offset: int, size: int) -> bytes:
     return (offset.to_bytes(4, "little") * (size // 4 + 1))[: min(size, 4096)]
 
 
+@pytest.mark.parametrize("kind", [HeapMachine, GrowingHeapMachine], ids=["alone", "growing"])
 @pytest.mark.parametrize("name", HEAP_MODELS)
 @AMOUNTS
 def test_every_sequence_of_calls_does_what_the_model_does(
-    guest_of: Callable[..., Guest], name: str, examples: int, steps: int
+    guest_of: Callable[..., Guest], name: str, kind: type[HeapMachine], examples: int, steps: int
 ) -> None:
-    class Machine(HeapMachine):
-        guest = guest_of(f"mm/heap/{name}.S", heap_size=HEAP_SIZE, ram_size=5 << 20)
+    class Machine(kind):  # type: ignore[misc, valid-type]
+        guest = guest_of(f"mm/heap/{name}.S", "mm/frames/stack.S", heap_size=HEAP_SIZE, ram_size=7 << 20)
         model_type = HEAP_MODELS[name]
 
-    explore(Machine, examples, steps)
+    explore(Machine, examples // 2, steps)

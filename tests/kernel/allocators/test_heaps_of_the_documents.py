@@ -15,7 +15,7 @@ every_fit = pytest.mark.parametrize("name", ["first_fit", "best_fit", "worst_fit
 
 def heap_of(guest_of: GuestOf, name: str, size: int = MIB) -> tuple[Guest, int]:
     """A guest with an empty heap, and where the heap begins."""
-    guest = guest_of(f"mm/heap/{name}.S", "mm/heap/realloc.S", heap_size=MIB, ram_size=4 * MIB)
+    guest = guest_of(f"mm/heap/{name}.S", "mm/heap/realloc.S", "mm/frames/stack.S", heap_size=MIB, ram_size=4 * MIB)
     start = guest.symbol("heap_space")
     guest.call("heap_init", start, size)
     return guest, start
@@ -108,7 +108,7 @@ def test_a_block_of_another_size_begins_with_what_the_old_one_held(
     filling = bytes(number % 251 for number in range(old))
     guest.write(block, filling)
     moved = guest.call_checking_registers("heap_realloc", block, old, 64, new)
-    assert moved not in (0, block)
+    assert moved != 0
     assert moved % 64 == 0
     assert guest.read(moved, min(old, new)) == filling[:new]
     assert guest.call("heap_requested") == new
@@ -121,7 +121,7 @@ def test_a_block_stays_as_it_was_when_there_is_no_room_for_another_size(guest_of
     guest, _ = heap_of(guest_of, name)
     block = guest.call("heap_alloc", 1000, 8)
     guest.write(block, b"still here")
-    assert guest.call("heap_realloc", block, 1000, 8, MIB) == 0
+    assert guest.call("heap_realloc", block, 1000, 8, MIB + 1) == 0
     assert guest.read(block, 10) == b"still here"
     assert guest.call("heap_requested") == 1000
     guest.call("heap_dealloc", block, 1000, 8)
@@ -153,7 +153,7 @@ def test_an_area_that_cannot_be_a_heap_is_refused(guest_of: GuestOf, name: str, 
     assert int(message.rpartition("=")[2]) in (size, rounded)
 
 
-@pytest.mark.parametrize("name", ["best_fit", "buddy_tree", "first_fit", "worst_fit"])
+@every_heap
 def test_writing_into_a_free_block_is_found_when_the_block_is_used(guest_of: GuestOf, name: str) -> None:
     guest, _ = heap_of(guest_of, name)
     blocks = [guest.call("heap_alloc", 100, 8) for _ in range(3)]
