@@ -31,6 +31,9 @@ _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 _STATUS, _MIP, _MIE, _MIDELEG, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG, Word.SATP
 _WFI, _SRET, _SFENCE_MASK, _SFENCE = 0x10500073, 0x10200073, 0xFE007FFF, 0x12000073
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
+_LATEST = 1000
+"""With a listener to traps: so many instructions behind the write to `mie` or `sie` that enables it, an interrupt that
+was pending before is taken at the latest. The core executes the write, and tells nobody."""
 _FORCED_BY: dict[type[Event], int] = {TrapReturned: native.NATIVE_TSR, AddressSpaceSwitched: native.NATIVE_TVM}
 
 
@@ -236,6 +239,8 @@ class FastHart(FastState):
             self.engine.window.store()
             if self.interrupt_is_pending():
                 return self._run_block(deadline)
+            if self.words[_MIP]:
+                deadline = min(deadline, self.slots[COUNT] + _LATEST)
         stop = super().run(deadline)
         if stop is Stop.WAITING:
             self._waited()

@@ -176,7 +176,9 @@ class FastState(HartCore):
         # While an access waits, the core would take the interrupt in the middle of the instruction, and does so by
         # itself if `mip` has it and a former request still stands. The machine stops the core right behind a store, and
         # behind the block of a load: `deliver_interrupts` raises the lines and announces them then.
-        if not self._delivers_here and not self.engine.in_memory_hook:
+        if self._delivers_here:
+            self.engine.stop_after_block()
+        elif not self.engine.in_memory_hook:
             self.engine.announce_interrupts()
 
     @property

@@ -193,3 +193,49 @@ def test_a_second_interrupt_of_a_line_is_taken_right_behind_its_store_too(boot):
     machine.run(max_instructions=100)
     assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (machine.symbols.lookup("behind").address, 2)
     assert (machine.hart.csr["mscratch"], machine.hart.x["tp"], machine.hart.x["s2"]) == (0x1111, 0x2222, 2)
+
+
+MASKED = """
+    la t0, handler
+    csrw mtvec, t0
+    {before}
+    li t0, 0x02000000
+    li t1, 1
+    sw t1, (t0)
+    li t2, 1000
+1:  addi t2, t2, -1
+    bnez t2, 1b
+    {enable}
+    .globl behind
+behind:
+    addi s2, s2, 1
+    j behind
+    .balign 4
+handler:
+    csrr s0, mepc
+    j .
+"""
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_an_interrupt_that_came_while_they_were_off_is_taken_when_they_are_on(boot, collect, listening):
+    machine = boot(MASKED.format(before="csrsi mie, 8", enable="csrsi mstatus, 8"), firmware="none")
+    if listening:
+        collect(machine, TrapTaken)
+    machine.run(max_instructions=10_000)
+    assert (machine.hart.x["s0"], machine.hart.x["s2"]) == (machine.symbols.lookup("behind").address, 0)
+
+
+def test_an_interrupt_that_came_while_it_was_masked_is_taken_when_it_is_enabled(boot):
+    machine = boot(MASKED.format(before="csrsi mstatus, 8", enable="csrsi mie, 8"), firmware="none")
+    machine.run(max_instructions=10_000)
+    assert (machine.hart.x["s0"], machine.hart.x["s2"]) == (machine.symbols.lookup("behind").address, 0)
+
+
+def test_a_listener_to_traps_does_not_keep_an_interrupt_from_being_enabled(boot, collect, fidelity):
+    machine = boot(MASKED.format(before="csrsi mstatus, 8", enable="csrsi mie, 8"), firmware="none")
+    traps = collect(machine, TrapTaken)
+    machine.run(max_instructions=10_000)
+    enabled = 2009
+    assert [event.cause for event in traps] == [3]
+    assert 0 <= traps[0].instret - enabled <= (1000 if fidelity == "fast" else 0)
