@@ -8,7 +8,7 @@ from typing import Any
 import unicorn
 
 from emu.address import PAGE_SIZE
-from emu.engine import library, native
+from emu.engine import floats, library, native
 from emu.engine.clock import BlockClock, PythonClock, Slot
 from emu.engine.codepages import CodePages
 from emu.engine.guest import Fault, Guest, Stop, Store
@@ -35,6 +35,8 @@ class Engine:
                 f"{', '.join(KNOWN_VERSIONS)} only; install that version"
             )
         probes = probes or os.environ.get("EKERNEL_PROBES") or ("native" if native.available() else "python")
+        if native.can_replace_functions() and os.environ.get("EKERNEL_PROBES") != "python":
+            floats.replace()
         self._guest = guest
         self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
         self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it

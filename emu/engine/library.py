@@ -97,6 +97,11 @@ EMU_STOP_ADDRESS: int = ctypes.cast(LIBRARY.uc_emu_stop, ctypes.c_void_p).value 
 VMEM_TRANSLATE_ADDRESS: int = ctypes.cast(LIBRARY.uc_vmem_translate, ctypes.c_void_p).value or 0
 
 
+def function_address(name: str) -> int:
+    """Where a function that the library has for RISC-V with 64 bits begins."""
+    return ctypes.cast(LIBRARY[f"{name}_riscv64"], ctypes.c_void_p).value or 0
+
+
 def _control(kind: int, arguments: int, direction: int) -> ctypes.c_int:
     return ctypes.c_int(kind | (arguments << 26) | (direction << 30))
 

@@ -19,6 +19,11 @@ from emu.engine.assembled import AARCH64
 from emu.errors import MachineError
 
 _ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+_JUMPS = {
+    "x86_64": bytes.fromhex("ff2500000000"),  # jmp [rip]
+    "aarch64": bytes.fromhex("50000058 00021fd6"),  # ldr x16, .+8; br x16
+}
+"""A jump to the address that follows it."""
 _mappings: list[mmap.mmap] = []
 
 
@@ -45,6 +50,11 @@ def available() -> bool:
     if architecture() == "aarch64":
         return sys.platform == "linux"  # macOS executes signed code only
     return architecture() == "x86_64" and sys.platform != "win32" and find_spec("keystone") is not None
+
+
+def can_replace_functions() -> bool:
+    """Whether this host lets a process change the code of a library that it has loaded."""
+    return available() and sys.platform == "linux"
 
 
 def assemble(probe: Probe, architecture: str) -> bytes:
@@ -82,3 +92,29 @@ def _anonymous_file() -> BinaryIO:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("ekernel-probe"), "w+b", buffering=0)
     return cast("BinaryIO", tempfile.TemporaryFile(buffering=0))
+
+
+def replace_functions(replacements: dict[int, int]) -> None:
+    """Overwrite the beginnings of functions of a library with jumps to others, for the rest of the process.
+
+    By addresses; each function must have 16 bytes, and none may be executing. A page is never writable and executable
+    at once, which makes an AArch64 kernel bring the instruction cache up to date.
+    """
+    jump = _JUMPS[architecture() or ""]
+    size = len(jump) + 8
+    pages = {place & -mmap.PAGESIZE for function in replacements for place in (function, function + size - 1)}
+    _protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
+    for function, replacement in replacements.items():
+        ctypes.memmove(function, jump + replacement.to_bytes(8, "little"), size)
+    _protect(pages, mmap.PROT_READ | mmap.PROT_EXEC)
+
+
+def _protect(pages: set[int], protection: int) -> None:
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for page in pages:
+        if protect(page, mmap.PAGESIZE, protection):
+            raise MachineError(
+                f"this host refuses to change the code of a library ({os.strerror(ctypes.get_errno())}); "
+                "run without native probes: EKERNEL_PROBES=python"
+            )

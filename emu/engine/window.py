@@ -43,6 +43,8 @@ class Word(IntEnum):
     MTVEC = 728 // 8
     MEPC = 736 // 8
     MCAUSE = 744 // 8
+    HTVAL = 792 // 8
+    HTINST = 800 // 8
     SCOUNTEREN = 952 // 8
     MCOUNTEREN = 960 // 8
     SSCRATCH = 968 // 8

@@ -14,9 +14,11 @@ from emu.engine import native
 from emu.engine.assembled import AARCH64
 from emu.engine.clock import BLOCK, EDGE, Slot
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
+from emu.engine.floats import FLOATS
 from emu.engine.library import PROT_EXEC
 
 PROBES = (BLOCK, EDGE, FOLLOW)
+ALL_PROBES = (*PROBES, FLOATS)
 CODE, STACK, DATA, FUNCTIONS, SITES, TABLE = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000, 0x5000_0000
 STACK_SIZE, TABLE_SIZE, PAGE = 0x1_0000, 2 << 24, 0x1000
 WORDS, BLOCK_DESCRIPTION, BITMAP = DATA, DATA + 0x400, DATA + 0x800
@@ -124,7 +126,7 @@ def processor(request: pytest.FixtureRequest) -> Processor:
     return Processor(request.param)
 
 
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", ALL_PROBES, ids=lambda probe: probe.name)
 def test_the_code_kept_for_aarch64_is_what_its_source_says(probe):
     pytest.importorskip("keystone", reason="keystone has no wheel for this host")
     code = native.assemble(probe, "aarch64")
@@ -132,7 +134,7 @@ def test_the_code_kept_for_aarch64_is_what_its_source_says(probe):
 
 
 def test_nothing_is_kept_for_aarch64_that_has_no_source():
-    assert set(AARCH64) == {probe.name for probe in PROBES}
+    assert set(AARCH64) == {probe.name for probe in ALL_PROBES}
 
 
 @dataclass

@@ -26,6 +26,8 @@ NUMBERS: dict[str, tuple[int, ...]] = {
 """Zeros, ones, 3, 0.1, -5 and a bit, the greatest, the least normal, subnormals, half an ulp of 1, infinities."""
 QUIET = {"s": (0x7FC0_0000, 0xFFC1_2345), "d": (0x7FF8 << 48, 0xFFF8_0000_0001_2345)}
 SIGNALLING = {"s": (0x7F80_0001, 0xFFBF_FFFF), "d": (0x7FF << 52 | 1, 0xFFF7_FFFF_FFFF_FFFF)}
+LOOSE = {"s": (0x3F80_0000, 0xFFFF_FFFE_C000_0000, 0x7FFF_FFFF_0000_0000), "d": ()}
+"""Registers that hold no single: their upper half is not all ones."""
 
 BINARY: dict[str, Callable[[Format, int, int, int], softfloat.Result]] = {
     "fadd": softfloat.add, "fsub": softfloat.subtract, "fmul": softfloat.multiply, "fdiv": softfloat.divide,
@@ -51,18 +53,16 @@ INTEGERS: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 
 
-def half(name: str, width: str) -> str:
-    """The key of a floating-point result: of a single only its own half, `deviation_cases` are about the other."""
-    return f"{name}&{M32:#x}" if width == "s" else name
-
-
 def boxed(width: str, bits: int) -> int:
     """Bits as they stand in a register."""
     return bits | BOX if width == "s" else bits
 
 
 def _out(register: int, width: str) -> int:
-    return register & M32 if width == "s" else register
+    """The operand in a register: a single that is not boxed counts as the canonical NaN (section 12.2)."""
+    if width == "s":
+        return register & M32 if register & BOX == BOX else SINGLE.nan
+    return register
 
 
 def everything(width: str) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ def everything(width: str) -> tuple[int, ...]:
 
 def _inputs(width: str, *registers: str, values: tuple[int, ...] = ()) -> tuple[dict[str, int], ...]:
     """Every value in one register, every pair in two; in three every pair and of the third each once in turn."""
-    values_in = [boxed(width, bits) for bits in values or everything(width)]
+    values_in = [*(boxed(width, bits) for bits in values or everything(width)), *LOOSE[width]]
     if len(registers) == 1:
         return each(registers[0], values_in)
     both = [(a, b) for a in values_in for b in values_in]
@@ -94,11 +94,9 @@ def _rounded(
 
     def expect(mode: int, **given: int) -> dict[str, int]:
         bits, flags = result(mode, *(_out(given[register], width) for register in registers))
-        return {half("fa0", width): bits, "fflags": flags}
+        return {"fa0": boxed(width, bits), "fflags": flags}
 
-    inputs = [
-        given for given in _inputs(width, *registers) if len(registers) < 3 or not invalid_beside_nan(width, given)
-    ]
+    inputs = _inputs(width, *registers)
     for mode, number in MODES.items():
         some = [given for n, given in enumerate(inputs) if (n + number) % 5 < modes]
         yield Case(name, f"{name} fa0, {operands}, {mode}", partial(expect, number), some)
@@ -113,14 +111,19 @@ def _arithmetic_cases(width: str) -> Iterator[Case]:
     yield from _rounded(f"fsqrt.{width}", width, ("fa1",), partial(softfloat.square_root, f))
     for name, negated in FUSED.items():
         yield from _rounded(f"{name}.{width}", width, ("fa1", "fa2", "fa3"), partial(_fused, f, *negated), 1)
+    yield from _invalid_cases(width)
 
 
-def invalid_beside_nan(width: str, given: dict[str, int]) -> bool:
-    """Whether it is infinity times zero plus a quiet NaN: `deviation_cases` are about that."""
+def _invalid_cases(width: str) -> Iterator[Case]:
+    """Infinity times zero is invalid, even when what is added is a quiet NaN (section 11.6)."""
     f = FORMATS[width]
-    a, b, c = (_out(bits, width) for bits in given.values())
-    magnitudes = {a & ~f.sign, b & ~f.sign}
-    return magnitudes == {0, f.infinity} and f.is_nan(c) and not f.is_signalling(c)
+    infinity, zero, nan = (boxed(width, bits) for bits in (f.infinity, 0, f.nan))
+    inputs = ({"fa1": infinity, "fa2": zero, "fa3": nan}, {"fa1": zero, "fa2": infinity, "fa3": nan})
+    for name in FUSED:
+        yield Case(
+            f"{name}.{width}", f"{name}.{width} fa0, fa1, fa2, fa3",
+            lambda **_: {"fa0": nan, "fflags": softfloat.NV}, inputs,
+        )  # fmt: skip
 
 
 def _fused(f: Format, product: bool, addend: bool, mode: int, a: int, b: int, c: int) -> softfloat.Result:
@@ -133,7 +136,7 @@ def _sign_cases(width: str) -> Iterator[Case]:
     def case(name: str, operands: str, sign: Callable[[int, int], int], *registers: str) -> Case:
         def expect(**given: int) -> dict[str, int]:
             a, b = _out(given[registers[0]], width), _out(given[registers[-1]], width)
-            return {half("fa0", width): a & ~f.sign | sign(a, b) & f.sign, "fflags": 0}
+            return {"fa0": boxed(width, a & ~f.sign | sign(a, b) & f.sign), "fflags": 0}
 
         return Case(f"{name}.{width}", f"{name}.{width} fa0, {operands}", expect, _inputs(width, *registers))
 
@@ -144,30 +147,17 @@ def _sign_cases(width: str) -> Iterator[Case]:
 
 
 def _choice_cases(width: str) -> Iterator[Case]:
-    """`fmin` and `fmax` of everything but signalling NaNs."""
-    yield from choices(width, _inputs(width, "fa1", "fa2", values=(*NUMBERS[width], *QUIET[width])))
-
-
-def choices(width: str, inputs: tuple[dict[str, int], ...]) -> Iterator[Case]:
-    """`fmin` and `fmax` of these operands."""
+    """`fmin` and `fmax`."""
 
     def choose(operation: Callable[..., softfloat.Result], a: int, b: int) -> dict[str, int]:
         bits, flags = operation(FORMATS[width], _out(a, width), _out(b, width))
-        return {half("fa0", width): bits, "fflags": flags}
+        return {"fa0": boxed(width, bits), "fflags": flags}
 
     for name, operation in (("fmin", softfloat.least), ("fmax", softfloat.greatest)):
         yield Case(
-            f"{name}.{width}",
-            f"{name}.{width} fa0, fa1, fa2",
-            lambda fa1, fa2, o=operation: choose(o, fa1, fa2),
-            inputs,
-        )
-
-
-def signalling_inputs(width: str) -> tuple[dict[str, int], ...]:
-    """Pairs in which a NaN is signalling."""
-    pairs = _inputs(width, "fa1", "fa2")
-    return tuple(p for p in pairs if any(_out(bits, width) in SIGNALLING[width] for bits in p.values()))
+            f"{name}.{width}", f"{name}.{width} fa0, fa1, fa2",
+            lambda fa1, fa2, o=operation: choose(o, fa1, fa2), _inputs(width, "fa1", "fa2"),
+        )  # fmt: skip
 
 
 def _comparison_cases(width: str) -> Iterator[Case]:
@@ -231,7 +221,7 @@ def _from_integer_cases(width: str) -> Iterator[Case]:
         bits = 32 if kind[0] == "w" else 64
         value = a1 & ((1 << bits) - 1) if kind.endswith("u") else signed(a1, bits)
         result, flags = softfloat.from_integer(f, mode, value)
-        return {half("fa0", width): result, "fflags": flags}
+        return {"fa0": boxed(width, result), "fflags": flags}
 
     for kind in INTEGERS:
         name = f"fcvt.{width}.{kind}"
@@ -245,10 +235,10 @@ def _between_formats_cases() -> Iterator[Case]:
 
     def narrow(mode: int, fa1: int) -> dict[str, int]:
         bits, flags = softfloat.convert(DOUBLE, SINGLE, mode, fa1)
-        return {half("fa0", "s"): bits, "fflags": flags}
+        return {"fa0": boxed("s", bits), "fflags": flags}
 
     def widen(fa1: int) -> dict[str, int]:
-        bits, flags = softfloat.convert(SINGLE, DOUBLE, 0, fa1 & M32)
+        bits, flags = softfloat.convert(SINGLE, DOUBLE, 0, _out(fa1, "s"))
         return {"fa0": bits, "fflags": flags}
 
     doubles = each("fa1", (*everything("d"), *halves, *(bits | 1 << 63 for bits in halves)))
@@ -266,7 +256,7 @@ def _move_cases() -> Iterator[Case]:
     for name in ("fmv.x.w", "fmv.x.s"):  # moves the bits whether they are boxed or not
         yield Case(name, f"{name} a0, fa1", lambda fa1: {"a0": extended(fa1), "fflags": 0}, each("fa1", bits))
     for name in ("fmv.w.x", "fmv.s.x"):
-        yield Case(name, f"{name} fa0, a1", lambda a1: {half("fa0", "s"): a1 & M32, "fflags": 0}, each("a1", bits))
+        yield Case(name, f"{name} fa0, a1", lambda a1: {"fa0": boxed("s", a1 & M32), "fflags": 0}, each("a1", bits))
 
 
 def _cases() -> Iterator[Case]:

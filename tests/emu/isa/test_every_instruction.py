@@ -12,7 +12,7 @@ from linker.assembler import assemble
 from linker.assembler.encoding.table import ALIAS_GROUPS, COMPRESSED_GROUPS, GROUPS, Table
 from linker.assembler.instructions import InstructionEncoder
 from linker.assembler.pseudo import EXPANSIONS
-from tests.emu.isa import control_cases, deviation_cases, float_cases, integer_cases, memory_cases, trap_cases
+from tests.emu.isa import control_cases, float_cases, integer_cases, memory_cases, trap_cases
 from tests.emu.isa.case import Case, disagreements
 
 MODULES = (integer_cases, memory_cases, control_cases, trap_cases, float_cases)
@@ -48,20 +48,6 @@ def test_an_instruction_does_what_the_manual_says(execute, name):
 @pytest.mark.parametrize("name", EXPANDED)
 def test_a_pseudo_instruction_of_several_does_what_the_manual_says(execute, name):
     _check(execute, EXPANDED[name])
-
-
-# `fast` is the core as it is; what it lacks is to be made up for in `exact`
-@pytest.mark.parametrize("fidelity", ["exact"], indirect=True)
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=pytest.mark.xfail(strict=True, reason=reason))
-        for reason, cases in deviation_cases.DEVIATIONS.items()
-        for case in cases
-    ],
-)
-def test_a_floating_point_rule_newer_than_the_core_is_kept(execute, case):
-    _check(execute, [case])
 
 
 def test_every_instruction_of_the_table_has_a_case():

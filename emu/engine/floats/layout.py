@@ -1,0 +1,56 @@
+"""What the functions for both kinds of hosts know of the core: where its state has what, and what they replace."""
+
+from dataclasses import dataclass
+
+from emu.engine.window import FFLAGS_BYTE, Word
+
+MSTATUS, FRM = 8 * int(Word.MSTATUS), 8 * int(Word.FRM)
+STATUS, ROUNDING, FLAGS = FFLAGS_BYTE - 2, FFLAGS_BYTE - 1, FFLAGS_BYTE
+"""Byte offsets of softfloat's `float_status`, and in it of the rounding mode and the flags."""
+EXPECTED, UPPER = 8 * int(Word.HTVAL), 8 * int(Word.HTINST)
+"""While an instruction of 32 bits is decoded: the address of its upper half, plus 1, and what is to be found there."""
+FS, SD = 0x6000, 1 << 63
+INVALID = 1
+"""Softfloat's flag."""
+MARKED = 5
+"""Softfloat's rounding mode while the mark is set: one that RISC-V does not have."""
+ROUNDINGS = 0x04_02_01_03_00
+"""Softfloat's rounding mode for each of RISC-V's, one in a byte."""
+NAN = 0x7FC0_0000
+"""The canonical NaN in single precision (section 11.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An instruction that is a function in the core: what its name is there, and softfloat's that computes it."""
+
+    name: str
+    softfloat: str
+    operands: int
+    negated: int = 0
+    """What a fused instruction negates, in softfloat's bits."""
+
+    @property
+    def kind(self) -> str:
+        """The mnemonic up to the first dot."""
+        return self.name.split("_")[0]
+
+    @property
+    def takes_singles(self) -> bool:
+        """Whether its operands are single-precision numbers."""
+        return self.name.endswith("_s")
+
+    @property
+    def gives_single(self) -> bool:
+        """Whether its result is one."""
+        return not self.gives_integer and self.name.split("_")[1] == "s"
+
+    @property
+    def gives_integer(self) -> bool:
+        """Whether its result goes to an integer register."""
+        return self.kind in ("feq", "flt", "fle") or (self.kind == "fcvt" and self.name.split("_")[1][0] in "wl")
+
+    @property
+    def gives_word(self) -> bool:
+        """Whether that is a result of 32 bits, to be sign-extended."""
+        return self.gives_integer and not (self.kind == "fcvt" and self.name.split("_")[1][0] == "l")
