@@ -89,6 +89,24 @@ def run(
     dumpdtb: Annotated[
         Path | None, typer.Option("-dumpdtb", "--dumpdtb", metavar="FILE", help="Write the device tree; run nothing.")
     ] = None,
+    semihosting: Annotated[
+        bool, typer.Option("-semihosting", "--semihosting", help="The guest may ask the host by ebreak: console, exit.")
+    ] = False,
+    semihosting_config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-semihosting-config",
+            "--semihosting-config",
+            metavar="enable=on,arg=TEXT",
+            help="The same with the guest's arguments; also userspace=on.",
+        ),
+    ] = None,
+    semihosting_files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="The same, and the guest may open, create and remove files in this folder."
+        ),
+    ] = None,
     smp: Annotated[str, typer.Option("-smp", "--smp", metavar="1", help="Harts: there is one.")] = "1",
     machine: Annotated[str, typer.Option("-machine", "-M", metavar="virt", help="The machine: there is one.")] = "virt",
     nographic: Annotated[bool, typer.Option("-nographic", help="As it is anyway.")] = False,  # noqa: ARG001  # QEMU's word
@@ -152,6 +170,9 @@ def run(
         snapshot=snapshot,
         dtb=dtb,
         dumpdtb=dumpdtb,
+        semihosting=semihosting,
+        semihosting_settings=tuple(semihosting_config or ()),
+        semihosting_files=semihosting_files,
         smp=smp,
         machine=machine,
         trace=trace,

@@ -53,6 +53,8 @@ class Execution:
             if outcome.reason is StopReason.INSTRUCTION_LIMIT:
                 if self._limit is not None and outcome.instructions >= self._limit:
                     return Ending(outcome)
+            elif outcome.reason is StopReason.WANTS_INPUT:
+                self._machine.keyboard.ended = not self._wait(flush) and not self._time_is_up()
             elif outcome.reason is not StopReason.IDLE_FOREVER or not self._input_comes(flush):
                 return Ending(outcome, timed_out=self._time_is_up() and outcome.reason is StopReason.IDLE_FOREVER)
             if self._time_is_up():
@@ -76,8 +78,10 @@ class Execution:
 
     def _input_comes(self, flush: Callable[[], None]) -> bool:
         """Wait for the keyboard when only that can wake the guest."""
-        if not self._machine.waits_for_input:
-            return False
+        return self._machine.waits_for_input and self._wait(flush)
+
+    def _wait(self, flush: Callable[[], None]) -> bool:
+        """Wait for the keyboard; False when there will be nothing or the time is up."""
         flush()
         return self._keyboard.wait(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
 

@@ -1,12 +1,13 @@
-"""The words of QEMU's command line for disks and virtio devices, read into what the machine takes."""
+"""The words of QEMU's command line for disks, virtio devices and semihosting, read into what the machine takes."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from emu.errors import ConfigError
-from emu.machine import Drive
+from emu.machine import Drive, Semihosting
 
 _SWITCH = {"on": True, "off": False}
 _BUS = re.compile(r"virtio-mmio-bus\.([0-7])$")
@@ -66,6 +67,31 @@ def read_virtio(
     return VirtioWords(tuple(attached), entropy, console, _version(settings))
 
 
+def read_semihosting(settings: Iterable[str], *, wanted: bool, files: Path | None) -> Semihosting | None:
+    """Read `-semihosting`, the texts of `-semihosting-config` and the folder; None: the guest asks the host nothing.
+
+    >>> read_semihosting(["enable=on,arg=prog,arg=-v"], wanted=False, files=None).arguments
+    ('prog', '-v')
+    """
+    arguments: list[str] = []
+    user_mode, wanted = False, wanted or files is not None
+    for text in settings:
+        option = f"-semihosting-config {text}"
+        wanted = True
+        for name, value in _pairs(option, text, ("enable", "target", "userspace", "arg")):
+            if name == "arg":
+                arguments.append(value)
+            elif name == "enable":
+                wanted = _switch(option, {name: value}, name)
+            elif name == "userspace":
+                user_mode = _switch(option, {name: value}, name)
+            elif value not in ("native", "auto"):
+                raise ConfigError(f"{option}: there is only target=native")
+    if not wanted:
+        return None
+    return Semihosting(arguments=tuple(arguments), directory=files, user_mode=user_mode)
+
+
 def _drive(text: str, words: Mapping[str, str], *, snapshot: bool) -> Drive:
     option = f"-drive {text}"
     if not words.get("file"):
@@ -105,14 +131,17 @@ def _version(settings: Iterable[str]) -> int:
 
 
 def _words(option: str, text: str, known: tuple[str, ...]) -> dict[str, str]:
+    """`name=value` pairs; of two with the same name the last counts."""
+    return dict(_pairs(option, text, known))
+
+
+def _pairs(option: str, text: str, known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """`name=value` pairs between commas; two commas stand for one that belongs to a value."""
-    found = {}
     for part in text.replace(",,", "\0").split(",") if text else ():
         name, is_pair, value = part.replace("\0", ",").partition("=")
         if name not in known or not is_pair:
             raise ConfigError(f"{option}: '{name}' is not known here: {_near(name, known)}there are {', '.join(known)}")
-        found[name] = value
-    return found
+        yield name, value
 
 
 def _switch(option: str, words: Mapping[str, str], name: str) -> bool:

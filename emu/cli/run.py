@@ -13,7 +13,7 @@ from emu.cli.failures import ExitStatus
 from emu.cli.kernels import built_profile, parse_size
 from emu.cli.keyboard import TerminalInput, standard_input
 from emu.cli.monitor import Monitor
-from emu.cli.qemu import read_virtio
+from emu.cli.qemu import read_semihosting, read_virtio
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest, frame_functions, heap_functions
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput
@@ -52,6 +52,9 @@ class RunRequest:
     snapshot: bool
     dtb: Path | None
     dumpdtb: Path | None
+    semihosting: bool
+    semihosting_settings: tuple[str, ...]
+    semihosting_files: Path | None
     smp: str
     machine: str
     trace: str
@@ -168,6 +171,9 @@ def _machine(request: RunRequest) -> Machine:
         firmware=firmware,
         bootargs=request.append,
         device_tree=request.dtb,
+        semihosting=read_semihosting(
+            request.semihosting_settings, wanted=request.semihosting, files=request.semihosting_files
+        ),
         drives=virtio.drives,
         entropy=virtio.entropy,
         virtio_console=virtio.console,

@@ -53,6 +53,13 @@ class Layout:
                 return self._with(address, size)
         raise ConfigError(self._no_room("the device tree", size))
 
+    @property
+    def largest_gap(self) -> Range:
+        """The largest range of RAM between what is taken."""
+        start, end = self.ram
+        borders = [start, *(address for taken in self.taken for address in taken), end]
+        return max(zip(borders[::2], borders[1::2], strict=True), key=lambda gap: gap[1] - gap[0])
+
     def _is_free(self, address: int, size: int) -> bool:
         inside = self.ram[0] <= address and address + size <= self.ram[1]
         return inside and all(address + size <= start or end <= address for start, end in self.taken)

@@ -14,6 +14,9 @@ class Platform(Protocol):
     def supervisor_call(self) -> bool:
         """`ecall` from S mode: True when the built-in firmware has answered it in the registers."""
 
+    def breakpoint(self) -> bool:
+        """`ebreak` at pc: True when the host has answered it (see `HartCore.retire_breakpoint`) or will."""
+
     def waiting(self) -> None:
         """`wfi` with nothing pending: pass the time until something is, or stop the machine."""
 

@@ -9,7 +9,7 @@ from emu.errors import ConfigError
 from emu.firmware.devicetree import Chosen, Described, Hardware, generate, load_given
 from emu.firmware.dynamic import DYNAMIC_INFO_SIZE, dynamic_info
 from emu.firmware.image import KERNEL_OFFSET, Image, read_file
-from emu.firmware.placement import Layout
+from emu.firmware.placement import Layout, Range
 from emu.hart.view import Hart
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
@@ -41,6 +41,10 @@ class BootPlan:
     tree_address: int
     information: int
     """What a2 is to be: where `fw_dynamic` reads what comes next; 0 without firmware of that kind."""
+    free: Range
+    """The largest range of RAM that nothing was loaded into."""
+    command_line: str
+    """The kernel's name and the words of its command line."""
 
     def enter(self, hart: Hart) -> None:
         """Put the hart at its first instruction: a0 = hart id, a1 = device tree."""
@@ -80,7 +84,7 @@ def plan(
         pieces.append((place[0], disk))
         chosen = Chosen(bootargs=config.bootargs, initrd=place)
     tree = _tree(config, ram, devices, chosen)
-    _, (tree_address, end) = layout.with_device_tree(len(tree) + _GROWTH + DYNAMIC_INFO_SIZE)
+    layout, (tree_address, end) = layout.with_device_tree(len(tree) + _GROWTH + DYNAMIC_INFO_SIZE)
     pieces.append((tree_address, tree))
     information = 0
     if len(images) > 1 or config.has_firmware_file:
@@ -88,7 +92,8 @@ def plan(
         information = (end - DYNAMIC_INFO_SIZE) & ~7
         pieces.append((information, dynamic_info(following)))
     mode = Privilege.S if config.firmware == BUILT_IN else Privilege.M
-    return BootPlan(images[-1], tuple(pieces), images[0].entry_physical, mode, tree, tree_address, information)
+    entry, words = images[0].entry_physical, " ".join([images[-1].name, *config.bootargs.split()])
+    return BootPlan(images[-1], tuple(pieces), entry, mode, tree, tree_address, information, layout.largest_gap, words)
 
 
 def device_tree(config: MachineConfig, ram: Ram, devices: Iterable[Described]) -> bytes:

@@ -36,6 +36,18 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Semihosting:
+    """That a guest may ask the host by `ebreak` between the marks of semihosting, and for how much."""
+
+    arguments: tuple[str, ...] = ()
+    """What the guest gets as its command line; by default the kernel's name and `bootargs`."""
+    directory: str | Path | None = None
+    """The folder whose files the guest may open, create, change and remove; None: no files of the host."""
+    user_mode: bool = False
+    """Whether U mode may ask too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineConfig:
     """The machine that is wanted. Raises ConfigError for what does not fit together.
 
@@ -59,6 +71,8 @@ class MachineConfig:
     """The kernel's command line, for the device tree."""
     device_tree: str | Path | None = None
     """A device tree that the guest gets instead of the generated one."""
+    semihosting: Semihosting | None = None
+    """Whether the guest may ask the host by `ebreak`; None: `ebreak` is a breakpoint."""
     drives: tuple[Drive, ...] = ()
     """Disks, at most 8."""
     entropy: bool = False
@@ -113,6 +127,7 @@ class StopReason(Enum):
     RESET = "asked for a reset"
     INSTRUCTION_LIMIT = "reached the limit of instructions"
     REACHED = "reached the address that the run was to stop at"
+    WANTS_INPUT = "waits for something to be typed"
     IDLE_FOREVER = "waits (wfi) for an interrupt that can never come"
 
 

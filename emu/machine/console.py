@@ -51,6 +51,8 @@ class Keyboard:
         self._typed: deque[int] = deque()
         self.source: Callable[[], bytes] = _nothing
         """Asked for more when nothing is left; may have nothing."""
+        self.ended = False
+        """Whether a guest that would wait for more is told that the input has ended."""
 
     def type(self, data: bytes) -> None:
         """Add bytes behind those that wait."""

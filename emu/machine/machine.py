@@ -25,6 +25,7 @@ from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import BUILT_IN, MachineConfig, Outcome, StopReason
 from emu.machine.console import Console, Keyboard
 from emu.machine.sbi import SbiServices
+from emu.machine.semihosting import SemihostingServices
 from emu.machine.snapshots import Snapshot, restore, take
 from emu.machine.timers import NEVER, Comparator, InstructionClock
 from emu.machine.watches import Watches
@@ -87,6 +88,7 @@ class Machine:
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)
         self.sbi = SbiServices(self, self.core, self.console_device)
+        self.semihosting = SemihostingServices.wanted_by(self, self.core, self.console_device, config.semihosting)
         self._supervisor_timer = Comparator(lambda: self.clint.mtime, self._set_supervisor_timer)
         for timer in (self._supervisor_timer, self.sbi.timer):
             self.clock.add(partial(self._deadline, timer), timer.update)
@@ -107,6 +109,8 @@ class Machine:
             self.memory.write(address, data)
         ready.enter(self.hart)
         self._plan = ready
+        if self.semihosting:
+            self.semihosting.loaded(ready.command_line, ready.free)
 
     @property
     def device_tree(self) -> bytes:
@@ -340,6 +344,13 @@ class Machine:
             self._pc_offset = 0
         return True
 
+    def breakpoint(self) -> bool:
+        """`ebreak`: answered here when it asks the host for something that the guest may ask for."""
+        if self.semihosting is None or not self.semihosting.is_call():
+            return False
+        self.semihosting.answer()
+        return True
+
     def waiting(self) -> None:
         """`wfi`: pass the time until an interrupt is pending, or stop the machine."""
         while not self.core.interrupt_is_pending():
@@ -350,6 +361,10 @@ class Machine:
             self.clock.skip_to(time, instret=self.instret)
             self.clock.update()
         self.timers_changed()
+
+    def wait_for_typing(self) -> None:
+        """The guest reads what was not typed yet: it asks again when the machine goes on."""
+        self._end(StopReason.WANTS_INPUT)
 
     def timer_written(self) -> None:
         """`stimecmp` or its enable changed."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from emu.errors import ConfigError
 from emu.hart.core import COUNT
+from emu.machine.semihosting import State as SemihostingState
 from emu.memory.baseline import RamState
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Snapshot:
     timers: tuple[tuple[int, bool], tuple[int, bool]]
     console: bytes
     keyboard: tuple[int, ...]
+    semihosting: SemihostingState | None
 
 
 def take(machine: "Machine") -> Snapshot:
@@ -40,6 +42,7 @@ def take(machine: "Machine") -> Snapshot:
         timers=machine.save_timers(),
         console=machine.console_device.save(),
         keyboard=machine.keyboard.save(),
+        semihosting=machine.semihosting.save() if machine.semihosting else None,
     )
 
 
@@ -57,6 +60,8 @@ def restore(machine: "Machine", snapshot: Snapshot) -> None:
     machine.core.restore(snapshot.hart, forget_code=changed_code)
     machine.console_device.restore(snapshot.console)
     machine.keyboard.restore(snapshot.keyboard)
+    if machine.semihosting and snapshot.semihosting:
+        machine.semihosting.restore(snapshot.semihosting)
 
 
 def _check_stopped(machine: "Machine") -> None:
