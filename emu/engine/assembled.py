@@ -134,5 +134,13 @@ AARCH64 = {
         "007c60b2 c0035fd6 29fc6093 3f0500b1 0af8af52 21008a1a fd7bbfa9 fd030091 09041891 e00301aa e10309aa "
         "aa67ff58 40013fd6 fd7bc1a8 c0035fd6"
     ),
+    "may_read_time": bytes.fromhex(
+        "09fc42f9 a90100b4 2a4140f9 6a0100b4 0a2841f9 5f0d00f1 c0000054 0b004f39 cb000836 6a0000b5 0be04e39 6b000836 "
+        "00008052 c0035fd6 00008012 c0035fd6"
+    ),
+    "read_time": bytes.fromhex(
+        "09fc42f9 2a0140f9 2b4540f9 4a010b8b 4a0500d1 2b4140f9 4a09cb9a 2b4940f9 4a010b8b 4a0000f9 00008052 c0035fd6"
+    ),
+    "only_elsewhere": bytes.fromhex("09fc42f9 3f0100f1 e0039f5a c0035fd6"),
 }
 """The bytes of each probe, by its name."""

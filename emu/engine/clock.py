@@ -47,6 +47,12 @@ class Slot(IntEnum):
     """What tells the translated code of the current block from that of all others."""
     REUSED = 15
     """1 when a block has got a BLOCK that belonged to another one, which was forgotten."""
+    TICK = 16
+    """How many instructions are a tick of `time`; 0 when Python is to be asked for it."""
+    SLEPT = 17
+    """What to add to the instructions retired, before they are divided."""
+    TIME_OFFSET = 18
+    """What to add to the ticks, modulo 2**64."""
 
 
 # The callbacks' last argument, the address of the slots, is in rcx or x3, the one before it in rdx or x2, and so on.
@@ -213,7 +219,7 @@ class BlockClock:
     """The native clock. `slots` is what the hart reads and corrects (see `Slot`)."""
 
     def __init__(self, handle: Handle, new_code: Callable[[], None]) -> None:
-        self._memory = (ctypes.c_uint64 * 16)()
+        self._memory = (ctypes.c_uint64 * len(Slot))()
         self._table = mmap.mmap(-1, 2 << _TABLE_BITS)
         self._new_code = NewCode(new_code)
         self.slots = memoryview(self._memory).cast("B").cast("Q")
@@ -233,13 +239,18 @@ class BlockClock:
         """Where the core keeps its state in host memory (the host register that translated code finds it by)."""
         return self.slots[Slot.STATE]
 
+    @property
+    def address(self) -> int:
+        """Where the slots lie in host memory."""
+        return ctypes.addressof(self._memory)
+
 
 class PythonClock:
     """The same clock without native code: each block calls Python. Some fifty times slower, for other hosts."""
 
     def __init__(self, handle: Handle, new_code: Callable[[], None], length: Callable[[int, int], int]) -> None:
         """`length(start, end)` counts the instructions between two virtual addresses of the current code."""
-        self._memory = (ctypes.c_uint64 * 16)()
+        self._memory = (ctypes.c_uint64 * len(Slot))()
         self.slots = slots = memoryview(self._memory).cast("B").cast("Q")
         slots[Slot.DEADLINE] = NEVER
 

@@ -8,7 +8,7 @@ from typing import Any
 import unicorn
 
 from emu.address import PAGE_SIZE
-from emu.engine import floats, library, native
+from emu.engine import counters, floats, library, native
 from emu.engine.clock import BlockClock, PythonClock, Slot
 from emu.engine.codepages import CodePages
 from emu.engine.guest import Fault, Guest, Stop, Store
@@ -64,6 +64,8 @@ class Engine:
         if probes == "native":
             self.clock = BlockClock(self.handle, self._protect_new_code)
             self.window = DirectWindow(self.clock.state_address)
+            if counters.install():
+                self.window.words[Word.RDTIME_FUNCTION] = self.clock.address
         else:
             self.clock = PythonClock(self.handle, self._protect_new_code, guest.instructions_between)
             self.window = CopiedWindow(self.handle)
@@ -183,6 +185,16 @@ class Engine:
             return self.run()
         finally:
             slots[Slot.LIMIT] = 0
+
+    def serve_time(self, instructions_per_tick: int, slept: int, offset: int) -> None:
+        """Let the core read `time` by itself, as (instructions retired + slept) // instructions_per_tick + offset.
+
+        With 0 instructions per tick, and where it cannot, reading it is an illegal instruction, which the guest gets.
+        """
+        slots = self.slots
+        slots[Slot.TICK], slots[Slot.SLEPT], slots[Slot.TIME_OFFSET] = (
+            instructions_per_tick, slept, offset & _LAST_ADDRESS,
+        )  # fmt: skip
 
     def announce_interrupts(self, *, withdraw: bool = False) -> None:
         """Make the core look at the window's `mip` before its next block; or never, when it is withdrawn."""

@@ -195,6 +195,7 @@ class Machine:
             self.clock.update()
             self._watches.settle()
             self.core.tables.settle()
+            self._tell_time()
             stop = core.run(min(limit, core.retired_count + _SLICE, self._next_deadline()))
             if stop is Stop.WAITING:
                 self.waiting()
@@ -360,6 +361,7 @@ class Machine:
                 return
             self.clock.skip_to(time, instret=self.instret)
             self.clock.update()
+        self._tell_time()
         self.timers_changed()
 
     def wait_for_typing(self) -> None:
@@ -375,7 +377,12 @@ class Machine:
         """The guest wrote `mtimecmp` or `mtime`; whatever compares with `mtime` follows."""
         for timer in (self._supervisor_timer, self.sbi.timer):
             timer.update()
+        self._tell_time()
         self.timers_changed()
+
+    def _tell_time(self) -> None:
+        """What the core reads as `time` without asking."""
+        self.core.engine.serve_time(self.clock.instructions_per_tick, self.clock.slept, self.clint.offset)
 
     def timers_changed(self) -> None:
         """Some deadline changed: stop in time for it."""

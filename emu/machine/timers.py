@@ -26,21 +26,24 @@ class InstructionClock:
     500
     """
 
+    instructions_per_tick = INSTRUCTIONS_PER_TICK
+
     def __init__(self) -> None:
-        self._slept = 0
+        self.slept = 0
+        """Instructions that could have retired while the hart slept."""
         self._timers: list[tuple[Deadline, Update]] = []
 
     def time_at(self, instret: int) -> int:
         """Ticks since power-on when so many instructions have retired."""
-        return (instret + self._slept) // INSTRUCTIONS_PER_TICK
+        return (instret + self.slept) // INSTRUCTIONS_PER_TICK
 
     def instret_at(self, time: int) -> int:
         """The first `instret` at which the tick is `time`; less than the present one for the past."""
-        return time * INSTRUCTIONS_PER_TICK - self._slept
+        return time * INSTRUCTIONS_PER_TICK - self.slept
 
     def skip_to(self, time: int, *, instret: int) -> None:
         """Sleep until `time`; does nothing when it is past."""
-        self._slept = max(self._slept, time * INSTRUCTIONS_PER_TICK - instret)
+        self.slept = max(self.slept, time * INSTRUCTIONS_PER_TICK - instret)
 
     def add(self, deadline: Deadline, update: Update) -> None:
         """Wait for a timer."""
@@ -59,11 +62,11 @@ class InstructionClock:
 
     def save(self) -> int:
         """The state, for `restore`."""
-        return self._slept
+        return self.slept
 
     def restore(self, state: int) -> None:
         """Return to a saved state."""
-        self._slept = state
+        self.slept = state
 
 
 class Comparator:

@@ -14,14 +14,16 @@ from emu.engine import native
 from emu.engine.assembled import AARCH64
 from emu.engine.clock import BLOCK, EDGE, Slot
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
+from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.floats import FLOATS
 from emu.engine.library import PROT_EXEC
+from emu.engine.window import Word
 
-PROBES = (BLOCK, EDGE, FOLLOW)
+PROBES = (BLOCK, EDGE, FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE)
 ALL_PROBES = (*PROBES, FLOATS)
 CODE, STACK, DATA, FUNCTIONS, SITES, TABLE = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000, 0x5000_0000
 STACK_SIZE, TABLE_SIZE, PAGE = 0x1_0000, 2 << 24, 0x1000
-WORDS, BLOCK_DESCRIPTION, BITMAP = DATA, DATA + 0x400, DATA + 0x800
+WORDS, BLOCK_DESCRIPTION, BITMAP, CORE = DATA, DATA + 0x400, DATA + 0x800, DATA + 0x2000
 ENGINE, STATE = 0x7777_0000_1234_5678, 0x7F12_3456_7890_ABC0
 JUNK = 0xBAD0_BAD0_BAD0_BAD0
 ALL = (1 << 64) - 1
@@ -83,8 +85,8 @@ class Processor:
         self.calls: list[tuple[int, ...]] = []
         self.answer: Callable[[int, tuple[int, ...]], int] = lambda _function, _arguments: 0
 
-    def call(self, name: str, site: int, *arguments: int) -> None:
-        """Call a probe from `site` with a full set of registers that it has to leave alone."""
+    def call(self, name: str, site: int, *arguments: int) -> int:
+        """Call a probe from `site` with a full set of registers that it has to leave alone; return its result."""
         core, host = self.core, self.host
         stack = STACK + STACK_SIZE - 0x100
         if host.architecture == "x86_64":
@@ -101,6 +103,7 @@ class Processor:
         assert core.reg_read(host.pc) == site
         assert core.reg_read(host.stack) == stack + (8 if host.architecture == "x86_64" else 0)
         assert [core.reg_read(register) for register in host.kept] == kept
+        return int(core.reg_read(host.result))
 
     def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
         host = self.host
@@ -271,3 +274,29 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
         assert told == expected
     bits = sum(word << 64 * number for number, word in enumerate(processor.words(BITMAP, SIZE >> CHUNK_BITS + 6)))
     assert bits == sum(1 << chunk - (BASE >> CHUNK_BITS) for chunk in seen)
+
+
+@settings(max_examples=150)
+@given(
+    known=st.booleans(), tick=st.sampled_from([0, 1, 10]), privilege=st.sampled_from([0, 1, 3]),
+    mcounteren=st.integers(0, 7), scounteren=st.integers(0, 7),
+    count=st.integers(1, ALL), slept=COUNTS, offset=COUNTS,
+)  # fmt: skip
+def test_time_is_read_where_the_manual_allows_it(
+    processor, known, tick, privilege, mcounteren, scounteren, count, slept, offset
+):
+    words = {
+        Word.RDTIME_FUNCTION: WORDS if known else 0, Word.PRIVILEGE: privilege,
+        Word.MCOUNTEREN: mcounteren, Word.SCOUNTEREN: scounteren,
+    }  # fmt: skip
+    for word, value in words.items():
+        processor.write_words(CORE + 8 * word, value)
+    for slot, value in {Slot.COUNT: count, Slot.TICK: tick, Slot.SLEPT: slept, Slot.TIME_OFFSET: offset}.items():
+        processor.write_words(WORDS + 8 * slot, value)
+    enabled = {3: 2, 1: mcounteren, 0: mcounteren & scounteren}[privilege] & 2
+    refused = processor.call("may_read_time", SITES, CORE, 0xC01, 0, 0) >> 31 & 1
+    assert refused == (not (known and tick and enabled))
+    assert processor.call("only_elsewhere", SITES, CORE, 0xB00, 0, 0) & 0xFFFF_FFFF == (0xFFFF_FFFF if known else 0)
+    if not refused:
+        assert processor.call("read_time", SITES, CORE, 0xC01, BITMAP, 0) & 0xFFFF_FFFF == 0
+        assert processor.words(BITMAP, 1) == [(((count + slept - 1) & ALL) // tick + offset) & ALL]

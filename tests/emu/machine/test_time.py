@@ -239,3 +239,41 @@ def test_a_listener_to_traps_does_not_keep_an_interrupt_from_being_enabled(boot,
     enabled = 2009
     assert [event.cause for event in traps] == [3]
     assert 0 <= traps[0].instret - enabled <= (1000 if fidelity == "fast" else 0)
+
+
+def test_the_machine_counters_count_instructions(boot):
+    machine = boot(
+        "csrr a0, mcycle\n nop\n csrr a1, minstret\n csrr a2, mcycle\n csrr a3, instret\n j .", firmware="none"
+    )
+    machine.run(max_instructions=10)
+    assert machine.hart.x[10:14] == (0, 2, 3, 4)
+
+
+def test_user_programs_read_the_time_unless_they_are_forbidden_to(boot, collect):
+    machine = boot(
+        """
+        la t0, handler
+        csrw stvec, t0
+        la t0, user
+        csrw sepc, t0
+        .rept 12
+        nop
+        .endr
+        rdtime a0
+        sret
+        user: rdtime a1
+        ecall
+        rdtime a2
+        .balign 4
+        handler: csrr t0, sepc
+        addi t0, t0, 4
+        csrw sepc, t0
+        csrw scounteren, zero
+        sret
+        """
+    )
+    traps = collect(machine, TrapTaken)
+    machine.hart.csr["scounteren"] = 2
+    machine.run(max_instructions=30)
+    assert (machine.hart.x["a0"], machine.hart.x["a1"]) == (1, 2)
+    assert [trap.cause for trap in traps] == [8, 2]
