@@ -18,6 +18,8 @@ END_FUNCTION frames_start
 # kernel_end_ppn() -> a0 = first frame behind the kernel
 FUNCTION kernel_end_ppn
     la a0, ekernel
-    VA_TO_PPN a0, a0, t0                        # ekernel is on a page boundary: nothing to round up
+    li t0, PAGE_SIZE - 1
+    add a0, a0, t0                              # rounded up: a frame that the kernel ends in is not free
+    VA_TO_PPN a0, a0, t0
     ret
 END_FUNCTION kernel_end_ppn

@@ -8,7 +8,7 @@ import kernel
 from emu.errors import GuestPanic
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
-from linker import link
+from linker import LinkOptions, link
 from linker.assembler import AssemblerOptions, assemble_file
 from linker.objects.model import ObjectFile
 
@@ -32,9 +32,14 @@ SECTIONS {
 class Guest:
     """A machine that has booted nothing: memory, an allocator, and a stack for the calls."""
 
-    def __init__(self, *sources: str, heap_size: int = 1 << 20, ram_size: int = 8 << 20) -> None:
+    def __init__(
+        self, *sources: str, heap_size: int = 1 << 20, ram_size: int = 8 << 20, ekernel: int = 0x8030_0000
+    ) -> None:
         objects = [_assembled(f"lib/{name}.S", heap_size) for name in LIBRARY]
-        linked = link([*objects, *(_assembled(source, heap_size) for source in sources)], script=SCRIPT)
+        options = LinkOptions(defines=(("ekernel", str(ekernel)),))
+        linked = link(
+            [*objects, *(_assembled(source, heap_size) for source in sources)], script=SCRIPT, options=options
+        )
         self.machine = Machine(MachineConfig(ram_size=ram_size))
         self.machine.load(Image.from_bytes(linked.elf, sources[0]))
         self.machine.hart.x["sp"] = self.symbol("stack_top")

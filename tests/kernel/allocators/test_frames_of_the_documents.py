@@ -209,6 +209,34 @@ def test_allocating_and_freeing_a_frame_costs_the_same_at_any_size_of_memory(nam
     assert costs[0] == costs[1] == costs[2], "O(1)"
 
 
+@pytest.mark.parametrize("size", [128 * MIB, 4 * GIB], ids=["128 MiB", "4 GiB"])
+def test_a_bitmap_allocation_costs_less_than_a_hundred_instructions_even_where_every_level_changes(size: int) -> None:
+    guest = Guest("mm/frames/bitmap.S", ram_size=size)
+    guest.call("frame_init", guest.free_ppn, guest.end_ppn)
+    total, first = guest.call("frame_total"), guest.variable("frame_first_ppn")
+    cost = [guest.instructions("frame_alloc") for _ in range(70)]
+    assert guest.call("frame_alloc_contiguous", total - 71) == first + 1, "but for one frame, all are in use now"
+    worst = guest.instructions("frame_alloc")
+    assert max(cost) < worst < 100, "its word becomes empty, and the word of each level above"
+    assert guest.call("frame_alloc") == 0
+
+
+def test_the_bitmap_finds_the_highest_free_frame_through_all_its_levels() -> None:
+    guest = Guest("mm/frames/bitmap.S", ram_size=4 * GIB)
+    guest.call("frame_init", guest.free_ppn, guest.end_ppn)
+    total, first = guest.call("frame_total"), guest.variable("frame_first_ppn")
+    assert guest.call("frame_alloc_contiguous", total) == first
+    # The last and the first frame of words, and of words of words, on each side of their edges; counted from the top.
+    places = sorted({edge + side for edge in (0, 64, 64**2, 5 * 64**2, 64**3, 3 * 64**3) for side in (-1, 0, 1)} - {-1})
+    frames = [first + total - 1 - place for place in [*places, total - 1]]
+    for frame in frames[::2] + frames[1::2]:
+        guest.call("frame_dealloc", frame)
+    assert guest.call("frame_alloc_contiguous", 3) == first + total - 1 - 65
+    expected = [frame for frame in frames if not 63 <= first + total - 1 - frame <= 65]
+    assert [guest.call("frame_alloc") for _ in expected] == expected
+    assert guest.call("frame_alloc") == 0
+
+
 def test_the_segment_tree_costs_a_few_nodes_more_when_memory_is_twice_as_large() -> None:
     costs = []
     for size in (8 * MIB, 64 * MIB, 512 * MIB, 4 * GIB):
