@@ -26,7 +26,7 @@ from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
 from emu.memory import Ram
 from emu.subscriptions import EventBus
-from emu.walks import Walk
+from emu.walks import Refusal, Walk
 
 COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
 _BLOCK, _REUSED = int(Slot.BLOCK), int(Slot.REUSED)
@@ -312,6 +312,9 @@ class HartCore(ABC):
         """See `emu.engine.Guest`: the store at pc has happened, so it has retired."""
         pc = self.words[PC]
         self.rewind(pc)
+        if self.code_address(pc) is None:
+            self.code_is_gone(pc)
+            return
         following = (pc + instruction_length(self.fetch_half(pc))) & _ALL
         self.words[PC] = following
         self.slots[COUNT] += 1
@@ -357,6 +360,14 @@ class HartCore(ABC):
         if number == ExceptionCause.LOAD_MISALIGNED and operand and operand.access is Access.STORE:
             number = ExceptionCause.STORE_MISALIGNED
         self.trap(number, self.words[Word.BAD_ADDRESS], epc)
+
+    def code_is_gone(self, pc: int) -> None:
+        """Trap for the fetch of an instruction that is mapped no more: the core still had it in its block."""
+        seen = self.walk(pc, Access.FETCH)
+        if seen.refusal is None or seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY:
+            self.trap(ACCESS_FAULTS[Access.FETCH], pc, pc)
+        else:
+            self.page_fault(seen, pc)
 
     def access_fault(self, fault: Fault) -> None:
         """See `emu.engine.Guest`."""

@@ -59,7 +59,12 @@ class FastHart(FastState):
         elif number == 8:
             self._environment_call(epc)
         elif number == 2:
-            instruction = self.fetch_instruction(epc)
+            try:
+                instruction = self.fetch_instruction(epc)
+            except MachineError:
+                self.rewind(epc)
+                self.code_is_gone(epc)
+                return
             read = self._counter_reads.get(instruction)
             if not (read() if read else self._emulate(instruction, epc)):
                 self.rewind(epc)

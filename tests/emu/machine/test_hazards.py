@@ -240,3 +240,42 @@ def test_code_that_a_device_writes_during_a_store_is_the_code_that_runs(boot):
             machine.run()
             assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (1, 2)
             machine.restore(start)
+
+
+UNDER_ITS_FEET = """
+    la t0, handler
+    csrw stvec, t0
+    la t0, root
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    li t2, 0x02000000                           # the CLINT's msip
+    li t3, 1
+    csrw satp, t0                               # the page table maps devices and the gigabyte at 0xc0000000 only
+    sfence.vma
+    .globl lost
+lost:
+    {instruction}
+    nop
+1:  j 1b
+    .balign 4
+handler:
+    li a7, 8
+    ecall
+    .data
+    .balign 4096
+root:
+    .dword 0xcf, 0, 0, 0x80000000 >> 12 << 10 | 0xcf
+    .zero 4096 - 32
+"""
+
+
+@pytest.mark.parametrize("instruction", [".word 0x36ce159b", "sw t3, (t2)", "csrr a0, time"])
+def test_a_kernel_that_unmaps_the_code_that_it_executes_gets_a_page_fault(boot, collect, instruction):
+    machine = boot(UNDER_ITS_FEET.format(instruction=instruction))
+    traps = collect(machine, TrapTaken)
+    with pytest.raises(MachineError, match="double fault"):
+        machine.run(max_instructions=100)
+    assert traps[0].cause == 12
+    assert traps[0].pc == traps[0].tval
+    assert traps[0].pc - machine.address_of("lost") in (-4, 0, 4)  # `fast` executes on to the end of its block
