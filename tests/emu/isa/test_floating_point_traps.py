@@ -18,12 +18,13 @@ ROWS = [
 ]
 
 
-def _written(row) -> str:
-    return f"{row.mnemonic} " + re.sub(r"\w+", lambda name: OPERANDS[name[0]], row.signature)
+def written(row, operands: dict[str, str] = OPERANDS) -> str:
+    """A row of the table as an instruction."""
+    return f"{row.mnemonic} " + re.sub(r"\w+", lambda name: operands[name[0]], row.signature)
 
 
 def test_every_instruction_that_rounds_traps_when_the_dynamic_mode_is_reserved(execute):
-    rounding = [_written(row) for row in ROWS if row.signature.endswith(" rm")]
+    rounding = [written(row) for row in ROWS if row.signature.endswith(" rm")]
     assert len(rounding) == 33
     for mode in (5, 6, 7):
         cases = [trap(instruction, ILLEGAL, setup=f"fsrmi {mode}") for instruction in rounding]
@@ -44,7 +45,7 @@ def _while_off(instruction: str, tval: str = OWN_BITS) -> Case:
 
 
 def test_instructions_trap_while_floating_point_is_off(execute):
-    cases = [_while_off(_written(row)) for row in ROWS]
+    cases = [_while_off(written(row)) for row in ROWS]
     assert [line for case in cases for line in disagreements(execute, case)] == []
 
 
