@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from emu.address import VirtAddr
 from emu.events import Event, PageFault, StateRestored, TrapReturned, TrapTaken
+from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.source import Source
 from emu.subscriptions import Subscription
@@ -32,19 +33,21 @@ class PageFaultObserver(Source):
     """Makes a PageFaultHandled event when the trap that a page fault caused is returned from.
 
     Traps nest, so a return belongs to the trap that was taken last; a fault whose handler switches to another process
-    is followed as far as that switch. `unhandled` are the faults whose handlers have not returned.
+    is followed as far as that switch. But no handler returns to a less privileged mode than it was entered from: a
+    kernel that traps into itself as a way to jump, as Linux does to turn paging on, never returns from that trap.
+    `unhandled` are the faults whose handlers have not returned.
     """
 
     def __init__(self, machine: Machine) -> None:
         self._subscriptions: list[Subscription] = []
-        self._open: list[PageFault | None] = []
+        self._open: list[tuple[Privilege, PageFault | None]] = []
         self._latest: PageFault | None = None
         super().__init__(machine, PageFaultHandled)
 
     @property
     def unhandled(self) -> tuple[PageFault, ...]:
         """Faults whose handlers have not returned, oldest first."""
-        return tuple(fault for fault in self._open if fault is not None)
+        return tuple(fault for _, fault in self._open if fault is not None)
 
     def install(self) -> None:
         """Listen to faults, traps and returns."""
@@ -69,12 +72,14 @@ class PageFaultObserver(Source):
     def _faulted(self, fault: PageFault) -> None:
         self._latest = fault
 
-    def _trapped(self, _trap: TrapTaken) -> None:
-        self._open.append(self._latest)
+    def _trapped(self, trap: TrapTaken) -> None:
+        self._open.append((trap.privilege, self._latest))
         self._latest = None
 
     def _returned(self, end: TrapReturned) -> None:
-        fault = self._open.pop() if self._open else None
+        if not self._open or end.to_privilege < self._open[-1][0]:
+            return
+        _, fault = self._open.pop()
         if fault is None:
             return
         self._machine.events.emit(

@@ -82,3 +82,50 @@ def test_faults_of_before_a_snapshot_is_restored_are_forgotten(boot: Boot, colle
     machine.run()
     machine.restore(start)
     assert observer.unhandled == ()
+
+
+def test_a_fault_that_only_jumps_is_not_taken_for_handled_by_the_return_to_a_user_program(
+    boot: Boot, collect: Collect
+) -> None:
+    machine = boot(
+        """
+        .equ ROOT, 0x80300000
+        la t0, mapped
+        li t1, 0x40000000
+        add t0, t0, t1                      # the kernel at 1 GiB higher, as Linux at its linear addresses
+        csrw stvec, t0
+        li t0, ROOT
+        li t1, (0x80000000 >> 12 << 10) | 0xcf
+        sd t1, 24(t0)
+        li t1, (0x80000000 >> 12 << 10) | 0xdf
+        sd t1, 8(t0)                        # and for user programs at 0x40000000
+        li t1, 8 << 60 | ROOT >> 12
+        csrw satp, t1                       # from here on no instruction has a page
+        sfence.vma
+        fence.i
+        .balign 4
+    mapped:
+        la t0, done
+        csrw stvec, t0
+        la t0, program
+        li t1, 0x80000000
+        sub t0, t0, t1
+        csrw sepc, t0
+        li t0, 0x100
+        csrc sstatus, t0
+        sret
+        .balign 4
+    done:
+        li a7, 8
+        ecall
+        .balign 4
+    program:
+        ecall
+        """
+    )
+    observer = PageFaultObserver(machine)
+    seen = collect(machine, PageFault, PageFaultHandled)
+    machine.run()
+    (fault,) = seen
+    assert isinstance(fault, PageFault)
+    assert observer.unhandled == (fault,)
