@@ -57,6 +57,14 @@ def run(
         ),
     ] = "default",
     append: Annotated[str, typer.Option("-append", "--append", metavar="TEXT", help="The kernel's command line.")] = "",
+    symbols: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--symbols",
+            metavar="FILE",
+            help="Names of addresses that the kernel's file lacks: its vmlinux or System.map, firmware, programs.",
+        ),
+    ] = None,
     initrd: Annotated[
         Path | None, typer.Option("-initrd", "--initrd", metavar="FILE", help="The kernel's initial RAM disk.")
     ] = None,
@@ -163,6 +171,7 @@ def run(
         store=store,
         bios=bios,
         append=append,
+        symbols=tuple(symbols or ()),
         initrd=initrd,
         drives=tuple(drive or ()),
         devices=tuple(device or ()),

@@ -45,6 +45,7 @@ class RunRequest:
     store: str | None
     bios: str
     append: str
+    symbols: tuple[Path, ...]
     initrd: Path | None
     drives: tuple[str, ...]
     devices: tuple[str, ...]
@@ -181,6 +182,8 @@ def _machine(request: RunRequest) -> Machine:
     )
     machine = Machine(config)
     machine.load(kernel, initrd=request.initrd)
+    for path in request.symbols:
+        machine.add_symbols(path)
     return machine
 
 

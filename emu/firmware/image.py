@@ -1,7 +1,7 @@
 """What is loaded into memory: an ELF executable, a Linux `Image` or a raw binary, told apart by content."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -12,7 +12,7 @@ from stat import S_ISREG
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
-from emu.firmware.lines import SourceLines
+from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbols
 from emu.memory import RAM_BASE
 
@@ -136,7 +136,11 @@ class Image:
     @cached_property
     def lines(self) -> SourceLines:
         """Its line table; knows no line when the file has no debug information."""
-        return SourceLines(self._parsed.line_units if self._parsed else list)
+        return SourceLines(self.line_units)
+
+    def line_units(self) -> Iterable[Unit]:
+        """Its line tables; none when the file has no debug information."""
+        return self._parsed.line_units() if self._parsed else ()
 
     def check_inside(self, ram_base: int, ram_size: int) -> None:
         """Raise ImageError for the first segment that does not lie in RAM."""

@@ -3,7 +3,7 @@
 import fnmatch
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -121,6 +121,9 @@ class Symbols:
 
     def __len__(self) -> int:
         return len(self._symbols)
+
+    def __iter__(self) -> Iterator[Symbol]:
+        return iter(self._symbols)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._by_name

@@ -14,6 +14,7 @@ from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
 from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
+from emu.firmware.names import Names, SymbolFile
 from emu.firmware.symbols import Symbols
 from emu.hart.core import PC, RETURN_ADDRESS, HartCore
 from emu.hart.exact import ExactHart
@@ -72,6 +73,7 @@ class Machine:
         self.memory.written = self.core.engine.forget_code
         self._watches = Watches(self.core)
         self._plan: BootPlan | None = None
+        self._names = Names()
         self._ended: tuple[StopReason, int] | None = None
         self._attention = False
         self._pc_offset = 0
@@ -109,8 +111,17 @@ class Machine:
             self.memory.write(address, data)
         ready.enter(self.hart)
         self._plan = ready
+        self._names.add(ready.image)
         if self.semihosting:
             self.semihosting.loaded(ready.command_line, ready.free)
+
+    def add_symbols(self, path: str | Path) -> None:
+        """Know the names in one more file, that is not loaded: an ELF, or a listing of `nm` or Linux's System.map.
+
+        For a Linux `Image` that is its `vmlinux`, for firmware its ELF, for a process its program. Raises ImageError
+        for a file that names nothing.
+        """
+        self._names.add(SymbolFile.open(path))
 
     @property
     def device_tree(self) -> bytes:
@@ -124,13 +135,13 @@ class Machine:
 
     @property
     def symbols(self) -> Symbols:
-        """The symbols of the loaded image; none before `load`."""
-        return self._plan.image.symbols if self._plan else Symbols(())
+        """The symbols of the loaded image and of the files added to it; none before `load`."""
+        return self._names.symbols
 
     @property
     def lines(self) -> SourceLines:
-        """The source lines of the loaded image."""
-        return self._plan.image.lines if self._plan else SourceLines(list)
+        """The source lines of the same files."""
+        return self._names.lines
 
     # Running.
 

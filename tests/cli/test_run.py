@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from linker.commands import objcopy
+
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 Program = Callable[[str], Path]
 
@@ -26,6 +28,29 @@ HELLO = """
     j .
     .section .rodata
 text: .asciz "hello\\n"
+"""
+LOAD_BEYOND_THE_TABLES = """
+    la t0, handler
+    csrw stvec, t0
+    la t0, table
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+refused_load:
+    ld a0, 0(zero)
+    .balign 4
+handler:
+    csrw satp, zero
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    j .
+    .balign 4096
+table:
+    .zero 16
+    .quad 0x200000cf
+    .zero 4096 - 24
 """
 TRACED = re.compile(r"^┃ +[\d,]+ (fault|handled|frame [+-]|heap [+-]) ", re.MULTILINE)
 
@@ -218,3 +243,24 @@ def test_assembly_errors_are_shown_all_with_their_lines(ekernel: Ekernel, tmp_pa
         assert f"bad.s:{line}:" in result.stderr
         assert text in result.stderr
     assert not (tmp_path / "bad.o").exists()
+
+
+@pytest.mark.parametrize("listing", [False, True])
+def test_a_raw_kernel_gets_its_names_from_another_file(ekernel: Ekernel, program: Program, listing: bool) -> None:
+    elf = program(LOAD_BEYOND_THE_TABLES)
+    raw = elf.with_suffix(".bin")
+    assert objcopy.main(["-O", "binary", str(elf), str(raw)]) == 0
+    names = elf
+    if listing:
+        names = elf.with_suffix(".map")
+        names.write_text(ekernel("nm", elf).stdout)
+    assert "at refused_load" not in ekernel("run", "--trace", "faults", raw).stdout
+    traced = ekernel("run", "--trace", "faults", "--symbols", names, raw).stdout
+    assert "at refused_load" in traced
+
+
+def test_a_file_without_names_is_refused(ekernel: Ekernel, program: Program, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no listing\n")
+    result = ekernel("run", "--symbols", "notes.txt", program(HELLO.format(status=7)))
+    assert result.stderr.startswith("ekernel: notes.txt, line 1: neither an ELF file nor a listing of symbols")
+    assert result.returncode == 125

@@ -1,0 +1,108 @@
+"""The names of a guest's addresses: those of its image, and of further files that the user has (`--symbols`)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+from emu.address import PAGE_SIZE, VirtAddr
+from emu.errors import ImageError
+from emu.firmware import elf
+from emu.firmware.image import read_file
+from emu.firmware.lines import SourceLines, Unit
+from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+
+_ROW = re.compile(r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$")
+"""Address, size, kind, name, as `nm`, `nm -S` and Linux's System.map and kallsyms have them."""
+_KINDS = dict.fromkeys("TtWwiu", SymbolKind.FUNCTION) | dict.fromkeys("DdBbRrGgSsVv", SymbolKind.OBJECT)
+_ABSOLUTE = "Aa"
+
+
+class Named(Protocol):
+    """Something that names addresses."""
+
+    @property
+    def symbols(self) -> Symbols:
+        """Its symbol table."""
+
+    def line_units(self) -> Iterable[Unit]:
+        """Its line tables."""
+
+
+class SymbolFile:
+    r"""A file that is not loaded but only names addresses: an ELF executable, or a listing of symbols.
+
+    >>> listing = b"ffffffff80002000 T _start\nffffffff80002100 t setup\nffffffff80002200 B _end\n"
+    >>> symbol, offset = SymbolFile(listing, "System.map").symbols.at(0xffffffff80002104)
+    >>> symbol.name, offset
+    ('setup', 4)
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        """Raises ImageError for a file that names nothing."""
+        parsed = elf.ElfFile(data, name) if data.startswith(elf.MAGIC) else None
+        self.symbols = parsed.symbols() if parsed else Symbols(_read_listing(data, name))
+        """Its symbols, at least one."""
+        self._parsed = parsed
+        if not len(self.symbols):
+            raise ImageError(f"{name} has no symbols: it was stripped; give the file as the linker wrote it")
+
+    @classmethod
+    def open(cls, path: str | Path) -> "SymbolFile":
+        """Read a file. Raises ImageError for one that cannot be read or names nothing."""
+        return cls(read_file(path, "symbol file"), str(path))
+
+    def line_units(self) -> Iterable[Unit]:
+        """Its line tables; a listing has none."""
+        return self._parsed.line_units() if self._parsed else ()
+
+
+class Names:
+    """All names that are known, whichever file they come from; where two files name an address, the first is asked."""
+
+    def __init__(self) -> None:
+        self._files: list[Named] = []
+
+    def add(self, file: Named) -> None:
+        """Know the names of one more file."""
+        self._files.append(file)
+        self.__dict__.pop("symbols", None)
+        self.__dict__.pop("lines", None)
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """All symbols."""
+        tables = [file.symbols for file in self._files]
+        return tables[0] if len(tables) == 1 else Symbols(chain.from_iterable(tables))
+
+    @cached_property
+    def lines(self) -> SourceLines:
+        """All source lines."""
+        return SourceLines(lambda: chain.from_iterable(file.line_units() for file in self._files))
+
+
+def _read_listing(data: bytes, name: str) -> Iterator[Symbol]:
+    rows = []
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+        row = _ROW.match(line)
+        if row is None and line.strip():
+            raise ImageError(
+                f"{name}, line {number}: neither an ELF file nor a listing of symbols (address, kind, name), "
+                "as nm and System.map have it"
+            )
+        if row is not None and row[1]:
+            rows.append((int(row[1], 16), int(row[2] or "0", 16), row[3], row[4].strip()))
+    # A listing says nothing of sections: the last symbol names its page, and what lies behind has no name.
+    last = max((address for address, _, kind, _ in rows if kind not in _ABSOLUTE), default=0)
+    limit = (last | PAGE_SIZE - 1) + 1
+    for address, size, kind, label in rows:
+        yield Symbol(
+            label,
+            VirtAddr(address),
+            size,
+            _KINDS.get(kind, SymbolKind.LABEL),
+            kind.isupper(),
+            0 if kind in _ABSOLUTE else limit,
+        )
