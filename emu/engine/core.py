@@ -47,6 +47,9 @@ class Engine:
         self._error: BaseException | None = None
         self._fault: Fault | None = None
         self._stop_requested = False
+        self._has_exits = False
+        self.started_at = 0
+        """Instructions retired when the core was started last."""
         self._breakpoint = False
         self._refused = False
         self._left_store = False
@@ -126,6 +129,7 @@ class Engine:
         handle, words, window, guest = self.handle, self.words, self.window, self._guest
         self.running = True
         self._stop_requested = False
+        self.started_at = self.slots[Slot.COUNT]
         self.slots[Slot.HIT] = 0
         try:
             while True:
@@ -146,7 +150,10 @@ class Engine:
                         return Stop.DEADLINE
                     continue
                 if error != library.ERR_OK:
+                    pc = words[Word.PC]
                     self._resolve(error)
+                    if self._has_exits and words[Word.PC] != pc:
+                        self.set_exits([])  # the core looks them up when it stops: not with a trap handler's privilege
                     window.store()
                     if self._stop_requested:
                         return Stop.REQUESTED
@@ -226,7 +233,8 @@ class Engine:
         return self._guest.code_address(address)
 
     def set_exits(self, addresses: list[int]) -> None:
-        """Stop before these virtual addresses. Code that was translated from them must be forgotten by the caller."""
+        """Stop before these virtual addresses, until an exception. Their code must be forgotten by the caller."""
+        self._has_exits = bool(addresses)
         library.set_exits(self.handle, addresses)
 
     def flush_tlb(self) -> None:

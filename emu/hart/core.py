@@ -183,11 +183,11 @@ class HartCore(ABC):
         self.between_blocks(start)
         places = [place for place in map(self.code_address, (start, end)) if place is not None]
         self._forget(places)
-        engine.set_exits([end])
         try:
             self.asks_again = True
             while self.asks_again and (slots[COUNT], words[PC]) == (before, start):
                 self.asks_again = False
+                engine.set_exits([end])
                 stop = engine.run_block(before + instructions + 1)  # the engine counts the exit as an instruction
         finally:
             engine.set_exits([])
@@ -373,7 +373,7 @@ class HartCore(ABC):
         """See `emu.engine.Guest`."""
         pc = self.words[PC]
         if fault.access is Access.FETCH:
-            if self._has_returned(pc):
+            if self._has_returned(pc) or self._is_late(pc):
                 return
             self.between_blocks(pc)
             physical = self.walk(pc, Access.FETCH).physical
@@ -407,6 +407,16 @@ class HartCore(ABC):
         if pc != RETURN_ADDRESS:
             return False
         self.returned = True
+        self.between_blocks(pc)
+        self.engine.request_stop()
+        return True
+
+    def _is_late(self, pc: int) -> bool:
+        """Whether the run was to end before the fetch from `pc`: an interrupt that is due by then comes first."""
+        count = self.slots[COUNT]
+        if count < self.slots[Slot.DEADLINE] or count == self.engine.started_at:
+            return False
+        self.words[PC] = pc
         self.between_blocks(pc)
         self.engine.request_stop()
         return True

@@ -159,7 +159,7 @@ class ExactTranslation(ExactProtection):
             raise MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
         page, access = refusal
         if access is Access.FETCH:
-            if self._has_returned(pc):
+            if self._has_returned(pc) or self._is_late(pc):
                 return
             self.between_blocks(pc)
             if self.trapped_as_undecodable(page, pc):

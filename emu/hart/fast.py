@@ -74,7 +74,7 @@ class FastHart(FastState):
 
     def _page_fault(self, epc: int, access: Access, address: int) -> None:
         if access is Access.FETCH:
-            if self._has_returned(epc):
+            if self._has_returned(epc) or self._is_late(epc):
                 return
             self.between_blocks(epc)
             if self.trapped_as_undecodable(address, epc):
