@@ -54,6 +54,8 @@ class Execution:
                 if self._limit is not None and outcome.instructions >= self._limit:
                     return Ending(outcome)
             elif outcome.reason is StopReason.WANTS_INPUT:
+                if self._machine.keyboard.ended:
+                    return Ending(outcome)
                 self._machine.keyboard.ended = not self._wait(flush) and not self._time_is_up()
             elif outcome.reason is not StopReason.IDLE_FOREVER or not self._input_comes(flush):
                 return Ending(outcome, timed_out=self._time_is_up() and outcome.reason is StopReason.IDLE_FOREVER)

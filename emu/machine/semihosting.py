@@ -83,8 +83,7 @@ class SemihostingServices:
         self._words, self._free = " ".join(wanted.arguments), (0, 0)
         self._console = ConsoleStream(console.write, host.keyboard)
         self._folder = HostFolder(wanted.directory)
-        # As on QEMU the first three are open from the start, and 0, which a guest takes for an error, is never given.
-        self._handles: dict[int, Stream] = dict.fromkeys(range(3), self._console)
+        self._handles: dict[int, Stream] = {}
         self._errno = 0
         self._operations: dict[int, Callable[[int], int | None]] = {
             0x01: self._open,
@@ -223,7 +222,10 @@ class SemihostingServices:
         return length - len(data)
 
     def _read_character(self, _nothing: int) -> int:
-        return next(iter(self._console.read(1)), -1)
+        typed = self._console.read(1)
+        if not typed:  # this call knows no end
+            raise InputMissing
+        return typed[0]
 
     def _is_error(self, block: int) -> int:
         (status,) = self._fields(block, 1)
