@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from emu.cli.labs.allocators import AllocatorFigures, measure_allocators
-from emu.cli.labs.boot import FORK, PAGE_FAULT, SWITCH
-from emu.cli.labs.frames import MEMORIES, FrameMeasurement
-from emu.cli.labs.heaps import HEAP_BYTES
+from emu.cli.labs.boot import EXEC, FORK, PAGE_FAULT, SWITCH
+from emu.cli.labs.frames import MEMORIES, RUNS, FrameMeasurement
+from emu.cli.labs.growth import FIRST_BYTES
+from emu.cli.labs.heaps import HEAP_BYTES, HEAP_SIZES
 from emu.cli.labs.table import lines_of
 from kernel.profile import FRAME_ALLOCATORS, HEAPS
 
@@ -38,7 +39,7 @@ def test_the_table_has_every_allocator_in_every_memory(figures: AllocatorFigures
         for memory in ("16 MiB", "128 MiB", "1 GiB", "4 GiB"):
             assert re.search(rf"^  {allocator} +{memory} +[\d,]+\.\d +[\d,]+ ", text, re.MULTILINE)
     for heap in HEAPS:
-        assert len(re.findall(rf"^  {heap} +\d", text, re.MULTILINE)) == 2, "its costs and its fragmentation"
+        assert len(re.findall(rf"^  {heap} +\d", text, re.MULTILINE)) == 4, "costs, growth and fragmentation"
 
 
 def test_every_operation_was_counted_once(figures: AllocatorFigures) -> None:
@@ -56,18 +57,43 @@ def test_stack_and_intervals_cost_the_same_in_any_memory(figures: AllocatorFigur
     assert max(rows[0].alloc.worst, rows[0].dealloc.worst) < 100
 
 
-def test_bitmap_and_segment_tree_grow_by_the_levels_of_their_trees(figures: AllocatorFigures) -> None:
-    for allocator, most_each_level in (("bitmap", 20), ("segment-tree", 60)):
-        costs = [row.alloc.worst for row in of(figures, allocator)]
-        assert costs == sorted(costs)
-        levels = 2 if allocator == "bitmap" else 8
-        assert costs[-1] - costs[0] <= levels * most_each_level, "O(log n) from 16 MiB to 4 GiB"
+def test_the_segment_tree_grows_by_its_levels(figures: AllocatorFigures) -> None:
+    costs = [row.alloc.worst for row in of(figures, "segment-tree")]
+    assert costs == sorted(costs)
+    assert costs[-1] - costs[0] <= 8 * 60, "O(log n) from 16 MiB to 4 GiB"
 
 
-def test_a_bitmap_allocation_takes_about_a_hundred_instructions(figures: AllocatorFigures) -> None:
-    rows = {row.memory: row.alloc for row in of(figures, "bitmap")}
-    assert rows[128 << 20].mean < 100
-    assert rows[4 << 30].mean < 120
+@pytest.mark.parametrize("allocator", ["stack", "bitmap"])
+def test_a_stack_or_bitmap_allocation_takes_less_than_a_hundred_instructions(
+    figures: AllocatorFigures, allocator: str
+) -> None:
+    assert all(row.alloc.worst < 100 for row in of(figures, allocator)), "in any memory"
+
+
+@pytest.mark.parametrize(
+    ("allocator", "alloc", "dealloc", "run", "books"),
+    [
+        ("bitmap", "O(1)", "O(1)", "O(n)", "O(n)"),
+        ("intervals", "O(1)", "O(1)", "O(1)", "O(n)"),
+        ("segment-tree", "O(log n)", "O(log n)", "O(log n)", "O(n)"),
+        ("stack", "O(1)", "O(1)", "O(1)", "O(n)"),
+        ("tracker", "O(n)", "O(1)", "O(n)", "O(n)"),
+    ],
+)
+def test_each_frame_allocator_has_the_class_that_is_claimed(
+    figures: AllocatorFigures, allocator: str, alloc: str, dealloc: str, run: str, books: str
+) -> None:
+    lines = "\n".join(lines_of(figures)).partition("what fits: n = frames")[2].splitlines()
+    row = next(line for line in lines if line.startswith(f"  {allocator} "))
+    classes = re.findall(r"O\([^)]*\)", row)
+    assert [*classes[:3], classes[4]] == [alloc, dealloc, run, books]
+
+
+def test_frames_in_a_row_cost_more_the_more_they_are(figures: AllocatorFigures) -> None:
+    for row in figures.frames:
+        assert list(row.alloc_run) == list(row.dealloc_run) == list(RUNS)
+        assert list(row.alloc_run.values()) == sorted(row.alloc_run.values())
+        assert list(row.dealloc_run.values()) == sorted(row.dealloc_run.values())
 
 
 def test_the_tracker_looks_at_half_of_memory_when_half_is_in_use(figures: AllocatorFigures) -> None:
@@ -90,12 +116,33 @@ def test_buddies_lose_bytes_inside_of_blocks_and_fits_next_to_none(figures: Allo
         assert 0 < row.peak <= HEAP_BYTES
 
 
-def test_faults_forks_and_switches_of_a_boot_stand_in_the_same_table(figures: AllocatorFigures) -> None:
-    assert list(figures.boot) == [PAGE_FAULT, FORK, SWITCH]
-    assert all(costs.each for costs in figures.boot.values())
-    assert figures.boot[FORK].mean > figures.boot[PAGE_FAULT].mean > figures.boot[SWITCH].mean
+def test_fits_search_longer_in_a_larger_heap_and_buddies_do_not(figures: AllocatorFigures) -> None:
+    for heap in figures.heaps:
+        small, large = heap.by_size[HEAP_SIZES[0]][0].mean, heap.by_size[HEAP_SIZES[-1]][0].mean
+        assert large < 2 * small if heap.heap.startswith("buddy") else large > 3 * small
+
+
+def test_a_heap_that_is_too_small_grows_and_gives_all_frames_back(figures: AllocatorFigures) -> None:
+    assert [row.heap for row in figures.growth] == sorted(HEAPS)
+    for row in figures.growth:
+        assert row.growing.each
+        assert row.growing.mean > row.alloc.mean
+        assert len(row.shrinking.each) > 0
+        assert max(row.totals) > FIRST_BYTES == row.totals[-1]
+        assert row.most_frames * 4096 >= max(row.totals) - FIRST_BYTES
+        assert row.frames_left == 0
+
+
+def test_faults_forks_execs_and_switches_of_a_boot_stand_in_the_same_table(figures: AllocatorFigures) -> None:
+    assert list(figures.boots) == sorted(FRAME_ALLOCATORS)
+    for boot in figures.boots.values():
+        assert list(boot) == [PAGE_FAULT, FORK, EXEC, SWITCH]
+        assert all(costs.each for costs in boot.values())
+        assert boot[FORK].mean > boot[PAGE_FAULT].mean > boot[SWITCH].mean
+        assert boot[EXEC].mean > boot[PAGE_FAULT].mean
+    assert figures.boots["tracker"][FORK].mean > figures.boots["stack"][FORK].mean
     text = "\n".join(lines_of(figures))
-    assert re.search(r"^  context switch +\d+ +[\d,]+\.\d +[\d,]+$", text, re.MULTILINE)
+    assert re.search(r"^ +page fault served +fork +exec +context switch$", text, re.MULTILINE)
 
 
 def test_two_runs_print_the_same_and_the_picture_is_the_same(ekernel: Ekernel, tmp_path: Path) -> None:

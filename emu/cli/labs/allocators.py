@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from emu.cli.kernels import built_profile
 from emu.cli.labs.boot import measure_boot
 from emu.cli.labs.frames import MEMORIES, FrameMeasurement, measure_frames
+from emu.cli.labs.growth import GrowthMeasurement, measure_growth
 from emu.cli.labs.guests import Costs, kernel_with
 from emu.cli.labs.heaps import HeapMeasurement, measure_heap
 from kernel.profile import FRAME_ALLOCATORS, HEAPS
@@ -23,15 +23,24 @@ class AllocatorFigures:
     frames: list[FrameMeasurement]
     """By allocator, then by memory."""
     heaps: list[HeapMeasurement]
-    boot: dict[str, Costs]
+    growth: list[GrowthMeasurement]
+    boots: dict[str, dict[str, Costs]]
+    """What traps and processes cost, by frame allocator."""
+
+    def by_allocator(self) -> dict[str, list[FrameMeasurement]]:
+        """The frame allocators, each in all memories."""
+        return {name: [row for row in self.frames if row.allocator == name] for name in self.boots}
 
 
 def measure_allocators(operations: int) -> AllocatorFigures:
-    """Measure every frame allocator in every memory, every heap, and a boot."""
-    frames, heaps = [], []
+    """Measure every frame allocator in every memory and in a boot, and every heap."""
+    figures = AllocatorFigures(operations, [], [], [], {})
     # Each kernel has one of both kinds: as many kernels as there are allocators of a kind serve all.
     for frame_allocator, heap in zip(sorted(FRAME_ALLOCATORS), sorted(HEAPS), strict=True):
         kernel = kernel_with(frame_allocator, heap)
-        frames += [measure_frames(kernel, memory, operations) for memory in MEMORIES]
-        heaps.append(measure_heap(kernel, operations))
-    return AllocatorFigures(operations, frames, heaps, measure_boot(built_profile(BOOT_PROFILE), _TYPED))
+        figures.frames += [measure_frames(kernel, memory, operations) for memory in MEMORIES]
+        figures.heaps.append(measure_heap(kernel, operations))
+        figures.growth.append(measure_growth(kernel, operations))
+        booted = kernel_with(frame_allocator, None, BOOT_PROFILE)
+        figures.boots[frame_allocator] = measure_boot(booted, _TYPED)
+    return figures

@@ -11,7 +11,7 @@ from emu.machine import Machine, MachineConfig, StopReason
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from kernel.build import BuiltKernel
 
-PAGE_FAULT, FORK, SWITCH = "page fault served", "fork", "context switch"
+PAGE_FAULT, FORK, EXEC, SWITCH = "page fault served", "fork", "exec", "context switch"
 _BOOT_LIMIT = 200_000_000
 
 
@@ -22,6 +22,7 @@ class _UserTrap:
     instret: int
     timer: bool
     forked: bool = False
+    executed: bool = False
     switched: bool = False
 
 
@@ -29,13 +30,14 @@ class _TrapCosts:
     """Follows the traps of programs to their returns."""
 
     def __init__(self, machine: Machine) -> None:
-        self.costs = {name: Costs() for name in (PAGE_FAULT, FORK, SWITCH)}
+        self.costs = {name: Costs() for name in (PAGE_FAULT, FORK, EXEC, SWITCH)}
         self._trap: _UserTrap | None = None
         PageFaultObserver(machine)
         machine.on(PageFaultHandled, self._handled)
         machine.on(TrapTaken, self._taken)
         machine.on(TrapReturned, self._returned)
         machine.watch("sys_fork", self._forks)
+        machine.watch("sys_exec", self._executes)
         machine.watch("switch", self._switches)
 
     def _handled(self, fault: PageFaultHandled) -> None:
@@ -53,6 +55,8 @@ class _TrapCosts:
             return
         if self._trap.forked:
             self.costs[FORK].each.append(event.instret - self._trap.instret)
+        elif self._trap.executed:
+            self.costs[EXEC].each.append(event.instret - self._trap.instret)
         elif self._trap.timer and self._trap.switched:
             self.costs[SWITCH].each.append(event.instret - self._trap.instret)
         self._trap = None
@@ -60,6 +64,10 @@ class _TrapCosts:
     def _forks(self) -> None:
         if self._trap:
             self._trap.forked = True
+
+    def _executes(self) -> None:
+        if self._trap:
+            self._trap.executed = True
 
     def _switches(self) -> None:
         if self._trap:
@@ -70,7 +78,8 @@ def measure_boot(kernel: BuiltKernel, typed: str) -> dict[str, Costs]:
     """Boot a kernel, type on its console, and return what it paid, in instructions from a trap to the return from it.
 
     A page fault served is one after which the instruction is tried again. A fork is the system call, as its caller
-    waits for it. A context switch goes from the timer's interrupt of one program to the return into another.
+    waits for it; exec is the system call up to the first instruction of the new program. A context switch goes from
+    the timer's interrupt of one program to the return into another.
     """
     machine = Machine(MachineConfig(ram_size=kernel.profile.ram_size))
     machine.load(kernel.elf)

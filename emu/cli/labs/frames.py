@@ -9,6 +9,8 @@ from kernel.build import BuiltKernel
 
 MEMORIES = (16 << 20, 128 << 20, 1 << 30, 4 << 30)
 """Bytes of RAM."""
+RUNS = (4, 64, 1024)
+"""Frames in a row."""
 
 
 @dataclass(slots=True)
@@ -26,12 +28,17 @@ class FrameMeasurement:
     dealloc: Costs = field(default_factory=Costs)
     peak: int = 0
     """Most frames in use at once."""
+    alloc_run: dict[int, int] = field(default_factory=dict)
+    """Instructions of frame_alloc_contiguous, by how many frames in a row."""
+    dealloc_run: dict[int, int] = field(default_factory=dict)
+    """Instructions of frame_dealloc_contiguous."""
 
 
 def measure_frames(kernel: BuiltKernel, memory: int, operations: int) -> FrameMeasurement:
     """Run the workload on a kernel's frame allocator.
 
     A run of half of all frames is handed out before, so that an allocator that searches has something to search.
+    Runs come last, when single frames have been freed in no order.
     """
     machine = started(kernel, memory)
     ram = machine.memory.ram
@@ -49,4 +56,13 @@ def measure_frames(kernel: BuiltKernel, memory: int, operations: int) -> FrameMe
             if not ppn:
                 raise GuestPanic(f"frame allocator {result.allocator}: frame_alloc() = 0 while half of memory is free")
             result.peak = max(result.peak, total // 2 + len(held))
+    for run in RUNS:
+        costs = Costs()
+        ppn = call(machine, costs, "frame_alloc_contiguous", run)
+        if not ppn:
+            raise GuestPanic(
+                f"frame allocator {result.allocator}: no {run} frames in a row while half of memory is free"
+            )
+        call(machine, costs, "frame_dealloc_contiguous", ppn, run)
+        result.alloc_run[run], result.dealloc_run[run] = costs.each
     return result

@@ -32,9 +32,10 @@ class Costs:
         return max(self.each, default=0)
 
 
-def kernel_with(frames: str, heap: str) -> BuiltKernel:
-    """A kernel with these allocators, built when it is out of date."""
-    return build(profile_named(_PROFILE), BUILD_DIRECTORY / "lab" / f"{frames}-{heap}", frames=frames, heap=heap)
+def kernel_with(frames: str, heap: str | None, profile: str = _PROFILE) -> BuiltKernel:
+    """A kernel of that profile with these allocators, built when it is out of date; None for the profile's own heap."""
+    directory = BUILD_DIRECTORY / "lab" / f"{profile}-{frames}-{heap}"
+    return build(profile_named(profile), directory, frames=frames, heap=heap)
 
 
 def started(kernel: BuiltKernel, ram_size: int) -> Machine:

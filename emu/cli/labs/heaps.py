@@ -3,12 +3,22 @@
 from dataclasses import dataclass, field
 
 from emu.cli.labs.guests import Costs, call, started
-from emu.cli.labs.workload import heap_requests
+from emu.cli.labs.workload import Request, heap_requests
+from emu.machine import Machine
 from kernel.build import BuiltKernel
 
 HEAP_BYTES = 256 << 10
-_WANTED_BYTES = HEAP_BYTES * 6 // 10
+"""The heap whose fragments are followed."""
+HEAP_SIZES = (64 << 10, 256 << 10, 1 << 20)
+"""Bytes of heaps whose costs are compared."""
 _RAM_SIZE = 16 << 20
+_BYTES_A_STEP = 500
+"""By so many bytes a workload of blocks grows with each step, while it does."""
+
+
+def _wanted(size: int) -> int:
+    """How much of a heap is asked for at once."""
+    return size * 6 // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class HeapMeasurement:
     """Requests for which no free block was large enough, though enough bytes were free in all."""
     history: list[HeapUse] = field(default_factory=list)
     """The use after each operation."""
+    by_size: dict[int, tuple[Costs, Costs]] = field(default_factory=dict)
+    """Costs of heap_alloc and heap_dealloc in a heap of so many bytes that has been filled."""
 
     @property
     def peak(self) -> int:
@@ -53,22 +65,46 @@ class HeapMeasurement:
 
 
 def measure_heap(kernel: BuiltKernel, operations: int) -> HeapMeasurement:
-    """Run the workload on a kernel's heap."""
+    """Run the workload on a kernel's heap, from the empty heap on; then on full ones of several sizes."""
     machine = started(kernel, _RAM_SIZE)
     machine.call("heap_init", machine.address_of("heap_space"), HEAP_BYTES)
     result = HeapMeasurement(kernel.profile.heap)
     held: dict[int, int] = {}
     free = HEAP_BYTES
-    for request in heap_requests(operations, _WANTED_BYTES):
-        if not request.frees:
-            address = call(machine, result.alloc, "heap_alloc", request.size, request.align)
-            if address:
-                held[request.number] = address
-            elif request.size <= free:
-                result.refused += 1
-        elif request.number in held:
-            call(machine, result.dealloc, "heap_dealloc", held.pop(request.number), request.size, request.align)
+    for request in heap_requests(operations, _wanted(HEAP_BYTES)):
+        if not step(machine, request, held, result.alloc, result.dealloc) and request.size <= free:
+            result.refused += 1
         use = HeapUse(*(machine.call(f"heap_{what}") for what in ("requested", "allocated", "largest_free")))
         free = HEAP_BYTES - use.allocated
         result.history.append(use)
+    result.by_size = {size: _costs_when_full(machine, size, operations) for size in HEAP_SIZES}
     return result
+
+
+def _costs_when_full(machine: Machine, size: int, operations: int) -> tuple[Costs, Costs]:
+    """What the workload costs when it has gone on for twice as long as it needs to fill the heap."""
+    machine.call("heap_init", machine.address_of("heap_space"), size)
+    held: dict[int, int] = {}
+    before = 2 * _wanted(size) // _BYTES_A_STEP
+    alloc, dealloc = Costs(), Costs()
+    for number, request in enumerate(heap_requests(before + operations, _wanted(size))):
+        if number < before:
+            step(machine, request, held, Costs(), Costs())
+        else:
+            step(machine, request, held, alloc, dealloc)
+    return alloc, dealloc
+
+
+def step(machine: Machine, request: Request, held: dict[int, int], alloc: Costs, dealloc: Costs) -> bool:
+    """Make one request of a heap, and add what it costs. False when there was no block for it.
+
+    `held` are the addresses of the blocks that there are, by their numbers.
+    """
+    if not request.frees:
+        address = call(machine, alloc, "heap_alloc", request.size, request.align)
+        if not address:
+            return False
+        held[request.number] = address
+    elif request.number in held:
+        call(machine, dealloc, "heap_dealloc", held.pop(request.number), request.size, request.align)
+    return True

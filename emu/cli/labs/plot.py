@@ -1,12 +1,13 @@
-"""Figures as a picture: cost against memory, fragmentation over time, peak use."""
+"""Figures as a picture: cost against size, fragmentation and growth over time, peak use, the price of a process."""
 
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from emu.cli.labs.allocators import AllocatorFigures
-from emu.cli.labs.frames import MEMORIES
-from emu.cli.labs.heaps import HEAP_BYTES
+from emu.cli.labs.frames import MEMORIES, RUNS
+from emu.cli.labs.growth import FIRST_BYTES
+from emu.cli.labs.heaps import HEAP_BYTES, HEAP_SIZES
 from emu.cli.labs.table import size_text
 from emu.errors import ConfigError
 
@@ -36,12 +37,16 @@ def draw(figures: AllocatorFigures, path: Path) -> None:
     kind = path.suffix.lower().removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with matplotlib.rc_context(_SVG_SETTINGS):
-        picture, panels = pyplot.subplots(2, 2, figsize=(12, 8), layout="constrained")
+        picture, panels = pyplot.subplots(2, 4, figsize=(24, 9), layout="constrained")
         try:
             _draw_frames(panels[0][0], figures)
-            _draw_peaks(panels[0][1], figures)
-            _draw_history(panels[1][0], figures, "internal")
-            _draw_history(panels[1][1], figures, "external")
+            _draw_runs(panels[0][1], figures)
+            _draw_heaps(panels[0][2], figures)
+            _draw_kernel(panels[0][3], figures)
+            _draw_peaks(panels[1][0], figures)
+            _draw_history(panels[1][1], figures, "internal")
+            _draw_history(panels[1][2], figures, "external")
+            _draw_growth(panels[1][3], figures)
             picture.savefig(path, format=kind, metadata=metadata)
         except OSError as error:
             raise ConfigError(f"--plot {path}: cannot be written: {error.strerror}; choose another name") from error
@@ -50,12 +55,51 @@ def draw(figures: AllocatorFigures, path: Path) -> None:
 
 
 def _draw_frames(panel: Any, figures: AllocatorFigures) -> None:
-    for allocator in dict.fromkeys(row.allocator for row in figures.frames):
-        rows = [row for row in figures.frames if row.allocator == allocator]
+    for allocator, rows in figures.by_allocator().items():
         panel.plot([row.memory for row in rows], [row.alloc.mean for row in rows], marker="o", label=allocator)
     panel.set(title="frame_alloc", xlabel="memory", ylabel="instructions, mean", xscale="log", yscale="log")
     panel.set_xticks(MEMORIES, [size_text(memory) for memory in MEMORIES])
     panel.minorticks_off()
+    panel.legend()
+
+
+def _draw_runs(panel: Any, figures: AllocatorFigures) -> None:
+    memory = size_text(MEMORIES[-1])
+    for allocator, rows in figures.by_allocator().items():
+        panel.plot(RUNS, [rows[-1].alloc_run[n] for n in RUNS], marker="o", label=allocator)
+    panel.set(title=f"frame_alloc_contiguous, {memory}", xlabel="frames in a row", ylabel="instructions")
+    panel.set(xscale="log", yscale="log")
+    panel.set_xticks(RUNS, [f"{n:,}" for n in RUNS])
+    panel.minorticks_off()
+    panel.legend()
+
+
+def _draw_heaps(panel: Any, figures: AllocatorFigures) -> None:
+    for row in figures.heaps:
+        panel.plot(HEAP_SIZES, [row.by_size[size][0].mean for size in HEAP_SIZES], marker="o", label=row.heap)
+    panel.set(title="heap_alloc in a filled heap", xlabel="KiB of the heap", ylabel="instructions, mean")
+    panel.set(xscale="log", yscale="log")
+    panel.set_xticks(HEAP_SIZES, [f"{size >> 10:,}" for size in HEAP_SIZES])
+    panel.minorticks_off()
+    panel.legend()
+
+
+def _draw_kernel(panel: Any, figures: AllocatorFigures) -> None:
+    names = list(next(iter(figures.boots.values())))
+    width = 0.8 / len(figures.boots)
+    for number, (allocator, costs) in enumerate(figures.boots.items()):
+        places = [place + (number + 0.5) * width - 0.4 for place in range(len(names))]
+        panel.bar(places, [costs[name].mean for name in names], width=width, label=allocator)
+    panel.set(title="traps and processes", ylabel="instructions, mean", yscale="log")
+    panel.set_xticks(range(len(names)), names)
+    panel.margins(y=0.25)  # room for the legend
+    panel.legend(ncols=len(figures.boots))
+
+
+def _draw_growth(panel: Any, figures: AllocatorFigures) -> None:
+    for row in figures.growth:
+        panel.plot([total >> 10 for total in row.totals], label=row.heap)
+    panel.set(title=f"a heap of {FIRST_BYTES >> 10} KiB that grows by frames", xlabel="operations", ylabel="KiB")
     panel.legend()
 
 

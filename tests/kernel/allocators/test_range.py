@@ -1,4 +1,4 @@
-"""Which frames the kernel hands out: from the first behind itself to the last that is whole, ceil(ekernel)..floor(end)."""
+"""Which frames are handed out: from the first behind the kernel to the last whole one, ceil(ekernel)..floor(end)."""
 
 from collections.abc import Callable
 from pathlib import Path
