@@ -137,7 +137,7 @@ def run(
     fidelity: Annotated[
         str, typer.Option(help="exact: the privileged architecture is a model in Python; fast: it is Unicorn's.")
     ] = "",
-    clock: Annotated[str, typer.Option(help="What time passes by: instructions.")] = "",
+    clock: Annotated[str, typer.Option(help="What time passes by: instructions, or host.")] = "",
     frame_functions: Annotated[
         str | None,
         typer.Option(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from emu.cli.keyboard import HostInput
 from emu.machine import Machine, Outcome, StopReason
+from emu.machine.host_clock import HostClock
 
 _LOOK_EVERY = 0.05
 """Seconds of the host between two looks at the keyboard and at the time."""
@@ -35,13 +36,17 @@ class Execution:
         self._limit = None if max_instructions is None else machine.instret + max_instructions
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._step = _FIRST
+        self._flush: Callable[[], None] = lambda: None
         machine.keyboard.source = keyboard.more
+        if isinstance(machine.clock, HostClock):
+            machine.clock.sleep = self._sleep
 
     def run(self, monitor: Callable[[], bool], flush: Callable[[], None]) -> Ending:
         """Run to the end. `monitor` is called when the user asks for it, and says whether to go on.
 
         `flush` shows the guest's output before the host waits.
         """
+        self._flush = flush
         while True:
             outcome = self._some()
             if self._keyboard.monitor:
@@ -50,7 +55,7 @@ class Execution:
                     return Ending(outcome, left=True)
             if self._keyboard.leave:
                 return Ending(outcome, left=True)
-            if outcome.reason is StopReason.INSTRUCTION_LIMIT:
+            if outcome.reason in (StopReason.INSTRUCTION_LIMIT, StopReason.ASLEEP):
                 if self._limit is not None and outcome.instructions >= self._limit:
                     return Ending(outcome)
             elif outcome.reason is StopReason.WANTS_INPUT:
@@ -86,6 +91,24 @@ class Execution:
         """Wait for the keyboard; False when there will be nothing or the time is up."""
         flush()
         return self._keyboard.wait(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
+
+    def _sleep(self, seconds: float) -> bool:
+        """The guest waits for a deadline of the host's clock, or for the keyboard; see `HostClock.sleep`."""
+        self._flush()
+        if self._deadline is not None:
+            seconds = min(seconds, max(0.0, self._deadline - time.monotonic()))
+        keyboard, start = self._keyboard, time.monotonic()
+        if self._machine.waits_for_input:
+            if keyboard.wait(seconds):
+                self._machine.offer_input()
+            else:  # perhaps because nothing more will be typed
+                time.sleep(max(0.0, start + seconds - time.monotonic()))
+        elif keyboard.needs_polling:  # what is typed waits until the guest asks for it, but the user may want to leave
+            time.sleep(min(seconds, _LOOK_EVERY))
+            keyboard.wait(0)
+        else:
+            time.sleep(seconds)
+        return not (keyboard.leave or keyboard.monitor or self._time_is_up())
 
     def _time_is_up(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline

@@ -68,6 +68,9 @@ class CsrOwner(Protocol):
     def retired(self) -> int:
         """Instructions retired before the one that is executing."""
 
+    def cycles(self) -> int:
+        """Cycles passed, of the clock that the machine goes by."""
+
     def time_now(self) -> int:
         """`mtime`."""
 
@@ -239,16 +242,17 @@ class CsrFile:
     def _add_counters(self) -> None:
         values, owner, offsets = self.values, self._owner, self._offsets
         frozen: dict[int, int] = {Csr.MCYCLE: 1, Csr.MINSTRET: 4}
+        passed: dict[int, Callable[[], int]] = {Csr.MCYCLE: owner.cycles, Csr.MINSTRET: owner.retired}
 
         def counter(number: int) -> int:
             if values[Csr.MCOUNTINHIBIT] & frozen[number]:
                 return values[number]
-            return (owner.retired() + offsets[number]) & _ALL
+            return (passed[number]() + offsets[number]) & _ALL
 
         def set_counter(number: int, value: int) -> bool:
             values[number] = value
             # The write takes the place of the writing instruction's own increment (section 3.3.1).
-            offsets[number] = value - owner.retired() - 1
+            offsets[number] = value - passed[number]() - 1
             return True
 
         def inhibit(value: int) -> bool:
@@ -256,7 +260,7 @@ class CsrFile:
             values[Csr.MCOUNTINHIBIT] = value & 5
             for number, at in current.items():
                 values[number] = at
-                offsets[number] = at - owner.retired()
+                offsets[number] = at - passed[number]()
             return True
 
         sources: dict[int, Callable[[], int]] = {

@@ -196,6 +196,10 @@ class ExactState(HartCore):
         """See `emu.hart.csrfile.CsrOwner`: the CSR instruction that asks is counted already."""
         return self.slots[COUNT] - 1
 
+    def cycles(self) -> int:
+        """See `emu.hart.csrfile.CsrOwner`."""
+        return self.platform.cycles_at(self.slots[COUNT] - 1)
+
     def time_now(self) -> int:
         """See `emu.hart.csrfile.CsrOwner`."""
         return self.platform.time_at(self.slots[COUNT] - 1)

@@ -11,6 +11,9 @@ class Platform(Protocol):
     def time_at(self, instret: int) -> int:
         """`mtime` when so many instructions have retired."""
 
+    def cycles_at(self, instret: int) -> int:
+        """What `cycle` counts, when so many instructions have retired."""
+
     def supervisor_call(self) -> bool:
         """`ecall` from S mode: True when the built-in firmware has answered it in the registers."""
 

@@ -13,6 +13,7 @@ from emu.mmu import AdUpdate
 Fidelity = Literal["exact", "fast"]
 BUILT_IN, NO_FIRMWARE = "sbi", "none"
 """What `firmware` can be beside the path of a file."""
+INSTRUCTION_CLOCK, HOST_CLOCK = "instructions", "host"
 _PAGING = {
     "sv39": frozenset({SATP_SV39}),
     "sv48": frozenset({SATP_SV39, SATP_SV48}),
@@ -62,8 +63,8 @@ class MachineConfig:
     """Bytes, a multiple of a page, from 1 MiB to 8 GiB."""
     fidelity: str = "exact"
     """`exact`: the Python model decides everything privileged; `fast`: Unicorn's own CSRs and page walker."""
-    clock: str = "instructions"
-    """What `mtime` counts: `instructions` makes two runs identical."""
+    clock: str = INSTRUCTION_CLOCK
+    """What time passes by: `instructions` makes two runs identical; `host` is the host's clock, and `wfi` sleeps."""
     firmware: str | Path = BUILT_IN
     """`sbi`: the built-in firmware, and the image enters in S mode; `none`: the image enters in M mode; else a file
     that is entered in M mode, and told where the image is as OpenSBI's `fw_dynamic` expects it."""
@@ -91,7 +92,7 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         _choose("fidelity", self.fidelity, ("exact", "fast"))
-        _choose("clock", self.clock, ("instructions",))
+        _choose("clock", self.clock, (INSTRUCTION_CLOCK, HOST_CLOCK))
         _choose("paging", self.paging, tuple(_PAGING))
         if self.probes is not None:
             _choose("probes", self.probes, ("native", "python"))
@@ -128,6 +129,7 @@ class StopReason(Enum):
     INSTRUCTION_LIMIT = "reached the limit of instructions"
     REACHED = "reached the address that the run was to stop at"
     WANTS_INPUT = "waits for something to be typed"
+    ASLEEP = "waits (wfi) for a deadline of the host's clock"
     IDLE_FOREVER = "waits (wfi) for an interrupt that can never come"
 
 

@@ -23,12 +23,13 @@ from emu.hart.view import Hart
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
 from emu.machine.boot import BootPlan, device_tree, plan
-from emu.machine.config import BUILT_IN, MachineConfig, Outcome, StopReason
+from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Outcome, StopReason
 from emu.machine.console import Console, Keyboard
+from emu.machine.host_clock import HostClock
 from emu.machine.sbi import SbiServices
 from emu.machine.semihosting import SemihostingServices
 from emu.machine.snapshots import Snapshot, restore, take
-from emu.machine.timers import NEVER, Comparator, InstructionClock
+from emu.machine.timers import NEVER, Clock, Comparator, InstructionClock
 from emu.machine.watches import Watches
 from emu.machine.wiring import Board
 from emu.memory import PhysicalMemory, Ram
@@ -67,7 +68,7 @@ class Machine:
         ram = Ram(config.ram_size)
         self.memory = PhysicalMemory(ram)
         self.ram_history = RamHistory(ram)
-        self.clock = InstructionClock()
+        self.clock: Clock = HostClock() if config.clock == HOST_CLOCK else InstructionClock()
         self.core: HartCore = self._make_core(ram)
         self.hart = Hart(self.core)
         self.memory.written = self.core.engine.forget_code
@@ -76,6 +77,7 @@ class Machine:
         self._names = Names()
         self._ended: tuple[StopReason, int] | None = None
         self._attention = False
+        self._is_asleep = False
         self._pc_offset = 0
         self.console_device = Console(self._console_written)
         self.keyboard = Keyboard()
@@ -202,12 +204,16 @@ class Machine:
 
     def _run_to(self, limit: int) -> Outcome:
         core = self.core
+        if self._is_asleep:
+            self.waiting()
+            if self._ended is not None:
+                return Outcome(*self._ended, core.retired_count)
         while True:
             self.clock.update()
             self._watches.settle()
             self.core.tables.settle()
             self._tell_time()
-            stop = core.run(min(limit, core.retired_count + _SLICE, self._next_deadline()))
+            stop = core.run(min(limit, core.retired_count + _SLICE, self.clock.look_at(self.instret)))
             if stop is Stop.WAITING:
                 self.waiting()
             if core.returned:
@@ -220,10 +226,6 @@ class Machine:
     def _reached(self, start: int) -> None:
         if self.instret != start:
             self._end(StopReason.REACHED)
-
-    def _next_deadline(self) -> int:
-        time = self.clock.next_deadline
-        return NEVER if time is None else max(self.clock.instret_at(time), self.instret)
 
     def _end(self, reason: StopReason, exit_code: int = 0) -> None:
         self._ended = reason, exit_code
@@ -239,7 +241,7 @@ class Machine:
 
     @property
     def time(self) -> int:
-        """`mtime`: ticks of 10 MHz, one for 10 instructions."""
+        """`mtime`: ticks of 10 MHz, one for 10 instructions (clock `instructions`)."""
         return self.clint.mtime
 
     @property
@@ -318,6 +320,7 @@ class Machine:
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot of this machine."""
         restore(self, snapshot)
+        self._is_asleep = False
         self._state_restored()
 
     def save_timers(self) -> TimerStates:
@@ -334,6 +337,10 @@ class Machine:
     def time_at(self, instret: int) -> int:
         """`mtime` when so many instructions have retired."""
         return (self.clock.time_at(instret) + self.clint.offset) & NEVER
+
+    def cycles_at(self, instret: int) -> int:
+        """What `cycle` counts."""
+        return self.clock.cycles_at(instret)
 
     def ticks(self) -> int:
         """Ticks of 10 MHz since power-on, whatever the guest wrote to `mtime`."""
@@ -365,12 +372,16 @@ class Machine:
 
     def waiting(self) -> None:
         """`wfi`: pass the time until an interrupt is pending, or stop the machine."""
+        self._is_asleep = False
         while not self.core.interrupt_is_pending():
             time = self.clock.next_deadline
             if time is None:
                 self._end(StopReason.IDLE_FOREVER)
                 return
-            self.clock.skip_to(time, instret=self.instret)
+            if not self.clock.wait_until(time, instret=self.instret):
+                self._is_asleep = True
+                self._end(StopReason.ASLEEP)
+                return
             self.clock.update()
         self._tell_time()
         self.timers_changed()
@@ -398,7 +409,7 @@ class Machine:
     def timers_changed(self) -> None:
         """Some deadline changed: stop in time for it."""
         if self.core.engine.running:
-            self.core.engine.not_later_than(self._next_deadline())
+            self.core.engine.not_later_than(self.clock.look_at(self.instret))
 
     def device_read(self, address: int, size: int) -> int | None:
         """A load from a device; None refuses it: devices take aligned accesses only."""

@@ -28,7 +28,7 @@ from emu.machine.hostfiles import (
     InputMissing,
     Stream,
 )
-from emu.machine.wiring import POWER_ON_SECONDS
+from emu.machine.timers import Clock
 from emu.memory import PhysicalMemory
 
 _EBREAK, _MARK_BEFORE, _MARK_BEHIND = 0x0010_0073, 0x01F0_1013, 0x4070_5013
@@ -63,6 +63,7 @@ class Host(Protocol):
 
     memory: PhysicalMemory
     keyboard: Keyboard
+    clock: Clock
 
     def ticks(self) -> int:
         """Ticks of 10 MHz since power-on."""
@@ -101,7 +102,7 @@ class SemihostingServices:
             0x0E: self._remove,
             0x0F: self._rename,
             0x10: lambda _: host.ticks() // (_TICKS_PER_SECOND // 100),
-            0x11: lambda _: POWER_ON_SECONDS + host.ticks() // _TICKS_PER_SECOND,
+            0x11: lambda _: host.clock.power_on // 1_000_000_000 + host.ticks() // _TICKS_PER_SECOND,
             0x13: lambda _: self._errno,
             0x15: self._get_command_line,
             0x16: self._heap,

@@ -1,14 +1,17 @@
-"""The clock `instructions`: ticks from retired instructions, and the deadlines that they bring.
+"""Time and what waits for it. Deadlines are in ticks of 10 MHz since power-on, whatever the guest writes to `mtime`.
 
-One tick of the 10 MHz `mtime` is 10 instructions, whatever they are: a hart of 100 million instructions a second.
-`wfi` skips to the next deadline, so the time that the hart has slept is added. Deadlines are in ticks since power-on,
-whatever the guest writes to `mtime`.
+The clock `instructions`: one tick is 10 instructions, whatever they are: a hart of 100 million instructions a second.
+`wfi` skips to the next deadline, so the time that the hart has slept is added.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 INSTRUCTIONS_PER_TICK = 10
+NANOSECONDS_PER_TICK = 100
 NEVER = (1 << 64) - 1
+POWER_ON_NANOSECONDS = 1_704_067_200 * 1_000_000_000
+"""2024-01-01 00:00 UTC."""
 
 Deadline = Callable[[], int | None]
 """The tick since power-on of a timer's next event, or None."""
@@ -16,34 +19,19 @@ Update = Callable[[], None]
 """Lets a timer put its interrupt line to what the time now says."""
 
 
-class InstructionClock:
-    """Time as a function of `instret`, and everything that waits for it.
+class Clock(ABC):
+    """What time it is, and everything that waits for it."""
 
-    >>> clock = InstructionClock()
-    >>> clock.time_at(999), clock.instret_at(100)
-    (99, 1000)
-    >>> clock.skip_to(500, instret=1000); clock.time_at(1000)
-    500
-    """
+    power_on: int
+    """What the real-time clock showed at power-on, in nanoseconds since 1970."""
 
-    instructions_per_tick = INSTRUCTIONS_PER_TICK
+    instructions_per_tick = 0
+    """How many instructions are a tick; 0 when time does not go by them."""
+    slept = 0
+    """Instructions that could have retired while the hart slept."""
 
     def __init__(self) -> None:
-        self.slept = 0
-        """Instructions that could have retired while the hart slept."""
         self._timers: list[tuple[Deadline, Update]] = []
-
-    def time_at(self, instret: int) -> int:
-        """Ticks since power-on when so many instructions have retired."""
-        return (instret + self.slept) // INSTRUCTIONS_PER_TICK
-
-    def instret_at(self, time: int) -> int:
-        """The first `instret` at which the tick is `time`; less than the present one for the past."""
-        return time * INSTRUCTIONS_PER_TICK - self.slept
-
-    def skip_to(self, time: int, *, instret: int) -> None:
-        """Sleep until `time`; does nothing when it is past."""
-        self.slept = max(self.slept, time * INSTRUCTIONS_PER_TICK - instret)
 
     def add(self, deadline: Deadline, update: Update) -> None:
         """Wait for a timer."""
@@ -60,12 +48,71 @@ class InstructionClock:
         times = [time for deadline, _ in self._timers if (time := deadline()) is not None]
         return min(times, default=None)
 
+    @abstractmethod
+    def time_at(self, instret: int) -> int:
+        """Ticks since power-on when so many instructions have retired, which is now."""
+
+    @abstractmethod
+    def cycles_at(self, instret: int) -> int:
+        """What `cycle` counts."""
+
+    @abstractmethod
+    def look_at(self, instret: int) -> int:
+        """The `instret` at which the timers are to look at the time again, seen from `instret`."""
+
+    @abstractmethod
+    def wait_until(self, time: int, *, instret: int) -> bool:
+        """Let the time pass up to then or less, while the hart does nothing; False to stop the machine meanwhile."""
+
+    @abstractmethod
     def save(self) -> int:
         """The state, for `restore`."""
+
+    @abstractmethod
+    def restore(self, state: int) -> None:
+        """Return to a saved state."""
+
+
+class InstructionClock(Clock):
+    """Time as a function of `instret`.
+
+    >>> clock = InstructionClock()
+    >>> clock.time_at(999)
+    99
+    >>> clock.add(lambda: 500, lambda: None); clock.look_at(1000)
+    5000
+    >>> clock.wait_until(500, instret=1000); clock.time_at(1000)
+    True
+    500
+    """
+
+    power_on = POWER_ON_NANOSECONDS  # fixed, so that a run can be repeated
+    instructions_per_tick = INSTRUCTIONS_PER_TICK
+
+    def time_at(self, instret: int) -> int:
+        """See `Clock`."""
+        return (instret + self.slept) // INSTRUCTIONS_PER_TICK
+
+    def cycles_at(self, instret: int) -> int:
+        """See `Clock`: one a retired instruction."""
+        return instret
+
+    def look_at(self, instret: int) -> int:
+        """See `Clock`: exactly when the time will have come."""
+        time = self.next_deadline
+        return NEVER if time is None else max(time * INSTRUCTIONS_PER_TICK - self.slept, instret)
+
+    def wait_until(self, time: int, *, instret: int) -> bool:
+        """See `Clock`: it is that time at once."""
+        self.slept = max(self.slept, time * INSTRUCTIONS_PER_TICK - instret)
+        return True
+
+    def save(self) -> int:
+        """See `Clock`."""
         return self.slept
 
     def restore(self, state: int) -> None:
-        """Return to a saved state."""
+        """See `Clock`."""
         self.slept = state
 
 

@@ -19,21 +19,17 @@ from emu.errors import ConfigError
 from emu.isa.status import MEIP, MSIP, MTIP, SEIP
 from emu.machine.bus import DeviceBus, MachineDevice
 from emu.machine.config import MachineConfig
-from emu.machine.timers import InstructionClock
+from emu.machine.timers import NANOSECONDS_PER_TICK, Clock
 from emu.memory import PhysicalMemory
 
-POWER_ON_SECONDS = 1_704_067_200
-"""What the real-time clock shows at power-on, 2024-01-01 00:00 UTC: fixed, so that a run can be repeated."""
 UART_INTERRUPT, RTC_INTERRUPT = 10, 11
-_SECOND = 1_000_000_000
-_NANOSECONDS_PER_TICK = 100
 
 
 class Host(Protocol):
     """What the devices need of the machine."""
 
     memory: PhysicalMemory
-    clock: InstructionClock
+    clock: Clock
 
     def ticks(self) -> int:
         """Ticks of 10 MHz since power-on."""
@@ -66,7 +62,7 @@ class Board:
         self.plic = Plic(machine=line(MEIP), supervisor=line(SEIP))
         self.uart = Uart(console, self.plic.line(UART_INTERRUPT), irq_number=UART_INTERRUPT)
         self.rtc = GoldfishRtc(
-            lambda: POWER_ON_SECONDS * _SECOND + host.ticks() * _NANOSECONDS_PER_TICK,
+            lambda: host.clock.power_on + host.ticks() * NANOSECONDS_PER_TICK,
             self.plic.line(RTC_INTERRUPT),
             changed=host.timers_changed,
             irq_number=RTC_INTERRUPT,
@@ -89,13 +85,14 @@ class Board:
             self.plic,  # last: restoring a device asks for its interrupt once more, and the PLIC's state has the say
         )
         self.bus = DeviceBus(self.devices)
+        self._power_on = host.clock.power_on
         host.clock.add(lambda: self.clint.next_deadline, self.clint.update)
         host.clock.add(self._alarm, self._update_alarm)
 
     def _alarm(self) -> int | None:
         """The tick at which the alarm has gone off."""
         deadline = self.rtc.next_deadline
-        return None if deadline is None else -(-(deadline - POWER_ON_SECONDS * _SECOND) // _NANOSECONDS_PER_TICK)
+        return None if deadline is None else -(-(deadline - self._power_on) // NANOSECONDS_PER_TICK)
 
     def _update_alarm(self) -> None:
         if self.rtc.next_deadline is not None:  # else its line would ask the PLIC again

@@ -61,6 +61,16 @@ ECHO_BY_INTERRUPT = f"""
     bne a0, t0, 1b
     {OFF}
 """
+IN_AN_HOUR = """
+    csrr a0, time
+    li a1, 36000000000
+    add a0, a0, a1
+    li a7, 0
+    ecall
+    li t0, 32
+    csrs sie, t0
+"""
+"""Sets the SBI's timer."""
 SHOW_ARGUMENTS = f"""
     mv s0, a1
     li s1, 0x10000000
@@ -117,6 +127,13 @@ def test_standard_input_is_typed_on_the_guests_console(typed, program: Program, 
     assert (result.stdout, result.returncode) == ("bcdr\n", 0)
 
 
+@pytest.mark.parametrize("pipe", [False, True])
+def test_typing_wakes_a_guest_that_sleeps_by_the_hosts_clock(typed, program: Program, pipe: bool) -> None:
+    guest = program(IN_AN_HOUR + ECHO_BY_INTERRUPT)
+    result = typed("abcq", "run", "-q", "--clock", "host", guest, pipe=pipe)
+    assert (result.stdout, result.returncode) == ("bcdr\n", 0)
+
+
 def test_two_runs_with_the_same_keys_are_identical(typed, program: Program) -> None:
     guest = program(ECHO)
     runs = [json.loads(typed("x" * 200 + "q", "run", "--json", guest).stdout) for _ in range(2)]
@@ -164,6 +181,12 @@ def test_a_timeout_ends_the_wait_for_a_key(program: Program, tmp_path: Path) -> 
         assert process.stderr is not None
         assert "(--timeout)" in process.stderr.read()
         assert process.wait(timeout=60) == 124
+
+
+@pytest.mark.parametrize("source", ["wfi\n j .", ECHO_BY_INTERRUPT])
+def test_a_timeout_ends_the_sleep_by_the_hosts_clock(ekernel: Ekernel, program: Program, source: str) -> None:
+    result = ekernel("run", "-q", "--clock", "host", "--timeout", "0.2", program(IN_AN_HOUR + source), typed="a")
+    assert (result.returncode, "(--timeout)" in result.stderr) == (124, True)
 
 
 def test_the_command_line_reaches_the_kernel(ekernel: Ekernel, program: Program) -> None:
@@ -343,6 +366,15 @@ def test_a_terminal_is_the_guests_keyboard_and_ctrl_a_x_leaves(program: Program,
     terminal.type("\x03\x01\x01")
     terminal.expect("\x04\x02")
     terminal.type("\x01x")
+    assert terminal.status() == 0
+
+
+@pytest.mark.parametrize("source", ["1: wfi\n j 1b", ECHO_BY_INTERRUPT])
+def test_ctrl_a_x_leaves_a_guest_that_sleeps_by_the_hosts_clock(program: Program, source: str) -> None:
+    ready = "li t0, 0x10000000\n li t1, '>'\n sb t1, (t0)\n"
+    terminal = Terminal("run", "-q", "--clock", "host", program(IN_AN_HOUR + ready + source))
+    terminal.expect(">")
+    terminal.type("a\x01x")
     assert terminal.status() == 0
 
 

@@ -10,7 +10,7 @@ from emu.errors import ConfigError, ImageError
 from emu.events import InterruptRaised, TrapTaken
 from emu.firmware import fdt
 from emu.machine import Drive, Machine, MachineConfig, StopReason
-from emu.machine.wiring import POWER_ON_SECONDS
+from emu.machine.timers import POWER_ON_NANOSECONDS
 
 OFF = "li t0, 0x100000\n li t1, 0x5555\n sw t1, (t0)\n"
 PLIC_FOR = """
@@ -70,7 +70,7 @@ def test_the_clock_shows_a_fixed_date_and_goes_with_the_instructions(boot):
     machine = boot("li t0, 0x101000\n" + read.format(0, 1) + "nop\n" * 1000 + read.format(2, 3) + OFF, firmware="none")
     machine.run(max_instructions=2000)
     first, second = (machine.hart.x[low + 1] << 32 | machine.hart.x[low] for low in (10, 12))
-    assert first == POWER_ON_SECONDS * 1_000_000_000
+    assert first == POWER_ON_NANOSECONDS
     assert second - first == 100 * 100
 
 
