@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from emu.address import PAGE_BITS, PhysPageNum, VirtAddr
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
@@ -67,8 +68,8 @@ class FrameObserver(Source):
     """
 
     def __init__(self, machine: Machine, functions: Sequence[FrameFunction] = FRAME_FUNCTIONS) -> None:
-        self.functions = tuple(function for function in functions if function.name in machine.symbols)
-        """Those of the given functions that the loaded image has."""
+        self.functions = _present(machine, functions)
+        """Those of the given functions that the loaded image has; none if none of them allocates."""
         self._tracer = CallTracer(machine)
         super().__init__(machine, FrameAllocated, FrameFreed)
 
@@ -107,8 +108,8 @@ class HeapObserver(Source):
     """Makes HeapAllocated and HeapFreed events of the calls of the functions that the image has."""
 
     def __init__(self, machine: Machine, functions: Sequence[HeapFunction] = HEAP_FUNCTIONS) -> None:
-        self.functions = tuple(function for function in functions if function.name in machine.symbols)
-        """Those of the given functions that the loaded image has."""
+        self.functions = _present(machine, functions)
+        """Those of the given functions that the loaded image has; none if none of them allocates."""
         self._tracer = CallTracer(machine)
         super().__init__(machine, HeapAllocated, HeapFreed)
 
@@ -133,6 +134,15 @@ class HeapObserver(Source):
             )
 
         return event
+
+
+_Function = TypeVar("_Function", FrameFunction, HeapFunction)
+
+
+def _present(machine: Machine, functions: Sequence[_Function]) -> tuple[_Function, ...]:
+    # A function that frees belongs to an allocator that is here too: Linux has a `kfree`, which is not xv6's.
+    present = tuple(function for function in functions if function.name in machine.symbols)
+    return () if all(function.frees for function in present) else present
 
 
 def _trace(
