@@ -201,15 +201,13 @@ def test_the_upper_half_of_an_instruction_is_another_one_when_jumped_to(boot, st
         hart.pc = across - 4
         machine.step(2 if stepping else 3)
         assert hart.x["a0"] == (0 if stepping else 0x2188_0000)
-        hart.pc = across + 2
-        before = machine.instret
-        machine.step()
-        assert machine.instret == before + 1
+        hart.csr["mcause"], hart.pc = 0, across + 2
+        machine.step(50)  # whole blocks: what was translated for the exit is not looked at again
         if fs == OFF:
-            assert (hart.pc, hart.csr["mcause"], hart.csr["mepc"]) == (trap + 2, 2, across + 2)
-            assert (hart.csr["mtval"], hart.f["fa0"]) == (0x2188, 0)
+            assert (hart.csr["mcause"], hart.csr["mepc"], hart.csr["mtval"]) == (2, across + 2, 0x2188)
+            assert hart.f["fa0"] == 0
         else:
-            assert (hart.pc, hart.f["fa0"]) == (across + 4, 0x1234)
+            assert (hart.csr["mcause"], hart.f["fa0"]) == (0, 0x1234)
 
 
 NEXT_PAGE = """
