@@ -88,11 +88,13 @@ class HeapModel(ABC):
         return offset
 
     def grow(self, need: int) -> bool:
-        """Take frames for a block of that size: for a quarter of the heap, if there are so many in a row."""
+        """Take frames for a block of that size: for a quarter of the heap, or half of that and so on if there are none."""
         if self.frames is None or not 0 < need <= 1 << 40:
             return False
         least = -(-need // PAGE) * PAGE
-        for size in (max(least, self.size // 4 // PAGE * PAGE), least):
+        wanted = self.size // 4
+        sizes = [max(least, (wanted >> halved) // PAGE * PAGE) for halved in range(wanted.bit_length())]
+        for size in sizes or [least]:
             head = (REGION_HEADER + 8 + (size >> self.states_shift) + PAGE - 1) // PAGE
             count = head + size // PAGE
             first = self.frames.take(count)
