@@ -45,6 +45,30 @@ COMPUTE = """
     li a7, 8
     ecall
 """
+FLOATS = """
+    li t0, 0x6000
+    csrs sstatus, t0
+    li s0, {{count}}
+    li s1, 0x80400000
+    li t1, 3
+    fcvt.{0}.w fa1, t1
+    li t1, 7
+    fcvt.{0}.w fa2, t1
+    fdiv.{0} fa1, fa1, fa2
+    fmv.{0} fa3, fa2
+1:  fmadd.{0} fa3, fa3, fa1, fa2
+    fmul.{0} fa4, fa3, fa1
+    fneg.{0} fa4, fa4
+    {1} fa4, (s1)
+    {2} fa5, (s1)
+    fadd.{0} fa5, fa5, fa3
+    fmax.{0} fa5, fa5, fa1
+    flt.{0} t1, fa5, fa3
+    addi s0, s0, -1
+    bnez s0, 1b
+    li a7, 8
+    ecall
+"""
 USER_TRAPS = _PAGING + """
     la t0, trap
     csrw stvec, t0
@@ -125,7 +149,12 @@ def main() -> None:
     per_iteration("SBI console byte", LOOP.replace("{body}", "li a7, 1\n li a0, 32\n ecall"), 50_000)
     per_iteration("UART byte", LOOP.replace("{body}", "li t0, 0x10000000\n sb zero, (t0)"), 50_000)
     per_iteration("UART status", LOOP.replace("{body}", "li t0, 0x10000005\n lb t1, (t0)"), 50_000)
-    for name, source in (("compute, bare", COMPUTE), ("compute, Sv39", _PAGING + COMPUTE + _ROOT)):
+    for name, source in (
+        ("compute, bare", COMPUTE),
+        ("compute, Sv39", _PAGING + COMPUTE + _ROOT),
+        ("double precision", FLOATS.format("d", "fsd", "fld")),
+        ("single precision", FLOATS.format("s", "fsw", "flw")),
+    ):
         for fidelity in ("exact", "fast"):
             took, instructions = seconds(image(source, count=2_000_000), fidelity)
             print(f"{f'{name}, {fidelity}':28}{instructions / took / 1e6:.0f} million instructions a second")
