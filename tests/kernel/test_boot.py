@@ -73,11 +73,18 @@ def test_the_memory_size_comes_from_the_device_tree(
     assert text.endswith("all self-tests passed\n")
 
 
-@pytest.mark.parametrize("frames", [2, 3, 6, 11, 13, 15, 19, 24, 30, 40])
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [
+        *(("full", frames) for frames in (2, 3, 6, 11, 13, 15, 19, 24, 30, 40)),
+        *(("frame-tracker", frames) for frames in (2, 4, 20, 60, 200, 350)),
+        *(("shell", frames) for frames in (2, 4, 7, 13, 17)),
+    ],
+)
 def test_memory_that_is_just_too_small_ends_in_order(
-    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], frames: int
+    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine], name: str, frames: int
 ) -> None:
-    kernel = kernel_of("full")
+    kernel = kernel_of(name)
     kernel_size = kernel.symbols()["ekernel"] - 0x8000_0000
     machine = machine_with(kernel.elf, kernel_size + 4096 * frames)
     assert booted(machine).exit_code == 1

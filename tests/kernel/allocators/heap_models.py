@@ -88,7 +88,7 @@ class HeapModel(ABC):
         return offset
 
     def grow(self, need: int) -> bool:
-        """Take frames for a block of that size: for a quarter of the heap, or half of that and so on if there are none."""
+        """Take frames for a block of that size: a quarter of the heap, or half of that and so on."""
         if self.frames is None or not 0 < need <= 1 << 40:
             return False
         least = -(-need // PAGE) * PAGE
