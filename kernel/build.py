@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import linker
 from kernel.errors import KernelBuildError
+from kernel.given import read_programs
 from kernel.profile import Profile
 from kernel.profiles import PROFILES
 from kernel.sources import fingerprint
@@ -65,6 +67,7 @@ def build(
     heap: str | None = None,
     replacement: str | None = None,
     store: str | None = None,
+    programs: Sequence[Path] = (),
 ) -> BuiltKernel:
     """Build `kernel.elf` and `kernel.map` in a directory, unless they are there and up to date.
 
@@ -75,14 +78,19 @@ def build(
         heap: Another heap than the profile's, a key of HEAPS.
         replacement: Another policy of page replacement than the profile's, a key of REPLACEMENTS.
         store: Another store for replaced pages than the profile's, a key of STORES.
+        programs: ELF programs to embed besides; each is run by the name of its file without the suffix.
 
     Raises:
-        KernelBuildError: there is no such allocator, policy or store, or the output cannot be written.
+        KernelBuildError: there is no such allocator, policy or store, a program cannot be embedded, or the output
+            cannot be written.
         ToolchainError: a source or the linker script is wrong.
 
     """
+    if programs and not profile.programs:
+        raise KernelBuildError(f"profile '{profile.name}' runs no programs; choose another, for example shell")
     profile = replace(
         profile,
+        given=read_programs(programs, profile.programs),
         frames=frames or profile.frames,
         heap=heap or profile.heap,
         replacement=replacement or profile.replacement,

@@ -26,6 +26,8 @@ def link_kernel(profile: Profile, directory: Path, write: Callable[[Path, bytes]
     programs = directory / "programs"
     for name in profile.programs:
         write(programs / f"{name}.elf", _link_program(name).elf)
+    for given in profile.given:
+        write(programs / f"{given.name}.elf", given.image)
     defines = defines_of(profile)
     options = AssemblerOptions(include_dirs=(KERNEL_DIRECTORY,), defines=defines, debug=True)
     objects = [_assemble(source, options) for source in sources_of(profile)]

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from kernel.given import GivenProgram
+
 FRAME_ALLOCATORS: dict[str, str] = {
     "bitmap": "mm/frames/bitmap.S",
     "stack": "mm/frames/stack.S",
@@ -57,6 +59,8 @@ class Profile:
     """Sources of the self-tests that `main` calls."""
     programs: tuple[str, ...] = ()
     """User programs in the image: each is `user/NAME.S`."""
+    given: tuple[GivenProgram, ...] = ()
+    """Programs of the user's in the image besides."""
     load_address: int = 0x8020_0000
     """Physical address of the first instruction: where firmware jumps to on QEMU's `virt`."""
     virtual_offset: int = 0

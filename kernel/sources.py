@@ -53,6 +53,7 @@ _PROCESSES = (
     "process/process.S",
     "process/schedule.S",
     "process/elf.S",
+    "process/floats.S",
     "process/lifecycle.S",
     "process/memory_calls.S",
     "process/syscall.S",
@@ -120,10 +121,11 @@ def table_of_programs(profile: Profile, directory: Path) -> str:
     True
     """
     folder = str(directory.resolve()).replace("\\", "\\\\").replace('"', '\\"')
-    rows = "".join(f"    .quad name_{i}, start_{i}, end_{i}\n" for i in range(len(profile.programs)))
+    names = (*profile.programs, *(program.name for program in profile.given))
+    rows = "".join(f"    .quad name_{i}, start_{i}, end_{i}\n" for i in range(len(names)))
     images = "".join(
         f'name_{i}: .asciz "{name}"\n.balign 8\nstart_{i}: .incbin "{folder}/{name}.elf"\nend_{i}:\n'
-        for i, name in enumerate(profile.programs)
+        for i, name in enumerate(names)
     )
     head = ".section .rodata\n.balign 8\n.globl programs, programs_end\nprograms:\n"
     return f"{head}{rows}programs_end:\n{images}"
@@ -141,6 +143,8 @@ def fingerprint(profile: Profile, toolchain: Path) -> str:
 def _inputs(profile: Profile, toolchain: Path) -> Iterator[tuple[str, bytes]]:
     yield "defines", repr(sorted(defines_of(profile).items())).encode()
     yield "programs", repr(profile.programs).encode()
+    for given in profile.given:
+        yield f"given {given.name}", given.image
     sources = {*sources_of(profile), KERNEL_SCRIPT, PROGRAM_SCRIPT, *KERNEL_DIRECTORY.rglob("*.inc")}
     for program in profile.programs:
         sources.update(sources_of_program(program))

@@ -35,6 +35,13 @@ Store = Annotated[
     typer.Option("--store", help="Where it goes; disk: the first virtio disk, overwritten.", metavar="ram|disk"),
 ]
 
+Programs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--program", help="An ELF program for the profile's kernel; the shell runs it by its name.", metavar="FILE"
+    ),
+]
+
 
 @app.command()
 def run(
@@ -47,6 +54,7 @@ def run(
     heap: Heap = None,
     replacement: Replacement = None,
     store: Store = None,
+    program: Programs = None,
     bios: Annotated[
         str,
         typer.Option(
@@ -169,6 +177,7 @@ def run(
         heap=heap,
         replacement=replacement,
         store=store,
+        programs=tuple(program or ()),
         bios=bios,
         append=append,
         symbols=tuple(symbols or ()),
@@ -207,12 +216,15 @@ def build(
     heap: Heap = None,
     replacement: Replacement = None,
     store: Store = None,
+    program: Programs = None,
 ) -> None:
     """Assemble and link the kernel of a profile, without running it."""
     from emu.cli.kernels import built_profile
     from linker.commands.files import write_output
 
-    kernel = built_profile(profile, frames=frames, heap=heap, replacement=replacement, store=store)
+    kernel = built_profile(
+        profile, frames=frames, heap=heap, replacement=replacement, store=store, programs=program or ()
+    )
     write_output(output, kernel.elf.read_bytes(), executable=True)
 
 

@@ -1,6 +1,7 @@
 """The profiles' kernels, built when they are out of date, and sizes as users write them."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from emu.errors import ConfigError
@@ -29,7 +30,16 @@ def built_profile(
     heap: str | None = None,
     replacement: str | None = None,
     store: str | None = None,
+    programs: Sequence[Path] = (),
 ) -> BuiltKernel:
     """The kernel of a profile, with other choices than its own, built when out of date: `build/NAME/kernel.elf`."""
     directory = BUILD_DIRECTORY / name
-    return build(profile_named(name), directory, frames=frames, heap=heap, replacement=replacement, store=store)
+    return build(
+        profile_named(name),
+        directory,
+        frames=frames,
+        heap=heap,
+        replacement=replacement,
+        store=store,
+        programs=programs,
+    )

@@ -43,6 +43,7 @@ class RunRequest:
     heap: str | None
     replacement: str | None
     store: str | None
+    programs: tuple[Path, ...]
     bios: str
     append: str
     symbols: tuple[Path, ...]
@@ -162,6 +163,7 @@ def _machine(request: RunRequest) -> Machine:
             heap=request.heap,
             replacement=request.replacement,
             store=request.store,
+            programs=request.programs,
         )
         kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
     virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)

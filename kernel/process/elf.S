@@ -116,6 +116,8 @@ FUNCTION program_load
     li t1, USER_STACK_TOP
     sd t1, CONTEXT_SP(t0)
     sd s4, CONTEXT_SEPC(t0)
+    mv a0, s1
+    call floats_clear
     beqz s5, 2f
     mv a0, s5
     call space_free

@@ -26,6 +26,12 @@ FUNCTION sys_fork
     call map_trap_pages
     bnez a0, 2f
 
+    mv a0, s1
+    call floats_save
+    addi a0, s2, PROCESS_FLOATS
+    addi a1, s1, PROCESS_FLOATS
+    li a2, PROCESS_SIZE - PROCESS_FLOATS
+    call copy_bytes
     ld t0, PROCESS_NAME(s1)
     sd t0, PROCESS_NAME(s2)
     ld t0, PROCESS_BREAK(s1)
@@ -71,6 +77,10 @@ FUNCTION sys_exec
     mv a0, s1
     mv a1, sp
     call program_load
+    bnez a0, 1f
+    mv a0, s1
+    call floats_load                            # zeros: nothing of the old program shows
+    li a0, 0
 1:  LEAVE 1, LONGEST_NAME
 END_FUNCTION sys_exec
 

@@ -51,7 +51,7 @@ FUNCTION map_trap_pages
 END_FUNCTION map_trap_pages
 
 # process_new(a0 = parent or 0) -> a0 = a process without address space, 0 when there is no memory or no pid for it
-# It has a kernel stack, an empty trap context, and starts at user_trap_return when it is switched to.
+# It has a kernel stack, an empty trap context, and starts at process_begin when it is switched to.
 FUNCTION process_new
     ENTER 4
     mv s4, a0
@@ -90,7 +90,7 @@ FUNCTION process_new
     sd s4, CONTEXT_KERNEL_SP(t0)
     csrr t1, satp
     sd t1, CONTEXT_KERNEL_SATP(t0)
-    la t0, user_trap_return
+    la t0, process_begin
     sd t0, PROCESS_SWITCH(s1)
     sd s4, PROCESS_SWITCH + 8(s1)
 

@@ -44,7 +44,7 @@ END_FUNCTION switch
 # The next process that can run gets its turn; returns when it is the caller's turn again. When none can run, as all have
 # exited, process_run goes on.
 FUNCTION schedule
-    ENTER 1
+    ENTER 3
     call reap_orphans
     la t0, current_process
     ld s1, 0(t0)
@@ -62,13 +62,28 @@ FUNCTION schedule
 3:  li a0, 0
     beq t1, s1, 5f
     addi a1, t1, PROCESS_SWITCH
-4:  la t0, current_process
-    sd t1, 0(t0)
+4:  mv a0, s1
+    mv s2, t1
+    mv s3, a1
+    call floats_save
+    la t0, current_process
+    sd s2, 0(t0)
     addi a0, s1, PROCESS_SWITCH
+    mv a1, s3
     call switch
+    mv a0, s1
+    call floats_load
     li a0, 1
-5:  LEAVE 1
+5:  LEAVE 3
 END_FUNCTION schedule
+
+# process_begin: the first turn of a process begins here, on its own kernel stack. Never returns.
+FUNCTION process_begin
+    la t0, current_process
+    ld a0, 0(t0)
+    call floats_load
+    j user_trap_return
+END_FUNCTION process_begin
 
 # process_run(a0 = name of a program) -> a0 = its exit code, -1 when there is no such program or no memory for it
 # Runs it, and whatever it forks, until all have ended.

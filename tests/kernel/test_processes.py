@@ -1,16 +1,12 @@
 """Processes: programs run, misbehave, fork and end, and nothing of them is left."""
 
 import struct
-import subprocess
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from emu.events import TrapTaken
 from emu.machine import Machine
-from kernel.sources import KERNEL_DIRECTORY
 
 ERROR = (1 << 64) - 1
 TIMER = 5
@@ -169,38 +165,3 @@ def test_a_program_that_starts_nowhere_is_killed(kernel: Machine, entry: int) ->
     text = kernel.console[before:].decode()
     assert code == ERROR - 1 or entry == 0x10001
     assert text.count("\n") == 1
-
-
-C_PROGRAM = """
-static long call(long number, long a, long b, long c) {
-    register long a0 asm("a0") = a, a1 asm("a1") = b, a2 asm("a2") = c, a7 asm("a7") = number;
-    asm volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
-    return a0;
-}
-static char zeros[10000];
-static char greeting[] = "C program: ?\\n";
-void _start(void) {
-    long sum = 0;
-    for (int i = 0; i < 10000; i++) zeros[i] += i;
-    for (int i = 0; i < 10000; i++) sum += zeros[i];
-    greeting[11] = 'a' + (sum & 15);
-    call(64, 1, (long)greeting, 13);
-    call(93, 42, 0, 0);
-}
-"""
-
-
-def test_a_program_in_c_runs(kernel: Machine, oracle: Callable[[str], str], tmp_path: Path) -> None:
-    (tmp_path / "program.c").write_text(C_PROGRAM)
-    elf = tmp_path / "program.elf"
-    command = [oracle("riscv64-unknown-elf-gcc"), "-O1", "-nostdlib", "-static", "-mcmodel=medany", "-fno-builtin"]
-    script = KERNEL_DIRECTORY / "user/program.ld"
-    subprocess.run([*command, "-T", str(script), "-o", str(elf), str(tmp_path / "program.c")], check=True, timeout=60)
-    image = elf.read_bytes()
-    place = kernel.call("frame_alloc_contiguous", len(image) // 4096 + 1) << 12
-    kernel.memory.write(place, image)
-    entry = kernel.call("program_find", text_at(kernel, "hello"))
-    kernel.memory.write(entry + 8, struct.pack("<QQ", place, place + len(image)))
-
-    letter = chr(ord("a") + (sum(i % 256 for i in range(10000)) & 15))  # char is unsigned on RISC-V
-    assert run(kernel, "hello") == (42, f"C program: {letter}\n")
