@@ -125,7 +125,7 @@ class CodePages:
         self._waiting: list[int] = []
         self._keep: tuple[object, ...] = ()
 
-        def never(_engine: int, _kind: int, _address: int, _size: int, _value: int, _data: int) -> bool:
+        def never(_engine: int, _kind: int, _address: int, _size: int, _value: int) -> bool:
             return False
 
         self._dummy = library.MemoryCallback(never)

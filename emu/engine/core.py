@@ -19,6 +19,7 @@ from emu.isa.status import Status
 
 KNOWN_VERSIONS = ("2.1.4",)
 _LAST_ADDRESS = (1 << 64) - 1
+_DONE, _REFUSED = Store.DONE, Store.REFUSED  # looking a member up in its Enum is slow
 
 
 class Engine:
@@ -329,13 +330,13 @@ class Engine:
         exception, fill = guest.exception, guest.fill
         direct = isinstance(window, DirectWindow)
 
-        def on_exception(_engine: int, number: int, _data: int) -> None:
+        def on_exception(_engine: int, number: int) -> None:
             try:
                 exception(number)
             except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
                 self.fail(error)
 
-        def on_exception_copied(_engine: int, number: int, _data: int) -> None:
+        def on_exception_copied(_engine: int, number: int) -> None:
             self._guarded(lambda: exception(number))
 
         def on_invalid(_engine: int, _data: int) -> bool:
@@ -345,7 +346,7 @@ class Engine:
 
         cells: dict[int, Any] = {}
 
-        def on_fill(_engine: int, address: int, access: int, result: int, _data: int) -> bool:
+        def on_fill(_engine: int, address: int, access: int, result: int) -> bool:
             try:
                 if self._host_translates:
                     found: tuple[int, int] | None = (address, library.PROT_ALL)
@@ -363,10 +364,10 @@ class Engine:
                 return False
             return True
 
-        def on_fill_copied(engine: int, address: int, access: int, result: int, data: int) -> bool:
+        def on_fill_copied(engine: int, address: int, access: int, result: int) -> bool:
             window.load()
             try:
-                return on_fill(engine, address, access, result, data)
+                return on_fill(engine, address, access, result)
             finally:
                 window.store()
 
@@ -383,7 +384,7 @@ class Engine:
         self._keep.append(callback)
         library.add_hook(self.handle, kind, callback, None, begin, end)
 
-    def _on_memory(self, _engine: int, kind: int, address: int, size: int, value: int, _data: int) -> bool:
+    def _on_memory(self, _engine: int, kind: int, address: int, size: int, value: int) -> bool:
         if self._fault is not None or self._error is not None:
             return False  # a store that was refused as a whole is offered again byte by byte
         self.window.load()
@@ -391,10 +392,10 @@ class Engine:
         try:
             if kind == library.MEM_WRITE_PROT:
                 outcome = self._guest.device_write(address, size, value & ((1 << 8 * size) - 1))
-                if outcome is Store.DONE and not self._changed_code:
+                if outcome is _DONE and not self._changed_code:
                     return True
                 # Stopping the core here would execute the store again: it is refused, and completed by the hart.
-                self._left_store = outcome is not Store.REFUSED
+                self._left_store = outcome is not _REFUSED
             elif kind == library.MEM_READ_PROT:
                 read = self._guest.device_read(address, size)
                 if read is not None:

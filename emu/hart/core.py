@@ -29,7 +29,7 @@ from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
 
 COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
-_BLOCK, _REUSED = int(Slot.BLOCK), int(Slot.REUSED)
+BLOCK, REUSED = int(Slot.BLOCK), int(Slot.REUSED)
 PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
 RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
@@ -47,7 +47,8 @@ class HartCore(ABC):
         self.bus = bus
         self.platform = platform
         self._halves = ram.view.cast("H")
-        self._last_trap = (-1, 0)
+        self._last_trap, self._traps = -1, 0
+        """At how many instructions retired the last exception was, and how many there were at that."""
         self._positions: dict[int, int] = {}
         """How many instructions stand before one that was asked for, by its block and its place in there."""
         self.returned = False
@@ -220,16 +221,20 @@ class HartCore(ABC):
         length, start = slots[BLOCK_LENGTH], slots[BLOCK_PC]
         if not length:
             return -self.instructions_between(start, pc)
-        if slots[_REUSED]:
-            slots[_REUSED] = 0
-            self._positions.clear()
-        key = slots[_BLOCK] << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
+        if slots[REUSED]:
+            self.forget_blocks()
+        key = slots[BLOCK] << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
         position = self._positions.get(key)
         if position is None:
             position = self.instructions_between(start, pc)
             if self.code_address(pc) is not None:  # else the block has destroyed its mapping, and that was an estimate
                 self._positions[key] = position
         return length - position
+
+    def forget_blocks(self) -> None:
+        """Forget what is known of blocks, because one has taken the place of another."""
+        self.slots[REUSED] = 0
+        self._positions.clear()
 
     def instructions_between(self, start: int, end: int) -> int:
         """Instructions from `start` up to `end`, in straight line."""
@@ -446,13 +451,15 @@ class HartCore(ABC):
             )
         self.trap(PAGE_FAULTS[walk.access], int(walk.address), pc)
 
-    def check_progress(self, cause: int, epc: int, target: int, tval: int) -> None:
+    def note_trap(self, cause: int, epc: int, target: int, tval: int) -> None:
         """Raise MachineError for a hart that only traps and never executes an instruction again."""
-        retired = self.retired_count
-        instret, traps = self._last_trap
-        traps = traps + 1 if instret == retired else 1
-        self._last_trap = (retired, traps)
-        if traps > 1 and (epc == target or traps > _TRAPS_WITHOUT_PROGRESS):
+        retired = self.slots[COUNT]
+        if self._last_trap != retired:
+            self._last_trap = retired
+            self._traps = 1
+            return
+        self._traps += 1
+        if epc == target or self._traps > _TRAPS_WITHOUT_PROGRESS:
             what = cause_label(cause, interrupt=False)
             raise MachineError(
                 f"double fault: the trap handler at {self.platform.locate(target)} cannot execute its first "

@@ -26,7 +26,13 @@ from emu.isa.status import (
 )
 
 _ALL = (1 << 64) - 1
-_FS, _SD, _TVM = int(Status.FS), int(Status.SD), int(Status.TVM)
+_FS, _SD, _TVM, _MPP = int(Status.FS), int(Status.SD), int(Status.TVM), int(Status.MPP)
+# Plain numbers and constants: looking a member up in its Enum takes longer than the rest of a CSR access.
+_MSTATUS, _SATP, _MENVCFG, _STIMECMP = int(Csr.MSTATUS), int(Csr.SATP), int(Csr.MENVCFG), int(Csr.STIMECMP)
+_MIE, _MIP, _MIDELEG = int(Csr.MIE), int(Csr.MIP), int(Csr.MIDELEG)
+_MCYCLE, _MINSTRET, _MCOUNTINHIBIT = int(Csr.MCYCLE), int(Csr.MINSTRET), int(Csr.MCOUNTINHIBIT)
+_MCOUNTEREN, _SCOUNTEREN = int(Csr.MCOUNTEREN), int(Csr.SCOUNTEREN)
+_U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 MISA = (2 << 62) | sum(1 << (ord(letter) - ord("A")) for letter in "ACDFIMSU")
 """RV64 with A, C, D, F, I, M, S and U (section 3.1.1)."""
 DELEGABLE_EXCEPTIONS = 0xB3FF
@@ -100,10 +106,12 @@ class CsrFile:
         self.values = values = [0] * 4096
         self.lines = 0
         """The bits of `mip` that devices hold up."""
-        self._offsets: dict[int, int] = {Csr.MCYCLE: 0, Csr.MINSTRET: 0}
+        self._offsets: dict[int, int] = {_MCYCLE: 0, _MINSTRET: 0}
         """What to add to the instructions retired, since a counter was written."""
-        values[Csr.MSTATUS] = XLEN_64
+        values[_MSTATUS] = XLEN_64
         values[Csr.MISA] = MISA
+        self.plain: dict[int, int] = {}
+        """The bits that can be written of each CSR that is nothing but its value."""
         self.readers: dict[int, Read] = {}
         self.writers: dict[int, Write] = {}
         self._add_plain()
@@ -130,7 +138,7 @@ class CsrFile:
     @property
     def pending(self) -> int:
         """`mip`: what software set, and what devices hold up."""
-        return self.values[Csr.MIP] | self.lines
+        return self.values[_MIP] | self.lines
 
     def save(self) -> object:
         """All values, for `restore`."""
@@ -143,12 +151,13 @@ class CsrFile:
         self._offsets.update(offsets)
 
     def _plain(self, number: int, mask: int = _ALL) -> None:
-        values = self.values
+        values, number = self.values, int(number)
 
         def write(value: int) -> bool:
             values[number] = value & mask
             return True
 
+        self.plain[number] = mask
         self.readers[number] = lambda: values[number]
         self.writers[number] = write
 
@@ -167,8 +176,8 @@ class CsrFile:
         for number in (Csr.STVEC, Csr.MTVEC):
             self._plain(number, _ALL & ~2)  # modes: 0 direct, 1 vectored
         self._plain(Csr.MEDELEG, DELEGABLE_EXCEPTIONS)
-        self._plain(Csr.MCOUNTEREN, 0xFFFF_FFFF)
-        self._plain(Csr.SCOUNTEREN, 0xFFFF_FFFF)
+        self._plain(_MCOUNTEREN, 0xFFFF_FFFF)
+        self._plain(_SCOUNTEREN, 0xFFFF_FFFF)
         self._plain(Csr.SENVCFG, 1)
         self._constant(Csr.MISA, MISA)
         for number in (Csr.MVENDORID, Csr.MARCHID, Csr.MIMPID, Csr.MHARTID, Csr.MCONFIGPTR):
@@ -179,24 +188,24 @@ class CsrFile:
             self._constant(number)  # no event counters: read-only zero
 
     def _status(self) -> int:
-        value = self.values[Csr.MSTATUS]
-        if value & _FS and self._owner.float_state_is_dirty():
-            value |= FS_DIRTY
-        return value | _SD if value & _FS == FS_DIRTY else value
+        value = self.values[_MSTATUS]
+        floats = value & _FS
+        if floats and (floats == FS_DIRTY or self._owner.float_state_is_dirty()):
+            return value | FS_DIRTY | _SD
+        return value
 
     def _write_status(self, value: int, mask: int) -> bool:
         old = self._status() & ~_SD
-        if (value >> MPP_SHIFT) & 3 == 2:  # no such mode: the field keeps its value
-            mask &= ~int(Status.MPP)
-        new = (old & ~mask) | (value & mask)
-        self.values[Csr.MSTATUS] = new
+        if mask & _MPP and (value >> MPP_SHIFT) & 3 == 2:  # no such mode: the field keeps its value
+            mask &= ~_MPP
+        self.values[_MSTATUS] = new = (old & ~mask) | (value & mask)
         self._owner.status_written(old, new)
         return True
 
     def _add_status(self) -> None:
-        self.readers[Csr.MSTATUS] = self._status
+        self.readers[_MSTATUS] = self._status
         self.readers[Csr.SSTATUS] = lambda: self._status() & SSTATUS_READ
-        self.writers[Csr.MSTATUS] = lambda value: self._write_status(value, MSTATUS_WRITE)
+        self.writers[_MSTATUS] = lambda value: self._write_status(value, MSTATUS_WRITE)
         self.writers[Csr.SSTATUS] = lambda value: self._write_status(value, SSTATUS_WRITE)
 
     def _add_interrupts(self) -> None:
@@ -208,44 +217,44 @@ class CsrFile:
             return True
 
         def written_by_m() -> int:
-            return S_INTERRUPTS & ~STIP if values[Csr.MENVCFG] & STCE else S_INTERRUPTS
+            return S_INTERRUPTS & ~STIP if values[_MENVCFG] & STCE else S_INTERRUPTS
 
-        self.readers[Csr.MIE] = lambda: values[Csr.MIE]
-        self.writers[Csr.MIE] = lambda value: change(Csr.MIE, ALL_INTERRUPTS, value)
-        self.readers[Csr.SIE] = lambda: values[Csr.MIE] & values[Csr.MIDELEG]
-        self.writers[Csr.SIE] = lambda value: change(Csr.MIE, values[Csr.MIDELEG], value)
-        self.readers[Csr.MIP] = lambda: self.pending
-        self.writers[Csr.MIP] = lambda value: change(Csr.MIP, written_by_m(), value)
-        self.readers[Csr.SIP] = lambda: self.pending & values[Csr.MIDELEG]
-        self.writers[Csr.SIP] = lambda value: change(Csr.MIP, SSIP & values[Csr.MIDELEG], value)
-        self.readers[Csr.MIDELEG] = lambda: values[Csr.MIDELEG]
-        self.writers[Csr.MIDELEG] = lambda value: change(Csr.MIDELEG, S_INTERRUPTS, value)
+        self.readers[_MIE] = lambda: values[_MIE]
+        self.writers[_MIE] = lambda value: change(_MIE, ALL_INTERRUPTS, value)
+        self.readers[Csr.SIE] = lambda: values[_MIE] & values[_MIDELEG]
+        self.writers[Csr.SIE] = lambda value: change(_MIE, values[_MIDELEG], value)
+        self.readers[_MIP] = lambda: self.pending
+        self.writers[_MIP] = lambda value: change(_MIP, written_by_m(), value)
+        self.readers[Csr.SIP] = lambda: self.pending & values[_MIDELEG]
+        self.writers[Csr.SIP] = lambda value: change(_MIP, SSIP & values[_MIDELEG], value)
+        self.readers[_MIDELEG] = lambda: values[_MIDELEG]
+        self.writers[_MIDELEG] = lambda value: change(_MIDELEG, S_INTERRUPTS, value)
 
     def _add_translation(self) -> None:
         values, owner = self.values, self._owner
 
         def hidden() -> bool:
-            return owner.privilege == Privilege.S and bool(values[Csr.MSTATUS] & _TVM)
+            return owner.privilege == _S and bool(values[_MSTATUS] & _TVM)
 
         def write(value: int) -> bool:
             if hidden():
                 return False
-            old = values[Csr.SATP]
+            old = values[_SATP]
             if value >> SATP_MODE_SHIFT in self._modes:  # a mode that is not there: the write has no effect
-                values[Csr.SATP] = value
+                values[_SATP] = value
                 owner.satp_written(old, value)
             return True
 
-        self.readers[Csr.SATP] = lambda: None if hidden() else values[Csr.SATP]
-        self.writers[Csr.SATP] = write
+        self.readers[_SATP] = lambda: None if hidden() else values[_SATP]
+        self.writers[_SATP] = write
 
     def _add_counters(self) -> None:
         values, owner, offsets = self.values, self._owner, self._offsets
-        frozen: dict[int, int] = {Csr.MCYCLE: 1, Csr.MINSTRET: 4}
-        passed: dict[int, Callable[[], int]] = {Csr.MCYCLE: owner.cycles, Csr.MINSTRET: owner.retired}
+        frozen: dict[int, int] = {_MCYCLE: 1, _MINSTRET: 4}
+        passed: dict[int, Callable[[], int]] = {_MCYCLE: owner.cycles, _MINSTRET: owner.retired}
 
         def counter(number: int) -> int:
-            if values[Csr.MCOUNTINHIBIT] & frozen[number]:
+            if values[_MCOUNTINHIBIT] & frozen[number]:
                 return values[number]
             return (passed[number]() + offsets[number]) & _ALL
 
@@ -257,24 +266,24 @@ class CsrFile:
 
         def inhibit(value: int) -> bool:
             current = {number: counter(number) for number in frozen}
-            values[Csr.MCOUNTINHIBIT] = value & 5
+            values[_MCOUNTINHIBIT] = value & 5
             for number, at in current.items():
                 values[number] = at
                 offsets[number] = at - passed[number]()
             return True
 
         sources: dict[int, Callable[[], int]] = {
-            Csr.CYCLE: lambda: counter(Csr.MCYCLE),
+            Csr.CYCLE: lambda: counter(_MCYCLE),
             Csr.TIME: owner.time_now,
-            Csr.INSTRET: lambda: counter(Csr.MINSTRET),
+            Csr.INSTRET: lambda: counter(_MINSTRET),
         }
         for user in COUNTERS:
             self.readers[user] = self._gated(user, sources.get(user, lambda: 0))
         for number in frozen:
             self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
             self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
-        self.readers[Csr.MCOUNTINHIBIT] = lambda: values[Csr.MCOUNTINHIBIT]
-        self.writers[Csr.MCOUNTINHIBIT] = inhibit
+        self.readers[_MCOUNTINHIBIT] = lambda: values[_MCOUNTINHIBIT]
+        self.writers[_MCOUNTINHIBIT] = inhibit
         self._add_supervisor_timer()
 
     def _gated(self, number: int, source: Callable[[], int]) -> Read:
@@ -282,10 +291,10 @@ class CsrFile:
         values, owner, bit = self.values, self._owner, 1 << COUNTERS[number]
 
         def read() -> int | None:
-            if owner.privilege != Privilege.M:
-                enabled = values[Csr.MCOUNTEREN]
-                if owner.privilege == Privilege.U:
-                    enabled &= values[Csr.SCOUNTEREN]
+            if owner.privilege != _M:
+                enabled = values[_MCOUNTEREN]
+                if owner.privilege == _U:
+                    enabled &= values[_SCOUNTEREN]
                 if not enabled & bit:
                     return None
             return source()
@@ -294,39 +303,39 @@ class CsrFile:
 
     def _add_supervisor_timer(self) -> None:
         values, owner = self.values, self._owner
-        values[Csr.STIMECMP] = _ALL
+        values[_STIMECMP] = _ALL
 
         def hidden() -> bool:
-            if owner.privilege == Privilege.M:
+            if owner.privilege == _M:
                 return False
-            return not (values[Csr.MENVCFG] & STCE and values[Csr.MCOUNTEREN] & _TIME_BIT)
+            return not (values[_MENVCFG] & STCE and values[_MCOUNTEREN] & _TIME_BIT)
 
         def write(value: int) -> bool:
             if hidden():
                 return False
-            values[Csr.STIMECMP] = value
+            values[_STIMECMP] = value
             owner.timer_written()
             return True
 
         def configure(value: int) -> bool:
-            values[Csr.MENVCFG] = value & (STCE | 1)
+            values[_MENVCFG] = value & (STCE | 1)
             owner.timer_written()
             return True
 
-        self.readers[Csr.STIMECMP] = lambda: None if hidden() else values[Csr.STIMECMP]
-        self.writers[Csr.STIMECMP] = write
-        self.readers[Csr.MENVCFG] = lambda: values[Csr.MENVCFG]
-        self.writers[Csr.MENVCFG] = configure
+        self.readers[_STIMECMP] = lambda: None if hidden() else values[_STIMECMP]
+        self.writers[_STIMECMP] = write
+        self.readers[_MENVCFG] = lambda: values[_MENVCFG]
+        self.writers[_MENVCFG] = configure
 
     def _add_float(self) -> None:
         owner, values = self._owner, self.values
 
         def enabled() -> bool:
-            return bool(values[Csr.MSTATUS] & _FS)
+            return bool(values[_MSTATUS] & _FS)
 
         def dirty() -> None:
-            old = values[Csr.MSTATUS]
-            values[Csr.MSTATUS] = old | FS_DIRTY
+            old = values[_MSTATUS]
+            values[_MSTATUS] = old | FS_DIRTY
             if old & _FS != 3 << FS_SHIFT:
                 owner.status_written(old, old | FS_DIRTY)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.events import SyscallMade, TrapReturned, TrapTaken
-from emu.hart.core import COUNT, PC, RESERVATION
+from emu.hart.core import BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RESERVATION, REUSED
 from emu.hart.csrfile import Read, Write
 from emu.hart.exact_translation import ExactTranslation
 from emu.hart.platform import Platform
@@ -56,6 +56,8 @@ class ExactHart(ExactTranslation):
     ) -> None:
         super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
         self._operations: dict[int, Operation] = {}
+        self._operation_at: dict[int, Operation] = {}
+        """The operation of each instruction that arrived so far, by its block and its place in there."""
 
     # Exceptions and instructions that arrive as exceptions.
 
@@ -64,16 +66,13 @@ class ExactHart(ExactTranslation):
         words = self.words
         epc = words[PC] - 4
         if number == 2:
-            page = self._code.get(epc >> 12)
-            if page is None or epc & 0xFFE == 0xFFE:
-                instruction = self.fetch_instruction(epc)
-            else:
-                index = page + ((epc & 0xFFE) >> 1)
-                low = self._halves[index]
-                instruction = low | self._halves[index + 1] << 16 if low & 3 == 3 else low
-            operation = self._operations.get(instruction)
+            slots = self.slots
+            if slots[REUSED]:
+                self.forget_blocks()
+            key = slots[BLOCK] << 12 | (epc - slots[BLOCK_PC]) & 0xFFF  # a block is shorter than a page
+            operation = self._operation_at.get(key)
             if operation is None:
-                operation = self._operations[instruction] = self._decode(instruction)
+                operation = self._operation_at[key] = self._operation(self.fetch_instruction(epc))
             operation(epc)
         elif number == 8:
             self._environment_call(epc)
@@ -83,13 +82,24 @@ class ExactHart(ExactTranslation):
     def _environment_call(self, epc: int) -> None:
         privilege = self._privilege
         self.slots[COUNT] -= 1
-        if privilege == _U and SyscallMade in self._listening:
+        if privilege is _U and SyscallMade in self._listening:
             self.emit_syscall(epc)
-        if privilege == _S and self.platform.supervisor_call():
+        if privilege is _S and self.platform.supervisor_call():
             self.slots[COUNT] += 1
             self.deliver_interrupts()
             return
         self.trap(8 + privilege, 0, epc)
+
+    def forget_blocks(self) -> None:
+        """See `HartCore`."""
+        super().forget_blocks()
+        self._operation_at.clear()
+
+    def _operation(self, instruction: int) -> Operation:
+        operation = self._operations.get(instruction)
+        if operation is None:
+            operation = self._operations[instruction] = self._decode(instruction)
+        return operation
 
     def _decode(self, instruction: int) -> Operation:
         if instruction & 0x7F == _SYSTEM_OPCODE and (instruction >> 12) & 3:
@@ -115,9 +125,31 @@ class ExactHart(ExactTranslation):
         writes = kind == 1 or source != 0
         if reader is None or (writes and (number >> 10 == 3 or writer is None)):
             return lambda epc: self._illegal(epc, instruction)
+        if number in self.csrs.plain and (number >> 8) & 3 == 1:
+            return self._plain_csr(instruction, number, self.csrs.plain[number] if writes else 0)
         if writes and writer is not None:
             return self._csr_read_and_write(instruction, reader, writer)
         return self._csr_read(instruction, reader)
+
+    def _plain_csr(self, instruction: int, number: int, mask: int) -> Operation:
+        """A CSR of S mode that is nothing but its value; of what is written, `mask` is kept."""
+        source, destination, words, values = (instruction >> 15) & 31, (instruction >> 7) & 31, self.words, self._values
+        kind, immediate = (instruction >> 12) & 3, (instruction >> 14) & 1
+
+        def access(epc: int) -> None:
+            if self._privilege is _U:
+                return self._illegal(epc, instruction)
+            old = values[number]
+            if mask:
+                operand = source if immediate else words[source]
+                if kind != 1:
+                    operand = old | operand if kind == 2 else old & ~operand
+                values[number] = operand & mask
+            if destination:
+                words[destination] = old
+            return None
+
+        return access
 
     def _csr_read(self, instruction: int, reader: Read) -> Operation:
         least, destination, words = (instruction >> 28) & 3, (instruction >> 7) & 31, self.words
@@ -158,14 +190,14 @@ class ExactHart(ExactTranslation):
     def _sret(self, epc: int) -> None:
         values = self._values
         status = values[_MSTATUS]
-        if self._privilege == _U or (self._privilege == _S and status & _TSR):
+        if self._privilege is _U or (self._privilege is _S and status & _TSR):
             return self._illegal(epc, _SRET)
         values[_MSTATUS], privilege = leave_s(status)
         return self._return(epc, values[_SEPC], status, privilege)
 
     def _mret(self, epc: int) -> None:
         values = self._values
-        if self._privilege != _M:
+        if self._privilege is not _M:
             return self._illegal(epc, _MRET)
         status = values[_MSTATUS]
         values[_MSTATUS], privilege = leave_m(status)
@@ -187,11 +219,12 @@ class ExactHart(ExactTranslation):
                     target=VirtAddr(target),
                 )
             )
-        self.deliver_interrupts()
+        if (self._values[_MIP] | self.csrs.lines) & self._values[_MIE]:
+            self.deliver_interrupts()
 
     def _wfi(self, epc: int) -> None:
         privilege = self._privilege
-        if privilege == _U or (privilege == _S and self._values[_MSTATUS] & _TW):
+        if privilege is _U or (privilege is _S and self._values[_MSTATUS] & _TW):
             return self._illegal(epc, _WFI)
         self._complete(epc)
         if not self.interrupt_is_pending():
@@ -200,7 +233,7 @@ class ExactHart(ExactTranslation):
 
     def _sfence(self, epc: int) -> None:
         privilege = self._privilege
-        if privilege == _U or (privilege == _S and self._values[_MSTATUS] & _TVM):
+        if privilege is _U or (privilege is _S and self._values[_MSTATUS] & _TVM):
             return self._illegal(epc, self.fetch_instruction(epc))
         self._complete(epc)
         return self.flush_translations()
@@ -215,27 +248,29 @@ class ExactHart(ExactTranslation):
 
     def trap(self, cause: int, tval: int, epc: int) -> None:
         """Enter the handler of a synchronous exception; `instret` is exact already."""
-        delegated = self._privilege != _M and self._values[_MEDELEG] >> cause & 1
+        delegated = self._privilege is not _M and self._values[_MEDELEG] >> cause & 1
         target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
-        self.check_progress(cause, epc, target, tval)
+        self.note_trap(cause, epc, target, tval)
 
     def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
         """What hardware does on a trap (privileged manual, sections 3.1.6.1 and 3.1.7)."""
         values, source = self._values, self._privilege
         status = values[_MSTATUS]
         recorded = cause | INTERRUPT_BIT if interrupt else cause
-        if to == _S:
+        if to is _S:
             values[_MSTATUS] = enter_s(status, source)
             values[_SEPC], values[_SCAUSE], values[_STVAL] = epc, recorded, tval
-            target = trap_target(values[_STVEC], cause, interrupt=interrupt)
+            tvec = values[_STVEC]
         else:
             values[_MSTATUS] = enter_m(status, source)
             values[_MEPC], values[_MCAUSE], values[_MTVAL] = epc, recorded, tval
-            target = trap_target(values[_MTVEC], cause, interrupt=interrupt)
+            tvec = values[_MTVEC]
+        target = trap_target(tvec, cause, interrupt=True) if interrupt else tvec & ~3
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
         self._change_privilege(to)
-        self.between_blocks(target)
+        slots = self.slots
+        slots[BLOCK_PC], slots[BLOCK_LENGTH] = target, 0
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
         return target

@@ -28,9 +28,10 @@ _NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at 
 _MSTATUS = int(Csr.MSTATUS)
 _FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
+_TRANSLATION, _ENABLED = _MPRV | _MPP | _MXR | _SUM, int(Status.SIE | Status.MIE)
 _NATIVE_STATUS, _FRM = int(Word.MSTATUS), int(Word.FRM)
 _ALL = (1 << 64) - 1
-_S, _M = Privilege.S, Privilege.M
+_U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 
 
 class ExactState(HartCore):
@@ -77,13 +78,12 @@ class ExactState(HartCore):
         self.engine.window.store()
 
     def _change_privilege(self, privilege: Privilege) -> None:
-        old = self._privilege
-        if privilege == old:
+        if privilege is self._privilege:
             return
         self._privilege = privilege
-        self.words[PRIVILEGE] = 1 if privilege else 0
+        self.words[PRIVILEGE] = 0 if privilege is _U else 1
         # M and S share the core's translations for S.
-        if privilege and privilege != self._shared_index_owner:
+        if privilege is not self._shared_index_owner and privilege is not _U:
             self._shared_index_owner = privilege
             self.flush_translations()
         elif self._values[_MSTATUS] & _MPRV:
@@ -122,12 +122,12 @@ class ExactState(HartCore):
         window = self.engine.window
         window.load()
         return (
-            bytes(window.octets), self.csrs.save(), self._privilege, self.slots[COUNT], self._last_trap,
+            bytes(window.octets), self.csrs.save(), self._privilege, self.slots[COUNT], (self._last_trap, self._traps),
         )  # fmt: skip
 
     def restore(self, state: object, *, forget_code: bool) -> None:
         """Return to a saved state, after memory has."""
-        octets, csrs, privilege, count, self._last_trap = cast("_State", state)
+        octets, csrs, privilege, count, (self._last_trap, self._traps) = cast("_State", state)
         window = self.engine.window
         window.octets[:] = octets
         window.store()
@@ -159,14 +159,15 @@ class ExactState(HartCore):
         if native & _FS != new & _FS:
             words[_NATIVE_STATUS] = (native & ~_FS) | (new & _FS)
         changed = old ^ new
-        if (
+        if changed & _TRANSLATION and (
             (changed & _MPRV)
             or (changed & _MPP and new & _MPRV)
             or (changed & _MXR and old & _MXR)
             or (changed & _SUM and old & _SUM and self._user_page_seen)
         ):
             self.flush_translations()  # what the new status forbids may be cached; what it allows cannot be
-        self._interrupts_changed = True
+        if changed & new & _ENABLED:
+            self._interrupts_changed = True
 
     def satp_written(self, old: int, new: int) -> None:
         """See `emu.hart.csrfile.CsrOwner`."""

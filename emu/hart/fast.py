@@ -28,7 +28,13 @@ from emu.walks import Refusal, Walk
 _ALL = (1 << 64) - 1
 _MPRV = int(Status.MPRV)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
-_STATUS, _MIP, _MIE, _MIDELEG, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG, Word.SATP
+# Plain numbers: looking a member up in its Enum takes longer than reading the word.
+_STATUS, _MIP, _MIE, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.MIE), int(Word.SATP)
+_SEPC, _SCAUSE, _STVAL, _STVEC = int(Word.SEPC), int(Word.SCAUSE), int(Word.STVAL), int(Word.STVEC)
+_MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Word.MEPC), int(Word.MCAUSE), int(Word.MTVAL), int(Word.MTVEC)
+_MEDELEG, _MIDELEG, _BAD_ADDRESS = int(Word.MEDELEG), int(Word.MIDELEG), int(Word.BAD_ADDRESS)
+_MCOUNTEREN, _SCOUNTEREN = int(Word.MCOUNTEREN), int(Word.SCOUNTEREN)
+_CSR_MCOUNTEREN, _CSR_SCOUNTEREN = int(Csr.MCOUNTEREN), int(Csr.SCOUNTEREN)
 _WFI, _SRET, _SFENCE_MASK, _SFENCE = 0x10500073, 0x10200073, 0xFE007FFF, 0x12000073
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
 _LATEST = 1000
@@ -55,7 +61,7 @@ class FastHart(FastState):
         epc = (words[PC] - 4) & _ALL
         access = _ACCESS_OF_FAULT.get(number)
         if access is not None:
-            self._page_fault(epc, access, words[Word.BAD_ADDRESS])
+            self._page_fault(epc, access, words[_BAD_ADDRESS])
         elif number == 8:
             self._environment_call(epc)
         elif number == 2:
@@ -131,7 +137,7 @@ class FastHart(FastState):
         reader = self._emulated.readers[instruction >> 20]
 
         def read() -> bool:
-            values[Csr.MCOUNTEREN], values[Csr.SCOUNTEREN] = words[Word.MCOUNTEREN], words[Word.SCOUNTEREN]
+            values[_CSR_MCOUNTEREN], values[_CSR_SCOUNTEREN] = words[_MCOUNTEREN], words[_SCOUNTEREN]
             value = reader()
             if value is None:
                 return False
@@ -151,7 +157,7 @@ class FastHart(FastState):
         if words[PRIVILEGE] < (number >> 8) & 3 or (writes and number >> 10 == 3):
             return False
         values = self._emulated.values
-        values[Csr.MCOUNTEREN], values[Csr.SCOUNTEREN] = words[Word.MCOUNTEREN], words[Word.SCOUNTEREN]
+        values[_CSR_MCOUNTEREN], values[_CSR_SCOUNTEREN] = words[_MCOUNTEREN], words[_SCOUNTEREN]
         old = read(number)
         if old is None:
             return False
@@ -184,7 +190,7 @@ class FastHart(FastState):
         old = words[_STATUS]
         words[_STATUS], privilege = leave_s(old)
         words[PRIVILEGE] = int(privilege)
-        words[PC] = words[Word.SEPC]
+        words[PC] = words[_SEPC]
         words[RESERVATION] = _ALL
         if TrapReturned in self._listening:
             self.bus.emit(
@@ -199,23 +205,24 @@ class FastHart(FastState):
 
     def trap(self, cause: int, tval: int, epc: int) -> None:
         """Enter the handler of a synchronous exception; `instret` is exact already."""
-        delegated = self.words[PRIVILEGE] != _M and self.words[Word.MEDELEG] >> cause & 1
+        delegated = self.words[PRIVILEGE] != _M and self.words[_MEDELEG] >> cause & 1
         target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
-        self.check_progress(cause, epc, target, tval)
+        self.note_trap(cause, epc, target, tval)
 
     def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
         words = self.words
         source, status = self.privilege, words[_STATUS]
         recorded = cause | INTERRUPT_BIT if interrupt else cause
-        if to == _S:
+        if to is _S:
             words[_STATUS] = enter_s(status, source)
-            words[Word.SEPC], words[Word.SCAUSE], words[Word.STVAL] = epc, recorded, tval
-            target = trap_target(words[Word.STVEC], cause, interrupt=interrupt)
+            words[_SEPC], words[_SCAUSE], words[_STVAL] = epc, recorded, tval
+            tvec = words[_STVEC]
         else:
             words[_STATUS] = enter_m(status, source)
-            words[Word.MEPC], words[Word.MCAUSE], words[Word.MTVAL] = epc, recorded, tval
-            target = trap_target(words[Word.MTVEC], cause, interrupt=interrupt)
-        words[PRIVILEGE], words[PC], words[RESERVATION] = int(to), target, _ALL
+            words[_MEPC], words[_MCAUSE], words[_MTVAL] = epc, recorded, tval
+            tvec = words[_MTVEC]
+        target = trap_target(tvec, cause, interrupt=True) if interrupt else tvec & ~3
+        words[PRIVILEGE], words[PC], words[RESERVATION] = to, target, _ALL
         if status & _MPRV:
             self.flush_translations()
         self.between_blocks(target)

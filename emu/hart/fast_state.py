@@ -219,11 +219,17 @@ class FastState(HartCore):
         """All state of the hart, for `restore`."""
         window = self.engine.window
         window.load()
-        return bytes(window.octets), self._emulated.save(), self._lines, self.slots[COUNT], self._last_trap
+        return (
+            bytes(window.octets),
+            self._emulated.save(),
+            self._lines,
+            self.slots[COUNT],
+            (self._last_trap, self._traps),
+        )
 
     def restore(self, state: object, *, forget_code: bool) -> None:
         """Return to a saved state, after memory has."""
-        octets, emulated, self._lines, count, self._last_trap = cast(
+        octets, emulated, self._lines, count, (self._last_trap, self._traps) = cast(
             "tuple[bytes, object, int, int, tuple[int, int]]", state
         )
         window = self.engine.window

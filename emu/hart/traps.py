@@ -7,6 +7,8 @@ _SIE, _MIE = int(Status.SIE), int(Status.MIE)
 _SPIE, _MPIE = int(Status.SPIE), int(Status.MPIE)
 _SPP, _MPP, _MPRV = int(Status.SPP), int(Status.MPP), int(Status.MPRV)
 
+_U, _S, _M = Privilege.U, Privilege.S, Privilege.M  # looking a member up in its Enum is slow
+
 INTERRUPT_PRIORITY = (MEIP, MSIP, MTIP, SEIP, SSIP, STIP)
 """Simultaneous interrupts for one privilege level are taken in this order (privileged manual, section 3.1.9)."""
 
@@ -29,7 +31,7 @@ def enter_m(status: int, privilege: int) -> int:
 
 def leave_s(status: int) -> tuple[int, Privilege]:
     """`mstatus` after `sret`, and the privilege that execution goes on with."""
-    privilege = Privilege.S if status & _SPP else Privilege.U
+    privilege = _S if status & _SPP else _U
     unstacked = _SIE if status & _SPIE else 0
     return (status & ~(_SIE | _SPP | _MPRV)) | unstacked | _SPIE, privilege
 
@@ -39,7 +41,7 @@ def leave_m(status: int) -> tuple[int, Privilege]:
     privilege = Privilege((status & _MPP) >> MPP_SHIFT)
     unstacked = _MIE if status & _MPIE else 0
     status = (status & ~(_MIE | _MPP)) | unstacked | _MPIE
-    return (status if privilege == Privilege.M else status & ~_MPRV), privilege
+    return (status if privilege == _M else status & ~_MPRV), privilege
 
 
 def trap_target(tvec: int, cause: int, *, interrupt: bool) -> int:
@@ -63,11 +65,11 @@ def next_interrupt(pending: int, mideleg: int, status: int, privilege: int) -> t
     (9, <Privilege.S: 1>)
     """
     for_m = pending & ~mideleg
-    if for_m and (privilege < Privilege.M or status & _MIE):
-        return _first(for_m), Privilege.M
+    if for_m and (privilege < _M or status & _MIE):
+        return _first(for_m), _M
     for_s = pending & mideleg
-    if for_s and (privilege < Privilege.S or (privilege == Privilege.S and status & _SIE)):
-        return _first(for_s), Privilege.S
+    if for_s and (privilege < _S or (privilege == _S and status & _SIE)):
+        return _first(for_s), _S
     return None
 
 

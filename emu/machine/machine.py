@@ -42,6 +42,7 @@ TimerStates = tuple[tuple[int, bool], tuple[int, bool]]
 _SLICE = 50_000_000
 """Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
 _ARGUMENT_REGISTERS = 8
+_DONE, _LEAVE, _REFUSED = Store.DONE, Store.LEAVE, Store.REFUSED  # looking a member up in its Enum is slow
 
 
 class EventFields(TypedDict):
@@ -423,8 +424,8 @@ class Machine:
         """A store to a device."""
         self._attention = False
         if not self._bus.write(address, size, value):
-            return Store.REFUSED
-        return Store.LEAVE if self._attention else Store.DONE
+            return _REFUSED
+        return _LEAVE if self._attention else _DONE
 
     def locate(self, address: int) -> str:
         """An address with symbol and offset where the image has them."""
