@@ -98,7 +98,14 @@ VMEM_TRANSLATE_ADDRESS: int = ctypes.cast(LIBRARY.uc_vmem_translate, ctypes.c_vo
 
 def function_address(name: str) -> int:
     """Where a function that the library has for RISC-V with 64 bits begins."""
-    return ctypes.cast(LIBRARY[f"{name}_riscv64"], ctypes.c_void_p).value or 0
+    try:
+        function = LIBRARY[f"{name}_riscv64"]
+    except AttributeError:
+        raise MachineError(
+            f"this build of unicorn {VERSION} does not export its function {name}; install the wheel from PyPI, "
+            "or run without native probes: EKERNEL_PROBES=python"
+        ) from None
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _control(kind: int, arguments: int, direction: int) -> ctypes.c_int:

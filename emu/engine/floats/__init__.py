@@ -14,12 +14,14 @@ code, or an instruction that it would execute with FS off, it is given an illega
 import ctypes
 import re
 from functools import cache
+from threading import Lock
 
 from emu.engine import library, native
 from emu.engine.floats import aarch64, x86_64
 from emu.engine.floats.layout import Operation
 from emu.engine.native import Probe
 
+_LOCK = Lock()
 _INTEGERS = {"w": "int32", "wu": "uint32", "l": "int64", "lu": "uint64"}
 _NEGATED_ADDEND, _NEGATED_PRODUCT = 1, 2
 _FUSED = {
@@ -69,9 +71,14 @@ FLOATS = Probe(
 """A table of addresses, to be filled in; a jump to each function, eight bytes long; the functions."""
 
 
-@cache
 def replace() -> None:
-    """Replace the core's functions, once in a process and before any engine has translated code."""
+    """Replace the core's functions: once in a process, and before any engine has translated code."""
+    with _LOCK:
+        _replace()
+
+
+@cache
+def _replace() -> None:
     table = native.load(FLOATS)
     jumps = table + 8 * len(CALLED)
     (ctypes.c_uint64 * len(CALLED)).from_address(table)[:] = [library.function_address(name) for name in CALLED]

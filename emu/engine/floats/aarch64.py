@@ -32,8 +32,8 @@ def _load_byte(offset: int) -> str:
     orr w21, w21, w0, lsl #{8 * offset}"""
 
 
-# The translator reads sixteen bits of code: the address is in x1. Where there is no code, the first byte's load
-# leaves this function for good, before anything is noted; RAM may be read twice.
+# The translator reads sixteen bits of code: the address is in x1. Where there is no code, the load leaves this
+# function for good, before anything is noted; RAM may be read twice.
 _FETCH = f"""
     orr x9, x1, #1
     ldr x10, [x0, #{EXPECTED}]
@@ -49,12 +49,16 @@ _FETCH = f"""
     str x21, [sp, #32]
     mov x19, x0
     mov x20, x1
-    mov w21, wzr
-    {_load_byte(0)}
-    {_load_byte(1)}
+    and w9, w1, #0xfff
+    cmp w9, #0xffc
+    b.hi @end
+    ldr x9, cpu_ldl_code
+    blr x9
+    mov w21, w0
     and w9, w21, #3
     cmp w9, #3
     b.eq @wide
+@narrow:
     ldr w9, [x19, #{MSTATUS}]
     tst w9, #{FS}
     b.ne @done
@@ -64,9 +68,16 @@ _FETCH = f"""
     b.ne @done
     mov w21, wzr
     b @done
-@wide:
+@end:
+    mov w21, wzr
+    {_load_byte(0)}
+    {_load_byte(1)}
+    and w9, w21, #3
+    cmp w9, #3
+    b.ne @narrow
     {_load_byte(2)}
     {_load_byte(3)}
+@wide:
     and w9, w21, #0x7f
     cmp w9, #0x53
     b.eq @floating

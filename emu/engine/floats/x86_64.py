@@ -27,8 +27,8 @@ def _load_byte(offset: int) -> str:
     return f"mov rdi, rbx\n lea rsi, [r12+{offset}]\n call r14\n shl eax, {8 * offset}\n or r13d, eax"
 
 
-# The translator reads sixteen bits of code: the address is in rsi. Where there is no code, the first byte's load
-# leaves this function for good, before anything is noted; RAM may be read twice.
+# The translator reads sixteen bits of code: the address is in rsi. Where there is no code, the load leaves this
+# function for good, before anything is noted; RAM may be read twice.
 _FETCH = f"""
     mov rax, rsi
     or rax, 1
@@ -45,14 +45,16 @@ _FETCH = f"""
     sub rsp, 8
     mov rbx, rdi
     mov r12, rsi
-    mov r14, [rip+cpu_ldub_code]
-    xor r13d, r13d
-    {_load_byte(0)}
-    {_load_byte(1)}
-    mov eax, r13d
+    mov eax, esi
+    and eax, 0xfff
+    cmp eax, 0xffc
+    ja @end
+    call qword ptr [rip+cpu_ldl_code]
+    mov r13d, eax
     and eax, 3
     cmp eax, 3
     je @wide
+@narrow:
     test dword ptr [rbx+{MSTATUS}], {FS}
     jnz @done
     mov eax, r13d
@@ -61,9 +63,18 @@ _FETCH = f"""
     jne @done
     xor r13d, r13d
     jmp @done
-@wide:
+@end:
+    mov r14, [rip+cpu_ldub_code]
+    xor r13d, r13d
+    {_load_byte(0)}
+    {_load_byte(1)}
+    mov eax, r13d
+    and eax, 3
+    cmp eax, 3
+    jne @narrow
     {_load_byte(2)}
     {_load_byte(3)}
+@wide:
     mov ecx, r13d
     and ecx, 0x7f
     cmp ecx, 0x53

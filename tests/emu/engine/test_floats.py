@@ -78,9 +78,11 @@ class Processor:
         aligned = core.reg_read(host.stack) + (8 if host.architecture == "x86_64" else 0)
         assert aligned % 16 == 0, "the stack is not aligned at a call"
         arguments = [core.reg_read(register) for register in self.arguments]
-        if name == "cpu_ldub_code":
+        if name in ("cpu_ldub_code", "cpu_ldl_code"):
+            size, address = 1 if name == "cpu_ldub_code" else 4, arguments[1]
             assert arguments[0] == ENV
-            result = self.program[arguments[1]]
+            assert address % PAGE + size <= PAGE
+            result = JUNK & BOX * (size == 4) | int.from_bytes(self.program[address : address + size], "little")
         elif name in ("riscv_raise_exception", "get_page_addr_code_hostp"):
             self.calls.append((name, arguments[1], arguments[2]))
             result = 0
@@ -190,18 +192,19 @@ FETCHED = [
 
 
 @pytest.mark.parametrize("status", [FS_ON, FS_OFF])
+@pytest.mark.parametrize("place", [2, PAGE - 4, PAGE - 2])
 @pytest.mark.parametrize("row", FETCHED, ids=lambda row: f"{row[0]:#x}")
-def test_the_translator_is_given_what_the_core_executes_rightly(processor, row, status):
+def test_the_translator_is_given_what_the_core_executes_rightly(processor, row, place, status):
     word, on, off = row
     given = on if status else off
     processor.env = state(status=status)
     size = 4 if word & 3 == 3 else 2
-    processor.program = (word << 16 | 0x0001).to_bytes(8, "little") + (0x2188_0053).to_bytes(4, "little")
-    low = processor.call("cpu_lduw_code", ENV, 2) & 0xFFFF_FFFF
+    processor.program = b"\1\0" * (place // 2) + word.to_bytes(size, "little") + (0x2188_0053).to_bytes(4, "little")
+    low = processor.call("cpu_lduw_code", ENV, place) & 0xFFFF_FFFF
     if size == 2:
         assert low == (0 if given is ILLEGAL else word)
     else:
-        high = processor.call("cpu_lduw_code", ENV, 4) & 0xFFFF_FFFF
+        high = processor.call("cpu_lduw_code", ENV, place + 2) & 0xFFFF_FFFF
         expected = word | 0xFFFF_0000 if given is ILLEGAL else given or word
         assert (low, high) == (expected & 0xFFFF, expected >> 16)
     following = processor.call("cpu_lduw_code", ENV, 0) & 0xFFFF_FFFF
