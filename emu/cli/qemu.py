@@ -139,7 +139,9 @@ def _pairs(option: str, text: str, known: tuple[str, ...]) -> Iterator[tuple[str
     """`name=value` pairs between commas; two commas stand for one that belongs to a value."""
     for part in text.replace(",,", "\0").split(",") if text else ():
         name, is_pair, value = part.replace("\0", ",").partition("=")
-        if name not in known or not is_pair:
+        if name in known and not is_pair:
+            raise ConfigError(f"{option}: '{name}' has no value: write {name}=...")
+        if name not in known:
             raise ConfigError(f"{option}: '{name}' is not known here: {_near(name, known)}there are {', '.join(known)}")
         yield name, value
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from emu.address import PAGE_SIZE
 from emu.devices.power import PowerRequest
 from emu.errors import MachineError
+from emu.firmware.image import Image
 from emu.hart.core import PC, HartCore
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1
@@ -33,6 +34,7 @@ from emu.memory import PhysicalMemory
 
 _EBREAK, _MARK_BEFORE, _MARK_BEHIND = 0x0010_0073, 0x01F0_1013, 0x4070_5013
 """ebreak; slli x0, x0, 0x1f; srai x0, x0, 7 (RISC-V Semihosting, section 2.1)."""
+_CALL = struct.pack("<3I", _MARK_BEFORE, _EBREAK, _MARK_BEHIND)
 _ALL = (1 << 64) - 1
 _APPLICATION_EXIT = 0x20026
 _FEATURES = b"SHFB\x03"
@@ -56,6 +58,11 @@ _TICKS_PER_SECOND = 10_000_000
 
 State = tuple[tuple[tuple[int, Stream, int], ...], int]
 """Open handles with their positions, and the last error."""
+
+
+def asks(image: Image | None) -> bool:
+    """Whether there are calls in an image."""
+    return image is not None and any(_CALL in segment.data for segment in image.segments)
 
 
 class Host(Protocol):

@@ -4,8 +4,9 @@ from collections import Counter
 from typing import TypeVar
 
 from emu.events import Event, TrapTaken
-from emu.isa.causes import cause_label
+from emu.isa.causes import ExceptionCause, cause_label
 from emu.machine import Machine, Outcome
+from emu.machine.semihosting import asks
 from emu.observe.faults import PageFaultObserver
 from emu.observe.ledger import Account, AllocationLedger
 from emu.report.places import Places
@@ -39,6 +40,9 @@ class Summary:
             ending += f" with exit status {outcome.exit_code & 0xFF}"
         lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]
         lines.append(f"   {'traps':<8}{self._trap_counts()}")
+        machine = self._machine
+        if self._traps[False, ExceptionCause.BREAKPOINT] and machine.semihosting is None and asks(machine.image):
+            lines.append("   hint    the guest asks the host by semihosting, which is off; -semihosting turns it on")
         lines += self._account("frames", self._ledger.frames)
         lines += self._account("heap", self._ledger.blocks)
         lines += [
