@@ -194,3 +194,18 @@ def test_a_block_moves_into_frames_when_there_is_no_room_for_another_size(guest_
     assert moved >> 12 > guest.free_ppn
     assert guest.read(moved, 4000) == bytes(range(250)) * 16
     assert guest.call("heap_requested") == 7 * 4000 + (100_000 if name != "buddy_tree" else 60_000)
+
+
+@every_heap
+def test_growing_shrinking_and_resizing_keep_the_registers_of_the_caller(guest_of: GuestOf, name: str) -> None:
+    guest = heap_with_frames(guest_of, name, 300)
+    call = guest.call_checking_registers
+    blocks = []
+    while guest.call("heap_total") < 2 * HEAP:
+        blocks.append(call("heap_alloc", 3000, 64))
+    assert call("heap_resize", blocks[3], 3000, 64, 500) == 1
+    assert call("heap_resize", blocks[3], 500, 64, 1 << 30) == 0
+    assert call("heap_resize", blocks[3], 500, 64, 3000) == 1
+    for block in blocks:
+        call("heap_dealloc", block, 3000, 64)
+    assert guest.call("heap_total") == HEAP
