@@ -83,8 +83,8 @@ def _jump_cases() -> Iterator[Case]:
     yield _jump("jr", "t6", 0x200, 0, t6=there + 1)
     yield _jump("jr", "8(t6)", 0x208, 0, t6=there)
     yield _jump("jr", "t6, 8", 0x208, 0, t6=there)
-    for name in ("jr", "jalr"):  # to address 0, where no memory is
-        yield Case(name, f"{name} zero", lambda: {"mcause": 1, "mepc": 0, "mtval": 0})
+    for name in ("jr", "jalr"):  # to address 0, where no memory is: the fetch from there comes next
+        yield Case(name, f"{name} zero", lambda: {"pc": -CODE, "mcause": 0})
     yield _jump("ret", "", 0x200, 0, ra=there)
     yield _jump("c.jr", "t6", 0x200, 0, t6=there)
     yield _jump("c.jalr", "t6", 0x200, 2, t6=there)
