@@ -128,6 +128,19 @@ def test_writing_into_a_free_block_of_a_grown_region_is_found(guest_of: GuestOf,
     assert guest.refusal("heap_alloc", 1000, 8).endswith("was written to from outside!")
 
 
+@pytest.mark.parametrize("name", ["best_fit", "first_fit", "worst_fit"])
+@pytest.mark.parametrize("size", [0, 8, 16, 512, 1024, 1 << 20, 1 << 63, (1 << 64) - 16])
+def test_a_free_block_with_another_size_than_it_has_is_not_used(guest_of: GuestOf, name: str, size: int) -> None:
+    guest = heap_with_frames(guest_of, name, 1)
+    block = guest.call("heap_alloc", 1008, 8)
+    fill(guest, 1008)
+    fill(guest, 16)
+    guest.call("heap_dealloc", block, 1008, 8)  # now the only free one
+    guest.write(block, size.to_bytes(8, "little"))
+    message = f"Heap block at {block:#x} was written to from outside!"
+    assert guest.refusal("heap_alloc", 8, 8) == message
+
+
 @pytest.mark.parametrize("link", [0, 8], ids=["next", "previous"])
 @pytest.mark.parametrize("where", [0, 0x10, 0x1000, 0x8020_0000, 0xFFFF_FFFF_FFFF_FFF0, "misaligned", "behind"])
 @pytest.mark.parametrize("name", ["buddy", "buddy_tree"])
