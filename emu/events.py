@@ -146,7 +146,12 @@ class FunctionReturned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRestored(Event):
-    """The host put the hart back to an earlier state: calls and traps that were open then never return."""
+    """The hart was put back to an earlier state: calls and traps that were open before never return."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineReset(Event):
+    """The machine starts again, because the guest or the host has reset it; `pc` is its first instruction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

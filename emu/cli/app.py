@@ -126,6 +126,9 @@ def run(
     smp: Annotated[str, typer.Option("-smp", "--smp", metavar="1", help="Harts: there is one.")] = "1",
     machine: Annotated[str, typer.Option("-machine", "-M", metavar="virt", help="The machine: there is one.")] = "virt",
     nographic: Annotated[bool, typer.Option("-nographic", help="As it is anyway.")] = False,  # noqa: ARG001  # QEMU's word
+    no_reboot: Annotated[
+        bool, typer.Option("-no-reboot", "--no-reboot", help="A guest that resets the machine ends the run (status 0).")
+    ] = False,
     memory: Annotated[str, typer.Option("-m", "--memory", metavar="SIZE", help="RAM, for example 64M or 1G.")] = "",
     trace: Annotated[
         str,
@@ -193,6 +196,7 @@ def run(
         semihosting_files=semihosting_files,
         smp=smp,
         machine=machine,
+        no_reboot=no_reboot,
         trace=trace,
         trace_out=trace_out,
         quiet=quiet,

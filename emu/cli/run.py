@@ -59,6 +59,7 @@ class RunRequest:
     semihosting_files: Path | None
     smp: str
     machine: str
+    no_reboot: bool
     trace: str
     trace_out: Path | None
     quiet: bool
@@ -173,6 +174,7 @@ def _machine(request: RunRequest) -> Machine:
         ram_size=ram_size if request.memory is None else parse_size(request.memory),
         firmware=firmware,
         bootargs=request.append,
+        reboot=not request.no_reboot,
         device_tree=request.dtb,
         semihosting=read_semihosting(
             request.semihosting_settings, wanted=request.semihosting, files=request.semihosting_files
@@ -237,7 +239,7 @@ def _exit_status(machine: Machine, ending: Ending, places: Places, request: RunR
     outcome = ending.outcome
     if outcome.reason is StopReason.POWERED_OFF:
         return outcome.exit_code & 0xFF
-    if ending.left:
+    if ending.left or outcome.reason is StopReason.RESET:
         return 0
     where = places.name(machine.hart.pc)
     if ending.timed_out:

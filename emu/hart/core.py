@@ -22,6 +22,7 @@ from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
 from emu.hart.platform import Platform
 from emu.hart.table_watch import TableWatch
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
 from emu.memory import Ram
@@ -143,6 +144,15 @@ class HartCore(ABC):
     @abstractmethod
     def restore(self, state: object, *, forget_code: bool) -> None:
         """Return to a saved state, after memory has; `forget_code` when memory that held code has changed."""
+
+    def reset(self, power_on: object) -> None:
+        """Return to what `save` gave at power-on, with instructions counted on, but not by `instret`."""
+        count = self.retired_count
+        self.restore(power_on, forget_code=True)
+        self.slots[COUNT] = count
+        self.between_blocks(self.words[PC])
+        self.write_csr(Csr.MCYCLE, 0)
+        self.write_csr(Csr.MINSTRET, 0)
 
     @abstractmethod
     def add_device(self, base: int, size: int) -> None:

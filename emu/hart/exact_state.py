@@ -212,24 +212,24 @@ class ExactState(HartCore):
             return {Csr.FFLAGS: self.float_flags(), Csr.FRM: self.rounding()}.get(
                 Csr(number), self.float_flags() | self.rounding() << 5
             )
-        with self._as_machine_mode():
+        with self._as_machine_mode(asking=1):
             return self.csrs.read(number)
 
     def write_csr(self, number: int, value: int) -> bool:
         """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
-        with self._as_machine_mode():
+        with self._as_machine_mode(asking=0):
             return number >> 10 != 3 and self.csrs.write(number, value)
 
     @contextmanager
-    def _as_machine_mode(self) -> Iterator[None]:
+    def _as_machine_mode(self, *, asking: int) -> Iterator[None]:
         privilege, self._privilege = self._privilege, _M
-        self.slots[COUNT] += 1  # the CSRs take the instruction that asks for counted already
+        self.slots[COUNT] += asking  # the CSRs take an instruction that reads for counted already
         self.engine.window.load()
         try:
             yield
         finally:
             self.engine.window.store()
-            self.slots[COUNT] -= 1
+            self.slots[COUNT] -= asking
             self._privilege = privilege
 
     def float_flags(self) -> int:

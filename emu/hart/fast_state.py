@@ -83,7 +83,7 @@ class FastState(HartCore):
         if number in native.CONSTANT:
             return native.CONSTANT[Csr(number)]
         if number in EMULATED:
-            return self._as_machine_mode(lambda: self._emulated.read(number))
+            return self._as_machine_mode(lambda: self._emulated.read(number), asking=1)
         return None
 
     @property
@@ -123,7 +123,7 @@ class FastState(HartCore):
             self.set_float_flags(value & 31)
             self.set_rounding(value >> 5 & 7)
         elif number in EMULATED:
-            return bool(self._as_machine_mode(lambda: self._emulated.write(number, value)))
+            return bool(self._as_machine_mode(lambda: self._emulated.write(number, value), asking=0))
         else:
             return number in native.CONSTANT and number >> 10 != 3
         self.engine.window.store()
@@ -143,14 +143,14 @@ class FastState(HartCore):
             self.flush_translations()
             self.tables.entered(value)
 
-    def _as_machine_mode(self, access: Callable[[], int | bool | None]) -> int | bool | None:
+    def _as_machine_mode(self, access: Callable[[], int | bool | None], *, asking: int) -> int | bool | None:
         privilege = self.words[PRIVILEGE]
         self.words[PRIVILEGE] = int(_M)
-        self.slots[COUNT] += 1  # the CSRs take the instruction that asks for counted already
+        self.slots[COUNT] += asking  # the CSRs take an instruction that reads for counted already
         try:
             return access()
         finally:
-            self.slots[COUNT] -= 1
+            self.slots[COUNT] -= asking
             self.words[PRIVILEGE] = privilege
 
     def flush_translations(self) -> None:

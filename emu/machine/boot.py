@@ -8,14 +8,14 @@ from emu.address import PhysAddr, VirtAddr
 from emu.errors import ConfigError
 from emu.firmware.devicetree import Chosen, Described, Hardware, generate, load_given
 from emu.firmware.dynamic import DYNAMIC_INFO_SIZE, dynamic_info
-from emu.firmware.image import KERNEL_OFFSET, Image, read_file
+from emu.firmware.image import KERNEL_OFFSET, Image, ImageKind, read_file
 from emu.firmware.placement import Layout, Range
 from emu.hart.view import Hart
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, A1
 from emu.machine.config import BUILT_IN, NO_FIRMWARE, MachineConfig
-from emu.memory import Ram
+from emu.memory import PhysicalMemory, Ram
 from emu.mmu.pmp import ADDRESS_MASK, NAPOT, R, W, X
 
 A2 = 12
@@ -35,6 +35,8 @@ class BootPlan:
     """Whose symbols and lines are the guest's: the kernel, or the firmware where there is no kernel."""
     pieces: tuple[tuple[int, bytes], ...]
     """Physical addresses and bytes."""
+    zeroed: tuple[Range, ...]
+    """What ELF segments have in memory beyond their bytes in the file."""
     entry: PhysAddr
     mode: Privilege
     tree: bytes
@@ -45,6 +47,13 @@ class BootPlan:
     """The largest range of RAM that nothing was loaded into."""
     command_line: str
     """The kernel's name and the words of its command line."""
+
+    def place(self, memory: PhysicalMemory, *, again: bool) -> None:
+        """Put everything where it belongs; `again` after the guest has executed, when not all is zero any more."""
+        for start, end in self.zeroed if again else ():
+            memory.write(start, bytes(end - start))
+        for address, data in self.pieces:
+            memory.write(address, data)
 
     def enter(self, hart: Hart) -> None:
         """Put the hart at its first instruction: a0 = hart id, a1 = device tree."""
@@ -77,6 +86,12 @@ def plan(
         images[1].check_apart(images[0])
     layout = Layout.of(ram.base, ram.size, images)
     pieces = [(int(segment.physical), segment.data) for image in images for segment in image.segments]
+    zeroed = tuple(
+        (segment.physical + len(segment.data), int(segment.end))
+        for image in images
+        for segment in image.segments
+        if image.kind is ImageKind.ELF
+    )
     chosen = Chosen(bootargs=config.bootargs)
     if initrd is not None:
         disk = read_file(initrd, "initial RAM disk")
@@ -93,7 +108,9 @@ def plan(
         pieces.append((information, dynamic_info(following)))
     mode = Privilege.S if config.firmware == BUILT_IN else Privilege.M
     entry, words = images[0].entry_physical, " ".join([images[-1].name, *config.bootargs.split()])
-    return BootPlan(images[-1], tuple(pieces), entry, mode, tree, tree_address, information, layout.largest_gap, words)
+    return BootPlan(
+        images[-1], tuple(pieces), zeroed, entry, mode, tree, tree_address, information, layout.largest_gap, words
+    )
 
 
 def device_tree(config: MachineConfig, ram: Ram, devices: Iterable[Described]) -> bytes:

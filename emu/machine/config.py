@@ -87,6 +87,8 @@ class MachineConfig:
     """The largest scheme that `satp` takes: sv39, sv48 or sv57 (fidelity `exact`)."""
     ad_update: AdUpdate = AdUpdate.HARDWARE
     """Who sets A and D bits of PTEs (fidelity `exact`)."""
+    reboot: bool = True
+    """Whether a guest that asks for a reset starts again; else the run ends with StopReason.RESET."""
     probes: str | None = None
     """`native` or `python` callbacks in the engine; None: what the host can do."""
 

@@ -11,7 +11,7 @@ from emu.devices.power import PowerRequest
 from emu.devices.uart import LSR, LSR_DATA_READY, RBR
 from emu.engine import Stop, Store
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
-from emu.events import ConsoleOutput, Event, InterruptRaised, MmioAccess, StateRestored
+from emu.events import ConsoleOutput, Event, InterruptRaised, MachineReset, MmioAccess, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
 from emu.firmware.names import Names, SymbolFile
@@ -26,6 +26,7 @@ from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Outcome, StopReason
 from emu.machine.console import Console, Keyboard
 from emu.machine.host_clock import HostClock
+from emu.machine.reset import reset
 from emu.machine.sbi import SbiServices
 from emu.machine.semihosting import SemihostingServices
 from emu.machine.snapshots import Snapshot, restore, take
@@ -43,6 +44,7 @@ _SLICE = 50_000_000
 """Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
 _ARGUMENT_REGISTERS = 8
 _DONE, _LEAVE, _REFUSED = Store.DONE, Store.LEAVE, Store.REFUSED  # looking a member up in its Enum is slow
+_RESET = StopReason.RESET, 0
 
 
 class EventFields(TypedDict):
@@ -89,7 +91,7 @@ class Machine:
         for device in self.devices:
             self.memory.add(device.name, device.base, device.size)
             self.core.add_device(device.base, device.size)
-        for kind in (ConsoleOutput, InterruptRaised, StateRestored):
+        for kind in (ConsoleOutput, InterruptRaised, MachineReset, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)
         self.sbi = SbiServices(self, self.core, self.console_device)
@@ -97,6 +99,8 @@ class Machine:
         self._supervisor_timer = Comparator(lambda: self.clint.mtime, self._set_supervisor_timer)
         for timer in (self._supervisor_timer, self.sbi.timer):
             self.clock.add(partial(self._deadline, timer), timer.update)
+        self._resets = config.reboot
+        self._power_on = self.core.save()
 
     # Loading.
 
@@ -109,11 +113,8 @@ class Machine:
         """
         if self._plan is not None:
             raise ConfigError("this machine has an image already; make another machine for another image")
-        ready = plan(self.config, self.memory.ram, self.devices, image, initrd)
-        for address, data in ready.pieces:
-            self.memory.write(address, data)
-        ready.enter(self.hart)
-        self._plan = ready
+        self._plan = ready = plan(self.config, self.memory.ram, self.devices, image, initrd)
+        self._boot(again=False)
         self._names.add(ready.image)
         if self.semihosting:
             self.semihosting.loaded(ready.command_line, ready.free)
@@ -125,6 +126,24 @@ class Machine:
         for a file that names nothing.
         """
         self._names.add(SymbolFile.open(path))
+
+    def reset(self) -> None:
+        """Press the reset button: the hart starts again at its entry, with `instret` counted on.
+
+        As on QEMU, what was loaded is loaded again, devices forget their registers and `mtime` begins at 0, while all
+        other RAM, disks and the console keep what they have. Raises ConfigError while the guest executes.
+        """
+        reset(self, self._power_on)
+        self._boot(again=True)
+        self._is_asleep = False
+        if self.events.wants(MachineReset):
+            self.events.emit(MachineReset(**self.event_fields()))
+        self._state_restored()
+
+    def _boot(self, *, again: bool) -> None:
+        if self._plan is not None:
+            self._plan.place(self.memory, again=again)
+            self._plan.enter(self.hart)
 
     @property
     def device_tree(self) -> bytes:
@@ -180,7 +199,7 @@ class Machine:
             )
         address = self.address_of(function)
         saved = self.core.save_registers()
-        self.core.returned = False
+        self.core.returned = self._resets = False
         try:
             for number, value in enumerate(args):
                 self.hart.x[A0 + number] = value
@@ -190,6 +209,7 @@ class Machine:
             result = self.hart.x[A0]
         finally:
             returned, self.core.returned = self.core.returned, False
+            self._resets = self.config.reboot
             if returned:
                 self._watches.notify(RETURN_ADDRESS)
             self.core.restore_registers(saved)
@@ -221,7 +241,10 @@ class Machine:
                 self._ended = StopReason.REACHED, 0
             elif self._ended is None and core.retired_count >= limit:
                 self._ended = StopReason.INSTRUCTION_LIMIT, 0
-            if self._ended is not None:
+            if self._ended == _RESET and self._resets:
+                self._ended = None
+                self.reset()
+            elif self._ended is not None:
                 return Outcome(*self._ended, core.retired_count)
 
     def _reached(self, start: int) -> None:

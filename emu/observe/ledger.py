@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from emu.address import PAGE_SIZE
-from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.machine import Machine
 from emu.subscriptions import Subscription
 
@@ -60,6 +60,7 @@ class AllocationLedger:
             machine.on(FrameFreed, self._frame_freed),
             machine.on(HeapAllocated, self._block_allocated),
             machine.on(HeapFreed, self._block_freed),
+            machine.on(MachineReset, self._reset),
         ]
 
     def close(self) -> None:
@@ -67,6 +68,10 @@ class AllocationLedger:
         for subscription in self._subscriptions:
             subscription.cancel()
         self._subscriptions.clear()
+
+    def _reset(self, _event: MachineReset) -> None:
+        self.frames.held.clear()
+        self.blocks.held.clear()
 
     def _frame_allocated(self, event: FrameAllocated) -> None:
         for index in self._each(event):

@@ -13,6 +13,7 @@ from emu.events import (
     HeapAllocated,
     HeapFreed,
     InterruptRaised,
+    MachineReset,
     MmioAccess,
     PageEvicted,
     PageFault,
@@ -61,6 +62,7 @@ class Sentences:
             TablesLeftOut: ("pte", self._tables_left_out),
             InterruptRaised: ("irq", self._interrupt_raised),
             MmioAccess: ("mmio", self._mmio_access),
+            MachineReset: ("reset", lambda event: f"the machine starts again {self._at(event)}"),
         }
 
     def say(self, event: Event) -> tuple[str, str]:

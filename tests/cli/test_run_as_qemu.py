@@ -189,6 +189,27 @@ def test_a_timeout_ends_the_sleep_by_the_hosts_clock(ekernel: Ekernel, program: 
     assert (result.returncode, "(--timeout)" in result.stderr) == (124, True)
 
 
+def test_a_guest_that_resets_the_machine_starts_again_unless_it_may_not(ekernel: Ekernel, program: Program) -> None:
+    guest = program(
+        f"""li s0, 0x10000000
+        li s1, 0x80500000
+        lbu t0, (s1)
+        addi t1, t0, 1
+        sb t1, (s1)
+        addi t0, t0, '0'
+        sb t0, (s0)
+        li t0, 3
+        li t2, 0x7777
+        li t3, 0x100000
+        bge t1, t0, 1f
+        sw t2, (t3)
+    1:  {OFF}"""
+    )
+    again, ended = ekernel("run", "-q", guest), ekernel("run", "-q", "-no-reboot", guest)
+    assert (again.stdout, again.returncode) == ("012\n", 0)
+    assert (ended.stdout, ended.returncode) == ("0\n", 0)
+
+
 def test_the_command_line_reaches_the_kernel(ekernel: Ekernel, program: Program) -> None:
     guest = program(SHOW_ARGUMENTS)
     without, given = (

@@ -44,3 +44,18 @@ def test_u_boot_comes_to_its_prompt(fidelity):
     run_until(machine, b"=> ", 600_000_000)
     machine.type_text(b"version\n")
     run_until(machine, b"riscv64-linux-gnu-gcc", 900_000_000)
+
+
+@pytest.mark.slow
+def test_u_boots_reset_starts_the_machine_again(fidelity):
+    machine = Machine(MachineConfig(fidelity=fidelity, firmware=OPENSBI))
+    machine.load(debian(UBOOT, "u-boot-qemu"))
+    run_until(machine, b"Hit any key to stop autoboot", 300_000_000)
+    machine.type_text(b"\n")
+    run_until(machine, b"=> ", 600_000_000)
+    machine.type_text(b"reset\n")
+    first = machine.console
+    while machine.console.count(b"Hit any key") < 2 and machine.instret < 900_000_000:
+        machine.run(max_instructions=500_000)
+    again = machine.console[machine.console.rfind(b"\r\nOpenSBI") :]
+    assert again[: again.find(b"Hit any key")] == first[: first.find(b"Hit any key")]
