@@ -8,6 +8,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from kernel.build import PROFILES, BuiltKernel
+from kernel.profile import FRAME_ALLOCATORS, HEAPS
 from kernel.sources import KERNEL_DIRECTORY, KERNEL_SCRIPT, defines_of, sources_of, table_of_programs
 
 
@@ -21,11 +22,23 @@ def sections(elf: Path) -> dict[str, tuple[int, int, bytes]]:
         }
 
 
-@pytest.mark.parametrize("name", sorted(PROFILES))
+ALLOCATORS = list(zip(sorted(FRAME_ALLOCATORS), sorted(HEAPS), strict=True))
+"""Each of them once."""
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "heap"),
+    [*((name, None, None) for name in sorted(PROFILES)), *(("frame-tracker", *both) for both in ALLOCATORS)],
+)
 def test_gnu_builds_the_same_kernel(
-    kernel_of: Callable[..., BuiltKernel], oracle: Callable[[str], str], tmp_path: Path, name: str
+    kernel_of: Callable[..., BuiltKernel],
+    oracle: Callable[[str], str],
+    tmp_path: Path,
+    name: str,
+    frames: str | None,
+    heap: str | None,
 ) -> None:
-    kernel = kernel_of(name)
+    kernel = kernel_of(name, frames, heap)
     defines = [f"--defsym={key}={value:#x}" for key, value in defines_of(kernel.profile).items()]
     sources = list(sources_of(kernel.profile))
     if kernel.profile.programs:
