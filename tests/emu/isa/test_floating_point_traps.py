@@ -31,10 +31,13 @@ def test_every_instruction_that_rounds_traps_when_the_dynamic_mode_is_reserved(e
         assert [line for case in cases for line in disagreements(execute, case)] == []
 
 
-def test_a_reserved_static_mode_traps(execute):
-    for mode in (5, 6):  # fadd.d fa0, fa1, fa2
-        case = trap(f".word {0x02C5_8553 | mode << 12:#x}", ILLEGAL)
-        assert disagreements(execute, case) == []
+def test_a_reserved_static_mode_traps(build, execute):
+    rounding = [written(row, OPERANDS | {"rm": "rne"}) for row in ROWS if row.signature.endswith((" rm", " rm0"))]
+    (segment,) = build("\n".join(rounding)).segments
+    words = [int.from_bytes(segment.data[n : n + 4], "little") for n in range(0, 4 * len(rounding), 4)]
+    cases = [trap(f".word {word | mode << 12:#x}", ILLEGAL) for word in words for mode in (5, 6)]
+    assert len(cases) == 2 * 36
+    assert [line for case in cases for line in disagreements(execute, case)] == []
 
 
 COMPRESSED = ("c.fld fa0, 0(a1)", "c.fsd fa0, 0(a1)", "c.fldsp fa0, 0(sp)", "c.fsdsp fa0, 0(sp)")
