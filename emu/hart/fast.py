@@ -26,7 +26,7 @@ from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
 
 _ALL = (1 << 64) - 1
-_MPRV = int(Status.MPRV)
+_MPRV, _SUM, _MXR = int(Status.MPRV), int(Status.SUM), int(Status.MXR)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 # Plain numbers: looking a member up in its Enum takes longer than reading the word.
 _STATUS, _MIP, _MIE, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.MIE), int(Word.SATP)
@@ -330,7 +330,7 @@ class FastHart(FastState):
                 privilege = Privilege(effective_privilege(status, privilege))
         return walk(
             self.ram.read_word, self.words[_SATP], address, access, privilege,
-            sum_bit=bool(status & Status.SUM), mxr=bool(status & Status.MXR),
+            sum_bit=bool(status & _SUM), mxr=bool(status & _MXR),
         )  # fmt: skip
 
     def look_up(self, address: int) -> Walk:

@@ -52,12 +52,15 @@ PAGING_LEVELS = {SATP_SV39: 3, SATP_SV48: 4, SATP_SV57: 5}
 """Levels of the page table by `satp` mode."""
 
 
+_MPRV = int(Status.MPRV)
+
+
 def effective_privilege(status: int, privilege: int) -> int:
     """The privilege that loads and stores are checked with: MPRV lets M mode use MPP's (section 3.1.6.3).
 
     >>> effective_privilege(int(Status.MPRV) | (1 << MPP_SHIFT), 3)
     1
     """
-    if privilege == Privilege.M and status & Status.MPRV:
+    if privilege == Privilege.M and status & _MPRV:
         return (status >> MPP_SHIFT) & 3
     return privilege

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from emu.address import PAGE_SIZE
 from emu.devices.power import PowerRequest
-from emu.errors import MachineError
 from emu.firmware.image import Image
 from emu.hart.core import PC, HartCore
 from emu.isa.privilege import Access, Privilege
@@ -137,13 +136,13 @@ class SemihostingServices:
         pc = core.words[PC]
         if core.privilege is Privilege.U and not self._wanted.user_mode:
             return False
-        if (pc - 4) // PAGE_SIZE != (pc + 4) // PAGE_SIZE:
+        if not 4 <= pc % PAGE_SIZE <= PAGE_SIZE - 8:
             return False
-        try:
-            found = tuple(core.fetch_instruction(pc + offset) for offset in (0, -4, 4))
-        except MachineError:
+        physical = core.code_address(pc)
+        if physical is None:
             return False
-        return found == (_EBREAK, _MARK_BEFORE, _MARK_BEHIND)
+        start = physical - 4 - core.ram.base
+        return core.ram.view[start : start + len(_CALL)] == _CALL
 
     def answer(self) -> None:
         """Carry out the call that a0 and a1 describe, and go on behind it; or stop at it until something was typed."""
