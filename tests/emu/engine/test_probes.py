@@ -1,6 +1,8 @@
 """The native probes of both kinds of hosts, run in Unicorn's x86-64 and AArch64, against a model in Python."""
 
+import ctypes
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -300,3 +302,21 @@ def test_time_is_read_where_the_manual_allows_it(
     if not refused:
         assert processor.call("read_time", SITES, CORE, 0xC01, BITMAP, 0) & 0xFFFF_FFFF == 0
         assert processor.words(BITMAP, 1) == [(((count + slept - 1) & ALL) // tick + offset) & ALL]
+
+
+@pytest.mark.parametrize(
+    ("machine", "system", "expected"),
+    [("aarch64", "linux", True), ("arm64", "darwin", False), ("riscv64", "linux", False), ("AMD64", "win32", False)],
+)
+def test_native_probes_are_for_the_hosts_that_they_were_written_for(monkeypatch, machine, system, expected):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("sys.platform", system)
+    assert native.available() is expected
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_an_aarch64_host_executes_the_code_that_was_kept(monkeypatch, probe):
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setitem(sys.modules, "keystone", None)  # there is none
+    address = native.load.__wrapped__(probe)
+    assert ctypes.string_at(address, len(AARCH64[probe.name])) == AARCH64[probe.name]
