@@ -161,6 +161,17 @@ class CsrFile:
         self.readers[number] = lambda: values[number]
         self.writers[number] = write
 
+    def _trap_vector(self, number: int) -> None:
+        values = self.values
+
+        def write(value: int) -> bool:
+            if not value & 2:  # modes: 0 direct, 1 vectored; the write of another has no effect, as on QEMU
+                values[number] = value
+            return True
+
+        self.readers[number] = lambda: values[number]
+        self.writers[number] = write
+
     def _constant(self, number: int, value: int = 0) -> None:
         def write(_value: int) -> bool:
             return True
@@ -174,7 +185,7 @@ class CsrFile:
         for number in (Csr.SEPC, Csr.MEPC):
             self._plain(number, _ALL & ~1)  # with C instructions, bit 0 alone is always zero
         for number in (Csr.STVEC, Csr.MTVEC):
-            self._plain(number, _ALL & ~2)  # modes: 0 direct, 1 vectored
+            self._trap_vector(number)
         self._plain(Csr.MEDELEG, DELEGABLE_EXCEPTIONS)
         self._plain(_MCOUNTEREN, 0xFFFF_FFFF)
         self._plain(_SCOUNTEREN, 0xFFFF_FFFF)

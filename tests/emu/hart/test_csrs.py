@@ -24,8 +24,10 @@ def exact() -> Machine:
 
 
 WARL = [
-    ("stvec", M64, M64 - 2),
-    ("mtvec", 0x8000_0003, 0x8000_0001),
+    ("stvec", M64 - 2, M64 - 2),
+    ("stvec", M64, 0),
+    ("mtvec", 0x8000_0001, 0x8000_0001),
+    ("mtvec", 0x8000_0002, 0),
     ("sepc", M64, M64 - 1),
     ("mepc", 0x8000_0003, 0x8000_0002),
     ("medeleg", M64, 0xB3FF),
