@@ -19,7 +19,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+LINUX = ROOT / "docs" / "linux.md"
+"""Builds a kernel first: followed by tests/linux."""
+DOCUMENTS = sorted({ROOT / "README.md", *(ROOT / "docs").rglob("*.md")} - {LINUX})
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 ORACLE_PROGRAMS = re.compile(r"(?:^|[\s|;&])((?:riscv64-[\w-]+|qemu-system-riscv64|gdb-multiarch))\b")
 
@@ -74,7 +76,7 @@ def output_pattern(lines: list[str]) -> re.Pattern[str]:
 
 def run(command: Command, folder: Path) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
-    text = command.text
+    text = command.text.replace(" tests/", f" {ROOT}/tests/")
     if text.startswith("make "):
         # A test must not start all tests again, nor clean the tree that it runs in.
         dry = "--dry-run " if re.match(r"make (test|clean|bench|check)\b", text) else ""
@@ -92,15 +94,20 @@ def run(command: Command, folder: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_document_shows_is_what_happens(document: Path, tmp_path: Path, oracle: Callable[[str], str]) -> None:
+    follow(document, tmp_path, oracle)
+
+
+def follow(document: Path, folder: Path, oracle: Callable[[str], str]) -> None:
+    """Write a document's files and run its commands."""
     text = document.read_text()
     for block in FENCE.finditer(text):
         language, _, name = block["info"].strip().partition(" ")
         if name:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(block["body"])
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(block["body"])
         elif language == "console":
             for command in commands(block["body"]):
                 for program in ORACLE_PROGRAMS.findall(command.text):
                     oracle(program)
-                run(command, tmp_path)
-    shutil.rmtree(tmp_path)
+                run(command, folder)
+    shutil.rmtree(folder)

@@ -30,17 +30,24 @@ PACKAGE_OF = {
     "bc": "bc",
     "xz": "xz-utils",
     "mke2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
 }
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+"""Debian has mke2fs where only root looks."""
 LIBC = Path("/usr/riscv64-linux-gnu/lib/libc.a")
 INPUTS = [HERE / name for name in ("build.py", "minimal.config", "init.c", "initramfs.list")]
+_DATE = 1704067200
+"""2024-01-01, in seconds since 1970: two builds give the same files."""
 REPRODUCIBLE = {
     "LC_ALL": "C",
     "KBUILD_BUILD_TIMESTAMP": "2024-01-01",
     "KBUILD_BUILD_USER": "tests",
     "KBUILD_BUILD_HOST": "ekernel",
     "KBUILD_BUILD_VERSION": "1",
-    "E2FSPROGS_FAKE_TIME": "1704067200",
+    "E2FSPROGS_FAKE_TIME": str(_DATE),
 }
+_OUTER_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+"""What `make test` would tell the kernel's make."""
 DISK_IDENTITY = "656b6572-6e65-6c00-0000-000000000001"
 
 
@@ -68,6 +75,11 @@ class Linux:
         return self.directory / "initrd.cpio"
 
     @property
+    def init(self) -> Path:
+        """The program in the initial RAM disk, for its symbols."""
+        return self.directory / "init"
+
+    @property
     def disk(self) -> Path:
         """An ext2 file system; what is in it stands in `_disk_files`."""
         return self.directory / "disk.img"
@@ -85,18 +97,20 @@ def linux() -> Linux:
             shutil.rmtree(work, ignore_errors=True)
             result = work / "result"
             result.mkdir(parents=True)
-            _build(work, result)
-            result.rename(directory)
-            shutil.rmtree(work)
+            try:
+                _build(work, result)
+                result.rename(directory)
+            finally:
+                shutil.rmtree(work)
     return Linux(directory)
 
 
 def missing_packages() -> list[str]:
     """Debian's packages that have to be installed first."""
-    missing = [package for program, package in PACKAGE_OF.items() if shutil.which(program) is None]
+    missing = [package for program, package in PACKAGE_OF.items() if shutil.which(program, path=PATH) is None]
     missing += [SOURCE.name.removesuffix(".tar.xz")] * (not SOURCE.exists())
     missing += ["libc6-dev-riscv64-cross"] * (not LIBC.exists())
-    return missing
+    return list(dict.fromkeys(missing))
 
 
 def _check_packages() -> None:
@@ -114,7 +128,11 @@ def _key() -> str:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another process does it; waiting")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -131,7 +149,8 @@ def _build(work: Path, result: Path) -> None:
     _say("initial RAM disk and disk")
     flags = ("-static", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-array-bounds", "-Wl,--build-id=none")
     _command(f"{CROSS}gcc", *flags, "-o", "init", HERE / "init.c", "-lm", cwd=work)
-    initrd = _command(tree / "usr" / "gen_init_cpio", "-t", "0", HERE / "initramfs.list", cwd=work)
+    os.utime(work / "init", (_DATE, _DATE))
+    initrd = _command(tree / "usr" / "gen_init_cpio", "-t", str(_DATE), HERE / "initramfs.list", cwd=work)
     (result / "initrd.cpio").write_bytes(initrd)
     _make_disk(result / "disk.img", work / "files")
     for path in (
@@ -165,15 +184,19 @@ def _make_disk(image: Path, files: Path) -> None:
     files.mkdir()
     for name, content in _disk_files().items():
         (files / name).write_bytes(content)
-        os.utime(files / name, (1704067200, 1704067200))
-    os.utime(files, (1704067200, 1704067200))
+        os.utime(files / name, (_DATE, _DATE))
+    os.utime(files, (_DATE, _DATE))
     _command("mke2fs", "-q", "-t", "ext2", "-d", files, "-U", DISK_IDENTITY, "-E",
              f"hash_seed={DISK_IDENTITY},root_owner=0:0", image, "4M")  # fmt: skip
+    for name in _disk_files():
+        _command("debugfs", "-w", "-R", f"set_inode_field {name} ctime @{_DATE}", image)
 
 
 def _command(*command: str | Path, cwd: Path | None = None) -> bytes:
     """Run a program; return what it wrote to standard output."""
-    run = subprocess.run(command, cwd=cwd, env=os.environ | REPRODUCIBLE, capture_output=True, check=False)
+    inherited = {name: value for name, value in os.environ.items() if name not in _OUTER_MAKE}
+    environment = inherited | REPRODUCIBLE | {"PATH": PATH}
+    run = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, check=False)
     if run.returncode != 0:
         end = (run.stdout + run.stderr).decode(errors="replace").splitlines()[-20:]
         raise BuildError("\n".join([f"{' '.join(map(str, command))} failed with status {run.returncode}:", *end]))
@@ -187,16 +210,21 @@ def _say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n\n")[0],
-        epilog="Prints where kernel, vmlinux, initrd and disk lie, a 'NAME PATH' a line. Takes a few minutes and 2 GB "
-        "of disk space the first time, and nothing later. See docs/linux.md.",
+        epilog="The first time it takes a few minutes and 2 GB of disk space, later nothing. See docs/linux.md.",
     )
-    parser.parse_args()
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="where to copy the files; without it, print where they lie"
+    )
+    folder: Path | None = parser.parse_args().folder
     try:
         built = linux()
+        if folder is not None:
+            shutil.copytree(built.directory, folder, dirs_exist_ok=True)
+            built = Linux(folder)
     except (BuildError, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
-    for name in ("kernel", "vmlinux", "initrd", "disk"):
+    for name in ("kernel", "vmlinux", "initrd", "init", "disk"):
         print(name, getattr(built, name))
     return 0
 

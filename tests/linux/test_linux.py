@@ -1,0 +1,157 @@
+"""Linux 6.1 from Debian's source, unmodified, from its first instruction to power-off: all that QEMU shows."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emu.events import (
+    AddressSpaceSwitched,
+    ConsoleOutput,
+    Event,
+    InterruptRaised,
+    MmioAccess,
+    PageFault,
+    SyscallMade,
+    TrapReturned,
+    TrapTaken,
+)
+from emu.isa.privilege import Privilege
+from emu.machine import Drive, Machine, MachineConfig, Outcome, StopReason
+from tests.documentation.test_documents import LINUX, follow
+from tests.linux.build import Linux
+from tests.linux.conftest import BUILT_IN, FIRMWARE, SBI, SERIAL, Boot, BootEkernel, BootQemu
+
+pytestmark = pytest.mark.slow
+
+OTHER_FIRMWARE = ("SBI specification", "SBI implementation ID", "Memory: ")
+"""Lines that differ where the built-in SBI stands in for OpenSBI: it has another version and another name, and it adds
+no nodes to the device tree, which then takes a page less of the kernel's memory."""
+_UXL = re.compile(r"^(status: 0{7})[02]")
+"""Fidelity `fast` shows UXL = 0 in `sstatus` (docs/conformance.md); 2 elsewhere."""
+
+
+def compared(boot: Boot, firmware: str, fidelity: str) -> list[str]:
+    """The lines of a console that two machines have in common."""
+    lines = boot.console
+    if firmware == BUILT_IN:
+        first = next(number for number, line in enumerate(lines) if line.startswith("Linux version"))
+        lines = [line for line in lines[first:] if not line.startswith(OTHER_FIRMWARE)]
+    return [_UXL.sub(r"\1_", line) for line in lines] if fidelity == "fast" else lines
+
+
+@pytest.mark.parametrize("firmware", FIRMWARE)
+@pytest.mark.parametrize("fidelity", ["fast", "exact"])
+def test_linux_says_what_it_says_on_qemu_and_powers_off(
+    on_qemu: BootQemu, on_ekernel: BootEkernel, fidelity: str, firmware: str
+) -> None:
+    theirs, ours = on_qemu(firmware), on_ekernel(firmware=firmware, fidelity=fidelity)
+    assert compared(ours, firmware, fidelity) == compared(theirs, firmware, fidelity)
+    assert ours.console[-2:] == ["init: all is well", "reboot: Power down"]
+    assert ours.status == 0
+
+
+def test_linux_speaks_through_the_sbi_as_on_qemu(on_qemu: BootQemu, on_ekernel: BootEkernel) -> None:
+    theirs, ours = on_qemu(bootargs=SBI), on_ekernel(bootargs=SBI)
+    assert compared(ours, BUILT_IN, "exact") == compared(theirs, BUILT_IN, "exact")
+    assert "init: all is well" in ours.console
+
+
+@pytest.mark.parametrize("fidelity", ["fast", "exact"])
+def test_the_disk_is_left_as_qemu_leaves_it(
+    oracle: Callable[[str], str], on_qemu: BootQemu, on_ekernel: BootEkernel, fidelity: str, tmp_path: Path
+) -> None:
+    theirs, ours = on_qemu(), on_ekernel(fidelity=fidelity)
+    files = files_of(oracle, ours.disk, tmp_path / "ours")
+    assert files == files_of(oracle, theirs.disk, tmp_path / "theirs")
+    assert files["new/pattern.bin"] == pattern(256 * 1024, seed=2024)
+    assert files["new/note.txt"].startswith(b"pattern.bin 0x")
+    assert "obsolete.txt" not in files
+
+
+def files_of(oracle: Callable[[str], str], disk: Path, folder: Path) -> dict[str, bytes]:
+    """The files in an ext2 file system that is whole."""
+    check = subprocess.run([oracle("e2fsck"), "-f", "-n", disk], capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stdout
+    folder.mkdir()
+    subprocess.run([oracle("debugfs"), "-R", f"rdump / {folder}", disk], capture_output=True, check=True)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def pattern(length: int, seed: int) -> bytes:
+    """What `init.c` writes."""
+    made = bytearray()
+    for _ in range(length):
+        seed = (seed * 1103515245 + 12345) & 0xFFFFFFFF
+        made.append(seed >> 16 & 0xFF)
+    return bytes(made)
+
+
+def test_with_snapshot_the_disks_file_stays_as_it_was(built: Linux, on_ekernel: BootEkernel) -> None:
+    boot = on_ekernel("-snapshot", fidelity="fast")
+    assert "init: all is well" in boot.console
+    assert boot.disk.read_bytes() == built.disk.read_bytes()
+
+
+# The machine from Python: its events.
+
+EVERYTHING: tuple[type[Event], ...] = (
+    TrapTaken, TrapReturned, PageFault, InterruptRaised, MmioAccess, SyscallMade, AddressSpaceSwitched, ConsoleOutput,
+)  # fmt: skip
+
+
+def booted(built: Linux, fidelity: str, disk: Path, *kinds: type[Event], tell: Callable[[Event], None]) -> Outcome:
+    machine = Machine(MachineConfig(fidelity=fidelity, bootargs=SERIAL, drives=(Drive(path=disk),)))
+    machine.load(built.kernel, initrd=built.initrd)
+    for kind in kinds:
+        machine.on(kind, tell)
+    outcome = machine.run(max_instructions=200_000_000)
+    assert outcome.reason is StopReason.POWERED_OFF
+    return outcome
+
+
+@pytest.mark.parametrize("fidelity", ["fast", "exact"])
+def test_two_boots_are_identical_to_the_last_event(built: Linux, tmp_path: Path, fidelity: str) -> None:
+    boots = []
+    for name in ("first.img", "second.img"):
+        disk = Path(shutil.copy(built.disk, tmp_path / name))
+        events: list[Event] = []
+        outcome = booted(built, fidelity, disk, *EVERYTHING, tell=events.append)
+        boots.append((outcome, disk.read_bytes(), [repr(event) for event in events]))
+    assert boots[0] == boots[1]
+
+
+@pytest.mark.parametrize("fidelity", ["fast", "exact"])
+def test_listening_to_everything_changes_nothing(built: Linux, tmp_path: Path, fidelity: str) -> None:
+    outcomes, disks = [], []
+    for kinds in (EVERYTHING, ()):
+        disk = Path(shutil.copy(built.disk, tmp_path / f"{len(kinds)}.img"))
+        outcomes.append(booted(built, fidelity, disk, *kinds, tell=lambda event: None))
+        disks.append(disk.read_bytes())
+    assert outcomes[0] == outcomes[1]
+    assert disks[0] == disks[1]
+
+
+def test_both_fidelities_trap_the_same_programs_at_the_same_places(built: Linux, tmp_path: Path) -> None:
+    traps: dict[str, list[tuple[int, int, int]]] = {"fast": [], "exact": []}
+    for fidelity, seen in traps.items():
+        disk = Path(shutil.copy(built.disk, tmp_path / fidelity))
+
+        def tell(event: Event, seen: list[tuple[int, int, int]] = seen) -> None:
+            assert isinstance(event, TrapTaken)
+            if event.privilege is Privilege.U and not event.interrupt:
+                seen.append((event.cause, int(event.pc), event.tval))
+
+        booted(built, fidelity, disk, TrapTaken, tell=tell)
+    assert traps["fast"] == traps["exact"]
+    assert {8, 12, 13, 15, 2, 3} == {cause for cause, _, _ in traps["exact"]}
+
+
+# What the user is told.
+
+
+def test_the_document_shows_what_happens(built: Linux, oracle: Callable[[str], str], tmp_path: Path) -> None:
+    follow(LINUX, tmp_path, oracle)
