@@ -11,7 +11,7 @@ from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, T
 from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hart.csrfile import COUNTERS
-from emu.hart.fast_state import EMULATED, FastState
+from emu.hart.fast_state import EMULATED, PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of
 from emu.hart.operands import instruction_length
 from emu.hart.platform import Platform
@@ -327,7 +327,7 @@ class FastHart(FastState):
         if privilege is None:
             privilege = self.privilege
             if access is not Access.FETCH:
-                privilege = Privilege(effective_privilege(status, privilege))
+                privilege = PRIVILEGES[effective_privilege(status, privilege)]
         return walk(
             self.ram.read_word, self.words[_SATP], address, access, privilege,
             sum_bit=bool(status & _SUM), mxr=bool(status & _MXR),
@@ -335,7 +335,7 @@ class FastHart(FastState):
 
     def look_up(self, address: int) -> Walk:
         """The walk of a load that is allowed everything in the current address space."""
-        privilege = Privilege(effective_privilege(self.words[_STATUS], self.words[PRIVILEGE]))
+        privilege = PRIVILEGES[effective_privilege(self.words[_STATUS], self.words[PRIVILEGE])]
         return walk(
             self.ram.read_word, self.words[_SATP], address, Access.LOAD, privilege or _S, sum_bit=True, mxr=True
         )

@@ -33,7 +33,8 @@ EMULATED = frozenset(
 )  # fmt: skip
 """CSRs that the core does not have or gets wrong: they arrive as illegal instructions and are carried out here."""
 
-_PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)  # a lookup, because an Enum's call is slow
+PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
+"""By number, also for the mode 2 that does not exist and that the core's `mstatus.MPP` takes."""
 
 
 class FastState(HartCore):
@@ -58,7 +59,7 @@ class FastState(HartCore):
     @property
     def privilege(self) -> Privilege:
         """The current privilege."""
-        return _PRIVILEGES[self.words[PRIVILEGE]]
+        return PRIVILEGES[self.words[PRIVILEGE]]
 
     def set_privilege(self, privilege: Privilege) -> None:
         """Change the current privilege, outside of `run`."""

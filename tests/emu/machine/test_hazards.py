@@ -279,3 +279,31 @@ def test_a_kernel_that_unmaps_the_code_that_it_executes_gets_a_page_fault(boot, 
     assert traps[0].cause == 12
     assert traps[0].pc == traps[0].tval
     assert traps[0].pc - machine.address_of("lost") in (-4, 0, 4)  # `fast` executes on to the end of its block
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2, 3])
+def test_mprv_with_any_previous_mode_loads_or_traps(boot, collect, mode):
+    machine = boot(
+        f"""
+        la t0, handler
+        csrw mtvec, t0
+        li t0, {8 << 60 | 0x80010:#x}           # a table of zeros
+        csrw satp, t0
+        li t0, {1 << 17 | 3 << 11:#x}
+        csrc mstatus, t0
+        li t0, {1 << 17 | mode << 11:#x}
+        csrs mstatus, t0
+        lw t1, (zero)
+        .balign 4
+        handler:
+        li t0, {1 << 17:#x}
+        csrc mstatus, t0
+        li t0, 0x100000
+        li t1, 0x5555
+        sw t1, (t0)
+        """,
+        firmware="none",
+    )
+    traps = collect(machine, TrapTaken)
+    assert machine.run(max_instructions=100).reason is StopReason.POWERED_OFF
+    assert [trap.cause for trap in traps] in ([5], [13])
