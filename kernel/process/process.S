@@ -20,6 +20,7 @@ FUNCTION process_init
     ld a0, 0(t0)
     call map_trampoline
     bnez a0, 1f
+    sfence.vma                                  # the page is global: for every space, also those that come
     LEAVE
 1:  la a0, message_no_frame
     call panic

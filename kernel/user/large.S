@@ -10,7 +10,7 @@ FUNCTION main
     ENTER 5
     li a0, PAGES * PAGE_SIZE
     call sbrk
-    bltz a0, .Lfailed
+    bltz a0, .Lno_memory
     mv s1, a0                                   # s1: the memory
     li s2, ROUNDS
 .Lround:
@@ -28,7 +28,7 @@ FUNCTION main
     mv s4, s1
 2:  ld t0, 8(s4)
     add t1, s3, s2
-    bne t0, t1, .Lfailed
+    bne t0, t1, .Lwrong
     lbu t1, 0(s1)
     li t1, PAGE_SIZE
     add s4, s4, t1
@@ -41,9 +41,16 @@ FUNCTION main
     call print_string
     li a0, 0
     LEAVE 5
-.Lfailed:
+.Lno_memory:
+    la a0, line_no_memory
+    j 3f
+.Lwrong:
+    la a0, line_wrong
+3:  call print_string
     li a0, 1
     LEAVE 5
 END_FUNCTION main
 
 STRING line, "large: 512 pages, written and read twice\n"
+STRING line_no_memory, "large: no memory\n"
+STRING line_wrong, "large: a page does not hold what was written\n"

@@ -29,8 +29,11 @@ FUNCTION main
     bnez t0, 5b
     li a0, 0
     call exit
-4:  li a0, 1
+4:  la a0, line_no_memory
+    call print_string
+    li a0, 1
     LEAVE 1
 END_FUNCTION main
 
+STRING line_no_memory, "slices: no memory left for a process\n"
 STRING line, "slices: both children ended, though none of them yielded\n"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from emu.machine import Machine, Snapshot
 
-R, W, X, U = 2, 4, 8, 16
+V, R, W, X, U, G, A, D = 1, 2, 4, 8, 16, 32, 64, 128
+TRAMPOLINE = 0xFFFF_FFFF_FFFF_F000
 LINEAR, FRAMED, LAZY, SHARED, GUARD = range(5)
 BASE = 0x10_0000
 PAGE = 4096
@@ -235,3 +236,57 @@ def test_a_copy_to_read_only_memory_or_to_the_kernels_pages_is_an_error(
     assert paging.call("copy_from_user", space.address, buffer, BASE + PAGE, 8) == ERROR
     assert paging.call("copy_from_user", space.address, buffer, BASE + PAGE - 4, 8) == ERROR
     space.free()
+
+
+@pytest.mark.parametrize("offset", [0, 0x40_0000_0000 - 0x8000_0000])
+def test_a_linear_area_is_mapped_identically_or_at_an_offset_by_the_largest_leaves(
+    paging: Machine, before: tuple[int, int], offset: int
+) -> None:
+    space = Space(paging)
+    start, pages = 0x8000_0000 + offset, (1 << 18) + 512 + 3
+    assert space.add(start, pages, R | W | X, LINEAR, 0x80000)
+    levels = {}
+    for vpn in (start >> 12, (start >> 12) + (1 << 18), (start >> 12) + pages - 1):
+        levels[vpn - (start >> 12)] = level_of(paging, space.root, vpn)
+        assert space.frame(vpn << 12) == vpn - (offset >> 12)
+    assert list(levels.values()) == [2, 1, 0]
+    assert space.frame(start - PAGE) == space.frame(start + pages * PAGE) == ERROR >> 12
+    space.free()  # and the frames stay their owners'
+
+
+def level_of(machine: Machine, root: int, vpn: int) -> int:
+    """On which level the leaf for a page lies: the number of tables that are left below it."""
+    table = root << 12
+    for level in (2, 1, 0):
+        pte = machine.memory.read_int(table + 8 * (vpn >> 9 * level & 511), 8)
+        if pte & 0xE:
+            return level
+        table = pte >> 10 << 12
+    raise AssertionError(f"nothing maps {vpn:#x}")
+
+
+def test_all_flags_of_a_page_are_those_that_were_asked_for(paging: Machine) -> None:
+    root = paging.call("page_table_new")
+    for number, flags in enumerate((R, R | W, X, R | X, R | W | X, R | U, R | W | U | G | A | D, X | U | G | A)):
+        assert paging.call("map_page", root, number, 0x1234, flags) == 0
+        pte = paging.memory.read_int(paging.call("find_pte", root, number), 8)
+        assert pte == 0x1234 << 10 | flags | V
+
+
+def test_the_trampoline_is_the_same_global_page_at_the_top_of_every_space(paging: Machine) -> None:
+    kernel = Space(paging, paging.memory.read_int(paging.address_of("kernel_space"), 8))
+    space = Space(paging)
+    context = paging.call("frame_alloc")
+    assert paging.call("map_trap_pages", space.address, context) == 0
+    code = paging.address_of("strampoline")
+    for each in (kernel, space):
+        assert each.frame(TRAMPOLINE) == code >> 12
+        assert each.flags(TRAMPOLINE) == V | R | X | G | A | D
+    assert space.frame(TRAMPOLINE - PAGE) == context
+    assert space.flags(TRAMPOLINE - PAGE) == V | R | W | A | D  # not the program's
+    assert kernel.frame(TRAMPOLINE - PAGE) == ERROR >> 12
+
+
+def test_every_space_has_an_identifier_of_its_own_in_satp(paging: Machine) -> None:
+    space = Space(paging)
+    assert paging.call("satp_of_space", space.address) == 8 << 60 | 7 << 44 | space.root

@@ -27,18 +27,21 @@ ALLOCATORS = list(zip(sorted(FRAME_ALLOCATORS), sorted(HEAPS), strict=True))
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "heap"),
-    [*((name, None, None) for name in sorted(PROFILES)), *(("frame-tracker", *both) for both in ALLOCATORS)],
+    ("name", "choices"),
+    [
+        *((name, {}) for name in sorted(PROFILES)),
+        *(("frame-tracker", {"frames": frames, "heap": heap}) for frames, heap in ALLOCATORS),
+        ("shell", {"store": "disk"}),
+    ],
 )
 def test_gnu_builds_the_same_kernel(
     kernel_of: Callable[..., BuiltKernel],
     oracle: Callable[[str], str],
     tmp_path: Path,
     name: str,
-    frames: str | None,
-    heap: str | None,
+    choices: dict[str, str],
 ) -> None:
-    kernel = kernel_of(name, frames, heap)
+    kernel = kernel_of(name, **choices)
     defines = [f"--defsym={key}={value:#x}" for key, value in defines_of(kernel.profile).items()]
     sources = list(sources_of(kernel.profile))
     if kernel.profile.programs:

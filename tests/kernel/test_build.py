@@ -50,9 +50,9 @@ def test_no_section_is_writable_and_executable(kernel_of: Callable[..., BuiltKer
             assert section["sh_flags"] & 0x5 != 0x5, section.name
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_every_function_has_a_size(kernel_of: Callable[..., BuiltKernel], name: str) -> None:
-    with kernel_of(name).elf.open("rb") as file:
+@pytest.mark.parametrize(("name", "store"), [*((name, None) for name in ALL), ("shell", "disk")])
+def test_every_function_has_a_size(kernel_of: Callable[..., BuiltKernel], name: str, store: str | None) -> None:
+    with kernel_of(name, store=store).elf.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
         functions = {s.name: s["st_size"] for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"}
     assert len(functions) > 60

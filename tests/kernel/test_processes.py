@@ -95,32 +95,6 @@ def test_the_timer_ends_the_slice_of_a_program(kernel: Machine) -> None:
     assert min(gaps) >= 1_000_000  # 10 ms of 10 MHz, ten instructions a tick
 
 
-@pytest.mark.parametrize("free", range(14))
-def test_a_program_for_which_memory_is_short_ends_in_order(kernel: Machine, free: int) -> None:
-    string = text_at(kernel, "memory")
-    taken: list[tuple[int, int]] = []
-    count = 1 << 15
-    while count:
-        left = kernel.call("frame_total") - kernel.call("frame_in_use") - free
-        first = kernel.call("frame_alloc_contiguous", count) if count <= left else 0
-        if first:
-            taken.append((first, count))
-        else:
-            count //= 2
-    use = kernel.call("frame_in_use"), kernel.call("heap_requested")
-    before = len(kernel.console)
-    code = kernel.call("process_run", string, max_instructions=LIMIT)
-    text = kernel.console[before:].decode()
-    assert (kernel.call("frame_in_use"), kernel.call("heap_requested")) == use
-    if code == ERROR:
-        assert text == ""
-    elif code:
-        assert "memory: no memory" in text or "no available frame to allocate" in text
-    for first, count in taken:
-        kernel.call("frame_dealloc_contiguous", first, count)
-    assert run(kernel, "hello") == (0, "hello: I am process 1\n")
-
-
 def damaged_program(machine: Machine, offset: int, data: bytes) -> int:
     """What becomes of `hello` when bytes of its image are other ones."""
     string = text_at(machine, "hello")

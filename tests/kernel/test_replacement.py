@@ -95,3 +95,22 @@ def test_replacement_needs_room_for_its_table(paging: Machine) -> None:
     use = paging.call("frame_in_use")
     assert paging.call("replacement_init", FIFO, SLOTS) == (1 << 64) - 1
     assert paging.call("frame_in_use") == use
+
+
+@pytest.mark.parametrize("program", ["memory", "large", "faults"])
+@pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
+def test_however_little_memory_is_left_a_program_finishes_or_ends_in_order(
+    paging: Machine, policy: int, program: str
+) -> None:
+    assert paging.call("replacement_init", policy, SLOTS) == 0
+    leave_free(paging, 30)
+    start = paging.snapshot()
+    codes = []
+    for free in (*range(10), 12, 15, 20, 25, 30):
+        paging.restore(start)
+        leave_free(paging, free)
+        code, text = run(paging, program)
+        assert not code or "no available frame to allocate" in text or "no memory" in text or not text, text
+        codes.append(code)
+    assert not codes[-1]
+    assert not any(codes[codes.index(0) :]), "with more memory it fails again"

@@ -125,6 +125,7 @@ END_FUNCTION area_find
 .type area_map, @function
 area_map:
     ENTER 6
+    mv s6, a0
     ld s1, SPACE_ROOT(a0)
     mv s2, a1
     mv s3, a2
@@ -159,6 +160,9 @@ area_map:
     addi s3, s3, 1                              # for a shared area; a framed one asks for each
     addi s4, s4, 1
     bne s4, s5, .Lpage
+.Lfence:
+    ld t0, SPACE_ASID(s6)
+    sfence.vma zero, t0                         # a hart may remember that the pages were invalid
 .Lmapped:
     li a0, 0
     LEAVE 6
@@ -170,6 +174,7 @@ area_map:
     ld a4, AREA_FLAGS(s2)
     ori a4, a4, PTE_A | PTE_D
     call map_range
+    beqz a0, .Lfence
     LEAVE 6
 .Lno_table:
     mv a0, s3
