@@ -71,29 +71,18 @@ def _in(slot: Slot) -> str:
 BLOCK = Probe(
     "block",
     x86_64=f"""
-    mov rax, [rsp]
-    shr rax, 6
-    and eax, {(1 << _TABLE_BITS) - 1:#x}
-    mov r10, rax
+    mov r10, [rsp]
     mov r8, {_at(Slot.TABLE)}
-    mov r9, {_at(Slot.PENDING)}
-    test r9, r9
-    jz known
-    cmp rsi, {_at(Slot.PENDING_PC)}
-    jne known
-    cmp word ptr [r8+rax*2], 0
-    je fresh
-    mov qword ptr {_at(Slot.REUSED)}, 1
-fresh:
-    mov word ptr [r8+rax*2], r9w
-    mov qword ptr {_at(Slot.PENDING)}, 0
-    mov {_at(Slot.STATE)}, rbp
+    shr r10, 6
+    and r10d, {(1 << _TABLE_BITS) - 1:#x}
+    cmp qword ptr {_at(Slot.PENDING)}, 0
+    jne pending
 known:
-    movzx eax, word ptr [r8+rax*2]
+    movzx eax, word ptr [r8+r10*2]
+    mov r9, {_at(Slot.COUNT)}
     test eax, eax
     jz lost
 go:
-    mov r9, {_at(Slot.COUNT)}
     add r9, rax
     cmp r9, {_at(Slot.DEADLINE)}
     ja late
@@ -103,6 +92,18 @@ begin:
     mov {_at(Slot.BLOCK_LENGTH)}, rax
     mov {_at(Slot.BLOCK)}, r10
     ret
+pending:
+    cmp rsi, {_at(Slot.PENDING_PC)}
+    jne known
+    cmp word ptr [r8+r10*2], 0
+    je fresh
+    mov qword ptr {_at(Slot.REUSED)}, 1
+fresh:
+    mov r9, {_at(Slot.PENDING)}
+    mov word ptr [r8+r10*2], r9w
+    mov qword ptr {_at(Slot.PENDING)}, 0
+    mov {_at(Slot.STATE)}, rbp
+    jmp known
 lost:
     inc qword ptr {_at(Slot.LOST)}
     jmp go

@@ -1,6 +1,7 @@
 """Quick page walks for fidelity `exact`: the common case in few steps, everything else left to `emu.mmu.walk`."""
 
 from collections.abc import Callable
+from functools import cache
 
 from emu.address import PAGE_BITS
 from emu.isa.privilege import Privilege
@@ -68,6 +69,7 @@ class CodeSplit:
         return granted & ~PROT_EXEC
 
 
+@cache
 def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> tuple[int, ...]:
     """The protection that a leaf PTE grants, by its low eight bits; 0 where the full walk has to look.
 

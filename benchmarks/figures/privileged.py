@@ -1,0 +1,175 @@
+"""What the privileged architecture and the devices cost: CSR accesses, traps, TLB fills, console bytes."""
+
+import time
+
+from emu.firmware.image import Image
+from emu.machine import Machine, MachineConfig
+from figures.table import microseconds, row, title
+from linker import link
+from linker.assembler import assemble
+
+_OFF = "li a7, 8\n ecall\n"
+_SCRIPT = "ENTRY(_start) SECTIONS { . = 0x80200000; .text : { *(.text) *(.data) } }"
+_PAGING = """
+    la t0, root
+    li t1, 0x200000cf
+    sd t1, 16(t0)
+    li t1, 0x200000df
+    sd t1, 24(t0)
+    srli t0, t0, 12
+    li t1, 8
+    slli t1, t1, 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+"""
+_ROOT = ".balign 4096\n root: .fill 512, 8, 0\n"
+
+_LOOP = "li s0, {count}\n 1: {body}\n addi s0, s0, -1\n bnez s0, 1b\n" + _OFF
+_COMPUTE = """
+    li s0, {count}
+    li s1, 0x80400000
+1:  mul t0, s0, s0
+    andi t1, t0, 0x3f8
+    add t1, t1, s1
+    ld t2, (t1)
+    xor t2, t2, t0
+    sd t2, (t1)
+    srli t3, t2, 7
+    add s2, s2, t3
+    andi t4, s2, 1
+    beqz t4, 2f
+    addi s2, s2, 3
+2:  addi s0, s0, -1
+    bnez s0, 1b
+    li a7, 8
+    ecall
+"""
+_FLOATS = """
+    li t0, 0x6000
+    csrs sstatus, t0
+    li s0, {{count}}
+    li s1, 0x80400000
+    li t1, 3
+    fcvt.{0}.w fa1, t1
+    li t1, 7
+    fcvt.{0}.w fa2, t1
+    fdiv.{0} fa1, fa1, fa2
+    fmv.{0} fa3, fa2
+1:  fmadd.{0} fa3, fa3, fa1, fa2
+    fmul.{0} fa4, fa3, fa1
+    fneg.{0} fa4, fa4
+    {1} fa4, (s1)
+    {2} fa5, (s1)
+    fadd.{0} fa5, fa5, fa3
+    fmax.{0} fa5, fa5, fa1
+    flt.{0} t1, fa5, fa3
+    addi s0, s0, -1
+    bnez s0, 1b
+    li a7, 8
+    ecall
+"""
+_USER_TRAPS = _PAGING + """
+    la t0, trap
+    csrw stvec, t0
+    la t0, user
+    li t1, 0x40000000
+    add t0, t0, t1
+    csrw sepc, t0
+    sret
+    .balign 4
+trap:
+    csrr t0, sepc
+    addi t0, t0, 4
+    csrw sepc, t0
+    beqz s0, 1f
+    sret
+1:  li a7, 8
+    ecall
+    .balign 4096
+user:
+    li s0, {count}
+2:  addi s0, s0, -1
+    ecall
+    j 2b
+""" + _ROOT  # fmt: skip
+_FILL_LOOP = """
+    li s0, {{count}}
+    li s1, 0x80300000
+    li s2, 0x1000
+1:  mv s3, s1
+    .rept {loads}
+    ld t0, (s3)
+    add s3, s3, s2
+    .endr
+    sfence.vma
+    addi s0, s0, -1
+    bnez s0, 1b
+"""
+_LOADS = 8
+
+
+def fills(loads: int) -> str:
+    """A loop that loads from so many pages, and forgets their translations again."""
+    return _PAGING + _FILL_LOOP.format(loads=loads) + _OFF + _ROOT
+
+
+def image(source: str, **values: int) -> Image:
+    """A program from assembly text."""
+    text = f".globl _start\n_start:\n{source.format(**values)}"
+    return Image.from_bytes(link([assemble(text, name="benchmark.s")], script=_SCRIPT).elf, "benchmark.elf")
+
+
+def seconds(program: Image, fidelity: str) -> tuple[float, int]:
+    """The processor time of a whole run, the best of three, and its instructions."""
+    best, instructions = float("inf"), 0
+    for _ in range(3):
+        machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20))
+        machine.load(program)
+        start = time.process_time()
+        instructions = machine.run().instructions
+        best = min(best, time.process_time() - start)
+    return best, instructions
+
+
+def iteration(source: str, count: int) -> tuple[float, float]:
+    """The seconds of one iteration in `exact` and in `fast`."""
+    costs = []
+    for fidelity in ("exact", "fast"):
+        whole, _ = seconds(image(source, count=count), fidelity)
+        least, _ = seconds(image(source, count=1), fidelity)
+        costs.append((whole - least) / count)
+    return costs[0], costs[1]
+
+
+def loop(body: str) -> str:
+    """A loop around some instructions."""
+    return _LOOP.replace("{body}", body)
+
+
+def main() -> None:
+    """Print the part."""
+    title("Privileged architecture and devices, processor time")
+    microseconds("CSR read (sscratch)", *iteration(loop("csrr t0, sscratch"), 100_000), 2)
+    microseconds("CSR write (sscratch)", *iteration(loop("csrw sscratch, t0"), 100_000), 2)
+    microseconds("CSR write (sstatus)", *iteration(loop("csrsi sstatus, 2"), 100_000), 2)
+    microseconds("rdtime", *iteration(loop("rdtime t0"), 100_000), 2)
+    microseconds("trap U -> S -> U", *iteration(_USER_TRAPS, 50_000), 4)
+    many, one = iteration(fills(1 + _LOADS), 20_000), iteration(fills(1), 20_000)
+    microseconds("TLB fill", *((more - less) / _LOADS for more, less in zip(many, one, strict=True)), 3)
+    microseconds("sfence.vma and 2 TLB fills", *one)
+    microseconds("console byte (SBI)", *iteration(loop("li a7, 1\n li a0, 32\n ecall"), 50_000), 4)
+    microseconds("console byte (UART)", *iteration(loop("li t0, 0x10000000\n sb zero, (t0)"), 50_000), 4)
+    microseconds("UART status", *iteration(loop("li t0, 0x10000005\n lb t1, (t0)"), 50_000))
+    title("Instructions")
+    for name, source in (
+        ("integers and memory, bare", _COMPUTE),
+        ("integers and memory, one RWX page", _PAGING + _COMPUTE + _ROOT),
+        ("double precision", _FLOATS.format("d", "fsd", "fld")),
+        ("single precision", _FLOATS.format("s", "fsw", "flw")),
+    ):
+        speeds = []
+        for fidelity in ("exact", "fast"):
+            took, instructions = seconds(image(source, count=1_000_000), fidelity)
+            speeds.append(f"{fidelity} {instructions / took / 1e6:4.0f} million/s")
+        row(name, *speeds)
