@@ -53,7 +53,7 @@ class Engine:
         """Instructions retired when the core was started last."""
         self._breakpoint = False
         self._refused = False
-        self._left_store = False
+        self._left_access = False
         self._changed_code: list[tuple[int, int]] = []
         self._host_translates = False
         self._keep: list[Any] = []
@@ -140,10 +140,10 @@ class Engine:
                     self.forget_code(*self._changed_code.pop())
                 if self._error is not None:
                     self._raise_kept()
-                if self._left_store:
-                    self._left_store = False
+                if self._left_access:
+                    self._left_access = False
                     self._fault = None
-                    guest.store_done()
+                    guest.access_done()
                     window.store()
                     if self._stop_requested:
                         return Stop.REQUESTED
@@ -170,6 +170,10 @@ class Engine:
         """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
         self._stop_requested = True
         library.emu_stop(self.handle)
+
+    def leave_load(self) -> None:
+        """In `device_read`: stop right behind the load, which the guest completes in `access_done`."""
+        self._left_access = True
 
     @property
     def stop_is_requested(self) -> bool:
@@ -304,9 +308,9 @@ class Engine:
         kept, self._error = self._error, None
         self._fault = None
         self._refused = self._breakpoint = False
-        if self._left_store:
-            self._left_store = False
-            self._guest.store_done()
+        if self._left_access:
+            self._left_access = False
+            self._guest.access_done()
             self.window.store()
         if kept is not None:
             raise kept
@@ -395,14 +399,14 @@ class Engine:
                 if outcome is _DONE and not self._changed_code:
                     return True
                 # Stopping the core here would execute the store again: it is refused, and completed by the hart.
-                self._left_store = outcome is not _REFUSED
+                self._left_access = outcome is not _REFUSED
             elif kind == library.MEM_READ_PROT:
                 read = self._guest.device_read(address, size)
-                if read is not None:
+                if read is not None and not self._left_access:
                     self._value = (read, address)
                     return True
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
-            self._left_store = kind == library.MEM_WRITE_PROT  # the device has it: it must not be stored again
+            self._left_access = kind == library.MEM_WRITE_PROT  # the device has it: it must not be stored again
             self.fail(error)
             return False
         finally:

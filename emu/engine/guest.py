@@ -58,8 +58,8 @@ class Guest(Protocol):
     def device_write(self, address: int, size: int, value: int) -> Store:
         """A store to a device."""
 
-    def store_done(self) -> None:
-        """The core has stopped at the store whose `device_write` answered Store.LEAVE: it has happened."""
+    def access_done(self) -> None:
+        """The core has stopped at a store whose `device_write` answered Store.LEAVE, or at a load that was left."""
 
     def code_address(self, address: int) -> int | None:
         """The physical address that an instruction is fetched from, or None."""

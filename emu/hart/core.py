@@ -18,7 +18,7 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
-from emu.hart.operands import MemoryOperand, instruction_length, memory_operand
+from emu.hart.operands import MemoryOperand, instruction_length, loaded_register, memory_operand
 from emu.hart.platform import Platform
 from emu.hart.table_watch import TableWatch
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
@@ -54,6 +54,8 @@ class HartCore(ABC):
         """How many instructions stand before one that was asked for, by its block and its place in there."""
         self.returned = False
         """Whether a function that the host called has returned to RETURN_ADDRESS."""
+        self._loaded: tuple[int, int] | None = None
+        """The register and value of a load that has left the core."""
         self.asks_again = False
         """Whether the instruction at pc was stopped before it did anything, only to be executed again."""
         self._listening: set[type[Event]] = set()
@@ -293,6 +295,15 @@ class HartCore(ABC):
         """See `emu.engine.Guest`."""
         return self.in_mid_block(self.words[PC], self.platform.device_read, address, size)
 
+    def load_raised(self, value: int) -> None:
+        """In `Platform.device_read`: the load of `value` has raised a line, which is looked at right behind it."""
+        place = self.code_address(self.words[PC])
+        self._loaded = None if place is None else loaded_register(self.fetch_instruction(self.words[PC]), value)
+        if self._loaded is None:  # an atomic or a floating-point instruction: when its block has ended
+            self.engine.stop_after_block()
+        else:
+            self.engine.leave_load()
+
     def device_write(self, address: int, size: int, value: int) -> Store:
         """See `emu.engine.Guest`."""
         slots = self.slots
@@ -303,7 +314,7 @@ class HartCore(ABC):
                 return self.tables.store(address, size, value)
             return self.platform.device_write(address, size, value)
         finally:
-            slots[COUNT] += ahead  # even after an exception: the store has happened, and `store_done` counts it
+            slots[COUNT] += ahead  # even after an exception: the store has happened, and `access_done` counts it
 
     def in_mid_block(
         self, pc: int, action: Callable[[Unpack[_Arguments]], _Result], *arguments: *_Arguments
@@ -323,10 +334,13 @@ class HartCore(ABC):
             slots[COUNT] += ahead
         return result
 
-    def store_done(self) -> None:
-        """See `emu.engine.Guest`: the store at pc has happened, so it has retired."""
+    def access_done(self) -> None:
+        """See `emu.engine.Guest`: the access at pc has happened, so its instruction has retired."""
         pc = self.words[PC]
         self.rewind(pc)
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and loaded[0]:
+            self.words[loaded[0]] = loaded[1]
         if self.code_address(pc) is None:
             self.code_is_gone(pc)
             return

@@ -75,3 +75,26 @@ def _stack_offset(c: int, access: Access, *, word: bool) -> int:
         return (field & 0x3C) | ((field & 3) << 6) if word else (field & 0x38) | ((field & 7) << 6)
     field = ((c >> 12 & 1) << 5) | ((c >> 2) & 31)
     return (field & 0x3C) | ((field & 3) << 6) if word else (field & 0x38) | ((field & 7) << 6)
+
+
+def loaded_register(instruction: int, value: int) -> tuple[int, int] | None:
+    """The integer register that a load writes, and the 64 bits that it gets of `value`; None for anything else.
+
+    >>> loaded_register(0x00050583, 0xF0)  # lb a1, (a0)
+    (11, 18446744073709551600)
+    """
+    operand = memory_operand(instruction)
+    if operand is None or operand.access is not Access.LOAD:
+        return None
+    if instruction & 3 == 3:
+        if instruction & 0x7F != 0x03:  # floating point, or a reservation
+            return None
+        register, is_unsigned = instruction >> 7 & 31, bool(instruction >> 14 & 1)
+    elif instruction >> 13 & 7 == 1:  # floating point
+        return None
+    else:
+        register = instruction >> 7 & 31 if instruction & 3 == 2 else 8 + (instruction >> 2 & 7)
+        is_unsigned = False
+    bits = 8 * operand.size
+    extended = value & (1 << bits) - 1 if is_unsigned else _signed(value, bits) & (1 << 64) - 1
+    return register, extended

@@ -439,8 +439,8 @@ class Machine:
         """A load from a device; None refuses it: devices take aligned accesses only."""
         self._attention = False
         value = self._bus.read(address, size)
-        if self._attention:
-            self.core.engine.stop_after_block()
+        if self._attention and value is not None:
+            self.core.load_raised(value)
         return value
 
     def device_write(self, address: int, size: int, value: int) -> Store:

@@ -261,3 +261,46 @@ def test_status_survives_the_way_to_the_core_and_back(status):
 def test_every_csr_has_a_name_that_finds_it(exact):
     for csr in Csr:
         assert exact.hart.csr[csr.label] == exact.hart.csr[csr]
+
+
+RETURNS = [
+    # (instruction, status before, privilege after, status bits after under the mask MPRV|MPP|SPP|MPIE|SPIE|MIE|SIE)
+    ("mret", 0x21880, 3, 0x20088),  # to M mode: MPRV stays, MPP becomes U
+    ("mret", 0x20880, 1, 0x00088),  # to S mode: MPRV is cleared
+    ("mret", 0x20000, 0, 0x00080),
+    ("mret", 0x00088, 0, 0x00088),
+    ("mret", 0x00008, 0, 0x00080),
+    ("sret", 0x21920, 1, 0x01822),  # in M mode, to S mode: MPRV is cleared, SPP becomes U
+    ("sret", 0x20002, 0, 0x00020),
+    ("sret", 0x00120, 1, 0x00022),
+]
+
+
+@pytest.mark.parametrize(("instruction", "before", "privilege", "after"), RETURNS)
+def test_a_return_changes_the_stacked_bits_as_the_manual_says(build, instruction, before, privilege, after):
+    machine = Machine(MachineConfig(ram_size=4 << 20, firmware="none"))
+    machine.load(build(f"{instruction}\n j .", 0x8000_0000))
+    csr = machine.hart.csr
+    csr["pmpaddr0"], csr["pmpcfg0"] = M64, 0x1F
+    csr["mepc"] = csr["sepc"] = machine.hart.pc + 4
+    csr["mstatus"] = before
+    machine.step()
+    assert (machine.hart.privilege, csr["mstatus"] & 0x219AA) == (privilege, after)
+    assert machine.hart.pc == 0x8000_0004
+
+
+def test_tsr_traps_sret_of_s_mode_only(build):
+    machine = Machine(MachineConfig(ram_size=4 << 20, firmware="none"))
+    machine.load(build("sret\n j .", 0x8000_0000))
+    csr = machine.hart.csr
+    csr["mstatus"], csr["sepc"], csr["mtvec"] = int(Status.TSR | Status.SPP), 0x8000_0004, 0x8000_0100
+    csr["pmpaddr0"], csr["pmpcfg0"] = M64, 0x1F
+    machine.step()
+    assert (machine.hart.pc, machine.hart.privilege) == (0x8000_0004, Privilege.S)
+
+
+def test_wfi_ends_for_an_interrupt_that_is_enabled_even_where_it_is_not_taken(build):
+    machine = Machine(MachineConfig(ram_size=4 << 20, firmware="none"))
+    machine.load(build("csrwi mie, 2\n csrwi mip, 2\n wfi\n li a0, 1\n csrwi mie, 0\n wfi\n li a0, 2", 0x8000_0000))
+    assert machine.run().reason is StopReason.IDLE_FOREVER
+    assert machine.hart.x["a0"] == 1
