@@ -128,7 +128,9 @@ class ExactHart(ExactTranslation):
         if number in self.csrs.plain and (number >> 8) & 3 == 1:
             return self._plain_csr(instruction, number, self.csrs.plain[number] if writes else 0)
         if writes and writer is not None:
-            return self._csr_read_and_write(instruction, reader, writer)
+            # Setting and clearing bits of `mip` starts from what software wrote, without the lines (section 3.1.9).
+            base = (lambda: self._values[_MIP]) if number == _MIP else None
+            return self._csr_read_and_write(instruction, reader, writer, base)
         return self._csr_read(instruction, reader)
 
     def _plain_csr(self, instruction: int, number: int, mask: int) -> Operation:
@@ -163,7 +165,10 @@ class ExactHart(ExactTranslation):
 
         return read
 
-    def _csr_read_and_write(self, instruction: int, reader: Read, writer: Write) -> Operation:
+    def _csr_read_and_write(
+        self, instruction: int, reader: Read, writer: Write, base: Callable[[], int] | None = None
+    ) -> Operation:
+        """`base` gives what bits are set and cleared in, where that is not what is read."""
         least, source, destination = (instruction >> 28) & 3, (instruction >> 15) & 31, (instruction >> 7) & 31
         kind, immediate, words = (instruction >> 12) & 3, (instruction >> 14) & 1, self.words
 
@@ -172,10 +177,9 @@ class ExactHart(ExactTranslation):
             if old is None:
                 return self._illegal(epc, instruction)
             operand = source if immediate else words[source]
-            if kind == 2:
-                operand |= old
-            elif kind == 3:
-                operand = old & ~operand
+            if kind != 1:
+                before = old if base is None else base()
+                operand = before | operand if kind == 2 else before & ~operand
             if not writer(operand):
                 return self._illegal(epc, instruction)
             if destination:

@@ -71,7 +71,7 @@ class SbiServices:
 
     def set_software_interrupt(self, pending: bool) -> None:
         """Set or clear SSIP."""
-        current = self._core.read_csr(Csr.MIP) or 0
+        current = (self._core.read_csr(Csr.MIP) or 0) & ~self._core.lines  # what devices hold up is not written
         self._core.write_csr(Csr.MIP, current | SSIP if pending else current & ~SSIP)
 
     def fence_i(self) -> None:

@@ -185,3 +185,54 @@ def test_a_load_extends_its_value_as_the_manual_says(source, value, register, ex
 @pytest.mark.parametrize("source", NOT_LOADS)
 def test_what_is_no_integer_load_writes_no_integer_register(source):
     assert loaded_register(code(source), 1) is None
+
+
+@pytest.mark.parametrize("change", ["csrs mip, t1", "csrc mip, t1", "csrrs a1, mip, t1", "csrsi mip, 2"])
+def test_setting_a_bit_of_mip_does_not_take_the_lines_for_written_ones(boot, change):
+    machine = boot(
+        f"""
+        li t0, 0x0c000028       # PLIC: interrupt 10 for S mode
+        li t1, 1
+        sw t1, (t0)
+        li t1, 1 << 10
+        li t0, 0x0c002080
+        sw t1, (t0)
+        li t0, 0x10000000       # UART: ready to send
+        li t1, 2
+        sb t1, 1(t0)
+        csrr s1, mip
+        {change}
+        li t0, 0x0c201004       # claimed: the line falls
+        lw t1, (t0)
+        csrr s2, mip
+        j .
+        """,
+        firmware="none",
+    )
+    machine.run(max_instructions=60)
+    assert machine.hart.x["s1"] & 0x200
+    assert not machine.hart.x["s2"] & 0x200
+
+
+def test_an_ipi_by_the_sbi_does_not_take_the_timers_line_for_a_written_one(boot):
+    machine = boot(
+        """
+        li a0, 0                # SBI: the timer, now
+        li a7, 0
+        ecall
+        csrr s1, sip
+        li a0, 1                # SBI: an interrupt to this hart
+        li a1, 0
+        li a6, 0
+        li a7, 0x735049
+        ecall
+        csrr s2, sip
+        li a0, -1               # SBI: no timer
+        li a7, 0
+        ecall
+        csrr s3, sip
+        j .
+        """
+    )
+    machine.run(max_instructions=60)
+    assert [machine.hart.x[name] for name in ("s1", "s2", "s3")] == [0x20, 0x22, 0x02]
