@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from emu.events import TrapTaken
+from emu.events import AddressSpaceSwitched, TrapTaken
 from emu.machine import Machine
 
 ERROR = (1 << 64) - 1
@@ -93,6 +93,19 @@ def test_the_timer_ends_the_slice_of_a_program(kernel: Machine) -> None:
     assert len(timers) >= 4
     gaps = [later.instret - earlier.instret for earlier, later in pairwise(timers)]
     assert min(gaps) >= 1_000_000  # 10 ms of 10 MHz, ten instructions a tick
+
+
+def test_processes_get_their_turns_one_after_the_other(kernel: Machine) -> None:
+    turns: list[int] = []
+
+    def note(switch: AddressSpaceSwitched) -> None:
+        asid = switch.new >> 44 & 0xFFFF
+        if asid and turns[-1:] != [asid]:
+            turns.append(asid)
+
+    with kernel.on(AddressSpaceSwitched, note):
+        assert run(kernel, "slices")[0] == 0
+    assert turns == [1, *[2, 3] * 3, 1], "the parent waits in the kernel while its children count in turns"
 
 
 def damaged_program(machine: Machine, offset: int, data: bytes) -> int:
