@@ -41,6 +41,8 @@ COUNTERS = {Csr.CYCLE: 0, Csr.TIME: 1, Csr.INSTRET: 2, **{number: number - 0xC00
 """User counters and their bit in `mcounteren` and `scounteren`."""
 STCE = 1 << 63
 """`menvcfg.STCE`: `stimecmp` exists (Sstc)."""
+ADUE = 1 << 61
+"""`menvcfg.ADUE`: the page walk sets A and D (Svadu)."""
 _TIME_BIT = 1 << 1
 
 Read = Callable[[], int | None]
@@ -99,8 +101,11 @@ class CsrOwner(Protocol):
 class CsrFile:
     """All CSRs: `values[number]` is the storage, `readers` and `writers` are the rules."""
 
-    def __init__(self, owner: CsrOwner, modes: frozenset[int] = frozenset(PAGING_LEVELS)) -> None:
-        """`modes`: the paging modes that `satp` takes besides Bare."""
+    def __init__(
+        self, owner: CsrOwner, modes: frozenset[int] = frozenset(PAGING_LEVELS), *, has_adue: bool = False
+    ) -> None:
+        """`modes`: the paging modes that `satp` takes besides Bare; `has_adue`: whether `menvcfg` has ADUE."""
+        self._selectable = ADUE if has_adue else 0
         self._owner = owner
         self._modes = modes | {SATP_BARE}
         self.values = values = [0] * 4096
@@ -329,7 +334,7 @@ class CsrFile:
             return True
 
         def configure(value: int) -> bool:
-            values[_MENVCFG] = value & (STCE | 1)
+            values[_MENVCFG] = value & (STCE | self._selectable | 1)
             owner.timer_written()
             return True
 

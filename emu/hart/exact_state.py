@@ -9,7 +9,7 @@ from emu.address import VirtAddr
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, Event
 from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
-from emu.hart.csrfile import STCE, CsrFile
+from emu.hart.csrfile import ADUE, STCE, CsrFile
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.platform import Platform
 from emu.isa.csrs import Csr
@@ -50,8 +50,8 @@ class ExactState(HartCore):
         self._code: dict[int, int] = {}
         self._privilege = _M
         super().__init__(ram, bus, platform, probes=probes)
-        self.ad_update = ad_update
-        self.csrs = CsrFile(self, modes)
+        self._ad_update = ad_update
+        self.csrs = CsrFile(self, modes, has_adue=ad_update is AdUpdate.SELECTED)
         self._values = self.csrs.values
         self._shared_index_owner = _M
         self._user_page_seen = False
@@ -63,6 +63,13 @@ class ExactState(HartCore):
         self._mirror()
         window.store()
         self.engine.translate_in_guest(True)
+
+    @property
+    def ad_update(self) -> AdUpdate:
+        """Who sets the A and D bits of PTEs now."""
+        if self._ad_update is not AdUpdate.SELECTED:
+            return self._ad_update
+        return AdUpdate.HARDWARE if self._values[Csr.MENVCFG] & ADUE else AdUpdate.FAULT
 
     # Privilege.
 

@@ -20,6 +20,8 @@ class AdUpdate(Enum):
     """The walk sets them (Svadu, and QEMU 7.2's `virt`)."""
     FAULT = "fault"
     """A page fault asks software to set them (Svade)."""
+    SELECTED = "selected"
+    """`menvcfg.ADUE` chooses between the two, and is 0 after a reset (Svadu as it was ratified)."""
 
 
 def satp_mode(satp: int) -> int:
@@ -41,7 +43,8 @@ def walk(
     """Translate a virtual address as the privileged manual's algorithm does (section 4.3.2).
 
     `privilege` is the effective one (MPRV already applied). Memory is not changed: with AdUpdate.HARDWARE a leaf whose
-    A or D bit has to be set counts as success, and the caller writes `needed_flags` back.
+    A or D bit has to be set counts as success, and the caller writes `needed_flags` back. AdUpdate.SELECTED is for the
+    caller to look up.
 
     >>> table = {0x80001008: 0x200000ef}
     >>> seen = walk(lambda pa: table.get(pa, 0), 8 << 60 | 0x80001, 0x40000123, Access.LOAD, Privilege.S)

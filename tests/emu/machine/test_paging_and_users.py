@@ -195,6 +195,24 @@ def test_accessed_and_dirty_are_left_to_software_with_svade(build):
     assert faults[0].walk.refusal is Refusal.NOT_DIRTY
 
 
+@pytest.mark.parametrize("adue", [False, True])
+def test_menvcfg_selects_who_sets_accessed_and_dirty_where_it_may(build, collect, adue):
+    from emu.mmu import AdUpdate
+
+    source = kernel("li t0, 0x11000\n sd a0, (t0)\n li a7, 93\n ecall", data_flags=0x17)
+    machine = Machine(MachineConfig(ad_update=AdUpdate.SELECTED, ram_size=16 << 20))
+    machine.load(build(source))
+    machine.hart.csr["menvcfg"] = int(adue) << 61
+    faults = collect(machine, PageFault)
+    machine.run(max_instructions=10_000)
+    assert machine.hart.csr["menvcfg"] == int(adue) << 61
+    assert [fault.walk.refusal for fault in faults] == ([] if adue else [Refusal.NOT_ACCESSED])
+    assert machine.walk(0x11000, privilege=Privilege.U).leaf.pte & 0xC0 == (0xC0 if adue else 0)
+    other = Machine(MachineConfig(ram_size=4 << 20))
+    other.hart.csr["menvcfg"] = 1 << 61
+    assert other.hart.csr["menvcfg"] == 0
+
+
 def test_each_translation_that_is_cached_is_an_event_in_exact(build, collect):
     machine = Machine(MachineConfig(ram_size=16 << 20))
     machine.load(build(kernel("li t0, 0x11000\n ld a0, (t0)\n li a7, 93\n ecall")))
