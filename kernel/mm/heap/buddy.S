@@ -200,9 +200,10 @@ FUNCTION heap_dealloc
     mv s2, a1                                   # s2: its order
     LOAD_STATE_ADDRESS t0, s1, a2, t1
     sb zero, 0(t0)
-    LOAD_STATE_ADDRESS t0, a3, a2, t1           # the same, or further inside
+    beq a3, s1, 1f
+    LOAD_STATE_ADDRESS t0, a3, a2, t1           # the pointer lies further inside
     sb zero, 0(t0)
-    neg a0, a4
+1:  neg a0, a4
     li a1, -1
     sll a1, a1, s2
     call count_allocated
