@@ -1,0 +1,133 @@
+"""A session: one machine and the guests that run on it one after the other, between snapshots and restores."""
+
+import gc
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emu.errors import EmuError
+from emu.events import AddressSpaceSwitched, MmioAccess, PageFault, TlbFilled, TrapReturned, TrapTaken
+from emu.firmware.image import Image
+from emu.isa.privilege import Privilege
+from emu.machine import Drive, Machine, MachineConfig
+from tests.emu.fuzz.guests import CODE, RAM_SIZE, Guest, generate
+
+GUESTS = 100
+"""Guests of a session."""
+LIMIT = 300
+"""Instructions of a guest."""
+SECTORS = 64
+_EVERYWHERE = (TrapTaken, TrapReturned, PageFault, MmioAccess)
+_EVENTS = {"exact": (*_EVERYWHERE, TlbFilled), "fast": (*_EVERYWHERE, AddressSpaceSwitched)}
+
+Settings = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The machine's settings, and its guests."""
+
+    settings: Settings
+    guests: Sequence[Guest]
+
+    def to_json(self) -> str:
+        """A file for the corpus."""
+        return json.dumps({"settings": self.settings, "guests": [guest.to_json() for guest in self.guests]}) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> "Session":
+        """The session that `to_json` wrote."""
+        fields = json.loads(text)
+        return Session(fields["settings"], [Guest.from_json(guest) for guest in fields["guests"]])
+
+
+def session(seed: int) -> Session:
+    """The session with this seed."""
+    source = random.Random(f"session {seed}")
+    fidelity = ("exact", "fast")[seed & 1]
+    settings: Settings = {
+        "fidelity": fidelity,
+        "firmware": source.choice(("none", "none", "sbi")),
+        "virtio_version": source.choice((1, 2)),
+        "disk": source.random() < 0.7,
+        "read_only": source.random() < 0.1,
+        "devices": source.random() < 0.5,
+        "listens": [kind.__name__ for kind in _EVENTS[fidelity] if source.random() < 0.1],
+        "watches": [CODE + source.randrange(0, 0x400, 2) for _ in range(source.choice((0, 0, 0, 3)))],
+        "order": source.getrandbits(32),
+    }
+    return Session(settings, [generate(seed * GUESTS + number) for number in range(GUESTS)])
+
+
+def machine(settings: Settings, disk: Path) -> Machine:
+    """A machine for a session; `disk` is a file of SECTORS sectors, which is never written."""
+    drives = (Drive(path=disk, snapshot=True, read_only=bool(settings["read_only"])),) if settings["disk"] else ()
+    made = Machine(
+        MachineConfig(
+            ram_size=RAM_SIZE,
+            fidelity=str(settings["fidelity"]),
+            firmware=str(settings["firmware"]),
+            virtio_version=2 if settings["virtio_version"] == 2 else 1,
+            drives=drives,
+            entropy=bool(settings["devices"]),
+            virtio_console=bool(settings["devices"]),
+            probes="python" if settings.get("python_probes") else None,
+        )
+    )
+    offset = 0x1000
+    made.load(Image.from_bytes(b"\x13\0\0\0", "nothing.bin", raw_offset=offset))
+    return made
+
+
+def run(played: Session, disk: Path, before: Callable[[int], None] = lambda _number: None) -> Iterator[str]:
+    """Run the guests; each one's ending. `before` is told each guest's number.
+
+    What is not an error of the emulator's own kind comes out: that is what fuzzing looks for.
+    """
+    made = machine(played.settings, disk)
+    heard = itertools.count()
+    for kind in _EVENTS[str(played.settings["fidelity"])]:
+        if kind.__name__ in played.settings["listens"]:  # type: ignore[operator]
+            made.on(kind, lambda _event: next(heard))
+    for address in played.settings["watches"]:  # type: ignore[attr-defined]
+        made.watch(address, lambda: next(heard))
+    source = random.Random(played.settings["order"])
+    start = made.snapshot()
+    for number, guest in enumerate(played.guests):
+        before(number)
+        made.restore(start)
+        yield run_guest(made, guest)
+        if source.random() < 0.05:  # a state in the middle, returned to once
+            middle = made.snapshot()
+            _end(made, LIMIT // 4)
+            made.restore(middle)
+        if source.random() < 0.01:
+            gc.collect()
+
+
+def run_guest(made: Machine, guest: Guest) -> str:
+    """Put a guest into a machine, and run it; its ending."""
+    hart = made.hart
+    for address, data in guest.pieces:
+        made.memory.write(address, data)
+    for number, value in enumerate(guest.registers):
+        hart.x[number] = value
+    for name, value in guest.csrs:
+        hart.csr[name] = value
+    hart.privilege = Privilege(guest.privilege)
+    hart.pc = guest.pc  # type: ignore[assignment]
+    first = made.instret
+    made.type_text(b"typed")
+    ending = _end(made, LIMIT)
+    assert made.instret - first <= LIMIT
+    return ending
+
+
+def _end(made: Machine, limit: int) -> str:
+    try:
+        return made.run(max_instructions=limit).reason.name
+    except EmuError as error:
+        return str(error).split(":")[0]
