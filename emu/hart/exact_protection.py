@@ -25,9 +25,9 @@ _HALF = 2
 class ExactProtection(ExactState):
     """What PMP lets the hart reach.
 
-    Inside `_open_to_s` and `_open_to_m` (first address and bytes) everything is allowed and nothing is checked. Pages
-    that an entry cuts are never given to the core: each instruction that touches one is checked to the byte and
-    executed alone.
+    In `_open_to_s` and `_open_to_m` (first address and bytes) everything is allowed and nothing is checked. Pages that
+    an entry cuts are never given to the core: each instruction that touches one is checked to the byte and executed
+    alone.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class ExactProtection(ExactState):
     ) -> None:
         super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
         self._regions: tuple[Region, ...] = ()
-        self._open_to_s = self._open_to_m = (ram.base, 0)
+        self._open_to_s = self._open_to_m = self._open_start, self._open_size = ram.base, 0
         self._open_words = ram.words
-        """The words of `_open_to_s`, in which page tables need no check."""
+        """The words of the open range, in which page tables need no check."""
         self._checked: dict[tuple[int, bool], int] = {}
         """What the instruction at pc may do to cut pages (their virtual address, and whether it is the fetch)."""
         self._steps = False
@@ -52,15 +52,19 @@ class ExactProtection(ExactState):
 
     def protection_written(self) -> None:
         """See `emu.hart.csrfile.CsrOwner`."""
-        self._measure()
+        if self.csrs.pmp.state() != self._measured:
+            self._measure()
         self.flush_translations()
 
     def _measure(self) -> None:
         ram, regions = self.ram, self.csrs.pmp.regions()
-        self._regions = regions
-        for_s, for_m = (open_range(regions, ram.base, ram.base + ram.size, privilege) for privilege in (_S, _M))
-        self._open_to_s, self._open_to_m = (for_s[0], for_s[1] - for_s[0]), (for_m[0], for_m[1] - for_m[0])
-        self._open_words = ram.words[(for_s[0] - ram.base) >> 3 : (for_s[1] - ram.base) >> 3]
+        self._regions, self._measured = regions, self.csrs.pmp.state()
+        whole = ram.base, ram.base + ram.size
+        start, end = open_range(regions, *whole, _M)
+        self._open_to_m = start, end - start
+        start, end = open_range(regions, *whole, _S)
+        self._open_to_s = self._open_start, self._open_size = start, end - start
+        self._open_words = ram.words[(start - ram.base) >> 3 : (end - ram.base) >> 3]
 
     def _protection_of(self, address: int, frame: int, privilege: int, *, fetch: bool) -> int:
         """What the core may be given of a frame outside of the open ranges; 0 also for a page that is to be checked."""
@@ -75,7 +79,7 @@ class ExactProtection(ExactState):
     def _protected_tables(self, seen: Walk) -> Walk:
         """A walk by `_read_table`, with the true reason, and without A and D that cannot be written."""
         leaf = seen.leaf
-        if leaf is None or self._open_to_s[1] == self.ram.size:
+        if leaf is None or self._open_size == self.ram.size:
             return seen
         if seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY and self.ram.contains(int(leaf.pte_address), 8):
             return replace(seen, refusal=Refusal.TABLE_PROTECTED)

@@ -82,7 +82,7 @@ class ExactTranslation(ExactProtection):
 
     def _quick_walk(self, address: int, privilege: int, status: int, needed: int) -> tuple[int, int] | None:
         """The frame and what its leaf grants; None for everything out of the ordinary."""
-        leaf = find_leaf(self._open_words, *self._open_to_s, self._values[_SATP], address)
+        leaf = find_leaf(self._open_words, self._open_start, self._open_size, self._values[_SATP], address)
         if leaf is None:
             return None
         entry, shift = leaf
@@ -120,11 +120,10 @@ class ExactTranslation(ExactProtection):
     def _grant(self, address: int, privilege: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:
         """Check that the frame is RAM or a device, announce it, and leave the rest to the split of code and data."""
         start, size = self._open_to_m if privilege == _M else self._open_to_s
-        offset = frame - self.ram.base
         if not 0 <= frame - start < size:
             is_fetch = needed == PROT_EXEC
             granted &= self._protection_of(address, frame, privilege, fetch=is_fetch)
-            is_memory = 0 <= offset < self.ram.size
+            is_memory = self.ram.contains(frame)
             if not granted & needed or not (is_memory or (frame >> 12 in self._device_pages and not is_fetch)):
                 self._refusal = (address, _ACCESSES[needed])
                 return None
@@ -136,7 +135,7 @@ class ExactTranslation(ExactProtection):
                 return None
             self._announced = None
         if needed == PROT_EXEC:
-            self._code[address >> 12] = offset >> 1
+            self._code[address >> 12] = (frame - self.ram.base) >> 1
         return frame, self._split.grant(frame >> 12, granted, needed)
 
     def _note_code(self, page: int) -> None:

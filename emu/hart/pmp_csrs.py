@@ -19,6 +19,10 @@ class PmpCsrs:
         """What the entries say now, in the order of their priority."""
         return decode(self._configs(), [self._values[number] for number in PMP_ADDRESSES])
 
+    def state(self) -> tuple[int, ...]:
+        """The values of all the registers."""
+        return tuple(self._values[number] for number in (*PMP_CONFIGS, *PMP_ADDRESSES))
+
     def read(self, number: int) -> int:
         """The value of one of the registers."""
         return self._values[number]
