@@ -11,32 +11,14 @@ VARIABLE kernel_switch, 14 * 8                  # where process_run waits for al
 FUNCTION switch
     sd ra, 0(a0)
     sd sp, 8(a0)
-    sd s0, 16(a0)
-    sd s1, 24(a0)
-    sd s2, 32(a0)
-    sd s3, 40(a0)
-    sd s4, 48(a0)
-    sd s5, 56(a0)
-    sd s6, 64(a0)
-    sd s7, 72(a0)
-    sd s8, 80(a0)
-    sd s9, 88(a0)
-    sd s10, 96(a0)
-    sd s11, 104(a0)
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11
+    sd s\n, 16 + 8 * \n(a0)
+    .endr
     ld ra, 0(a1)
     ld sp, 8(a1)
-    ld s0, 16(a1)
-    ld s1, 24(a1)
-    ld s2, 32(a1)
-    ld s3, 40(a1)
-    ld s4, 48(a1)
-    ld s5, 56(a1)
-    ld s6, 64(a1)
-    ld s7, 72(a1)
-    ld s8, 80(a1)
-    ld s9, 88(a1)
-    ld s10, 96(a1)
-    ld s11, 104(a1)
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11
+    ld s\n, 16 + 8 * \n(a1)
+    .endr
     ret
 END_FUNCTION switch
 
