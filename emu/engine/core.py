@@ -203,10 +203,10 @@ class Engine:
 
         With 0 instructions per tick, and where it cannot, reading it is an illegal instruction, which the guest gets.
         """
+        ticks, rest = divmod(slept, instructions_per_tick) if instructions_per_tick else (0, 0)
         slots = self.slots
-        slots[Slot.TICK], slots[Slot.SLEPT], slots[Slot.TIME_OFFSET] = (
-            instructions_per_tick, slept, offset & _LAST_ADDRESS,
-        )  # fmt: skip
+        slots[Slot.TICK], slots[Slot.SLEPT] = instructions_per_tick, rest
+        slots[Slot.TIME_OFFSET] = (offset + ticks) & _LAST_ADDRESS  # who sleeps to the end of time has more than 64 bits
 
     def announce_interrupts(self, *, withdraw: bool = False) -> None:
         """Make the core look at the window's `mip` before its next block; or never, when it is withdrawn."""

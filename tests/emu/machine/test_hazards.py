@@ -307,3 +307,25 @@ def test_mprv_with_any_previous_mode_loads_or_traps(boot, collect, mode):
     traps = collect(machine, TrapTaken)
     assert machine.run(max_instructions=100).reason is StopReason.POWERED_OFF
     assert [trap.cause for trap in traps] in ([5], [13])
+
+
+def test_a_guest_that_sleeps_to_the_end_of_time_reads_it(boot):
+    machine = boot(
+        """
+        li t0, 0x02004000
+        li t1, -2
+        sd t1, (t0)
+        li t1, 0x80
+        csrw mie, t1
+        wfi
+        csrr s0, time
+        wfi
+        csrr s1, time
+        li t0, 0x100000
+        li t1, 0x5555
+        sw t1, (t0)
+        """,
+        firmware="none",
+    )
+    assert machine.run(max_instructions=100).reason is StopReason.POWERED_OFF
+    assert machine.hart.x["s0"] == machine.hart.x["s1"] == (1 << 64) - 2
