@@ -203,10 +203,11 @@ class Engine:
 
         With 0 instructions per tick, and where it cannot, reading it is an illegal instruction, which the guest gets.
         """
+        # Who sleeps to the end of time has slept for more than 64 bits of instructions.
         ticks, rest = divmod(slept, instructions_per_tick) if instructions_per_tick else (0, 0)
         slots = self.slots
         slots[Slot.TICK], slots[Slot.SLEPT] = instructions_per_tick, rest
-        slots[Slot.TIME_OFFSET] = (offset + ticks) & _LAST_ADDRESS  # who sleeps to the end of time has more than 64 bits
+        slots[Slot.TIME_OFFSET] = (offset + ticks) & _LAST_ADDRESS
 
     def announce_interrupts(self, *, withdraw: bool = False) -> None:
         """Make the core look at the window's `mip` before its next block; or never, when it is withdrawn."""
