@@ -54,6 +54,8 @@ class HartCore(ABC):
         """How many instructions stand before one that was asked for, by its block and its place in there."""
         self.returned = False
         """Whether a function that the host called has returned to RETURN_ADDRESS."""
+        self.repeated_at: tuple[int, int] | None = None
+        """`instret` and pc of an instruction that began, and begins again because a page had to be asked for."""
         self._loaded: tuple[int, int] | None = None
         """The register and value of a load that has left the core."""
         self.asks_again = False

@@ -146,6 +146,7 @@ class ExactState(HartCore):
         self.between_blocks(self.words[PC])
         if forget_code:
             self.engine.forget_all_code()
+        self.repeated_at = None
         self.protection_written()
         self.tables.restart()
 

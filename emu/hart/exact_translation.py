@@ -187,6 +187,8 @@ class ExactTranslation(ExactProtection):
         needed = _NEEDED[seen.access]
         self._announced = (page, needed)
         self.asks_again = True
+        if seen.access is not Access.FETCH:
+            self.repeated_at = self.retired_count, pc
         leaf, flags = seen.leaf, needed_flags(seen.access)
         if PteWritten in self._listening and leaf is not None and leaf.pte & flags != flags:
             self.tables.emit(int(leaf.pte_address), leaf.pte, leaf.pte | flags, pc, by_walk=True)

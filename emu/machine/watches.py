@@ -71,6 +71,9 @@ class Watches:
     def _call_back(self, address: int) -> None:
         hart = self._hart
         here = (hart.retired_count, address)
+        if hart.repeated_at == here:  # its callbacks were called, and then the core was refused a page for it
+            hart.repeated_at = None
+            return
         if self._raised_at == here:  # its callbacks were called; the instruction itself has not executed yet
             self._raised_at = None
             return

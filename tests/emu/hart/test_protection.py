@@ -417,3 +417,14 @@ def test_code_runs_up_to_the_first_byte_that_it_may_not_fetch(build):
     assert ended(machine) == (1, machine.address_of("area") + 64)
     length = 2 if machine.memory.read(machine.address_of("area"), 1)[0] & 3 != 3 else 4
     assert machine.hart.x["s5"] == 64 // length
+
+
+@pytest.mark.parametrize("size", [4096, 16])
+def test_a_watched_instruction_that_is_executed_alone_is_seen_once(build, collect, size):
+    code = "la t0, area\n .globl place\n place: ld t1, (t0)\n"
+    machine = guest(build, protected("area", 0x1F, size=size) + OPEN, code)
+    collect(machine, TlbFilled)
+    seen = []
+    machine.watch("place", lambda: seen.append(machine.instret))
+    machine.run(max_instructions=10_000)
+    assert len(seen) == 1
