@@ -1,7 +1,7 @@
 """Native callbacks: functions in the host's machine code that the engine calls without Python.
 
-Each is written for x86-64 (System V ABI) and for AArch64 (AAPCS64). On x86-64 Keystone assembles it when it is first
-needed; Keystone's wheels are for x86-64 only, so the code for AArch64 is kept assembled (`emu.engine.assembled`).
+Each is written for x86-64 (System V ABI) and for AArch64 (AAPCS64), and kept assembled (`emu.engine.assembled`): that
+saves the start of every machine Keystone, whose wheels are for x86-64 only anyway.
 """
 
 import ctypes
@@ -9,13 +9,11 @@ import mmap
 import os
 import platform
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from typing import BinaryIO, cast
 
-from emu.engine.assembled import AARCH64
+from emu.engine.assembled import ASSEMBLED
 from emu.errors import MachineError
 
 _ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
@@ -49,7 +47,7 @@ def available() -> bool:
     """Whether this host can have native callbacks."""
     if architecture() == "aarch64":
         return sys.platform == "linux"  # macOS executes signed code only
-    return architecture() == "x86_64" and sys.platform != "win32" and find_spec("keystone") is not None
+    return architecture() == "x86_64" and sys.platform != "win32"
 
 
 def can_replace_functions() -> bool:
@@ -58,7 +56,7 @@ def can_replace_functions() -> bool:
 
 
 def assemble(probe: Probe, architecture: str) -> bytes:
-    """The machine code of a probe, by Keystone."""
+    """The machine code of a probe, by Keystone: what `emu.engine.assembled` is to have."""
     import keystone
 
     if architecture == "aarch64":
@@ -72,7 +70,7 @@ def assemble(probe: Probe, architecture: str) -> bytes:
 @cache
 def load(probe: Probe) -> int:
     """The address of a probe's machine code in this process; it stays there."""
-    code = AARCH64[probe.name] if architecture() == "aarch64" else assemble(probe, "x86_64")
+    code = ASSEMBLED[architecture() or ""][probe.name]
     # Written to a file and mapped then: on AArch64 the kernel makes the instruction cache see what is mapped like this.
     try:
         with _anonymous_file() as file:
@@ -91,6 +89,8 @@ def load(probe: Probe) -> int:
 def _anonymous_file() -> BinaryIO:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("ekernel-probe"), "w+b", buffering=0)
+    import tempfile  # a slow import that only other hosts need
+
     return cast("BinaryIO", tempfile.TemporaryFile(buffering=0))
 
 

@@ -17,8 +17,6 @@ from emu.firmware.lines import SourceLines
 from emu.firmware.names import Names, SymbolFile
 from emu.firmware.symbols import Symbols
 from emu.hart.core import PC, RETURN_ADDRESS, HartCore
-from emu.hart.exact import ExactHart
-from emu.hart.fast import FastHart
 from emu.hart.view import Hart
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
@@ -485,11 +483,15 @@ class Machine:
     # Wiring.
 
     def _make_core(self, ram: Ram) -> HartCore:
-        config = self.config
+        config = self.config  # each start needs one fidelity only, and pays for its import only
         if config.fidelity == "exact":
+            from emu.hart.exact import ExactHart
+
             return ExactHart(
                 ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
             )
+        from emu.hart.fast import FastHart
+
         return FastHart(ram, self.events, self, probes=config.probes)
 
     def _set_supervisor_timer(self, level: bool) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from unicorn import arm64_const, x86_const
 
 from emu.engine import native
-from emu.engine.assembled import AARCH64
+from emu.engine.assembled import ASSEMBLED
 from emu.engine.clock import BLOCK, EDGE, Slot
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
@@ -131,15 +131,18 @@ def processor(request: pytest.FixtureRequest) -> Processor:
     return Processor(request.param)
 
 
+@pytest.mark.parametrize("architecture", list(HOSTS))
 @pytest.mark.parametrize("probe", ALL_PROBES, ids=lambda probe: probe.name)
-def test_the_code_kept_for_aarch64_is_what_its_source_says(probe):
+def test_the_code_that_is_kept_is_what_its_source_says(probe, architecture):
     pytest.importorskip("keystone", reason="keystone has no wheel for this host")
-    code = native.assemble(probe, "aarch64")
-    assert AARCH64[probe.name] == code, f'write into emu/engine/assembled.py: "{probe.name}" is {code.hex()}'
+    code = native.assemble(probe, architecture)
+    kept = ASSEMBLED[architecture][probe.name]
+    assert kept == code, f'write into emu/engine/assembled.py, {architecture}: "{probe.name}" is {code.hex()}'
 
 
-def test_nothing_is_kept_for_aarch64_that_has_no_source():
-    assert set(AARCH64) == {probe.name for probe in ALL_PROBES}
+@pytest.mark.parametrize("architecture", list(HOSTS))
+def test_no_code_is_kept_that_has_no_source(architecture):
+    assert set(ASSEMBLED[architecture]) == {probe.name for probe in ALL_PROBES}
 
 
 @dataclass
@@ -315,8 +318,8 @@ def test_native_probes_are_for_the_hosts_that_they_were_written_for(monkeypatch,
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_an_aarch64_host_executes_the_code_that_was_kept(monkeypatch, probe):
+def test_a_host_executes_the_code_that_is_kept_for_it(monkeypatch, probe):
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     monkeypatch.setitem(sys.modules, "keystone", None)  # there is none
-    address = native.load.__wrapped__(probe)
-    assert ctypes.string_at(address, len(AARCH64[probe.name])) == AARCH64[probe.name]
+    address, kept = native.load.__wrapped__(probe), ASSEMBLED["aarch64"][probe.name]
+    assert ctypes.string_at(address, len(kept)) == kept
