@@ -13,6 +13,8 @@ MSIP = 0x0000
 """Machine software interrupt pending: bit 0."""
 MTIMECMP = 0x4000
 MTIME = 0xBFF8
+_TIMERS, _END = 0x4000, 0xC000
+"""Where the registers of 64 bits begin, and where they end."""
 
 _MASK64 = (1 << 64) - 1
 _NEVER = _MASK64
@@ -23,7 +25,7 @@ class Clint:
 
     `time` counts ticks of 10 MHz since power-on; what the guest writes to `mtime` is kept as a difference to it.
     `changed` is called when `next_deadline` or `offset` may have changed; at the deadline the machine calls `update`.
-    Registers are read and written in words or halves; other sizes read 0 and write nothing.
+    `msip` is a word; the others are doublewords or two words. The registers of other harts read 0.
 
     >>> clint = Clint(lambda: 1000, software=print, timer=print, changed=lambda: None)
     >>> clint.write(MTIMECMP, 8, 1001)
@@ -70,9 +72,13 @@ class Clint:
         """Put MTIP to `mtime >= mtimecmp` (privileged manual, section 3.2.1)."""
         self._timer(self._is_due())
 
+    def takes(self, offset: int, size: int) -> bool:
+        """Words; doublewords too where registers have 64 bits."""
+        return (size == 4 and offset < _END) or (size == 8 and _TIMERS <= offset < _END)
+
     def read(self, offset: int, size: int) -> int:
         """The register at `offset`; a half of `mtimecmp` or `mtime` with size 4."""
-        if size == 4 and offset == MSIP:
+        if offset == MSIP:
             return self._msip
         if offset & ~7 == MTIMECMP:
             return _part(self._mtimecmp, offset, size)
@@ -82,7 +88,7 @@ class Clint:
 
     def write(self, offset: int, size: int, value: int) -> None:
         """Write the register at `offset`; a half of `mtimecmp` or `mtime` with size 4."""
-        if size == 4 and offset == MSIP:
+        if offset == MSIP:
             self._msip = value & 1
             self._software(bool(self._msip))
             return
@@ -132,18 +138,14 @@ class Clint:
 
 def _part(register: int, offset: int, size: int) -> int:
     """The 64-bit register, or the half that `offset` names."""
-    if size == 8 and offset & 7 == 0:
+    if size == 8:
         return register
-    if size == 4 and offset & 3 == 0:
-        return register >> (32 if offset & 4 else 0) & 0xFFFF_FFFF
-    return 0
+    return register >> (32 if offset & 4 else 0) & 0xFFFF_FFFF
 
 
 def _merge(register: int, offset: int, size: int, value: int) -> int:
     """The 64-bit register after all of it, or the half that `offset` names, was written."""
-    if size == 8 and offset & 7 == 0:
-        return value & _MASK64
-    if size == 4 and offset & 3 == 0:
-        shift = 32 if offset & 4 else 0
-        return register & ~(0xFFFF_FFFF << shift) | (value & 0xFFFF_FFFF) << shift
-    return register
+    if size == 8:
+        return value
+    shift = 32 if offset & 4 else 0
+    return register & ~(0xFFFF_FFFF << shift) | value << shift

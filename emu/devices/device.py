@@ -13,8 +13,9 @@ PLIC of QEMU's `virt` takes each such call with a high level as a new request.""
 class Device(Protocol):
     """A memory-mapped device.
 
-    The machine calls `read` and `write` with offsets inside the range and sizes of 1, 2, 4 or 8 bytes, whatever the
-    guest does; a device answers 0 and ignores what its datasheet does not define, and never raises for it.
+    The machine asks `takes` with an offset inside the range and a size of 1, 2, 4 or 8 bytes, the offset a multiple of
+    it, whatever the guest does. It calls `read` and `write` only with what the device takes; there a device answers 0
+    and ignores what its datasheet does not define, and never raises for it.
     """
 
     name: str
@@ -23,6 +24,9 @@ class Device(Protocol):
     """Its first physical address."""
     size: int
     """Bytes of its register range, a multiple of a page."""
+
+    def takes(self, offset: int, size: int) -> bool:
+        """Whether an access of `size` bytes at `offset` is one for this device; if not, it is an access fault."""
 
     def read(self, offset: int, size: int) -> int:
         """The value of the register at `offset`, unsigned."""

@@ -18,6 +18,8 @@ CLEAR_ALARM = 0x14
 ALARM_STATUS = 0x18
 """1 while an alarm is set and has not gone off."""
 CLEAR_INTERRUPT = 0x1C
+_END = 0x24
+"""QEMU's range of registers ends here."""
 
 _MASK64 = (1 << 64) - 1
 
@@ -35,6 +37,8 @@ class _State:
 
 class GoldfishRtc:
     """The real-time clock. `now` gives nanoseconds since 1970; all registers are words.
+
+    A doubleword is two words, the lower first, as on QEMU.
 
     `changed` is called when `next_deadline` may have changed; at the deadline the machine calls `update`.
 
@@ -75,11 +79,15 @@ class GoldfishRtc:
             state.irq_pending = True
         self._irq(state.irq_pending and state.irq_enabled)
 
+    def takes(self, offset: int, size: int) -> bool:
+        """Words, and two words as one."""
+        return size >= 4 and offset + size <= _END
+
     def read(self, offset: int, size: int) -> int:
-        """The register at `offset`."""
+        """The register at `offset`, or that and the next."""
+        if size == 8:
+            return self.read(offset, 4) | self.read(offset + 4, 4) << 32
         state = self._state
-        if size != 4:
-            return 0
         if offset == TIME_LOW:
             time = self._time()
             state.latched_high = time >> 32
@@ -93,11 +101,12 @@ class GoldfishRtc:
         }.get(offset, 0)
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """Write the register at `offset`."""
-        state = self._state
-        if size != 4:
+        """Write the register at `offset`, or that and the next."""
+        if size == 8:
+            self.write(offset, 4, value & 0xFFFF_FFFF)
+            self.write(offset + 4, 4, value >> 32)
             return
-        value &= 0xFFFF_FFFF
+        state = self._state
         if offset == TIME_LOW:
             self._set_time(self._time() & ~0xFFFF_FFFF | value)
         elif offset == TIME_HIGH:

@@ -32,7 +32,7 @@ class DeviceBus:
     def read(self, address: int, size: int) -> int | None:
         """A load; None where no device takes it."""
         device = self._device_of_page.get(address >> 12)
-        if device is None or address & (size - 1):
+        if device is None or address & (size - 1) or not device.takes(address - device.base, size):
             return None
         value = device.read(address - device.base, size) & (1 << 8 * size) - 1
         if self.report is not None:
@@ -42,7 +42,7 @@ class DeviceBus:
     def write(self, address: int, size: int, value: int) -> bool:
         """A store; False where no device takes it. It is reported before the device acts on it."""
         device = self._device_of_page.get(address >> 12)
-        if device is None or address & (size - 1):
+        if device is None or address & (size - 1) or not device.takes(address - device.base, size):
             return False
         if self.report is not None:
             self.report(device, PhysAddr(address), size, value, True)

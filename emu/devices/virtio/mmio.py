@@ -108,7 +108,8 @@ class _State:
 class VirtioMmio:
     """A slot of the machine, with a device in it or empty. `legacy` chooses version 1, which is QEMU's default.
 
-    The transport's registers are words; the configuration space takes any size.
+    The transport's registers are words, the configuration space takes any size. A doubleword is two words, the lower
+    first, and what else is no word reads 0, as on QEMU.
     """
 
     size = SLOT_SIZE
@@ -139,8 +140,14 @@ class VirtioMmio:
             function.connect(self._service)
         self._power_on()
 
+    def takes(self, offset: int, size: int) -> bool:  # noqa: ARG002
+        """Anything."""
+        return True
+
     def read(self, offset: int, size: int) -> int:
         """The register at `offset`, or a part of the configuration space."""
+        if size == 8:
+            return self.read(offset, 4) | self.read(offset + 4, 4) << 32
         if offset >= CONFIG:
             config = self._function.config() if self._function is not None else b""
             return int.from_bytes(config[offset - CONFIG : offset - CONFIG + size], "little")
@@ -176,9 +183,11 @@ class VirtioMmio:
 
     def write(self, offset: int, size: int, value: int) -> None:
         """Write the register at `offset`; the configuration spaces of these devices are read only."""
+        if size == 8:
+            self.write(offset, 4, value & 0xFFFF_FFFF)
+            self.write(offset + 4, 4, value >> 32)
         if size != 4 or self._function is None:
             return
-        value &= 0xFFFF_FFFF
         writer = _WRITERS.get(offset) or (_LEGACY_WRITERS if self.legacy else _MODERN_WRITERS).get(offset)
         if writer is not None:
             writer(self, value)

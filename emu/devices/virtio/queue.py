@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from emu.devices.device import GuestMemory
 
-LARGEST_QUEUE = 256
-"""Entries; what QueueNumMax says."""
+LARGEST_QUEUE = 1024
+"""Entries; what QueueNumMax says, as on QEMU."""
 LARGEST_CHAIN = 16 << 20
 """Bytes of one chain of buffers; the largest request of Linux is a tenth of it."""
 

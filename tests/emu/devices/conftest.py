@@ -37,11 +37,13 @@ def new_line() -> type[Line]:
 
 @pytest.fixture(scope="session")
 def exercise() -> Callable:
-    """Apply a list of accesses to a device; every read must fit its size. Returns what was read."""
+    """Apply those of a list of accesses that the bus carries; what is read must be unsigned. Returns what was read."""
 
     def run(device, accesses) -> list[int]:
         seen = []
         for offset, size, value in accesses:
+            if offset % size or not device.takes(offset, size):
+                continue
             if value is None:
                 got = device.read(offset, size)
                 assert 0 <= got < 1 << 64

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 
 from emu.devices.clint import MSIP, MTIME, MTIMECMP, Clint
-from tests.emu.devices.conftest import Line, accesses_to
+from tests.emu.devices.conftest import SIZES, Line, accesses_to
 
 MASK64 = (1 << 64) - 1
 
@@ -91,14 +91,19 @@ def test_each_write_that_moves_the_deadline_is_told(board):
     assert board.changes == 2
 
 
-@pytest.mark.parametrize(
-    ("offset", "size"), [(MSIP, 1), (MTIME, 1), (MTIME, 2), (MTIME + 2, 4), (MTIME + 4, 8), (8, 4)]
-)
-def test_other_accesses_read_0_and_write_nothing(board, offset, size):
+@pytest.mark.parametrize(("offset", "size"), [(MSIP + 4, 4), (0x3FFC, 4), (MTIMECMP + 8, 8), (MTIME - 4, 4)])
+def test_the_registers_of_other_harts_read_0_and_hold_nothing(board, offset, size):
     before = board.clint.save()
     board.clint.write(offset, size, 1)
     assert board.clint.read(offset, size) == 0
     assert board.clint.save() == before
+
+
+@pytest.mark.parametrize(
+    ("offset", "sizes"), [(MSIP, [4]), (MTIMECMP, [4, 8]), (MTIME, [4, 8]), (0xC000, []), (0xFFF8, [])]
+)
+def test_msip_is_a_word_and_the_timers_are_words_and_doublewords(board, offset, sizes):
+    assert [size for size in SIZES if board.clint.takes(offset, size)] == sizes
 
 
 @given(accesses_to(MSIP, MTIMECMP, MTIMECMP + 4, MTIME, MTIME + 4, range_size=0x10000))

@@ -3,7 +3,7 @@ from hypothesis import given
 
 from emu.devices.finisher import Finisher
 from emu.devices.power import PowerRequest
-from tests.emu.devices.conftest import accesses_to
+from tests.emu.devices.conftest import SIZES, accesses_to
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,18 @@ def test_a_halfword_is_enough_for_a_status_without_a_code():
     assert asked == [(PowerRequest.SHUTDOWN, 0)]
 
 
-@pytest.mark.parametrize(("offset", "size", "value"), [(4, 4, 0x5555), (0, 8, 0x5555), (0, 4, 0), (0, 4, 0x1234)])
+@pytest.mark.parametrize(("offset", "size", "value"), [(4, 4, 0x5555), (0, 4, 0), (0, 4, 0x1234)])
 def test_anything_else_does_nothing(offset, size, value):
     asked = []
     finisher = Finisher(lambda *request: asked.append(request))
     finisher.write(offset, size, value)
     assert asked == []
     assert finisher.read(offset, size) == 0
+
+
+def test_it_takes_halfwords_and_words():
+    finisher = Finisher(lambda *_: None)
+    assert [size for size in SIZES if finisher.takes(0, size)] == [2, 4]
 
 
 @given(accesses_to(0))

@@ -16,7 +16,7 @@ from emu.devices.plic import (
     THRESHOLD,
     Plic,
 )
-from tests.emu.devices.conftest import Line, accesses_to
+from tests.emu.devices.conftest import SIZES, Line, accesses_to
 
 
 class Board:
@@ -129,6 +129,10 @@ def test_completing_what_does_not_exist_changes_nothing(board):
     for source in (0, 1, SOURCES, 0xFFFF_FFFF):
         board.complete(source)
     assert board.plic.save() == before
+
+
+def test_all_registers_are_words(board):
+    assert [size for size in SIZES if board.plic.takes(CONTEXT + CLAIM, size)] == [4]
 
 
 @pytest.mark.parametrize("source", [0, -1, SOURCES])

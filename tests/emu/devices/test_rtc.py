@@ -3,7 +3,7 @@ from hypothesis import given
 
 from emu.devices import rtc as reg
 from emu.devices.rtc import GoldfishRtc
-from tests.emu.devices.conftest import Line, accesses_to
+from tests.emu.devices.conftest import SIZES, Line, accesses_to
 
 START = 1_700_000_000_000_000_000
 
@@ -86,6 +86,19 @@ def test_each_write_that_may_move_the_deadline_is_told(board):
     assert board.changes == 2
     board.rtc.write(0x20, 4, 1)
     assert board.changes == 2
+
+
+def test_a_doubleword_is_two_words_the_lower_first(board):
+    board.now = 5 << 32 | 6
+    assert board.rtc.read(reg.TIME_LOW, 8) == 5 << 32 | 6
+    board.rtc.write(reg.ALARM_LOW, 8, 7 << 32 | 8)
+    assert board.rtc.read(reg.ALARM_LOW, 8) == 7 << 32 | 8
+    assert board.rtc.read(reg.ALARM_STATUS, 4) == 0, "the lower half set the alarm when the upper one was still 0"
+
+
+def test_it_takes_words_and_doublewords_up_to_its_last_register(board):
+    taken = [[size for size in SIZES if board.rtc.takes(offset, size)] for offset in (0, 0x20, 0x28, 0x800)]
+    assert taken == [[4, 8], [4], [], []]
 
 
 @given(accesses_to(*range(0, 0x24, 4)))

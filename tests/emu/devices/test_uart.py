@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from emu.devices import uart as reg
 from emu.devices.uart import FIFO_DEPTH, Uart
-from tests.emu.devices.conftest import Line, accesses_to
+from tests.emu.devices.conftest import SIZES, Line, accesses_to
 
 
 class Board:
@@ -171,7 +171,11 @@ def test_the_status_registers_cannot_be_written(board):
 def test_an_access_of_any_size_reaches_one_register(board):
     board.uart.write(reg.SCR, 4, 0x1234_56A5)
     assert board.uart.read(reg.SCR, 8) == 0xA5
-    assert board.uart.read(8, 1) == 0
+
+
+def test_there_is_nothing_behind_the_eighth_register(board):
+    assert all(board.uart.takes(reg.SCR, size) for size in SIZES)
+    assert not any(board.uart.takes(reg.SCR + 1, size) for size in SIZES)
 
 
 @given(accesses_to(*range(8)), st.binary(max_size=2 * FIFO_DEPTH))
