@@ -304,3 +304,44 @@ def test_wfi_ends_for_an_interrupt_that_is_enabled_even_where_it_is_not_taken(bu
     machine.load(build("csrwi mie, 2\n csrwi mip, 2\n wfi\n li a0, 1\n csrwi mie, 0\n wfi\n li a0, 2", 0x8000_0000))
     assert machine.run().reason is StopReason.IDLE_FOREVER
     assert machine.hart.x["a0"] == 1
+
+
+@pytest.mark.parametrize(("stce", "tm", "exists"), [(0, 0, False), (1, 0, False), (0, 1, False), (1, 1, True)])
+@pytest.mark.parametrize("access", ["csrr a0, stimecmp", "csrw stimecmp, a0"])
+def test_stimecmp_needs_stce_and_the_time_in_s_mode_and_nothing_in_m_mode(boot, access, stce, tm, exists):
+    machine = boot(f"la t0, 1f\n csrw stvec, t0\n {access}\n li a1, 99\n .balign 4\n 1: j .")
+    machine.hart.csr["menvcfg"], machine.hart.csr["mcounteren"] = stce << 63, tm << 1
+    machine.run(30)
+    assert (machine.hart.x["a1"] == 99) == exists
+    in_m = boot(f"la t0, 1f\n csrw mtvec, t0\n {access}\n li a1, 99\n .balign 4\n 1: j .", firmware="none")
+    in_m.run(30)
+    assert in_m.hart.x["a1"] == 99
+
+
+def test_stip_belongs_to_stimecmp_while_sstc_is_on_and_to_m_mode_else(boot):
+    machine = boot(
+        """
+        li t0, 0x20
+        csrs mip, t0
+        csrr s1, mip            # written by M mode
+        csrc mip, t0
+        li t1, 1 << 63
+        csrw menvcfg, t1
+        csrs mip, t0
+        csrr s2, mip            # not any more
+        csrw stimecmp, zero
+        csrr s3, mip            # its time has come
+        csrc mip, t0
+        csrr s4, mip            # and stays
+        csrw menvcfg, zero
+        csrr s5, mip            # until Sstc is off
+        j .
+        """,
+        firmware="none",
+    )
+    machine.run(60)
+    names = ("s1", "s2", "s3", "s4", "s5")
+    if machine.config.fidelity == "fast":  # docs/conformance.md: the core lets M mode write STIP in any case
+        names = ("s1", "s3", "s5")
+    values = {name: machine.hart.x[name] & 0x20 for name in names}
+    assert values == {name: {"s1": 0x20, "s2": 0, "s3": 0x20, "s4": 0x20, "s5": 0}[name] for name in names}

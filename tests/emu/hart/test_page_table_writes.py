@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.events import PteWritten, TablesLeftOut
+from emu.events import PteWritten, TablesLeftOut, TlbFilled
 from emu.hart.tables import LIMIT, TableMap
 from emu.isa.privilege import Privilege
 from emu.machine import Machine, MachineConfig, StopReason
@@ -201,6 +201,19 @@ def test_a_and_d_that_the_walk_sets_are_told_apart(build):
     plain.load(build(GUEST.format(writes=writes + "load: lw t2, (t0)\n lw t2, 4(t0)\n sw t2, (t0)")))
     finish(plain)
     assert plain.instret == machine.instret
+
+
+def test_a_fill_that_sets_a_bit_tells_of_both_once(build, collect):
+    writes = "la t1, data\n srli t1, t1, 2\n ori t1, t1, 7\n sd t1, 40(s2)\n sfence.vma\n li t0, 0x5000\n lw t2, (t0)"
+    machine = Machine(MachineConfig(ram_size=16 << 20))
+    machine.load(build(GUEST.format(writes=writes)))
+    events = collect(machine, PteWritten, TlbFilled)
+    finish(machine)
+    assert [type(event) for event in events if event.pc == events[-2].pc][-2:] == [PteWritten, TlbFilled]
+    assert [event.by_walk for event in events if isinstance(event, PteWritten)] == [False, True]
+    assert [event.ppn for event in events if isinstance(event, TlbFilled) and event.vpn == 5] == [
+        machine.address_of("data") >> 12
+    ]
 
 
 def test_a_snapshot_returns_to_the_tables_that_it_had(boot):
