@@ -1,4 +1,4 @@
-"""A session: one machine and the guests that run on it one after the other, between snapshots and restores."""
+"""A session: a machine, or a few that come and go, and the guests that run there between snapshots and restores."""
 
 import gc
 import itertools
@@ -12,7 +12,7 @@ from emu.errors import EmuError
 from emu.events import AddressSpaceSwitched, MmioAccess, PageFault, TlbFilled, TrapReturned, TrapTaken
 from emu.firmware.image import Image
 from emu.isa.privilege import Privilege
-from emu.machine import Drive, Machine, MachineConfig
+from emu.machine import Drive, Machine, MachineConfig, Snapshot
 from tests.emu.fuzz.guests import CODE, RAM_SIZE, Guest, generate
 
 GUESTS = 100
@@ -28,7 +28,7 @@ Settings = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The machine's settings, and its guests."""
+    """The machines' settings, and their guests."""
 
     settings: Settings
     guests: Sequence[Guest]
@@ -58,6 +58,7 @@ def session(seed: int) -> Session:
         "listens": [kind.__name__ for kind in _EVENTS[fidelity] if source.random() < 0.1],
         "watches": [CODE + source.randrange(0, 0x400, 2) for _ in range(source.choice((0, 0, 0, 3)))],
         "order": source.getrandbits(32),
+        "machines": source.choice((1, 1, 1, 1, 1, 1, 1, 5)),
     }
     return Session(settings, [generate(seed * GUESTS + number) for number in range(GUESTS)])
 
@@ -87,17 +88,14 @@ def run(played: Session, disk: Path, before: Callable[[int], None] = lambda _num
 
     What is not an error of the emulator's own kind comes out: that is what fuzzing looks for.
     """
-    made = machine(played.settings, disk)
-    heard = itertools.count()
-    for kind in _EVENTS[str(played.settings["fidelity"])]:
-        if kind.__name__ in played.settings["listens"]:  # type: ignore[operator]
-            made.on(kind, lambda _event: next(heard))
-    for address in played.settings["watches"]:  # type: ignore[attr-defined]
-        made.watch(address, lambda: next(heard))
     source = random.Random(played.settings["order"])
-    start = made.snapshot()
+    crowd: list[tuple[Machine, Snapshot] | None] = [None] * int(str(played.settings["machines"]))
     for number, guest in enumerate(played.guests):
         before(number)
+        place = source.randrange(len(crowd))
+        if crowd[place] is None or (len(crowd) > 1 and source.random() < 0.05):
+            crowd[place] = _watched(played.settings, disk)
+        made, start = crowd[place]  # type: ignore[misc]  # it has just been made
         made.restore(start)
         yield run_guest(made, guest)
         if source.random() < 0.05:  # a state in the middle, returned to once
@@ -106,6 +104,18 @@ def run(played: Session, disk: Path, before: Callable[[int], None] = lambda _num
             made.restore(middle)
         if source.random() < 0.01:
             gc.collect()
+
+
+def _watched(settings: Settings, disk: Path) -> tuple[Machine, Snapshot]:
+    """A machine with listeners and watches, and its state at the start."""
+    made = machine(settings, disk)
+    heard = itertools.count()
+    for kind in _EVENTS[str(settings["fidelity"])]:
+        if kind.__name__ in settings["listens"]:  # type: ignore[operator]
+            made.on(kind, lambda _event: next(heard))
+    for address in settings["watches"]:  # type: ignore[attr-defined]
+        made.watch(address, lambda: next(heard))
+    return made, made.snapshot()
 
 
 def run_guest(made: Machine, guest: Guest) -> str:
