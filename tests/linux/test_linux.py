@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
+from emu.isa.causes import ExceptionCause
 from emu.isa.privilege import Privilege
 from emu.machine import Drive, Machine, MachineConfig, Outcome, StopReason
 from tests.documentation.test_documents import LINUX, follow
@@ -103,7 +105,7 @@ EVERYTHING: tuple[type[Event], ...] = (
 )  # fmt: skip
 
 
-def booted(built: Linux, fidelity: str, disk: Path, *kinds: type[Event], tell: Callable[[Event], None]) -> Outcome:
+def booted(built: Linux, fidelity: str, disk: Path, *kinds: type[Event], tell: Callable[[Any], None]) -> Outcome:
     machine = Machine(MachineConfig(fidelity=fidelity, bootargs=SERIAL, drives=(Drive(path=disk),)))
     machine.load(built.kernel, initrd=built.initrd)
     for kind in kinds:
@@ -135,19 +137,41 @@ def test_listening_to_everything_changes_nothing(built: Linux, tmp_path: Path, f
     assert disks[0] == disks[1]
 
 
-def test_both_fidelities_trap_the_same_programs_at_the_same_places(built: Linux, tmp_path: Path) -> None:
-    traps: dict[str, list[tuple[int, int, int]]] = {"fast": [], "exact": []}
-    for fidelity, seen in traps.items():
-        disk = Path(shutil.copy(built.disk, tmp_path / fidelity))
+def test_both_fidelities_take_the_same_traps(built: Linux, tmp_path: Path) -> None:
+    """To the instruction until Linux prints a `sstatus` that differs; from there on the same exceptions of programs."""
+    boots: dict[str, list[TrapTaken]] = {"fast": [], "exact": []}
+    for fidelity, seen in boots.items():
+        booted(built, fidelity, Path(shutil.copy(built.disk, tmp_path / fidelity)), TrapTaken, tell=seen.append)
+    fast, exact = boots["fast"], boots["exact"]
+    killed = next(
+        number for number, trap in enumerate(exact) if (trap.cause, trap.tval) == (ExceptionCause.LOAD_PAGE_FAULT, 0x10)
+    )
+    assert fast[: killed + 1] == exact[: killed + 1]
+    assert exceptions_of_programs(fast) == exceptions_of_programs(exact)
+    assert {8, 12, 13, 15, 2, 3} == {cause for cause, _, _ in exceptions_of_programs(exact)}
 
-        def tell(event: Event, seen: list[tuple[int, int, int]] = seen) -> None:
-            assert isinstance(event, TrapTaken)
-            if event.privilege is Privilege.U and not event.interrupt:
-                seen.append((event.cause, int(event.pc), event.tval))
 
-        booted(built, fidelity, disk, TrapTaken, tell=tell)
-    assert traps["fast"] == traps["exact"]
-    assert {8, 12, 13, 15, 2, 3} == {cause for cause, _, _ in traps["exact"]}
+def exceptions_of_programs(traps: list[TrapTaken]) -> list[tuple[int, int, int]]:
+    return [
+        (trap.cause, int(trap.pc), trap.tval) for trap in traps if trap.privilege is Privilege.U and not trap.interrupt
+    ]
+
+
+@pytest.mark.parametrize("fidelity", ["fast", "exact"])
+def test_a_snapshot_of_running_linux_ends_as_it_did(built: Linux, fidelity: str) -> None:
+    drive = Drive(path=built.disk, snapshot=True)
+    machine = Machine(MachineConfig(fidelity=fidelity, bootargs=SERIAL, drives=(drive,)))
+    machine.load(built.kernel, initrd=built.initrd)
+    while b"20 children" not in machine.console:
+        assert machine.run(max_instructions=1_000_000).reason is StopReason.INSTRUCTION_LIMIT
+    snapshot = machine.snapshot()
+    ends = []
+    for _ in range(2):
+        outcome = machine.run(max_instructions=100_000_000)
+        ends.append((outcome, machine.console))
+        machine.restore(snapshot)
+    assert ends[0] == ends[1]
+    assert ends[0][1].endswith(b"reboot: Power down\r\n")
 
 
 # What the user is told.
