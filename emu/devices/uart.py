@@ -200,13 +200,17 @@ class Uart:
 
     def _source(self) -> int:
         """The interrupt of the highest priority, as IIR names it."""
-        if self._state.ier & IER_RLSI and self._state.lsr & _LSR_ERRORS:
+        state = self._state
+        enabled = state.ier
+        if not enabled:
+            return IIR_NO_INT
+        if enabled & IER_RLSI and state.lsr & _LSR_ERRORS:
             return IIR_RLSI
-        if self._state.ier & IER_RDI and self._state.received:
-            return IIR_RDI if len(self._state.received) >= self._trigger() else IIR_CTI
-        if self._state.ier & IER_THRI and self._state.thr_pending:
+        if enabled & IER_RDI and state.received:
+            return IIR_RDI if len(state.received) >= self._trigger() else IIR_CTI
+        if enabled & IER_THRI and state.thr_pending:
             return IIR_THRI
-        if self._state.ier & IER_MSI and self._state.msr & _MSR_DELTAS:
+        if enabled & IER_MSI and state.msr & _MSR_DELTAS:
             return IIR_MSI
         return IIR_NO_INT
 
@@ -260,14 +264,15 @@ class Uart:
         return byte
 
     def _write_data(self, value: int) -> None:
-        if self._state.lcr & LCR_DLAB:
-            self._state.divisor = self._state.divisor & 0xFF00 | value
+        state = self._state
+        if state.lcr & LCR_DLAB:
+            state.divisor = state.divisor & 0xFF00 | value
             return
-        if self._state.mcr & MCR_LOOPBACK:
+        if state.mcr & MCR_LOOPBACK:
             self._take(value)
         else:
             self._output(bytes((value,)))
-        self._state.thr_pending = True  # sent already: the holding register is empty again
+        state.thr_pending = True  # sent already: the holding register is empty again
         self._update()
 
     def _read_ier(self) -> int:

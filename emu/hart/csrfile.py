@@ -98,6 +98,14 @@ class CsrOwner(Protocol):
         """Whether an instruction changed a floating-point register since FS was last written."""
 
 
+def _zero() -> int:
+    return 0
+
+
+def _ignore(_value: int) -> bool:
+    return True
+
+
 class CsrFile:
     """All CSRs: `values[number]` is the storage, `readers` and `writers` are the rules."""
 
@@ -178,11 +186,8 @@ class CsrFile:
         self.writers[number] = write
 
     def _constant(self, number: int, value: int = 0) -> None:
-        def write(_value: int) -> bool:
-            return True
-
-        self.readers[number] = lambda: value
-        self.writers[number] = write
+        self.readers[number] = (lambda: value) if value else _zero
+        self.writers[number] = _ignore
 
     def _add_plain(self) -> None:
         for number in (Csr.SSCRATCH, Csr.MSCRATCH, Csr.SCAUSE, Csr.MCAUSE, Csr.STVAL, Csr.MTVAL):
@@ -294,7 +299,7 @@ class CsrFile:
             Csr.INSTRET: lambda: counter(_MINSTRET),
         }
         for user in COUNTERS:
-            self.readers[user] = self._gated(user, sources.get(user, lambda: 0))
+            self.readers[user] = self._gated(user, sources.get(user, _zero))
         for number in frozen:
             self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
             self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
