@@ -1,0 +1,200 @@
+"""Address spaces against a model: whatever is mapped, forked, written, replaced and freed, every page holds its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emu.machine import Machine, Snapshot
+
+R, W, U = 2, 4, 16
+FRAMED, LAZY, GUARD = 1, 2, 4
+ERROR = (1 << 64) - 1
+BASE, PAGE = 0x10_0000, 4096
+PAGES = 48
+MOST_SPACES = 3
+SLOTS = 512
+SPARE = 28
+"""Frames for tables, and for pages that cannot be replaced."""
+LAZY_6 = 40
+"""What `add` takes for six lazy pages that can be written."""
+FIFO, CLOCK, LRU = 1, 2, 3
+
+Step = tuple[str, int, int, int]
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "add", "remove", "write", "write", "write", "read", "read", "fork", "free"]),
+        st.integers(0, MOST_SPACES - 1),
+        st.integers(0, PAGES - 1),
+        st.integers(0, 1 << 20),
+    ),
+    min_size=30,
+    max_size=120,
+)
+
+
+@dataclass
+class Area:
+    start: int
+    end: int
+    flags: int
+    kind: int
+
+
+@dataclass
+class Space:
+    """What a program would see."""
+
+    address: int
+    areas: list[Area] = field(default_factory=list)
+    contents: dict[int, int] = field(default_factory=dict)
+
+    def area(self, page: int) -> Area | None:
+        return next((area for area in self.areas if area.start <= page < area.end), None)
+
+
+class Model:
+    """Spaces in the guest, and what they must hold. With `short` memory anything may be refused for that."""
+
+    def __init__(self, machine: Machine, *, short: bool) -> None:
+        self.machine = machine
+        self.short = short
+        self.buffer = machine.call("heap_alloc", 8, 8)
+        self.spaces: list[Space] = [self.new()]
+
+    def new(self) -> Space:
+        return Space(self.machine.call("space_new", 7))
+
+    def do(self, step: Step) -> None:
+        action, which, page, value = step
+        space = self.spaces[which % len(self.spaces)]
+        getattr(self, action)(space, page, value)
+
+    def add(self, space: Space, page: int, value: int) -> None:
+        pages, kind = 1 + value % 7, (LAZY, LAZY, LAZY, FRAMED, GUARD)[value % 5]
+        flags = (R | W | U, R | U)[value % 3 == 2]
+        if kind == FRAMED:
+            pages = 1
+        first = (BASE >> 12) + page
+        result = self.machine.call("area_add", space.address, first, first + pages, flags, kind, 0)
+        free = not any(space.area(other) for other in range(page, page + pages))
+        assert bool(result) == free or (self.short and kind == FRAMED)
+        if result:
+            space.areas.append(Area(page, page + pages, flags, kind))
+
+    def remove(self, space: Space, page: int, value: int) -> None:
+        area = space.area(page)
+        found = self.machine.call("area_find", space.address, (BASE >> 12) + page)
+        assert bool(found) == bool(area)
+        if area:
+            self.machine.call("area_remove", space.address, found)
+            space.areas.remove(area)
+            space.contents = {at: held for at, held in space.contents.items() if not area.start <= at < area.end}
+
+    def write(self, space: Space, page: int, value: int) -> None:
+        self.machine.memory.write(self.buffer, value.to_bytes(8, "little"))
+        result = self.machine.call("copy_to_user", space.address, self.buffer, BASE + page * PAGE + 8 * (page % 9), 8)
+        area = space.area(page)
+        allowed = area is not None and area.kind != GUARD and area.flags & W
+        assert result == (0 if allowed else ERROR) or (self.short and result == ERROR)
+        if result == 0:
+            space.contents[page] = value
+
+    def read(self, space: Space, page: int, value: int) -> None:
+        self.machine.memory.write(self.buffer, b"\xee" * 8)
+        result = self.machine.call("copy_from_user", space.address, self.buffer, BASE + page * PAGE + 8 * (page % 9), 8)
+        area = space.area(page)
+        if area is None or area.kind == GUARD:
+            assert result == ERROR
+        elif result == 0 or not self.short:
+            assert result == 0
+            assert self.machine.memory.read_int(self.buffer, 8) == space.contents.get(page, 0)
+
+    def fork(self, space: Space, page: int, value: int) -> None:
+        if len(self.spaces) < MOST_SPACES:
+            child = self.machine.call("space_fork", space.address, 8)
+            assert child or self.short
+            if child:
+                self.spaces.append(Space(child, list(space.areas), dict(space.contents)))
+
+    def free(self, space: Space, page: int, value: int) -> None:
+        self.machine.call("space_free", space.address)
+        self.spaces.remove(space)
+        if not self.spaces:
+            self.spaces.append(self.new())
+
+    def check(self) -> None:
+        for space in self.spaces:
+            for page in range(PAGES + 7):
+                self.read(space, page, 0)
+
+    def end(self) -> None:
+        for space in list(self.spaces):
+            self.machine.call("space_free", space.address)
+        self.machine.call("heap_dealloc", self.buffer, 8, 8)
+
+
+def use(machine: Machine) -> tuple[int, int]:
+    return machine.call("frame_in_use"), machine.call("heap_requested")
+
+
+def live(machine: Machine, moves: list[Step], *, short: bool) -> None:
+    before = use(machine)
+    model = Model(machine, short=short)
+    for number, step in enumerate(moves):
+        model.do(step)
+        if number % 20 == 19:
+            model.check()
+    model.check()
+    model.end()
+    assert use(machine) == before
+
+
+@settings(max_examples=40, deadline=None)
+@given(moves=steps)
+def test_every_page_of_every_space_holds_what_was_written_there(
+    paging_kernel: tuple[Machine, Snapshot], moves: list[Step]
+) -> None:
+    machine, snapshot = paging_kernel
+    machine.restore(snapshot)
+    live(machine, moves, short=False)
+
+
+@pytest.fixture(scope="module")
+def tight(paging_kernel: tuple[Machine, Snapshot]) -> Callable[[int], Machine]:
+    """The same kernel with a replacement policy, and fewer frames than the spaces may have pages."""
+    machine, start = paging_kernel
+    snapshots = {}
+    for policy in (FIFO, CLOCK, LRU):
+        machine.restore(start)
+        assert machine.call("replacement_init", policy, SLOTS) == 0
+        count = 1 << 15
+        while count:
+            left = machine.call("frame_total") - machine.call("frame_in_use") - PAGES - SPARE
+            if count > left or not machine.call("frame_alloc_contiguous", count):
+                count //= 2
+        snapshots[policy] = machine.snapshot()
+    machine.restore(start)
+
+    def restored(policy: int) -> Machine:
+        machine.restore(snapshots[policy])
+        return machine
+
+    return restored
+
+
+@pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
+@settings(max_examples=15, deadline=None)
+@given(moves=steps)
+def test_the_same_holds_while_pages_are_replaced(
+    tight: Callable[[int], Machine], policy: int, moves: list[Step]
+) -> None:
+    machine = tight(policy)
+    areas: list[Step] = [("add", 0, page, LAZY_6) for page in range(0, PAGES, 6)]
+    written: list[Step] = [("write", 0, page, page + 1) for page in range(PAGES)]
+    copied: list[Step] = [("write", 0, page, page + 100) for page in range(PAGES)]
+    live(machine, [*areas, *written, ("fork", 0, 0, 0), *copied, *moves], short=True)
+    assert machine.memory.read_int(machine.address_of("pages_fetched"), 8) > 0
+    assert machine.memory.read_int(machine.address_of("store_used"), 8) == 0
