@@ -19,6 +19,9 @@ from emu.isa.status import Status
 
 KNOWN_VERSIONS = ("2.1.4",)
 _LAST_ADDRESS = (1 << 64) - 1
+_MOST_ATTEMPTS = 10_000
+"""How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
+once for each trap that leads to a trap."""
 _DONE, _REFUSED = Store.DONE, Store.REFUSED  # looking a member up in its Enum is slow
 
 
@@ -53,6 +56,7 @@ class Engine:
         """Instructions retired when the core was started last."""
         self._breakpoint = False
         self._refused = False
+        self._attempted_at = self._attempts = 0
         self._left_access = False
         self._changed_code: list[tuple[int, int]] = []
         self._host_translates = False
@@ -329,6 +333,19 @@ class Engine:
             self._guest.refused()
         else:
             raise MachineError(f"the engine stopped at pc {self.words[Word.PC]:#x}: {library.error_text(error)}")
+        self._check_progress()
+
+    def _check_progress(self) -> None:
+        """Raise MachineError when the core is started again and again, and no instruction retires."""
+        retired = self.slots[Slot.COUNT]
+        self._attempts = self._attempts + 1 if retired == self._attempted_at else 1
+        self._attempted_at = retired
+        if self._attempts > _MOST_ATTEMPTS:
+            self._attempts = 0
+            raise MachineError(
+                f"the engine does not get past the instruction at pc {self.words[Word.PC]:#x}: "
+                f"it has tried {_MOST_ATTEMPTS:,} times"
+            )
 
     def _add_hooks(self) -> None:
         guest, window = self._guest, self.window

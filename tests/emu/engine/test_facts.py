@@ -197,6 +197,20 @@ def test_an_exception_in_a_callback_comes_out_of_run(bare, monkeypatch):
     assert not guest.engine.running
 
 
+def test_a_core_that_asks_for_the_same_page_for_ever_is_given_up():
+    guest = Recorder()
+    guest.fill = lambda address, access: None
+    guest.refused = lambda: None
+    guest.engine = Engine(guest, guest.ram.base, guest.ram.size, guest.ram.host_address)
+    guest.engine.translate_in_guest(True)
+    guest.engine.words[Word.PC] = guest.ram.base
+    guest.engine.window.store()
+    for _ in range(2):
+        with pytest.raises(MachineError, match="does not get past the instruction at pc 0x80000000"):
+            guest.engine.run()
+    assert not guest.engine.running
+
+
 def test_memory_that_the_host_changes_is_executed_as_changed(build, fidelity):
     machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20))
     machine.load(build("1: li a0, 1\n j 1b\n"))

@@ -3,7 +3,7 @@
 import pytest
 
 from emu.errors import ConfigError, GuestPanic, LimitExceeded, MachineError
-from emu.events import ConsoleOutput, MmioAccess, TrapTaken
+from emu.events import ConsoleOutput, MmioAccess, TlbFilled, TrapTaken
 from emu.machine import Machine, MachineConfig, StopReason
 
 OFF = "li a7, 8\n ecall\n"
@@ -329,3 +329,14 @@ def test_a_guest_that_sleeps_to_the_end_of_time_reads_it(boot):
     )
     assert machine.run(max_instructions=100).reason is StopReason.POWERED_OFF
     assert machine.hart.x["s0"] == machine.hart.x["s1"] == (1 << 64) - 2
+
+
+@pytest.mark.parametrize("fidelity", ["exact"], indirect=True)
+def test_an_access_to_two_pages_in_the_place_of_its_code_in_the_tlb_is_announced_once(boot, collect):
+    machine = boot(f"li t0, {0x8040_0FFE:#x}\n sfence.vma\n ld a0, (t0)\n sfence.vma\n sd a0, (t0)\n" + OFF)
+    fills = collect(machine, TlbFilled)
+    assert machine.run(max_instructions=100).reason is StopReason.POWERED_OFF
+    pages = [(fill.vpn, fill.access.value) for fill in fills]
+    data = [(page, access) for page, access in pages if page != 0x80200]
+    assert data == [(0x80400, "load"), (0x80401, "load"), (0x80400, "store"), (0x80401, "store")]
+    assert len(pages) - len(data) == 3  # the code: at the start and behind each fence
