@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.kernel.allocators.guest import Guest
-from tests.kernel.allocators.heap_models import HEAP_MODELS, PAGE
+from tests.kernel.allocators.heap_model import PAGE
+from tests.kernel.allocators.heap_models import HEAP_MODELS
 
 KIB, MIB = 1 << 10, 1 << 20
 HEAP = 64 * KIB

@@ -15,7 +15,8 @@ from hypothesis.stateful import (
 from tests.kernel.allocators.exploring import AMOUNTS, explore
 from tests.kernel.allocators.frame_models import StackModel
 from tests.kernel.allocators.guest import Guest
-from tests.kernel.allocators.heap_models import HEAP_MODELS, HeapModel
+from tests.kernel.allocators.heap_model import HeapModel
+from tests.kernel.allocators.heap_models import HEAP_MODELS
 
 NUMBERS = st.integers(min_value=0, max_value=1 << 16)
 """Which one of those there are: taken modulo how many that is."""

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from emu.errors import GuestPanic
 from tests.kernel.allocators.guest import Guest
-from tests.kernel.allocators.heap_models import HEAP_MODELS, PAGE
+from tests.kernel.allocators.heap_model import PAGE
+from tests.kernel.allocators.heap_models import HEAP_MODELS
 
 HEAP = 8 * 1024
 COMPLAINTS = ("was written to from outside!", "has not been allocated!")
