@@ -20,7 +20,9 @@ vpns = st.one_of(
     st.integers((1 << 52) - (1 << 26), (1 << 52) - 1),
 )
 steps = st.lists(
-    st.tuples(st.sampled_from(["map", "unmap", "translate"]), vpns, st.integers(0, (1 << 44) - 1)), max_size=25
+    st.tuples(st.sampled_from(["map", "unmap", "translate"]), vpns, st.integers(0, (1 << 44) - 1)),
+    min_size=20,
+    max_size=120,
 )
 
 

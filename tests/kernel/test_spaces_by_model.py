@@ -15,6 +15,8 @@ ERROR = (1 << 64) - 1
 BASE, PAGE = 0x10_0000, 4096
 PAGES = 48
 MOST_SPACES = 3
+PLACES = (0, 2040, 4088)
+"""Where in a page something is written."""
 SLOTS = 512
 SPARE = 28
 """Frames for tables, and for pages that cannot be replaced."""
@@ -49,7 +51,8 @@ class Space:
 
     address: int
     areas: list[Area] = field(default_factory=list)
-    contents: dict[int, int] = field(default_factory=dict)
+    contents: dict[tuple[int, int], int] = field(default_factory=dict)
+    """By page, and by place in the page."""
 
     def area(self, page: int) -> Area | None:
         return next((area for area in self.areas if area.start <= page < area.end), None)
@@ -91,26 +94,28 @@ class Model:
         if area:
             self.machine.call("area_remove", space.address, found)
             space.areas.remove(area)
-            space.contents = {at: held for at, held in space.contents.items() if not area.start <= at < area.end}
+            space.contents = {at: held for at, held in space.contents.items() if not area.start <= at[0] < area.end}
 
     def write(self, space: Space, page: int, value: int) -> None:
         self.machine.memory.write(self.buffer, value.to_bytes(8, "little"))
-        result = self.machine.call("copy_to_user", space.address, self.buffer, BASE + page * PAGE + 8 * (page % 9), 8)
+        place = value % len(PLACES)  # each write leaves the page's other places as they are
+        result = self.machine.call("copy_to_user", space.address, self.buffer, BASE + page * PAGE + PLACES[place], 8)
         area = space.area(page)
         allowed = area is not None and area.kind != GUARD and area.flags & W
         assert result == (0 if allowed else ERROR) or (self.short and result == ERROR)
         if result == 0:
-            space.contents[page] = value
+            space.contents[page, place] = value
 
     def read(self, space: Space, page: int, value: int) -> None:
+        place = value % len(PLACES)
         self.machine.memory.write(self.buffer, b"\xee" * 8)
-        result = self.machine.call("copy_from_user", space.address, self.buffer, BASE + page * PAGE + 8 * (page % 9), 8)
+        result = self.machine.call("copy_from_user", space.address, self.buffer, BASE + page * PAGE + PLACES[place], 8)
         area = space.area(page)
         if area is None or area.kind == GUARD:
             assert result == ERROR
         elif result == 0 or not self.short:
             assert result == 0
-            assert self.machine.memory.read_int(self.buffer, 8) == space.contents.get(page, 0)
+            assert self.machine.memory.read_int(self.buffer, 8) == space.contents.get((page, place), 0)
 
     def fork(self, space: Space, page: int, value: int) -> None:
         if len(self.spaces) < MOST_SPACES:
@@ -128,7 +133,8 @@ class Model:
     def check(self) -> None:
         for space in self.spaces:
             for page in range(PAGES + 7):
-                self.read(space, page, 0)
+                for place in range(len(PLACES)):
+                    self.read(space, page, place)
 
     def end(self) -> None:
         for space in list(self.spaces):
