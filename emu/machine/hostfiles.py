@@ -11,8 +11,10 @@ from typing import Protocol
 from emu.errors import ConfigError
 from emu.machine.console import Keyboard
 
-LARGEST_TRANSFER = (1 << 31) - 1
+LARGEST_TRANSFER = 1 << 26
 """Bytes that one call moves at most."""
+LONGEST_TEXT = 1 << 24
+"""Bytes of a text up to its zero byte."""
 LONGEST_NAME = 4096
 """Bytes of a file's name."""
 _LARGEST_OFFSET = (1 << 63) - 1

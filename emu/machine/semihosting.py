@@ -22,6 +22,7 @@ from emu.machine.console import Console, Keyboard
 from emu.machine.hostfiles import (
     LARGEST_TRANSFER,
     LONGEST_NAME,
+    LONGEST_TEXT,
     ConsoleStream,
     FixedStream,
     HostFolder,
@@ -324,8 +325,8 @@ class SemihostingServices:
             found += part.partition(b"\0")[0]
             if b"\0" in part:
                 return bytes(found)
-            if len(found) > self._host.memory.ram.size:  # one page mapped over and over, with no end in it
-                raise _failure(errno.EFAULT)
+            if len(found) > LONGEST_TEXT:
+                raise _failure(errno.E2BIG)
 
     def _pieces(self, address: int, length: int, access: Access) -> list[tuple[int, int]]:
         """Physical addresses and sizes; raises OSError where the guest itself could not access its memory."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from emu.errors import ConfigError, MachineError
 from emu.events import ConsoleOutput, TrapTaken
 from emu.machine import Machine, MachineConfig, Semihosting, StopReason
-from emu.machine.hostfiles import LONGEST_NAME
+from emu.machine.hostfiles import LARGEST_TRANSFER, LONGEST_NAME, LONGEST_TEXT
 
 (OPEN, CLOSE, WRITEC, WRITE0, WRITE, READ, READC, ISERROR, ISTTY, SEEK) = range(1, 11)
 FLEN, TMPNAM, REMOVE, RENAME, CLOCK, TIME, SYSTEM, ERRNO = range(12, 20)
@@ -430,6 +430,18 @@ def test_a_name_or_text_outside_memory_is_an_error(guest):
         assert (guest.ask(OPEN, address, 0, 4), guest.errno) == (-1, errno.EFAULT)
     guest.machine.memory.write(guest.machine.memory.ram.end - 4, b"abcd")
     assert (guest.ask_with(WRITE0, guest.machine.memory.ram.end - 4), guest.errno) == (-1, errno.EFAULT)
+
+
+def test_what_one_call_moves_is_limited(boot, tmp_path):
+    machine = boot(PROGRAM, firmware="none", ram_size=128 << 20, semihosting=Semihosting(directory=tmp_path))
+    guest = Guest(machine)
+    handle = guest.open(b"large", 6)
+    assert guest.ask(WRITE, handle, guest.base, LARGEST_TRANSFER + 5) == 5
+    assert guest.ask(SEEK, handle, 0) == 0
+    assert guest.ask(READ, handle, guest.base, LARGEST_TRANSFER + 5) == 5
+    machine.memory.write(guest.base, b"x" * (LONGEST_TEXT + 4096))
+    assert (guest.ask_with(WRITE0, guest.base), machine.console) == (-1, b"")
+    assert guest.errno == errno.E2BIG
 
 
 FIELDS = st.one_of(
