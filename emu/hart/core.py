@@ -207,8 +207,10 @@ class HartCore(ABC):
         finally:
             engine.set_exits([])
             self._forget(places)
-        if stop is not Stop.REQUESTED and words[PC] == end:  # an exit halts the core as wfi does
-            slots[COUNT] = before + instructions
+        after = before + instructions
+        # An exit halts the core as wfi does; or it is refused, when the code before it has unmapped it.
+        if words[PC] == end and (stop is not Stop.REQUESTED or slots[COUNT] > after):
+            slots[COUNT] = after
             self.between_blocks(end)
             return Stop.DEADLINE
         if stop is Stop.DEADLINE and slots[COUNT] == before and words[PC] == start:

@@ -1,5 +1,7 @@
 """A guest never harms the host: what no hart survives ends in one clear error, and the machine stays usable."""
 
+import contextlib
+
 import pytest
 
 from emu.errors import ConfigError, GuestPanic, LimitExceeded, MachineError
@@ -279,6 +281,17 @@ def test_a_kernel_that_unmaps_the_code_that_it_executes_gets_a_page_fault(boot, 
     assert traps[0].cause == 12
     assert traps[0].pc == traps[0].tval
     assert traps[0].pc - machine.address_of("lost") in (-4, 0, 4)  # `fast` executes on to the end of its block
+
+
+@pytest.mark.parametrize("limit", range(6, 16))
+def test_a_limit_is_exact_where_the_kernel_unmaps_the_code_that_it_executes(boot, limit):
+    machine, stepped = (boot(UNDER_ITS_FEET.format(instruction="nop")) for _ in range(2))
+    with contextlib.suppress(MachineError):
+        machine.run(max_instructions=limit)
+    assert machine.instret <= limit
+    with contextlib.suppress(MachineError):
+        for number in range(limit):
+            assert stepped.step().instructions == number + 1
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
