@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from emu.cli.lab import lab
+from emu.cli.words import RunCommand
 
 DEFAULT_PROFILE = "full"
 
@@ -43,7 +44,7 @@ Programs = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=RunCommand)
 def run(
     elf: Annotated[Path | None, typer.Argument(metavar="[ELF]", help="A kernel; without it the profile's.")] = None,
     kernel: Annotated[
@@ -124,7 +125,9 @@ def run(
         ),
     ] = None,
     smp: Annotated[str, typer.Option("-smp", "--smp", metavar="1", help="Harts: there is one.")] = "1",
-    machine: Annotated[str, typer.Option("-machine", "-M", metavar="virt", help="The machine: there is one.")] = "virt",
+    machine: Annotated[
+        str, typer.Option("-machine", "-M", metavar="virt", help="The machine: there is one; dumpdtb=FILE as -dumpdtb.")
+    ] = "virt",
     nographic: Annotated[bool, typer.Option("-nographic", help="As it is anyway.")] = False,  # noqa: ARG001  # QEMU's word
     no_reboot: Annotated[
         bool, typer.Option("-no-reboot", "--no-reboot", help="A guest that resets the machine ends the run (status 0).")

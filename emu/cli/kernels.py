@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from emu.errors import ConfigError
@@ -12,15 +13,15 @@ _UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G; MiB without.
+    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G, perhaps behind `size=`; MiB without.
 
-    >>> parse_size("128"), parse_size("1G"), parse_size("512k")
-    (134217728, 1073741824, 524288)
+    >>> parse_size("128"), parse_size("size=1G"), parse_size("1.5k")
+    (134217728, 1073741824, 1536)
     """
-    match = re.fullmatch(r"(\d+)([kmg]?)(?:i?b)?", text.strip().lower())
+    match = re.fullmatch(r"(?:size=)?(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?", text.strip().lower())
     if match is None:
         raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
-    return int(match[1]) * _UNITS[match[2]]
+    return int(Decimal(match[1]) * _UNITS[match[2]])
 
 
 def built_profile(

@@ -52,6 +52,8 @@ def read_virtio(
     entropy = console = False
     for text in devices:
         kind, _, rest = text.partition(",")
+        if kind == "loader":
+            raise ConfigError(f"-device {text}: the kernel is given by -kernel FILE, also a raw one")
         if kind not in _DEVICES:
             raise ConfigError(f"-device {kind}: {_near(kind, _DEVICES)}there are {', '.join(_DEVICES)}")
         words = _words(f"-device {text}", rest, _DEVICES[kind])
@@ -65,6 +67,32 @@ def read_virtio(
             "or leave if=none out"
         )
     return VirtioWords(tuple(attached), entropy, console, _version(settings))
+
+
+def read_machine(text: str) -> str:
+    """Read `-machine`: the file of its `dumpdtb`, or nothing. Raises ConfigError for another machine or property.
+
+    >>> read_machine("virt,dumpdtb=virt.dtb")
+    'virt.dtb'
+    """
+    option = f"-machine {text}"
+    kind, _, rest = text.removeprefix("type=").partition(",")
+    if kind != "virt":
+        raise ConfigError(f"{option}: there is only virt")
+    return _words(option, rest, ("dumpdtb",)).get("dumpdtb", "")
+
+
+def check_harts(text: str) -> None:
+    """Read `-smp`, in which every number must be 1. Raises ConfigError.
+
+    >>> check_harts("1"), check_harts("cpus=1,maxcpus=1")
+    (None, None)
+    """
+    first, comma, rest = text.partition(",")
+    words = text if "=" in first else f"cpus={first}{comma}{rest}"
+    for _, number in _pairs(f"-smp {text}", words, ("cpus", "sockets", "cores", "threads", "maxcpus")):
+        if number != "1":
+            raise ConfigError(f"-smp {text}: this machine has one hart; write -smp 1, or leave it out")
 
 
 def read_semihosting(settings: Iterable[str], *, wanted: bool, files: Path | None) -> Semihosting | None:
@@ -98,6 +126,8 @@ def _drive(text: str, words: Mapping[str, str], *, snapshot: bool) -> Drive:
         raise ConfigError(f"{option}: which file? Write -drive file=FILE,format=raw")
     if words.get("format", "raw") != "raw":
         raise ConfigError(f"{option}: there is only format=raw; convert the image: qemu-img convert -O raw FILE NEW")
+    if words.get("media", "disk") != "disk":
+        raise ConfigError(f"{option}: there is only media=disk; for a disk that is not written, readonly=on")
     if words.get("if", "virtio") not in ("virtio", "none"):
         raise ConfigError(f"{option}: there are if=virtio and if=none")
     return Drive(
@@ -142,7 +172,8 @@ def _pairs(option: str, text: str, known: tuple[str, ...]) -> Iterator[tuple[str
         if name in known and not is_pair:
             raise ConfigError(f"{option}: '{name}' has no value: write {name}=...")
         if name not in known:
-            raise ConfigError(f"{option}: '{name}' is not known here: {_near(name, known)}there are {', '.join(known)}")
+            there = "there are " + ", ".join(known) if len(known) > 1 else f"there is only {known[0]}"
+            raise ConfigError(f"{option}: '{name}' is not known here: {_near(name, known)}{there}")
         yield name, value
 
 

@@ -13,7 +13,7 @@ from emu.cli.failures import ExitStatus
 from emu.cli.kernels import built_profile, parse_size
 from emu.cli.keyboard import TerminalInput, standard_input
 from emu.cli.monitor import Monitor
-from emu.cli.qemu import read_semihosting, read_virtio
+from emu.cli.qemu import check_harts, read_machine, read_semihosting, read_virtio
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest, frame_functions, heap_functions
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput
@@ -76,10 +76,11 @@ class RunRequest:
 def run_guest(request: RunRequest) -> int:
     """Boot what was asked for and return the exit status."""
     _check(request)
+    dumpdtb = read_machine(request.machine) or request.dumpdtb
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
     machine = _machine(request)
-    if request.dumpdtb is not None:
-        _write(request.dumpdtb, machine.device_tree)
+    if dumpdtb:
+        _write(Path(dumpdtb), machine.device_tree)
         return 0
     places = Places(machine)
     transcript = Transcript(
@@ -121,10 +122,7 @@ def run_guest(request: RunRequest) -> int:
 
 
 def _check(request: RunRequest) -> None:
-    if request.smp.partition(",")[0].removeprefix("cpus=") != "1":
-        raise ConfigError(f"-smp {request.smp}: this machine has one hart; write -smp 1, or leave it out")
-    if request.machine.partition(",")[0] != "virt":
-        raise ConfigError(f"-machine {request.machine}: there is only virt")
+    check_harts(request.smp)
     if request.elf is not None and request.kernel is not None:
         raise ConfigError(f"two kernels, {request.elf} and -kernel {request.kernel}: give one")
     if request.json and request.trace and not request.trace_out:
