@@ -15,35 +15,33 @@ from emu.engine.native import Probe
 CHUNK_BITS = 16
 """log2 of the bytes that one hook covers."""
 
-# For each page of a block that was just translated: its physical address, and a call for a chunk not seen before.
-# rcx, or x3, points to: base, size, bitmap, uc_vmem_translate, the call.
+# For each page of a block that was just translated: where it lies in RAM, and a call for a chunk not seen before. The
+# core has just fetched from there, so that its TLB answers. Code that cannot be decoded has no length, but one page.
+# rcx, or x3, points to: the host's address of RAM, its size, a bitmap, the core's function, the call, the core's state.
 FOLLOW = Probe(
     "follow",
     x86_64=f"""
-    push rbx
     push r12
     push r13
     push r14
-    sub rsp, 24
-    mov rbx, rdi
+    sub rsp, 16
     mov r12, rcx
     mov r13, [rsi]
     movzx r14d, word ptr [rsi+10]
-    add r14, r13
+    cmp r14d, 1
+    adc r14, r13
     dec r14
 page:
-    mov rdi, rbx
+    mov rdi, [r12+40]
     mov rsi, r13
-    mov edx, {library.PROT_EXEC}
-    lea rcx, [rsp+8]
+    mov rdx, rsp
+    mov qword ptr [rsp], 0
     call qword ptr [r12+24]
-    test eax, eax
-    jnz following
-    mov rdi, [rsp+8]
-    mov rax, rdi
-    sub rax, [r12]
-    cmp rax, [r12+8]
+    mov rdi, [rsp]
+    sub rdi, [r12]
+    cmp rdi, [r12+8]
     jae following
+    mov rax, rdi
     shr rax, {CHUNK_BITS}
     mov rcx, [r12+16]
     bts qword ptr [rcx], rax
@@ -55,39 +53,38 @@ following:
     mov r13, r14
     shr rax, 12
     jnz page
-    add rsp, 24
+    add rsp, 16
     pop r14
     pop r13
     pop r12
-    pop rbx
     ret
 """,
     aarch64=f"""
     stp x29, x30, [sp, #-64]!
     mov x29, sp
-    stp x19, x20, [sp, #16]
-    stp x21, x22, [sp, #32]
-    mov x19, x0
+    stp x20, x21, [sp, #16]
+    str x22, [sp, #32]
     mov x20, x3
     ldr x21, [x1]
     ldrh w22, [x1, #10]
+    cmp w22, #1
+    cinc w22, w22, lo
     add x22, x22, x21
     sub x22, x22, #1
 page:
-    mov x0, x19
+    ldr x0, [x20, #40]
     mov x1, x21
-    mov w2, #{library.PROT_EXEC}
-    add x3, sp, #48
+    add x2, sp, #48
+    str xzr, [x2]
     ldr x9, [x20, #24]
     blr x9
-    cbnz w0, following
     ldr x0, [sp, #48]
     ldr x9, [x20]
-    sub x9, x0, x9
+    sub x0, x0, x9
     ldr x10, [x20, #8]
-    cmp x9, x10
+    cmp x0, x10
     b.hs following
-    lsr x9, x9, #{CHUNK_BITS}
+    lsr x9, x0, #{CHUNK_BITS}
     ldr x10, [x20, #16]
     lsr x11, x9, #6
     ldr x12, [x10, x11, lsl #3]
@@ -104,8 +101,8 @@ following:
     mov x21, x22
     lsr x9, x9, #12
     cbnz x9, page
-    ldp x21, x22, [sp, #32]
-    ldp x19, x20, [sp, #16]
+    ldr x22, [sp, #32]
+    ldp x20, x21, [sp, #16]
     ldp x29, x30, [sp], #64
     ret
 """,
@@ -135,14 +132,18 @@ class CodePages:
         self.chunks.add(chunk)
         self._waiting.append(chunk)
 
-    def follow_natively(self) -> None:
-        """Find new chunks by a native callback after each translation."""
-        base = self._base & ~((1 << CHUNK_BITS) - 1)
+    def follow_natively(self, state: int, host_address: int) -> None:
+        """Find new chunks by a native callback after each translation.
+
+        `state` is where the core keeps its state, `host_address` where the host has RAM.
+        """
+        inside = self._base & (1 << CHUNK_BITS) - 1
+        base = self._base - inside
         bitmap = (ctypes.c_uint64 * ((self._size >> CHUNK_BITS + 6) + 2))()
-        call = NewChunk(self._found)
-        data = (ctypes.c_uint64 * 5)(
-            base, self._size, ctypes.addressof(bitmap), library.VMEM_TRANSLATE_ADDRESS,
-            ctypes.cast(call, ctypes.c_void_p).value or 0,
+        call = NewChunk(lambda offset: self._found(base + offset))
+        data = (ctypes.c_uint64 * 6)(
+            host_address - inside, self._size + inside, ctypes.addressof(bitmap),
+            library.function_address("get_page_addr_code_hostp"), ctypes.cast(call, ctypes.c_void_p).value or 0, state,
         )  # fmt: skip
         self._keep = (bitmap, call, data)
         library.add_hook(self._handle, library.HOOK_EDGE, native.load(FOLLOW), ctypes.addressof(data))

@@ -44,7 +44,7 @@ class Engine:
         self._guest = guest
         self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
         self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it
-        self.base, self.size = base, size
+        self.base, self.size, self._host_address = base, size, host_address
         self.running = False
         self.in_memory_hook = False
         """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
@@ -235,7 +235,7 @@ class Engine:
     def protect_translated_code(self) -> None:
         """Find out by itself which chunks of RAM hold code: for a core that translates with its own page walker."""
         if isinstance(self.clock, BlockClock):
-            self.pages.follow_natively()
+            self.pages.follow_natively(self.clock.state_address, self._host_address)
         else:
             self.pages.follow(self._guest_code)
 

@@ -93,7 +93,6 @@ _ctl = LIBRARY["uc_ctl"]  # variadic: no prototype for what follows the first tw
 _ctl.restype = ctypes.c_int
 
 EMU_STOP_ADDRESS: int = ctypes.cast(LIBRARY.uc_emu_stop, ctypes.c_void_p).value or 0
-VMEM_TRANSLATE_ADDRESS: int = ctypes.cast(LIBRARY.uc_vmem_translate, ctypes.c_void_p).value or 0
 
 
 def function_address(name: str) -> int:

@@ -18,7 +18,6 @@ from emu.engine.clock import BLOCK, EDGE, Slot
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.floats import FLOATS
-from emu.engine.library import PROT_EXEC
 from emu.engine.window import Word
 
 PROBES = (BLOCK, EDGE, FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE)
@@ -229,19 +228,15 @@ def test_the_clocks_probes_do_to_the_words_what_the_model_does(processor, steps,
         assert struct.unpack("<H", processor.core.mem_read(TABLE + 2 * place, 2)) == (length,)
 
 
-BASE, SIZE = 0x8000_0000, 0x100_0000
-EDGES = st.sampled_from([BASE - 1, BASE, BASE + SIZE - 1, BASE + SIZE])
-PHYSICAL = st.one_of(st.none(), EDGES, st.integers(BASE, BASE + SIZE - 1), st.integers(0, ALL))
+HOST_RAM, SIZE = 0x7FBF_E5E0_0000, 0x100_0000
+EDGES = st.sampled_from([-1, 0, SIZE - 1, SIZE])
+OFFSETS = st.one_of(st.none(), EDGES, st.integers(0, SIZE - 1), st.integers(0, ALL))
 
 
 @settings(max_examples=150)
-@given(
-    blocks=st.lists(
-        st.tuples(st.integers(0, (1 << 60) - 1), st.integers(1, 5000), PHYSICAL, PHYSICAL, PHYSICAL), max_size=12
-    )
-)
+@given(blocks=st.lists(st.tuples(st.integers(0, (1 << 60) - 1), st.integers(0, 5000), OFFSETS, OFFSETS), max_size=12))
 def test_each_new_chunk_with_code_is_told_once(processor, blocks):
-    processor.write_words(WORDS, BASE, SIZE, BITMAP, FUNCTIONS, FUNCTIONS + 64)
+    processor.write_words(WORDS, HOST_RAM, SIZE, BITMAP, FUNCTIONS, FUNCTIONS + 64, STATE)
     processor.write_words(BITMAP, *([0] * (SIZE >> CHUNK_BITS + 6)))
     processor.calls.clear()
     told: list[int] = []
@@ -252,33 +247,33 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
         if function:
             told.append(arguments[0])
             return 0
-        engine, address, access, result = arguments
-        assert (engine, access & 0xFFFF_FFFF) == (ENGINE, PROT_EXEC)
-        physical = answers[len(asked)]
+        state, address, result, _ = arguments
+        assert state == STATE
+        offset = answers[len(asked)]
         asked.append((address, result))
-        if physical is None:
-            return 6
-        processor.write_words(result, physical)
-        return 0
+        if offset is None:
+            return ALL
+        processor.write_words(result, (HOST_RAM + offset) & ALL)
+        return offset & ALL
 
     processor.answer = answer
     seen: set[int] = set()
-    for pc, size, *physicals in blocks:
+    for pc, size, *offsets in blocks:
         asked.clear()
         told.clear()
-        answers[:] = physicals
+        answers[:] = offsets
         processor.core.mem_write(BLOCK_DESCRIPTION, struct.pack("<QHH", pc, 1, size))
         processor.call("follow", SITES, ENGINE, BLOCK_DESCRIPTION, 0, WORDS)
-        last = pc + size - 1
+        last = pc + max(size, 1) - 1
         assert [address for address, _ in asked] == ([pc, last] if pc >> 12 != last >> 12 else [pc])
         expected = []
-        for physical in physicals[: len(asked)]:
-            if physical is not None and BASE <= physical < BASE + SIZE and physical >> CHUNK_BITS not in seen:
-                seen.add(physical >> CHUNK_BITS)
-                expected.append(physical)
+        for offset in offsets[: len(asked)]:
+            if offset is not None and 0 <= offset < SIZE and offset >> CHUNK_BITS not in seen:
+                seen.add(offset >> CHUNK_BITS)
+                expected.append(offset)
         assert told == expected
     bits = sum(word << 64 * number for number, word in enumerate(processor.words(BITMAP, SIZE >> CHUNK_BITS + 6)))
-    assert bits == sum(1 << chunk - (BASE >> CHUNK_BITS) for chunk in seen)
+    assert bits == sum(1 << chunk for chunk in seen)
 
 
 @settings(max_examples=150)
