@@ -429,6 +429,7 @@ class Engine:
             return False
         finally:
             self.in_memory_hook = False
+            self.window.store()
         self._fault = Fault(_ACCESS[kind], address)
         return False
 

@@ -352,6 +352,7 @@ class HartCore(ABC):
         self.words[PC] = following
         self.slots[COUNT] += 1
         self.between_blocks(following)
+        self.engine.window.store()  # protecting pages makes the core ask, and a copied window is loaded then
         self.tables.settle()
         self.deliver_interrupts()
 

@@ -343,7 +343,8 @@ class FastHart(FastState):
     def _physical_code(self, address: int) -> int:
         # The core knows what it has cached, whatever the page table says by now; but asking it can touch its TLB.
         engine = self.engine
-        physical = self._walk_for_code(address) if engine.in_memory_hook else engine.translate_code(address)
+        walks = engine.in_memory_hook or engine.virtual
+        physical = self._walk_for_code(address) if walks else engine.translate_code(address)
         if physical is None or not 0 <= physical - self.ram.base < self.ram.size:
             raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
         return physical

@@ -137,6 +137,19 @@ def test_every_kind_of_store_does_what_it_does_unwatched(boot, writes, news):
     assert news is None or [event.new for event in events] == news
 
 
+@pytest.mark.parametrize("listening", [False, True])
+def test_both_kinds_of_probes_see_and_count_the_same(build, fidelity, listening):
+    writes = f"li t2, 0x5f\n {LINK} sd t2, 16(s3)\n amoswap.d a1, zero, (s2)\n"
+    runs = []
+    for probes in ("native", "python"):
+        machine = Machine(MachineConfig(ram_size=16 << 20, fidelity=fidelity, probes=probes))
+        machine.load(build(GUEST.format(writes=writes + "sd zero, 8(s0)\n sd t2, 24(s3)\n csrr s6, instret")))
+        events = told(machine) if listening else []
+        finish(machine)
+        runs.append((machine.instret, machine.hart.x["s6"], events))
+    assert runs[0] == runs[1]
+
+
 def test_the_first_listener_installs_the_watch_and_the_last_removes_it(boot):
     machine = boot(
         GUEST.format(writes="li t1, 0x5f\n sd t1, 8(s2)\n .globl later\n later: sd t1, 16(s2)\n sd t1, 24(s2)")
