@@ -7,6 +7,7 @@ import pytest
 
 from emu.firmware.image import Image
 from emu.firmware.sbi import Extension, Sbi
+from emu.machine import Machine, MachineConfig, StopReason
 from tests.emu.firmware.test_sbi import Host
 
 TIME, IPI, RFENCE, HSM, SRST, BASE = (
@@ -78,7 +79,8 @@ calls:
 
 
 @pytest.fixture
-def opensbis_answers(oracle, tmp_path):
+def caller(oracle, tmp_path):
+    """A program that makes all calls and prints error and value of each."""
     source, program = tmp_path / "calls.S", tmp_path / "calls.elf"
     table = "".join(f"    .quad {', '.join(map(hex, call))}\n" for call in CALLS)
     source.write_text(f"{PROGRAM}{table}calls_end:\n")
@@ -86,11 +88,20 @@ def opensbis_answers(oracle, tmp_path):
     link = ["-nostdlib", "-static", "-Wl,-N,-Ttext=0x80200000", "-march=rv64gc", "-mabi=lp64d"]
     subprocess.run([oracle("riscv64-unknown-elf-gcc"), *link, source, "-o", program], check=True)
     assert Image.open(program).entry == 0x8020_0000
-    machine = [oracle("qemu-system-riscv64"), "-M", "virt", "-m", "128M", "-nographic", "-kernel", program]
-    run = subprocess.run(machine, capture_output=True, text=True, timeout=20, check=True, stdin=subprocess.DEVNULL)
-    pairs = re.findall(r"^([0-9a-f]{16}) ([0-9a-f]{16}) \r?$", run.stdout, re.MULTILINE)
+    return program
+
+
+def answers(console):
+    pairs = re.findall(r"^([0-9a-f]{16}) ([0-9a-f]{16}) \r?$", console, re.MULTILINE)
     assert len(pairs) == len(CALLS)
     return [(int(error, 16), int(value, 16)) for error, value in pairs]
+
+
+@pytest.fixture
+def opensbis_answers(oracle, caller):
+    machine = [oracle("qemu-system-riscv64"), "-M", "virt", "-m", "128M", "-nographic", "-kernel", caller]
+    run = subprocess.run(machine, capture_output=True, text=True, timeout=20, check=True, stdin=subprocess.DEVNULL)
+    return answers(run.stdout)
 
 
 def test_every_call_gives_opensbis_error_and_value(opensbis_answers):
@@ -103,3 +114,11 @@ def test_every_call_gives_opensbis_error_and_value(opensbis_answers):
         if mine != theirs:
             different.append([hex(number) for number in (*call, *mine, *theirs)])
     assert different == []
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_a_guest_gets_opensbis_answers(caller, opensbis_answers, fidelity):
+    machine = Machine(MachineConfig(fidelity=fidelity))
+    machine.load(caller)
+    assert machine.run(max_instructions=5_000_000).reason is StopReason.POWERED_OFF
+    assert answers(machine.console.decode()) == opensbis_answers
