@@ -445,13 +445,17 @@ class HartCore(ABC):
         self.engine.request_stop()
         return True
 
+    def fetch_refused(self, pc: int) -> None:
+        """Note that the last block has run to its end, and the instruction at `pc` behind it cannot be fetched."""
+        self.between_blocks(pc)
+
     def _is_late(self, pc: int) -> bool:
         """Whether the run was to end before the fetch from `pc`: an interrupt that is due by then comes first."""
+        self.fetch_refused(pc)
         count = self.slots[COUNT]
         if count < self.slots[Slot.DEADLINE] or count == self.engine.started_at:
             return False
         self.words[PC] = pc
-        self.between_blocks(pc)
         self.engine.request_stop()
         return True
 

@@ -9,7 +9,7 @@ from emu.engine.window import Word
 from emu.errors import MachineError
 from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, TrapTaken
 from emu.hart import native_csrs as native
-from emu.hart.core import COUNT, PC, PRIVILEGE, RESERVATION
+from emu.hart.core import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hart.csrfile import COUNTERS
 from emu.hart.fast_state import EMULATED, PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of
@@ -310,12 +310,20 @@ class FastHart(FastState):
         if self._paging_begins_at is None:
             raise MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
         if self._paging_begins_at == MEM_FETCH:
-            self.between_blocks(pc)
+            self.fetch_refused(pc)
         else:
             self.rewind(pc)
         self._paging_begins_at = None
         self.engine.translate_in_guest(False)
         self.tables.entered(self.words[_SATP])
+
+    def fetch_refused(self, pc: int) -> None:
+        """See `HartCore`; but `sfence.vma` does not end its block, and what follows it there may be at fault."""
+        slots = self.slots
+        start, length = slots[BLOCK_PC], slots[BLOCK_LENGTH]
+        if 0 < pc - start < 4 * length and self.walk(start, Access.FETCH).physical is None:
+            slots[COUNT] -= length - (pc - start) // 4
+        self.between_blocks(pc)
 
     def add_device(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""
