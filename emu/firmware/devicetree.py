@@ -43,7 +43,7 @@ class Hardware:
     ram_size: int
     """Bytes."""
     ram_base: int = RAM_BASE
-    isa: str = "rv64imafdc_zicsr_zifencei"
+    isa: str = "rv64imafdc_zicsr_zifencei_sstc"
     mmu_type: str = "riscv,sv39"
     """The largest translation scheme that `satp` takes: riscv,sv39, riscv,sv48 or riscv,sv57."""
 

@@ -130,12 +130,12 @@ class HartCore(ABC):
         """The bits of `mip` that devices hold up."""
 
     @abstractmethod
-    def set_supervisor_timer(self, level: bool) -> None:
-        """Raise or lower STIP for `stimecmp` (Sstc)."""
-
-    @abstractmethod
     def supervisor_timecmp(self) -> int:
         """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
+
+    @abstractmethod
+    def set_supervisor_timecmp(self, time: int) -> None:
+        """Write `stimecmp`, also in the middle of a run."""
 
     @abstractmethod
     def look_up(self, address: int) -> Walk:

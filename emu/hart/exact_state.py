@@ -17,7 +17,6 @@ from emu.isa.privilege import Privilege
 from emu.isa.status import (
     FS_DIRTY,
     PAGING_LEVELS,
-    STIP,
     Status,
 )
 from emu.memory import Ram
@@ -116,13 +115,14 @@ class ExactState(HartCore):
         """The bits of `mip` that devices hold up."""
         return self.csrs.lines
 
-    def set_supervisor_timer(self, level: bool) -> None:
-        """Raise or lower STIP for `stimecmp` (Sstc)."""
-        self.set_line(STIP, level)
-
     def supervisor_timecmp(self) -> int:
         """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
         return self._values[Csr.STIMECMP] if self._values[Csr.MENVCFG] & STCE else _ALL
+
+    def set_supervisor_timecmp(self, time: int) -> None:
+        """Write `stimecmp`, also in the middle of a run."""
+        self._values[Csr.STIMECMP] = time
+        self.platform.timer_written()
 
     def save(self) -> object:
         """All state of the hart, for `restore`."""

@@ -12,7 +12,7 @@ from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.platform import Platform
 from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Privilege
-from emu.isa.status import SATP_MODE_SHIFT, SSTATUS_READ, SSTATUS_WRITE, STIP, XLEN_64, Status
+from emu.isa.status import SATP_MODE_SHIFT, SSTATUS_READ, SSTATUS_WRITE, XLEN_64, Status
 from emu.memory import Ram
 from emu.subscriptions import EventBus
 
@@ -191,14 +191,15 @@ class FastState(HartCore):
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
         return bool(self.words[_MIP] & self.words[_MIE])
 
-    def set_supervisor_timer(self, level: bool) -> None:
-        """Raise or lower STIP for `stimecmp` (Sstc)."""
-        self.set_line(STIP, level)
-
     def supervisor_timecmp(self) -> int:
         """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
         values = self._emulated.values
         return values[Csr.STIMECMP] if values[Csr.MENVCFG] & STCE else _ALL
+
+    def set_supervisor_timecmp(self, time: int) -> None:
+        """Write `stimecmp`, also in the middle of a run."""
+        self._emulated.values[Csr.STIMECMP] = time
+        self.platform.timer_written()
 
     def listening_changed(self, kind: type[Event]) -> None:
         """Have the core trap where only a trap shows that something happened."""

@@ -10,6 +10,7 @@ from emu.firmware.devicetree import Chosen, Described, Hardware, generate, load_
 from emu.firmware.dynamic import DYNAMIC_INFO_SIZE, dynamic_info
 from emu.firmware.image import KERNEL_OFFSET, Image, ImageKind, read_file
 from emu.firmware.placement import Layout, Range
+from emu.hart.csrfile import STCE
 from emu.hart.view import Hart
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
@@ -64,6 +65,7 @@ class BootPlan:
             hart.csr[Csr.MIDELEG] = (1 << 64) - 1
             hart.csr[Csr.MCOUNTEREN] = 7
             hart.csr[Csr.SCOUNTEREN] = 7  # as OpenSBI does: user programs read `time`
+            hart.csr[Csr.MENVCFG] |= STCE
             hart.csr[Csr.PMPADDR0], hart.csr[Csr.PMPCFG0] = _ALL_OF_MEMORY, _ALL_ALLOWED
             hart.privilege = Privilege.S
 

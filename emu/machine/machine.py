@@ -20,6 +20,7 @@ from emu.hart.core import PC, RETURN_ADDRESS, HartCore
 from emu.hart.view import Hart
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
+from emu.isa.status import STIP
 from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Outcome, StopReason
 from emu.machine.console import Console, Keyboard
@@ -37,7 +38,6 @@ from emu.subscriptions import EventBus, Listener, Subscription
 from emu.walks import Walk
 
 E = TypeVar("E", bound=Event)
-TimerStates = tuple[tuple[int, bool], tuple[int, bool]]
 _SLICE = 50_000_000
 """Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
 _ARGUMENT_REGISTERS = 8
@@ -94,9 +94,8 @@ class Machine:
         self.events.add_source(MmioAccess, self._report_accesses)
         self.sbi = SbiServices(self, self.core, self.console_device)
         self.semihosting = SemihostingServices.wanted_by(self, self.core, self.console_device, config.semihosting)
-        self._supervisor_timer = Comparator(lambda: self.clint.mtime, self._set_supervisor_timer)
-        for timer in (self._supervisor_timer, self.sbi.timer):
-            self.clock.add(partial(self._deadline, timer), timer.update)
+        self._supervisor_timer = Comparator(lambda: self.clint.mtime, partial(self.set_line, STIP))
+        self.clock.add(partial(self._deadline, self._supervisor_timer), self._supervisor_timer.update)
         self._resets = config.reboot
         self._power_on = self.core.save()
 
@@ -345,14 +344,13 @@ class Machine:
         self._is_asleep = False
         self._state_restored()
 
-    def save_timers(self) -> TimerStates:
-        """The comparators' states, for a snapshot."""
-        return self._supervisor_timer.save(), self.sbi.timer.save()
+    def save_timer(self) -> tuple[int, bool]:
+        """The state of the comparator behind `stimecmp`, for a snapshot."""
+        return self._supervisor_timer.save()
 
-    def restore_timers(self, states: TimerStates) -> None:
-        """Return to saved comparators."""
-        for timer, state in zip((self._supervisor_timer, self.sbi.timer), states, strict=True):
-            timer.restore(state)
+    def restore_timer(self, state: tuple[int, bool]) -> None:
+        """Return to a saved comparator."""
+        self._supervisor_timer.restore(state)
 
     # What hart and devices ask for.
 
@@ -419,8 +417,7 @@ class Machine:
 
     def timebase_changed(self) -> None:
         """The guest wrote `mtimecmp` or `mtime`; whatever compares with `mtime` follows."""
-        for timer in (self._supervisor_timer, self.sbi.timer):
-            timer.update()
+        self._supervisor_timer.update()
         self._tell_time()
         self.timers_changed()
 
@@ -493,10 +490,6 @@ class Machine:
         from emu.hart.fast import FastHart
 
         return FastHart(ram, self.events, self, probes=config.probes)
-
-    def _set_supervisor_timer(self, level: bool) -> None:
-        self.core.set_supervisor_timer(level)
-        self._attention |= level
 
     def _deadline(self, timer: Comparator) -> int | None:
         remaining = timer.remaining

@@ -18,7 +18,7 @@ def reset(machine: "Machine", power_on: object) -> None:
     if machine.core.engine.running:
         raise ConfigError("a machine is reset between runs; a guest does it by the test finisher or the SBI")
     machine.core.reset(power_on)
-    machine.restore_timers(((NEVER, False), (NEVER, False)))
+    machine.restore_timer((NEVER, False))
     for device in machine.devices:
         device.reset()
     machine.clint.write(MTIME, 8, 0)

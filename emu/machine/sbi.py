@@ -8,9 +8,8 @@ from emu.hart.core import PC, HartCore
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1, A7
-from emu.isa.status import SSIP, STIP, Status
+from emu.isa.status import SSIP, Status
 from emu.machine.console import Console
-from emu.machine.timers import Comparator
 from emu.memory import PhysicalMemory
 
 _A6 = 16
@@ -27,17 +26,8 @@ class Host(Protocol):
     def waiting(self) -> None:
         """Pass the time until an interrupt is pending."""
 
-    def timers_changed(self) -> None:
-        """A deadline changed."""
-
     def typed_byte(self) -> int:
         """The next byte that was typed, or -1."""
-
-    def time_at(self, instret: int) -> int:
-        """`mtime`."""
-
-    def set_line(self, bit: int, level: bool) -> None:
-        """Set a line into `mip`."""
 
 
 class SbiServices:
@@ -46,7 +36,6 @@ class SbiServices:
     def __init__(self, host: Host, core: HartCore, console: Console) -> None:
         self._host, self._core, self._console = host, core, console
         self._sbi = Sbi(self)
-        self.timer = Comparator(lambda: host.time_at(core.retired_count), lambda level: host.set_line(STIP, level))
 
     def answer(self) -> None:
         """Carry out the call that the registers describe."""
@@ -65,9 +54,8 @@ class SbiServices:
         return self._host.typed_byte()
 
     def set_timer(self, deadline: int) -> None:
-        """Clear STIP and raise it when `time` reaches `deadline`."""
-        self.timer.set(deadline)
-        self._host.timers_changed()
+        """Clear STIP and raise it when `time` reaches `deadline`: by Sstc, as the firmware lets S mode do, too."""
+        self._core.set_supervisor_timecmp(deadline)
 
     def set_software_interrupt(self, pending: bool) -> None:
         """Set or clear SSIP."""

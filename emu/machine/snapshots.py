@@ -23,7 +23,7 @@ class Snapshot:
     hart: object
     devices: tuple[object, ...]
     clock: int
-    timers: tuple[tuple[int, bool], tuple[int, bool]]
+    timer: tuple[int, bool]
     console: bytes
     keyboard: tuple[int, ...]
     semihosting: SemihostingState | None
@@ -39,7 +39,7 @@ def take(machine: "Machine") -> Snapshot:
         hart=machine.core.save(),
         devices=tuple(device.save() for device in machine.devices),
         clock=machine.clock.save(),
-        timers=machine.save_timers(),
+        timer=machine.save_timer(),
         console=machine.console_device.save(),
         keyboard=machine.keyboard.save(),
         semihosting=machine.semihosting.save() if machine.semihosting else None,
@@ -54,7 +54,7 @@ def restore(machine: "Machine", snapshot: Snapshot) -> None:
     changed_code = machine.ram_history.restore(snapshot.ram, machine.core.engine.pages.chunks)
     machine.clock.restore(snapshot.clock)
     machine.core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time
-    machine.restore_timers(snapshot.timers)
+    machine.restore_timer(snapshot.timer)
     for device, state in zip(machine.devices, snapshot.devices, strict=True):
         device.restore(state)
     machine.core.restore(snapshot.hart, forget_code=changed_code)

@@ -117,7 +117,7 @@ class InstructionClock(Clock):
 
 
 class Comparator:
-    """A timer interrupt that a comparator raises: the SBI's timer, and `stimecmp` (Sstc).
+    """A timer interrupt that a comparator raises: `stimecmp` (Sstc).
 
     `now` gives `mtime` as the guest sees it, with what it has written there.
     """

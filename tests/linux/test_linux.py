@@ -63,6 +63,17 @@ def test_linux_speaks_through_the_sbi_as_on_qemu(on_qemu: BootQemu, on_ekernel: 
 
 
 @pytest.mark.parametrize("fidelity", ["fast", "exact"])
+def test_linux_boots_by_qemus_device_tree(
+    oracle: Callable[[str], str], on_ekernel: BootEkernel, fidelity: str, tmp_path: Path
+) -> None:
+    command = [oracle("qemu-system-riscv64"), "-M", f"virt,dumpdtb={tmp_path / 'virt.dtb'}", "-m", "128M", "-nographic"]
+    subprocess.run(command, check=True, capture_output=True)
+    boot = on_ekernel("-dtb", str(tmp_path / "virt.dtb"), fidelity=fidelity)
+    assert "riscv-timer: Timer interrupt in S-mode is available via sstc extension" in boot.console
+    assert "init: all is well" in boot.console
+
+
+@pytest.mark.parametrize("fidelity", ["fast", "exact"])
 def test_the_disk_is_left_as_qemu_leaves_it(
     oracle: Callable[[str], str], on_qemu: BootQemu, on_ekernel: BootEkernel, fidelity: str, tmp_path: Path
 ) -> None:

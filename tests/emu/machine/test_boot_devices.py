@@ -317,3 +317,32 @@ def test_what_does_not_fit_is_refused_before_anything_starts(tmp_path: Path):
         Machine(MachineConfig(drives=(Drive(path=disk, slot=8, read_only=True),)))
     with pytest.raises(ConfigError, match="virtio version 3"):
         MachineConfig(virtio_version=3)
+
+
+def test_the_sbi_and_stimecmp_are_one_timer(boot, collect):
+    """As under OpenSBI where the hart has Sstc, which the device tree says."""
+    machine = boot(
+        """
+        csrr a0, time
+        addi a0, a0, 1000
+        li a7, 0
+        ecall                       # the SBI's timer: 1000 ticks
+        csrr s0, 0x14d
+        csrr a0, time
+        addi a0, a0, 100
+        csrw 0x14d, a0              # stimecmp: 100 ticks
+        li t0, 0x20
+        csrs sie, t0
+        wfi
+        csrr s1, time
+        sub s1, s1, a0
+        li a7, 8
+        ecall
+        """
+    )
+    raised = collect(machine, InterruptRaised)
+    assert machine.run(max_instructions=10_000).reason is StopReason.POWERED_OFF
+    assert [event.cause for event in raised] == [5]
+    assert 1000 <= machine.hart.x["s0"] <= 1002
+    assert machine.hart.x["s1"] <= 1
+    assert b"_sstc\0" in machine.device_tree
