@@ -265,3 +265,31 @@ def test_a_device_page_may_share_its_place_in_the_tlb_with_the_code_that_reads_i
     machine = boot("li t0, 0x0c000028\n li t1, 5\n sw t1, (t0)\n nop\n lw s0, (t0)\n nop\n lw s1, (t0)\n" + OFF)
     machine.run()
     assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (5, 5)
+
+
+PAGING_ON = """
+    la t0, table
+    li t1, (0x80000000 >> 12 << 10) | 0xcf
+    sd t1, 2 * 8(t0)
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    .globl switch
+switch:
+    csrw satp, t0
+    sfence.vma
+    c.nop
+    c.nop
+    c.nop
+    j 1f
+1:  c.nop
+""" + OFF + "\n .balign 4096\n table: .zero 4096"  # fmt: skip
+
+
+def test_the_count_is_exact_where_paging_begins(build, fidelity, probes):
+    machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, probes=probes))
+    machine.load(build(PAGING_ON))
+    machine.run(until="switch")
+    before = machine.instret
+    assert machine.run(1000).reason is StopReason.POWERED_OFF
+    assert machine.instret - before == 9
