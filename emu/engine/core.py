@@ -96,6 +96,8 @@ class Engine:
 
         def read(_engine: int, offset: int, _size: int, _data: int) -> int:
             value, address = self._value
+            if base + offset < address:  # the rest of an access that was refused, in the page behind it
+                return 0
             return value >> (8 * (base + offset - address)) & _LAST_ADDRESS
 
         callback = library.MmioReadCallback(read)
@@ -156,10 +158,12 @@ class Engine:
                     continue
                 if error != library.ERR_OK:
                     pc = words[Word.PC]
-                    self._resolve(error)
+                    try:
+                        self._resolve(error)
+                    finally:  # what the hart did stands, also when a listener has raised an exception behind it
+                        window.store()
                     if self._has_exits and words[Word.PC] != pc:
                         self.set_exits([])  # the core looks them up when it stops: not with a trap handler's privilege
-                    window.store()
                     if self._stop_requested:
                         return Stop.REQUESTED
                     continue

@@ -1,6 +1,7 @@
 """A guest never harms the host: what no hart survives ends in one clear error, and the machine stays usable."""
 
 import contextlib
+import sys
 
 import pytest
 
@@ -281,6 +282,19 @@ def test_a_kernel_that_unmaps_the_code_that_it_executes_gets_a_page_fault(boot, 
     assert traps[0].cause == 12
     assert traps[0].pc == traps[0].tval
     assert traps[0].pc - machine.address_of("lost") in (-4, 0, 4)  # `fast` executes on to the end of its block
+
+
+def test_a_load_over_the_end_of_a_devices_page_is_refused_whatever_was_read_before(boot, collect, monkeypatch):
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    machine = boot(
+        "la t0, 1f\n csrw stvec, t0\n li t0, 0x10008000\n lw t1, (t0)\n li t0, 0x10000ffc\n ld t1, (t0)\n"
+        " .balign 4\n 1:" + OFF
+    )
+    traps = collect(machine, TrapTaken)
+    assert machine.run(max_instructions=100).reason is StopReason.POWERED_OFF
+    assert [(trap.cause, trap.tval) for trap in traps] == [(5, 0x1000_0FFC)]
+    assert lost == []
 
 
 @pytest.mark.parametrize("limit", range(6, 16))
