@@ -174,8 +174,9 @@ def test_a_call_is_one_instruction_and_its_output_an_event_in_its_place(boot, co
     assert machine.instret == before + 9
 
 
-def test_an_exception_in_a_listener_does_not_repeat_the_call(boot):
-    machine = boot(PRINT + CALL + HANDLER, firmware="none", semihosting=Semihosting())
+@pytest.mark.parametrize("probes", [None, "python"])
+def test_an_exception_in_a_listener_does_not_repeat_the_call(boot, probes):
+    machine = boot(PRINT + CALL + HANDLER, firmware="none", probes=probes, semihosting=Semihosting())
 
     def fail(event: ConsoleOutput) -> None:
         raise LookupError
