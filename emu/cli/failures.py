@@ -1,5 +1,6 @@
 """Failures as a user meets them: one message and an exit status, never a traceback."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -19,12 +20,18 @@ class ExitStatus(IntEnum):
     """Whoever read the output has gone, as in `ekernel run | head`."""
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a stream says that takes no more bytes."""
+
+
 def explained(command: Callable[[], object]) -> int:
     """Run a command and return its exit status; print the text of an expected error to stderr."""
     from emu.errors import EmuError, LimitExceeded
     from kernel.errors import KernelBuildError
     from linker.errors import ToolchainError
 
+    if sys.stdout is None:  # closed by whoever started us: nobody wants the output
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # until the process ends
     try:
         command()
     except SystemExit as end:
@@ -33,6 +40,12 @@ def explained(command: Callable[[], object]) -> int:
         # Python would try again to flush at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OUTPUT_CLOSED
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"ekernel: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except LimitExceeded as error:

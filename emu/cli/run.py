@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,7 +150,25 @@ def _execute(machine: Machine, request: RunRequest, transcript: Transcript) -> E
                 return monitor.talk(input, print)
 
         execution = Execution(machine, keyboard, max_instructions=request.max_instructions, timeout=request.timeout)
+        stack.enter_context(_interruptible(machine))
         return execution.run(talk, transcript.flush)
+
+
+@contextmanager
+def _interruptible(machine: Machine) -> Iterator[None]:
+    """Let Ctrl-C end the run, wherever it comes: an exception is lost between a callback's entry and its `try`."""
+    engine = machine.core.engine
+
+    def interrupt(_number: int, _frame: object) -> None:
+        if not engine.running:
+            raise KeyboardInterrupt
+        engine.fail(KeyboardInterrupt())
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _machine(request: RunRequest) -> Machine:
