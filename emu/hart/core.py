@@ -208,8 +208,11 @@ class HartCore(ABC):
             engine.set_exits([])
             self._forget(places)
         after = before + instructions
+        passed = slots[COUNT] > after  # the exit is counted, and must not be
+        if passed:
+            slots[COUNT] = after
         # An exit halts the core as wfi does; or it is refused, when the code before it has unmapped it.
-        if words[PC] == end and (stop is not Stop.REQUESTED or slots[COUNT] > after):
+        if words[PC] == end and (stop is not Stop.REQUESTED or passed):
             slots[COUNT] = after
             self.between_blocks(end)
             return Stop.DEADLINE
@@ -242,7 +245,8 @@ class HartCore(ABC):
         key = slots[BLOCK] << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
         position = self._positions.get(key)
         if position is None:
-            position = self.instructions_between(start, pc)
+            # A block that has written over its own code is counted by what is there now.
+            position = min(self.instructions_between(start, pc), length)
             if self.code_address(pc) is not None:  # else the block has destroyed its mapping, and that was an estimate
                 self._positions[key] = position
         return length - position
