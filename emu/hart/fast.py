@@ -322,8 +322,18 @@ class FastHart(FastState):
         slots = self.slots
         start, length = slots[BLOCK_PC], slots[BLOCK_LENGTH]
         if 0 < pc - start < 4 * length and self.walk(start, Access.FETCH).physical is None:
-            slots[COUNT] -= length - (pc - start) // 4
+            slots[COUNT] -= length - self._instructions_once_at(start, pc)
         self.between_blocks(pc)
+
+    def _instructions_once_at(self, start: int, end: int) -> int:
+        # Code that has lost its mapping lay at its physical address: before paging, and in kernels that map it so.
+        if not (self.ram.contains(start, 2) and self.ram.contains(end, 2)):
+            return (end - start) // 4
+        count = 0
+        while start < end:
+            start += instruction_length(self._halves[(start - self.ram.base) >> 1])
+            count += 1
+        return count
 
     def add_device(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""

@@ -277,3 +277,42 @@ def test_user_programs_read_the_time_unless_they_are_forbidden_to(boot, collect)
     machine.run(max_instructions=30)
     assert (machine.hart.x["a0"], machine.hart.x["a1"]) == (1, 2)
     assert [trap.cause for trap in traps] == [8, 2]
+
+
+def test_a_write_to_satp_that_unmaps_its_own_code_counts_each_instruction_before_it(boot, collect):
+    machine = boot(
+        """
+        .equ ROOT, 0x80300000
+        la t0, mapped
+        li t1, 0x40000000
+        add t0, t0, t1
+        csrw stvec, t0
+        li t0, ROOT
+        li t1, (0x80000000 >> 12 << 10) | 0xcf
+        sd t1, 24(t0)                       # the code at 0xc0000000 only
+        li t1, 8 << 60 | ROOT >> 12
+        fence.i
+        c.nop
+        c.nop
+        c.nop
+        c.nop
+        c.nop
+        c.nop
+        sfence.vma
+        csrw satp, t1
+        nop
+        .balign 4
+    mapped:
+        li a7, 8
+        ecall
+        """
+    )
+    traps = collect(machine, TrapTaken)
+    stepped = machine.snapshot()
+    machine.run(max_instructions=1000)
+    machine.restore(stepped)
+    machine.run(max_instructions=traps[0].instret)
+    assert machine.hart.csr["satp"] >> 60 == 8
+    machine.restore(stepped)
+    machine.run(max_instructions=traps[0].instret - 1)
+    assert machine.hart.csr["satp"] >> 60 == 0
