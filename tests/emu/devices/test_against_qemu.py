@@ -156,6 +156,11 @@ _PLIC = [
     (0x0C00_0000 + plic.PENDING, 4, 0),
     *((0x0C00_0000 + plic.ENABLE + context * plic.ENABLE_STRIDE, 4, 0xFFFF_FFFE) for context in (0, 1)),
     *((0x0C00_0000 + plic.CONTEXT + context * plic.CONTEXT_STRIDE, 4, 1) for context in (0, 1)),
+    (0x0C20_1000, 4, 0xFFFF_FFFF),  # a threshold's reserved bits
+    (0x0C00_1008, 4, 0xFFFF_FFFF),  # pending bits cannot be written
+    (0x0C00_2004, 4, 0xFFFF_FFFF),
+    (0x0C00_2100, 4, 0xFFFF_FFFF),  # a context that does not exist
+    (0x0C20_2004, 4, 0xFFFF_FFFF),
     *((0x0C00_0000 + plic.CONTEXT + context * plic.CONTEXT_STRIDE + plic.CLAIM, 4, 0x0B) for context in (0, 1)),
 ]
 _CLINT = [
