@@ -17,6 +17,9 @@ _CSRS = (
     "stvec", "sepc", "scause", "stval", "satp",
 )  # fmt: skip
 _HELP = "info registers|mem|tlb|traps, continue, quit"
+_BARE = "No translation or protection"
+_HEADER = ("vaddr            paddr            size             attr", f"{'-' * 16} {'-' * 16} {'-' * 16} {'-' * 7}")
+"""QEMU's words."""
 _RECENT = 16
 _MOST_LINES = 1000
 Leaf = tuple[int, int, int, int]
@@ -78,7 +81,7 @@ class Monitor:
     def _pages(self) -> Iterator[str]:
         """Each leaf PTE, as QEMU's `info tlb` has it for other hosts: translations that the TLB may hold."""
         if not self._machine.hart.csr["satp"] >> SATP_MODE_SHIFT:
-            yield "no translation: satp is Bare"
+            yield _BARE
             return
         for number, (virtual, physical, size, flags) in enumerate(self._leaves()):
             if number == _MOST_LINES:
@@ -87,11 +90,11 @@ class Monitor:
             yield f"{virtual:016x}: {physical:014x} {size:#x} {_letters(flags)}"
 
     def _ranges(self) -> Iterator[str]:
-        """Neighbouring leaves with the same flags, as one range."""
+        """Neighbouring leaves with the same flags, as one range: QEMU's table."""
         if not self._machine.hart.csr["satp"] >> SATP_MODE_SHIFT:
-            yield "no translation: satp is Bare"
+            yield _BARE
             return
-        yield "virtual          physical       size             flags"
+        yield from _HEADER
         found: Leaf | None = None
         lines = 0
         for leaf in self._leaves():
@@ -144,7 +147,7 @@ class Monitor:
 
 def _range(leaf: Leaf) -> str:
     virtual, physical, size, flags = leaf
-    return f"{virtual:016x} {physical:014x} {size:016x} {_letters(flags)}"
+    return f"{virtual:016x} {physical:016x} {size:016x} {_letters(flags)}"
 
 
 def _letters(flags: int) -> str:

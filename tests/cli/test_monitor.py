@@ -53,12 +53,14 @@ def monitor(program: Callable[[str], Path]) -> Monitor:
 
 
 def test_info_mem_joins_neighbours_with_the_same_flags(monitor: Monitor) -> None:
-    lines = [line.split() for line in monitor.answer("info mem")][1:]
+    lines = [line.split() for line in monitor.answer("info mem")]
     assert lines == [
-        ["0000000000000000", "00000000000000", "0000000040000000", "rw---ad"],
-        ["0000000080000000", "00000080000000", "0000000040000000", "rwx--ad"],
-        ["ffffffc000000000", "00000080500000", "0000000000002000", "r----a-"],
-        ["ffffffc000002000", "00000080600000", "0000000000001000", "r--u-a-"],
+        ["vaddr", "paddr", "size", "attr"],
+        ["-" * 16, "-" * 16, "-" * 16, "-" * 7],
+        ["0000000000000000", "0000000000000000", "0000000040000000", "rw---ad"],
+        ["0000000080000000", "0000000080000000", "0000000040000000", "rwx--ad"],
+        ["ffffffc000000000", "0000000080500000", "0000000000002000", "r----a-"],
+        ["ffffffc000002000", "0000000080600000", "0000000000001000", "r--u-a-"],
     ]
 
 
