@@ -113,7 +113,8 @@ def run_guest(request: RunRequest) -> int:
         seconds = time.perf_counter() - start
         if trace_file:
             trace_file.close()
-        transcript.end_line()
+        if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
+            transcript.end_line()
         transcript.flush()
         if summary and not request.json:
             outcome = ending.outcome if ending else None

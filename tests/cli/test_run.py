@@ -60,6 +60,11 @@ def test_quiet_prints_the_console_alone_and_the_status_is_the_guests(ekernel: Ek
     assert (result.stdout, result.stderr, result.returncode) == ("hello\n", "", 7)
 
 
+def test_quiet_adds_nothing_to_what_the_guest_wrote(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("run", "--quiet", program(HELLO.format(status=0).replace("hello\\n", "no newline")))
+    assert result.stdout == "no newline"
+
+
 def test_the_summary_names_a_failing_exit_status(ekernel: Ekernel, program: Program) -> None:
     result = ekernel("run", program(HELLO.format(status=7)))
     assert result.stderr.startswith("-- the guest powered off with exit status 7: ")
