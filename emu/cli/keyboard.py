@@ -53,8 +53,12 @@ class _Buffered:
 
     def wait(self, seconds: float | None) -> bool:
         """See `HostInput`; the user's wish to leave or to talk to the monitor counts as input."""
-        if not self._kept:
+        if not self._something:  # the wish may have been read when the guest asked for more
             self._pull(seconds)
+        return self._something
+
+    @property
+    def _something(self) -> bool:
         return bool(self._kept) or self.leave or self.monitor
 
     def _pull(self, seconds: float | None) -> None:
