@@ -249,7 +249,7 @@ def test_disks_and_devices_are_behind_their_slots(
 ) -> None:
     (tmp_path / "disk.img").write_bytes(bytes(4096))
     result = ekernel("run", "-q", "-bios", "none", "-kernel", program(READ_DISK), *words)
-    assert (result.stdout, result.stderr) == (f"{seen}\n", "")
+    assert (result.stdout, result.stderr) == (seen, "")
 
 
 BAD_WORDS: list[tuple[list[str], str]] = [
