@@ -124,14 +124,14 @@ def typed(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.mark.parametrize("source", [ECHO, ECHO_BY_INTERRUPT])
 def test_standard_input_is_typed_on_the_guests_console(typed, program: Program, source: str, pipe: bool) -> None:
     result = typed("abcq", "run", "-q", program(source), pipe=pipe)
-    assert (result.stdout, result.returncode) == ("bcdr\n", 0)
+    assert (result.stdout, result.returncode) == ("bcdr", 0)
 
 
 @pytest.mark.parametrize("pipe", [False, True])
 def test_typing_wakes_a_guest_that_sleeps_by_the_hosts_clock(typed, program: Program, pipe: bool) -> None:
     guest = program(IN_AN_HOUR + ECHO_BY_INTERRUPT)
     result = typed("abcq", "run", "-q", "--clock", "host", guest, pipe=pipe)
-    assert (result.stdout, result.returncode) == ("bcdr\n", 0)
+    assert (result.stdout, result.returncode) == ("bcdr", 0)
 
 
 def test_two_runs_with_the_same_keys_are_identical(typed, program: Program) -> None:
@@ -146,7 +146,7 @@ def test_two_runs_with_the_same_keys_are_identical(typed, program: Program) -> N
 )
 def test_the_end_of_the_input_ends_the_typing(typed, program: Program, source: str, status: int, message: str) -> None:
     result = typed("ab", "run", "-q", "--max-instructions", "100000", program(source), pipe=True)
-    assert (result.stdout, result.returncode) == ("bc\n", status)
+    assert (result.stdout, result.returncode) == ("bc", status)
     assert message in result.stderr
 
 
@@ -206,7 +206,7 @@ def test_a_guest_that_resets_the_machine_starts_again_unless_it_may_not(ekernel:
     1:  {OFF}"""
     )
     again, ended = ekernel("run", "-q", guest), ekernel("run", "-q", "-no-reboot", guest)
-    assert (again.stdout, again.returncode) == ("012\n", 0)
+    assert (again.stdout, again.returncode) == ("012", 0)
     assert (ended.stdout, ended.returncode) == ("0\n", 0)
 
 

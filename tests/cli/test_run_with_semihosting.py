@@ -59,12 +59,12 @@ def test_standard_input_is_read_through_semihosting(program: Program, tmp_path: 
     (tmp_path / "keys").write_text("abq")
     with (tmp_path / "keys").open() as keys:
         result = subprocess.run(command, stdin=keys, capture_output=True, timeout=60, check=False)
-    assert (result.stdout, result.returncode) == (b"bcr\n", 5)
+    assert (result.stdout, result.returncode) == (b"bcr", 5)
 
 
 def test_a_guest_that_wants_a_key_after_the_last_one_ends(ekernel: Ekernel, program: Program) -> None:
     result = ekernel("run", "-q", "-semihosting", program(ECHO), typed="ab")
-    assert (result.stdout, result.returncode) == ("bc\n", 125)
+    assert (result.stdout, result.returncode) == ("bc", 125)
     assert "the guest waits for something to be typed at _start" in result.stderr
 
 

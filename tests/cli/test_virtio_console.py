@@ -67,4 +67,4 @@ def test_what_is_typed_comes_back_from_the_virtio_console(
 ) -> None:
     words = ["-device", "virtio-serial-device", "-device", "virtconsole", "--fidelity", fidelity]
     result = ekernel("run", "-q", "--max-instructions", 5_000_000, program(ECHO), *words, typed="Hello, world.more")
-    assert (result.stdout, result.stderr, result.returncode) == (">Hello, world.\n", "", 0)
+    assert (result.stdout, result.stderr, result.returncode) == (">Hello, world.", "", 0)

@@ -14,6 +14,7 @@ from linker.errors import ObjectFileError, ToolchainError
 from linker.objects.archive import read_archive
 from linker.objects.reader import read_object
 from linker.objects.writer import write_object
+from linker.relocate.lines import read_lines
 from linker.script.default import default_text
 from tests.linker.link.objects import DATA, NOP, TEXT, Group, Maker, R, relocate
 
@@ -95,6 +96,19 @@ def test_mutated_objects_of_a_compiler_link_or_are_refused(compile_program: Call
     data = compile_program("other.c", "-O1", "-g", "-DSINGLE").read_bytes()
     for seed in range(150):
         try_to_link(mutated(data, seed))
+
+
+def test_line_tables_that_begin_with_anything_are_read_as_far_as_possible(
+    compile_program: Callable[..., Path],
+) -> None:
+    data = compile_program("other.c", "-O1", "-g", "-DSINGLE").read_bytes()
+    for position in range(16):
+        for value in (0, 1, 3, 51, 255):
+            damaged = read_object(data, "fuzz.o")
+            for section in damaged.sections:
+                if section.name in (".debug_info", ".debug_line"):
+                    section.data[position] = value
+            assert isinstance(read_lines(damaged), list)
 
 
 @pytest.mark.parametrize("command", ["objdump", "readelf", "nm", "objcopy"])
