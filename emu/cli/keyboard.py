@@ -5,7 +5,7 @@ import select
 import signal
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from stat import S_ISREG
 from typing import Protocol, Self
@@ -33,6 +33,10 @@ class HostInput(Protocol):
 
     def wait(self, seconds: float | None) -> bool:
         """Wait for input, at most so long; False when there will be none or the time is up."""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class _Buffered:
@@ -96,6 +100,8 @@ class TerminalInput(_Buffered):
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor)
+        self.end: Callable[[BaseException], None] = _raise
+        """Ends the run by an exception, when a signal asks for it: through `__exit__`, which puts the terminal back."""
         self._escaped = False
         self._cooked = termios.tcgetattr(descriptor)
 
@@ -110,9 +116,7 @@ class TerminalInput(_Buffered):
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
         termios.tcsetattr(self._descriptor, termios.TCSADRAIN, mode)
         for number in _ENDING:
-            signal.signal(
-                number, lambda number, _: sys.exit(128 + number)
-            )  # through __exit__: the terminal is put back
+            signal.signal(number, lambda number, _: self.end(SystemExit(128 + number)))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from emu.cli.execution import Ending, Execution
@@ -139,6 +140,7 @@ def _execute(machine: Machine, request: RunRequest, transcript: Transcript) -> E
         keyboard = standard_input()
         monitor = None
         if isinstance(keyboard, TerminalInput):
+            keyboard.end = partial(_end_run, machine)
             stack.enter_context(keyboard)
             monitor = Monitor(machine)
 
@@ -155,17 +157,16 @@ def _execute(machine: Machine, request: RunRequest, transcript: Transcript) -> E
         return execution.run(talk, transcript.flush)
 
 
+def _end_run(machine: Machine, error: BaseException) -> None:
+    if not machine.core.engine.running:
+        raise error
+    machine.core.engine.fail(error)
+
+
 @contextmanager
 def _interruptible(machine: Machine) -> Iterator[None]:
     """Let Ctrl-C end the run, wherever it comes: an exception is lost between a callback's entry and its `try`."""
-    engine = machine.core.engine
-
-    def interrupt(_number: int, _frame: object) -> None:
-        if not engine.running:
-            raise KeyboardInterrupt
-        engine.fail(KeyboardInterrupt())
-
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: _end_run(machine, KeyboardInterrupt()))
     try:
         yield
     finally:
