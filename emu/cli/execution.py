@@ -37,9 +37,9 @@ class Execution:
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._step = _FIRST
         self._flush: Callable[[], None] = lambda: None
-        machine.keyboard.source = keyboard.more
-        if isinstance(machine.clock, HostClock):
-            machine.clock.sleep = self._sleep
+        machine.platform.keyboard.source = keyboard.more
+        if isinstance(machine.platform.clock, HostClock):
+            machine.platform.clock.sleep = self._sleep
 
     def run(self, monitor: Callable[[], bool], flush: Callable[[], None]) -> Ending:
         """Run to the end. `monitor` is called when the user asks for it, and says whether to go on.
@@ -59,9 +59,9 @@ class Execution:
                 if self._limit is not None and outcome.instructions >= self._limit:
                     return Ending(outcome)
             elif outcome.reason is StopReason.WANTS_INPUT:
-                if self._machine.keyboard.ended:
+                if self._machine.platform.keyboard.ended:
                     return Ending(outcome)
-                self._machine.keyboard.ended = not self._wait(flush) and not self._time_is_up()
+                self._machine.platform.keyboard.ended = not self._wait(flush) and not self._time_is_up()
             elif outcome.reason is not StopReason.IDLE_FOREVER or not self._input_comes(flush):
                 return Ending(outcome, timed_out=self._time_is_up() and outcome.reason is StopReason.IDLE_FOREVER)
             if self._time_is_up():

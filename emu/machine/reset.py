@@ -1,24 +1,29 @@
 """The reset of hart, timers and devices, as QEMU's `virt` does it at `system_reset`."""
 
-from typing import TYPE_CHECKING
-
 from emu.devices.clint import MTIME
 from emu.errors import ConfigError
+from emu.events import MachineReset, StateRestored
+from emu.hart.view import Hart
+from emu.machine.boot import BootPlan
+from emu.machine.platform import Platform
 from emu.machine.timers import NEVER
 
-if TYPE_CHECKING:
-    from emu.machine.machine import Machine
 
-
-def reset(machine: "Machine", power_on: object) -> None:
-    """Put back the hart (to its state `power_on`) and all devices; `mtime` begins at 0.
+def reset(platform: Platform, power_on: object, plan: BootPlan | None) -> None:
+    """Put back the hart (to its state `power_on`) and all devices, and load what `plan` says again; `mtime` is 0 then.
 
     Raises ConfigError while the machine runs.
     """
-    if machine.core.engine.running:
+    if platform.core.engine.running:
         raise ConfigError("a machine is reset between runs; a guest does it by the test finisher or the SBI")
-    machine.core.reset(power_on)
-    machine.restore_timer((NEVER, False))
-    for device in machine.devices:
+    platform.core.reset(power_on)
+    platform.supervisor_timer.restore((NEVER, False))
+    for device in platform.devices:
         device.reset()
-    machine.clint.write(MTIME, 8, 0)
+    platform.board.clint.write(MTIME, 8, 0)
+    if plan is not None:
+        plan.place(platform.memory, again=True)
+        plan.enter(Hart(platform.core))
+    platform.is_asleep = False
+    platform.tell(MachineReset)
+    platform.tell(StateRestored)

@@ -1,22 +1,19 @@
 """Snapshots of a whole machine: RAM, hart, devices, clock and console."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from emu.errors import ConfigError
 from emu.hart.core import COUNT
+from emu.machine.platform import Platform
 from emu.machine.semihosting import State as SemihostingState
 from emu.memory.baseline import RamState
-
-if TYPE_CHECKING:
-    from emu.machine.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of a machine at one moment. It belongs to the machine that made it."""
 
-    machine: "Machine"
+    platform: Platform
     instret: int
     """Instructions retired when it was taken."""
     ram: RamState
@@ -29,41 +26,43 @@ class Snapshot:
     semihosting: SemihostingState | None
 
 
-def take(machine: "Machine") -> Snapshot:
+def take(platform: Platform) -> Snapshot:
     """The machine's state now; it must not be running."""
-    _check_stopped(machine)
+    _check_stopped(platform)
     return Snapshot(
-        machine=machine,
-        instret=machine.instret,
-        ram=machine.ram_history.take(),
-        hart=machine.core.save(),
-        devices=tuple(device.save() for device in machine.devices),
-        clock=machine.clock.save(),
-        timer=machine.save_timer(),
-        console=machine.console_device.save(),
-        keyboard=machine.keyboard.save(),
-        semihosting=machine.semihosting.save() if machine.semihosting else None,
+        platform=platform,
+        instret=platform.core.retired_count,
+        ram=platform.ram_history.take(),
+        hart=platform.core.save(),
+        devices=tuple(device.save() for device in platform.devices),
+        clock=platform.clock.save(),
+        timer=platform.supervisor_timer.save(),
+        console=platform.console.save(),
+        keyboard=platform.keyboard.save(),
+        semihosting=platform.semihosting.save() if platform.semihosting else None,
     )
 
 
-def restore(machine: "Machine", snapshot: Snapshot) -> None:
+def restore(platform: Platform, snapshot: Snapshot) -> None:
     """Return to a snapshot that the same machine made."""
-    _check_stopped(machine)
-    if snapshot.machine is not machine:
+    _check_stopped(platform)
+    if snapshot.platform is not platform:
         raise ConfigError("this snapshot belongs to another machine; a snapshot returns only the machine that made it")
-    changed_code = machine.ram_history.restore(snapshot.ram, machine.core.engine.pages.chunks)
-    machine.clock.restore(snapshot.clock)
-    machine.core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time
-    machine.restore_timer(snapshot.timer)
-    for device, state in zip(machine.devices, snapshot.devices, strict=True):
+    core = platform.core
+    changed_code = platform.ram_history.restore(snapshot.ram, core.engine.pages.chunks)
+    platform.clock.restore(snapshot.clock)
+    core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time
+    platform.supervisor_timer.restore(snapshot.timer)
+    for device, state in zip(platform.devices, snapshot.devices, strict=True):
         device.restore(state)
-    machine.core.restore(snapshot.hart, forget_code=changed_code)
-    machine.console_device.restore(snapshot.console)
-    machine.keyboard.restore(snapshot.keyboard)
-    if machine.semihosting and snapshot.semihosting:
-        machine.semihosting.restore(snapshot.semihosting)
+    core.restore(snapshot.hart, forget_code=changed_code)
+    platform.console.restore(snapshot.console)
+    platform.keyboard.restore(snapshot.keyboard)
+    if platform.semihosting and snapshot.semihosting:
+        platform.semihosting.restore(snapshot.semihosting)
+    platform.is_asleep = False
 
 
-def _check_stopped(machine: "Machine") -> None:
-    if machine.core.engine.running:
+def _check_stopped(platform: Platform) -> None:
+    if platform.core.engine.running:
         raise ConfigError("a snapshot is taken or restored between runs, not while the guest executes")

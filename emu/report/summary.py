@@ -41,7 +41,8 @@ class Summary:
         lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]
         lines.append(f"   {'traps':<8}{self._trap_counts()}")
         machine = self._machine
-        if self._traps[False, ExceptionCause.BREAKPOINT] and machine.semihosting is None and asks(machine.image):
+        unanswered = self._traps[False, ExceptionCause.BREAKPOINT] and machine.platform.semihosting is None
+        if unanswered and asks(machine.image):
             lines.append("   hint    the guest asks the host by semihosting, which is off; -semihosting turns it on")
         lines += self._account("frames", self._ledger.frames)
         lines += self._account("heap", self._ledger.blocks)

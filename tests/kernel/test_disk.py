@@ -281,6 +281,6 @@ def test_a_disk_that_never_answers_is_given_up_and_reset(kernel_of: Build, tmp_p
     queue = machine.address_of("disk_queue")
     machine.memory.write(queue, bytes(16))  # a request at address 0 with length 0 breaks the rules of the queue
     assert machine.call("disk_read", 0, frame) == ERROR
-    assert machine.board.bus.read(registers + 0x70, 4) == 0
+    assert machine.platform.board.bus.read(registers + 0x70, 4) == 0
     assert word(machine, "disk_registers") == 0
     assert machine.call("disk_read", 0, frame) == ERROR

@@ -115,14 +115,14 @@ def test_the_real_time_clock_shows_the_hosts_time(boot):
 
 def test_whoever_runs_the_machine_can_end_its_sleep_and_let_it_sleep_on(boot):
     machine = boot(NAP.format(ticks=100_000) + OFF, clock="host")
-    assert isinstance(machine.clock, HostClock)
-    plain, asked = machine.clock.sleep, []
+    assert isinstance(machine.platform.clock, HostClock)
+    plain, asked = machine.platform.clock.sleep, []
 
     def look(seconds):
         asked.append(seconds)
         return len(asked) > 3 and plain(seconds)
 
-    machine.clock.sleep = look
+    machine.platform.clock.sleep = look
     for _ in range(3):
         assert machine.run().reason is StopReason.ASLEEP
     assert machine.run().reason is StopReason.POWERED_OFF

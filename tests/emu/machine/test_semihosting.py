@@ -334,7 +334,7 @@ def test_a_guest_that_reads_too_early_waits_and_goes_on_when_something_was_typed
 
 
 def test_input_that_has_ended_reads_as_an_end(guest):
-    guest.machine.keyboard.ended = True
+    guest.machine.platform.keyboard.ended = True
     assert guest.ask(READ, guest.open(b":tt"), guest.put(bytes(8)), 8) == 8
 
 
@@ -347,9 +347,9 @@ def test_time_is_the_machines(guest):
     for _ in range(2):
         assert guest.ask_with(ELAPSED, place) == 0
         elapsed = int.from_bytes(guest.machine.memory.read(place, 8), "little")
-        assert 0 <= guest.machine.ticks() * 100 - elapsed <= 100
+        assert 0 <= guest.machine.platform.ticks() * 100 - elapsed <= 100
         guest.machine.run(30_000_000)
-    assert guest.ask_with(CLOCK, 0) == guest.machine.ticks() // 100_000 == 60
+    assert guest.ask_with(CLOCK, 0) == guest.machine.platform.ticks() // 100_000 == 60
     guest.machine.run(60_000_000)
     assert guest.ask_with(TIME, 0) == POWER_ON + 1
 

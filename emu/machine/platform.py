@@ -1,0 +1,259 @@
+"""The platform: memory, devices, clock and firmware around one hart, and what hart and devices ask of them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypedDict
+
+from emu.address import PhysAddr, VirtAddr
+from emu.devices.device import Device
+from emu.devices.power import PowerRequest
+from emu.engine import Store
+from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess, StateRestored
+from emu.firmware.names import Names
+from emu.hart.core import PC, HartCore
+from emu.isa.privilege import Privilege
+from emu.isa.status import STIP
+from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, StopReason
+from emu.machine.console import Console, Keyboard
+from emu.machine.host_clock import HostClock
+from emu.machine.sbi import SbiServices
+from emu.machine.semihosting import SemihostingServices
+from emu.machine.timers import NEVER, Clock, Comparator, InstructionClock
+from emu.machine.typed import TypedInput
+from emu.machine.wiring import Board
+from emu.memory import PhysicalMemory, Ram
+from emu.memory.baseline import RamHistory
+from emu.subscriptions import EventBus
+
+_DONE, _LEAVE, _REFUSED = Store.DONE, Store.LEAVE, Store.REFUSED  # looking a member up in its Enum is slow
+
+
+class EventFields(TypedDict):
+    """What every event carries."""
+
+    instret: int
+    pc: VirtAddr
+    privilege: Privilege
+
+
+class Platform:
+    """The parts of a machine, wired; see `emu.hart.platform.Platform` for what the hart asks.
+
+    Nothing in here knows the `Machine` that users hold.
+    """
+
+    def __init__(self, config: MachineConfig) -> None:
+        """Raises ConfigError when the host cannot give what was asked for."""
+        self.config = config
+        self.events = EventBus()
+        ram = Ram(config.ram_size)
+        self.memory = PhysicalMemory(ram)
+        self.ram_history = RamHistory(ram)
+        self.names = Names()
+        self.clock: Clock = HostClock() if config.clock == HOST_CLOCK else InstructionClock()
+        self.core = self._make_core(ram)
+        self.memory.written = self.core.engine.forget_code
+        self.ended: tuple[StopReason, int] | None = None
+        """Why the run is to end, with the guest's exit code."""
+        self.is_asleep = False
+        """Whether the hart waits in `wfi` for a time that the host's clock has not reached."""
+        self._attention = False
+        self._pc_offset = 0
+        self.console = Console(self._console_written)
+        self.keyboard = Keyboard()
+        self.board = Board(self, config, self.console.write, self.keyboard.take)
+        self.devices, self._clint, self._bus = self.board.devices, self.board.clint, self.board.bus
+        self.typed = TypedInput(self.keyboard, self.board.uart, self.board.virtio_console)
+        for device in self.devices:
+            self.memory.add(device.name, device.base, device.size)
+            self.core.add_device(device.base, device.size)
+        for kind in (ConsoleOutput, InterruptRaised, MachineReset, StateRestored):
+            self.events.add_source(kind, lambda: lambda: None)
+        self.events.add_source(MmioAccess, self._report_accesses)
+        self._sbi = SbiServices(self, self.core, self.console)
+        self.semihosting = SemihostingServices.wanted_by(self, self.core, self.console, config.semihosting)
+        self.supervisor_timer = Comparator(lambda: self._clint.mtime, partial(self.set_line, STIP))
+        """What `stimecmp` compares with `mtime`."""
+        self.clock.add(partial(self._deadline, self.supervisor_timer), self.supervisor_timer.update)
+
+    # Ending a run.
+
+    def begin(self) -> None:
+        """A run begins that nothing has ended yet."""
+        self.ended = None
+
+    def end(self, reason: StopReason, exit_code: int = 0) -> None:
+        """End the run as soon as the hart can be left."""
+        self.ended = reason, exit_code
+        if self.core.engine.running:
+            self.core.engine.request_stop()
+
+    def power_off(self, request: PowerRequest, exit_code: int) -> None:
+        """The guest ends the machine, or asks for a reset."""
+        self._attention = True
+        if request is PowerRequest.SHUTDOWN:
+            self.end(StopReason.POWERED_OFF, exit_code)
+        else:
+            self.end(StopReason.RESET)
+
+    def wait_for_typing(self) -> None:
+        """The guest reads what was not typed yet: it asks again when the machine goes on."""
+        self.end(StopReason.WANTS_INPUT)
+
+    # Time.
+
+    def time_at(self, instret: int) -> int:
+        """`mtime` when so many instructions have retired."""
+        return (self.clock.time_at(instret) + self._clint.offset) & NEVER
+
+    def cycles_at(self, instret: int) -> int:
+        """What `cycle` counts."""
+        return self.clock.cycles_at(instret)
+
+    def ticks(self) -> int:
+        """Ticks of 10 MHz since power-on, whatever the guest wrote to `mtime`."""
+        return self.clock.time_at(self.core.retired_count)
+
+    def timer_written(self) -> None:
+        """`stimecmp` or its enable changed."""
+        self.supervisor_timer.set(self.core.supervisor_timecmp())
+        self.timers_changed()
+
+    def timebase_changed(self) -> None:
+        """The guest wrote `mtimecmp` or `mtime`; whatever compares with `mtime` follows."""
+        self.supervisor_timer.update()
+        self.tell_time()
+        self.timers_changed()
+
+    def timers_changed(self) -> None:
+        """Some deadline changed: stop in time for it."""
+        if self.core.engine.running:
+            self.core.engine.not_later_than(self.clock.look_at(self.core.retired_count))
+
+    def tell_time(self) -> None:
+        """Give the core what it reads as `time` without asking."""
+        self.core.engine.serve_time(self.clock.instructions_per_tick, self.clock.slept, self._clint.offset)
+
+    def waiting(self) -> None:
+        """`wfi`: pass the time until an interrupt is pending, or stop the machine."""
+        self.is_asleep = False
+        while not self.core.interrupt_is_pending():
+            time = self.clock.next_deadline
+            if time is None:
+                self.end(StopReason.IDLE_FOREVER)
+                return
+            if not self.clock.wait_until(time, instret=self.core.retired_count):
+                self.is_asleep = True
+                self.end(StopReason.ASLEEP)
+                return
+            self.clock.update()
+        self.tell_time()
+        self.timers_changed()
+
+    def _deadline(self, timer: Comparator) -> int | None:
+        remaining = timer.remaining
+        return None if remaining is None else self.ticks() + remaining
+
+    # Devices and their lines.
+
+    def device_read(self, address: int, size: int) -> int | None:
+        """A load from a device; None refuses it: devices take aligned accesses only."""
+        self._attention = False
+        value = self._bus.read(address, size)
+        if self._attention and value is not None:
+            self.core.load_raised(value)
+        return value
+
+    def device_write(self, address: int, size: int, value: int) -> Store:
+        """A store to a device."""
+        self._attention = False
+        if not self._bus.write(address, size, value):
+            return _REFUSED
+        return _LEAVE if self._attention else _DONE
+
+    def set_line(self, bit: int, level: bool) -> None:
+        """A device sets the level of its line into `mip`."""
+        was = self.core.lines & bit
+        if bool(was) == level:
+            return
+        self.core.set_line(bit, level)
+        if level:
+            self._attention = True
+            if self.events.wants(InterruptRaised):
+                self.events.emit(InterruptRaised(cause=bit.bit_length() - 1, **self.event_fields()))
+
+    # Firmware.
+
+    def supervisor_call(self) -> bool:
+        """`ecall` from S mode: answered here when the firmware is built in."""
+        if self.config.firmware != BUILT_IN:
+            return False
+        self._pc_offset = 4
+        try:
+            self._sbi.answer()
+        finally:
+            self._pc_offset = 0
+        return True
+
+    def breakpoint(self) -> bool:
+        """`ebreak`: answered here when it asks the host for something that the guest may ask for."""
+        if self.semihosting is None or not self.semihosting.is_call():
+            return False
+        self.semihosting.answer()
+        return True
+
+    def typed_byte(self) -> int:
+        """The next byte that was typed, or -1."""
+        return self.typed.take()
+
+    # Events.
+
+    def locate(self, address: int) -> str:
+        """An address with symbol and offset where the image has them."""
+        found = self.names.symbols.at(address)
+        if found is None:
+            return f"{address:#x}"
+        symbol, offset = found
+        return f"{address:#x} ({symbol.label}+{offset:#x})" if offset else f"{address:#x} ({symbol.label})"
+
+    def event_fields(self) -> EventFields:
+        """When, where and at which privilege the hart is now."""
+        core = self.core
+        pc = VirtAddr(core.words[PC] - self._pc_offset)
+        return EventFields(instret=core.retired_count, pc=pc, privilege=core.privilege)
+
+    def tell(self, kind: type[MachineReset | StateRestored]) -> None:
+        """Tell who listens that the machine has been put to another state."""
+        if self.events.wants(kind):
+            self.events.emit(kind(**self.event_fields()))
+
+    def _console_written(self, data: bytes) -> None:
+        if self.events.wants(ConsoleOutput):
+            self.events.emit(ConsoleOutput(data=data, **self.event_fields()))
+
+    def _report_accesses(self) -> Callable[[], None]:
+        """Start telling who listens of device accesses; returns what ends it."""
+
+        def report(device: Device, address: PhysAddr, size: int, value: int, write: bool) -> None:
+            fields = self.event_fields()
+            self.events.emit(
+                MmioAccess(device=device.name, address=address, size=size, value=value, write=write, **fields)
+            )
+
+        def stop() -> None:
+            self._bus.report = None
+
+        self._bus.report = report
+        return stop
+
+    def _make_core(self, ram: Ram) -> HartCore:
+        config = self.config  # each start needs one fidelity only, and pays for its import only
+        if config.fidelity == "exact":
+            from emu.hart.exact import ExactHart
+
+            return ExactHart(
+                ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
+            )
+        from emu.hart.fast import FastHart
+
+        return FastHart(ram, self.events, self, probes=config.probes)

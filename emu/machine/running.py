@@ -1,0 +1,58 @@
+"""The loop that runs a machine: slices of execution between the moments at which timers have to be looked at."""
+
+from emu.engine import Stop
+from emu.machine.boot import BootPlan
+from emu.machine.config import Outcome, StopReason
+from emu.machine.platform import Platform
+from emu.machine.reset import reset
+from emu.machine.watches import Watches
+
+_SLICE = 50_000_000
+"""Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
+_RESET = StopReason.RESET, 0
+
+
+class Runner:
+    """Runs a platform from one end to the next, resets by the guest included."""
+
+    def __init__(self, platform: Platform, watches: Watches) -> None:
+        self._platform, self._watches = platform, watches
+        self._power_on = platform.core.save()
+        self.plan: BootPlan | None = None
+        """What is loaded, and again at a reset."""
+        self.resets = platform.config.reboot
+        """Whether a guest that asks for a reset starts again, instead of ending the run."""
+
+    def reset(self) -> None:
+        """Start again as at power-on, with `instret` counted on; ConfigError while the guest executes."""
+        reset(self._platform, self._power_on, self.plan)
+
+    def run_to(self, limit: int) -> Outcome:
+        """Execute until something ends the run, or `limit` instructions have retired since power-on."""
+        platform, core, clock = self._platform, self._platform.core, self._platform.clock
+        platform.begin()
+        if platform.is_asleep:
+            platform.waiting()
+            if platform.ended is not None:
+                return self._outcome(platform.ended)
+        while True:
+            clock.update()
+            self._watches.settle()
+            core.tables.settle()
+            platform.tell_time()
+            count = core.retired_count
+            stop = core.run(min(limit, count + _SLICE, clock.look_at(count)))
+            if stop is Stop.WAITING:
+                platform.waiting()
+            if core.returned:
+                platform.ended = StopReason.REACHED, 0
+            elif platform.ended is None and core.retired_count >= limit:
+                platform.ended = StopReason.INSTRUCTION_LIMIT, 0
+            if platform.ended == _RESET and self.resets:
+                platform.begin()
+                self.reset()
+            elif platform.ended is not None:
+                return self._outcome(platform.ended)
+
+    def _outcome(self, ended: tuple[StopReason, int]) -> Outcome:
+        return Outcome(*ended, self._platform.core.retired_count)
