@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from kernel.choices import KERNEL_DIRECTORY
 from kernel.profile import Profile
 from kernel.sources import (
-    KERNEL_DIRECTORY,
     KERNEL_SCRIPT,
     PROGRAM_SCRIPT,
     defines_of,

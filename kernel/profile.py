@@ -5,43 +5,6 @@ from dataclasses import dataclass
 
 from kernel.given import GivenProgram
 
-FRAME_ALLOCATORS: dict[str, str] = {
-    "bitmap": "mm/frames/bitmap.S",
-    "stack": "mm/frames/stack.S",
-    "intervals": "mm/frames/intervals.S",
-    "segment-tree": "mm/frames/segment_tree.S",
-    "tracker": "mm/frames/tracker.S",
-}
-"""Frame allocators by name, and the source that implements each; all define the same functions."""
-
-HEAPS: dict[str, str] = {
-    "buddy": "mm/heap/buddy.S",
-    "buddy-tree": "mm/heap/buddy_tree.S",
-    "first-fit": "mm/heap/first_fit.S",
-    "best-fit": "mm/heap/best_fit.S",
-    "worst-fit": "mm/heap/worst_fit.S",
-}
-"""Heaps by name, and the source that implements each; all define the same functions."""
-
-REPLACEMENTS: dict[str, int] = {"never": 0, "fifo": 1, "clock": 2, "lru": 3}
-"""Policies of page replacement by name, and their numbers in `mm/paging/replacement.inc`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Where pages go that lose their frames."""
-
-    sources: tuple[str, ...]
-    pages: int
-    """How many it holds at most."""
-
-
-STORES: dict[str, Store] = {
-    "ram": Store(("mm/paging/store_ram.S",), 512),
-    "disk": Store(("mm/paging/store_disk.S", "drivers/disk.S", "drivers/virtio_mmio.S"), 16384),
-}
-"""Stores by name; all define the same functions."""
-
 Symbols = Mapping[str, int]
 """Addresses by symbol name, as the linked kernel has them."""
 

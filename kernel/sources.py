@@ -5,13 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from kernel.choices import FRAME_ALLOCATORS, HEAPS, KERNEL_DIRECTORY, REPLACEMENTS, STORES
 from kernel.errors import KernelBuildError
-from kernel.profile import FRAME_ALLOCATORS, HEAPS, REPLACEMENTS, STORES, Profile
+from kernel.profile import Profile
 
 _Choice = TypeVar("_Choice")
-
-KERNEL_DIRECTORY = Path(__file__).resolve().parent
-"""Where the kernel's sources lie; includes are named from here."""
 
 KERNEL_SCRIPT = KERNEL_DIRECTORY / "linker.ld"
 PROGRAM_SCRIPT = KERNEL_DIRECTORY / "user/program.ld"

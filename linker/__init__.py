@@ -6,6 +6,9 @@ if TYPE_CHECKING:
     from linker.linking import ArchiveGroup, link
     from linker.options import LinkOptions, LinkResult
 
+DISTRIBUTION = "ekernel"
+"""Whose package this is: the name is short, and others may have it too."""
+
 __all__ = ["ArchiveGroup", "LinkOptions", "LinkResult", "link"]
 
 _HOMES = {"ArchiveGroup": "linker.linking", "LinkOptions": "linker.options", "LinkResult": "linker.options"}

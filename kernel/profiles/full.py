@@ -1,5 +1,6 @@
 """Profile `full`: everything the kernel has, on however much memory the device tree names."""
 
+from kernel.choices import PROGRAMS
 from kernel.profile import Profile, Symbols
 from kernel.profiles import programs
 from kernel.profiles.layout import PAGE, kernel_tables, pages_for
@@ -101,7 +102,7 @@ FULL = Profile(
     main="profiles/full.S",
     frames="segment-tree",
     self_tests=("mm/frames/selftest.S", "mm/heap/selftest.S", "mm/paging/selftest.S", "process/selftest.S"),
-    programs=("tour", "hello", "faults", "memory", "slices", "large", "shell"),
+    programs=PROGRAMS,
     ram_size=_RAM_SIZE,
     console=_console,
 )

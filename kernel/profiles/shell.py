@@ -1,5 +1,6 @@
 """Profile `shell`: a prompt on the console, programs run by name, pages replaced when memory is short."""
 
+from kernel.choices import PROGRAMS
 from kernel.profile import Profile, Symbols
 from kernel.profiles import programs
 
@@ -23,7 +24,7 @@ SHELL = Profile(
     summary="a shell that runs programs by name (the end of document 003)",
     main="profiles/shell.S",
     replacement="clock",
-    programs=("shell", "hello", "faults", "memory", "slices", "large", "tour"),
+    programs=PROGRAMS,
     typed="hello\rnonsense\rlarge\rexit\r",
     console=_console,
 )

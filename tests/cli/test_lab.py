@@ -14,7 +14,7 @@ from emu.cli.labs.frames import MEMORIES, RUNS, FrameMeasurement
 from emu.cli.labs.growth import FIRST_BYTES
 from emu.cli.labs.heaps import HEAP_BYTES, HEAP_SIZES
 from emu.cli.labs.table import lines_of
-from kernel.profile import FRAME_ALLOCATORS, HEAPS
+from kernel.choices import FRAME_ALLOCATORS, HEAPS
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 OPERATIONS = 60

@@ -8,7 +8,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from kernel.build import PROFILES, BuiltKernel
-from kernel.profile import FRAME_ALLOCATORS, HEAPS
+from kernel.choices import allocator_pairs
 from kernel.sources import KERNEL_DIRECTORY, KERNEL_SCRIPT, defines_of, sources_of, table_of_programs
 
 
@@ -22,7 +22,7 @@ def sections(elf: Path) -> dict[str, tuple[int, int, bytes]]:
         }
 
 
-ALLOCATORS = list(zip(sorted(FRAME_ALLOCATORS), sorted(HEAPS), strict=True))
+ALLOCATORS = allocator_pairs()
 """Each of them once."""
 
 

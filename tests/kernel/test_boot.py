@@ -11,7 +11,7 @@ import pytest
 
 from emu.machine import Machine, Outcome, StopReason
 from kernel.build import PROFILES, BuiltKernel, build, profile_named
-from kernel.profile import FRAME_ALLOCATORS, HEAPS
+from kernel.choices import FRAME_ALLOCATORS, HEAPS, allocator_pairs
 
 ALL = sorted(PROFILES)
 LIMIT = 20_000_000
@@ -68,7 +68,7 @@ def test_a_profile_prints_the_same_on_qemu(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("frames", "heap"), list(zip(sorted(FRAME_ALLOCATORS), sorted(HEAPS), strict=True)))
+@pytest.mark.parametrize(("frames", "heap"), allocator_pairs())
 def test_every_allocator_does_the_same_on_qemu(
     kernel_of: Callable[..., BuiltKernel],
     machine_with: Callable[[Path, int], Machine],

@@ -7,7 +7,7 @@ from emu.cli.labs.frames import MEMORIES, FrameMeasurement, measure_frames
 from emu.cli.labs.growth import GrowthMeasurement, measure_growth
 from emu.cli.labs.guests import Costs, kernel_with
 from emu.cli.labs.heaps import HeapMeasurement, measure_heap
-from kernel.profile import FRAME_ALLOCATORS, HEAPS
+from kernel.choices import allocator_pairs
 
 BOOT_PROFILE = "shell"
 BOOT_PROGRAMS = ("memory", "slices")
@@ -36,11 +36,13 @@ def measure_allocators(operations: int) -> AllocatorFigures:
     """Measure every frame allocator in every memory and in a boot, and every heap."""
     figures = AllocatorFigures(operations, [], [], [], {})
     # Each kernel has one of both kinds: as many kernels as there are allocators of a kind serve all.
-    for frame_allocator, heap in zip(sorted(FRAME_ALLOCATORS), sorted(HEAPS), strict=True):
+    for frame_allocator, heap in allocator_pairs():
         kernel = kernel_with(frame_allocator, heap)
-        figures.frames += [measure_frames(kernel, memory, operations) for memory in MEMORIES]
-        figures.heaps.append(measure_heap(kernel, operations))
-        figures.growth.append(measure_growth(kernel, operations))
-        booted = kernel_with(frame_allocator, None, BOOT_PROFILE)
-        figures.boots[frame_allocator] = measure_boot(booted, _TYPED)
+        if frame_allocator not in figures.boots:
+            figures.frames += [measure_frames(kernel, memory, operations) for memory in MEMORIES]
+            booted = kernel_with(frame_allocator, None, BOOT_PROFILE)
+            figures.boots[frame_allocator] = measure_boot(booted, _TYPED)
+        if heap not in {row.heap for row in figures.heaps}:
+            figures.heaps.append(measure_heap(kernel, operations))
+            figures.growth.append(measure_growth(kernel, operations))
     return figures

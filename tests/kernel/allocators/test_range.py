@@ -7,7 +7,7 @@ import pytest
 
 from emu.machine import Machine, StopReason
 from kernel.build import BuiltKernel
-from kernel.profile import FRAME_ALLOCATORS
+from kernel.choices import FRAME_ALLOCATORS
 from tests.kernel.allocators.guest import Guest
 
 PAGE = 4096

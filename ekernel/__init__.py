@@ -1,0 +1,137 @@
+"""What users import: the machine, its events and observers, the assembler, the linker and the teaching kernel.
+
+Each name is loaded with its first use, so that `import ekernel` costs what is used of it.
+
+>>> import ekernel
+>>> off = ekernel.assemble("li a7, 8; ecall", name="off.S")  # SBI: shutdown
+>>> linked = ekernel.link([off], script="SECTIONS { . = 0x80200000; .text : { *(.text) } }")
+>>> machine = ekernel.Machine(ekernel.MachineConfig(ram_size=16 << 20))
+>>> machine.load(ekernel.Image.from_bytes(linked.elf, "off.elf"))
+>>> machine.run().instructions
+2
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emu.address import (
+        PhysAddr as PhysAddr,
+        PhysPageNum as PhysPageNum,
+        VirtAddr as VirtAddr,
+        VirtPageNum as VirtPageNum,
+    )
+    from emu.errors import (
+        AddressError as AddressError,
+        ConfigError as ConfigError,
+        EmuError as EmuError,
+        GuestPanic as GuestPanic,
+        ImageError as ImageError,
+        LimitExceeded as LimitExceeded,
+        MachineError as MachineError,
+        SymbolError as SymbolError,
+    )
+    from emu.events import (
+        AddressSpaceSwitched as AddressSpaceSwitched,
+        ConsoleOutput as ConsoleOutput,
+        Event as Event,
+        FrameAllocated as FrameAllocated,
+        FrameFreed as FrameFreed,
+        FunctionCalled as FunctionCalled,
+        FunctionReturned as FunctionReturned,
+        HeapAllocated as HeapAllocated,
+        HeapFreed as HeapFreed,
+        InterruptRaised as InterruptRaised,
+        MachineReset as MachineReset,
+        MmioAccess as MmioAccess,
+        PageEvicted as PageEvicted,
+        PageFault as PageFault,
+        PageLoaded as PageLoaded,
+        PteWritten as PteWritten,
+        StateRestored as StateRestored,
+        SyscallMade as SyscallMade,
+        TablesLeftOut as TablesLeftOut,
+        TlbFilled as TlbFilled,
+        TrapReturned as TrapReturned,
+        TrapTaken as TrapTaken,
+    )
+    from emu.firmware.image import Image as Image
+    from emu.isa.privilege import Access as Access, Privilege as Privilege
+    from emu.machine import (
+        Drive as Drive,
+        Machine as Machine,
+        MachineConfig as MachineConfig,
+        Outcome as Outcome,
+        Semihosting as Semihosting,
+        Snapshot as Snapshot,
+        StopReason as StopReason,
+    )
+    from emu.observe.allocators import (
+        FrameFunction as FrameFunction,
+        FrameObserver as FrameObserver,
+        FrameUnit as FrameUnit,
+        HeapFunction as HeapFunction,
+        HeapObserver as HeapObserver,
+    )
+    from emu.observe.calls import CallTracer as CallTracer
+    from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
+    from emu.observe.functions import FunctionObserver as FunctionObserver
+    from emu.observe.ledger import AllocationLedger as AllocationLedger
+    from emu.observe.replacement import ReplacementObserver as ReplacementObserver
+    from emu.subscriptions import Subscription as Subscription
+    from emu.walks import Refusal as Refusal, Walk as Walk, WalkStep as WalkStep
+    from kernel.build import BuiltKernel as BuiltKernel, build as build
+    from kernel.errors import KernelBuildError as KernelBuildError
+    from kernel.profiles import PROFILES as PROFILES
+    from linker import LinkOptions as LinkOptions, LinkResult as LinkResult, link as link
+    from linker.assembler import (
+        AssemblerOptions as AssemblerOptions,
+        assemble as assemble,
+        assemble_file as assemble_file,
+    )
+    from linker.errors import ToolchainError as ToolchainError
+
+_HOMES = {
+    "emu.address": "PhysAddr PhysPageNum VirtAddr VirtPageNum",
+    "emu.errors": "AddressError ConfigError EmuError GuestPanic ImageError LimitExceeded MachineError SymbolError",
+    "emu.events": "AddressSpaceSwitched ConsoleOutput Event FrameAllocated FrameFreed FunctionCalled FunctionReturned "
+    "HeapAllocated HeapFreed InterruptRaised MachineReset MmioAccess PageEvicted PageFault PageLoaded PteWritten "
+    "StateRestored SyscallMade TablesLeftOut TlbFilled TrapReturned TrapTaken",
+    "emu.firmware.image": "Image",
+    "emu.isa.privilege": "Access Privilege",
+    "emu.machine": "Drive Machine MachineConfig Outcome Semihosting Snapshot StopReason",
+    "emu.observe.allocators": "FrameFunction FrameObserver FrameUnit HeapFunction HeapObserver",
+    "emu.observe.calls": "CallTracer",
+    "emu.observe.faults": "PageFaultHandled PageFaultObserver",
+    "emu.observe.functions": "FunctionObserver",
+    "emu.observe.ledger": "AllocationLedger",
+    "emu.observe.replacement": "ReplacementObserver",
+    "emu.subscriptions": "Subscription",
+    "emu.walks": "Refusal Walk WalkStep",
+    "kernel.build": "BuiltKernel build",
+    "kernel.errors": "KernelBuildError",
+    "kernel.profiles": "PROFILES",
+    "linker": "LinkOptions LinkResult link",
+    "linker.assembler": "AssemblerOptions assemble assemble_file",
+    "linker.errors": "ToolchainError",
+}
+"""The names of this module by the module that each lives in; what is read statically stands above."""
+
+__all__ = sorted(name for names in _HOMES.values() for name in names.split())
+
+
+def __getattr__(name: str) -> object:
+    """Load a name with its first use. Raises ImportError when something hides the package that it lives in."""
+    from importlib import import_module
+
+    home = next((home for home, names in _HOMES.items() if name in names.split()), None)
+    if home is None:
+        raise AttributeError(f"module 'ekernel' has no attribute '{name}'")
+    from ekernel.neighbours import check
+
+    check()
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
