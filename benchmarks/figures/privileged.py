@@ -1,10 +1,14 @@
 """What the privileged architecture and the devices cost: CSR accesses, traps, TLB fills, console bytes."""
 
 import time
+from functools import partial
 
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
-from figures.table import microseconds, row, title
+from emu.observe import PageFaultObserver
+from emu.report.places import Places
+from emu.report.summary import Summary
+from figures.table import best, microseconds, ratio, row, title
 from linker import link
 from linker.assembler import assemble
 
@@ -93,6 +97,12 @@ user:
     ecall
     j 2b
 """ + _ROOT  # fmt: skip
+_MASKED = """
+    csrci sstatus, 2
+    csrwi sie, 2
+    csrwi sip, 2
+""" + _LOOP.replace("{body}", "nop\n nop")  # fmt: skip
+"""A software interrupt that stays pending and enabled, and is kept back by `sstatus.SIE`."""
 _FILL_LOOP = """
     li s0, {{count}}
     li s1, 0x80300000
@@ -132,6 +142,17 @@ def seconds(program: Image, fidelity: str) -> tuple[float, int]:
     return best, instructions
 
 
+def masked(count: int, *, told: bool) -> float:
+    """Seconds of `fast` with an interrupt kept back, with or without the summary that `ekernel run` prints."""
+    machine = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20))
+    machine.load(image(_MASKED, count=count))
+    if told:
+        Summary(machine, PageFaultObserver(machine), Places(machine))
+    start = time.process_time()
+    machine.run()
+    return time.process_time() - start
+
+
 def iteration(source: str, count: int) -> tuple[float, float]:
     """The seconds of one iteration in `exact` and in `fast`."""
     costs = []
@@ -161,6 +182,8 @@ def main() -> None:
     microseconds("console byte (SBI)", *iteration(loop("li a7, 1\n li a0, 32\n ecall"), 50_000), 4)
     microseconds("console byte (UART)", *iteration(loop("li t0, 0x10000000\n sb zero, (t0)"), 50_000), 4)
     microseconds("UART status", *iteration(loop("li t0, 0x10000005\n lb t1, (t0)"), 50_000))
+    silent, told = (best(partial(masked, 25_000_000, told=one)) for one in (False, True))
+    ratio("100 million instructions, interrupt masked", told, "without a summary", silent, 1.1)
     title("Instructions")
     for name, source in (
         ("integers and memory, bare", _COMPUTE),

@@ -136,6 +136,11 @@ ASSEMBLED = {
             "488b8ff8 05000049 89d0488b 01480381 88000000 48ffc831 d248f7b1 80000000 48038190 00000049 890031c0 c3"
         ),
         "only_elsewhere": bytes.fromhex("31c04883 bff80500 00007402 ffc8c3"),
+        "interrupt": bytes.fromhex(
+            "40f6c602 743f488b 87888f00 00482387 988f0000 742f488b 8f608f00 004c8b87 808f0000 4c8b8fa0 8f00004c "
+            "89ca48f7 d24821c2 4883f903 750e41f6 c0087405 4885d275 1331c0c3 4885d275 0b4885c9 740641f6 c00274ed "
+            "488b9708 93000048 83ec08ff 92980000 004883c4 08b80100 0000c3"
+        ),
     },
     "aarch64": {
         "block": bytes.fromhex(
@@ -280,6 +285,11 @@ ASSEMBLED = {
             "c0035fd6"
         ),
         "only_elsewhere": bytes.fromhex("09fc42f9 3f0100f1 e0039f5a c0035fd6"),
+        "interrupt": bytes.fromhex(
+            "e1010836 0ab091d2 09000a8b 2a3d41f9 2b4541f9 4a010bea 20010054 2b2941f9 2c3941f9 2d4941f9 4d012d8a "
+            "7f0d00f1 a1000054 4c001836 cd0000b5 00008052 c0035fd6 6d0000b5 4b0000b4 8cff0f36 29fd42f9 294d40f9 "
+            "fd7bbfa9 fd030091 20013fd6 fd7bc1a8 20008052 c0035fd6"
+        ),
     },
 }
 """The bytes of each probe, by the host's architecture and its name."""

@@ -53,6 +53,8 @@ class Slot(IntEnum):
     """What to add to the instructions retired, before they are divided."""
     TIME_OFFSET = 18
     """What to add to the ticks, modulo 2**64."""
+    INTERRUPT = 19
+    """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
 
 
 # The callbacks' last argument, the address of the slots, is in rcx or x3, the one before it in rdx or x2, and so on.

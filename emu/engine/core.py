@@ -8,7 +8,7 @@ from typing import Any
 import unicorn
 
 from emu.address import PAGE_SIZE
-from emu.engine import counters, floats, library, native
+from emu.engine import counters, floats, interrupts, library, native
 from emu.engine.clock import BlockClock, PythonClock, Slot
 from emu.engine.codepages import CodePages
 from emu.engine.guest import Fault, Guest, Stop, Store
@@ -217,18 +217,29 @@ class Engine:
         slots[Slot.TICK], slots[Slot.SLEPT] = instructions_per_tick, rest
         slots[Slot.TIME_OFFSET] = (offset + ticks) & _LAST_ADDRESS
 
-    def announce_interrupts(self, *, withdraw: bool = False) -> None:
-        """Make the core look at the window's `mip` before its next block; or never, when it is withdrawn."""
+    def announce_interrupts(self) -> None:
+        """Make the core look at the window's `mip` before its next block."""
         words = self.words
         pending, privilege = words[Word.MIP], words[Word.PRIVILEGE]
         words[Word.PRIVILEGE] = 3
-        if withdraw:
-            words[Word.MIP] = 0  # with nothing pending, the core drops its request
         self.window.store()
         value = ctypes.c_uint64(words[Word.MIP])
         library.check(library.reg_write(self.handle, library.REGISTER_MIP, ctypes.byref(value)), "write mip")
         words[Word.MIP], words[Word.PRIVILEGE] = pending, privilege
         self.window.store()
+
+    def enter_interrupts(self, is_due: Callable[[], bool], enter: Callable[[], None]) -> bool:
+        """Have the guest enter interrupts, between two blocks; False where this core can only do it by itself."""
+        window = self.window
+
+        def due() -> bool:
+            window.load()
+            return is_due()
+
+        slots = self.slots if window.words[Word.RDTIME_FUNCTION] else memoryview(b"")
+        kept = interrupts.ask_guest(self.handle, slots, due, lambda: self._guarded(enter))
+        self._keep.append(kept)
+        return kept is not None
 
     def translate_code(self, address: int) -> int | None:
         """Where the core's own page walker or its TLB finds an instruction; None when it does not."""

@@ -7,7 +7,7 @@ from emu.engine import Stop
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import Word
 from emu.errors import MachineError
-from emu.events import AddressSpaceSwitched, Event, SyscallMade, TrapReturned, TrapTaken
+from emu.events import AddressSpaceSwitched, SyscallMade, TrapReturned, TrapTaken
 from emu.hart import native_csrs as native
 from emu.hart.core import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hart.csrfile import COUNTERS
@@ -35,12 +35,10 @@ _MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Word.MEPC), int(Word.MCAUSE), int(Word.MTVA
 _MEDELEG, _MIDELEG, _BAD_ADDRESS = int(Word.MEDELEG), int(Word.MIDELEG), int(Word.BAD_ADDRESS)
 _MCOUNTEREN, _SCOUNTEREN = int(Word.MCOUNTEREN), int(Word.SCOUNTEREN)
 _CSR_MCOUNTEREN, _CSR_SCOUNTEREN = int(Csr.MCOUNTEREN), int(Csr.SCOUNTEREN)
+_CSRRW = 1
+"""funct3 of `csrrw`, and of `csrrwi` without the bit of its immediate."""
 _WFI, _SRET, _SFENCE_MASK, _SFENCE = 0x10500073, 0x10200073, 0xFE007FFF, 0x12000073
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
-_LATEST = 1000
-"""With a listener to traps: so many instructions behind the write to `mie` or `sie` that enables it, an interrupt that
-was pending before is taken at the latest. The core executes the write, and tells nobody."""
-_FORCED_BY: dict[type[Event], int] = {TrapReturned: native.NATIVE_TSR, AddressSpaceSwitched: native.NATIVE_TVM}
 
 
 class FastHart(FastState):
@@ -52,6 +50,7 @@ class FastHart(FastState):
         self._paging_begins_at: int | None = None
         self._counter_reads: dict[int, Callable[[], bool]] = {}
         """What reads `time`, `cycle` or `instret`, by the bits of the instruction: guests do it all the time."""
+        self.engine.enter_interrupts(lambda: self._due_interrupt() is not None, self._take_interrupt)
 
     # Exceptions.
 
@@ -114,7 +113,7 @@ class FastHart(FastState):
         privilege = self.words[PRIVILEGE]
         if (instruction >> 12) & 3:
             number = instruction >> 20
-            if number in COUNTERS and not instruction >> 15 & 31:
+            if number in COUNTERS and not instruction >> 15 & 31 and (instruction >> 12) & 3 != _CSRRW:
                 read = self._counter_reads[instruction] = self._counter_read(instruction)
                 return read()
             if number in EMULATED:
@@ -231,40 +230,26 @@ class FastHart(FastState):
         return target
 
     def deliver_interrupts(self) -> None:
-        """Take an interrupt now if one is due, with pc exact."""
+        """Take an interrupt now if one is due, with pc exact; have the core look for others before each block."""
         words = self.words
         words[_MIP] |= self._lines
-        if not self._delivers_here:
-            if words[_MIP]:
-                self.engine.announce_interrupts()
-            return
+        self._take_interrupt()
+        if words[_MIP]:
+            self.engine.announce_interrupts()
+
+    def _due_interrupt(self) -> tuple[int, Privilege] | None:
+        words = self.words
         pending = words[_MIP] & words[_MIE]
-        if pending:
-            due = next_interrupt(pending, words[_MIDELEG], words[_STATUS], words[PRIVILEGE])
-            if due is not None:
-                self._enter(due[0], 0, words[PC], due[1], interrupt=True)
+        return next_interrupt(pending, words[_MIDELEG], words[_STATUS], words[PRIVILEGE]) if pending else None
+
+    def _take_interrupt(self) -> None:
+        due = self._due_interrupt()
+        if due is not None:
+            self._enter(due[0], 0, self.words[PC], due[1], interrupt=True)
 
     def run(self, deadline: int) -> Stop:
-        """See `HartCore.run`; with a listener to traps, block by block while an interrupt is pending."""
-        if self._delivers_here and self.slots[COUNT] < deadline:
-            self.deliver_interrupts()
-            self.engine.window.store()
-            if self.interrupt_is_pending():
-                return self._run_block(deadline)
-            if self.words[_MIP]:
-                deadline = min(deadline, self.slots[COUNT] + _LATEST)
+        """See `HartCore.run`."""
         stop = super().run(deadline)
-        if stop is Stop.WAITING:
-            self._waited()
-        return stop
-
-    def _run_block(self, deadline: int) -> Stop:
-        """One block, because the next may be the one that enables the interrupt."""
-        slots = self.slots
-        before = slots[COUNT]
-        stop = self.engine.run_block(deadline)
-        if stop is Stop.DEADLINE and slots[COUNT] == before:  # the whole block does not fit before the deadline
-            stop = self._run_partly(deadline - before)
         if stop is Stop.WAITING:
             self._waited()
         return stop

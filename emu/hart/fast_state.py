@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from emu.engine.window import EXT_COUNTERS_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, Event, PteWritten, TrapReturned, TrapTaken
+from emu.events import AddressSpaceSwitched, Event, PteWritten, TrapReturned
 from emu.hart import native_csrs as native
 from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
 from emu.hart.csrfile import STCE, CsrFile
@@ -177,15 +177,8 @@ class FastState(HartCore):
         # While an access waits, the core would take the interrupt in the middle of the instruction, and does so by
         # itself if `mip` has it and a former request still stands. The machine stops the core right behind a store, and
         # behind the block of a load: `deliver_interrupts` raises the lines and announces them then.
-        if self._delivers_here:
-            self.engine.stop_after_block()
-        elif not self.engine.in_memory_hook:
+        if not self.engine.in_memory_hook:
             self.engine.announce_interrupts()
-
-    @property
-    def _delivers_here(self) -> bool:
-        """While somebody listens to traps, interrupts are entered by the model, because the core tells nobody."""
-        return TrapTaken in self._listening
 
     def interrupt_is_pending(self) -> bool:
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
@@ -211,8 +204,6 @@ class FastState(HartCore):
             self._forced = self._forced | bit if wanted else self._forced & ~bit
             words = self.words
             words[_STATUS] = words[_STATUS] | bit if wanted else words[_STATUS] & ~bit
-        elif kind is TrapTaken:
-            self.engine.announce_interrupts(withdraw=self._delivers_here)
         window.store()
 
     # Saving.

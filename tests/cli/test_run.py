@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from emu.cli import main
+from emu.engine import library
 from linker.commands import objcopy
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
@@ -269,3 +271,35 @@ def test_a_file_without_names_is_refused(ekernel: Ekernel, program: Program, tmp
     result = ekernel("run", "--symbols", "notes.txt", program(HELLO.format(status=7)))
     assert result.stderr.startswith("ekernel: notes.txt, line 1: neither an ELF file nor a listing of symbols")
     assert result.returncode == 125
+
+
+KEEPS_AN_INTERRUPT_BACK = """
+    csrci sstatus, 2
+    csrwi sie, 2
+    csrwi sip, 2
+    li s0, 100000
+1:  addi s0, s0, -1
+    bnez s0, 1b
+    la t0, handler
+    csrw stvec, t0
+    csrsi sstatus, 2
+    j .
+    .balign 4
+handler:
+    li a7, 8
+    ecall
+"""
+
+
+def test_the_summary_does_not_stop_a_guest_that_keeps_interrupts_back(
+    program: Program, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    starts = []
+    emu_start = library.emu_start
+    monkeypatch.setattr(library, "emu_start", lambda *arguments: starts.append(1) or emu_start(*arguments))
+    monkeypatch.setattr("sys.argv", ["ekernel", "run", "--fidelity", "fast", str(program(KEEPS_AN_INTERRUPT_BACK))])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert "1 supervisor software interrupt" in capfd.readouterr().err
+    assert len(starts) <= 3

@@ -18,9 +18,12 @@ from emu.engine.clock import BLOCK, EDGE, Slot
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.floats import FLOATS
+from emu.engine.interrupts import _STATE as STATE_IN_CORE
+from emu.engine.interrupts import ASKED
 from emu.engine.window import Word
+from emu.hart.traps import next_interrupt
 
-PROBES = (BLOCK, EDGE, FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE)
+PROBES = (BLOCK, EDGE, FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED)
 ALL_PROBES = (*PROBES, FLOATS)
 CODE, STACK, DATA, FUNCTIONS, SITES, TABLE = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000, 0x5000_0000
 STACK_SIZE, TABLE_SIZE, PAGE = 0x1_0000, 2 << 24, 0x1000
@@ -73,7 +76,7 @@ class Processor:
     def __init__(self, architecture: str) -> None:
         self.host = host = HOSTS[architecture]
         self.core = core = unicorn.Uc(*host.engine)
-        for base, size in ((CODE, 0x1_0000), (STACK, STACK_SIZE), (DATA, 0x1_0000), (FUNCTIONS, PAGE),
+        for base, size in ((CODE, 0x1_0000), (STACK, STACK_SIZE), (DATA, 0x2_0000), (FUNCTIONS, PAGE),
                            (SITES, 0x10_0000), (TABLE, TABLE_SIZE)):  # fmt: skip
             core.mem_map(base, size)
         self.code = {}
@@ -300,6 +303,32 @@ def test_time_is_read_where_the_manual_allows_it(
     if not refused:
         assert processor.call("read_time", SITES, CORE, 0xC01, BITMAP, 0) & 0xFFFF_FFFF == 0
         assert processor.words(BITMAP, 1) == [(((count + slept - 1) & ALL) // tick + offset) & ALL]
+
+
+SOME_INTERRUPTS = st.sampled_from([0, 2, 8, 0x20, 0x80, 0x222, 0x888, 0xAAA])
+
+
+@settings(max_examples=300)
+@given(
+    is_hard=st.booleans(), pending=SOME_INTERRUPTS, enabled=SOME_INTERRUPTS, delegated=st.sampled_from([0, 2, 0x222]),
+    privilege=st.sampled_from([0, 1, 3]), status=st.sampled_from([0, 2, 8, 10]),
+)  # fmt: skip
+def test_an_interrupt_is_offered_exactly_when_one_is_due(
+    processor, is_hard, pending, enabled, delegated, privilege, status
+):
+    state = CORE + STATE_IN_CORE[processor.host.architecture]
+    words = {
+        Word.RDTIME_FUNCTION: WORDS, Word.MIP: pending, Word.MIE: enabled, Word.MIDELEG: delegated,
+        Word.PRIVILEGE: privilege, Word.MSTATUS: status,
+    }  # fmt: skip
+    for word, value in words.items():
+        processor.write_words(state + 8 * word, value)
+    processor.write_words(WORDS + 8 * Slot.INTERRUPT, FUNCTIONS)
+    is_due = is_hard and next_interrupt(pending & enabled, delegated, status, privilege) is not None
+    processor.answer = lambda _function, _arguments: 0
+    processor.calls.clear()
+    taken = processor.call("interrupt", SITES, CORE, 2 if is_hard else 4, 0, 0) & 0xFF
+    assert (taken, len(processor.calls)) == (is_due, is_due)
 
 
 @pytest.mark.parametrize(

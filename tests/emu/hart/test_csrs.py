@@ -131,6 +131,25 @@ def test_counters_need_their_enable_bits(boot):
             assert (machine.hart.x["a1"] == 99) == bool(enabled)
 
 
+WRITES_OF_COUNTERS = ["unimp", "csrrw a0, time, zero", "csrrwi a0, instret, 0", "csrrw a0, hpmcounter7, zero"]
+READS_OF_COUNTERS = [
+    "csrrs a0, cycle, zero",
+    "csrrsi a0, time, 0",
+    "csrrci a0, instret, 0",
+    "csrrc a0, hpmcounter7, zero",
+]
+
+
+@pytest.mark.parametrize("source", [*WRITES_OF_COUNTERS, *READS_OF_COUNTERS])
+def test_a_write_of_a_counter_is_illegal_also_with_an_operand_of_zero(boot, source):
+    machine = boot(
+        f"la t0, 1f\n csrw stvec, t0\n li a1, 0\n {source}\n {source}\n j 2f\n.balign 4\n 1: csrr a1, scause\n 2: {OFF}"
+    )
+    machine.hart.csr["mcounteren"] = 0xFFFF_FFFF
+    machine.run(100)
+    assert machine.hart.x["a1"] == (2 if source in WRITES_OF_COUNTERS else 0)
+
+
 def test_a_counter_that_is_written_goes_on_from_there(build):
     machine = Machine(MachineConfig(ram_size=4 << 20, firmware="none"))
     machine.load(build("li a0, 1000\n csrw minstret, a0\n nop\n csrr a1, minstret\n csrr a2, instret\n j ."))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from emu.events import TrapTaken
+from emu.engine import library
+from emu.events import InterruptRaised, TrapReturned, TrapTaken
 from emu.hart.operands import loaded_register
-from emu.machine import Machine, MachineConfig
 from linker.assembler import assemble
 
 M64 = (1 << 64) - 1
@@ -93,9 +93,8 @@ order: .zero 16
 
 @pytest.mark.parametrize("mpp", [0x800, 0])
 @pytest.mark.parametrize("mideleg", [0, 0x222, 0x020, 0x202])
-def test_all_interrupts_at_once_are_taken_in_the_manuals_order(build, collect, mpp, mideleg):
-    machine = Machine(MachineConfig(ram_size=16 << 20, firmware="none"))  # `fast` has the core's order
-    machine.load(build(EVERYTHING_PENDING.format(mideleg=mideleg, mpp=mpp), 0x8000_0000))
+def test_all_interrupts_at_once_are_taken_in_the_manuals_order(boot, collect, mpp, mideleg):
+    machine = boot(EVERYTHING_PENDING.format(mideleg=mideleg, mpp=mpp), firmware="none")
     traps = collect(machine, TrapTaken)
     machine.run(max_instructions=3_000)
     order = [11, 3, 7, 9, 1, 5]
@@ -108,6 +107,56 @@ def test_all_interrupts_at_once_are_taken_in_the_manuals_order(build, collect, m
         vectors = machine.address_of("s_vectors" if mideleg >> trap.cause & 1 else "vectors")
         assert (trap.handler, trap.tval) == (vectors + 4 * trap.cause, 0)
         assert trap.pc == machine.address_of("open")
+
+
+MASKED = """
+    la t0, handler
+    csrw stvec, t0
+    csrci sstatus, 2
+    csrwi sie, 2
+    csrwi sip, 2            # pending and enabled, and kept back from here on
+    li t0, {loops}
+1:  addi t0, t0, -1
+    bnez t0, 1b
+    {enable}
+    .globl behind
+behind:
+    j .
+    .balign 4
+handler:
+    csrr s0, sepc
+    csrr s1, scause
+    li a7, 8
+    ecall
+"""
+ENABLING = [
+    "csrsi sstatus, 2",
+    "csrwi sstatus, 2",
+    "li t0, 0x120\n la t1, behind\n csrw sepc, t1\n csrs sstatus, t0\n sret",  # SPP and SPIE
+]
+
+
+@pytest.mark.parametrize("enable", ENABLING)
+def test_an_interrupt_that_was_kept_back_is_heard_of_right_behind_what_lets_it_through(boot, collect, enable):
+    machine = boot(MASKED.format(loops=500, enable=enable))
+    silent = boot(MASKED.format(loops=500, enable=enable))
+    traps = collect(machine, TrapTaken)
+    assert machine.run(max_instructions=5_000) == silent.run(max_instructions=5_000)
+    (interrupt,) = (trap for trap in traps if trap.interrupt)
+    assert (interrupt.cause, interrupt.pc) == (1, machine.address_of("behind"))
+    assert (machine.hart.x["s0"], machine.hart.x["s1"]) == (machine.address_of("behind"), 1 << 63 | 1)
+
+
+@pytest.mark.parametrize("kinds", [(), (TrapTaken,), (TrapTaken, TrapReturned, InterruptRaised)])
+def test_listening_costs_no_stop_while_an_interrupt_is_kept_back(boot, collect, monkeypatch, kinds):
+    machine = boot(MASKED.format(loops=200_000, enable="csrsi sstatus, 2"))
+    collect(machine, *kinds)
+    starts = []
+    emu_start = library.emu_start
+    monkeypatch.setattr(library, "emu_start", lambda *arguments: starts.append(1) or emu_start(*arguments))
+    machine.run()
+    assert machine.hart.x["s1"] == 1 << 63 | 1
+    assert len(starts) <= 3
 
 
 RAISED_BY_A_LOAD = """
