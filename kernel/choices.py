@@ -24,9 +24,7 @@ def _parts(folder: str) -> dict[str, str]:
     """The sources of a folder by the names that users give them, without what is shared and the self-tests."""
     paths = (path.relative_to(KERNEL_DIRECTORY).as_posix() for path in sorted((KERNEL_DIRECTORY / folder).glob("*.S")))
     return {
-        Path(path).stem.replace("_", "-"): path
-        for path in paths
-        if path not in _SHARED and not path.endswith("test.S")
+        Path(path).stem.replace("_", "-"): path for path in paths if path not in _SHARED and not path.endswith("test.S")
     }
 
 

@@ -417,7 +417,7 @@ class HartCore(ABC):
             physical = self.walk(pc, Access.FETCH).physical
             is_readable = physical is not None and self.ram.contains(int(physical), 2)
             if not (is_readable and self.trapped_as_undecodable(pc - 1, pc)):
-                self.trap(ACCESS_FAULTS[Access.FETCH], pc, pc)
+                self.trap(ACCESS_FAULTS[Access.FETCH], (pc + 2) & _ALL if is_readable else pc, pc)
             return
         self.rewind(pc)
         operand = self.operand_at(pc)

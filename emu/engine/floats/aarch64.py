@@ -6,18 +6,22 @@ Of a single-precision operand the lower half of its register counts. `@` before 
 from collections.abc import Iterable
 
 from emu.engine.floats.layout import (
+    ENGINE,
     EXPECTED,
     FLAGS,
     FRM,
     FS,
+    FULL,
     INVALID,
     MARKED,
     MSTATUS,
     NAN,
+    OPERATIONS_MADE,
     ROUNDING,
     ROUNDINGS,
     SD,
     STATUS,
+    TRANSLATOR,
     UPPER,
     Operation,
 )
@@ -34,6 +38,9 @@ def _load_byte(offset: int) -> str:
 
 # The translator reads sixteen bits of code: the address is in x1. Where there is no code, the load leaves this
 # function for good, before anything is noted; RAM may be read twice.
+#
+# An instruction that lies across the end of a page has a block of its own: in a block with others, a fault of its upper
+# half would come before they have executed. So a block that comes to stand before one is taken for full.
 _FETCH = f"""
     orr x9, x1, #1
     ldr x10, [x0, #{EXPECTED}]
@@ -134,6 +141,29 @@ _FETCH = f"""
     lsr w9, w21, #16
     str w9, [x19, #{UPPER}]
 @done:
+    add x1, x20, #2
+    and w9, w21, #3
+    cmp w9, #3
+    b.ne @following
+    add x1, x1, #2
+@following:
+    and w9, w1, #0xfff
+    mov w10, #0xffe
+    cmp w9, w10
+    b.ne @given
+    mov x0, x19
+    ldr x9, cpu_ldub_code
+    blr x9
+    and w9, w0, #3
+    cmp w9, #3
+    b.ne @given
+    sub x9, x19, #{-ENGINE:#x}
+    ldr x9, [x9]
+    ldr x9, [x9, #{TRANSLATOR}]
+    ldr w10, [x9, #{OPERATIONS_MADE}]
+    orr w10, w10, #{FULL:#x}
+    str w10, [x9, #{OPERATIONS_MADE}]
+@given:
     and w0, w21, #0xffff
     ldr x21, [sp, #32]
     ldp x19, x20, [sp, #16]

@@ -9,6 +9,10 @@ STATUS, ROUNDING, FLAGS = FFLAGS_BYTE - 2, FFLAGS_BYTE - 1, FFLAGS_BYTE
 """Byte offsets of softfloat's `float_status`, and in it of the rounding mode and the flags."""
 EXPECTED, UPPER = 8 * int(Word.HTVAL), 8 * int(Word.HTINST)
 """While an instruction of 32 bits is decoded: the address of its upper half, plus 1, and what is to be found there."""
+ENGINE, TRANSLATOR, OPERATIONS_MADE = -0xB68, 0x300, 0x38
+"""From the core's state to its `uc_struct`, in that to its `TCGContext`, and in that to the count `nb_ops`."""
+FULL = 0x1000
+"""A bit that makes `nb_ops` more than a block may have (`tcg_op_buf_full` in include/tcg/tcg.h)."""
 FS, SD = 0x6000, 1 << 63
 INVALID = 1
 """Softfloat's flag."""

@@ -6,18 +6,22 @@ Of a single-precision operand the lower half of its register counts. `@` before 
 from collections.abc import Iterable
 
 from emu.engine.floats.layout import (
+    ENGINE,
     EXPECTED,
     FLAGS,
     FRM,
     FS,
+    FULL,
     INVALID,
     MARKED,
     MSTATUS,
     NAN,
+    OPERATIONS_MADE,
     ROUNDING,
     ROUNDINGS,
     SD,
     STATUS,
+    TRANSLATOR,
     UPPER,
     Operation,
 )
@@ -29,6 +33,9 @@ def _load_byte(offset: int) -> str:
 
 # The translator reads sixteen bits of code: the address is in rsi. Where there is no code, the load leaves this
 # function for good, before anything is noted; RAM may be read twice.
+#
+# An instruction that lies across the end of a page has a block of its own: in a block with others, a fault of its upper
+# half would come before they have executed. So a block that comes to stand before one is taken for full.
 _FETCH = f"""
     mov rax, rsi
     or rax, 1
@@ -127,6 +134,26 @@ _FETCH = f"""
     shr eax, 16
     mov [rbx+{UPPER}], eax
 @done:
+    lea rsi, [r12+2]
+    mov eax, r13d
+    and eax, 3
+    cmp eax, 3
+    jne @following
+    add rsi, 2
+@following:
+    mov eax, esi
+    and eax, 0xfff
+    cmp eax, 0xffe
+    jne @given
+    mov rdi, rbx
+    call qword ptr [rip+cpu_ldub_code]
+    and eax, 3
+    cmp eax, 3
+    jne @given
+    mov rax, [rbx{ENGINE:+#x}]
+    mov rax, [rax+{TRANSLATOR}]
+    or dword ptr [rax+{OPERATIONS_MADE}], {FULL}
+@given:
     movzx eax, r13w
     add rsp, 8
     pop r14

@@ -1,10 +1,13 @@
 """What this program relies on in the pinned Unicorn: each fact whose change would break the machine."""
 
+import ctypes
+
 import pytest
 
-from emu.engine import Stop, Word, library, native
+from emu.engine import Stop, Word, interrupts, library, native
 from emu.engine.clock import Slot
 from emu.engine.core import KNOWN_VERSIONS, Engine
+from emu.engine.floats import layout
 from emu.engine.window import CopiedWindow, DirectWindow, check_layout
 from emu.errors import MachineError
 from emu.machine import Machine, MachineConfig, StopReason
@@ -293,3 +296,14 @@ def test_the_count_is_exact_where_paging_begins(build, fidelity, probes):
     before = machine.instret
     assert machine.run(1000).reason is StopReason.POWERED_OFF
     assert machine.instret - before == 9
+
+
+def test_the_state_is_where_the_core_and_its_class_are_looked_for_from():
+    if not native.available():
+        pytest.skip("this host has no native probes")
+    engine = Machine(MachineConfig(fidelity="fast")).core.engine
+    state = engine.clock.state_address
+    core = ctypes.c_uint64.from_address(engine.handle.value + interrupts._CPU).value
+    assert state - core == interrupts._STATE[native.architecture()]
+    assert ctypes.c_uint64.from_address(state + layout.ENGINE).value == engine.handle.value
+    assert engine.slots[Slot.INTERRUPT] != 0

@@ -13,7 +13,9 @@ from emu.engine.floats import CALLED, FLOATS, OPERATIONS, REPLACED, layout
 from emu.engine.window import STATE_BYTES
 from tests.emu.engine.test_probes import HOSTS, JUNK
 
-CODE, FUNCTIONS, STACK, ENV, RETURN, PAGE = 0x10_0000, 0x20_0000, 0x30_0000, 0x40_0000, 0x50_0000, 0x1000
+CODE, FUNCTIONS, STACK, ENV, ENGINE, RETURN, PAGE = (
+    0x10_0000, 0x20_0000, 0x30_0000, 0x40_0000, 0x48_0000, 0x50_0000, 0x1000,
+)  # fmt: skip
 BOX = 0xFFFF_FFFF << 32
 SINGLES = (
     0, 1 << 31, 0x3F80_0000, 0x7F80_0000, 0xFF80_0000, 0x7FC0_0000, 0xFFC0_1234, 0x7F80_0001, 0xFFBF_FFFF, 1, 0x80_0000,
@@ -32,8 +34,10 @@ class Processor:
         self.host = host = HOSTS[architecture]
         self.core = core = unicorn.Uc(*host.engine)
         core.mem_map(CODE, 4 * PAGE)
-        for base in (FUNCTIONS, STACK, ENV, RETURN):
+        for base in (FUNCTIONS, STACK, ENV - PAGE, ENV, ENGINE, RETURN):
             core.mem_map(base, PAGE)
+        core.mem_write(ENV + layout.ENGINE, struct.pack("<Q", ENGINE))
+        core.mem_write(ENGINE + layout.TRANSLATOR, struct.pack("<Q", ENGINE))
         core.mem_write(CODE, native.assemble(FLOATS, architecture))
         core.mem_write(CODE, struct.pack(f"<{len(CALLED)}Q", *(FUNCTIONS + 16 * n for n in range(len(CALLED)))))
         for n in range(len(CALLED)):
@@ -63,6 +67,15 @@ class Processor:
         assert (core.reg_read(host.pc), core.reg_read(host.stack)) == (RETURN, stack)
         assert [core.reg_read(register) for register in host.kept] == kept
         return int(core.reg_read(host.result))
+
+    @property
+    def operations_made(self) -> int:
+        """What the translator takes for the number of operations that it has made."""
+        return int.from_bytes(self.core.mem_read(ENGINE + layout.OPERATIONS_MADE, 4), "little")
+
+    @operations_made.setter
+    def operations_made(self, number: int) -> None:
+        self.core.mem_write(ENGINE + layout.OPERATIONS_MADE, struct.pack("<I", number))
 
     @property
     def env(self) -> bytes:
@@ -209,6 +222,24 @@ def test_the_translator_is_given_what_the_core_executes_rightly(processor, row, 
         assert (low, high) == (expected & 0xFFFF, expected >> 16)
     following = processor.call("cpu_lduw_code", ENV, 0) & 0xFFFF_FFFF
     assert following == 1
+
+
+ADD, C_ADDIW = 0x00B5_0533, 0x2505
+
+
+@pytest.mark.parametrize("status", [FS_ON, FS_OFF])
+@pytest.mark.parametrize("following", [ADD, C_ADDIW])
+@pytest.mark.parametrize("word", [ADD, 0x20B5_8553, 0x00C5_D553, C_ADDIW, 0x2188])
+@pytest.mark.parametrize("room", [0, 2, 4, 6])
+def test_a_block_ends_before_an_instruction_that_crosses_pages(processor, word, following, room, status):
+    size = 4 if word & 3 == 3 else 2
+    place = PAGE - room - size
+    processor.env, processor.operations_made = state(status=status), 777
+    code = word.to_bytes(size, "little") + following.to_bytes(4, "little") * 4
+    processor.program = bytes(place) + code
+    processor.call("cpu_lduw_code", ENV, place)
+    is_full = processor.operations_made > 4000
+    assert is_full == (room == 2 and following == ADD)
 
 
 def test_an_upper_half_is_taken_for_an_instruction_when_a_translation_begins_there(processor):
