@@ -4,12 +4,13 @@ PROFILE ?= full
 PYTHON  ?= python3
 ARGS    ?=
 TESTS   ?=
+DOCS    ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: run trace test check bench clean help
+.PHONY: run trace test check docs bench clean help
 
 run: $(VENV)/run.stamp ## boot the kernel: make run [PROFILE=step-by-step] [ARGS=...]
 	@$(BIN)/ekernel run --profile $(PROFILE) $(ARGS)
@@ -24,6 +25,9 @@ check: $(VENV)/dev.stamp ## lint, type check, and check that the layers import d
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(VENV)/dev.stamp ## write the numbers in README and docs anew, as the commands in them print them now
+	@$(BIN)/python -m tests.documentation.refresh $(DOCS)
 
 bench: $(VENV)/run.stamp ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -61,7 +61,7 @@ def profile_named(name: str) -> Profile:
 
 def build(
     profile: Profile,
-    output_directory: Path,
+    output_directory: str | Path,
     *,
     frames: str | None = None,
     heap: str | None = None,
@@ -96,6 +96,7 @@ def build(
         replacement=replacement or profile.replacement,
         store=store or profile.store,
     )
+    output_directory = Path(output_directory)
     inputs = fingerprint(profile, _TOOLCHAIN)
     elf, memory_map = output_directory / "kernel.elf", output_directory / "kernel.map"
     if _is_current(output_directory, inputs):

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.documentation.test_documents import DOCUMENTS, ROOT
+from tests.documentation.documents import DOCUMENTS, ROOT
 
 
 def test_every_test_that_a_document_names_exists() -> None:

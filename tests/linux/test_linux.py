@@ -23,7 +23,7 @@ from emu.events import (
 from emu.isa.causes import ExceptionCause
 from emu.isa.privilege import Privilege
 from emu.machine import Drive, Machine, MachineConfig, Outcome, StopReason
-from tests.documentation.test_documents import LINUX, follow
+from tests.documentation.documents import LINUX, follow
 from tests.linux.build import Linux
 from tests.linux.conftest import BUILT_IN, FIRMWARE, SBI, SERIAL, Boot, BootEkernel, BootQemu
 
