@@ -41,6 +41,7 @@ class Blocks:
 
     def __init__(self, assembly: Assembly, conditionals: Conditionals, reader: LineReader) -> None:
         self.macros: dict[str, Macro] = {}
+        """By name in small letters, as GNU does not tell capitals apart."""
         self._assembly = assembly
         self._conditionals = conditionals
         self._reader = reader
@@ -54,6 +55,7 @@ class Blocks:
             ".macro": self._define, ".endm": self._stray, ".endmacro": self._stray, ".purgem": self._purge,
             ".exitm": self._exit, ".rept": self._repeat, ".rep": self._repeat, ".endr": self._stray,
             ".irp": self._repeat_for, ".irpc": self._repeat_for_characters,
+            ".irep": self._repeat_for, ".irepc": self._repeat_for_characters, ".mexit": self._exit,
             ".altmacro": self._start_alternate, ".noaltmacro": self._end_alternate,
         }  # fmt: skip
 
@@ -75,11 +77,11 @@ class Blocks:
         body = self._reader.take_block(".macro")
         macro = parse_definition(text, mark)
         macro.body = body
-        if macro.name in self.macros:
+        if macro.name.lower() in self.macros:
             raise StatementError(
                 f"macro {macro.name!r} is already defined", macro.name, "remove it with '.purgem' first"
             )
-        self.macros[macro.name] = macro
+        self.macros[macro.name.lower()] = macro
         for cache in self._assembly.caches.values():
             cache.clear()  # a macro may have an instruction's name
 
@@ -145,7 +147,7 @@ class Blocks:
 
     def _purge(self, text: str) -> None:
         for name in names(text):
-            if self.macros.pop(name, None) is None:
+            if self.macros.pop(name.lower(), None) is None:
                 raise StatementError(f"there is no macro {name!r}", name)
 
     def _exit(self, text: str) -> None:

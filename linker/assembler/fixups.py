@@ -8,7 +8,7 @@ from linker.assembler.evaluation import Linear
 from linker.assembler.expressions import Expr, ExpressionError
 from linker.assembler.instructions import constant_part
 from linker.assembler.layout import leb128
-from linker.assembler.sections import Align, Branch, Fill, Fixup, Fragment, Leb128, Org, SectionBuilder
+from linker.assembler.sections import Align, Branch, Fill, Fixup, Fragment, Leb128, Org, SectionBuilder, WrittenRelocation
 from linker.assembler.source import Mark
 from linker.assembler.state import Assembly
 from linker.assembler.symbols import AsmSymbol
@@ -46,7 +46,8 @@ class PendingRelocation:
 
     offset: int
     type: int
-    symbol: AsmSymbol | None
+    symbol: AsmSymbol | SectionBuilder | None
+    """A section where the symbol itself is not written."""
     addend: int = 0
 
 
@@ -75,6 +76,8 @@ class SectionWriter:
         self._pad()
         # GNU writes them in order of address as well; at one address in order of creation
         self.relocations.sort(key=lambda relocation: relocation.offset)
+        for written in self._assembly.written_relocations:
+            self._written(written)
 
     def _pad(self) -> None:
         """Code ends at its alignment, as the linker pads with whole instructions; mergeable entries are whole."""
@@ -195,6 +198,40 @@ class SectionWriter:
             if fixup.relax and fixup.type in RELAXABLE and made and made.offset == offset and made.symbol:
                 # GNU repeats the addend, which means nothing there
                 self.relocations.append(PendingRelocation(offset, R.RELAX, None, made.addend))
+
+    def _written(self, written: WrittenRelocation) -> None:
+        """A relocation of `.reloc`, if it is this section's: where a symbol says so, else where it was written."""
+        place = self._linear(written.offset, written.mark)
+        if place is None:
+            return
+        section, offset = written.section, place.constant
+        if place.added or place.removed:
+            start = self._evaluator.place(place.added[0]) if len(place.added) == 1 and not place.removed else None
+            if start is None:
+                if written.section is self._section:
+                    self._error("the offset of '.reloc' is neither a number nor a place", written.mark, _names(place))
+                return
+            section, offset = start[0].section, offset + start[0].address + start[1]
+        if section is not self._section:
+            return
+        if not 0 <= offset <= len(self.data):
+            self._error(f"offset {offset:#x} of '.reloc' is outside section {section.name!r}", written.mark)
+            return
+        value = self._linear(written.value, written.mark) if written.value is not None else Linear(0)
+        if value is None:
+            return
+        if value.removed or len(value.added) > 1:
+            self._error("a relocation can refer to one symbol and a distance from it", written.mark, _names(value))
+        elif value.added:
+            symbol = value.added[0]
+            target = self._evaluator.place(symbol) if symbol.is_temporary else None
+            if target is None:
+                self._relocate(offset, written.type, symbol, value.constant)
+            else:
+                addend = target[0].address + target[1] + value.constant
+                self.relocations.append(PendingRelocation(offset, written.type, target[0].section, addend))
+        else:
+            self.relocations.append(PendingRelocation(offset, written.type, None, value.constant))
 
     def _patch(self, offset: int, size: int, bits: int) -> None:
         old = int.from_bytes(self.data[offset : offset + size], "little")

@@ -68,12 +68,16 @@ class ObjectBuilder:
         assembly.diagnostics.raise_errors()
         for section, relocations in pending:
             section.relocations = [
-                Relocation(r.offset, r.type, self._symbols[r.symbol] if r.symbol else None, r.addend)
-                for r in relocations
+                Relocation(r.offset, r.type, self._relocated(r.symbol), r.addend) for r in relocations
             ]
         add_debug_sections(assembly, obj, self._sections, self._builder_symbols)
         obj.sections.append(self._attributes())
         return obj
+
+    def _relocated(self, symbol: AsmSymbol | SectionBuilder | None) -> Symbol | None:
+        if symbol is None:
+            return None
+        return self._symbols[symbol] if isinstance(symbol, AsmSymbol) else self._builder_symbols[symbol]
 
     def _check_sizes(self, builders: list[SectionBuilder]) -> None:
         """Refuse what would only fill the memory of the machine that assembles it."""

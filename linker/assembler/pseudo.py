@@ -178,6 +178,9 @@ def _extend(instruction: str, bits: int) -> Expansion:
     return expand
 
 
+NEEDS_INSTRUCTION = frozenset((*_LOADS, *_STORES, *_FLOAT_LOADS, *_FLOAT_STORES))
+"""Names that expand only where the instruction of the same name is enabled."""
+
 EXPANSIONS: dict[str, Expansion] = {
     "li": _li,
     "la": _address_of(R.PCREL_HI20, _ADDI),

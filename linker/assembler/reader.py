@@ -9,7 +9,7 @@ from pathlib import Path
 from linker.assembler.blocks import Blocks
 from linker.assembler.conditionals import Conditionals
 from linker.assembler.diagnostics import StatementError
-from linker.assembler.directives import Directive, data, debug, riscv, space
+from linker.assembler.directives import Directive, data, debug, relocations, riscv, space
 from linker.assembler.directives import sections as section_directives
 from linker.assembler.directives import symbols as symbol_directives
 from linker.assembler.directives.arguments import fields, one_string
@@ -17,7 +17,7 @@ from linker.assembler.expressions import ExpressionError
 from linker.assembler.files import find, read_source
 from linker.assembler.instructions import split_operands, unknown_mnemonic
 from linker.assembler.lexer import split_label, statements_of, strip_block_comments, unclosed_comment
-from linker.assembler.pseudo import EXPANSIONS
+from linker.assembler.pseudo import EXPANSIONS, NEEDS_INSTRUCTION
 from linker.assembler.sections import LineEntry
 from linker.assembler.source import Mark, Origin
 from linker.assembler.state import Assembly
@@ -27,10 +27,13 @@ _MAX_NESTING = 100
 
 _ASSIGNMENT = re.compile(r'([A-Za-z_.$][\w.$]*|"[^"]+")\s*(==?)\s*(?!=)(.*)', re.DOTALL)
 _LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]|\\.)*)")?')
-_LISTING = (".ln", ".title", ".list", ".nolist", ".eject", ".psize", ".sbttl")
+_LISTING = tuple(
+    ".ln .title .list .nolist .eject .psize .sbttl .page .nopage .plen .llen .lflags .format .noformat .name".split()
+)
 """Directives that only shape GNU's listing."""
 
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"\.[\w.$]*|\S+")
+_MACRO_NAME = re.compile(r"[A-Za-z_.$][\w.$]*")
 
 DIRECTIVES: dict[str, Directive] = {
     **data.DIRECTIVES,
@@ -39,11 +42,12 @@ DIRECTIVES: dict[str, Directive] = {
     **section_directives.DIRECTIVES,
     **riscv.DIRECTIVES,
     **debug.DIRECTIVES,
+    **relocations.DIRECTIVES,
 }
 
 _BLOCKS = {
     ".macro": ((".macro",), (".endm", ".endmacro")),
-    ".rept": ((".rept", ".rep", ".irp", ".irpc"), (".endr",)),
+    ".rept": ((".rept", ".rep", ".irp", ".irpc", ".irep", ".irepc"), (".endr",)),
 }
 """What opens one more level within a block, and what closes one."""
 
@@ -136,6 +140,8 @@ class Reader:
         for statement in statements:
             try:
                 self._statement(statement, line if len(statements) == 1 else None)
+                if assembly.in_absolute:
+                    assembly.offsets.settle()
             except (StatementError, ExpressionError) as error:
                 part = error.part if isinstance(error, StatementError) else error.text
                 hint = error.hint if isinstance(error, StatementError) else ""
@@ -189,18 +195,26 @@ class Reader:
             if self._conditionals.handle(directive, text) or skipping:
                 return
             if "=" not in statement or _ASSIGNMENT.match(statement) is None:
-                self._directive(directive, word, text)
+                self._directive(directive, statement, text)
                 return
         elif skipping:
             return
-        if word in self._blocks.macros:
-            self._blocks.expand(self._blocks.macros[word], text)
+        if self._blocks.macros and self._macro_call(statement):
             return
         if "=" in statement and self._assignment(statement):
             return
         self._instruction(word, text, line)
 
-    def _directive(self, directive: str, word: str, text: str) -> None:
+    def _macro_call(self, statement: str) -> bool:
+        """Read what a call of a macro becomes; false when the statement is none."""
+        match = _MACRO_NAME.match(statement)
+        macro = self._blocks.macros.get(match[0].lower()) if match else None
+        if match is None or macro is None:
+            return False
+        self._blocks.expand(macro, statement[match.end() :].strip())
+        return True
+
+    def _directive(self, directive: str, statement: str, text: str) -> None:
         control = self._control.get(directive)
         if control is not None:
             control(text)
@@ -208,11 +222,9 @@ class Reader:
         handler = DIRECTIVES.get(directive)
         if handler is not None:
             handler(self.assembly, text)
-            return
-        if word in self._blocks.macros:
-            self._blocks.expand(self._blocks.macros[word], text)
-            return
-        raise unknown_mnemonic(word, [*DIRECTIVES, *self._control])
+        elif not self._macro_call(statement):
+            word = statement.split(None, 1)[0]
+            raise unknown_mnemonic(word, [*DIRECTIVES, *self._control])
 
     def _assignment(self, statement: str) -> bool:
         match = _ASSIGNMENT.fullmatch(statement)
@@ -227,13 +239,19 @@ class Reader:
 
     def _instruction(self, word: str, text: str, line: str | None) -> None:
         assembly = self.assembly
+        if assembly.in_absolute:
+            raise StatementError(
+                f"instruction {word!r} stands in the absolute section, which '.struct' began",
+                word,
+                "go back to the code with '.text'",
+            )
         if assembly.options.debug:
             self._mark_line()
         fragment, start, volatile = assembly.fragment, len(assembly.fragment.data), assembly.volatile
         mnemonic = word if word in assembly.table.rows else word.lower()
         operands = split_operands(text)
         expansion = EXPANSIONS.get(mnemonic)
-        if expansion is None:
+        if expansion is None or (mnemonic in NEEDS_INSTRUCTION and mnemonic not in assembly.table.rows):
             if not assembly.encoder.instruction(mnemonic, operands):
                 raise unknown_mnemonic(word, [*assembly.table.rows, *EXPANSIONS, *self._blocks.macros])
         elif not assembly.encoder.fits(mnemonic, operands):

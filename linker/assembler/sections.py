@@ -102,6 +102,18 @@ class Fixup:
     """Whether relaxation was on where it was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenRelocation:
+    """A relocation that the source asks for by name."""
+
+    section: "SectionBuilder"
+    """Where the offset counts, when it is a number."""
+    offset: Expr
+    type: R
+    value: Expr | None
+    mark: Mark
+
+
 @dataclass(eq=False, slots=True)
 class LineEntry:
     """A row of the line table: code from here on belongs to that source line."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from linker.assembler.absolute import AbsoluteSection
 from linker.assembler.diagnostics import Diagnostics, StatementError
 from linker.assembler.encoding.table import Table
 from linker.assembler.evaluation import Evaluator
@@ -10,7 +11,7 @@ from linker.assembler.instructions import InstructionEncoder
 from linker.assembler.isa import InstructionSet
 from linker.assembler.layout import MAX_SIZE
 from linker.assembler.options import AssemblerOptions
-from linker.assembler.sections import Fixup, Fragment, LineEntry, SectionBuilder, Tail
+from linker.assembler.sections import Fixup, Fragment, LineEntry, SectionBuilder, Tail, WrittenRelocation
 from linker.assembler.source import Mark, Origin
 from linker.assembler.symbols import AsmSymbol, SymbolTable
 from linker.objects.model import SectionFlag, SectionType, SymbolBinding
@@ -47,11 +48,14 @@ class Assembly:
             self.sections[section, None] = SectionBuilder(section, kind, flags)
         self.section = self.sections[".text", None]
         self.section.align = 2 if "c" in isa.extensions else 4
+        self.offsets = AbsoluteSection()
         self.subsection = 0
         self.fragment = self.section.new_fragment(0)
         """Where the next byte goes."""
         self.previous: tuple[SectionBuilder, int] = (self.section, 0)
         self.section_stack: list[tuple[SectionBuilder, int, tuple[SectionBuilder, int]]] = []
+        self.written_relocations: list[WrittenRelocation] = []
+        """Of `.reloc`, in order."""
         self.modes_stack: list[Modes] = []
         self.ever_compressed = "c" in isa.extensions
         self.attributes: dict[int, int | str] = {}
@@ -76,8 +80,13 @@ class Assembly:
         """Switch to other instructions or options."""
         self.modes = modes
         self.table = Table.of(modes.isa.extensions)
-        self.cache = self.caches.setdefault(modes, {})
+        self.cache = {} if self.in_absolute else self.caches.setdefault(modes, {})
         """Statements whose bytes depend on nothing but these modes."""
+
+    @property
+    def in_absolute(self) -> bool:
+        """Whether the current section is the absolute one."""
+        return self.section is self.offsets.builder
 
     def set_isa(self, isa: InstructionSet) -> None:
         """Switch to another instruction set."""
@@ -152,10 +161,9 @@ class Assembly:
             raise ExpressionError(f"there is no label '{number}:' before this line", f"{number}b")
         return symbol
 
-    def dot(self) -> AsmSymbol:
+    def dot(self) -> Expr:
         """The current place."""
-        self.volatile += 1
-        return self.place_here()
+        return self.offsets.offset if self.in_absolute else self.place_here()
 
     def place_here(self) -> AsmSymbol:
         """An unnamed symbol for the current place."""
@@ -175,6 +183,9 @@ class Assembly:
             StatementError: the name has a value already.
 
         """
+        if self.in_absolute and not name.isdigit():
+            self.assign(name, self.offsets.offset, once=True)
+            return
         if name.isdigit():
             self.symbols.define_local(int(name), self.fragment, len(self.fragment.data), self.mark)
             return
@@ -219,12 +230,17 @@ class Assembly:
     def add_fixup(self, fixup: Fixup) -> None:
         """Have a value written at the end."""
         self.volatile += 1
+        if self.in_absolute:
+            raise StatementError("the absolute section holds no data, only offsets")
         fixup.relax = self.modes.relax
         self.section.fixups.append(fixup)
 
     def add_tail(self, tail: Tail) -> None:
         """Append a part whose size is decided later."""
         self.volatile += 1
+        if self.in_absolute:
+            self.fragment = self.offsets.tail(tail)
+            return
         self.fragment.tail = tail
         self.fragment = self.section.new_fragment(self.subsection)
 
@@ -252,5 +268,6 @@ class Assembly:
     def enter(self, section: SectionBuilder, subsection: int) -> None:
         """Go to a section without remembering the one before as `.previous`."""
         self.section, self.subsection = section, subsection
+        self.set_modes(self.modes)  # statements are not remembered in the absolute section
         fragments: list[Fragment] | None = section.subsections.get(subsection)
         self.fragment = fragments[-1] if fragments else section.new_fragment(subsection)

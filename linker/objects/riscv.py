@@ -9,8 +9,15 @@ class R(IntEnum):
     NONE = 0
     ABS32 = 1
     ABS64 = 2
+    RELATIVE = 3
+    COPY = 4
+    JUMP_SLOT = 5
+    TLS_DTPMOD32 = 6
+    TLS_DTPMOD64 = 7
     TLS_DTPREL32 = 8
     TLS_DTPREL64 = 9
+    TLS_TPREL32 = 10
+    TLS_TPREL64 = 11
     BRANCH = 16
     JAL = 17
     CALL = 18
@@ -39,6 +46,7 @@ class R(IntEnum):
     ALIGN = 43
     RVC_BRANCH = 44
     RVC_JUMP = 45
+    RVC_LUI = 46
     RELAX = 51
     SUB6 = 52
     SET6 = 53
@@ -46,6 +54,7 @@ class R(IntEnum):
     SET16 = 55
     SET32 = 56
     PCREL32 = 57
+    IRELATIVE = 58
     PLT32 = 59
     SET_ULEB128 = 60
     SUB_ULEB128 = 61

@@ -1,6 +1,8 @@
 """Data: numbers of all widths, floating-point numbers, strings, LEB128, included binary files."""
 
 import struct
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from linker.assembler.expressions import Expr
 from linker.assembler.files import find
 from linker.assembler.instructions import split_operands
 from linker.assembler.layout import leb128
-from linker.assembler.sections import Fixup, Leb128
+from linker.assembler.sections import Fill, Fixup, Leb128
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:
@@ -95,6 +97,79 @@ def _leb128(*, signed: bool) -> Directive:
     return emit
 
 
+_ITEM_SIZES = {"": 2, ".b": 1, ".w": 2, ".l": 4, ".s": 4, ".d": 8, ".p": 12, ".x": 12}
+"""Bytes of an item of `.ds` and `.dcb`, by the letter behind the name."""
+
+
+def _extended(assembly: "Assembly", text: str) -> None:
+    for part in split_operands(text):
+        assembly.emit(_extended_bytes(part))
+
+
+def _extended_bytes(text: str) -> bytes:
+    """A number in the 80-bit format of GNU's `.dc.x`: sign, 15 bits of exponent, 64 of fraction, the first written."""
+    number = text.lower().removeprefix("0f").removeprefix("0d").removeprefix("0e").removeprefix("0r")
+    sign = 0x8000 if number.startswith("-") else 0
+    try:
+        written = Decimal(number)
+        if written and not -5000 < written.adjusted() < 5000:
+            raise StatementError(f"{text!r} does not fit in 80 bits", text)
+        value = abs(Fraction(written))
+    except (ArithmeticError, ValueError):
+        raise StatementError(f"{text!r} is not a floating-point number", text) from None
+    if value == 0:
+        return bytes(8) + sign.to_bytes(2, "little")
+    exponent = value.numerator.bit_length() - value.denominator.bit_length()
+    if value < Fraction(2) ** exponent:
+        exponent -= 1
+    fraction = round(value / Fraction(2) ** (exponent - 63))
+    if fraction >> 64:
+        exponent, fraction = exponent + 1, fraction >> 1
+    if not -16382 <= exponent <= 16383:
+        raise StatementError(f"{text!r} does not fit in 80 bits", text)
+    return fraction.to_bytes(8, "little") + (exponent + 16383 | sign).to_bytes(2, "little")
+
+
+def _blocks(suffix: str, size: int) -> Directive:
+    """`.dcb count, value`: an item so many times."""
+    convert = {".s": "f", ".d": "d"}.get(suffix)
+
+    def emit(assembly: "Assembly", text: str) -> None:
+        count_text, value_text = fields(text, 1, 2, f".dcb{suffix} count, value")
+        count = assembly.absolute(count_text)
+        if count <= 0:
+            assembly.diagnostics.warning(f"count {count} is not positive: ignored", assembly.mark, count_text)
+            return
+        assembly.reserve(count * size)
+        if suffix == ".x":
+            assembly.emit(_extended_bytes(value_text or "0") * count)
+        elif convert:
+            assembly.emit(_float_bytes(convert, value_text or "0") * count)
+        else:
+            for _ in range(count):
+                integers = _integers(size)
+                integers(assembly, value_text or "0")
+
+    return emit
+
+
+def _storage(size: int) -> Directive:
+    """`.ds count[, fill]`: room for so many items."""
+
+    def emit(assembly: "Assembly", text: str) -> None:
+        count_text, value_text = fields(text, 1, 2, ".ds count[, fill]")
+        count = assembly.absolute(count_text)
+        if count <= 0:
+            assembly.diagnostics.warning(f"count {count} is not positive: ignored", assembly.mark, count_text)
+            return
+        fill = optional_number(assembly, value_text, 0) & (1 << 8 * size) - 1
+        if not assembly.section.is_nobits:
+            assembly.reserve(count * size)
+        assembly.add_tail(Fill(count, fill.to_bytes(size, "little"), assembly.mark))
+
+    return emit
+
+
 def _incbin(assembly: "Assembly", text: str) -> None:
     file, skip_text, count_text = fields(text, 1, 3, '.incbin "file"[, skip[, count]]')
     skip = optional_number(assembly, skip_text, 0)
@@ -126,5 +201,7 @@ DIRECTIVES: dict[str, Directive] = {
     ".ascii": _text(b""), ".asciz": _text(b"\0"), ".string": _text(b"\0"), ".string8": _text(b"\0"),
     ".string16": _text(b"\0", 2), ".string32": _text(b"\0", 4), ".string64": _text(b"\0", 8),
     ".uleb128": _leb128(signed=False), ".sleb128": _leb128(signed=True),
-    ".incbin": _incbin,
+    ".incbin": _incbin, ".dc.x": _extended,
+    **{f".dcb{suffix}": _blocks(suffix, size) for suffix, size in _ITEM_SIZES.items() if suffix != ".p"},
+    **{f".ds{suffix}": _storage(size) for suffix, size in _ITEM_SIZES.items()},
 }  # fmt: skip

@@ -72,6 +72,6 @@ _CFI = (
 
 DIRECTIVES: dict[str, Directive] = {
     ".file": _file, ".loc": _loc, ".ident": _ident,
-    **dict.fromkeys((".line", ".loc_mark_labels", ".addrsig", ".addrsig_sym", ".symver", ".version"), _accepted),
+    **dict.fromkeys((".line", ".func", ".endfunc", ".loc_mark_labels", ".addrsig", ".addrsig_sym", ".symver", ".version"), _accepted),
     **dict.fromkeys((f".cfi_{name}" for name in _CFI.split()), _accepted),
 }  # fmt: skip

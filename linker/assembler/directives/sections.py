@@ -170,7 +170,14 @@ def _subsection(assembly: "Assembly", text: str) -> None:
     assembly.switch(assembly.section, optional_number(assembly, text, 0))
 
 
+def _struct(assembly: "Assembly", text: str) -> None:
+    offset = assembly.absolute(text)
+    assembly.switch(assembly.offsets.builder)
+    assembly.offsets.start(offset)
+
+
 DIRECTIVES: dict[str, Directive] = {
+    ".struct": _struct, ".offset": _struct, ".sect": _section, ".sect.s": _section, ".section.s": _section,
     ".section": _section, ".pushsection": _push, ".popsection": _pop, ".previous": _back, ".subsection": _subsection,
     **{name: _fixed(name) for name in (".text", ".data", ".bss", ".rodata", ".sdata", ".sbss", ".tdata", ".tbss")},
 }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields, name, names
+from linker.assembler.instructions import split_operands
 from linker.assembler.sections import Align
 from linker.objects.model import SymbolBinding, SymbolType, SymbolVisibility
 
@@ -91,6 +92,11 @@ def _common(assembly: "Assembly", text: str) -> None:
     symbol.size, symbol.type = size, SymbolType.OBJECT
 
 
+def _thread_local_common(assembly: "Assembly", text: str) -> None:
+    _common(assembly, text)
+    assembly.symbol(name(split_operands(text)[0])).type = SymbolType.TLS
+
+
 def _local_common(assembly: "Assembly", text: str) -> None:
     symbol_name, size_text, alignment_text = fields(text, 2, 3, ".lcomm symbol, size[, alignment]")
     size = assembly.absolute(size_text)
@@ -134,9 +140,9 @@ def _extern(assembly: "Assembly", text: str) -> None:
 DIRECTIVES: dict[str, Directive] = {
     ".set": _set(once=False), ".equ": _set(once=False), ".equiv": _set(once=True), ".eqv": _set(once=True),
     ".globl": _bind(SymbolBinding.GLOBAL), ".global": _bind(SymbolBinding.GLOBAL), ".local": _bind(SymbolBinding.LOCAL),
-    ".weak": _bind(SymbolBinding.WEAK), ".extern": _extern,
+    ".weak": _bind(SymbolBinding.WEAK), ".extern": _extern, ".xref": _extern, ".xdef": _bind(SymbolBinding.GLOBAL),
     ".hidden": _show(SymbolVisibility.HIDDEN), ".internal": _show(SymbolVisibility.INTERNAL),
     ".protected": _show(SymbolVisibility.PROTECTED),
-    ".type": _type, ".size": _size, ".comm": _common, ".common": _common, ".lcomm": _local_common,
+    ".type": _type, ".size": _size, ".comm": _common, ".common": _common, ".xcom": _common, ".tls_common": _thread_local_common, ".lcomm": _local_common,
     ".weakref": _weakref, ".lsym": _lsym,
 }  # fmt: skip
