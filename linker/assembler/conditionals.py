@@ -105,7 +105,7 @@ def _unquoted(text: str) -> str:
 
 
 def _same_strings(text: str) -> bool:
-    match = re.fullmatch(r'\s*"((?:[^"\\]|\\.)*)"\s*,\s*"((?:[^"\\]|\\.)*)"\s*', text)
+    match = re.fullmatch(r'\s*"((?:[^"\\]++|\\.)*+)"\s*,\s*"((?:[^"\\]++|\\.)*+)"\s*', text)
     if match is None:
         raise StatementError("expected two strings in double quotes, separated by a comma", text)
     return match[1] == match[2]

@@ -6,8 +6,11 @@ from linker.assembler.expressions import OPERATIONS, UNARY_OPERATIONS, Binary, E
 from linker.assembler.sections import Align, Fragment
 from linker.assembler.symbols import AsmSymbol
 
-_MAX_DEPTH = 350
-"""Each level takes two of the thousand frames that Python allows."""
+_MAX_TERMS = 256
+"""Symbols that one sum may have: more are a chain of definitions that grows with each step."""
+
+_MAX_DEPTH = 230
+"""Each level takes three of the thousand frames that Python allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Evaluator:
     def __init__(self) -> None:
         self.laid_out = False
         self._depth = 0
+        self._values: dict[AsmSymbol, Linear | None] = {}
+        """Of equated symbols, within one evaluation: what several terms share is computed once."""
         self._places: dict[AsmSymbol, tuple[Fragment, int]] = {}
         """Of equated symbols, as soon as known: a symbol that is set again is another one, so this stays."""
 
@@ -66,13 +71,20 @@ class Evaluator:
                     return self._binary(expression, fold)
         finally:
             self._depth = max(self._depth - 1, 0)
+            if not self._depth:
+                self._values.clear()
 
     def _symbol(self, symbol: AsmSymbol) -> Linear | None:
         if symbol.expression is None:
             return Linear(0, (symbol,))
         if isinstance(symbol.expression, int):
             return Linear(symbol.expression)
-        value = self.linear(symbol.expression)
+        if symbol not in self._values:
+            self._values[symbol] = self._equated(symbol, symbol.expression)
+        return self._values[symbol]
+
+    def _equated(self, symbol: AsmSymbol, expression: Expr) -> Linear | None:
+        value = self.linear(expression)
         if value is None or value.is_constant or value.removed:
             return value
         place = self.place(value.added[0]) if len(value.added) == 1 else None
@@ -121,6 +133,8 @@ class Evaluator:
 
     def _cancel(self, value: Linear, fold: bool) -> Linear:
         """Take out pairs of an added and a removed symbol whose distance is known."""
+        if len(value.added) + len(value.removed) > _MAX_TERMS:
+            raise ExpressionError(f"a sum of more than {_MAX_TERMS} symbols")
         if not value.added or not value.removed:
             return value
         constant = value.constant

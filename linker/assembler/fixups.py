@@ -8,7 +8,17 @@ from linker.assembler.evaluation import Linear
 from linker.assembler.expressions import Expr, ExpressionError
 from linker.assembler.instructions import constant_part
 from linker.assembler.layout import leb128
-from linker.assembler.sections import Align, Branch, Fill, Fixup, Fragment, Leb128, Org, SectionBuilder, WrittenRelocation
+from linker.assembler.sections import (
+    Align,
+    Branch,
+    Fill,
+    Fixup,
+    Fragment,
+    Leb128,
+    Org,
+    SectionBuilder,
+    WrittenRelocation,
+)
 from linker.assembler.source import Mark
 from linker.assembler.state import Assembly
 from linker.assembler.symbols import AsmSymbol
@@ -76,8 +86,10 @@ class SectionWriter:
         self._pad()
         # GNU writes them in order of address as well; at one address in order of creation
         self.relocations.sort(key=lambda relocation: relocation.offset)
+        ordered, self.relocations = self.relocations, []
         for written in self._assembly.written_relocations:
             self._written(written)
+        self.relocations = _merged(ordered, self.relocations)
 
     def _pad(self) -> None:
         """Code ends at its alignment, as the linker pads with whole instructions; mergeable entries are whole."""
@@ -307,6 +319,21 @@ class SectionWriter:
             return
         self._relocate(offset, _ADD[fixup.size], value.added[0], value.constant)
         self._relocate(offset, _SUB[fixup.size], value.removed[0], 0)
+
+
+def _merged(ordered: list[PendingRelocation], written: list[PendingRelocation]) -> list[PendingRelocation]:
+    """Relocations of `.reloc` among the others as GNU has them: each as late as the next one's address allows."""
+    if not written:
+        return ordered
+    result: list[PendingRelocation] = []
+    remaining = iter(written)
+    following = next(remaining, None)
+    for relocation in ordered:
+        while following is not None and following.offset < relocation.offset:
+            result.append(following)
+            following = next(remaining, None)
+        result.append(relocation)
+    return result + ([following, *remaining] if following is not None else [])
 
 
 def _names(value: Linear) -> str:

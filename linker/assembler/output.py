@@ -37,6 +37,8 @@ class ObjectBuilder:
         self._section_symbols: dict[str, Symbol] = {}
         self._builder_symbols: dict[SectionBuilder, Symbol] = {}
         self._groups: dict[str, Group] = {}
+        self._reported: set[str] = set()
+        """Why symbols have no value, as far as told."""
 
     def build(self) -> ObjectFile:
         """The object.
@@ -82,8 +84,12 @@ class ObjectBuilder:
     def _check_sizes(self, builders: list[SectionBuilder]) -> None:
         """Refuse what would only fill the memory of the machine that assembles it."""
         for builder in builders:
-            if not builder.is_nobits and builder.size > MAX_SIZE:
-                message = f"section {builder.name!r} would have {builder.size} bytes; at most {MAX_SIZE} are sensible"
+            padding = -builder.size % builder.align if builder.is_code else 0  # code ends at its alignment
+            size = builder.size + padding
+            if not builder.is_nobits and size > MAX_SIZE:
+                message = f"section {builder.name!r} would have {size} bytes; at most {MAX_SIZE} are sensible"
+                if padding > builder.size:
+                    message += f" (code is padded to its alignment of {builder.align})"
                 self._assembly.diagnostics.error(message, None)
         self._assembly.diagnostics.raise_errors()
 
@@ -111,13 +117,13 @@ class ObjectBuilder:
         return group
 
     def _link_orders(self) -> None:
+        first = self._assembly.first_sections
         for builder, section in self._sections.items():
             if builder.link_order is None:
                 continue
-            named = [other for other in self._sections.values() if other.name == builder.link_order]
             symbol = self._assembly.symbols.names.get(builder.link_order)
-            if named:
-                section.link_order = named[0]
+            if builder.link_order in first:
+                section.link_order = self._sections[first[builder.link_order]]
             elif symbol is not None and symbol.fragment is not None:
                 section.link_order = self._sections[symbol.fragment.section]
             else:
@@ -166,7 +172,9 @@ class ObjectBuilder:
         try:
             value = self._assembly.evaluator.linear(symbol.expression)
         except ExpressionError as error:
-            self._assembly.diagnostics.error(f"the value of {symbol.name!r}: {error}", symbol.mark, symbol.name)
+            if str(error) not in self._reported:  # the symbols that are made of this one fail as it does
+                self._assembly.diagnostics.error(f"the value of {symbol.name!r}: {error}", symbol.mark, symbol.name)
+            self._reported.add(str(error))
             return False
         if value is not None and value.is_constant:
             return True

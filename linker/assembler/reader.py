@@ -26,10 +26,11 @@ _MAX_NESTING = 100
 """Macros within macros, and files within files."""
 
 _ASSIGNMENT = re.compile(r'([A-Za-z_.$][\w.$]*|"[^"]+")\s*(==?)\s*(?!=)(.*)', re.DOTALL)
-_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]|\\.)*)")?')
-_LISTING = tuple(
-    ".ln .title .list .nolist .eject .psize .sbttl .page .nopage .plen .llen .lflags .format .noformat .name".split()
-)
+_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]++|\\.)*+)")?')
+_LISTING = (
+    ".ln", ".title", ".list", ".nolist", ".eject", ".psize", ".sbttl", ".page", ".nopage", ".plen", ".llen", ".lflags",
+    ".format", ".noformat", ".name", ".spc",
+)  # fmt: skip
 """Directives that only shape GNU's listing."""
 
 _WORD = re.compile(r"\.[\w.$]*|\S+")
@@ -94,7 +95,10 @@ class Reader:
     def run(self, origin: Origin) -> None:
         """Read the lines of an origin, then go on where the reader was."""
         if self._nesting >= _MAX_NESTING:
-            raise StatementError(f"macros or files are nested more than {_MAX_NESTING} deep; does one contain itself?")
+            diagnostics = self.assembly.diagnostics
+            message = f"macros or files are nested more than {_MAX_NESTING} deep; does one contain itself?"
+            diagnostics.error(message, self.assembly.mark)
+            diagnostics.raise_errors()  # what could follow is more of the same
         saved = self._origin, self._next
         self._origin, self._next = origin, 0
         self._nesting += 1

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from linker.errors import Diagnostic, Location
 
+_MOST_NOTES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -48,8 +50,13 @@ class Mark:
         return Location(self.origin.file, self.line, column + 1 if text else 0, text)
 
     def notes(self) -> tuple[Diagnostic, ...]:
-        """The calls that led here, innermost first."""
-        caller = self.origin.caller
-        if caller is None:
-            return ()
-        return (Diagnostic(self.origin.what, caller.location(), severity="note"), *caller.notes())
+        """The calls that led here, innermost first; of very many the first and the last."""
+        notes: list[Diagnostic] = []
+        mark = self
+        while mark.origin.caller is not None:
+            what, mark = mark.origin.what, mark.origin.caller
+            notes.append(Diagnostic(what, mark.location(), severity="note"))
+        if len(notes) > _MOST_NOTES:
+            left_out = Diagnostic(f"... and {len(notes) - _MOST_NOTES} calls more ...", severity="note")
+            notes[_MOST_NOTES // 2 : -_MOST_NOTES // 2] = [left_out]
+        return tuple(notes)

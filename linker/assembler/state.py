@@ -40,12 +40,15 @@ class Assembly:
         self.mark = Mark(Origin(name, [], 1), 0)
         """The statement being read."""
         self.sections: dict[tuple[str, str | None], SectionBuilder] = {}
+        """By name and what else tells them apart: the group, the section that it follows."""
+        self.first_sections: dict[str, SectionBuilder] = {}
+        """The first of each name."""
         for section, flags, kind in (
             (".text", SectionFlag.ALLOC | SectionFlag.EXECINSTR, SectionType.PROGBITS),
             (".data", SectionFlag.ALLOC | SectionFlag.WRITE, SectionType.PROGBITS),
             (".bss", SectionFlag.ALLOC | SectionFlag.WRITE, SectionType.NOBITS),
         ):
-            self.sections[section, None] = SectionBuilder(section, kind, flags)
+            self.add_section((section, None), SectionBuilder(section, kind, flags))
         self.section = self.sections[".text", None]
         self.section.align = 2 if "c" in isa.extensions else 4
         self.offsets = AbsoluteSection()
@@ -259,6 +262,12 @@ class Assembly:
         self.section.lines.append(entry)
 
     # Sections
+
+    def add_section(self, key: tuple[str, str | None], section: SectionBuilder) -> SectionBuilder:
+        """Enter a new section into the table."""
+        self.sections[key] = section
+        self.first_sections.setdefault(section.name, section)
+        return section
 
     def switch(self, section: SectionBuilder, subsection: int = 0) -> None:
         """Make a section the current one."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from linker.assembler import AssemblerOptions, assemble, assemble_file
 from linker.assembler.expressions import wrap
+from linker.assembler.files import MAX_SOURCE
 from linker.commands.files import write_whole
 from linker.errors import AssemblyError, Diagnostic
 from linker.objects.model import ObjectFile
@@ -97,7 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _assemble(source: str, options: AssemblerOptions, warnings: list[Diagnostic]) -> ObjectFile:
     if source == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+        content = sys.stdin.buffer.read(MAX_SOURCE + 1)
+        if len(content) > MAX_SOURCE:
+            raise AssemblyError([Diagnostic(f"standard input does not end within {MAX_SOURCE >> 20} MiB")])
+        text = content.decode("utf-8", "surrogateescape")
         return assemble(text, name="{standard input}", options=options, on_warning=warnings.append)
     return assemble_file(Path(source), options, on_warning=warnings.append)
 

@@ -7,14 +7,21 @@ from pathlib import Path
 
 from linker.errors import Diagnostic, Location, ObjectFileError, ToolchainError
 
+_MAX_INPUT = 1 << 30
+"""Bytes that an input may have; a device such as /dev/zero has no end."""
+
 
 def read_input(path: str | Path) -> bytes:
     """The bytes of a file. Raises ObjectFileError when it cannot be read."""
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            content = stream.read(_MAX_INPUT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ObjectFileError([Diagnostic(f"cannot read the file: {reason}", Location(str(path)))]) from None
+    if len(content) > _MAX_INPUT:
+        raise ObjectFileError([Diagnostic(f"the file does not end within {_MAX_INPUT >> 20} MiB", Location(str(path)))])
+    return content
 
 
 def write_whole(path: str | Path, data: bytes, *, executable: bool = False) -> None:
@@ -23,7 +30,7 @@ def write_whole(path: str | Path, data: bytes, *, executable: bool = False) -> N
     if target.exists() and not target.is_file():  # a device such as /dev/null
         target.write_bytes(data)
         return
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".ekernel-")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)

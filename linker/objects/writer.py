@@ -69,6 +69,8 @@ class _Writer:
         self._headers: list[_Header] = [_Header("", SectionType.NULL, 0, b"", 0, align=0)]
         self._indexes: dict[Section, int] = {}
         self._groups: dict[Group, int] = {}
+        self._signatures: dict[Symbol, int] = {}
+        self._members: dict[Group, list[Section]] = {}
         self._symbol_indexes: dict[Symbol, int] = {}
         self._names = StringTable()
 
@@ -91,12 +93,11 @@ class _Writer:
 
     def _number_sections(self) -> None:
         """Give every section its index: groups first, as the gABI wants, and relocations behind what they are for."""
-        members: dict[Group, list[Section]] = {}
         for section in self._obj.sections:
             if section.group is not None:
-                members.setdefault(section.group, []).append(section)
-        for group in members:
-            self._groups[group] = len(self._headers)
+                self._members.setdefault(section.group, []).append(section)
+        for group in self._members:
+            self._groups[group] = self._signatures[group.signature] = len(self._headers)
             self._headers.append(_Header(".group", SectionType.GROUP, 0, b"", 0, align=4, entry_size=4))
         for section in self._obj.sections:
             self._indexes[section] = len(self._headers)
@@ -132,18 +133,17 @@ class _Writer:
         index = self._indexes[symbol.section] if isinstance(symbol.section, Section) else int(symbol.section)
         if symbol.section is Special.UNDEFINED and symbol.binding is SymbolBinding.LOCAL:
             # a group's signature that is no symbol of the source lives in the group, as GNU has it
-            index = next((i for group, i in self._groups.items() if group.signature is symbol), 0)
+            index = self._signatures.get(symbol, 0)
         return _SYM.pack(name, symbol.binding << 4 | symbol.type, symbol.visibility, index, symbol.value, symbol.size)
 
     def _fill_sections(self, symtab: int) -> None:
         for group, index in self._groups.items():
             header = self._headers[index]
             words = [_GRP_COMDAT if group.comdat else 0]
-            for section in self._obj.sections:
-                if section.group is group:
-                    words.append(self._indexes[section])
-                    if section.relocations:
-                        words.append(self._indexes[section] + 1)
+            for section in self._members[group]:
+                words.append(self._indexes[section])
+                if section.relocations:
+                    words.append(self._indexes[section] + 1)
             header.data = struct.pack(f"<{len(words)}I", *words)
             header.size = len(header.data)
             header.link, header.info = symtab, self._symbol_indexes[group.signature]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _SIMPLE = {"b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, '"': 34, "\\": 92}
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]+)|(.))", re.DOTALL)
-_STRING = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*')
+_STRING = re.compile(r'\s*"((?:[^"\\]++|\\.)*+)"\s*')
 _NAME = re.compile(r'[A-Za-z_.$][\w.$]*|"[^"]+"')
 
 

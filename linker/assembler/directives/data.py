@@ -10,7 +10,7 @@ from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields, one_string, optional_number, strings
 from linker.assembler.expressions import Expr
-from linker.assembler.files import find
+from linker.assembler.files import find, read_whole
 from linker.assembler.instructions import split_operands
 from linker.assembler.layout import leb128
 from linker.assembler.sections import Fill, Fixup, Leb128
@@ -178,7 +178,7 @@ def _incbin(assembly: "Assembly", text: str) -> None:
     if path is None:
         raise StatementError(f"cannot find {file}", file, "looked beside the source and in the -I directories")
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as error:
         raise StatementError(f"cannot read {file}: {error.strerror}", file) from None
     if skip < 0 or skip > len(content) or (count >= 0 and skip + count > len(content)):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from linker.assembler.state import Assembly
 
 _FLAGS = ("basic_block", "prologue_end", "epilogue_begin")
-_FILE = re.compile(r'(?:(\d+)\s+)?("(?:[^"\\]|\\.)*")(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s+md5\s+\w+)?\s*')
+_FILE = re.compile(r'(?:(\d+)\s+)?("(?:[^"\\]++|\\.)*+")(?:\s+("(?:[^"\\]++|\\.)*+"))?(?:\s+md5\s+\w+)?\s*')
 
 
 def _file(assembly: "Assembly", text: str) -> None:
@@ -54,7 +54,10 @@ def _ident(assembly: "Assembly", text: str) -> None:
         data = b"\0" + data  # the section starts with an empty string
     back = assembly.section, assembly.subsection
     flags = SectionFlag.MERGE | SectionFlag.STRINGS
-    comment = assembly.sections.setdefault((".comment", None), SectionBuilder(".comment", flags=flags, entry_size=1))
+    key = (".comment", None)
+    comment = assembly.sections.get(key) or assembly.add_section(
+        key, SectionBuilder(".comment", flags=flags, entry_size=1)
+    )
     assembly.enter(comment, 0)
     assembly.emit(data)
     assembly.enter(*back)
@@ -72,6 +75,7 @@ _CFI = (
 
 DIRECTIVES: dict[str, Directive] = {
     ".file": _file, ".loc": _loc, ".ident": _ident,
-    **dict.fromkeys((".line", ".func", ".endfunc", ".loc_mark_labels", ".addrsig", ".addrsig_sym", ".symver", ".version"), _accepted),
+    **dict.fromkeys((".line", ".func", ".endfunc", ".loc_mark_labels", ".addrsig", ".addrsig_sym"), _accepted),
+    **dict.fromkeys((".symver", ".version"), _accepted),
     **dict.fromkeys((f".cfi_{name}" for name in _CFI.split()), _accepted),
 }  # fmt: skip

@@ -98,13 +98,11 @@ def _name(text: str) -> str:
 
 
 def _find_or_make(assembly: "Assembly", name: str) -> SectionBuilder:
-    for (existing, _), section in assembly.sections.items():
-        if existing == name:
-            return section
+    first = assembly.first_sections.get(name)
+    if first is not None:
+        return first
     kind, flags, entry_size = _known(name)
-    section = SectionBuilder(name, kind, flags, entry_size)
-    assembly.sections[name, None] = section
-    return section
+    return assembly.add_section((name, None), SectionBuilder(name, kind, flags, entry_size))
 
 
 def _declared(assembly: "Assembly", name: str, parts: list[str]) -> SectionBuilder:
@@ -136,8 +134,7 @@ def _declared(assembly: "Assembly", name: str, parts: list[str]) -> SectionBuild
             )
         return section
     section = SectionBuilder(name, kind, flags, entry_size, group=group, comdat=comdat, link_order=link_order)
-    assembly.sections[key] = section
-    return section
+    return assembly.add_section(key, section)
 
 
 def _flags(letters: str) -> int:

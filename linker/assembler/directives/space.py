@@ -106,5 +106,5 @@ DIRECTIVES: dict[str, Directive] = {
     ".align": _aligned(power=True), ".p2align": _aligned(power=True), ".balign": _aligned(power=False),
     ".p2alignw": _aligned(power=True, width=2), ".p2alignl": _aligned(power=True, width=4),
     ".balignw": _aligned(power=False, width=2), ".balignl": _aligned(power=False, width=4),
-    ".org": _org, ".skip": _skip, ".space": _skip, ".zero": _skip, ".spc": _skip, ".fill": _fill_directive,
+    ".org": _org, ".skip": _skip, ".space": _skip, ".zero": _skip, ".fill": _fill_directive,
 }  # fmt: skip

@@ -143,6 +143,7 @@ DIRECTIVES: dict[str, Directive] = {
     ".weak": _bind(SymbolBinding.WEAK), ".extern": _extern, ".xref": _extern, ".xdef": _bind(SymbolBinding.GLOBAL),
     ".hidden": _show(SymbolVisibility.HIDDEN), ".internal": _show(SymbolVisibility.INTERNAL),
     ".protected": _show(SymbolVisibility.PROTECTED),
-    ".type": _type, ".size": _size, ".comm": _common, ".common": _common, ".xcom": _common, ".tls_common": _thread_local_common, ".lcomm": _local_common,
+    ".type": _type, ".size": _size, ".comm": _common, ".common": _common, ".xcom": _common,
+    ".tls_common": _thread_local_common, ".lcomm": _local_common,
     ".weakref": _weakref, ".lsym": _lsym,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""CSR names and numbers (privileged manual, chapter "CSR Listing"; debug specification and the manuals of the extensions)."""
+"""CSR names and numbers (privileged manual, chapter "CSR Listing"; the manuals of debugging, vectors, AIA)."""
 
 _UNPRIVILEGED = {
     "fflags": 0x001, "frm": 0x002, "fcsr": 0x003, "seed": 0x015,

@@ -3,6 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linker.assembler import AssemblerOptions
+from linker.assembler.encoding.csrs import CSRS
 from tests.linker.assembler import operand_values as values
 
 HEAD = "target:\n"
@@ -49,3 +50,8 @@ def test_operands_outside_their_range_are_rejected_where_gnu_rejects_them(refere
     lines = [line for line in dict.fromkeys(lines) if not line.startswith(("csrr", "csrw", "csrs", "csrc"))]
     assert len(lines) > 300
     reference.check_rejected(program(lines))
+
+
+def test_every_csr_has_its_number(reference):
+    source = "\n".join(f"csrr x1, {name}" for name in CSRS)
+    reference.check(source, AssemblerOptions(march="rv64g"))
