@@ -69,12 +69,12 @@ class GoldfishRtc:
     @property
     def next_deadline(self) -> int | None:
         """The `now` at which the alarm goes off, or None without one."""
-        return self._now() + self._state.alarm - self._time() if self._state.alarm_set else None
+        return self._state.alarm - self._state.offset if self._state.alarm_set else None
 
     def update(self) -> None:
         """Let the alarm go off if its time has come, and set the line."""
         state = self._state
-        if state.alarm_set and self._time() >= state.alarm:
+        if state.alarm_set and self._now() + state.offset >= state.alarm:
             state.alarm_set = False
             state.irq_pending = True
         self._irq(state.irq_pending and state.irq_enabled)
@@ -114,6 +114,7 @@ class GoldfishRtc:
         elif offset == ALARM_LOW:
             state.alarm = state.alarm & ~0xFFFF_FFFF | value
             state.alarm_set = True
+            self._set_time(self._time())  # which may have passed 2**64 before; if it does so now, the alarm goes off
         elif offset == ALARM_HIGH:
             state.alarm = state.alarm & 0xFFFF_FFFF | value << 32
         elif offset == IRQ_ENABLED:
@@ -159,4 +160,4 @@ class GoldfishRtc:
         return (self._now() + self._state.offset) & _MASK64
 
     def _set_time(self, time: int) -> None:
-        self._state.offset += time - self._time()
+        self._state.offset = time - self._now()

@@ -87,6 +87,8 @@ class MachineConfig:
     """The largest scheme that `satp` takes: sv39, sv48 or sv57 (fidelity `exact`)."""
     ad_update: AdUpdate = AdUpdate.HARDWARE
     """Who sets A and D bits of PTEs (fidelity `exact`)."""
+    console_kept: int = 16 << 20
+    """How many bytes of the console's output, the last ones, the machine keeps; listeners get all of it."""
     reboot: bool = True
     """Whether a guest that asks for a reset starts again; else the run ends with StopReason.RESET."""
     probes: str | None = None
@@ -102,6 +104,8 @@ class MachineConfig:
             raise ConfigError(
                 f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of 4096 bytes, for example 128M"
             )
+        if self.console_kept < 0:
+            raise ConfigError(f"{self.console_kept} bytes of console output cannot be kept: give 0 or more")
         if self.virtio_version not in (1, 2):
             raise ConfigError(f"virtio version {self.virtio_version}: there are 1 (legacy) and 2 (modern)")
         if "\0" in self.bootargs:

@@ -2,41 +2,73 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+
+_PART = 1 << 16
+"""Bytes after which a part of the output is kept as it is."""
 
 
 def _nothing() -> bytes:
     return b""
 
 
-class Console:
-    """Collects output of UART and SBI in one place.
+@dataclass(frozen=True, slots=True)
+class ConsoleState:
+    """What a console has kept, in parts that saved states share."""
 
-    >>> console = Console(lambda data: None)
-    >>> console.write(b"hello"); console.output
-    b'hello'
+    parts: tuple[bytes, ...]
+    tail: bytes
+    written: int
+
+
+class Console:
+    """Collects output of UART and SBI in one place, and keeps the last `kept` bytes of it.
+
+    >>> console = Console(lambda data: None, kept=4)
+    >>> console.write(b"hello"); console.output, console.written
+    (b'ello', 5)
     """
 
-    def __init__(self, written: Callable[[bytes], None]) -> None:
-        self._written = written
-        self._output = bytearray()
+    def __init__(self, told: Callable[[bytes], None], *, kept: int) -> None:
+        """`told` is called with all that is written."""
+        self._told, self._kept = told, kept
+        self._parts: deque[bytes] = deque()
+        self._size = 0
+        """Bytes in all parts."""
+        self._tail = bytearray()
+        self.written = 0
+        """Bytes written since power-on, kept or not."""
 
     @property
     def output(self) -> bytes:
-        """Everything that was written since power-on."""
-        return bytes(self._output)
+        """The last that was written."""
+        output = b"".join((*self._parts, self._tail))
+        return output[max(0, len(output) - self._kept) :]
 
     def write(self, data: bytes) -> None:
         """The guest writes."""
-        self._output += data
-        self._written(data)
+        self.written += len(data)
+        self._tail += data
+        if len(self._tail) >= _PART:
+            self._seal()
+        self._told(data)
 
-    def save(self) -> bytes:
+    def _seal(self) -> None:
+        parts = self._parts
+        parts.append(bytes(self._tail))
+        self._size += len(self._tail)
+        self._tail.clear()
+        while parts and self._size - len(parts[0]) >= self._kept:
+            self._size -= len(parts.popleft())
+
+    def save(self) -> ConsoleState:
         """The state, for `restore`."""
-        return bytes(self._output)
+        return ConsoleState(tuple(self._parts), bytes(self._tail), self.written)
 
-    def restore(self, state: bytes) -> None:
+    def restore(self, state: ConsoleState) -> None:
         """Return to a saved state."""
-        self._output = bytearray(state)
+        self._parts, self._size = deque(state.parts), sum(map(len, state.parts))
+        self._tail, self.written = bytearray(state.tail), state.written
 
 
 class Keyboard:

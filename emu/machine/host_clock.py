@@ -10,6 +10,8 @@ _LONGEST = 10_000
 _FEWEST = 1_000
 """Instructions that it runs at least."""
 _SECOND = 1_000_000_000
+_LONGEST_SLEEP = 3600.0
+"""Seconds that are slept at once: the host takes no arbitrary number."""
 
 Sleep = Callable[[float], bool]
 """Waits for so many seconds, or less when something was typed; False when whoever runs the machine wants it to stop."""
@@ -64,7 +66,7 @@ class HostClock(Clock):
     def wait_until(self, time_: int, *, instret: int) -> bool:
         """See `Clock`."""
         left = self._start + time_ * NANOSECONDS_PER_TICK - time.monotonic_ns()
-        goes_on = left <= 0 or self.sleep(left / _SECOND)
+        goes_on = left <= 0 or self.sleep(min(left / _SECOND, _LONGEST_SLEEP))
         self._last = instret, time.monotonic_ns()
         return goes_on
 

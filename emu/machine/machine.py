@@ -181,7 +181,7 @@ class Machine:
 
     @property
     def console(self) -> bytes:
-        """Everything that the guest has written to its console."""
+        """What the guest has written to its console: the last 16 MiB of it (`MachineConfig.console_kept`)."""
         return self.platform.console.output
 
     def type_text(self, data: bytes) -> None:

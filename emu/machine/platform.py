@@ -59,7 +59,7 @@ class Platform:
         """Whether the hart waits in `wfi` for a time that the host's clock has not reached."""
         self._attention = False
         self._pc_offset = 0
-        self.console = Console(self._console_written)
+        self.console = Console(self._console_written, kept=config.console_kept)
         self.keyboard = Keyboard()
         self.board = Board(self, config, self.console.write, self.keyboard.take)
         self.devices, self._clint, self._bus = self.board.devices, self.board.clint, self.board.bus

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from emu.errors import ConfigError
 from emu.hart.core import COUNT
+from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform
 from emu.machine.semihosting import State as SemihostingState
 from emu.memory.baseline import RamState
@@ -21,7 +22,7 @@ class Snapshot:
     devices: tuple[object, ...]
     clock: int
     timer: tuple[int, bool]
-    console: bytes
+    console: ConsoleState
     keyboard: tuple[int, ...]
     semihosting: SemihostingState | None
 

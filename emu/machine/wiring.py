@@ -1,6 +1,7 @@
 """The board: each device of QEMU's `virt` at its address, its interrupt line at the PLIC, its deadline at the clock."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from emu.devices.clint import Clint
@@ -14,7 +15,8 @@ from emu.devices.virtio.block import Block
 from emu.devices.virtio.console import Console as VirtioConsole
 from emu.devices.virtio.disk import open_disk
 from emu.devices.virtio.entropy import Entropy
-from emu.devices.virtio.mmio import SLOTS, Function, VirtioMmio
+from emu.devices.virtio.function import Function
+from emu.devices.virtio.mmio import SLOTS, VirtioMmio
 from emu.errors import ConfigError
 from emu.isa.status import MEIP, MSIP, MTIP, SEIP
 from emu.machine.bus import DeviceBus, MachineDevice
@@ -72,7 +74,13 @@ class Board:
         functions = _functions(config, self.virtio_console)
         self.slots = tuple(
             VirtioMmio(
-                slot, host.memory, self.plic.line(slot + 1), functions.get(slot), legacy=config.virtio_version == 1
+                slot,
+                host.memory,
+                self.plic.line(slot + 1),
+                functions.get(slot),
+                legacy=config.virtio_version == 1,
+                now=host.ticks,
+                changed=host.timers_changed,
             )
             for slot in range(SLOTS)
         )
@@ -88,6 +96,14 @@ class Board:
         self._power_on = host.clock.power_on
         host.clock.add(lambda: self.clint.next_deadline, self.clint.update)
         host.clock.add(self._alarm, self._update_alarm)
+        for slot in self.slots:
+            if slot.is_used:
+                host.clock.add(partial(_deadline_of, slot), slot.update)
+
+    def close(self) -> None:
+        """Give back what the host lent: disks, and their locks."""
+        for slot in self.slots:
+            slot.close()
 
     def _alarm(self) -> int | None:
         """The tick at which the alarm has gone off."""
@@ -97,6 +113,10 @@ class Board:
     def _update_alarm(self) -> None:
         if self.rtc.next_deadline is not None:  # else its line would ask the PLIC again
             self.rtc.update()
+
+
+def _deadline_of(slot: VirtioMmio) -> int | None:
+    return slot.next_deadline
 
 
 def _functions(config: MachineConfig, console: VirtioConsole | None) -> dict[int, Function]:

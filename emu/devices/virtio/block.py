@@ -73,6 +73,10 @@ class Block:
         """Return the disk to a saved content."""
         self._disk.restore(state)
 
+    def close(self) -> None:
+        """Release the disk's file and its lock."""
+        self._disk.close()
+
     def _carry_out(self, chain: Chain) -> int:
         """Do one request; the bytes written into the chain, the status behind the data among them."""
         room = chain.writable_size - 1

@@ -54,7 +54,7 @@ class Console:
         self.is_waiting = False
         if not self.in_use:
             return
-        while queue.waiting:
+        while queue.waiting and not queue.is_spent:
             first = self._typed()
             if first < 0:
                 self.is_waiting = True
@@ -76,3 +76,6 @@ class Console:
     def restore(self, state: object) -> None:
         """Return to a saved state."""
         self.in_use, self.is_waiting = cast("tuple[bool, bool]", state)
+
+    def close(self) -> None:
+        """Nothing was lent."""

@@ -47,6 +47,9 @@ class Disk(Protocol):
     def restore(self, state: object) -> None:
         """Return to a saved content."""
 
+    def close(self) -> None:
+        """Release what the host lent."""
+
 
 def open_disk(path: str | Path, *, read_only: bool = False, snapshot: bool = False) -> "RawDisk | SnapshotDisk":
     """Open a raw image file and lock it: for others too to read, or for this machine alone to write.

@@ -48,6 +48,9 @@ class Entropy:
         """Return to a saved position."""
         self._given = cast("int", state)
 
+    def close(self) -> None:
+        """Nothing was lent."""
+
     def _next(self, count: int) -> bytes:
         first, skipped = divmod(self._given, _BLOCK)
         last = (self._given + count) // _BLOCK

@@ -1,12 +1,13 @@
 """Virtio over MMIO, version 1 (legacy) and 2 (modern): registers, queues, interrupt (virtio 1.2, section 4.2)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Protocol, cast
+from typing import cast
 
 from emu.devices.device import GuestMemory, InterruptLine
 from emu.devices.node import PLIC, Node, wide
+from emu.devices.virtio.function import Function
 from emu.devices.virtio.queue import LARGEST_QUEUE, QueueError, QueueState, Virtqueue
+from emu.devices.virtio.state import TransportState
 
 # Registers (table 4.1; those of the legacy interface: table 4.2)
 MAGIC_VALUE = 0x000
@@ -56,53 +57,8 @@ F_VERSION_1 = 1 << 32
 FIRST_BASE, SLOT_SIZE, SLOTS = 0x1000_1000, 0x1000, 8
 """The slots of `virt`: slot n at FIRST_BASE + n * SLOT_SIZE with interrupt n + 1."""
 
-_NO_PAGE_SIZE = 0
-
-
-class Function(Protocol):
-    """A kind of virtio device behind the transport."""
-
-    device_id: int
-    """Chapter 5."""
-    features: int
-    """What it offers beside the transport's own."""
-    queues: int
-    """How many queues it has."""
-
-    def connect(self, service: Callable[[int], None]) -> None:
-        """Learn how to have a queue serviced when the outside world, not the driver, has news."""
-
-    def config(self) -> bytes:
-        """Its configuration space; what lies behind reads 0."""
-
-    def handle(self, index: int, queue: Virtqueue) -> None:
-        """Work off queue `index`. May raise QueueError; must not raise anything else for what a driver does."""
-
-    def reset(self) -> None:
-        """Forget what the driver knows of."""
-
-    def save(self) -> object:
-        """A copy of its state."""
-
-    def restore(self, state: object) -> None:
-        """Return to a saved state."""
-
-
-@dataclass(slots=True)
-class _State:
-    status: int = 0
-    device_features_sel: int = 0
-    driver_features_sel: int = 0
-    driver_features: int = 0
-    page_size: int = _NO_PAGE_SIZE
-    queue_sel: int = 0
-    interrupts: int = 0
-    broken: bool = False
-    """The driver broke a queue's rules; nothing is serviced until reset."""
-    queues: list[QueueState] = field(default_factory=list)
-
-    def copy(self) -> "_State":
-        return replace(self, queues=[replace(queue) for queue in self.queues])
+_LATER = 640_000
+"""Ticks of 10 MHz in which a device moves LARGEST_SERVICE bytes, at 1 GB a second: it goes on after so many."""
 
 
 class VirtioMmio:
@@ -122,7 +78,10 @@ class VirtioMmio:
         function: Function | None = None,
         *,
         legacy: bool = True,
+        now: Callable[[], int] = lambda: 0,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`now` gives ticks of 10 MHz; `changed` is called when `next_deadline` has changed."""
         self.name = f"virtio{slot}"
         self.base = FIRST_BASE + slot * SLOT_SIZE
         self.irq_number = slot + 1
@@ -132,6 +91,7 @@ class VirtioMmio:
         self._memory = memory
         self._irq = irq
         self._function = function
+        self._now, self._changed = now, changed
         if function is None:
             self._offered = 0
         else:
@@ -139,6 +99,29 @@ class VirtioMmio:
             self._offered = function.features | own
             function.connect(self._service)
         self._power_on()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a device is in the slot."""
+        return self._function is not None
+
+    @property
+    def next_deadline(self) -> int | None:
+        """The `now` at which a queue is worked off further, or None."""
+        return self._state.due if self._state.unfinished else None
+
+    def update(self) -> None:
+        """Go on with queues whose time has come."""
+        state = self._state
+        if state.unfinished and self._now() >= state.due:
+            unfinished, state.unfinished = state.unfinished, ()
+            for index in unfinished:
+                self._service(index)
+
+    def close(self) -> None:
+        """Give back what the host lent for it."""
+        if self._function is not None:
+            self._function.close()
 
     def takes(self, offset: int, size: int) -> bool:  # noqa: ARG002
         """Anything."""
@@ -205,11 +188,12 @@ class VirtioMmio:
 
     def restore(self, state: object) -> None:
         """Return to a saved state and set the line by it."""
-        transport, function = cast("tuple[_State, object]", state)
+        transport, function = cast("tuple[TransportState, object]", state)
         self._adopt(transport.copy())
         if self._function is not None:
             self._function.restore(function)
         self._update()
+        self._changed()
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `virtio_mmio`; an empty slot has one too."""
@@ -227,9 +211,9 @@ class VirtioMmio:
 
     def _power_on(self) -> None:
         count = self._function.queues if self._function is not None else 0
-        self._adopt(_State(queues=[QueueState() for _ in range(count)]))
+        self._adopt(TransportState(queues=[QueueState() for _ in range(count)]))
 
-    def _adopt(self, state: _State) -> None:
+    def _adopt(self, state: TransportState) -> None:
         self._state = state
         self._queues = [Virtqueue(self._memory, queue) for queue in state.queues]
         self.problem = None
@@ -246,14 +230,25 @@ class VirtioMmio:
         if self._function is None or self._state.broken or index >= len(self._queues):
             return
         queue = self._queues[index]
+        queue.begin_service()
         try:
             self._function.handle(index, queue)
+            if queue.is_spent and queue.waiting:
+                self._go_on_later(index)
         except QueueError as error:
             self._stop(f"{self.name}, queue {index}: {error}")
         if queue.interrupt_wanted:
             queue.interrupt_wanted = False
             self._state.interrupts |= USED_BUFFER
             self._update()
+
+    def _go_on_later(self, index: int) -> None:
+        state = self._state
+        if not state.unfinished:
+            state.due = self._now() + _LATER
+        if index not in state.unfinished:
+            state.unfinished = (*state.unfinished, index)
+        self._changed()
 
     def _stop(self, problem: str) -> None:
         self.problem = problem

@@ -13,6 +13,10 @@ LARGEST_QUEUE = 1024
 """Entries; what QueueNumMax says, as on QEMU."""
 LARGEST_CHAIN = 16 << 20
 """Bytes of one chain of buffers; the largest request of Linux is a tenth of it."""
+LARGEST_SERVICE = 64 << 20
+"""Bytes that a device moves before it lets the hart go on: a request may offer the next one by what it writes."""
+_COST_OF_BUFFER = 4096
+"""The bytes that a buffer counts for, beside its own."""
 
 _DESCRIPTOR = struct.Struct("<QIHH")
 _NEXT, _WRITE, _INDIRECT = 1, 2, 4
@@ -55,11 +59,12 @@ class Chain:
 
     def write(self, data: bytes, offset: int = 0) -> None:
         """Fill the writable buffers from `offset` on, as far as they reach."""
+        rest = memoryview(data)
         for address, length in self.writable:
-            if offset < length and data:
-                part = data[: length - offset]
+            if offset < length and rest:
+                part = rest[: length - offset]
                 self.memory.write(address + offset, part)
-                data = data[len(part) :]
+                rest = rest[len(part) :]
                 offset = length
             offset -= length
 
@@ -89,6 +94,16 @@ class Virtqueue:
         self.state = state
         self.interrupt_wanted = False
         """Something was pushed whose completion the driver wants to hear of; cleared by the transport."""
+        self._left = LARGEST_SERVICE
+
+    def begin_service(self) -> None:
+        """The device may move LARGEST_SERVICE bytes from here on."""
+        self._left = LARGEST_SERVICE
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the device has moved as much as it may at once; what still waits, waits until later."""
+        return self._left <= 0
 
     @property
     def waiting(self) -> int:
@@ -103,13 +118,15 @@ class Virtqueue:
         return available
 
     def pop(self) -> Chain | None:
-        """The next request, or None. Raises QueueError for a malformed one."""
+        """The next request, or None, also when the device `is_spent`. Raises QueueError for a malformed one."""
         state = self.state
-        if not self.waiting:
+        if self.is_spent or not self.waiting:
             return None
         head = self._u16(state.driver + 4 + 2 * (state.next_available % state.size))
         chain = self._follow(head)
         state.next_available = (state.next_available + 1) & _INDEX_MASK
+        buffers = len(chain.readable) + len(chain.writable)
+        self._left -= chain.readable_size + chain.writable_size + buffers * _COST_OF_BUFFER
         return chain
 
     def push(self, chain: Chain, written: int) -> None:

@@ -41,6 +41,9 @@ class MemoryDisk:
     def restore(self, state):
         self.data[:] = state
 
+    def close(self):
+        pass
+
 
 def test_the_slot_says_what_is_in_it(legacy):
     driver = Driver(Entropy(), legacy=legacy)
