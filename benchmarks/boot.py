@@ -49,7 +49,7 @@ BOOT = """
 import sys, time
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, PageFault
 from emu.machine import Machine, MachineConfig
-from emu.observe.allocators import FrameObserver, HeapObserver
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.places import Places
 from emu.report.sentences import Sentences

@@ -65,17 +65,13 @@ if TYPE_CHECKING:
         Snapshot as Snapshot,
         StopReason as StopReason,
     )
-    from emu.observe.allocators import (
-        FrameFunction as FrameFunction,
-        FrameObserver as FrameObserver,
-        FrameUnit as FrameUnit,
-        HeapFunction as HeapFunction,
-        HeapObserver as HeapObserver,
-    )
+    from emu.observe.allocations.description import Allocator as Allocator
+    from emu.observe.allocations.ledger import AllocationLedger as AllocationLedger
+    from emu.observe.allocations.observers import FrameObserver as FrameObserver, HeapObserver as HeapObserver
+    from emu.observe.allocations.signatures import frame_allocator as frame_allocator, heap_allocator as heap_allocator
     from emu.observe.calls import CallTracer as CallTracer
     from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
     from emu.observe.functions import FunctionObserver as FunctionObserver
-    from emu.observe.ledger import AllocationLedger as AllocationLedger
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.subscriptions import Subscription as Subscription
     from emu.walks import Refusal as Refusal, Walk as Walk, WalkStep as WalkStep
@@ -99,11 +95,13 @@ _HOMES = {
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
     "emu.machine": "Drive Machine MachineConfig Outcome Semihosting Snapshot StopReason",
-    "emu.observe.allocators": "FrameFunction FrameObserver FrameUnit HeapFunction HeapObserver",
+    "emu.observe.allocations.description": "Allocator",
+    "emu.observe.allocations.ledger": "AllocationLedger",
+    "emu.observe.allocations.observers": "FrameObserver HeapObserver",
+    "emu.observe.allocations.signatures": "frame_allocator heap_allocator",
     "emu.observe.calls": "CallTracer",
     "emu.observe.faults": "PageFaultHandled PageFaultObserver",
     "emu.observe.functions": "FunctionObserver",
-    "emu.observe.ledger": "AllocationLedger",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.subscriptions": "Subscription",
     "emu.walks": "Refusal Walk WalkStep",

@@ -1,6 +1,6 @@
 """The vocabulary of events: what a running kernel did, in the field's own words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.isa.privilege import Access, Privilege
@@ -160,6 +160,8 @@ class FrameAllocated(Event):
 
     ppn: PhysPageNum
     count: int = 1
+    callers: tuple[VirtAddr, ...] = field(default=(), repr=False)
+    """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,12 @@ class FrameFreed(Event):
 
     ppn: PhysPageNum
     count: int = 1
+    offset: int = 0
+    """Bytes from the frame's beginning to the address that was given; a correct kernel gives the beginning."""
+    given: bool = False
+    """The kernel said that nobody held them: memory that its allocator gets for the first time."""
+    callers: tuple[VirtAddr, ...] = field(default=(), repr=False)
+    """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +187,10 @@ class HeapAllocated(Event):
     """Bytes requested."""
     align: int
     """Bytes; 0 when the allocator takes no alignment."""
+    kind: str = ""
+    """What the allocator calls such blocks: a slab cache's name."""
+    callers: tuple[VirtAddr, ...] = field(default=(), repr=False)
+    """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +200,8 @@ class HeapFreed(Event):
     address: VirtAddr
     size: int
     """Bytes, as the caller said; 0 when the allocator is not told."""
+    callers: tuple[VirtAddr, ...] = field(default=(), repr=False)
+    """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

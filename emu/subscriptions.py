@@ -52,13 +52,20 @@ class EventBus:
     def __init__(self) -> None:
         self._listeners: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
         self._sources: dict[type[Event], list[Start]] = {}
-        self._running: dict[type[Event], list[Stop]] = {}
+        self._running: dict[type[Event], dict[Start, Stop]] = {}
+        self.observers: dict[type, object] = {}
+        """What makes further events of these, by class: there is one of each (see `emu.observe.source`)."""
 
-    def add_source(self, kind: type[Event], start: Start) -> None:
+    def add_source(self, kind: type[Event], start: Start) -> Subscription:
         """Name what produces events of this kind; it is started now if somebody listens already."""
         self._sources.setdefault(kind, []).append(start)
         if kind in self._listeners:
-            self._running[kind].append(start())
+            self._running[kind][start] = start()
+        return Subscription(lambda: self._remove_source(kind, start))
+
+    def has_source(self, kind: type[Event]) -> bool:
+        """Whether anything produces events of this kind, once somebody listens."""
+        return kind in self._sources
 
     def on(self, kind: type[E], listener: Listener[E]) -> Subscription:
         """Call `listener` with each event of exactly this kind.
@@ -73,7 +80,7 @@ class EventBus:
             )
         call: Callable[[Event], None] = listener  # type: ignore[assignment]  # the key of the table is its argument
         if kind not in self._listeners:
-            self._running[kind] = [start() for start in self._sources[kind]]
+            self._running[kind] = {start: start() for start in self._sources[kind]}
         self._listeners[kind] = (*self._listeners.get(kind, ()), call)
         return Subscription(lambda: self._remove(kind, call))
 
@@ -93,5 +100,13 @@ class EventBus:
             self._listeners[kind] = tuple(remaining)
             return
         del self._listeners[kind]
-        for stop in self._running.pop(kind):
+        for stop in self._running.pop(kind).values():
+            stop()
+
+    def _remove_source(self, kind: type[Event], start: Start) -> None:
+        self._sources[kind].remove(start)
+        if not self._sources[kind]:
+            del self._sources[kind]
+        stop = self._running.get(kind, {}).pop(start, None)
+        if stop is not None:
             stop()

@@ -156,12 +156,35 @@ def run(
         str | None,
         typer.Option(
             metavar="ALLOC,FREE[,UNIT]",
-            help="The kernel's own frame allocator, by symbol; UNIT says what the two deal in: ppn or address.",
+            help="The kernel's own frame allocator, by symbol or pattern; UNIT is ppn or address. Where numbers stand "
+            "if not in a0: '*::frame_alloc=a1 if a0, put_pages(a0, order=a1)'.",
         ),
     ] = None,
     heap_functions: Annotated[
-        str | None, typer.Option(metavar="ALLOC,FREE", help="The kernel's own heap, by symbol.")
+        str | None,
+        typer.Option(
+            metavar="ALLOC,FREE",
+            help="The kernel's own heap; where numbers stand if not in a0: 'alloc(size=a1)=a0, free(a1)'.",
+        ),
     ] = None,
+    allocators: Annotated[
+        list[Path] | None,
+        typer.Option("--allocator", metavar="FILE", help="A description of the kernel's allocator, in TOML."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SYMBOL|INSTRET|mark",
+            help="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
+            "monitor's `mark`.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS", help="Exit with status 1 if there were: leaks, double-free, bad-free, overlap, faults."
+        ),
+    ] = "",
     max_instructions: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Stop after so many instructions (exit status 124).")
     ] = None,
@@ -173,6 +196,7 @@ def run(
 
     Standard input is the guest's keyboard. On a terminal, Ctrl-A X leaves and Ctrl-A C stops for the monitor.
     """
+    from emu.cli.allocations import AllocationRequest
     from emu.cli.run import RunRequest, run_guest
 
     request = RunRequest(
@@ -207,8 +231,14 @@ def run(
         fidelity=fidelity or None,
         clock=clock or None,
         memory=memory or None,
-        frame_functions=frame_functions,
-        heap_functions=heap_functions,
+        allocations=AllocationRequest(
+            frame_functions=frame_functions,
+            heap_functions=heap_functions,
+            descriptions=tuple(allocators or ()),
+            since=since,
+            fail_on=fail_on,
+            asked=bool({"frames", "heap"} & set(trace.split(","))),
+        ),
         max_instructions=max_instructions,
         timeout=timeout,
     )

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from emu.cli.allocations import AllocationRequest, Allocations
 from emu.cli.execution import Ending, Execution
 from emu.cli.failures import ExitStatus
 from emu.cli.kernels import built_profile, parse_size
 from emu.cli.keyboard import TerminalInput, standard_input
 from emu.cli.monitor import Monitor
 from emu.cli.qemu import check_harts, read_machine, read_semihosting, read_virtio
-from emu.cli.tracing import DEFAULT_TRACE, TraceRequest, frame_functions, heap_functions
+from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput
 from emu.machine import Machine, MachineConfig, StopReason
-from emu.observe.allocators import FrameObserver, HeapObserver
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
 from emu.observe.replacement import ReplacementObserver
@@ -70,8 +70,7 @@ class RunRequest:
     fidelity: str | None
     clock: str | None
     memory: str | None
-    frame_functions: str | None
-    heap_functions: str | None
+    allocations: AllocationRequest
     max_instructions: int | None
     timeout: float | None
 
@@ -94,8 +93,10 @@ def run_guest(request: RunRequest) -> int:
     )
     if not request.json:
         machine.on(ConsoleOutput, transcript.console)
-    faults = _attach_observers(machine, request, trace)
-    summary = Summary(machine, faults, places) if request.json or not request.quiet else None
+    faults = PageFaultObserver(machine)
+    allocations = _attach_observers(machine, request, trace)
+    summed_up = request.json or not request.quiet
+    summary = Summary(machine, faults, places, allocations.ledger) if summed_up else None
     trace_file = TraceFile(request.trace_out, places) if request.trace_out else None
     for kind in trace.events():
         if request.trace and not request.quiet and not request.json:
@@ -119,10 +120,16 @@ def run_guest(request: RunRequest) -> int:
         transcript.flush()
         if summary and not request.json:
             outcome = ending.outcome if ending else None
-            print("\n".join(summary.lines(outcome, seconds, machine.config.fidelity)), file=sys.stderr)
+            lines = summary.lines(
+                outcome, seconds, machine.config.fidelity, since=allocations.since, followed=allocations.says()
+            )
+            print("\n".join(lines), file=sys.stderr)
         if summary and request.json:
             _print_json(machine, summary, ending, seconds, places)
-    return _exit_status(machine, ending, places, request)
+    failed = allocations.failed(faults)
+    for what in failed:
+        print(f"ekernel: --fail-on: {what}", file=sys.stderr)
+    return _exit_status(machine, ending, places, request) or int(bool(failed))
 
 
 def _check(request: RunRequest) -> None:
@@ -218,21 +225,20 @@ def _write(path: Path, data: bytes) -> None:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest) -> PageFaultObserver:
-    frames = FrameObserver(machine, frame_functions(request.frame_functions))
-    heap = HeapObserver(machine, heap_functions(request.heap_functions))
+def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest) -> Allocations:
+    allocations = Allocations(machine, request.allocations, summed_up=request.json or not request.quiet)
     if trace.functions:
         FunctionObserver(machine, trace.functions)
     pages = ReplacementObserver(machine)
     if request.trace and "pages" in trace.kinds and not pages.functions:
         raise ConfigError("--trace pages: the image has no function page_out or page_in, as the teaching kernel has")
-    for kind, observer in (("frames", frames), ("heap", heap)):
+    for kind, observer in (("frames", allocations.frames), ("heap", allocations.heap)):
         if request.trace and kind in trace.kinds and not observer.functions:
             raise ConfigError(
                 f"--trace {kind}: the image has none of the allocator functions that are known by name; "
                 f"name its own with --{kind.removesuffix('s')}-functions"
             )
-    return PageFaultObserver(machine)
+    return allocations
 
 
 def _print_json(machine: Machine, summary: Summary, ending: Ending | None, seconds: float, places: Places) -> None:

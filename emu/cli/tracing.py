@@ -1,6 +1,5 @@
 """What `--trace` and its relatives ask for, read and checked before anything starts."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,7 +27,6 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
-from emu.observe.allocators import FRAME_FUNCTIONS, HEAP_FUNCTIONS, FrameFunction, FrameUnit, HeapFunction
 from emu.observe.faults import PageFaultHandled
 
 TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
@@ -84,35 +82,3 @@ class TraceRequest:
             yield from TRACE_KINDS[kind]
         if self.functions:
             yield from (FunctionCalled, FunctionReturned)
-
-
-def frame_functions(text: str | None) -> tuple[FrameFunction, ...]:
-    """The frame allocator named by `ALLOC,FREE[,ppn|address]`; the known ones for None.
-
-    >>> [function.name for function in frame_functions("kalloc,kfree,address")]
-    ['kalloc', 'kfree']
-    """
-    if text is None:
-        return FRAME_FUNCTIONS
-    match = re.fullmatch(r"([^,]+),([^,]+)(?:,(ppn|address))?", text)
-    if match is None:
-        raise ConfigError(
-            f"--frame-functions '{text}' is not ALLOC,FREE[,ppn|address]: the names of the two functions, "
-            "and whether they deal in page numbers (ppn, the default) or addresses"
-        )
-    unit = FrameUnit(match[3] or FrameUnit.PPN.value)
-    return FrameFunction(match[1], unit=unit), FrameFunction(match[2], frees=True, unit=unit)
-
-
-def heap_functions(text: str | None) -> tuple[HeapFunction, ...]:
-    """The heap named by `ALLOC,FREE` (the size is the allocator's first argument); the known ones for None.
-
-    >>> [function.name for function in heap_functions("malloc,free")]
-    ['malloc', 'free']
-    """
-    if text is None:
-        return HEAP_FUNCTIONS
-    alloc, _, free = text.partition(",")
-    if not (alloc and free) or "," in free:
-        raise ConfigError(f"--heap-functions '{text}' is not ALLOC,FREE: the names of the two functions")
-    return HeapFunction(alloc, size_argument=0), HeapFunction(free, frees=True)

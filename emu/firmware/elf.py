@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from emu.address import VirtAddr
 from emu.errors import ImageError
 from emu.firmware.lines import Unit, read_units
+from emu.firmware.structures import structure_size
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.firmware.unwind import FrameRange, read_frames
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -77,6 +79,20 @@ class ElfFile:
             return list(read_units(self._sections()))
         except Exception:  # noqa: BLE001  # as above
             return ()
+
+    def frame_ranges(self) -> Iterable[FrameRange]:
+        """The call frame information of each function; empty when there is none or the section table is damaged."""
+        try:
+            return list(read_frames(self._sections()))
+        except Exception:  # noqa: BLE001  # as above
+            return ()
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure with this tag or type name; None when the debug information does not have it."""
+        try:
+            return structure_size(self._sections(), name)
+        except Exception:  # noqa: BLE001  # as above
+            return None
 
     def _check_identity(self) -> None:
         data, name = self._data, self._name

@@ -14,6 +14,7 @@ from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbols
+from emu.firmware.unwind import FrameRange
 from emu.memory import RAM_BASE
 
 KERNEL_OFFSET = 0x20_0000
@@ -141,6 +142,14 @@ class Image:
     def line_units(self) -> Iterable[Unit]:
         """Its line tables; none when the file has no debug information."""
         return self._parsed.line_units() if self._parsed else ()
+
+    def frame_ranges(self) -> Iterable[FrameRange]:
+        """Its call frame information; none in a raw image."""
+        return self._parsed.frame_ranges() if self._parsed else ()
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure; None when the file has no debug information about it."""
+        return self._parsed.structure_size(name) if self._parsed else None
 
     def check_inside(self, ram_base: int, ram_size: int) -> None:
         """Raise ImageError for the first segment that does not lie in RAM."""

@@ -13,6 +13,7 @@ from emu.firmware import elf
 from emu.firmware.image import read_file
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.firmware.unwind import CallFrames, FrameRange
 
 _ROW = re.compile(r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$")
 """Address, size, kind, name, as `nm`, `nm -S` and Linux's System.map and kallsyms have them."""
@@ -29,6 +30,12 @@ class Named(Protocol):
 
     def line_units(self) -> Iterable[Unit]:
         """Its line tables."""
+
+    def frame_ranges(self) -> Iterable[FrameRange]:
+        """Its call frame information."""
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure."""
 
 
 class SymbolFile:
@@ -58,18 +65,29 @@ class SymbolFile:
         """Its line tables; a listing has none."""
         return self._parsed.line_units() if self._parsed else ()
 
+    def frame_ranges(self) -> Iterable[FrameRange]:
+        """Its call frame information; a listing has none."""
+        return self._parsed.frame_ranges() if self._parsed else ()
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure; None in a listing."""
+        return self._parsed.structure_size(name) if self._parsed else None
+
 
 class Names:
     """All names that are known, whichever file they come from; where two files name an address, the first is asked."""
 
     def __init__(self) -> None:
         self._files: list[Named] = []
+        self._sizes: dict[str, int | None] = {}
 
     def add(self, file: Named) -> None:
         """Know the names of one more file."""
         self._files.append(file)
+        self._sizes.clear()
         self.__dict__.pop("symbols", None)
         self.__dict__.pop("lines", None)
+        self.__dict__.pop("frames", None)
 
     @cached_property
     def symbols(self) -> Symbols:
@@ -81,6 +99,19 @@ class Names:
     def lines(self) -> SourceLines:
         """All source lines."""
         return SourceLines(lambda: chain.from_iterable(file.line_units() for file in self._files))
+
+    @cached_property
+    def frames(self) -> CallFrames:
+        """All call frame information."""
+        return CallFrames(lambda: chain.from_iterable(file.frame_ranges() for file in self._files))
+
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure, None when no file has it."""
+        if name not in self._sizes:
+            found = (file.structure_size(name) for file in self._files)
+            self._sizes[name] = next((size for size in found if size is not None), None)
+        return self._sizes[name]
 
 
 def _read_listing(data: bytes, name: str) -> Iterator[Symbol]:

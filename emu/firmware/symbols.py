@@ -173,18 +173,33 @@ class Symbols:
     def matching(self, pattern: str) -> list[Symbol]:
         """The functions whose name matches a shell pattern (`frame_*`); a plain name may be of any symbol.
 
-        Raises SymbolError when nothing matches.
+        A plain name that no symbol has stands for the Rust functions whose path ends with it. Raises SymbolError when
+        nothing matches, with the nearest names.
         """
-        if not _WILDCARD.search(pattern) or pattern in self._by_name:
+        if pattern in self._by_name:
             return [self.lookup(pattern)]
+        if not _WILDCARD.search(pattern):
+            ending = f"::{pattern}"
+            return [symbol for symbol in self.functions() if symbol.label.endswith(ending)] or [self.lookup(pattern)]
         found = [
             symbol
             for symbol in self.functions()
             if fnmatch.fnmatchcase(symbol.name, pattern) or fnmatch.fnmatchcase(symbol.label, pattern)
         ]
         if not found:
-            raise SymbolError(f"no function matches '{pattern}'; {self._inventory()}")
+            import difflib  # as above
+
+            ends = {symbol.label.rpartition("::")[2]: symbol.label for symbol in self.functions()}
+            wanted = _WILDCARD.sub("", pattern.rpartition("::")[2])
+            near = [ends[end] for end in difflib.get_close_matches(wanted, ends, _SUGGESTIONS)]
+            hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
+            raise SymbolError(f"no function matches '{pattern}'; {hint}")
         return found
+
+    def named(self, name: str) -> list[Symbol]:
+        """The symbols of this name that name an address, or the global ones of them; none when there is none."""
+        found = [symbol for symbol in self._by_name.get(name, ()) if symbol.limit]
+        return [symbol for symbol in found if symbol.is_global] or found
 
     def _inventory(self) -> str:
         if not self._symbols:

@@ -11,6 +11,7 @@ from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
 from emu.firmware.names import SymbolFile
 from emu.firmware.symbols import Symbols
+from emu.firmware.unwind import CallFrames
 from emu.hart.core import RETURN_ADDRESS
 from emu.hart.view import Hart
 from emu.isa.privilege import Access, Privilege
@@ -19,7 +20,7 @@ from emu.machine.boot import device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason
 from emu.machine.platform import Platform
 from emu.machine.running import Runner
-from emu.machine.snapshots import Snapshot, restore, take
+from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
 from emu.machine.watches import Watches
 from emu.subscriptions import Listener, Subscription
@@ -48,6 +49,7 @@ class Machine:
         self.hart = Hart(platform.core)
         self._watches = Watches(platform.core)
         self._runner = Runner(platform, self._watches)
+        self._followers: list[Follower] = []
 
     # Loading.
 
@@ -105,6 +107,15 @@ class Machine:
     def lines(self) -> SourceLines:
         """The source lines of the same files."""
         return self.platform.names.lines
+
+    @property
+    def call_frames(self) -> CallFrames:
+        """How to find the callers of functions, by the same files."""
+        return self.platform.names.frames
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure, by the debug information of the same files; None when they do not have it."""
+        return self.platform.names.structure_size(name)
 
     # Running.
 
@@ -249,9 +260,14 @@ class Machine:
 
     def snapshot(self) -> Snapshot:
         """Everything that the guest can observe, to return to with `restore`."""
-        return take(self.platform)
+        return take(self.platform, self._followers)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot of this machine."""
-        restore(self.platform, snapshot)
+        restore(self.platform, self._followers, snapshot)
         self.platform.tell(StateRestored)
+
+    def add_follower(self, follower: Follower) -> Subscription:
+        """Save and restore something else with each snapshot, until the subscription is cancelled."""
+        self._followers.append(follower)
+        return Subscription(lambda: self._followers.remove(follower))

@@ -1,6 +1,8 @@
 """Snapshots of a whole machine: RAM, hart, devices, clock and console."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from emu.errors import ConfigError
 from emu.hart.core import COUNT
@@ -8,6 +10,16 @@ from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform
 from emu.machine.semihosting import State as SemihostingState
 from emu.memory.baseline import RamState
+
+
+class Follower(Protocol):
+    """Something outside the machine whose state belongs to a moment of the guest: an account of its memory, say."""
+
+    def save(self) -> object:
+        """Its state, never changed afterwards."""
+
+    def restore(self, state: object | None) -> None:
+        """Return to a saved state; None when the snapshot was taken before this follower came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +37,11 @@ class Snapshot:
     console: ConsoleState
     keyboard: tuple[int, ...]
     semihosting: SemihostingState | None
+    followers: tuple[tuple[Follower, object], ...]
 
 
-def take(platform: Platform) -> Snapshot:
-    """The machine's state now; it must not be running."""
+def take(platform: Platform, followers: Sequence[Follower]) -> Snapshot:
+    """The state of a machine and of what follows it; it must not be running."""
     _check_stopped(platform)
     return Snapshot(
         platform=platform,
@@ -41,10 +54,11 @@ def take(platform: Platform) -> Snapshot:
         console=platform.console.save(),
         keyboard=platform.keyboard.save(),
         semihosting=platform.semihosting.save() if platform.semihosting else None,
+        followers=tuple((follower, follower.save()) for follower in followers),
     )
 
 
-def restore(platform: Platform, snapshot: Snapshot) -> None:
+def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapshot) -> None:
     """Return to a snapshot that the same machine made."""
     _check_stopped(platform)
     if snapshot.platform is not platform:
@@ -61,6 +75,9 @@ def restore(platform: Platform, snapshot: Snapshot) -> None:
     platform.keyboard.restore(snapshot.keyboard)
     if platform.semihosting and snapshot.semihosting:
         platform.semihosting.restore(snapshot.semihosting)
+    saved = {id(follower): state for follower, state in snapshot.followers}
+    for follower in followers:
+        follower.restore(saved.get(id(follower)))
     platform.is_asleep = False
 
 

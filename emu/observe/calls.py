@@ -2,16 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from emu.address import VirtAddr
 from emu.events import StateRestored
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
+from emu.observe.backtrace import Backtrace
+from emu.observe.code import HOST, call_site, jumps_to
 from emu.subscriptions import Subscription
 
-_RA, _SP, _A0 = 1, 2, 10
-_JAL, _JALR = 0x6F, 0x67
-_RD_RA = _RA << 7
+_RA, _SP, _TP, _A0 = 1, 2, 4, 10
+_SAVING = (5, 8, 9, *range(18, 28))
+"""Registers in which a function may keep its return address: t0, and those that a callee saves."""
+_NEWEST = 64
+"""Open calls that are asked whether they enclose a new one."""
+_LARGEST_STACK = 1 << 16
+_MOST_ENTRIES = 1000
+"""Tail calls of one call that are followed."""
+_LARGEST_FUNCTION = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +33,11 @@ class Call:
     """a0 to a7, unsigned."""
     return_address: VirtAddr
     stack_pointer: int
+    thread_pointer: int
     instret: int
     privilege: Privilege
     depth: int
-    """How many calls of the same tracer were open."""
+    """How many open calls of the same tracer it was made inside of, on its own stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,77 +51,169 @@ class Return:
     """a1, unsigned."""
 
 
+_Entry = tuple[Call, Callable[[Return], None]]
+
+
 class CallTracer:
     """Reports each call and each return of the functions given to `trace`.
 
     A return is recognised by its return address together with its stack pointer, which tells recursive calls apart;
     a function that jumps to another in its last instruction returns together with it. Calls from which the guest never
-    returns (a panic, the exit of a process) stay open. Costs a callback for each entry and each return, nothing
-    between them.
+    returns (a panic, a `longjmp`, the exit of a process) stay open, and are given up when the same call is made again;
+    a later call counts as inside of one of them only when the stack leads back to it. Costs a callback for each entry
+    and each return, nothing between them.
     """
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._open: dict[tuple[int, int], list[tuple[Call, Callable[[Return], None]]]] = {}
-        self._depth = 0
+        self._backtrace = Backtrace(machine)
+        self._open: dict[tuple[int, int], list[_Entry]] = {}
+        self._newest: dict[int, Call] = {}
+        """Open calls by identity, oldest first."""
+        self._watches: dict[int, Subscription] = {}
         self._return_watches: dict[int, Subscription] = {}
+        self._site_watches: dict[int, Subscription] = {}
+        self._called: dict[int, tuple[int, int]] = {}
+        """By return address: when a watched call instruction was executed last, and its stack pointer."""
+        self._restored: Subscription | None = None
         self._sites: dict[VirtAddr, VirtAddr] = {}
-        self._watches: list[Subscription] = []
 
     def trace(
         self, name: str, address: VirtAddr, on_call: Callable[[Call], None], on_return: Callable[[Return], None]
     ) -> None:
-        """Follow the function that starts at `address`, until `close`."""
+        """Follow the function that starts at `address`, until `untrace` or `close`."""
 
         def entered() -> None:
-            registers = self._machine.hart.x
-            return_address, stack_pointer = registers[_RA], registers[_SP]
-            calls = self._open.setdefault((return_address, stack_pointer), [])
-            if calls and calls[-1][0].address == address:
-                return  # a loop back to the function's first instruction
-            call = Call(
-                name=name,
-                address=address,
-                args=tuple(registers[_A0 : _A0 + 8]),
-                return_address=VirtAddr(return_address),
-                stack_pointer=stack_pointer,
-                instret=self._machine.instret,
-                privilege=self._machine.hart.privilege,
-                depth=self._depth,
-            )
-            calls.append((call, on_return))
-            self._depth += 1
-            if return_address not in self._return_watches:
-                self._return_watches[return_address] = self._machine.watch(
-                    return_address, lambda: self._returned(return_address)
-                )
-            on_call(call)
+            call = self._enter(name, address, on_return)
+            if call is not None:
+                on_call(call)
 
+        if self._restored is None:
+            self._restored = self._machine.on(StateRestored, lambda _event: self._forget_open_calls())
+        self._watches[address] = self._machine.watch(address, entered)
+
+    def untrace(self, address: VirtAddr) -> None:
+        """Stop following one function; the last one ends everything."""
+        watch = self._watches.pop(address, None)
+        if watch is not None:
+            watch.cancel()
         if not self._watches:
-            self._watches.append(self._machine.on(StateRestored, lambda _event: self._forget_open_calls()))
-        self._watches.append(self._machine.watch(address, entered))
+            self.close()
 
     def site(self, call: Call) -> VirtAddr:
-        """The address of the call instruction: two or four bytes before the return address."""
+        """The address of the call instruction, two or four bytes before the return address; HOST for the host."""
         site = self._sites.get(call.return_address)
         if site is None:
-            word = self._machine.peek(call.return_address - 4, 4)
-            bits = 0 if word is None else int.from_bytes(word, "little")
-            is_long = bits & 0x7F in (_JAL, _JALR) and bits & 0xF80 == _RD_RA
-            site = self._sites[call.return_address] = call.return_address - (4 if is_long else 2)
+            site = HOST
+            if call.return_address != HOST:
+                site = call_site(self._machine, call.return_address)
+            self._sites[call.return_address] = site
         return site
 
     def close(self) -> None:
         """Stop following; open calls are forgotten."""
-        for watch in (*self._watches, *self._return_watches.values()):
-            watch.cancel()
-        self._watches.clear()
-        self._return_watches.clear()
+        for watches in (self._watches, self._return_watches, self._site_watches):
+            for watch in watches.values():
+                watch.cancel()
+            watches.clear()
+        if self._restored is not None:
+            self._restored.cancel()
+            self._restored = None
         self._forget_open_calls()
 
     def _forget_open_calls(self) -> None:
         self._open.clear()
-        self._depth = 0
+        self._newest.clear()
+        self._called.clear()
+
+    def _enter(self, name: str, address: VirtAddr, on_return: Callable[[Return], None]) -> Call | None:
+        registers = self._machine.hart.x
+        return_address, stack_pointer = registers[_RA], registers[_SP]
+        key = return_address, stack_pointer
+        entries = self._open.get(key)
+        if entries is not None:
+            if self._is_called_again(address, key, entries):
+                self._give_up(key)
+                entries = None
+            elif entries[-1][0].address == address or len(entries) == _MOST_ENTRIES:
+                return None  # a loop back to the function's first instruction
+        call = Call(
+            name=name,
+            address=address,
+            args=tuple(registers[_A0 : _A0 + 8]),
+            return_address=VirtAddr(return_address),
+            stack_pointer=stack_pointer,
+            thread_pointer=registers[_TP],
+            instret=self._machine.instret,
+            privilege=self._machine.hart.privilege,
+            depth=self._depth(return_address, stack_pointer),
+        )
+        self._open.setdefault(key, []).append((call, on_return))
+        self._newest[id(call)] = call
+        if return_address not in self._return_watches:
+            self._return_watches[return_address] = self._machine.watch(
+                return_address, lambda: self._returned(return_address)
+            )
+        return call
+
+    def _is_called_again(self, address: VirtAddr, key: tuple[int, int], entries: list[_Entry]) -> bool:
+        """Whether the call with this return address and stack pointer is a new one: the open one never returned."""
+        return_address, stack_pointer = key
+        if return_address in self._site_watches:
+            when, where = self._called.get(return_address, (-1, 0))
+            return where == stack_pointer and when >= entries[-1][0].instret
+        if return_address == HOST:
+            return False
+        # From here on it is known. The first time the code has to tell: does the function loop to its beginning?
+        site = self.site(entries[0][0])
+
+        def called() -> None:
+            self._called[return_address] = self._machine.instret, self._machine.hart.x[_SP]
+
+        self._site_watches[return_address] = self._machine.watch(site, called)
+        return entries[0][0].address == address and not self._loops(address)
+
+    def _loops(self, address: VirtAddr) -> bool:
+        found = self._machine.symbols.at(address)
+        size = found[0].size if found is not None else 0
+        return jumps_to(self._machine, address, min(size or _LARGEST_FUNCTION, _LARGEST_FUNCTION))
+
+    def _depth(self, return_address: int, stack_pointer: int) -> int:
+        """How many open calls enclose one that is entered now."""
+        enclosing = self._open.get((return_address, stack_pointer))
+        if enclosing is not None:
+            return enclosing[-1][0].depth + 1  # one jumped to the other in its last instruction
+        thread = self._machine.hart.x[_TP]
+        above = [
+            call
+            for call in islice(reversed(self._newest.values()), _NEWEST)
+            if call.thread_pointer == thread and 0 <= call.stack_pointer - stack_pointer <= _LARGEST_STACK
+        ]
+        if not above:
+            return 0
+        highest = max(call.stack_pointer for call in above)
+        for address, frame in self._backtrace.frames(return_address, stack_pointer):
+            enclosing = self._open.get((address, frame))
+            if enclosing is not None:
+                return enclosing[-1][0].depth + 1
+            if frame > highest:
+                return 0
+        if self._backtrace.complete:
+            return 0
+        kept = (call for call in above if self._holds(call.return_address, stack_pointer, call.stack_pointer))
+        return next((call.depth + 1 for call in kept), 0)
+
+    def _holds(self, wanted: int, stack_pointer: int, end: int) -> bool:
+        """Whether the return address of an open call is still kept, in a register or in the stack above."""
+        registers = self._machine.hart.x
+        if any(registers[number] == wanted for number in _SAVING):
+            return True
+        frame = self._machine.peek(stack_pointer, end - stack_pointer)
+        return frame is not None and wanted.to_bytes(8, "little") in frame
+
+    def _give_up(self, key: tuple[int, int]) -> None:
+        for call, _ in self._open.pop(key):
+            del self._newest[id(call)]
 
     def _returned(self, return_address: int) -> None:
         registers = self._machine.hart.x
@@ -119,6 +221,7 @@ class CallTracer:
         if finished is None:
             return
         value, second_value = registers[_A0], registers[_A0 + 1]
-        self._depth -= len(finished)
+        for call, _ in finished:
+            del self._newest[id(call)]
         for call, on_return in reversed(finished):
             on_return(Return(call, value, second_value))

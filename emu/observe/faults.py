@@ -29,7 +29,7 @@ class PageFaultHandled(Event):
         return self.target == self.fault.pc
 
 
-class PageFaultObserver(Source):
+class PageFaultObserver(Source[None]):
     """Makes a PageFaultHandled event when the trap that a page fault caused is returned from.
 
     Traps nest, so a return belongs to the trap that was taken last; a fault whose handler switches to another process
@@ -42,14 +42,14 @@ class PageFaultObserver(Source):
         self._subscriptions: list[Subscription] = []
         self._open: list[tuple[Privilege, PageFault | None]] = []
         self._latest: PageFault | None = None
-        super().__init__(machine, PageFaultHandled)
+        super().__init__(machine, (PageFaultHandled,), (None,))
 
     @property
     def unhandled(self) -> tuple[PageFault, ...]:
         """Faults whose handlers have not returned, oldest first."""
-        return tuple(fault for _, fault in self._open if fault is not None)
+        return tuple(fault for _, fault in self._leader._open if fault is not None)
 
-    def install(self) -> None:
+    def follow(self, item: None) -> None:  # noqa: ARG002  # there is one thing to follow
         """Listen to faults, traps and returns."""
         self._subscriptions = [
             self._machine.on(PageFault, self._faulted),
@@ -58,7 +58,7 @@ class PageFaultObserver(Source):
             self._machine.on(StateRestored, lambda _event: self._forget()),
         ]
 
-    def remove(self) -> None:
+    def unfollow(self, item: None) -> None:  # noqa: ARG002
         """Stop listening and forget the open faults."""
         for subscription in self._subscriptions:
             subscription.cancel()

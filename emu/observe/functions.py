@@ -3,32 +3,32 @@
 from collections.abc import Iterable
 
 from emu.events import FunctionCalled, FunctionReturned
+from emu.firmware.symbols import Symbol
 from emu.machine import Machine
 from emu.observe.calls import Call, CallTracer, Return
 from emu.observe.source import Source
 
 
-class FunctionObserver(Source):
+class FunctionObserver(Source[Symbol]):
     """Makes events of the calls of all functions that the patterns match (`frame_*`, `main`).
 
     Raises SymbolError for a pattern that no function of the loaded image matches.
     """
 
     def __init__(self, machine: Machine, patterns: Iterable[str]) -> None:
-        self._functions = {
+        self._tracer = CallTracer(machine)
+        functions = {
             function.address: function for pattern in patterns for function in machine.symbols.matching(pattern)
         }
-        self._tracer = CallTracer(machine)
-        super().__init__(machine, FunctionCalled, FunctionReturned)
+        super().__init__(machine, (FunctionCalled, FunctionReturned), functions.values())
 
-    def install(self) -> None:
-        """Watch the functions' entries."""
-        for function in self._functions.values():
-            self._tracer.trace(function.label, function.address, self._called, self._returned)
+    def follow(self, item: Symbol) -> None:
+        """Watch a function's entry."""
+        self._tracer.trace(item.label, item.address, self._called, self._returned)
 
-    def remove(self) -> None:
-        """Stop watching."""
-        self._tracer.close()
+    def unfollow(self, item: Symbol) -> None:
+        """Stop watching it."""
+        self._tracer.untrace(item.address)
 
     def _called(self, call: Call) -> None:
         self._machine.events.emit(

@@ -14,24 +14,23 @@ PAGE_IN = "page_in"
 _NEGATIVE = 1 << 63
 
 
-class ReplacementObserver(Source):
+class ReplacementObserver(Source[str]):
     """Makes PageEvicted and PageLoaded events, if the loaded image has the two functions."""
 
     def __init__(self, machine: Machine) -> None:
         self.functions = tuple(name for name in (PAGE_OUT, PAGE_IN) if name in machine.symbols)
         """Those that the loaded image has."""
         self._tracer = CallTracer(machine)
-        super().__init__(machine, PageEvicted, PageLoaded)
+        super().__init__(machine, (PageEvicted, PageLoaded), self.functions)
 
-    def install(self) -> None:
-        """Watch the functions."""
-        for name, returned in ((PAGE_OUT, self._evicted), (PAGE_IN, self._loaded)):
-            if name in self.functions:
-                self._tracer.trace(name, self._machine.symbols.lookup(name).address, _ignore, returned)
+    def follow(self, item: str) -> None:
+        """Watch one of the functions."""
+        address = self._machine.symbols.lookup(item).address
+        self._tracer.trace(item, address, _ignore, self._evicted if item == PAGE_OUT else self._loaded)
 
-    def remove(self) -> None:
-        """Stop watching."""
-        self._tracer.close()
+    def unfollow(self, item: str) -> None:
+        """Stop watching it."""
+        self._tracer.untrace(self._machine.symbols.lookup(item).address)
 
     def _evicted(self, end: Return) -> None:
         if end.value < _NEGATIVE:

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from emu.address import VirtAddr
 from emu.machine import Machine
+from emu.observe.code import HOST
 
 _LONGEST_INSTRUCTION = 4
 _COMPRESSED_ACCESS = re.compile(r"^c\.(f?[ls][wd])(?:sp)?$")
@@ -21,6 +22,8 @@ class Places:
         """`touch+0x8 (lazy.S:12)`, as much of it as the image knows; else the bare address."""
 
     def _name(self, address: VirtAddr) -> str:
+        if address == HOST:
+            return "the host"
         found = self._machine.symbols.at(address)
         if found is None:
             return f"{address:#x}"
@@ -28,6 +31,13 @@ class Places:
         name = f"{symbol.label}+{offset:#x}" if offset else symbol.label
         line = self._machine.lines.at(address)
         return name if line is None else f"{name} ({PurePath(line.file).name}:{line.line})"
+
+    def function(self, address: VirtAddr) -> str:
+        """The function that the address is in, without offset and line."""
+        if address == HOST:
+            return "the host"
+        found = self._machine.symbols.at(address)
+        return f"{address:#x}" if found is None else found[0].label
 
     def instruction(self, address: VirtAddr) -> str | None:
         """The instruction at the address in assembly language, None where memory cannot be read."""

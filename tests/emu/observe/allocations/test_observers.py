@@ -7,8 +7,10 @@ import pytest
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine
-from emu.observe.allocators import FrameFunction, FrameObserver, FrameUnit, HeapObserver
-from emu.observe.ledger import AllocationLedger
+from emu.observe.allocations.accounts import Wrong
+from emu.observe.allocations.ledger import AllocationLedger
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.signatures import frame_allocator
 
 Boot = Callable[..., Machine]
 Collect = Callable[..., list[Event]]
@@ -29,8 +31,10 @@ first_site = . - 4
     mv s1, a0
     li a1, 24
     call heap_dealloc
+first_free = . - 4
     mv a0, s1
     call heap_dealloc
+second_free = . - 4
     li a7, 8
     ecall
 
@@ -111,7 +115,10 @@ def test_the_ledger_knows_who_holds_what_and_what_was_freed_twice(boot: Boot) ->
     assert (ledger.frames.allocated, ledger.frames.freed, ledger.frames.peak) == (5, 1, 4)
     assert list(ledger.frames.held) == [0x80301, 0x80302, 0x80303, 0x80304]
     assert (ledger.blocks.allocated, ledger.blocks.freed, len(ledger.blocks.held)) == (1, 1, 0)
-    assert [int(event.address) for event in ledger.blocks.foreign_frees] == [0x80215000]
+    (mistake,) = ledger.blocks.mistakes
+    assert (mistake.wrong, mistake.event.pc) == (Wrong.FREED_TWICE, machine.address_of("second_free"))
+    assert mistake.other is not None
+    assert mistake.other.pc == machine.address_of("first_free")
 
 
 def test_heap_events_carry_size_and_alignment(boot: Boot, collect: Collect) -> None:
@@ -126,7 +133,7 @@ def test_heap_events_carry_size_and_alignment(boot: Boot, collect: Collect) -> N
 
 def test_a_failed_allocation_is_no_allocation(boot: Boot, collect: Collect) -> None:
     machine = boot(BUMP)
-    FrameObserver(machine, [FrameFunction("none_left")])
+    FrameObserver(machine, [frame_allocator("none_left,frame_dealloc")])
     events = collect(machine, FrameAllocated)
     assert machine.call("none_left") == 0
     assert events == []
@@ -134,7 +141,7 @@ def test_a_failed_allocation_is_no_allocation(boot: Boot, collect: Collect) -> N
 
 def test_allocators_that_deal_in_addresses_give_page_numbers(boot: Boot, collect: Collect) -> None:
     machine = boot(BUMP)
-    FrameObserver(machine, [FrameFunction("heap_alloc", unit=FrameUnit.ADDRESS)])
+    FrameObserver(machine, [frame_allocator("heap_alloc,frame_dealloc,address")])
     events = collect(machine, FrameAllocated)
     machine.call("heap_alloc", 8, 8)
     assert [int(event.ppn) for event in events if isinstance(event, FrameAllocated)] == [0x80215]
@@ -153,11 +160,10 @@ def test_a_function_called_by_the_host_is_followed_like_any_other(boot: Boot) ->
 
 def test_a_free_of_more_frames_than_there_are_ends(boot: Boot) -> None:
     machine = boot(BUMP)
-    FrameObserver(machine, [FrameFunction("frame_dealloc", frees=True, count_argument=1)])
-    HeapObserver(machine)
+    FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc(a0,count=a1)")])
     ledger = AllocationLedger(machine)
     machine.call("frame_dealloc", 0x80300, (1 << 64) - 1)
-    assert len(ledger.frames.foreign_frees) <= machine.memory.ram.size // 4096
+    assert ledger.frames.given == 0x81000 - 0x80300
 
 
 def test_without_an_observer_the_error_says_what_to_attach(boot: Boot) -> None:

@@ -1,0 +1,148 @@
+"""What the command line asks about allocations: whose allocators, since when, and what makes a run fail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from emu.errors import ConfigError
+from emu.machine import Machine
+from emu.observe.allocations.accounts import Wrong
+from emu.observe.allocations.catalogue import Catalogue
+from emu.observe.allocations.description import Allocator, read_description
+from emu.observe.allocations.ledger import AllocationLedger
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.signatures import frame_allocator, heap_allocator
+from emu.observe.faults import PageFaultHandled, PageFaultObserver
+
+LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS = "leaks", "double-free", "bad-free", "overlap", "faults"
+FAILURES = (LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
+"""The words of `--fail-on`."""
+_WRONG = {
+    DOUBLE_FREE: (Wrong.FREED_TWICE,),
+    BAD_FREE: (Wrong.NEVER_HELD, Wrong.INSIDE, Wrong.WRONG_SIZE),
+    OVERLAP: (Wrong.OVERLAP,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationRequest:
+    """The options, as they were typed."""
+
+    frame_functions: str | None = None
+    heap_functions: str | None = None
+    descriptions: tuple[Path, ...] = ()
+    since: str | None = None
+    fail_on: str = ""
+    asked: bool = False
+    """Whether allocations are traced: then those are followed too that cost much."""
+
+    def failures(self) -> tuple[str, ...]:
+        """The words of `--fail-on`. Raises ConfigError for an unknown one.
+
+        >>> AllocationRequest(fail_on="leaks,double-free").failures()
+        ('leaks', 'double-free')
+        """
+        words = tuple(word.strip() for word in self.fail_on.split(",") if word.strip())
+        for word in words:
+            if word not in FAILURES:
+                near = get_close_matches(word, FAILURES, 1)
+                suggestion = f"did you mean '{near[0]}'? " if near else ""
+                raise ConfigError(f"--fail-on does not know '{word}': {suggestion}It takes {', '.join(FAILURES)}")
+        return words
+
+    def read(self) -> tuple[Allocator, ...]:
+        """The allocators that were named. Raises ConfigError."""
+        named = [read_description(path, trusted=True) for path in self.descriptions]
+        if self.frame_functions is not None:
+            named.append(frame_allocator(self.frame_functions))
+        if self.heap_functions is not None:
+            named.append(heap_allocator(self.heap_functions))
+        return tuple(named)
+
+
+class Allocations:
+    """Observers and accounts of one run."""
+
+    def __init__(self, machine: Machine, request: AllocationRequest, *, summed_up: bool) -> None:
+        """Raises ConfigError or SymbolError for what the image does not have."""
+        self._machine = machine
+        self._failures = request.failures()
+        named = request.read()
+        judged = bool(set(self._failures) - {FAULTS})
+        asked = request.asked or judged or bool(named or request.since)
+        fitting = Catalogue(machine.symbols).fitting()
+        self._left_out = () if asked else tuple(allocator for allocator in fitting if allocator.on_request)
+        chosen = [allocator for allocator in fitting if allocator not in self._left_out]
+        self.frames = FrameObserver(machine, _of_kind(named, "frames") or chosen)
+        self.heap = HeapObserver(machine, _of_kind(named, "blocks") or chosen)
+        self.ledger = AllocationLedger(machine) if summed_up or judged else None
+        """None when nobody would read it."""
+        self.since: int | None = 0
+        """Since which instruction what is held counts; None while the place of `--since` was not reached."""
+        self._since_text = request.since
+        if request.since is not None:
+            self._wait_for(request.since)
+        self._unmapped = 0
+        if FAULTS in self._failures:
+            machine.on(PageFaultHandled, self._count_fault)
+
+    def says(self) -> list[str]:
+        """By which descriptions it went, for the summary."""
+        used = dict.fromkeys((*self.frames.allocators, *self.heap.allocators))
+        told = [allocator.about or allocator.name for allocator in used]
+        lines = [f"as described: {'; '.join(told)}"] if told else []
+        lines += [f"not followed: {allocator.about} (--trace frames,heap does)" for allocator in self._left_out]
+        if self._since_text is not None and self.since is None:
+            lines.append(f"--since {self._since_text}: that was never reached")
+        skipped = dict.fromkeys((*self.frames.skipped, *self.heap.skipped))
+        return [*lines, *(f"not {reason}" for reason in skipped)]
+
+    def failed(self, faults: PageFaultObserver) -> list[str]:
+        """What `--fail-on` names and has happened."""
+        return [text for word in self._failures if (text := self._failure(word, faults))]
+
+    def _failure(self, word: str, faults: PageFaultObserver) -> str | None:
+        if word == FAULTS:
+            count = self._unmapped + len(faults.unhandled)
+            return f"{count:,} page faults that the kernel did not resolve" if count else None
+        assert self.ledger is not None
+        frames, blocks = self.ledger.frames, self.ledger.blocks
+        if word == LEAKS:
+            since = self.since
+            if since is None:
+                return None
+            held = sum(1 for _ in frames.since(since)), sum(1 for _ in blocks.since(since))
+            return f"{held[0]:,} frames and {held[1]:,} heap blocks still held" if any(held) else None
+        wrong = _WRONG[word]
+        count = sum(account.wrong[kind] for account in (frames, blocks) for kind in wrong)
+        return f"{' or '.join(kind.value for kind in wrong)}: {count:,}" if count else None
+
+    def _count_fault(self, event: PageFaultHandled) -> None:
+        self._unmapped += not event.retried or event.walk.refusal is not None
+
+    def _wait_for(self, since: str) -> None:
+        if since.replace(",", "").replace("_", "").isdigit():
+            self.since = int(since.replace(",", ""))
+            return
+        if since == "mark":
+            self.since = None
+            return
+        symbol = self._machine.symbols.lookup(since)
+        self.since = None
+
+        def reached() -> None:
+            watch.cancel()
+            self.since = self._machine.instret
+
+        watch = self._machine.watch(symbol.address, reached)
+
+    def mark(self) -> int:
+        """The user marks this moment, in the monitor: `--since mark` counts from the last one on."""
+        if self._since_text == "mark":
+            self.since = self._machine.instret
+        return self._machine.instret
+
+
+def _of_kind(named: Sequence[Allocator], kind: str) -> tuple[Allocator, ...]:
+    return tuple(allocator for allocator in named if getattr(allocator, kind))

@@ -1,0 +1,87 @@
+"""The descriptions that ship with ekernel, and which of them fit an image."""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from emu.address import VirtAddr
+from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.observe.allocations.description import Allocator, Does, Function, read_description
+
+_FOLDER = Path(__file__).with_name("descriptions")
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A function of an allocator, at its address in an image."""
+
+    function: Function
+    allocator: Allocator
+    name: str
+    address: VirtAddr
+
+
+@lru_cache(maxsize=1)
+def shipped() -> tuple[Allocator, ...]:
+    """All descriptions that ship.
+
+    >>> sorted(allocator.name for allocator in shipped())[:3]
+    ['buddy_system_allocator', 'ekernel', 'freertos']
+    """
+    return tuple(read_description(path) for path in sorted(_FOLDER.glob("*.toml")))
+
+
+class Catalogue:
+    """The allocators of one image."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+
+    @cached_property
+    def _paths(self) -> list[Symbol]:
+        """Rust's functions: what the patterns of shipped descriptions are for."""
+        return [
+            symbol
+            for symbol in self._symbols
+            if symbol.kind is SymbolKind.FUNCTION and symbol.name.startswith(("_ZN", "_R")) and symbol.limit
+        ]
+
+    def fitting(self) -> tuple[Allocator, ...]:
+        """The shipped ones that the image has."""
+        return tuple(allocator for allocator in shipped() if self._fits(allocator))
+
+    def place(self, allocator: Allocator, functions: Sequence[Function]) -> tuple[Placed, ...]:
+        """The functions of a description that the image has; none if none of them allocates.
+
+        Raises SymbolError, with the nearest names, for a function that the user has named and the image lacks.
+        """
+        found = {
+            symbol.address: Placed(function, allocator, symbol.label, symbol.address)
+            for function in reversed(functions)
+            for symbol in self._named(allocator, function)
+        }
+        placed = tuple(sorted(found.values(), key=lambda one: one.address))
+        return placed if any(one.function.does in (Does.ALLOCATE, Does.RESIZE) for one in placed) else ()
+
+    def _named(self, allocator: Allocator, function: Function) -> Iterable[Symbol]:
+        return self._symbols.matching(function.pattern) if allocator.trusted else self._matching(function.pattern)
+
+    def _fits(self, allocator: Allocator) -> bool:
+        if not all(self._has(pattern) for pattern in allocator.needs):
+            return False
+        if any(self._has(pattern) for pattern in allocator.lacks):
+            return False
+        return bool(self.place(allocator, allocator.frames) or self.place(allocator, allocator.blocks))
+
+    def _has(self, pattern: str) -> bool:
+        return next(iter(self._matching(pattern)), None) is not None
+
+    def _matching(self, pattern: str) -> Iterable[Symbol]:
+        if not _WILDCARD.search(pattern):
+            return self._symbols.named(pattern)
+        expression = re.compile(fnmatch.translate(pattern))
+        return [symbol for symbol in self._paths if expression.match(symbol.label) or expression.match(symbol.name)]

@@ -1,0 +1,176 @@
+"""Allocators as data: which functions hand memory out and take it back, and where their numbers stand."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import cast
+
+from emu.errors import ConfigError
+from emu.observe.allocations.values import Value
+
+
+class Does(Enum):
+    """What a call of an allocator's function does."""
+
+    ALLOCATE = "allocate"
+    FREE = "free"
+    RESIZE = "resize"
+    """A block goes back and another is handed out, perhaps at the same place (`realloc`)."""
+    GIVE = "give"
+    """Frames that nobody held become the allocator's."""
+
+
+class Unit(Enum):
+    """What a frame allocator's functions deal in."""
+
+    PPN = "ppn"
+    """Physical page numbers."""
+    ADDRESS = "address"
+    """Physical addresses, or the virtual addresses that the kernel maps the frames at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of an allocator. Values are looked up when it is called, those of `at` of an allocation at its return.
+
+    >>> Function("*::frame_alloc", Does.ALLOCATE, at=(Value.parse("a1 if a0"),)).unit
+    <Unit.PPN: 'ppn'>
+    """
+
+    pattern: str
+    """The name of a symbol, or a shell pattern of names (`*::frame_alloc`)."""
+    does: Does
+    at: tuple[Value, ...]
+    """The frame or block: what is handed out, or what comes back; 0 stands for none. The first that there is, and for
+    frames the first inside of RAM: compilers return one type in several ways."""
+    unit: Unit = Unit.PPN
+    """For frames."""
+    count: Value | None = None
+    """Frames; without it one."""
+    size: Value | None = None
+    """Bytes of a block, as the caller says."""
+    align: Value | None = None
+    old: Value | None = None
+    """The block that a RESIZE takes back."""
+    kind: Value | None = None
+    """The address of a text that names the kind of block: a slab cache."""
+    listed: int | None = None
+    """`at` is the head of a circular list whose nodes stand so many bytes behind the beginning of each element."""
+    element: Value | None = None
+    """The frame of an element of such a list, whose address is a0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocator:
+    """A described allocator."""
+
+    name: str
+    about: str
+    frames: tuple[Function, ...] = ()
+    blocks: tuple[Function, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Patterns of symbols that an image with this allocator has."""
+    lacks: tuple[str, ...] = ()
+    """Patterns of symbols that it does not have: those of another kernel with functions of the same names."""
+    on_request: bool = False
+    """It is called so often that it is followed only when somebody asks for allocations."""
+    trusted: bool = False
+    """The user has named it: what contradicts it is an error, not a reason to doubt that it is this allocator."""
+
+
+_FUNCTION_KEYS = {"function", "does", "at", "unit", "count", "size", "align", "old", "kind", "listed", "element"}
+_KEYS = {"name", "about", "needs", "lacks", "on_request", "frames", "blocks"}
+
+
+def read_description(path: Path, *, trusted: bool = False) -> Allocator:
+    """Read a TOML file. Raises ConfigError that names the file and the key which is wrong."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; name a description of an allocator") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    return _Reader(path).allocator(table, trusted=trusted)
+
+
+class _Reader:
+    """Checks the tables of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def allocator(self, table: Mapping[str, object], *, trusted: bool) -> Allocator:
+        self._check_keys(table, _KEYS, "the file")
+        frames, blocks = self._functions(table, "frames"), self._functions(table, "blocks")
+        if not any(function.does in (Does.ALLOCATE, Does.RESIZE) for function in (*frames, *blocks)):
+            raise self._error('no function allocates: give a [[frames]] or [[blocks]] with does = "allocate"')
+        return Allocator(
+            name=self._text(table, "name", self._path.stem),
+            about=self._text(table, "about", ""),
+            frames=frames,
+            blocks=blocks,
+            needs=self._texts(table, "needs"),
+            lacks=self._texts(table, "lacks"),
+            on_request=table.get("on_request") is True,
+            trusted=trusted,
+        )
+
+    def _functions(self, table: Mapping[str, object], key: str) -> tuple[Function, ...]:
+        entries = table.get(key, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise self._error(f"'{key}' is not a list of tables: write [[{key}]] above each function")
+        return tuple(function for entry in entries for function in self._function(entry, f"[[{key}]]"))
+
+    def _function(self, entry: Mapping[str, object], where: str) -> Iterator[Function]:
+        self._check_keys(entry, _FUNCTION_KEYS, where)
+        patterns = self._texts(entry, "function")
+        if not patterns:
+            raise self._error(f"{where} lacks 'function', the name of the function")
+        try:
+            does = Does(entry.get("does"))
+            unit = Unit(entry.get("unit", Unit.PPN.value))
+        except ValueError as error:
+            raise self._error(f"{where} of {patterns[0]}: {error}; does is allocate, free, resize or give, "
+                              "unit is ppn or address") from None  # fmt: skip
+        listed = entry.get("listed")
+        if listed is not None and not isinstance(listed, int):
+            raise self._error(f"{where} of {patterns[0]}: 'listed' is a number of bytes")
+        values = {key: self._value(entry, key, where) for key in ("count", "size", "align", "old", "kind", "element")}
+        texts = self._texts(entry, "at") or ("a0",)
+        at = tuple(cast("Value", self._value({"at": text}, "at", where)) for text in texts)
+        for pattern in patterns:
+            yield Function(pattern, does, at=at, unit=unit, listed=listed, **values)
+
+    def _value(self, entry: Mapping[str, object], key: str, where: str) -> Value | None:
+        text = entry.get(key)
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            raise self._error(f"{where}: '{key}' is a text that says where the number stands, as \"a0\"")
+        try:
+            return Value.parse(text)
+        except ConfigError as error:
+            raise self._error(f"{where}, '{key}': {error}") from None
+
+    def _texts(self, table: Mapping[str, object], key: str) -> tuple[str, ...]:
+        value = table.get(key, [])
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+            raise self._error(f"'{key}' is neither a text nor a list of texts")
+        return tuple(cast("list[str]", values))
+
+    def _text(self, table: Mapping[str, object], key: str, default: str) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str):
+            raise self._error(f"'{key}' is not a text")
+        return value
+
+    def _check_keys(self, table: Mapping[str, object], known: set[str], where: str) -> None:
+        for key in table:
+            if key not in known:
+                raise self._error(f"{where} has '{key}'; it takes {', '.join(sorted(known))}")
+
+    def _error(self, message: str) -> ConfigError:
+        return ConfigError(f"{self._path}: {message}")

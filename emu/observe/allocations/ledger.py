@@ -1,0 +1,67 @@
+"""Who holds what: frames and heap blocks between their allocation and their free."""
+
+from typing import cast
+
+from emu.errors import ConfigError
+from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.machine import Machine
+from emu.observe.allocations.accounts import BlockAccount, FrameAccount
+from emu.subscriptions import Subscription
+
+
+class AllocationLedger:
+    """Keeps an account of frames and one of heap blocks from the machine's allocation events.
+
+    Follows snapshots: after `machine.restore` it says what it said when the snapshot was taken. Needs a FrameObserver
+    or a HeapObserver on the machine; raises ConfigError without.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.frames: FrameAccount = FrameAccount()
+        self.blocks: BlockAccount = BlockAccount()
+        self.marks: dict[str, int] = {}
+        """Moments by name, as counts of instructions."""
+        self._machine = machine
+        self._subscriptions: list[Subscription] = []
+        if not (machine.events.has_source(FrameAllocated) or machine.events.has_source(HeapAllocated)):
+            raise ConfigError(
+                "nothing tells of allocations on this machine; attach the observer that does: FrameObserver, "
+                "HeapObserver or both, from emu.observe.allocations.observers"
+            )
+        if machine.events.has_source(FrameAllocated):
+            self._subscriptions += [
+                machine.on(FrameAllocated, lambda event: self.frames.allocate(event)),
+                machine.on(FrameFreed, lambda event: self.frames.free(event)),
+            ]
+        if machine.events.has_source(HeapAllocated):
+            self._subscriptions += [
+                machine.on(HeapAllocated, lambda event: self.blocks.allocate(event)),
+                machine.on(HeapFreed, lambda event: self.blocks.free(event)),
+            ]
+        self._subscriptions += [machine.on(MachineReset, self._reset), machine.add_follower(self)]
+
+    def close(self) -> None:
+        """Stop listening; the accounts stay readable."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._subscriptions.clear()
+
+    def mark(self, name: str) -> None:
+        """Give this moment a name, to ask later what was allocated since."""
+        self.marks[name] = self._machine.instret
+
+    def save(self) -> object:
+        """The accounts as they are, for a snapshot."""
+        return self.frames.copied(), self.blocks.copied(), dict(self.marks)
+
+    def restore(self, state: object | None) -> None:
+        """Return to saved accounts; to empty ones when the snapshot is older than the ledger."""
+        if state is None:
+            self.frames, self.blocks, self.marks = FrameAccount(), BlockAccount(), {}
+            return
+        frames, blocks, marks = cast("tuple[FrameAccount, BlockAccount, dict[str, int]]", state)
+        self.frames, self.blocks, self.marks = frames.copied(), blocks.copied(), dict(marks)
+
+    def _reset(self, _event: MachineReset) -> None:
+        self.frames.forget()
+        self.blocks.forget()

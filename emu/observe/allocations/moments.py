@@ -1,0 +1,102 @@
+"""The machine at the entry or the return of an allocator's function, as the values of a description look at it."""
+
+from collections.abc import Iterator
+
+from emu.address import VirtAddr
+from emu.errors import SymbolError
+from emu.isa.registers import A0
+from emu.machine import Machine
+from emu.observe.allocations.values import Moment
+from emu.observe.calls import Call
+
+_ARGUMENTS = 8
+_LONGEST_TEXT = 48
+_MOST_LISTED = 1 << 20
+"""Elements of a list that are followed."""
+
+
+class ReturnMoment:
+    """When a function has returned: registers hold its results."""
+
+    def __init__(self, machine: Machine, call: Call) -> None:
+        self._machine = machine
+        self._call = call
+
+    def register(self, number: int) -> int:
+        """An integer register now."""
+        return self._machine.hart.x[number]
+
+    def argument(self, number: int) -> int:
+        """a0 to a7 as they were when the function was called."""
+        return self._call.args[number]
+
+    def load(self, address: int, size: int) -> int:
+        """Memory of the current address space; raises LookupError where nothing can be read."""
+        data = self._machine.peek(VirtAddr(address), size)
+        if data is None:
+            raise LookupError
+        return int.from_bytes(data, "little")
+
+    def symbol(self, name: str) -> int:
+        """The address of a symbol; raises LookupError without."""
+        try:
+            return int(self._machine.symbols.lookup(name).address)
+        except SymbolError as error:
+            raise LookupError from error
+
+    def size_of(self, name: str) -> int:
+        """Bytes of a C structure; raises LookupError where the debug information does not have it."""
+        size = self._machine.structure_size(name)
+        if size is None:
+            raise LookupError
+        return size
+
+
+class CallMoment(ReturnMoment):
+    """When a function is called, or what its arguments were then: a0 to a7 are those of the call."""
+
+    def register(self, number: int) -> int:
+        """An argument as it was passed, another integer register as it is now."""
+        index = number - A0
+        return self._call.args[index] if 0 <= index < _ARGUMENTS else self._machine.hart.x[number]
+
+
+class ElementMoment:
+    """An element of a list: its address in a0, all else as at another moment."""
+
+    def __init__(self, moment: Moment, address: int) -> None:
+        self._moment = moment
+        self._address = address
+        self.argument, self.load = moment.argument, moment.load
+        self.symbol, self.size_of = moment.symbol, moment.size_of
+
+    def register(self, number: int) -> int:
+        """The element in a0."""
+        return self._address if number == A0 else self._moment.register(number)
+
+
+def elements(head: int, node: int, moment: Moment) -> Iterator[ElementMoment]:
+    """The elements of a circular list whose nodes stand `node` bytes behind the beginning of each."""
+    at = head
+    for _ in range(_MOST_LISTED):
+        try:
+            at = moment.load(at, 8)
+        except LookupError:
+            return
+        if at == head:
+            return
+        yield ElementMoment(moment, at - node)
+
+
+def text_at(machine: Machine, address: int) -> str:
+    """A printable text of the guest that ends with a zero byte; empty when there is none."""
+    if not address:
+        return ""
+    letters = bytearray()
+    while len(letters) < _LONGEST_TEXT:
+        byte = machine.peek(VirtAddr(address + len(letters)), 1)
+        if byte is None or byte == b"\0":
+            break
+        letters += byte
+    text = letters.decode("latin-1")
+    return text if text.isprintable() else ""

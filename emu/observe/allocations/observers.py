@@ -1,0 +1,227 @@
+"""Frame and heap allocations, seen at the calls of a kernel's own allocator functions."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
+from emu.errors import ConfigError
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.machine import Machine
+from emu.observe.allocations.catalogue import Catalogue, Placed
+from emu.observe.allocations.description import Allocator, Does, Function, Unit
+from emu.observe.allocations.moments import CallMoment, ReturnMoment, elements, text_at
+from emu.observe.allocations.values import Moment, Value
+from emu.observe.backtrace import Backtrace
+from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.source import Source
+
+
+class AllocatorObserver(Source[Placed]):
+    """What the observers of frames and of blocks have in common.
+
+    A call that is made inside another of them (a contiguous allocation that takes single frames) is part of it.
+    """
+
+    def __init__(
+        self, machine: Machine, kinds: tuple[type[Event], ...], allocators: Sequence[Allocator] | None
+    ) -> None:
+        catalogue = Catalogue(machine.symbols)
+        found = catalogue.fitting() if allocators is None else tuple(allocators)
+        placed: dict[VirtAddr, Placed] = {}
+        self.skipped: list[str] = []
+        """Descriptions that turned out not to be of this kernel's allocators, each with the reason."""
+        for allocator in found:
+            for one in catalogue.place(allocator, self.functions_of(allocator)):
+                placed.setdefault(one.address, one)
+        self.functions = tuple(placed.values())
+        """The functions of the given or fitting descriptions that the image has; none if none of them allocates."""
+        self._tracer = CallTracer(machine)
+        self._backtrace = Backtrace(machine)
+        super().__init__(machine, kinds, self.functions)
+
+    @property
+    def allocators(self) -> tuple[Allocator, ...]:
+        """The descriptions by which it goes."""
+        return tuple(dict.fromkeys(one.allocator for one in self.functions))
+
+    @staticmethod
+    @abstractmethod
+    def functions_of(allocator: Allocator) -> tuple[Function, ...]:
+        """The functions of a description that this observer follows."""
+
+    @abstractmethod
+    def report(self, placed: Placed, call: Call, moment: Moment) -> None:
+        """Make the events of an outermost call: of a free when it is called, of all others at their return."""
+
+    def follow(self, item: Placed) -> None:
+        """Watch a function."""
+        at_call = item.function.does in (Does.FREE, Does.GIVE)
+
+        def called(call: Call) -> None:
+            if at_call and call.depth == 0:
+                self.report(item, call, CallMoment(self._machine, call))
+
+        def returned(end: Return) -> None:
+            if not at_call and end.call.depth == 0:
+                self.report(item, end.call, ReturnMoment(self._machine, end.call))
+
+        self._tracer.trace(item.name, item.address, called, returned)
+
+    def unfollow(self, item: Placed) -> None:
+        """Stop watching it."""
+        self._tracer.untrace(item.address)
+
+    def callers(self, call: Call) -> tuple[VirtAddr, ...]:
+        """The calls that led to this one's call, innermost first."""
+        return self._backtrace.callers(call.return_address, call.stack_pointer)
+
+    def doubt(self, placed: Placed, reason: str) -> None:
+        """A number makes no sense: an error if the user has named the function, else another allocator than thought."""
+        if placed.allocator.trusted:
+            raise ConfigError(reason)
+        self._leader.skipped.append(f"{placed.allocator.name} ({placed.allocator.about}): {reason}")
+        for one in tuple(self._leader._wanted):
+            if one.allocator is placed.allocator:
+                self._leader.unfollow(one)
+
+
+class FrameObserver(AllocatorObserver):
+    """Makes FrameAllocated and FrameFreed events of the calls of the frame allocators that the image has.
+
+    `allocators` are descriptions; None chooses those of the shipped ones that fit. Attached once however often it is
+    asked for; `close()` detaches it.
+    """
+
+    def __init__(self, machine: Machine, allocators: Sequence[Allocator] | None = None) -> None:
+        ram = machine.memory.ram
+        self._first, self._behind = ram.base >> PAGE_BITS, (ram.base + ram.size) >> PAGE_BITS
+        super().__init__(machine, (FrameAllocated, FrameFreed), allocators)
+
+    @staticmethod
+    def functions_of(allocator: Allocator) -> tuple[Function, ...]:
+        """Those of frames."""
+        return allocator.frames
+
+    def report(self, placed: Placed, call: Call, moment: Moment) -> None:
+        """See the base."""
+        function = placed.function
+        if function.listed is not None:
+            self._report_list(placed, call, moment, function.listed)
+            return
+        numbers = [number for value in function.at if (number := value.at(moment))]
+        frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
+        if frames:
+            count = _number(function.count, CallMoment(self._machine, call), 1)
+            self._emit(placed, call, *frames[0], count)
+        elif numbers:
+            self.doubt(placed, self._nonsense(placed, numbers[0]))
+
+    def _report_list(self, placed: Placed, call: Call, moment: Moment, node: int) -> None:
+        """Each frame of a circular list."""
+        head = placed.function.at[0].at(moment)
+        element = placed.function.element
+        if not head or element is None:
+            return
+        for each in elements(head, node, moment):
+            number = element.at(each)
+            frame = self._frame(placed.function.unit, number) if number else None
+            if frame is not None:
+                self._emit(placed, call, *frame, 1)
+
+    def _emit(self, placed: Placed, call: Call, ppn: int, offset: int, count: int) -> None:
+        count = min(count, self._behind - ppn)
+        site, callers = self._tracer.site(call), self.callers(call)
+        instret, number = self._machine.instret, PhysPageNum(ppn)
+        if placed.function.does is Does.ALLOCATE:
+            event: Event = FrameAllocated(
+                instret=instret, pc=site, privilege=call.privilege, ppn=number, count=count, callers=callers
+            )
+        else:
+            given = placed.function.does is Does.GIVE
+            event = FrameFreed(
+                instret=instret, pc=site, privilege=call.privilege, ppn=number, count=count, offset=offset,
+                given=given, callers=callers,
+            )  # fmt: skip
+        self._machine.events.emit(event)
+
+    def _frame(self, unit: Unit, number: int) -> tuple[int, int] | None:
+        """Page number and offset, None outside of RAM."""
+        if unit is Unit.PPN:
+            return (number, 0) if self._first <= number < self._behind else None
+        address: int | None = number
+        if not self._machine.memory.ram.contains(number):
+            address = self._machine.walk(VirtAddr(number)).physical
+        if address is None or not self._machine.memory.ram.contains(address):
+            return None
+        return address >> PAGE_BITS, address & (PAGE_SIZE - 1)
+
+    def _nonsense(self, placed: Placed, number: int) -> str:
+        verb = "returned" if placed.function.does is Does.ALLOCATE else "was given"
+        if placed.function.unit is Unit.PPN:
+            reads_as = "an address: say 'address'" if self._frame(Unit.ADDRESS, number) else ""
+            said = f"page number, and RAM has {self._first:#x} to {self._behind - 1:#x}"
+        else:
+            reads_as = "a page number: say 'ppn'" if self._frame(Unit.PPN, number) else ""
+            said = "address of RAM in this address space"
+        advice = f"it looks like {reads_as}" if reads_as else "say in which register or word the frame stands"
+        return f"{placed.name} {verb} {number:#x}, which is no {said}; {advice}"
+
+
+class HeapObserver(AllocatorObserver):
+    """Makes HeapAllocated and HeapFreed events of the calls of the heaps that the image has.
+
+    `allocators` as for FrameObserver. A resized block is one that goes back and one that is handed out.
+    """
+
+    def __init__(self, machine: Machine, allocators: Sequence[Allocator] | None = None) -> None:
+        super().__init__(machine, (HeapAllocated, HeapFreed), allocators)
+
+    @staticmethod
+    def functions_of(allocator: Allocator) -> tuple[Function, ...]:
+        """Those of blocks."""
+        return allocator.blocks
+
+    def report(self, placed: Placed, call: Call, moment: Moment) -> None:
+        """See the base."""
+        function, at_call = placed.function, CallMoment(self._machine, call)
+        address = next((number for value in function.at if (number := value.at(moment))), 0)
+        size = _number(function.size, at_call, 0)
+        if function.does is Does.RESIZE:
+            old = _number(function.old, at_call, 0)
+            if old and (address or not size):
+                self._freed(call, old, 0)
+        if not address:
+            return
+        if function.does is Does.FREE:
+            self._freed(call, address, size)
+            return
+        kind = text_at(self._machine, _number(function.kind, at_call, 0))
+        self._machine.events.emit(
+            HeapAllocated(
+                instret=self._machine.instret,
+                pc=self._tracer.site(call),
+                privilege=call.privilege,
+                address=VirtAddr(address),
+                size=size,
+                align=_number(function.align, at_call, 0),
+                kind=kind,
+                callers=self.callers(call),
+            )
+        )
+
+    def _freed(self, call: Call, address: int, size: int) -> None:
+        self._machine.events.emit(
+            HeapFreed(
+                instret=self._machine.instret,
+                pc=self._tracer.site(call),
+                privilege=call.privilege,
+                address=VirtAddr(address),
+                size=size,
+                callers=self.callers(call),
+            )
+        )
+
+
+def _number(value: Value | None, moment: Moment, default: int) -> int:
+    number = None if value is None else value.at(moment)
+    return default if number is None else number

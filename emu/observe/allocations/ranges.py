@@ -1,0 +1,74 @@
+"""Ranges of addresses that are held, found by any address inside them."""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Ranges(Generic[T]):
+    """Values by the range that they stand for; ranges may overlap, but no two begin at the same address.
+
+    >>> ranges = Ranges[str]()
+    >>> ranges.add(0x1000, 0x40, "first"); ranges.add(0x1040, 0x40, "second")
+    >>> ranges.holding(0x1048), ranges.holding(0x1080)
+    ('second', None)
+    >>> list(ranges.overlapping(0x1030, 0x20))
+    ['first', 'second']
+    """
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._found: dict[int, tuple[int, T]] = {}
+        self._longest = 1
+        self._disjoint = True
+        """Whether no two have overlapped since the last `clear`: then only the nearest one below can reach up."""
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def add(self, start: int, size: int, value: T) -> None:
+        """Hold a range; one that begins at the same address is replaced. A range has at least one byte."""
+        if start not in self._found:
+            if self._disjoint and next(self.overlapping(start, size), None) is not None:
+                self._disjoint = False
+            insort(self._starts, start)
+        self._found[start] = start + max(size, 1), value
+        self._longest = max(self._longest, size)
+
+    def remove(self, start: int) -> None:
+        """Let go of the range that begins here."""
+        del self._found[start]
+        del self._starts[bisect_left(self._starts, start)]
+
+    def holding(self, address: int) -> T | None:
+        """The value of the nearest range that an address lies in."""
+        return next((self._found[start][1] for start in self._reaching(address, address + 1)), None)
+
+    def overlapping(self, start: int, size: int) -> Iterator[T]:
+        """The values of all ranges that share an address with this one, lowest first."""
+        touching = list(self._reaching(start, start + max(size, 1)))
+        yield from (self._found[at][1] for at in reversed(touching))
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self._starts.clear()
+        self._found.clear()
+        self._longest, self._disjoint = 1, True
+
+    def copy(self) -> "Ranges[T]":
+        """The same ranges, independent of these."""
+        other = Ranges[T]()
+        other._starts, other._found = list(self._starts), dict(self._found)
+        other._longest, other._disjoint = self._longest, self._disjoint
+        return other
+
+    def _reaching(self, first: int, end: int) -> Iterator[int]:
+        """The starts of ranges that share an address with [first, end), from the highest down."""
+        for index in range(bisect_left(self._starts, end) - 1, -1, -1):
+            start = self._starts[index]
+            if first < self._found[start][0]:
+                yield start
+            elif self._disjoint or start + self._longest <= first:
+                return

@@ -1,0 +1,123 @@
+"""Where a function has saved its caller's registers, read from its instructions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from emu.firmware.unwind import FrameRule
+from emu.machine import Machine
+
+_RA, _SP, _T0, _S0 = 1, 2, 5, 8
+_FARTHEST = 1 << 14
+"""Bytes from a function's beginning that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the instructions up to here have done."""
+
+    depth: int | None = 0
+    """Bytes from the stack pointer to the one at the function's entry; None when a register decides."""
+    frame: int | None = None
+    """Bytes from s0 to the stack pointer at the entry, once it is the frame pointer."""
+    saved: dict[int, int] = field(default_factory=dict)
+    elsewhere: bool = False
+    """The return address has gone to another register or another place in memory."""
+
+
+def frame_rule(machine: Machine, start: int, pc: int) -> FrameRule | None:
+    """The rule for the instruction at `pc` of the function that begins at `start`; None when the code does not tell.
+
+    A rule without ra is one of a function that has called another and kept no return address: nobody called it.
+
+    Follows the instructions in their order in memory; behind the end of a branch of the function (a return or a jump)
+    it goes on with the frame as it was before that branch took it down.
+    """
+    size = pc - start
+    code = machine.peek(start, size) if 0 < size <= _FARTHEST else b""
+    state = body = _State()
+    for change in _changes(code or b""):
+        if change is None:
+            state = body
+            continue
+        kind, register, amount = change
+        if kind == "move":
+            if amount > 0:
+                body = state
+            state = replace(state, depth=None if state.depth is None else state.depth - amount)
+            body = state if amount < 0 else body
+        elif kind == "take":
+            state = body = replace(state, depth=None)
+        elif kind == "frame" and state.depth is not None:
+            state = body = replace(state, frame=state.depth - amount)
+        elif kind == "keep":
+            state = body = replace(state, elsewhere=True)
+        elif kind == "save" and state.depth is not None and register not in state.saved:
+            state = body = replace(state, saved={**state.saved, register: amount - state.depth})
+    if _RA not in state.saved:
+        return None if state.elsewhere or not code else FrameRule(_SP, 0, {})
+    if state.depth is not None:
+        return FrameRule(_SP, state.depth, state.saved)
+    return None if state.frame is None else FrameRule(_S0, state.frame, state.saved)
+
+
+_Change = tuple[str, int, int] | None
+
+
+def _changes(code: bytes) -> Iterator[_Change]:
+    """What matters of the instructions: None for the end of a branch."""
+    at = 0
+    while at + 2 <= len(code):
+        half = int.from_bytes(code[at : at + 2], "little")
+        if half & 3 == 3:
+            change, at = _long(int.from_bytes(code[at : at + 4], "little")), at + 4
+        else:
+            change, at = _compressed(half), at + 2
+        if change != ("", 0, 0):
+            yield change
+
+
+_NOTHING = ("", 0, 0)
+
+
+def _long(word: int) -> _Change:
+    opcode, rd, rs1, funct3 = word & 0x7F, word >> 7 & 0x1F, word >> 15 & 0x1F, word >> 12 & 7
+    immediate = _signed(word >> 20, 12)
+    if opcode == 0x13 and funct3 == 0 and rs1 == _SP and rd in (_SP, _S0):
+        return "move" if rd == _SP else "frame", 0, immediate
+    if opcode == 0x33 and rd == _SP:
+        return "take", 0, 0
+    if rd == _T0 and opcode in (0x67, 0x6F):  # psABI, section 8.4.7: a routine that saves registers
+        return "keep", 0, 0
+    if (rs1 == _RA and opcode in (0x13, 0x33)) or (opcode == 0x23 and word >> 20 & 0x1F == _RA and rs1 != _SP):
+        return "keep", 0, 0
+    if opcode == 0x23 and funct3 == 3 and rs1 == _SP:
+        return "save", word >> 20 & 0x1F, _signed(word >> 25 << 5 | rd, 12)
+    if opcode in (0x67, 0x6F) and rd == 0:
+        return None
+    return _NOTHING
+
+
+def _compressed(half: int) -> _Change:
+    quadrant, funct3, rd = half & 3, half >> 13, half >> 7 & 0x1F
+    if (quadrant, funct3, rd) == (1, 0, _SP):  # c.addi
+        return "move", 0, _signed((half >> 12 & 1) << 5 | half >> 2 & 0x1F, 6)
+    if (quadrant, funct3, rd) == (1, 3, _SP):  # c.addi16sp
+        value = (
+            (half >> 12 & 1) << 9 | (half >> 6 & 1) << 4 | (half >> 5 & 1) << 6 | (half >> 3 & 3) << 7
+            | (half >> 2 & 1) << 5
+        )  # fmt: skip
+        return "move", 0, _signed(value, 10)
+    if (quadrant, funct3, half >> 2 & 7) == (0, 0, 0) and half:  # c.addi4spn s0
+        value = (half >> 11 & 3) << 4 | (half >> 7 & 0xF) << 6 | (half >> 6 & 1) << 2 | (half >> 5 & 1) << 3
+        return "frame", 0, value
+    if (quadrant, funct3) == (2, 7):  # c.sdsp
+        return "save", half >> 2 & 0x1F, (half >> 10 & 7) << 3 | (half >> 7 & 7) << 6
+    if half & 0xF07F == 0x8006:  # c.mv from ra
+        return "keep", 0, 0
+    if (quadrant, funct3) == (1, 5) or (half & 0xF07F == 0x8002 and rd):  # c.j, c.jr
+        return None
+    return _NOTHING
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value
