@@ -10,7 +10,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: run trace test check docs bench clean help
+.PHONY: run trace test check docs bench probes clean help
 
 run: $(VENV)/run.stamp ## boot the kernel: make run [PROFILE=step-by-step] [ARGS=...]
 	@$(BIN)/ekernel run --profile $(PROFILE) $(ARGS)
@@ -31,6 +31,9 @@ docs: $(VENV)/dev.stamp ## write the numbers in README and docs anew, as the com
 
 bench: $(VENV)/run.stamp ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+probes: $(VENV)/dev.stamp ## assemble the engine's native code again, after its source was changed (on x86-64)
+	@$(BIN)/python -m tests.emu.engine.assembling
 
 clean: ## remove what was built, and the environment
 	rm -rf build $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

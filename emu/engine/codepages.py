@@ -119,18 +119,12 @@ class CodePages:
         self._base, self._size = base, size
         self.chunks: set[int] = set()
         """Numbers (physical address >> CHUNK_BITS) of chunks whose stores the translator sees."""
-        self._waiting: list[int] = []
         self._keep: tuple[object, ...] = ()
 
         def never(_engine: int, _kind: int, _address: int, _size: int, _value: int) -> bool:
             return False
 
         self._dummy = library.MemoryCallback(never)
-
-    def add(self, chunk: int) -> None:
-        """Note that code is about to be translated from a chunk; `protect` or `settle` must follow."""
-        self.chunks.add(chunk)
-        self._waiting.append(chunk)
 
     def follow_natively(self, state: int, host_address: int) -> None:
         """Find new chunks by a native callback after each translation.
@@ -164,22 +158,14 @@ class CodePages:
         library.add_hook(self._handle, library.HOOK_EDGE, callback, None)
 
     def _found(self, physical: int) -> None:
-        self.add(physical >> CHUNK_BITS)
-        self.protect()
-
-    def protect(self) -> None:
-        """Hook the chunks that were added. Called between translation and execution: flushing is safe there."""
-        if not self._waiting:
-            return
-        for chunk in self._waiting:
-            start = chunk << CHUNK_BITS
-            library.add_hook(
-                self._handle, library.HOOK_FETCH_UNMAPPED, self._dummy, None, start, start + (1 << CHUNK_BITS) - 1
-            )
-        self._waiting.clear()
+        """Hook a chunk. Called between translation and execution: flushing is safe there."""
+        chunk = physical >> CHUNK_BITS
+        self.chunks.add(chunk)
+        start = chunk << CHUNK_BITS
+        library.add_hook(
+            self._handle, library.HOOK_FETCH_UNMAPPED, self._dummy, None, start, start + (1 << CHUNK_BITS) - 1
+        )
         library.flush_tlb(self._handle)
-
-    settle = protect
 
     def holds_code(self, physical: int, length: int) -> bool:
         """Whether any chunk of a range holds translated code."""

@@ -8,11 +8,14 @@ from typing import Any
 import unicorn
 
 from emu.address import PAGE_SIZE
-from emu.engine import counters, floats, interrupts, library, native
-from emu.engine.clock import BlockClock, PythonClock, Slot
+from emu.engine import floats, interrupts, library, native
+from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
 from emu.engine.guest import Fault, Guest, Stop, Store
-from emu.engine.window import CopiedWindow, DirectWindow, Word, check_layout
+from emu.engine.slots import Slot
+from emu.engine.translated import installation
+from emu.engine.translated.player import Entry
+from emu.engine.window import CopiedWindow, StateWindow, Word, check_layout
 from emu.errors import MachineError
 from emu.isa.privilege import Access
 from emu.isa.status import Status
@@ -38,7 +41,7 @@ class Engine:
                 f"unicorn {library.VERSION} is installed, but this program knows the state layout of "
                 f"{', '.join(KNOWN_VERSIONS)} only; install that version"
             )
-        probes = probes or os.environ.get("EKERNEL_PROBES") or ("native" if native.available() else "python")
+        probes = probes or os.environ.get("EKERNEL_PROBES") or ("python" if installation.obstacle() else "native")
         if native.can_replace_functions() and os.environ.get("EKERNEL_PROBES") != "python":
             floats.replace()
         self._guest = guest
@@ -68,15 +71,17 @@ class Engine:
         library.set_exits(self.handle, [])
         self.pages = CodePages(self.handle, base, size)
         self.clock: BlockClock | PythonClock
-        self.window: DirectWindow | CopiedWindow
+        self.window: StateWindow
         if probes == "native":
-            self.clock = BlockClock(self.handle, self._protect_new_code)
-            self.window = DirectWindow(self.clock.state_address)
-            if counters.install():
-                self.window.words[Word.RDTIME_FUNCTION] = self.clock.address
+            self._entries = installation.install().entries
+            self.clock = BlockClock(self.handle)
+            self.window = self.clock.window
+            self.pages.follow_natively(self.clock.state_address, host_address)
         else:
-            self.clock = PythonClock(self.handle, self._protect_new_code, guest.instructions_between)
+            self._entries = ()
+            self.clock = PythonClock(self.handle, guest.instructions_between)
             self.window = CopiedWindow(self.handle)
+            self.pages.follow(guest.code_address)
         self.words, self.slots = self.window.words, self.clock.slots
         self._reset_privilege()
         check_layout(self.window, self._write_register)
@@ -116,9 +121,8 @@ class Engine:
         """
         protection = library.PROT_READ | library.PROT_EXEC
         library.check(library.mem_protect(self.handle, page, PAGE_SIZE, protection), "protect a page")
-        identifier = library.add_hook(
-            self.handle, library.HOOK_WRITE_PROTECTED, self._memory, None, page, page + PAGE_SIZE - 1
-        )
+        last = page + PAGE_SIZE - 1
+        identifier = self._hook(library.HOOK_WRITE_PROTECTED, self._memory, page, last, leaves=Entry.MEMORY)
 
         def remove() -> None:
             library.check(library.hook_del(self.handle, identifier), "remove a hook")
@@ -172,7 +176,6 @@ class Engine:
                 return Stop.REQUESTED if self._stop_requested else Stop.WAITING
         finally:
             self.running = False
-            self.pages.settle()
 
     def request_stop(self) -> None:
         """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
@@ -247,16 +250,6 @@ class Engine:
             return None
         return self._translated.value
 
-    def protect_translated_code(self) -> None:
-        """Find out by itself which chunks of RAM hold code: for a core that translates with its own page walker."""
-        if isinstance(self.clock, BlockClock):
-            self.pages.follow_natively(self.clock.state_address, self._host_address)
-        else:
-            self.pages.follow(self._guest_code)
-
-    def _guest_code(self, address: int) -> int | None:
-        return self._guest.code_address(address)
-
     def set_exits(self, addresses: list[int]) -> None:
         """Stop before these virtual addresses, until an exception. Their code must be forgotten by the caller."""
         self._has_exits = bool(addresses)
@@ -300,9 +293,7 @@ class Engine:
         def reached(_engine: int, _address: int, _size: int, _data: int) -> None:
             self._guarded(callback)
 
-        function = library.CodeCallback(reached)
-        identifier = library.add_hook(self.handle, library.HOOK_CODE, function, None, address, address)
-        self._keep.append(function)
+        identifier = self._hook(library.HOOK_CODE, library.CodeCallback(reached), address, address, leaves=Entry.CODE)
 
         def remove() -> None:
             library.check(library.hook_del(self.handle, identifier), "remove a hook")
@@ -365,7 +356,7 @@ class Engine:
     def _add_hooks(self) -> None:
         guest, window = self._guest, self.window
         exception, fill = guest.exception, guest.fill
-        direct = isinstance(window, DirectWindow)
+        direct = isinstance(self.clock, BlockClock)
 
         def on_exception(_engine: int, number: int) -> None:
             try:
@@ -414,12 +405,17 @@ class Engine:
         self._memory = memory = library.MemoryCallback(self._on_memory)
         # Hooks over RAM would make every store slow.
         for begin, end in ((0, self.base - 1), (self.base + self.size, _LAST_ADDRESS)):
-            self._hook(library.HOOK_UNMAPPED, memory, begin, end)
-            self._hook(library.HOOK_PROTECTED, memory, begin, end)
+            self._hook(library.HOOK_UNMAPPED, memory, begin, end, leaves=Entry.MEMORY)
+            self._hook(library.HOOK_PROTECTED, memory, begin, end, leaves=Entry.MEMORY)
 
-    def _hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0) -> None:
+    def _hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0, *, leaves: Entry | None = None) -> int:
+        """Register a callback; `leaves` is the native function that is to leave the core behind it, if any."""
         self._keep.append(callback)
-        library.add_hook(self.handle, kind, callback, None, begin, end)
+        if leaves is None or not self._entries:
+            return library.add_hook(self.handle, kind, callback, None, begin, end)
+        word = ctypes.c_void_p(ctypes.cast(callback, ctypes.c_void_p).value)
+        self._keep.append(word)
+        return library.add_hook(self.handle, kind, self._entries[leaves], ctypes.addressof(word), begin, end)
 
     def _on_memory(self, _engine: int, kind: int, address: int, size: int, value: int) -> bool:
         if self._fault is not None or self._error is not None:
@@ -447,10 +443,6 @@ class Engine:
             self.window.store()
         self._fault = Fault(_ACCESS[kind], address)
         return False
-
-    def _protect_new_code(self) -> None:
-        self.slots[Slot.NEW_CODE] = 0
-        self.pages.protect()
 
     def _reset_privilege(self) -> None:
         self.window.load()

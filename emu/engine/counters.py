@@ -8,8 +8,8 @@ import ctypes
 from functools import cache
 
 from emu.engine import library, native
-from emu.engine.clock import Slot
 from emu.engine.native import Probe
+from emu.engine.slots import Slot
 from emu.engine.window import Word
 
 _CLOCK, _PRIVILEGE = 8 * Word.RDTIME_FUNCTION, 8 * Word.PRIVILEGE
@@ -124,13 +124,10 @@ class _Operations(ctypes.Structure):
 
 
 @cache
-def install() -> bool:
-    """Put the native reads into the core's table, once in a process; False where the library does not export it."""
-    try:
-        get_operations = library.LIBRARY.riscv_get_csr_ops_riscv64
-        set_operations = library.LIBRARY.riscv_set_csr_ops_riscv64
-    except AttributeError:
-        return False
+def install() -> None:
+    """Put the native reads into the core's table, once in a process."""
+    get_operations = library.LIBRARY.riscv_get_csr_ops_riscv64
+    set_operations = library.LIBRARY.riscv_set_csr_ops_riscv64
     operations = _Operations()
     for number in (_MCYCLE, _MINSTRET):
         get_operations(number, ctypes.byref(operations))
@@ -138,4 +135,3 @@ def install() -> bool:
         set_operations(number, ctypes.byref(operations))
     operations = _Operations(native.load(MAY_READ_TIME), native.load(READ_TIME), None, None)
     set_operations(_TIME, ctypes.byref(operations))
-    return True

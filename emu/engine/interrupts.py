@@ -8,9 +8,9 @@ import ctypes
 from collections.abc import Callable
 
 from emu.engine import library, native
-from emu.engine.clock import Slot
 from emu.engine.library import Handle
 from emu.engine.native import Probe
+from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.errors import MachineError
 

@@ -92,13 +92,11 @@ context_restore = _prototype("uc_context_restore", Handle, ctypes.c_void_p)
 _ctl = LIBRARY["uc_ctl"]  # variadic: no prototype for what follows the first two arguments
 _ctl.restype = ctypes.c_int
 
-EMU_STOP_ADDRESS: int = ctypes.cast(LIBRARY.uc_emu_stop, ctypes.c_void_p).value or 0
 
-
-def function_address(name: str) -> int:
-    """Where a function that the library has for RISC-V with 64 bits begins."""
+def function_address(name: str, suffix: str = "_riscv64") -> int:
+    """Where a function begins: one that the library has for RISC-V with 64 bits, unless another suffix is given."""
     try:
-        function = LIBRARY[f"{name}_riscv64"]
+        function = LIBRARY[name + suffix]
     except AttributeError:
         raise MachineError(
             f"this build of unicorn {VERSION} does not export its function {name}; install the wheel from PyPI, "

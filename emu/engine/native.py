@@ -103,13 +103,14 @@ def replace_functions(replacements: dict[int, int]) -> None:
     jump = _JUMPS[architecture() or ""]
     size = len(jump) + 8
     pages = {place & -mmap.PAGESIZE for function in replacements for place in (function, function + size - 1)}
-    _protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
+    protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
     for function, replacement in replacements.items():
         ctypes.memmove(function, jump + replacement.to_bytes(8, "little"), size)
-    _protect(pages, mmap.PROT_READ | mmap.PROT_EXEC)
+    protect(pages, mmap.PROT_READ | mmap.PROT_EXEC)
 
 
-def _protect(pages: set[int], protection: int) -> None:
+def protect(pages: set[int], protection: int) -> None:
+    """Change how this process may use some of its pages, given by their addresses."""
     protect = ctypes.CDLL(None, use_errno=True).mprotect
     protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for page in pages:

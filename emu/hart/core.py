@@ -6,7 +6,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
-from emu.engine.clock import Slot
+from emu.engine.slots import Slot
 from emu.errors import MachineError
 from emu.events import (
     AddressSpaceSwitched,
@@ -30,7 +30,7 @@ from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
 
 COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
-BLOCK, REUSED = int(Slot.BLOCK), int(Slot.REUSED)
+BLOCK = int(Slot.BLOCK)
 PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
 RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
@@ -38,6 +38,15 @@ _ALL = (1 << 64) - 1
 _TRAPS_WITHOUT_PROGRESS = 1000
 _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
+_Fact = TypeVar("_Fact")
+_MOST_FACTS = 1 << 18
+
+
+def remember(facts: dict[int, _Fact], key: int, fact: _Fact) -> None:
+    """Note a fact about a block. Blocks that are no more are not told from others: once there are many, all go."""
+    if len(facts) >= _MOST_FACTS:
+        facts.clear()
+    facts[key] = fact
 
 
 class HartCore(ABC):
@@ -240,21 +249,16 @@ class HartCore(ABC):
         length, start = slots[BLOCK_LENGTH], slots[BLOCK_PC]
         if not length:
             return -self.instructions_between(start, pc)
-        if slots[REUSED]:
-            self.forget_blocks()
-        key = slots[BLOCK] << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
+        block = slots[BLOCK]
+        key = block << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
         position = self._positions.get(key)
         if position is None:
             # A block that has written over its own code is counted by what is there now.
             position = min(self.instructions_between(start, pc), length)
-            if self.code_address(pc) is not None:  # else the block has destroyed its mapping, and that was an estimate
-                self._positions[key] = position
+            # Without its mapping, which the block has destroyed, that was an estimate.
+            if block and self.code_address(pc) is not None:
+                remember(self._positions, key, position)
         return length - position
-
-    def forget_blocks(self) -> None:
-        """Forget what is known of blocks, because one has taken the place of another."""
-        self.slots[REUSED] = 0
-        self._positions.clear()
 
     def instructions_between(self, start: int, end: int) -> int:
         """Instructions from `start` up to `end`, in straight line."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.events import SyscallMade, TrapReturned, TrapTaken
-from emu.hart.core import BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RESERVATION, REUSED
+from emu.hart.core import BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RESERVATION, remember
 from emu.hart.csrfile import Read, Write
 from emu.hart.exact_translation import ExactTranslation
 from emu.hart.platform import Platform
@@ -67,12 +67,13 @@ class ExactHart(ExactTranslation):
         epc = words[PC] - 4
         if number == 2:
             slots = self.slots
-            if slots[REUSED]:
-                self.forget_blocks()
-            key = slots[BLOCK] << 12 | (epc - slots[BLOCK_PC]) & 0xFFF  # a block is shorter than a page
+            block = slots[BLOCK]
+            key = block << 12 | (epc - slots[BLOCK_PC]) & 0xFFF  # a block is shorter than a page
             operation = self._operation_at.get(key)
             if operation is None:
-                operation = self._operation_at[key] = self._operation(self.fetch_instruction(epc))
+                operation = self._operation(self.fetch_instruction(epc))
+                if block:
+                    remember(self._operation_at, key, operation)
             operation(epc)
         elif number == 8:
             self._environment_call(epc)
@@ -89,11 +90,6 @@ class ExactHart(ExactTranslation):
             self.deliver_interrupts()
             return
         self.trap(8 + privilege, 0, epc)
-
-    def forget_blocks(self) -> None:
-        """See `HartCore`."""
-        super().forget_blocks()
-        self._operation_at.clear()
 
     def _operation(self, instruction: int) -> Operation:
         operation = self._operations.get(instruction)

@@ -1,8 +1,6 @@
 """Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
 
 from emu.address import PhysPageNum, VirtAddr, VirtPageNum
-from emu.engine.clock import Slot
-from emu.engine.codepages import CHUNK_BITS
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
 from emu.events import PteWritten, TlbFilled
@@ -45,7 +43,7 @@ class ExactTranslation(ExactProtection):
         probes: str | None = None,
     ) -> None:
         super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
-        self._split = CodeSplit(self._note_code)
+        self._split = CodeSplit()
         self._permissions = {
             privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
                 privilege, sum_bit=sum_bit, mxr=mxr
@@ -137,13 +135,6 @@ class ExactTranslation(ExactProtection):
         if needed == PROT_EXEC:
             self._code[address >> 12] = (frame - self.ram.base) >> 1
         return frame, self._split.grant(frame >> 12, granted, needed)
-
-    def _note_code(self, page: int) -> None:
-        pages = self.engine.pages
-        chunk = page >> (CHUNK_BITS - 12)
-        if chunk not in pages.chunks:
-            pages.add(chunk)
-            self.slots[Slot.NEW_CODE] = 1
 
     def add_device(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""

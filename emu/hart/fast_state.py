@@ -45,7 +45,6 @@ class FastState(HartCore):
         super().__init__(ram, bus, platform, probes=probes)
         self._lines = 0
         self._emulated = CsrFile(self)
-        self.engine.protect_translated_code()
         self.engine.translate_in_guest(True)
         window = self.engine.window
         window.load()

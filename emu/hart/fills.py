@@ -1,6 +1,5 @@
 """Quick page walks for fidelity `exact`: the common case in few steps, everything else left to `emu.mmu.walk`."""
 
-from collections.abc import Callable
 from functools import cache
 
 from emu.address import PAGE_BITS
@@ -52,17 +51,13 @@ class CodeSplit:
     Stores through a translation that can also be executed are slow in the core: it looks for translated code each time.
     """
 
-    def __init__(self, new_code: Callable[[int], None]) -> None:
-        """`new_code(page)` is called for the first fetch from a page."""
-        self._new_code = new_code
+    def __init__(self) -> None:
         self._fetched: set[int] = set()
 
     def grant(self, page: int, granted: int, needed: int) -> int:
         """What of the protection that the page table grants the core is given now."""
         if needed == PROT_EXEC:
-            if page not in self._fetched:
-                self._fetched.add(page)
-                self._new_code(page)
+            self._fetched.add(page)
             return granted & ~PROT_WRITE
         if page in self._fetched:
             return granted if needed == PROT_WRITE else granted & ~PROT_WRITE

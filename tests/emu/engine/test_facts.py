@@ -5,9 +5,9 @@ import ctypes
 import pytest
 
 from emu.engine import Stop, Word, interrupts, library, native
-from emu.engine.clock import Slot
 from emu.engine.core import KNOWN_VERSIONS, Engine
 from emu.engine.floats import layout
+from emu.engine.slots import Slot
 from emu.engine.window import CopiedWindow, DirectWindow, check_layout
 from emu.errors import MachineError
 from emu.machine import Machine, MachineConfig, StopReason
@@ -147,7 +147,6 @@ def test_wfi_returns_with_pc_behind_it(bare):
 def test_the_count_is_the_instructions_of_the_blocks_begun(bare):
     bare(NOP, NOP, NOP, ECALL)
     assert bare.engine.slots[Slot.COUNT] == 4
-    assert bare.engine.slots[Slot.LOST] == 0
 
 
 def test_a_block_that_does_not_fit_before_the_deadline_does_not_begin(bare):

@@ -4,29 +4,28 @@ import ctypes
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import unicorn
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicorn import arm64_const, x86_const
 
 from emu.engine import native
 from emu.engine.assembled import ASSEMBLED
-from emu.engine.clock import BLOCK, EDGE, Slot
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
-from emu.engine.floats import FLOATS
 from emu.engine.interrupts import _STATE as STATE_IN_CORE
 from emu.engine.interrupts import ASKED
+from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.hart.traps import next_interrupt
+from tests.emu.engine import assembling
 
-PROBES = (BLOCK, EDGE, FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED)
-ALL_PROBES = (*PROBES, FLOATS)
-CODE, STACK, DATA, FUNCTIONS, SITES, TABLE = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000, 0x5000_0000
-STACK_SIZE, TABLE_SIZE, PAGE = 0x1_0000, 2 << 24, 0x1000
+PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED)
+CODE, STACK, DATA, FUNCTIONS, SITES = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000
+STACK_SIZE, PAGE = 0x1_0000, 0x1000
 WORDS, BLOCK_DESCRIPTION, BITMAP, CORE = DATA, DATA + 0x400, DATA + 0x800, DATA + 0x2000
 ENGINE, STATE = 0x7777_0000_1234_5678, 0x7F12_3456_7890_ABC0
 JUNK = 0xBAD0_BAD0_BAD0_BAD0
@@ -77,7 +76,7 @@ class Processor:
         self.host = host = HOSTS[architecture]
         self.core = core = unicorn.Uc(*host.engine)
         for base, size in ((CODE, 0x1_0000), (STACK, STACK_SIZE), (DATA, 0x2_0000), (FUNCTIONS, PAGE),
-                           (SITES, 0x10_0000), (TABLE, TABLE_SIZE)):  # fmt: skip
+                           (SITES, 0x10_0000)):  # fmt: skip
             core.mem_map(base, size)
         self.code = {}
         for number, probe in enumerate(PROBES):
@@ -133,104 +132,12 @@ def processor(request: pytest.FixtureRequest) -> Processor:
     return Processor(request.param)
 
 
-@pytest.mark.parametrize("architecture", list(HOSTS))
-@pytest.mark.parametrize("probe", ALL_PROBES, ids=lambda probe: probe.name)
-def test_the_code_that_is_kept_is_what_its_source_says(probe, architecture):
+def test_the_code_that_is_kept_is_what_its_source_says():
     pytest.importorskip("keystone", reason="keystone has no wheel for this host")
-    code = native.assemble(probe, architecture)
-    kept = ASSEMBLED[architecture][probe.name]
-    assert kept == code, f'write into emu/engine/assembled.py, {architecture}: "{probe.name}" is {code.hex()}'
+    assert assembling.FILE.read_text() == assembling.text(), "run `make probes`"
 
 
-@pytest.mark.parametrize("architecture", list(HOSTS))
-def test_no_code_is_kept_that_has_no_source(architecture):
-    assert set(ASSEMBLED[architecture]) == {probe.name for probe in ALL_PROBES}
-
-
-@dataclass
-class Clock:
-    """What the block and the edge probe do to the words that they share with Python."""
-
-    words: list[int]
-    table: dict[int, int] = field(default_factory=dict)
-    calls: list[tuple[int, int]] = field(default_factory=list)
-
-    def edge(self, pc: int, instructions: int) -> None:
-        self.words[Slot.PENDING_PC], self.words[Slot.PENDING] = pc, instructions
-        if self.words[Slot.NEW_CODE]:
-            self.calls.append((64, ENGINE))
-
-    def block(self, pc: int, site: int) -> None:
-        words, place = self.words, site >> 6 & 0xFF_FFFF
-        if words[Slot.PENDING] and words[Slot.PENDING_PC] == pc:
-            if self.table.get(place):
-                words[Slot.REUSED] = 1
-            self.table[place], words[Slot.PENDING], words[Slot.STATE] = words[Slot.PENDING], 0, STATE
-        length = self.table.get(place, 0)
-        words[Slot.LOST] = (words[Slot.LOST] + (length == 0)) & ALL
-        count = (words[Slot.COUNT] + length) & ALL
-        if count > words[Slot.DEADLINE]:
-            if count > words[Slot.LIMIT]:
-                words[Slot.HIT] = 1
-                self.calls.append((0, ENGINE))
-                return
-            words[Slot.LIMIT] = 0
-        words[Slot.COUNT], words[Slot.BLOCK_PC], words[Slot.BLOCK_LENGTH] = count, pc, length
-        words[Slot.BLOCK] = place
-
-
-PCS = st.one_of(st.sampled_from([0x8020_0000, 0x8020_0004, 0x10000, ALL - 1]), st.integers(0, ALL))
-SITE_NUMBERS = st.integers(0, 15).map(lambda number: SITES + 64 * number + (4 if number % 3 else 60))
 COUNTS = st.one_of(st.integers(0, 8), st.integers(0, ALL))
-STEPS = st.one_of(
-    st.tuples(st.just("edge"), PCS, st.integers(0, 0xFFFF)),
-    st.tuples(st.just("block"), PCS, SITE_NUMBERS),
-    st.tuples(st.just("translated"), PCS, st.integers(1, 4), SITE_NUMBERS),
-    st.tuples(st.just("write"), st.sampled_from([Slot.DEADLINE, Slot.LIMIT, Slot.COUNT]), COUNTS),
-    st.tuples(st.just("write"), st.sampled_from([Slot.NEW_CODE, Slot.HIT, Slot.REUSED]), st.integers(0, 1)),
-)
-
-
-@settings(max_examples=150)
-@given(steps=st.lists(STEPS, max_size=40), deadline=COUNTS)
-@example(steps=[("write", Slot.LIMIT, 3), ("translated", 0x10000, 3, SITES)], deadline=0)
-def test_the_clocks_probes_do_to_the_words_what_the_model_does(processor, steps, deadline):
-    model = Clock([0] * 16)
-    model.words[Slot.DEADLINE], model.words[Slot.TABLE] = deadline, TABLE
-    model.words[Slot.STOP], model.words[Slot.NEW_CODE_CALL] = FUNCTIONS, FUNCTIONS + 64
-    processor.write_words(WORDS, *model.words)
-    processor.core.mem_write(TABLE + 2 * (SITES >> 6 & 0xFF_FFFF), bytes(64))
-    processor.calls.clear()
-    processor.answer = lambda _function, _arguments: 0
-
-    def edge(pc: int, instructions: int) -> None:
-        model.edge(pc, instructions)
-        processor.core.mem_write(BLOCK_DESCRIPTION, struct.pack("<QHH", pc, instructions, 0xDEAD))
-        processor.call("edge", SITES, ENGINE, BLOCK_DESCRIPTION, 0, WORDS)
-
-    def block(pc: int, site: int) -> None:
-        model.block(pc, site)
-        processor.call("block", site, ENGINE, pc, 0, WORDS)
-
-    for kind, *values in steps:
-        if kind == "edge":
-            edge(*values)
-        elif kind == "block":
-            block(*values)
-        elif kind == "translated":
-            pc, instructions, site = values
-            edge(pc, instructions)
-            block(pc, site)
-        else:
-            slot, value = values
-            model.words[slot] = value
-            processor.write_words(WORDS + 8 * slot, value)
-        assert processor.words(WORDS, 16) == model.words
-        assert processor.calls == model.calls
-    for place, length in model.table.items():
-        assert struct.unpack("<H", processor.core.mem_read(TABLE + 2 * place, 2)) == (length,)
-
-
 HOST_RAM, SIZE = 0x7FBF_E5E0_0000, 0x100_0000
 EDGES = st.sampled_from([-1, 0, SIZE - 1, SIZE])
 OFFSETS = st.one_of(st.none(), EDGES, st.integers(0, SIZE - 1), st.integers(0, ALL))

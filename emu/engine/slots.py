@@ -1,0 +1,40 @@
+"""The words that translated code, native functions and Python share: one set for each core."""
+
+from enum import IntEnum
+
+
+class Slot(IntEnum):
+    """Index of a 64-bit word."""
+
+    COUNT = 0
+    """Instructions retired once the current block has run to its end."""
+    DEADLINE = 1
+    """No block begins that would carry COUNT beyond it (compared as a signed number)."""
+    BLOCK_PC = 2
+    """The virtual address of the current block."""
+    BLOCK_LENGTH = 3
+    """Its number of instructions."""
+    HIT = 4
+    """1 when the deadline stopped the core."""
+    LIMIT = 5
+    """One block may begin after the deadline if it does not pass this limit; set to 0 by doing so."""
+    BLOCK = 6
+    """The current block's number, which no other block ever has; 0 where blocks are not told apart."""
+    TICK = 7
+    """How many instructions are a tick of `time`; 0 when Python is to be asked for it."""
+    SLEPT = 8
+    """What to add to the instructions retired, before they are divided."""
+    TIME_OFFSET = 9
+    """What to add to the ticks, modulo 2**64."""
+    PLAN = 10
+    """The address of the operations that blocks are given; see `emu.engine.translated.plan`."""
+    SERIAL = 11
+    """The number of the block that was translated last."""
+    INTERRUPT = 13
+    """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
+    DRAIN = 12
+    """The address of a function without arguments that empties buffers, for a block that finds one full; or 0."""
+
+
+SLOTS = 64
+"""How many there are; those behind the last one belong to the features of `emu.engine.translated`."""

@@ -1,0 +1,1 @@
+"""Operations of our own in translated code: see docs/engine.md."""

@@ -1,0 +1,96 @@
+"""A loaded shared library as its file describes it: who built it, its functions, and the words that calls go through.
+
+Only what is asked for is looked up, by searching the file's tables for bytes: a whole reading takes a hundred times
+longer, and every start would pay for it.
+"""
+
+import mmap
+import struct
+from pathlib import Path
+
+from emu.errors import MachineError
+
+_SYMBOL, _RELOCATION = 24, 24
+"""Bytes of an entry in the symbol table, and in a table of relocations (ELF-64)."""
+_DYNAMIC_SEGMENT, _NOTE_SEGMENT = 2, 4
+_STRINGS, _SYMBOLS, _STRINGS_SIZE = 5, 6, 10
+_RELOCATIONS, _RELOCATIONS_SIZE, _CALLS, _CALLS_SIZE = 7, 8, 23, 2
+"""Tags of the dynamic section: DT_STRTAB, DT_SYMTAB, DT_STRSZ; DT_RELA, DT_RELASZ, DT_JMPREL, DT_PLTRELSZ."""
+_BUILD_ID = 3
+_MACHINES = {62: (7, 1), 183: (1026, 257)}
+"""By `e_machine` (x86-64, AArch64): the types of the relocation of a call's word, and of a plain 64-bit address."""
+
+
+class SharedLibrary:
+    """The file of a library. Its first segment begins at address 0: up to the code, file offsets are addresses."""
+
+    def __init__(self, path: str) -> None:
+        """`path` names an ELF-64 file, little-endian; MachineError for another one."""
+        with Path(path).open("rb") as file:
+            self._data = data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        machine = struct.unpack_from("<H", data, 18)[0] if len(data) > 64 else 0
+        if data[:6] != b"\x7fELF\2\1" or machine not in _MACHINES:
+            raise MachineError(f"{path} is not a library for x86-64 or AArch64 in the ELF format")
+        self._call_type, self._address_type = _MACHINES[machine]
+        start, size, count = (*struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54))
+        segments = [struct.unpack_from("<IIQQQQQ", data, start + size * n) for n in range(count)]
+        self._tags = {}
+        self._notes = b""
+        for kind, _, offset, _, _, length, _ in segments:
+            if kind == _DYNAMIC_SEGMENT:
+                self._tags = dict(struct.iter_unpack("<QQ", data[offset : offset + length]))
+            elif kind == _NOTE_SEGMENT:
+                self._notes = data[offset : offset + length]
+
+    @property
+    def build_id(self) -> str:
+        """What the linker has computed from all of the file, in hexadecimal; empty when it was not asked to."""
+        notes = self._notes
+        if len(notes) < 16:
+            return ""
+        name, size, kind = struct.unpack_from("<III", notes)
+        begin = 12 + (name + 3 & ~3)
+        return notes[begin : begin + size].hex() if kind == _BUILD_ID else ""
+
+    def _index(self, name: str) -> int:
+        tags, data = self._tags, self._data
+        strings = tags[_STRINGS]
+        found: int = data.find(b"\0" + name.encode() + b"\0", strings, strings + tags[_STRINGS_SIZE])
+        if found < 0:
+            raise MachineError(f"the library does not know the name {name}")
+        begin, end = tags[_SYMBOLS], strings  # the symbols' own number is nowhere: their strings follow them
+        place = self._aligned(struct.pack("<I", found + 1 - strings), begin, end, _SYMBOL)
+        if place is None:
+            raise MachineError(f"the library has no symbol {name}")
+        index: int = (place - begin) // _SYMBOL
+        return index
+
+    def _aligned(self, pattern: bytes, begin: int, end: int, size: int, inside: int = 0) -> int | None:
+        """Where an entry of `size` bytes has a pattern `inside` bytes behind its begin."""
+        place = begin
+        while (place := self._data.find(pattern, place, end)) >= 0:
+            if (place - begin) % size == inside:
+                return int(place - inside)
+            place += 1
+        return None
+
+    def symbol(self, name: str) -> int:
+        """The address of a symbol, from the library's own begin."""
+        value: int = struct.unpack_from("<Q", self._data, self._tags[_SYMBOLS] + _SYMBOL * self._index(name) + 8)[0]
+        return value
+
+    def call_word(self, name: str) -> int:
+        """Where the library keeps the address of a function of its own that it calls (a word of its `.got.plt`)."""
+        return self._relocation(name, self._call_type, self._tags[_CALLS], self._tags[_CALLS_SIZE])
+
+    def table_word(self, name: str) -> int:
+        """Where a table of the library has the address of a function of its own."""
+        return self._relocation(name, self._address_type, self._tags[_RELOCATIONS], self._tags[_RELOCATIONS_SIZE])
+
+    def _relocation(self, name: str, kind: int, begin: int, size: int) -> int:
+        wanted = struct.pack("<II", kind, self._index(name))
+        place = self._aligned(wanted, begin, begin + size, _RELOCATION, 8)
+        if place is None:
+            raise MachineError(f"the library does not refer to {name} in the way that is expected")
+        offset: int = struct.unpack_from("<Q", self._data, place)[0]
+        return offset

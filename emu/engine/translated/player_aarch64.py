@@ -1,0 +1,295 @@
+"""The player for AArch64 (AAPCS64); see `emu.engine.translated.player`."""
+
+from emu.engine.slots import Slot
+from emu.engine.translated import layout
+from emu.engine.translated.layout import AARCH64 as LAYOUT
+from emu.engine.translated.layout import OP_ARGUMENTS, OP_NEXT, OP_PARAMETERS, TEMP_SIZE, Global
+from emu.engine.translated.opcodes import OPCODES, TB_EXIT_REQUESTED
+from emu.engine.translated.plan import LABELS, TEMPORARIES, Kind, Known, Part, Source
+from emu.engine.window import Word
+
+_SAVED = 96
+_KNOWN = _SAVED
+_TEMPS = _KNOWN + 8 * len(Known)
+_LABELS = _TEMPS + 8 * TEMPORARIES
+_ZEROED = len(Known) + TEMPORARIES + LABELS
+_FIRST = _KNOWN + 8 * _ZEROED
+_NEXT, _LAST = _FIRST + 8, _FIRST + 16
+_FRAME = _FIRST + 24 + 15 & ~15
+_REGISTERS = LAYOUT.temps + TEMP_SIZE * (Global.X0 + 1)
+
+
+def _known(known: Known) -> str:
+    return f"[sp, #{_KNOWN + 8 * known}]"
+
+
+def _play(part: Part, *, before: str) -> str:
+    return f"""
+    ldr x22, [x20, #{8 * part}]
+    {before}
+    bl play"""
+
+
+_HERE, _BEHIND = "mov x23, x21", f"ldr x23, [sp, #{_NEXT}]"
+
+# x19: the context. x20: the plan. x21: an operation of the block. x22: what comes next in a list. x23: the operation
+# that operations are written in front of. x24: operands to come. x25: where the next one goes. x26: the frame.
+SOURCE = f"""
+gen_code:
+    mov x9, #{LAYOUT.engine & ~0xFFF}
+    add x9, x0, x9
+    ldr x9, [x9, #{LAYOUT.engine & 0xFFF}]
+    ldr x9, [x9, #{layout.ENGINE_CPU}]
+    ldr x9, [x9, #{LAYOUT.env_pointer}]
+    ldr x9, [x9, #{8 * Word.RDTIME_FUNCTION}]
+    cbz x9, untouched
+    ldr x10, [x9, #{8 * Slot.PLAN}]
+    cbz x10, untouched
+    sub sp, sp, #{_FRAME}
+    stp x29, x30, [sp]
+    mov x29, sp
+    stp x19, x20, [sp, #16]
+    stp x21, x22, [sp, #32]
+    stp x23, x24, [sp, #48]
+    stp x25, x26, [sp, #64]
+    mov x19, x0
+    mov x20, x10
+    add x11, sp, #{_KNOWN}
+    mov x12, #{_ZEROED}
+clear:
+    str xzr, [x11], #8
+    subs x12, x12, #1
+    b.ne clear
+    str x1, {_known(Known.BLOCK)}
+    mov x22, #0
+    mov x11, #{LAYOUT.ops & ~0xFFF}
+    add x11, x19, x11
+    ldr x21, [x11, #{LAYOUT.ops & 0xFFF}]
+look:
+    ldrb w12, [x21]
+    cmp w12, #{OPCODES["insn_start"]}
+    b.eq begins
+    cmp w12, #{OPCODES["call"]}
+    b.ne look_on
+    ldrb w12, [x21, #{OP_PARAMETERS}]
+    and x13, x12, #15
+    add x13, x13, x12, lsr #4
+    add x13, x21, x13, lsl #3
+    ldr x13, [x13, #{OP_ARGUMENTS}]
+    ldr x14, helper_check_exit_request
+    cmp x13, x14
+    csel x22, x21, x22, eq
+look_on:
+    ldr x21, [x21, #{OP_NEXT}]
+    cbnz x21, look
+    b finish
+begins:
+    ldr x12, [x11, #{(LAYOUT.ops & 0xFFF) + 8}]
+    sub x12, x12, #{OP_NEXT}
+    ldrb w13, [x12]
+    cmp w13, #{OPCODES["exit_tb"]}
+    b.ne finish
+    ldr x13, [x12, #{OP_ARGUMENTS}]
+    add x14, x1, #{TB_EXIT_REQUESTED}
+    cmp x13, x14
+    b.ne finish
+    str x9, {_known(Known.SLOTS)}
+    ldr x12, [x9, #{8 * Slot.SERIAL}]
+    add x12, x12, #1
+    str x12, [x9, #{8 * Slot.SERIAL}]
+    str x12, {_known(Known.SERIAL)}
+    ldr x12, [x1]
+    str x12, {_known(Known.BLOCK_PC)}
+    ldrh w12, [x1, #{layout.BLOCK_LENGTH}]
+    str x12, {_known(Known.LENGTH)}
+    movn x12, #0
+    str x12, {_known(Known.POSITION)}
+    str x12, [sp, #{_LAST}]
+    str x21, [sp, #{_FIRST}]
+    cbz x22, unchecked
+    mov x0, x19
+    mov x1, x22
+    ldr x9, tcg_op_remove
+    blr x9
+unchecked:
+    ldr x9, [x20, #{8 * Part.CLASSES}]
+    cbz x9, ends
+each:
+    ldr x10, [x21, #{OP_NEXT}]
+    str x10, [sp, #{_NEXT}]
+    ldrb w10, [x21]
+    ldr x9, [x20, #{8 * Part.CLASSES}]
+    ldrb w10, [x9, x10]
+    cbz w10, advance
+    cmp w10, #{Kind.LOAD}
+    b.lo is_instruction
+    b.eq is_load
+    cmp w10, #{Kind.RESULT}
+    b.lo is_store
+    b.eq is_result
+    ldrb w10, [x21, #{OP_PARAMETERS}]
+    tst w10, #0xf0
+    b.eq advance
+is_result:
+    ldr x9, [x20, #{8 * Part.WRITTEN}]
+    cbz x9, advance
+    ldr x9, [x21, #{OP_ARGUMENTS}]
+    sub x9, x9, x19
+    sub x9, x9, #{_REGISTERS}
+    cmp x9, #{TEMP_SIZE * (Global.END - Global.X0 - 1)}
+    b.hs advance
+    mov x10, #{TEMP_SIZE}
+    udiv x9, x9, x10
+    add x9, x9, #1
+    str x9, {_known(Known.REGISTER)}
+    ldr x10, {_known(Known.POSITION)}
+    orr x10, x9, x10, lsl #8
+    ldr x11, [sp, #{_LAST}]
+    cmp x10, x11
+    b.ne another
+    ldr x11, {_known(Known.TAKEN)}
+    sub x11, x11, #1
+    str x11, {_known(Known.TAKEN)}
+another:
+    str x10, [sp, #{_LAST}]
+    {_play(Part.WRITTEN, before=_BEHIND)}
+    b advance
+is_instruction:
+    ldr x10, {_known(Known.POSITION)}
+    add x10, x10, #1
+    str x10, {_known(Known.POSITION)}
+    ldr x10, [x21, #{OP_ARGUMENTS}]
+    str x10, {_known(Known.PC)}
+    {_play(Part.INSTRUCTION, before=_BEHIND)}
+    b advance
+is_load:
+    bl measure
+    {_play(Part.BEFORE_LOAD, before=_HERE)}
+    {_play(Part.AFTER_LOAD, before=_BEHIND)}
+    b is_result
+is_store:
+    bl measure
+    {_play(Part.BEFORE_STORE, before=_HERE)}
+    {_play(Part.AFTER_STORE, before=_BEHIND)}
+advance:
+    ldr x21, [sp, #{_NEXT}]
+    cbnz x21, each
+ends:
+    ldr x21, [sp, #{_FIRST}]
+    {_play(Part.HEAD, before=_HERE)}
+    mov x9, #{LAYOUT.ops & ~0xFFF}
+    add x9, x19, x9
+    ldr x9, [x9, #{(LAYOUT.ops & 0xFFF) + 8}]
+    {_play(Part.TAIL, before=f"sub x23, x9, #{OP_NEXT}")}
+finish:
+    mov x0, x19
+    ldr x1, {_known(Known.BLOCK)}
+    ldp x25, x26, [sp, #64]
+    ldp x23, x24, [sp, #48]
+    ldp x21, x22, [sp, #32]
+    ldp x19, x20, [sp, #16]
+    ldp x29, x30, [sp]
+    add sp, sp, #{_FRAME}
+untouched:
+    ldr x9, tcg_gen_code
+    br x9
+measure:
+    ldr w9, [x21, #{OP_ARGUMENTS + 16}]
+    ubfx x9, x9, #4, #2
+    str x9, {_known(Known.SIZE)}
+    mov x10, #1
+    lsl x11, x10, x9
+    lsl x11, x10, x11
+    sub x11, x11, #1
+    str x11, {_known(Known.MASK)}
+    ret
+play:
+    cbz x22, played
+    mov x26, sp
+    str x30, [sp, #-16]!
+write:
+    ldr x9, [x22]
+    cbz x9, written
+    mov x0, x19
+    mov x1, x23
+    and w2, w9, #255
+    ldr x9, tcg_op_insert_before
+    blr x9
+    ldr x9, [x22], #8
+    ubfx x24, x9, #8, #8
+    lsr x9, x9, #16
+    strb w9, [x0, #{OP_PARAMETERS}]
+    add x25, x0, #{OP_ARGUMENTS}
+operand:
+    cbz x24, write
+    sub x24, x24, #1
+    ldrb w10, [x22]
+    ldrb w11, [x22, #1]
+    cmp w10, #{Source.TEMPORARY}
+    b.lo value
+    b.eq temporary
+    cmp w10, #{Source.ARGUMENT}
+    b.lo global
+    b.eq argument
+    cmp w10, #{Source.NEXT}
+    b.lo label
+value:
+    ldrb w12, [x22, #2]
+    add x13, x26, x11, lsl #3
+    ldr x0, [x13, #{_KNOWN}]
+    cmp w10, #{Source.NEXT}
+    b.ne same
+    add x14, x0, #1
+    str x14, [x13, #{_KNOWN}]
+same:
+    lsl x0, x0, x12
+    ldr x14, [x22, #8]
+    add x0, x0, x14
+    b made
+global:
+    ldr x14, [x22, #8]
+    add x0, x19, x14
+    b made
+argument:
+    add x13, x21, x11, lsl #3
+    ldr x0, [x13, #{OP_ARGUMENTS}]
+    b made
+temporary:
+    add x13, x26, x11, lsl #3
+    ldr x0, [x13, #{_TEMPS}]
+    cbnz x0, made
+    mov x0, x19
+    mov w1, #1
+    mov w2, #0
+    ldr x9, tcg_temp_new_internal
+    blr x9
+    ldrb w11, [x22, #1]
+    add x13, x26, x11, lsl #3
+    str x0, [x13, #{_TEMPS}]
+    b made
+label:
+    add x13, x26, x11, lsl #3
+    ldr x0, [x13, #{_LABELS}]
+    cbnz x0, labelled
+    mov x0, x19
+    ldr x9, gen_new_label
+    blr x9
+    ldrb w11, [x22, #1]
+    add x13, x26, x11, lsl #3
+    str x0, [x13, #{_LABELS}]
+labelled:
+    ldrb w10, [x22]
+    cmp w10, #{Source.BRANCH}
+    b.ne made
+    ldrh w10, [x0, #{layout.LABEL_USES}]
+    add w10, w10, #1
+    strh w10, [x0, #{layout.LABEL_USES}]
+made:
+    str x0, [x25], #8
+    add x22, x22, #16
+    b operand
+written:
+    ldr x30, [sp], #16
+played:
+    ret
+"""

@@ -1,0 +1,43 @@
+"""Writes `emu/engine/assembled.py`: `make probes`."""
+
+from pathlib import Path
+
+from emu.engine import native
+from emu.engine.codepages import FOLLOW
+from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
+from emu.engine.floats import FLOATS
+from emu.engine.interrupts import ASKED
+from emu.engine.native import Probe
+from emu.engine.translated.player import PLAYER
+
+PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, FLOATS, PLAYER)
+"""All of them."""
+ARCHITECTURES = ("x86_64", "aarch64")
+FILE = Path(native.__file__).with_name("assembled.py")
+_HEAD = '''"""The probes' machine code for both kinds of hosts, by Keystone; `make probes` writes this file."""
+
+ASSEMBLED = {
+'''
+
+
+def _entry(probe: Probe, architecture: str) -> str:
+    code = native.assemble(probe, architecture).hex()
+    words = [code[place : place + 8] for place in range(0, len(code), 8)]
+    lines = [" ".join(words[place : place + 11]) for place in range(0, len(words), 11)]
+    if len(lines) == 1:
+        return f'        "{probe.name}": bytes.fromhex("{lines[0]}"),\n'
+    text = "".join(f'            "{line}{" " * (line is not lines[-1])}"\n' for line in lines)
+    return f'        "{probe.name}": bytes.fromhex(\n{text}        ),\n'
+
+
+def text() -> str:
+    """What the file is to hold."""
+    parts = [
+        f'    "{architecture}": {{\n' + "".join(_entry(probe, architecture) for probe in PROBES) + "    },\n"
+        for architecture in ARCHITECTURES
+    ]
+    return _HEAD + "".join(parts) + "}\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text())
