@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from linker.errors import Diagnostic, LinkError, Location, ScriptError, ToolchainError
-from linker.layout.alignment import align_code, realign_code
+from linker.layout.alignment import align_code
+from linker.layout.assigning import assign_unplaced
+from linker.layout.checks import overlaps, stack_flags, unknown_regions
+from linker.layout.files import FilePlacer
 from linker.layout.gc import collect
+from linker.layout.insert import insert_statements
+from linker.layout.loading import Loader
+from linker.layout.mapping import Mapper
 from linker.layout.merge import merge_sections
 from linker.layout.orphans import place_orphans
-from linker.layout.placement import Plan, mark_kept, place
-from linker.layout.regions import DEFAULT, Region
-from linker.layout.scope import Scope
-from linker.layout.segments import Segmenter, SegmentFlag, SegmentType, guess_header_size
-from linker.layout.sizing import Sizer
-from linker.layout.symbols import SymbolTable
+from linker.layout.passes import Layout
+from linker.layout.placement import mark_kept, place
+from linker.layout.plan import Plan
+from linker.layout.scope import Phase, Scope
 from linker.objects.archive import Archive
 from linker.objects.model import ObjectFile
 from linker.options import LinkOptions, LinkResult
@@ -25,22 +28,24 @@ from linker.output.elf import write_elf
 from linker.output.map import write_map
 from linker.output.prepare import merge_attributes, merge_flags
 from linker.output.symbols import output_symbols
+from linker.parts.regions import DEFAULT, Region
+from linker.parts.segments import SegmentFlag, SegmentType
+from linker.parts.symbols import SymbolTable
 from linker.relocate.apply import Relocator
 from linker.relocate.got import make_got
 from linker.script.default import default_script
-from linker.script.evaluate import evaluate
 from linker.script.parser import ScriptReader, parse_script
-from linker.script.syntax import Assignment, Script
+from linker.script.syntax import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linker.layout.sections import OutputSection
-    from linker.layout.segments import Segment
+    from linker.parts.sections import OutputSection
+    from linker.parts.segments import Segment
     from linker.relocate.got import GlobalOffsetTable
+    from linker.script.syntax import SectionsCommand
 
 
-_MAX_HEADER_GUESSES = 8
 _DEFAULT_ENTRY = "start"
 """Of a script without ENTRY, as in GNU ld; behind it comes the first byte of .text."""
 
@@ -89,38 +94,59 @@ class _Link:
     warnings: list[Diagnostic] = field(default_factory=list)
 
     def run(self, inputs: Sequence[Input]) -> LinkResult:
-        self._load(inputs)
+        statements = self._statements()
+        self._reference()
+        scope = self._scope()
+        for region in self.script.regions:  # so that PROVIDE provides what they mention
+            scope.fold(region.origin)
+            scope.fold(region.length)
+        assign_unplaced(scope, statements, Phase.FIRST)
+        loader = Loader(self.table)
+        self._load(inputs, loader)
         self.errors += self.table.errors
         flags = merge_flags(self.table.files, self.errors)
-        self.table.allocate_commons()
+        self._read_regions(scope)
+        assign_unplaced(scope, statements, Phase.MARK)
+        stack = stack_flags(self.table.files)
+        loader.allocate_commons()
         self._strip_and_collect()
         self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         self.warnings += merge_attributes(self.table.files)
         got = make_got(self.table)
-        plan = self._plan()
+        scope.plan = self._plan(statements)
         merge_sections(s for f in self.table.files for s in f.sections)
-        scope = self._scope(plan)
-        self._define_boundaries(plan)
-        self._lay_out(scope)
-        return self._write(plan, scope, got, flags)
+        self._define_boundaries(scope.plan)
+        segments = self._lay_out(scope, stack)
+        return self._write(scope, segments, got, flags)
 
     # Inputs
 
-    def _load(self, inputs: Sequence[Input]) -> None:
+    def _statements(self) -> list[SectionsCommand]:
+        """Those of `--defsym` before those of the script."""
+        reader = ScriptReader()
+        defines: list[SectionsCommand] = [reader.definition(*define) for define in self.options.defines]
+        return [*defines, *self.script.statements]
+
+    def _reference(self) -> None:
+        """What something outside the objects needs."""
         table, options = self.table, self.options
-        table.allow_multiple = options.allow_multiple_definition
         for name in (*options.undefined, *self.script.undefined):
             table.reference(name)
-        entry = self._entry_name()
-        if entry is not None:
-            table.reference(entry)
+        if options.entry or self.script.entry:
+            entry = self._entry_name()
+            if entry is not None:
+                table.reference(entry)
+
+    def _load(self, inputs: Sequence[Input], loader: Loader) -> None:
+        table = self.table
+        table.allow_multiple = self.options.allow_multiple_definition
         for item in inputs:
             if isinstance(item, ObjectFile):
-                table.add_object(item)
+                loader.add_object(item)
             elif isinstance(item, Archive):
-                table.add_archives([item])
+                loader.add_archives([item])
             else:
-                table.add_archives(item.archives)
+                loader.add_archives(item.archives)
         if not table.files:
             raise LinkError([Diagnostic("nothing to link: no object among the inputs")])
 
@@ -143,42 +169,25 @@ class _Link:
 
     # Layout
 
-    def _plan(self) -> Plan:
-        plan = place(self.script, self.table.files)
-        self.errors += plan.errors
+    def _plan(self, statements: list[SectionsCommand]) -> Plan:
+        plan = place(statements, self.table.files, dict(self.options.section_starts))
+        insert_statements(plan)
         place_orphans(plan, self.table.files)
-        plan.fill()
-        reader = ScriptReader()
-        for name, expression in reversed(self.options.defines):
-            plan.commands.insert(0, reader.definition(name, expression))
+        self.errors += plan.errors
+        text = next((section for section in plan.order if section.name == ".text"), None)
+        if text is not None:  # GNU ld says so unless it is given -N
+            text.read_only = not self.options.writable_text
         return plan
 
-    def _scope(self, plan: Plan) -> Scope:
+    def _scope(self) -> Scope:
         regions = {DEFAULT: Region(DEFAULT, 0, 1 << 64)}
-        scope = Scope(self.table, plan, regions, self.options.page_size, dict(self.options.segment_starts))
-        scope.final = True
-        self._read_regions(scope)
-        for alias, name in self.script.aliases.items():
-            if name in regions:
-                regions[alias] = regions[name]
-            else:
-                message = f"REGION_ALIAS names the memory region '{name}', which MEMORY lacks"
-                scope.report(Diagnostic(message, Location(self.script.name)))
-        if scope.errors:
-            raise ScriptError(scope.errors)
-        scope.final = False
-        for section in plan.sections():
-            scope.by_name.setdefault(section.name, section)
-        return scope
+        options = self.options
+        return Scope(self.table, Plan(), regions, options.page_size, dict(options.segment_starts))
 
     def _read_regions(self, scope: Scope) -> None:
-        symbols = [c for c in scope.plan.commands if isinstance(c, Assignment) and c.symbol != "."]
-        for assignment in symbols:  # a region's size may be a symbol of the script or of --defsym
-            scope.final = False
-            scope.assign(assignment)
-        scope.final = True
+        scope.phase = Phase.FINAL  # a region's size may be a symbol of the script or of --defsym
         for region in self.script.regions:
-            origin, length = evaluate(region.origin, scope), evaluate(region.length, scope)
+            origin, length = scope.fold(region.origin), scope.fold(region.length)
             if region.name in scope.regions:
                 scope.report(Diagnostic(f"memory region '{region.name}' is declared twice", region.location))
             elif origin is None or length is None:
@@ -187,54 +196,52 @@ class _Link:
                 scope.regions[region.name] = Region(
                     region.name, origin.absolute, length.absolute, region.attributes, region.location
                 )
+        for alias, name in self.script.aliases.items():
+            if name in scope.regions:
+                scope.regions[alias] = scope.regions[name]
+            else:
+                message = f"REGION_ALIAS names the memory region '{name}', which MEMORY lacks"
+                scope.report(Diagnostic(message, Location(self.script.name)))
+        scope.errors += unknown_regions(self.script, scope.regions)
+        if scope.errors:
+            raise ScriptError(scope.errors)
 
     def _define_boundaries(self, plan: Plan) -> None:
         """`__start_x` and `__stop_x` bound an output section whose name is an identifier."""
-        for section in plan.sections():
-            if not section.name.isidentifier() or not section.created:
+        for section in plan.order:
+            if not section.name.isidentifier():
                 continue
             for prefix in ("__start_", "__stop_"):
                 entry = self.table.names.get(prefix + section.name)
                 if entry is not None and not entry.defined:
                     entry.defined, entry.weak, entry.home, entry.file = True, False, section, None
 
-    def _lay_out(self, scope: Scope) -> None:
-        sizer = Sizer(scope, dict(self.options.section_starts), check_regions=self.options.check_regions)
-        sizer.drop_empty()
-        scope.headers = guess_header_size(scope.plan.sections(), self.script)
-        for _ in range(_MAX_HEADER_GUESSES):
-            sizer.run()
-            if realign_code(s for f in self.table.files for s in f.sections if not s.is_nobits):
-                sizer.restart()
-                continue
-            size = self._segmenter(scope).header_size()
-            if scope.errors or size == scope.headers:
-                break
-            scope.headers = size
-            if not scope.loads_headers:
-                break
-            sizer.restart()
+    def _lay_out(self, scope: Scope, stack: int | None) -> list[Segment]:
+        mapper = Mapper(self.script, scope, self.options.page_size, self.options.paged, stack)
+        layout = Layout(scope, mapper, self.table.files, check_regions=self.options.check_regions)
+        segments = layout.run()
         self._stop_symbols(scope.plan)
         self.errors += scope.errors
-
-    def _segmenter(self, scope: Scope) -> Segmenter:
-        live = [section for section in scope.plan.sections() if section.created and not section.removed]
-        return Segmenter(live, self.script, scope, self.options.page_size, scope.headers)
+        self.errors += mapper.errors
+        return segments
 
     def _stop_symbols(self, plan: Plan) -> None:
-        for section in plan.sections():
+        for section in plan.order:
             entry = self.table.names.get(f"__stop_{section.name}")
             if entry is not None and entry.home is section and not entry.from_script and entry.file is None:
                 entry.value = section.size
 
     # Output
 
-    def _write(self, plan: Plan, scope: Scope, got: GlobalOffsetTable | None, flags: int) -> LinkResult:
-        segmenter = self._segmenter(scope)
-        live = segmenter.sections
-        segments = segmenter.run()
-        self.errors += segmenter.errors
-        self._check_overlaps(live)
+    def _write(
+        self, scope: Scope, segments: list[Segment], got: GlobalOffsetTable | None, flags: int
+    ) -> LinkResult:
+        live = scope.plan.live()
+        placer = FilePlacer(live, segments, self.options.page_size if self.options.paged else 1)
+        placer.run()
+        self.errors += placer.errors
+        if self.options.check_regions:
+            self.errors += overlaps(live)
         too_large = check_file_size(live)
         if too_large:
             self.errors += too_large
@@ -253,7 +260,7 @@ class _Link:
         addresses = {
             name: entry.address for name, entry in self.table.names.items() if entry.defined and _placed(entry)
         }
-        text = write_map(self.table, plan, scope)
+        text = write_map(self.table, scope.plan, scope)
         return LinkResult(elf, text, addresses, tuple(self.warnings + relocator.warnings))
 
     def _failure(self) -> ToolchainError:
@@ -262,23 +269,6 @@ class _Link:
         if all(error.location is not None and error.location.file == script for error in unique):
             return ScriptError(unique)
         return LinkError(unique)
-
-    def _check_overlaps(self, live: list[OutputSection]) -> None:
-        """Two sections that claim the same memory, or the same place in the load image."""
-        if not self.options.check_regions:
-            return
-        solid = [section for section in live if section.alloc and section.size and not section.is_tbss]
-        for what, start in (("address", "vma"), ("load address", "lma")):
-            chosen = solid if start == "vma" else [section for section in solid if section.load]
-            ordered = sorted(chosen, key=lambda section: getattr(section, start))
-            for left, right in pairwise(ordered):
-                begin, end = getattr(right, start), getattr(left, start) + left.size
-                if begin < end:
-                    where = right.statement.location if right.statement else None
-                    message = (
-                        f"section '{right.name}' ({what} {begin:#x}) overlaps section '{left.name}', ending at {end:#x}"
-                    )
-                    self.errors.append(Diagnostic(message, where))
 
     def _entry(self, live: list[OutputSection]) -> int:
         wanted = self.options.entry or self.script.entry

@@ -27,6 +27,10 @@ class LinkOptions:
     """`-Ttext`, `-Tdata`, `-Tbss`, `--section-start`."""
     page_size: int = 0x1000
     """`-z max-page-size`, in bytes, a power of two."""
+    paged: bool = True
+    """Not with `-n` and `-N`: segments lie in the file at addresses modulo a page."""
+    writable_text: bool = False
+    """`-N`: `.text` may be written."""
     strip_all: bool = False
     """`-s`: no symbol table and no debug sections."""
     strip_debug: bool = False

@@ -15,20 +15,20 @@ from linker.linking import ArchiveGroup, Input, link
 from linker.objects.archive import Archive, is_archive, read_archive
 from linker.objects.reader import read_object
 from linker.options import LinkOptions
-from linker.script.default import default_script
-from linker.script.parser import parse_script
+from linker.script.default import NAME as DEFAULT_NAME
+from linker.script.default import default_text
+from linker.script.parser import ScriptReader, parse_script
+from linker.script.syntax import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from linker.script.syntax import Script
 
 PROGRAM = "ekernel ld"
 _DESCRIPTION = "Link RISC-V objects and archives (FILE) into an ELF executable, as a GNU linker script says."
 _IGNORED_FLAGS = (
     "-no-relax --relax -nostdlib -static -Bstatic -dn -non_shared --no-warn-rwx-segments --no-dynamic-linker"
     " --eh-frame-hdr --no-eh-frame-hdr --fatal-warnings --warn-common --no-undefined --as-needed"
-    " --no-as-needed --cref -N --omagic -n --nmagic -t --trace --verbose --no-gc-sections --print-gc-sections"
+    " --no-as-needed --cref -t --trace --verbose --no-gc-sections --print-gc-sections"
     " --sort-common --emit-relocs -q -EL --no-export-dynamic --no-print-gc-sections --stats -d -dc -dp -no-pie"
     " --orphan-handling=place --error-rwx-segments --no-ld-generated-unwind-info"
 )
@@ -50,6 +50,21 @@ class _Place(argparse.Action):
         kind = self.dest
         texts = [str(value) for value in values] if isinstance(values, list) else [str(values)]
         sequence.extend((kind, text) for text in texts or [option_string or ""])
+
+
+class _Say(argparse.Action):
+    """Remember what adds to the script: a later one builds on those before it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        del parser, option_string
+        said: list[tuple[str, str]] = namespace.said
+        said.append((self.dest, str(values)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,12 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROGRAM, usage=f"{PROGRAM} [options] FILE...", description=_DESCRIPTION, allow_abbrev=False
     )
     add = parser.add_argument
-    parser.set_defaults(sequence=[])
+    parser.set_defaults(sequence=[], said=[])
     add("--files", action=_Place, help=argparse.SUPPRESS)
     add("-o", "--output", default="a.out", metavar="FILE", help="write the executable here (a.out)")
-    add("-T", "--script", metavar="FILE", help="use this linker script")
+    add("-T", "--script", dest="scripts", action=_Say, metavar="FILE", help="use this linker script; more -T add to it")
     add("--Map", metavar="FILE", help="write a memory map ('-' for stdout)")
-    add("--defsym", action="append", default=[], metavar="SYMBOL=EXPRESSION", help="define a symbol")
+    add("--defsym", dest="defsym", action=_Say, metavar="SYMBOL=EXPRESSION", help="define a symbol")
     add("-e", "--entry", metavar="SYMBOL", help="the entry point")
     add("-u", "--undefined", action="append", default=[], metavar="SYMBOL", help="have archives deliver a symbol")
     add("-L", "--library-path", action="append", default=[], metavar="DIR", help="look here for -l and INCLUDE")
@@ -119,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--Ttext-segment", metavar="ADDRESS", help="the address of the text segment")
     add("--image-base", metavar="ADDRESS", help=argparse.SUPPRESS)
     add("--section-start", action="append", default=[], metavar="SECTION=ADDRESS", help="the address of a section")
+    add("-n", "--nmagic", action="store_true", help="do not align segments to pages in the file")
+    add("-N", "--omagic", action="store_true", help="as -n, and .text may be written")
     add("-s", "--strip-all", action="store_true", help="leave out the symbol table and debug sections")
     add("-S", "--strip-debug", action="store_true", help="leave out debug sections")
     add("-x", "--discard-all", action="store_true", help="leave out local symbols")
@@ -146,6 +163,8 @@ class _Command:
     options: argparse.Namespace
     search: list[Path] = field(default_factory=list)
     script: Script | None = None
+    replaces: bool = False
+    """Whether a script takes the place of the built-in one; one with INSERT adds to it."""
     inputs: list[Input] = field(default_factory=list)
     group: list[Archive] | None = None
     whole: bool = False
@@ -158,15 +177,15 @@ class _Command:
         if options.m is not None and options.m not in _EMULATIONS:
             raise LinkError([Diagnostic(f"unknown emulation '{options.m}'", hint="elf64lriscv is the only one")])
         self.search = [Path(directory.removeprefix("=")) for directory in options.library_path]
-        if options.script is not None:
-            self.script = self._read_script(self._find_script(options.script))
+        self._read_scripts()
         sequence = list(options.sequence)
         if self.script is not None:
             sequence += [("library", n[2:]) if n.startswith("-l") else ("files", n) for n in self.script.inputs]
         self._read_inputs(sequence)
         # A given script replaces the default layout, unless it only adds commands such as INPUT.
-        script = self.script if self.script is not None else default_script()
-        result = link(self.inputs, script=script, options=self._link_options())
+        if not self.replaces:
+            self.script = parse_script(default_text(), DEFAULT_NAME, script=self.script)
+        result = link(self.inputs, script=self.script, options=self._link_options())
         for warning in result.warnings:
             show(warning)
         if options.Map == "-":
@@ -184,11 +203,22 @@ class _Command:
                 return directory / name
         return Path(name)
 
-    def _read_script(self, path: Path) -> Script:
+    def _read_scripts(self) -> None:
+        for kind, text in self.options.said:
+            if kind == "scripts":
+                self._read_script(self._find_script(text))
+                continue
+            name, expression = self._pair(text, "--defsym")
+            script = self.script or Script("--defsym")
+            script.statements.append(ScriptReader().definition(name, expression))
+            self.script = script
+
+    def _read_script(self, path: Path) -> None:
         text = read_input(path).decode("utf-8", "surrogateescape")
-        script = parse_script(text, str(path), self.search)
-        self.search += [Path(directory.removeprefix("=")) for directory in script.search_dirs]
-        return script
+        known = len(self.script.search_dirs) if self.script is not None else 0
+        self.script = parse_script(text, str(path), self.search, self.script)
+        self.search += [Path(directory.removeprefix("=")) for directory in self.script.search_dirs[known:]]
+        self.replaces |= not self.script.augments
 
     def _read_inputs(self, sequence: list[tuple[str, str]]) -> None:
         errors: list[Diagnostic] = []
@@ -227,11 +257,15 @@ class _Command:
         data = read_input(name)
         if is_archive(data):
             self._add_archive(read_archive(data, name))
-        elif data[:4] == b"\x7fELF" or self.script is not None or not _is_text(data):
+        elif data[:4] == b"\x7fELF" or not _is_text(data):
             self.inputs.append(read_object(data, name))
-        else:  # GNU takes a text file among the inputs as a script
-            self.script = self._read_script(Path(name))
-            for file in self.script.inputs:
+        else:  # GNU takes a text file among the inputs as a script that adds to the others
+            known = len(self.script.inputs) if self.script is not None else 0
+            replaces = self.replaces
+            self._read_script(Path(name))
+            assert self.script is not None
+            self.replaces = replaces or self.script.has_sections
+            for file in self.script.inputs[known:]:
                 self._read_file(self._library(file[2:]) if file.startswith("-l") else file)
 
     def _add_archive(self, archive: Archive) -> None:
@@ -246,20 +280,20 @@ class _Command:
 
     def _link_options(self) -> LinkOptions:
         options = self.options
-        defines = [self._pair(text, "--defsym") for text in options.defsym]
         starts = [(f".{name}", getattr(options, f"T{name}")) for name in ("text", "data", "bss")]
         starts = [(name, text) for name, text in starts if text is not None]
         starts += [self._pair(text, "--section-start") for text in options.section_start]
         base = options.Ttext_segment or options.image_base
         return LinkOptions(
             entry=options.entry,
-            defines=tuple(defines),
             undefined=tuple(options.undefined),
             gc_sections=options.gc_sections,
             include_dirs=tuple(self.search),
             segment_starts=(("text-segment", self._address(base)),) if base is not None else (),
             section_starts=tuple((name, self._address(text)) for name, text in starts),
             page_size=self._page_size(),
+            paged=not options.nmagic and not options.omagic,
+            writable_text=options.omagic,
             strip_all=options.strip_all,
             strip_debug=options.strip_debug,
             discard_locals=options.discard_all,

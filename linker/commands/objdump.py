@@ -15,7 +15,8 @@ from linker.commands.image import Image, RelocationView, SectionView, SymbolView
 from linker.commands.objcopy import load_address
 from linker.commands.run import guarded
 from linker.objects.reader import read_object
-from linker.relocate.lines import Row, read_lines, read_rows, section_base
+from linker.parts.inputs import LineRow
+from linker.relocate.lines import read_lines, read_rows, section_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -310,7 +311,7 @@ def _relative(address: int, offset: int, bits: int) -> int:
     return (address + ((offset ^ sign) - sign)) & 0xFFFF_FFFF_FFFF_FFFF
 
 
-def _source_rows(image: Image) -> list[Row]:
+def _source_rows(image: Image) -> list[LineRow]:
     """Where source lines begin; in an object, by the addresses of `linker.relocate.lines`."""
     if image.is_object:
         return read_lines(read_object(image.data, image.name))

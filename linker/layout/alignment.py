@@ -13,7 +13,7 @@ from linker.objects.riscv import R
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linker.layout.inputs import InputSection
+    from linker.parts.inputs import InputSection
 
 _NOP = (0x0000_0013).to_bytes(4, "little")
 _C_NOP = (0x0001).to_bytes(2, "little")

@@ -9,8 +9,8 @@ from linker.objects.model import Section, SectionFlag, SectionType
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linker.layout.inputs import InputFile, InputSection
-    from linker.layout.symbols import SymbolTable
+    from linker.parts.inputs import InputFile, InputSection
+    from linker.parts.symbols import SymbolTable
     from linker.objects.model import Symbol
 
 _RETAIN = 1 << 21
@@ -60,7 +60,7 @@ class _Collector:
             self.work.append(section)
 
     def mark_home(self, home: object) -> None:
-        from linker.layout.inputs import InputSection
+        from linker.parts.inputs import InputSection
 
         if isinstance(home, InputSection):
             self.mark(home)

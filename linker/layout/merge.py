@@ -15,7 +15,7 @@ from linker.objects.model import SectionFlag
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linker.layout.inputs import InputSection
+    from linker.parts.inputs import InputSection
 
 
 @dataclass(eq=False, slots=True)

@@ -6,84 +6,18 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from linker.layout.placement import Plan, unplaced
-from linker.layout.sections import OutputSection
-from linker.objects.model import SectionFlag, SectionType
-from linker.script.syntax import Assignment
+from linker.layout.insert import position_after
+from linker.layout.placement import unplaced
+from linker.layout.traits import NOTHING, PROMISED, Traits
+from linker.objects.model import SectionType
+from linker.parts.sections import OutputSection
+from linker.script.syntax import Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linker.layout.inputs import InputFile, InputSection
-
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """What decides about the neighbourhood of a section."""
-
-    alloc: bool
-    load: bool
-    contents: bool
-    read_only: bool
-    code: bool
-    tls: bool
-    debug: bool = False
-    small: bool = False
-    """Small data; no RISC-V input says so, only the name `.sdata` promises it."""
-
-    @staticmethod
-    def of_input(section: InputSection) -> Traits:
-        """Those of an input section."""
-        flags = section.section.flags
-        alloc, nobits = bool(flags & SectionFlag.ALLOC), section.is_nobits
-        return Traits(
-            alloc,
-            alloc and not nobits,
-            not nobits,
-            not flags & SectionFlag.WRITE,
-            bool(flags & SectionFlag.EXECINSTR),
-            bool(flags & SectionFlag.TLS),
-            not alloc and section.name.startswith((".debug", ".gnu.debuglto_.debug_", ".line", ".stab", ".gdb_index")),
-        )
-
-    @staticmethod
-    def of_output(section: OutputSection) -> Traits:
-        """Those of an output section; one that is still empty has those that its name promises."""
-        if not section.created:
-            return _PROMISED.get(section.name, _NOTHING)
-        debug = not section.alloc and section.name.startswith((".debug", ".line", ".stab", ".gdb_index"))
-        return Traits(
-            section.alloc,
-            section.load,
-            section.has_contents,
-            section.read_only,
-            section.code,
-            section.tls,
-            debug,
-        )
-
-    def differs(self, other: Traits, *names: str) -> bool:
-        """Whether any of the named traits differs."""
-        return any(getattr(self, name) != getattr(other, name) for name in names)
-
-
-_NOTHING = Traits(alloc=False, load=False, contents=False, read_only=False, code=False, tls=False)
-_TEXT = Traits(alloc=True, load=True, contents=True, read_only=True, code=True, tls=False)
-_RODATA = Traits(alloc=True, load=True, contents=True, read_only=True, code=False, tls=False)
-_DATA = Traits(alloc=True, load=True, contents=True, read_only=False, code=False, tls=False)
-_TDATA = Traits(alloc=True, load=True, contents=True, read_only=False, code=False, tls=True)
-_BSS = Traits(alloc=True, load=False, contents=False, read_only=False, code=False, tls=False)
-_COMMENT = Traits(alloc=False, load=False, contents=True, read_only=False, code=False, tls=False)
-_PROMISED = {
-    ".text": _TEXT,
-    ".rodata": _RODATA,
-    ".tdata": _TDATA,
-    ".data": _DATA,
-    ".bss": _BSS,
-    ".interp": _RODATA,
-    ".sdata": replace(_DATA, small=True),
-    ".comment": _COMMENT,
-}
+    from linker.layout.plan import Plan
+    from linker.parts.inputs import InputFile, InputSection
 
 _ALL = ("contents", "alloc", "load", "read_only", "code", "tls", "small")
 
@@ -108,55 +42,141 @@ class _Placer:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.anchors: dict[str, _Anchor] = {}
+        self.promised: set[int] = set()
+        """Sections (by id) that, while empty, have the traits of their names."""
+        self.by_file: dict[int, dict[str, list[InputSection]]] = {}
 
     def place(self, section: InputSection) -> None:
         if section.name == "COMMON":
             self._place_common(section)
             return
-        same = [s for s in self.plan.sections() if s.name == section.name]
         traits = Traits.of_input(section)
+        name = ".rela.dyn" if section.section.type == SectionType.RELA and traits.alloc else section.name
         unused = None
-        for output in same:
-            if output.created and not Traits.of_output(output).differs(traits, "load", "alloc"):
-                if _types_agree(section, output):
+        for output in self.plan.named(name):
+            if not output.created:
+                unused = output
+            elif _is_bare(output) or not Traits.of_output(output).differs(traits, "load", "alloc"):
+                if _is_bare(output) or section.section.type == output.type:
                     output.add(section)
                     return
-            elif not output.created:
-                unused = output
         if unused is not None:
+            self.plan.create(unused)
             unused.add(section)
             return
-        self._insert(section, traits)
+        if not self.promised:
+            self._promise()
+        self._insert(section, name, self._with_namesakes(section, traits))
 
     def _place_common(self, section: InputSection) -> None:
-        output = self.plan.find(".bss")
+        output = self.plan.common or self.plan.find(".bss")
         if output is None:
             output = OutputSection(".bss")
-            self.plan.commands.append(output)
+            self.plan.append(output)
+        self.plan.create(output)
         output.add(section)
 
-    def _insert(self, section: InputSection, traits: Traits) -> None:
+    def _promise(self) -> None:
+        for name in PROMISED:
+            output = self.plan.find(name)
+            if output is not None and output.kind != "NOLOAD":
+                self.promised.add(id(output))
+        self.promised.add(0)
+
+    def _traits(self, output: OutputSection) -> Traits:
+        if output.created:
+            return Traits.of_output(output)
+        return PROMISED[output.name] if id(output) in self.promised else NOTHING
+
+    def _with_namesakes(self, section: InputSection, traits: Traits) -> Traits:
+        """Writable when another orphan of that name in its file is."""
+        known = self.by_file.get(id(section.file))
+        if known is None:
+            known = self.by_file[id(section.file)] = {}
+            for other in section.file.sections:
+                known.setdefault(other.name, []).append(other)
+        for other in known.get(section.name, ()):
+            if other is section or other.output is not None or other.discarded:
+                continue
+            own = Traits.of_input(other)
+            if other.section.type == section.section.type and not own.differs(traits, "load", "alloc"):
+                traits = replace(traits, read_only=traits.read_only and own.read_only)
+        return traits
+
+    def _insert(self, section: InputSection, name: str, traits: Traits) -> None:
         kind = _kind(section, traits)
-        output = OutputSection(section.name)
+        anchor = self.anchors.setdefault(kind or "", _Anchor())
+        after = None if kind is None else self._anchored(kind, anchor) or self._neighbour(section, traits, anchor)
+        output = OutputSection(name)
+        if not traits.alloc and not traits.load:
+            output.address = Number(0)
+        self.plan.create(output)
         output.add(section)
+        self.plan.register(output)
         if kind is None:
             self.plan.commands.append(output)
             return
-        anchor = self.anchors.setdefault(kind, _Anchor())
-        if anchor.section is None:
-            anchor.section = self.plan.find(kind)
-        after = anchor.section or self._neighbour(section, traits, anchor)
-        if traits.alloc:
+        if traits.alloc or traits.load:
             output.like = after
+        if section.section.type == SectionType.NOTE and traits.load and self._place_note(output, after, anchor):
+            return
         if anchor.latest is not None:
             self.plan.commands.insert(self.plan.commands.index(anchor.latest) + 1, output)
+            self._order_behind(output, anchor.latest)
         else:
-            self.plan.commands.insert(self._position_after(after), output)
+            self.plan.commands.insert(position_after(self.plan.commands, after), output)
+            self._order_behind(output, self._existing(after))
         anchor.latest = output
 
+    def _anchored(self, kind: str, anchor: _Anchor) -> OutputSection | None:
+        if anchor.section is None:
+            anchor.section = self._dynamic_relocations() if kind == ".rela.dyn" else self.plan.find(kind)
+        return anchor.section
+
+    def _dynamic_relocations(self) -> OutputSection | None:
+        return next((s for s in self.plan.sections() if s.name.startswith(".rela") and not s.refused), None)
+
+    def _existing(self, after: OutputSection | None) -> OutputSection | None:
+        """The section itself, or the closest before it that something made."""
+        if after is None or after.created:
+            return after
+        sections = self.plan.sections()
+        before = sections[: sections.index(after)]
+        return next((s for s in reversed(before) if s.created and not s.refused), None)
+
+    def _order_behind(self, output: OutputSection, after: OutputSection | None) -> None:
+        """Where the list of sections shows it."""
+        order = self.plan.order
+        order.pop()
+        order.insert(order.index(after) + 1 if after is not None else 0, output)
+
+    def _place_note(self, output: OutputSection, after: OutputSection | None, anchor: _Anchor) -> bool:
+        """Notes stand together, those with larger alignments first."""
+        first = best = None
+        for known in self.plan.order:
+            is_note = known is not output and known.type == SectionType.NOTE and known.load
+            if is_note:
+                first = first or known
+                if known.align >= output.align:
+                    best = known
+            elif first is not None and known is not output:
+                break
+        if first is None:
+            return False
+        commands, order = self.plan.commands, self.plan.order
+        order.pop()
+        if best is not None:
+            order.insert(order.index(best) + 1, output)
+            commands.insert(position_after(commands, best), output)
+        else:
+            order.insert(order.index(first), output)
+            commands.insert(commands.index(first), output)
+        anchor.latest = output
+        del after
+        return True
+
     def _neighbour(self, section: InputSection, traits: Traits, anchor: _Anchor) -> OutputSection | None:
-        outputs = self.plan.sections()
-        known = [(output, Traits.of_output(output)) for output in outputs]
+        known = [(output, self._traits(output)) for output in self.plan.sections()]
         fitting = [(output, own) for output, own in known if _types_agree(section, output)]
         exact = _last(output for output, own in fitting if not own.differs(traits, *_ALL))
         if exact is not None:
@@ -170,7 +190,7 @@ class _Placer:
         if traits.code:
             names: tuple[str, ...] = ("contents", "alloc", "load", "code", "tls", "small")
         elif traits.read_only:
-            names = ("contents", "alloc", "load", "read_only", "small")
+            names = ("contents", "alloc", "load", "read_only")
         elif traits.tls:
             return self._before_tls(outputs, traits)
         elif traits.contents:
@@ -193,28 +213,15 @@ class _Placer:
                 found = output
         return found
 
-    def _position_after(self, after: OutputSection | None) -> int:
-        """Behind the section, and what belongs to it: up to the assignment to `.` that starts the next section."""
-        commands = self.plan.commands
-        index = commands.index(after) + 1 if after is not None else 0
-        assignment: int | None = None
-        ignore_first = after is None
-        while index < len(commands):
-            command = commands[index]
-            if isinstance(command, OutputSection):
-                if assignment is not None and (not command.has_input or command.alloc):
-                    return assignment
-                return index
-            if isinstance(command, Assignment) and command.symbol == "." and assignment is None:
-                if not ignore_first:
-                    assignment = index
-                ignore_first = False
-            index += 1
-        return index
-
 
 def _last(outputs: Iterable[OutputSection]) -> OutputSection | None:
     return next(iter(deque(outputs, maxlen=1)), None)
+
+
+def _is_bare(output: OutputSection) -> bool:
+    """Made by the command line or an expression: it has no properties yet."""
+    flags = (output.alloc, output.load, output.has_contents, output.read_only, output.code, output.tls)
+    return not output.has_input and not any(flags)
 
 
 def _kind(section: InputSection, traits: Traits) -> str | None:
@@ -234,13 +241,6 @@ def _kind(section: InputSection, traits: Traits) -> str | None:
     return ".text" if traits.code else ".rodata"
 
 
-_PLAIN = {SectionType.NULL, SectionType.PROGBITS, SectionType.NOBITS}
-
-
 def _types_agree(section: InputSection, output: OutputSection) -> bool:
-    """Whether input and output have the same ELF type; PROGBITS and NOBITS count as one."""
-    if not output.created or not output.has_input:
-        return True
-    own = SectionType.NULL if section.section.type in _PLAIN else section.section.type
-    other = SectionType.NULL if output.type in _PLAIN else output.type
-    return own == other
+    """Whether input and output have the same ELF type."""
+    return not output.created or output.type == section.section.type

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic
-from linker.layout.sections import DataItem, MatchedInput, OutputSection
-from linker.script.patterns import file_matches, is_excluded, is_wild, matcher, sort_key
-from linker.script.syntax import Assertion, Assignment, Data, InputSections, OutputSectionStatement, SectionPattern
+from linker.layout.plan import DISCARD, Plan
+from linker.layout.sorting import in_order
+from linker.objects.model import SectionType
+from linker.parts.sections import NOT_ALLOCATED, DataItem, MatchedInput, OutputSection
+from linker.script.mentions import mentioned_sections
+from linker.script.patterns import file_matches, is_excluded, is_wild, matcher
+from linker.script.syntax import Data, InputSections, Name, Number, OutputSectionStatement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from linker.layout.inputs import InputFile, InputSection
-    from linker.script.syntax import Script
+    from linker.layout.sorting import Match
+    from linker.parts.inputs import InputFile, InputSection
+    from linker.script.syntax import Expression, Script, SectionsCommand
 
-DISCARD = "/DISCARD/"
 _WRITES = 0x1
-
-Command: TypeAlias = "Assignment | Assertion | OutputSection"
-
-
-@dataclass(slots=True)
-class Plan:
-    """The memory image in the order of the script: assignments and output sections."""
-
-    commands: list[Command] = field(default_factory=list)
-    discarded: list[InputSection] = field(default_factory=list)
-    errors: list[Diagnostic] = field(default_factory=list)
-    filled: list[tuple[OutputSection, bool, bool]] = field(default_factory=list)
-    """Sections that data statements fill too: what that makes them shows after orphans found their place (GNU ld)."""
-
-    def fill(self) -> None:
-        """Give those sections their properties: whether they are memory, and loaded."""
-        for section, alloc, load in self.filled:
-            section.init(alloc=alloc, load=load, has_contents=True)
-
-    def sections(self) -> list[OutputSection]:
-        """All output sections, also the empty ones."""
-        return [command for command in self.commands if isinstance(command, OutputSection)]
-
-    def find(self, name: str) -> OutputSection | None:
-        """The first output section of that name."""
-        return next((section for section in self.sections() if section.name == name), None)
 
 
 def input_statements(script: Script) -> Iterator[InputSections]:
@@ -64,66 +42,148 @@ def mark_kept(script: Script, files: list[InputFile]) -> None:
                     section.keep = True
 
 
-def place(script: Script, files: list[InputFile]) -> Plan:
-    """Follow the script; sections that no pattern names stay without output."""
+def place(statements: Iterable[SectionsCommand], files: list[InputFile], addresses: dict[str, int]) -> Plan:
+    """Follow the statements; sections that no pattern names stay without output.
+
+    `addresses` are those that the command line gives to sections (`-Ttext`).
+    """
     plan = Plan()
-    for command in script.statements:
-        if not isinstance(command, OutputSectionStatement):
-            plan.commands.append(command)
-        elif command.name == DISCARD:
-            for statement in command.statements:
-                if isinstance(statement, InputSections):
-                    for section in _ordered(plan, statement, files):
-                        section.discarded = True
-                        plan.discarded.append(section)
-        elif not command.only_if or _constraint_holds(command, files):
-            plan.commands.append(_output_section(plan, command, files))
+    for command in statements:
+        if isinstance(command, OutputSectionStatement):
+            plan.append(OutputSection(command.name, command, address=command.address))
+        else:
+            plan.append(command)
+    placer = _Placer(plan, files)
+    for step in list(plan.commands):
+        if isinstance(step, OutputSection):
+            placer.section(step)
+        else:
+            placer.create_mentioned(step)
+    for name, address in addresses.items():
+        known = plan.find(name)
+        if known is None:
+            known = OutputSection(name)
+            plan.append(known)
+        known.address = Number(address)
+        plan.create(known)
     return plan
 
 
-def _output_section(plan: Plan, command: OutputSectionStatement, files: list[InputFile]) -> OutputSection:
-    known = next((s for s in plan.sections() if s.name == command.name and not command.only_if and s.statement), None)
-    result = OutputSection(command.name, command)
-    if known is not None:  # a second statement of that name adds to the first, in the place of the second
-        result = known
-        plan.commands.remove(known)
-    for statement in command.statements:
-        if isinstance(statement, InputSections):
-            result.items.append(MatchedInput(statement.text))
-            for section in _ordered(plan, statement, files):
-                result.add(section)
-        elif isinstance(statement, Data):
-            result.items.append(DataItem(statement))
-            alloc = command.type not in ("COPY", "INFO", "OVERLAY", "DSECT")
-            load = alloc and command.type != "NOLOAD"
-            if result.created:
-                plan.filled.append((result, alloc, load))
+class _Placer:
+    def __init__(self, plan: Plan, files: list[InputFile]) -> None:
+        self.plan = plan
+        self.files = files
+
+    def create(self, section: OutputSection, **properties: bool) -> None:
+        """Bring a section into being, and those that its address mentions."""
+        if section.created:
+            return
+        self.plan.create(section, **properties)
+        self.create_mentioned(section.address)
+        self.create_mentioned(section.load_address)
+
+    def create_mentioned(self, expression: object) -> None:
+        """ADDR and LOADADDR need a section that exists, though nothing may go into it."""
+        for name in mentioned_sections(expression):
+            section = self.plan.find(name)
+            if section is not None:
+                self.create(section)
+
+    def section(self, output: OutputSection) -> None:
+        statement = output.statement
+        assert statement is not None
+        if output.name == DISCARD:
+            self._discard(statement)
+            return
+        if statement.only_if and not self._constraint_holds(statement):
+            output.refused = True
+            return
+        for item in statement.statements:
+            if isinstance(item, InputSections):
+                output.items.append(MatchedInput(item.text))
+                for section in self._ordered(item):
+                    if not output.created:
+                        self.create(output)
+                    output.add(section)
+                if self.plan.common is None and any(pattern.glob == "COMMON" for pattern in item.sections):
+                    self.plan.common = output
+            elif isinstance(item, Data):
+                output.items.append(DataItem(item))
+                self.create_mentioned(item.value)
+                self._fill(output, statement)
             else:
-                result.init(alloc=alloc, load=load, has_contents=True, read_only=True)
+                output.items.append(item)
+                self.create(output)
+                self.create_mentioned(item)
+
+    def _discard(self, statement: OutputSectionStatement) -> None:
+        for item in statement.statements:
+            if isinstance(item, InputSections):
+                for section in self._ordered(item):
+                    section.discarded = True
+                    self.plan.discarded.append(section)
+
+    def _fill(self, output: OutputSection, statement: OutputSectionStatement) -> None:
+        """What a data statement makes of its section."""
+        kind = statement.type
+        alloc, loaded = kind not in NOT_ALLOCATED, kind not in NOT_ALLOCATED and kind != "NOLOAD"
+        contents = kind != "NOLOAD"
+        if output.created:
+            output.alloc |= alloc
+            output.load |= loaded
+            output.has_contents |= contents
+            output.read_only |= kind.startswith("READONLY")
         else:
-            result.items.append(statement)
-            if isinstance(statement, Assignment):
-                result.init(alloc=False, load=False, has_contents=False)
-    return result
+            self.create(output, alloc=alloc, load=loaded, has_contents=contents, read_only=True)
+        output.wanted_type = self._elf_type(statement.elf_type, statement) if "TYPE" in kind else SectionType.NULL
+
+    def _elf_type(self, wanted: Expression | None, statement: OutputSectionStatement) -> int:
+        if isinstance(wanted, Number):
+            return wanted.value
+        if isinstance(wanted, Name) and wanted.name.removeprefix("SHT_") in _TYPES:
+            return SectionType[wanted.name.removeprefix("SHT_")]
+        message = f"the type of section '{statement.name}' is not known"
+        hint = "a number, or one of " + " ".join(f"SHT_{name}" for name in _TYPES)
+        self.plan.errors.append(Diagnostic(message, statement.location, hint=hint))
+        return SectionType.NULL
+
+    def _constraint_holds(self, statement: OutputSectionStatement) -> bool:
+        """ONLY_IF_RO and ONLY_IF_RW: look at what the statement would get (GNU ld, check_input_sections)."""
+        writable = False
+        for item in statement.statements:
+            if isinstance(item, InputSections):
+                for file in _files(item, self.files):
+                    for section, _ in _matches(item, file):
+                        if section.output is None and not section.discarded:
+                            writable |= bool(section.section.flags & _WRITES)
+        return writable == (statement.only_if == "rw")
+
+    def _ordered(self, statement: InputSections) -> Iterable[InputSection]:
+        """The sections that a statement gets, in its order (GNU ld, wild_sort)."""
+        candidates = _files(statement, self.files)
+        if not candidates and not is_wild(statement.files.glob):
+            message = f"no input file is named '{statement.files.glob}'"
+            hint = "name it on the command line"
+            self.plan.errors.append(Diagnostic(message, statement.location, hint=hint))
+        if statement.sort_files:
+            candidates = sorted(candidates, key=lambda file: (file.archive or file.name, file.name))
+        found: list[Match] = []
+        for file in candidates:
+            mine = [pair for pair in _matches(statement, file) if pair[0].output is None and not pair[0].discarded]
+            found += in_order(mine) if statement.sort_files else mine
+        if not statement.sort_files:
+            found = in_order(found)
+        return (section for section, _ in found)
 
 
-def _constraint_holds(command: OutputSectionStatement, files: list[InputFile]) -> bool:
-    """ONLY_IF_RO and ONLY_IF_RW: look at what the statement would get (GNU ld, check_input_sections)."""
-    writable = False
-    for statement in command.statements:
-        if isinstance(statement, InputSections):
-            for file in _files(statement, files):
-                for section, _ in _matches(statement, file):
-                    if section.output is None and not section.discarded:
-                        writable |= bool(section.section.flags & _WRITES)
-    return writable == (command.only_if == "rw")
+_TYPES = ("PROGBITS", "STRTAB", "NOTE", "NOBITS", "INIT_ARRAY", "FINI_ARRAY", "PREINIT_ARRAY")
 
 
 def _files(statement: InputSections, files: list[InputFile]) -> list[InputFile]:
     return [file for file in files if file_matches(statement.files, file) and not is_excluded(statement.exclude, file)]
 
 
-def _matches(statement: InputSections, file: InputFile) -> Iterator[tuple[InputSection, SectionPattern | None]]:
+def _matches(statement: InputSections, file: InputFile) -> Iterator[Match]:
     if not statement.sections:
         for section in file.sections:
             yield section, None
@@ -140,42 +200,8 @@ def _matches(statement: InputSections, file: InputFile) -> Iterator[tuple[InputS
                 break
 
 
-def _ordered(plan: Plan, statement: InputSections, files: list[InputFile]) -> list[InputSection]:
-    """The sections that a statement gets, in its order (GNU ld, wild_sort)."""
-    candidates = _files(statement, files)
-    if not candidates and not is_wild(statement.files.glob):
-        message = f"no input file is named '{statement.files.glob}'"
-        plan.errors.append(Diagnostic(message, statement.location, hint="name it on the command line"))
-    if statement.sort_files:
-        candidates = sorted(candidates, key=lambda file: file.name)
-    result: list[InputSection] = []
-    for file in candidates:
-        begin = len(result) if statement.sort_files else 0
-        for section, pattern in _matches(statement, file):
-            if section.output is not None or section.discarded:
-                continue
-            _insert(result, section, pattern, begin)
-    return result
-
-
-def _insert(result: list[InputSection], section: InputSection, pattern: SectionPattern | None, begin: int) -> None:
-    """Append, or with SORT insert before the first that comes after it."""
-    key = sort_key(pattern.sort) if pattern is not None else None
-    if key is None:
-        result.append(section)
-        return
-    own = key(section)
-    for index in range(begin, len(result)):
-        other = key(result[index])
-        if own > other if pattern is not None and pattern.reverse else own < other:
-            result.insert(index, section)
-            return
-    result.append(section)
-
-
 def unplaced(files: Iterable[InputFile]) -> Iterator[InputSection]:
     """Input sections that are nowhere yet."""
-    for file in files:
-        for section in file.sections:
-            if section.output is None and not section.discarded:
-                yield section
+    for section in chain.from_iterable(file.sections for file in files):
+        if section.output is None and not section.discarded:
+            yield section

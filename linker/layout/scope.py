@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from linker.layout.inputs import InputSection
-from linker.layout.sections import OutputSection
-from linker.objects.model import SymbolType
-from linker.script.evaluate import WORD, Kind, Value, align_up, evaluate
-from linker.script.syntax import Assignment, Name
+from linker.layout.datasegment import PAGE_SIZE, DataSegment
+from linker.parts.inputs import InputSection
+from linker.parts.sections import OutputSection
+from linker.script.evaluate import WORD, Kind, Value, evaluate
 
 if TYPE_CHECKING:
     from linker.errors import Diagnostic
-    from linker.layout.placement import Plan
-    from linker.layout.regions import Region
-    from linker.layout.symbols import LinkSymbol, SymbolTable
-    from linker.script.syntax import Expression
-
-PAGE_SIZE = 0x1000
+    from linker.layout.plan import Plan
+    from linker.parts.regions import Region
+    from linker.parts.symbols import LinkSymbol, SymbolTable
+    from linker.script.syntax import Assignment
 
 
-@dataclass(slots=True)
-class DataSegment:
-    """DATA_SEGMENT_ALIGN ... DATA_SEGMENT_END: whether the data segment can begin on the text's last page."""
+class Phase(IntEnum):
+    """How far the link is: the same statements are evaluated again and again, each time knowing more (GNU ld)."""
 
-    seen: bool = False
-    ended: bool = False
-    adjust: bool = False
-    base: int = 0
-    end: int = 0
-    common_page: int = PAGE_SIZE
-
-    def saves_a_page(self) -> bool:
-        """Whether beginning on a fresh page would take one page less (GNU ld, lang_size_segment)."""
-        page = self.common_page
-        first, last = -self.base & (page - 1), self.end & (page - 1)
-        return bool(self.ended and first and last and self.base & -page != self.end & -page and first + last <= page)
+    FIRST = 0
+    """Nothing has a place: only numbers and symbols have values."""
+    MARK = 1
+    """To find out what is needed, and which sections stay empty."""
+    ALLOCATING = 2
+    ASSIGNING = 3
+    FINAL = 4
+    """What is unknown now is an error."""
 
 
 @dataclass(slots=True)
@@ -53,20 +46,39 @@ class Scope:
     """Whether the script asked for SIZEOF_HEADERS."""
     dot: int = 0
     section: OutputSection | None = None
-    final: bool = False
+    phase: Phase = Phase.FIRST
+    from_dot: bool = False
+    """Whether the expression that is evaluated took an address from its place in the script."""
     errors: list[Diagnostic] = field(default_factory=list)
     data: DataSegment = field(default_factory=DataSegment)
-    by_name: dict[str, OutputSection] = field(default_factory=dict)
-    assigned: set[str] = field(default_factory=set)
-    """Symbols to which an assignment of this pass gave a value."""
-    script_symbols: dict[str, list[Assignment]] = field(default_factory=dict)
+    iteration: int = 0
+    """Counts the passes over the script."""
     values: dict[int, int] = field(default_factory=dict)
     """What each assignment (by id) came to in the last pass."""
     anchors: dict[str, OutputSection | None] = field(default_factory=dict)
-    previous: OutputSection | None = None
-    """The loaded output section before the place between sections that is laid out now."""
-    moved_on: bool = False
-    """Whether `.` was assigned behind that section: what follows belongs to the next one."""
+    """The sections of symbols that took their address from `.` between sections."""
+    nearby: OutputSection | None = None
+    """The section that such a symbol belongs to at this place of the script."""
+    sources: list[LinkSymbol] = field(default_factory=list)
+    """Symbols that the expression mentions."""
+    _assigned_in: dict[str, int] = field(default_factory=dict)
+    """The pass in which an assignment last gave a symbol its value."""
+    _by_object: set[str] = field(default_factory=set)
+    """Symbols of objects that the script defines anew."""
+    _provided: set[int] = field(default_factory=set)
+    """PROVIDE statements (by id) that took effect: from then on they are assignments."""
+    _assigning: str | None = None
+    """The symbol that gets a value, until its expression mentions it."""
+
+    @property
+    def final(self) -> bool:
+        """Whether this is the last pass: what is unknown now is an error."""
+        return self.phase is Phase.FINAL
+
+    @property
+    def placeless(self) -> bool:
+        """Whether nothing has a place yet."""
+        return self.phase is Phase.FIRST
 
     # What expressions ask
 
@@ -74,6 +86,9 @@ class Scope:
         """The value of a symbol; None when it has none in this pass."""
         entry = self.table.get(name)
         entry.referenced = True  # so that PROVIDE provides it
+        self.sources.append(entry)
+        if self._assigning == name and not self._is_number_of_this_pass(entry):
+            self._assigning = None
         if not entry.defined:
             return None
         home = entry.home
@@ -83,25 +98,35 @@ class Scope:
             return Value(entry.value, home)
         return self._input_symbol(home, entry.value)
 
+    def _is_number_of_this_pass(self, entry: LinkSymbol) -> bool:
+        return entry.defined and entry.home is None and self._assigned_in.get(entry.name) == self.iteration
+
     def _input_symbol(self, home: InputSection, value: int) -> Value | None:
         if home.merged is not None:
             home, value = home.merged.find(home, value)
         else:
             value = home.moved(value)
+        if home.discarded:  # the relocations that use it will tell
+            return Value(value, Kind.ABSOLUTE)
         if home.output is None:
-            return None
+            return Value(value, home)
         return Value(home.offset + value, home.output)
+
+    def is_script_number(self, name: str, value: int) -> bool:
+        """Whether a symbol has that value by an assignment of this pass, and belongs to no section."""
+        entry = self.table.names.get(name)
+        return entry is not None and entry.from_script and entry.value == value and self._is_number_of_this_pass(entry)
 
     def is_defined(self, name: str) -> bool:
         """DEFINED: by an object, or by an assignment earlier in the script."""
         entry = self.table.names.get(name)
         if entry is None or not (entry.defined or entry.common):
             return False
-        return not entry.from_script or name in self.assigned
+        return not entry.from_script or name in self._by_object or self._assigned_in.get(name) == self.iteration
 
     def output_section(self, name: str) -> OutputSection | None:
-        """An output section by name; `NEXT_SECTION` and the like are not known."""
-        return self.by_name.get(name)
+        """The first output section of a name."""
+        return self.plan.find(name)
 
     def region(self, name: str) -> tuple[int, int] | None:
         """Origin and length of a region."""
@@ -122,21 +147,8 @@ class Scope:
         return self.segment_starts.get(name)
 
     def data_segment(self, function: str, arguments: tuple[int, ...]) -> int | None:
-        """The DATA_SEGMENT_ functions; without relro, so that RELRO_END changes nothing."""
-        if function == "DATA_SEGMENT_END":
-            self.data.ended, self.data.end = True, arguments[0]
-            return arguments[0]
-        if function == "DATA_SEGMENT_RELRO_END":
-            return arguments[1]
-        page, common = arguments
-        value = align_up(self.dot, page)
-        if self.data.adjust:
-            if common < page:
-                value += (self.dot + common - 1) & (page - common)
-            return value
-        value += self.dot & (page - 1)
-        self.data.seen, self.data.base, self.data.common_page = True, value, max(common, 1)
-        return value
+        """The DATA_SEGMENT_ functions; None where they have no meaning."""
+        return None if self.placeless else self.data.call(function, arguments, self.dot)
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Note an error; the passes before the last one only guess."""
@@ -145,99 +157,54 @@ class Scope:
 
     # Assignments
 
-    def assign(self, assignment: Assignment) -> None:
-        """Give a symbol its value, unless it is provided and not needed."""
+    def fold(self, expression: object) -> Value | None:
+        """Evaluate a whole expression."""
+        self.from_dot = False
+        self.sources.clear()
+        return evaluate(expression, self)  # type: ignore[arg-type]
+
+    def assign(self, assignment: Assignment) -> bool:
+        """Give a symbol its value; says whether the statement takes effect at all (PROVIDE may not)."""
         entry = self.table.names.get(assignment.symbol)
-        if assignment.provide and not _wants_provision(entry):
-            return
-        value = evaluate(assignment.value, self)
+        if assignment.provide and id(assignment) not in self._provided:
+            if entry is None or entry.defined or entry.common:
+                return False
+        self._assigning = assignment.symbol
+        value = self.fold(assignment.value)
         self.note(assignment, value)
+        refers_to_itself = self._assigning is None
+        self._assigning = None
+        if refers_to_itself and not self.final:
+            return True
+        self._provided.add(id(assignment))
         if value is None:
-            if not self.final and entry is None:
-                self.table.get(assignment.symbol)
-            return
-        entry = entry or self.table.get(assignment.symbol)
+            if assignment.symbol in self.table.names:
+                return True
+            value = Value(0)
+        self._define(self.table.get(assignment.symbol), value, hidden=assignment.hidden)
+        return True
+
+    def _define(self, entry: LinkSymbol, value: Value, *, hidden: bool) -> None:
         base = value.base
         if base is Kind.NUMBER:
             base = self.section or Kind.ABSOLUTE
+        if not entry.from_script and (entry.defined or entry.common):
+            self._by_object.add(entry.name)
         entry.defined, entry.weak, entry.common, entry.from_script = True, False, False, True
-        entry.home = base if isinstance(base, OutputSection) else None
-        entry.value, entry.size, entry.file, entry.symbol = value.value, 0, None, None
-        entry.type = self._type_of(assignment.value)
-        if assignment.hidden:
-            entry.hidden = True
-        self.assigned.add(assignment.symbol)
+        entry.home = base if isinstance(base, OutputSection | InputSection) else None
+        entry.value, entry.file, entry.symbol = value.value, None, None
+        if len(self.sources) == 1:  # an alias has the type of what it names
+            entry.type = self.sources[0].type
+        entry.hidden |= hidden
+        self._assigned_in[entry.name] = self.iteration
         if self.final:
-            self._anchor(entry, assignment.value)
+            if entry.home is None and self.from_dot:
+                self.anchors[entry.name] = self.nearby
+            else:
+                self.anchors.pop(entry.name, None)
 
     def note(self, assignment: Assignment, value: Value | None) -> None:
         """Remember what an assignment came to, for the map."""
         if self.final and value is not None:
-            base = self.section.vma if self.section is not None and isinstance(value.base, Kind) else 0
-            dot = base if assignment.symbol == "." or value.base is Kind.NUMBER else 0
-            self.values[id(assignment)] = (value.absolute + dot) & WORD
-
-    def _type_of(self, expression: Expression) -> SymbolType:
-        """A plain alias has the type of what it names."""
-        if isinstance(expression, Name) and expression.name != ".":
-            entry = self.table.names.get(expression.name)
-            if entry is not None:
-                return entry.type
-        return SymbolType.NOTYPE
-
-    def _anchor(self, entry: LinkSymbol, expression: Expression) -> None:
-        """Between sections, a symbol that came from `.` belongs to the section before it."""
-        if entry.home is None and self.section is None and mentions_dot(expression):
-            self.anchors[entry.name] = self._section_for_dot()
-        else:
-            self.anchors.pop(entry.name, None)
-
-    def _section_for_dot(self) -> OutputSection | None:
-        """The section that a symbol between sections belongs to (GNU ld, section_for_dot)."""
-        loaded, following, after_end = [], None, False
-        passed = self.previous is None
-        for command in self.plan.commands:
-            if isinstance(command, Assignment):
-                after_end |= command.symbol.lstrip("_") == "end"
-            elif isinstance(command, OutputSection):
-                present = command.created and not command.removed
-                if present and command.alloc and not command.tls:
-                    loaded.append(command)
-                if passed and present and not after_end and following is None:
-                    following = command
-                passed |= command is self.previous
-        if self.previous is None or (self.moved_on and (following is None or following.alloc)):
-            if following is not None and following in loaded:
-                return following
-            return loaded[-1] if loaded else None
-        if self.previous in loaded:
-            return self.previous
-        before = [section for section in loaded if section.vma <= self.previous.vma]
-        return before[-1] if before else loaded[0] if loaded else None
-
-
-def mentions_dot(expression: object) -> bool:
-    """Whether the location counter takes part in an expression, or an origin, which GNU ld treats alike."""
-    if isinstance(expression, Name):
-        return expression.name == "."
-    slots = getattr(type(expression), "__slots__", ())
-    parts = (getattr(expression, slot) for slot in slots)
-    function = getattr(expression, "function", "")
-    if function in ("ABSOLUTE", "NEXT"):
-        return False
-    if function == "ORIGIN" or (function in ("ALIGN", "BLOCK") and len(getattr(expression, "arguments", ())) == 1):
-        return True
-    return any(
-        any(mentions_dot(item) for item in part) if isinstance(part, tuple) else mentions_dot(part)
-        for part in parts
-        if isinstance(part, tuple) or hasattr(type(part), "__slots__")
-    )
-
-
-def _wants_provision(entry: LinkSymbol | None) -> bool:
-    """PROVIDE defines what objects mention and do not define."""
-    if entry is None:
-        return False
-    if entry.from_script:
-        return True
-    return entry.referenced and not entry.defined and not entry.common
+            base = self.section.vma if self.section is not None and value.base is Kind.NUMBER else 0
+            self.values[id(assignment)] = (value.absolute + base) & WORD

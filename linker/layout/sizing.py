@@ -1,4 +1,4 @@
-"""Addresses: passes over the plan until nothing moves any more (GNU ld, lang_size_sections)."""
+"""Addresses and sizes: one pass over the plan, giving every section its place (GNU ld, lang_size_sections)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
-from linker.layout.inputs import InputSection
-from linker.layout.regions import DEFAULT, choose_regions
-from linker.layout.scope import DataSegment
-from linker.layout.sections import DataItem, OutputSection
-from linker.script.evaluate import WORD, Kind, Value, align_up, check, evaluate
-from linker.script.syntax import Assertion, Assignment, Binary, Call, Conditional, Expression, Fill, Name, Number
+from linker.layout.alignments import alignment_of
+from linker.layout.regions import accepts
+from linker.layout.scope import Phase
+from linker.parts.inputs import InputSection
+from linker.parts.regions import DEFAULT
+from linker.parts.sections import NOT_ALLOCATED, DataItem, OutputSection
+from linker.script.evaluate import WORD, Kind, align_up, check
+from linker.script.fills import fill_bytes
+from linker.script.syntax import Assertion, Assignment, Binary, Call, Conditional, Expression, Fill, Insert, Name, Number
 
 if TYPE_CHECKING:
-    from linker.layout.regions import Region
     from linker.layout.scope import Scope
-
-_MAX_PASSES = 24
-_ASSIGN_DOT_LIMIT = 1 << 40
-"""Bytes: a section that `.` makes larger is a mistake."""
+    from linker.parts.regions import Region
 
 
 @dataclass(slots=True)
@@ -32,206 +31,107 @@ class _Cursor:
 
 
 class Sizer:
-    """Runs the passes."""
+    """Runs passes."""
 
-    def __init__(self, scope: Scope, forced: dict[str, int], *, check_regions: bool) -> None:
+    def __init__(self, scope: Scope, *, check_regions: bool) -> None:
         self.scope = scope
-        self.forced = forced
-        """Section addresses from the command line (`-Ttext`)."""
         self.check_regions = check_regions
-        self.moved = False
+        self.reports = False
+        """Whether this is the pass whose findings are told."""
 
-    def drop_empty(self) -> None:
-        """Find the sections that stay empty, and leave them out (GNU ld, strip_excluded_output_sections)."""
-        choose_regions(self.scope.plan.sections(), self.scope.regions)
-        self._pass()
-        for output in self.scope.plan.sections():
-            if not output.created or (output.size == 0 and not output.keep):
-                output.removed = True
-                output.ignored = not output.sets_symbols or not output.created
-
-    def run(self) -> None:
-        """Lay out; errors are left in the scope."""
+    def run(self, *, reports: bool = False) -> None:
+        """One pass over the script."""
         scope = self.scope
-        for _ in range(2):
-            self._settle()
-            if scope.data.adjust or not scope.data.saves_a_page():
-                break
-            scope.data.adjust = True
-        scope.final = True
-        self._pass()
-        if self.moved and not scope.errors:
-            message = "the addresses do not settle: a section's place depends on itself"
-            scope.errors.append(Diagnostic(message))
-
-    def restart(self) -> None:
-        """Forget the last pass: the headers have another size than was assumed."""
-        self.scope.final = False
-        self.scope.data = DataSegment()
-        self.scope.errors.clear()
-        self.scope.anchors.clear()
-
-    def _settle(self) -> None:
-        for _ in range(_MAX_PASSES):
-            before = self._snapshot()
-            self._pass()
-            if self._snapshot() == before:
-                return
-
-    def _snapshot(self) -> list[tuple[int, int, int]]:
-        sections = [(s.vma, s.lma, s.size) for s in self.scope.plan.sections()]
-        symbols = [(e.value, id(e.home), 0) for e in self.scope.table.names.values() if e.from_script]
-        wanted = sum(entry.referenced for entry in self.scope.table.names.values())
-        return [*sections, *symbols, (wanted, 0, 0)]
-
-    # One pass
-
-    def _pass(self) -> None:
-        scope = self.scope
-        before = self._snapshot() if scope.final else []
+        self.reports = reports
         for region in scope.regions.values():
             region.reset()
-        scope.dot, scope.section, scope.previous = 0, None, None
-        scope.moved_on = False
-        scope.assigned.clear()
+        scope.dot, scope.section = 0, None
+        scope.iteration += 1
+        for output in scope.plan.order:
+            output.old_size, output.size, output.vma_known, output.lma_known = output.size, 0, False, False
         for command in scope.plan.commands:
             if isinstance(command, OutputSection):
                 self._output_section(command)
-            else:
+            elif not isinstance(command, Insert):
                 self._assign_between(command)
                 # As in GNU ld, any statement between sections makes `.` the place of what follows.
                 scope.regions[DEFAULT].current = scope.dot
-        self.moved = scope.final and self._snapshot() != before
+
+    def _report(self, message: str, where: Location | None, hint: str = "") -> None:
+        if self.reports:
+            self.scope.errors.append(Diagnostic(message, where, hint=hint))
 
     def _assign_between(self, assignment: Assignment | Assertion) -> None:
         scope = self.scope
         if isinstance(assignment, Assertion):
             check(assignment, scope)
-            return
-        if assignment.symbol != ".":
+        elif assignment.symbol != ".":
             scope.assign(assignment)
-            return
-        value = self._new_location(assignment)
-        if value is None:
-            return
-        scope.dot = value.absolute
-        scope.moved_on = True
-
-    def _new_location(self, assignment: Assignment) -> Value | None:
-        value = evaluate(assignment.value, self.scope)
-        self.scope.note(assignment, value)
-        if value is None:
-            self.scope.report(Diagnostic("the location counter gets no known value", assignment.location))
-        return value
+        else:
+            value = scope.fold(assignment.value)
+            if value is not None:
+                scope.dot = value.absolute
 
     def _output_section(self, output: OutputSection) -> None:
         scope = self.scope
-        statement = output.statement
-        address = statement.address if statement else None
-        start = None
-        if output.name in self.forced:
-            start = self.forced[output.name]
-        elif address is not None:
-            value = evaluate(address, scope)
-            if value is not None:
-                start = value.absolute
-            elif scope.final:
-                message = f"the address of section '{output.name}' is not known here"
-                scope.report(Diagnostic(message, statement.location if statement else None))
-        if start is not None:
-            scope.dot = start
-        if not output.created or output.ignored:
-            if not output.created:
-                self._symbols_only(output)
-            output.vma = output.lma = scope.dot
-            output.size, output.vma_known, output.lma_known = 0, True, True
+        if output.refused:
             return
-        align, padding = self._start(output, start)
+        if output.address is not None:
+            value = scope.fold(output.address)
+            if value is not None:
+                scope.dot = value.absolute
+            elif scope.phase is not Phase.MARK:
+                self._report(f"the address of section '{output.name}' is not known here", _where(output))
+        if not output.created:
+            return
+        dot = scope.dot
+        align, padding = self._start(output)
         self._contents(output)
+        scope.dot = dot if output.ignored else output.vma
+        output.vma_known = True
         self._set_lma(output, align, padding)
+        output.lma_known = True
         self._advance(output)
-        if output.alloc:
-            scope.previous, scope.moved_on = output, False
 
-    def _symbols_only(self, output: OutputSection) -> None:
-        """A statement that makes no section still checks its assertions."""
-        for item in output.items:
-            if isinstance(item, Assertion):
-                check(item, self.scope)
-
-    def _start(self, output: OutputSection, start: int | None) -> tuple[int, int]:
+    def _start(self, output: OutputSection) -> tuple[int, int]:
         """Set the start address. Returns the alignment used and the bytes it cost."""
         scope, statement = self.scope, output.statement
-        wanted = self._align_option(statement.align if statement else None)
+        wanted = alignment_of(statement.align if statement else None, scope)
         if wanted is not None:
             output.align = max(output.align, wanted)
-        is_debug_orphan = statement is None and not output.alloc
-        if start is None and is_debug_orphan:
-            start = 0  # what is not loaded has no address
-        if start is None:
+        if output.address is None:
             region = self._region(output)
             dot, align = region.current, output.align
         else:
-            self._region(output)
-            dot, align = start, wanted or 1
+            dot, align = scope.dot, wanted or 1
         output.vma = align_up(dot, align)
-        output.vma_known = True
-        scope.dot = output.vma
         return align, output.vma - dot
 
-    def _align_option(self, expression: Expression | None) -> int | None:
-        if expression is None:
-            return None
-        value = evaluate(expression, self.scope)
-        if value is None or value.value == 0:
-            return None
-        if value.value & (value.value - 1):
-            self.scope.report(Diagnostic(f"an alignment of {value.value} is not a power of two", _place(expression)))
-            return None
-        return value.value
-
     def _region(self, output: OutputSection) -> Region:
-        scope, statement = self.scope, output.statement
-        if output.region is not None and output.region.name != DEFAULT:
-            return output.region
+        """Where a section without an address goes."""
+        scope = self.scope
         default = scope.regions[DEFAULT]
-        output.region = default
-        if output.like is not None and output.like.region is not None:
-            output.region, output.load_region = output.like.region, output.like.load_region
-            if output.region is not default:
-                return output.region
-        if statement is not None and statement.region and output.chosen is None:
-            message = f"section '{output.name}' goes to the memory region '{statement.region}', which MEMORY lacks"
-            scope.report(Diagnostic(message, statement.location))
-        elif output.chosen is not None and output.chosen is not default:
-            output.region = output.chosen
-        elif output.alloc:
-            fitting = (r for r in scope.regions.values() if r.name != DEFAULT and r.accepts(output))
-            output.region = next(fitting, default)
-        if statement is not None and statement.load_region and output.load_region is None:
-            message = f"section '{output.name}' is loaded to region '{statement.load_region}', which MEMORY lacks"
-            scope.report(Diagnostic(message, statement.location))
-        self._check_region_given(output, has_address=bool(statement and statement.address is not None))
-        return output.region
-
-    def _check_region_given(self, output: OutputSection, *, has_address: bool) -> None:
-        if output.region is None or output.region.name != DEFAULT or has_address or not self.check_regions:
-            return
-        if output.alloc and not output.is_tbss and len(self.scope.regions) > 1 and not output.removed:
-            message = f"no memory region is given for section '{output.name}'"
-            where = output.statement.location if output.statement else None
-            hint = "add '>region' behind it, or attributes such as (rwx) to a region"
-            self.scope.report(Diagnostic(message, where, hint=hint))
+        region = output.region
+        if region is None or (region is default and (output.alloc or output.load)):
+            region = next((r for r in scope.regions.values() if accepts(r, output)), default)
+            output.region = region
+        if region is default and output.alloc and not output.is_tbss and not output.ignored and self.check_regions:
+            if len(scope.regions) > 1:
+                message = f"no memory region is given for section '{output.name}'"
+                hint = "add '>region' behind it, or attributes such as (rwx) to a region"
+                self._report(message, _where(output), hint)
+        return region
 
     # Contents
 
     def _contents(self, output: OutputSection) -> None:
         scope, statement = self.scope, output.statement
-        scope.section = output
-        subalign = self._align_option(statement.subalign) if statement else None
+        scope.section, scope.dot = output, output.vma
+        subalign = alignment_of(statement.subalign, scope) if statement else None
         fill = self._fill_pattern(statement.fill) if statement and statement.fill is not None else b"\0"
         cursor = _Cursor(output, fill, subalign)
-        output.pads, output.size = [], 0
+        output.pads = []
+        output.steps.clear()
         for item in output.items:
             if isinstance(item, InputSection):
                 self._input(cursor, item)
@@ -247,111 +147,126 @@ class Sizer:
 
     def _input(self, cursor: _Cursor, section: InputSection) -> None:
         output, scope = cursor.output, self.scope
-        if section.merged is not None and not section.size:  # all its strings are elsewhere
-            section.offset = scope.dot - output.vma
+        if output.ignored or (section.merged is not None and not section.size):  # all its strings are elsewhere
+            section.offset = (scope.dot - output.vma) & WORD
             return
         align = section.align if cursor.subalign is None else cursor.subalign
         output.align = max(output.align, align)
         start = align_up(scope.dot, align)
         self._pad(cursor, start)
         section.offset = (start - output.vma) & WORD
-        scope.dot = start + section.size
-        output.size = scope.dot - output.vma
+        scope.dot = (start + section.size) & WORD
+        output.size = (scope.dot - output.vma) & WORD
 
     def _pad(self, cursor: _Cursor, end: int) -> None:
         output, dot = cursor.output, self.scope.dot
-        if end > dot:
+        if end != dot:
             output.pads.append((dot - output.vma, end - dot, cursor.fill))
-            output.size = end - output.vma
+            output.size = (end - output.vma) & WORD
 
     def _assign_inside(self, cursor: _Cursor, assignment: Assignment) -> None:
         scope, output = self.scope, cursor.output
         if assignment.symbol != ".":
-            output.sets_symbols = True
-            scope.assign(assignment)
+            output.sets_symbols |= scope.assign(assignment)
             return
-        value = self._new_location(assignment)
+        value = scope.fold(assignment.value)
+        if scope.phase is Phase.MARK and not self._is_idle(assignment.value, None if value is None else value.value):
+            output.keep = True
         if value is None:
             return
-        address = (value.value + output.vma) & WORD if isinstance(value.base, Kind) else value.absolute
-        if not _is_idle(assignment.value, value.value):
-            output.keep = True
+        address = (value.value + output.vma) & WORD if value.base is Kind.NUMBER else value.absolute
         if address < scope.dot:
             message = f"'.' cannot move backwards (from {scope.dot:#x} to {address:#x})"
-            scope.report(Diagnostic(message, assignment.location))
+            self._report(message, assignment.location)
             return
-        if address - scope.dot > _ASSIGN_DOT_LIMIT:
-            message = (
-                f"'.' moves by {address - scope.dot:#x} bytes; inside a section it counts from the section's start"
-            )
-            scope.report(Diagnostic(message, assignment.location))
-            return
-        if address != scope.dot:
+        if address != scope.dot and not output.ignored:
+            output.steps[id(assignment)] = address - scope.dot
             self._pad(cursor, address)
-            if output.kind not in ("COPY", "INFO", "OVERLAY", "DSECT"):
-                output.alloc = True
+            output.alloc |= output.kind not in NOT_ALLOCATED
             scope.dot = address
-            output.size = scope.dot - output.vma
+
+    def _is_idle(self, expression: Expression, value: int | None) -> bool:
+        """Assignments to `.` that keep no empty section: 0, `. + 0`, and `ALIGN(. != 0 ? x : 1)` (GNU ld).
+
+        A symbol of the script that is 0 counts as 0.
+        """
+        if value != 0:
+            return False
+        match expression:
+            case Number() | Name():
+                return self._is_zero(expression)
+            case Binary(operator="+", left=Name(name="."), right=right):
+                return self._is_zero(right)
+            case Call(function="ALIGN", arguments=(Conditional(condition=condition, otherwise=Number(value=1)),)):
+                return _asks_for_contents(condition)
+        return False
+
+    def _is_zero(self, expression: Expression) -> bool:
+        if isinstance(expression, Number):
+            return expression.value == 0
+        return isinstance(expression, Name) and self.scope.is_script_number(expression.name, 0)
 
     def _data(self, cursor: _Cursor, item: DataItem) -> None:
         scope, output = self.scope, cursor.output
-        item.offset = scope.dot - output.vma
+        item.offset = (scope.dot - output.vma) & WORD
         # Its value is that of an expression between sections: symbols are addresses in it.
         scope.section = None
-        value = evaluate(item.data.value, scope)
+        scope.fold(item.data.value)
         scope.section = output
-        item.value = 0 if value is None else value.absolute
-        scope.dot += item.data.size
-        output.size = scope.dot - output.vma
+        scope.dot = (scope.dot + item.data.size) & WORD
+        output.size = (scope.dot - output.vma) & WORD
 
     def _fill_pattern(self, expression: Expression) -> bytes:
-        """A hexadecimal number fills as long as it is written, another value as four bytes, big-endian."""
-        if isinstance(expression, Number) and expression.text[:2].lower() == "0x":
-            digits = expression.text[2:]
-            return bytes.fromhex("0" * (len(digits) % 2) + digits) if digits.isalnum() else b"\0"
-        value = evaluate(expression, self.scope)
-        return (0 if value is None else value.value & 0xFFFF_FFFF).to_bytes(4, "big")
+        value = self.scope.fold(expression)
+        return fill_bytes(expression, None if value is None else value.value)
 
     # Behind the contents
 
     def _set_lma(self, output: OutputSection, align: int, padding: int) -> None:
-        statement = output.statement
-        output.lma_known = True
+        scope, statement, region = self.scope, output.statement, output.region or self.scope.regions[DEFAULT]
         if statement is not None and statement.load_address is not None:
-            value = evaluate(statement.load_address, self.scope)
+            dot, scope.dot = scope.dot, 0
+            value = scope.fold(statement.load_address)
+            scope.dot = dot
             output.lma = output.vma if value is None else value.absolute
-            return
-        region = output.region
-        assert region is not None
-        if output.load_region is not None:
+        elif output.load_region is not None:
             output.lma = output.load_region.current
             if statement is not None and statement.align_with_input:
                 output.lma += padding
             else:
                 if output.load_region is not region:
-                    align = self._align_option(statement.align if statement else None) or 1
+                    align = alignment_of(statement.align if statement else None, scope) or 1
                 output.lma = align_up(output.lma, align)
-            return
-        output.lma = output.vma
-        last = region.last
-        if last is not None and output.alloc:
-            backwards = output.vma < last.vma and output.size and output.vma + output.size <= last.vma
-            if not backwards:
-                output.lma = align_up((output.vma + last.lma - last.vma) & WORD, align)
+        else:
+            output.lma = output.vma
+            last = region.last
+            if last is not None and output.alloc:
+                backwards = scope.dot < last.vma and output.size and scope.dot + output.size <= last.vma
+                if not backwards:
+                    follows = statement is not None and statement.overlay == "later"
+                    lma = last.lma + last.size if follows else output.vma + last.lma - last.vma
+                    output.lma = align_up(lma & WORD, align)
 
     def _advance(self, output: OutputSection) -> None:
-        scope, region = self.scope, output.region
-        assert region is not None
+        scope, region = self.scope, output.region or self.scope.regions[DEFAULT]
+        counts = output.alloc and not output.is_tbss
         tracked = (
             output.size != 0
             or (region.last is None and output.vma != output.lma)
-            or (region.last is not None and output.vma >= region.last.vma)
+            or (region.last is not None and scope.dot >= region.last.vma)
         )
-        if tracked and not output.removed and output.load_region is None and output.alloc:
+        is_first = output.statement is not None and output.statement.overlay == "first"
+        if ((counts and tracked) or is_first) and output.load_region is None:
             region.last = output
+        if output.ignored:
+            return
         length = 0 if output.is_tbss else output.size
-        scope.dot = (output.vma + length) & WORD
-        if not output.alloc:
+        scope.dot = (scope.dot + length) & WORD
+        if output.statement is not None and output.statement.end is not None:
+            value = scope.fold(output.statement.end)
+            if value is not None:
+                scope.dot = value.absolute
+        if not output.alloc and not output.load:
             return
         region.current = scope.dot
         self._check_room(output, region, output.vma)
@@ -362,34 +277,26 @@ class Sizer:
                 self._check_room(output, output.load_region, output.lma)
 
     def _check_room(self, output: OutputSection, region: Region, address: int) -> None:
-        if not self.scope.final or region.name == DEFAULT or output.removed:
+        if not self.reports or region.name == DEFAULT or output.removed:
             return
         end = region.origin + region.length
-        over = address + output.size - end
-        if address < region.origin or (over > 0 and over > region.overflow):
-            region.overflow = max(over, 1)
-            size = f"{over} bytes too many" if over > 0 else f"its address {address:#x} lies before the region"
-            message = f"section '{output.name}' does not fit into region '{region.name}': {size}"
-            where = output.statement.location if output.statement else region.location
-            span = (
-                f"the region is {region.origin:#x} .. {end:#x}, the section {address:#x} .. {address + output.size:#x}"
-            )
-            self.scope.report(Diagnostic(message, where, hint=span))
+        over = region.current - end
+        if region.current >= region.origin and (over <= 0 or over <= region.overflow):
+            return
+        region.overflow = max(over, 1)
+        size = f"{over} bytes too many" if over > 0 else f"its address {address:#x} lies before the region"
+        message = f"section '{output.name}' does not fit into region '{region.name}': {size}"
+        where = output.statement.location if output.statement else region.location
+        span = f"the region is {region.origin:#x} .. {end:#x}, the section {address:#x} .. {address + output.size:#x}"
+        self._report(message, where, span)
 
 
-def _is_idle(expression: Expression, value: int) -> bool:
-    """Assignments to `.` that keep no empty section: 0, `.`, `. + 0` and `ALIGN(. != 0 ? x : 1)` (GNU ld)."""
-    if value != 0:
-        return False
-    match expression:
-        case Number() | Name():
-            return True
-        case Binary(operator="+", left=Name(name="."), right=Number(value=0)):
-            return True
-        case Call(function="ALIGN", arguments=(Conditional(condition=Binary(operator="!=")),)):
+def _asks_for_contents(condition: Expression) -> bool:
+    match condition:
+        case Binary(operator="!=", left=Name(name="."), right=Number(value=0)):
             return True
     return False
 
 
-def _place(expression: Expression) -> Location | None:
-    return getattr(expression, "location", None)
+def _where(output: OutputSection) -> Location | None:
+    return output.statement.location if output.statement else None

@@ -11,7 +11,7 @@ from linker.errors import Diagnostic, Location
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linker.layout.inputs import InputSection
+    from linker.parts.inputs import InputSection
 
 STACK_ALIGN, ARCH, UNALIGNED_ACCESS = 4, 5, 6
 _VENDOR = b"riscv\0"

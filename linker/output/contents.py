@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic
-from linker.layout.inputs import InputSection
-from linker.layout.sections import DataItem
+from linker.parts.inputs import InputSection
+from linker.parts.sections import DataItem
 
 if TYPE_CHECKING:
-    from linker.layout.sections import OutputSection
+    from linker.parts.sections import OutputSection
     from linker.relocate.apply import Relocator
     from linker.relocate.got import GlobalOffsetTable
 
@@ -25,7 +25,7 @@ def check_file_size(sections: list[OutputSection]) -> list[Diagnostic]:
         stored = 0 if section.is_nobits else section.size
         if stored > _MAX_SIZE:
             message = f"section '{section.name}' would have {section.size:#x} bytes in the file"
-            hint = "is an assignment to '.' meant to be outside of it?"
+            hint = "inside a section, a number assigned to '.' counts from the section's start"
             errors.append(Diagnostic(message, where, hint=hint))
         elif stored and section.file_offset > _MAX_SIZE:
             message = f"section '{section.name}' would stand at offset {section.file_offset:#x} of the file"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from linker.objects.model import SectionType
 
 if TYPE_CHECKING:
-    from linker.layout.sections import OutputSection
-    from linker.layout.segments import Segment
+    from linker.parts.sections import OutputSection
+    from linker.parts.segments import Segment
 
 _ELF_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
@@ -141,8 +141,8 @@ def _section_header(section: OutputSection, name: int) -> bytes:
         section.size,
         0,
         0,
-        section.align,
-        section.entry_size,
+        section.elf_align,
+        section.elf_entry_size,
     )
 
 

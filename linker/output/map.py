@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linker.layout.inputs import InputSection
-from linker.layout.regions import DEFAULT
-from linker.layout.sections import DataItem, MatchedInput, OutputSection
+from linker.parts.inputs import InputSection
+from linker.parts.regions import DEFAULT
+from linker.parts.sections import DataItem, MatchedInput, OutputSection
 from linker.output.prepare import ATTRIBUTES
 from linker.script.format import format_assignment, format_expression
-from linker.script.syntax import Assertion, Assignment
+from linker.script.syntax import Assertion, Assignment, Insert
 
 if TYPE_CHECKING:
-    from linker.layout.placement import Plan
+    from linker.layout.plan import Plan
     from linker.layout.scope import Scope
-    from linker.layout.symbols import LinkSymbol, SymbolTable
+    from linker.parts.symbols import LinkSymbol, SymbolTable
 
 _NAME_WIDTH = 16
 _DATA_NAMES = {1: "BYTE", 2: "SHORT", 4: "LONG", 8: "QUAD"}
@@ -76,7 +76,7 @@ class _Map:
             if isinstance(command, OutputSection):
                 if command.created:
                     self._section(command)
-            else:
+            elif not isinstance(command, Insert):
                 self._statement(command)
 
     def _line(self, name: str, address: int, size: int, rest: str = "") -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
-from linker.layout.inputs import InputSection
+from linker.parts.inputs import InputSection
 from linker.objects.model import Section
 from linker.output.attributes import merge
 
 if TYPE_CHECKING:
-    from linker.layout.inputs import InputFile
+    from linker.parts.inputs import InputFile
 
 ATTRIBUTES = ".riscv.attributes"
 _RVC = 0x1

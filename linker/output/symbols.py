@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linker.layout.order import table_order
-from linker.layout.sections import OutputSection
-from linker.layout.symbols import place_of
+from linker.parts.order import table_order
+from linker.parts.sections import OutputSection
+from linker.parts.symbols import place_of
 from linker.objects.model import Section, Special, SymbolBinding, SymbolType
 from linker.output.elf import OutputSymbol
 
 if TYPE_CHECKING:
-    from linker.layout.inputs import InputFile
+    from linker.parts.placed import Placed
+    from linker.parts.inputs import InputFile
     from linker.layout.scope import Scope
-    from linker.layout.symbols import LinkSymbol, SymbolTable
+    from linker.parts.symbols import LinkSymbol, SymbolTable
     from linker.objects.model import Symbol
     from linker.options import LinkOptions
 
@@ -126,10 +127,12 @@ class _Writer:
         """Thread-local symbols count from the start of their segment."""
         return address - self.tls_base if kind == SymbolType.TLS else address
 
-    def _nearby(self, section: OutputSection) -> OutputSection | None:
+    def _nearby(self, section: Placed) -> OutputSection | None:
         """The section of the output that stands for one that was left out (BFD, bfd_nearby_section)."""
-        sections = [s for s in self.scope.plan.sections() if s.created]
-        position = sections.index(section) if section in sections else len(sections)
+        sections = self.scope.plan.order
+        if not isinstance(section, OutputSection):
+            return None
+        position = sections.index(section)
         before = next((s for s in reversed(sections[:position]) if s.index), None)
         after = next((s for s in sections[position:] if s.index), None)
         if before is None or after is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
-from linker.layout.symbols import LinkSymbol, place_of
+from linker.parts.symbols import LinkSymbol, place_of
 from linker.objects.model import Section, Special, SymbolType
 from linker.objects.riscv import R
 from linker.relocate import fields
@@ -17,8 +17,8 @@ from linker.relocate.lines import source_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linker.layout.inputs import InputSection
-    from linker.layout.symbols import SymbolTable
+    from linker.parts.inputs import InputSection
+    from linker.parts.symbols import SymbolTable
     from linker.objects.model import Relocation, Symbol
     from linker.relocate.got import GlobalOffsetTable, Key
 

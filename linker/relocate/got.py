@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from linker.layout.inputs import InputSection
-from linker.layout.order import table_order
+from linker.parts.inputs import InputSection
+from linker.parts.order import table_order
 from linker.objects.model import Section, SectionFlag, SectionType, Symbol, SymbolBinding, SymbolType
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linker.layout.inputs import InputFile
-    from linker.layout.symbols import LinkSymbol, SymbolTable
+    from linker.parts.inputs import InputFile
+    from linker.parts.symbols import LinkSymbol, SymbolTable
 
 GOT_TYPES = frozenset({R.GOT_HI20, R.TLS_GOT_HI20, R.TLS_GD_HI20})
 _WORD = 8

@@ -6,29 +6,21 @@ import linecache
 from bisect import bisect_right
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from linker.errors import Location
 from linker.objects.model import ObjectFile, Section
+from linker.parts.inputs import LineRow
 from linker.relocate.data import add_to_field
 
 if TYPE_CHECKING:
     from elftools.dwarf.lineprogram import LineProgram
     from elftools.elf.elffile import ELFFile
 
-    from linker.layout.inputs import InputSection
+    from linker.parts.inputs import InputSection
 
 _SPACING = 40
 """An object's sections stand this many bits apart while its line table is read, so that an address names one."""
-
-
-class Row(NamedTuple):
-    """Where a source line begins."""
-
-    address: int
-    file: str
-    line: int
-    """0: the end of a sequence."""
 
 
 def section_base(number: int) -> int:
@@ -53,7 +45,7 @@ def source_line(section: InputSection, offset: int) -> Location | None:
     return Location(row.file, row.line, text=linecache.getline(row.file, row.line).rstrip("\n"))
 
 
-def read_lines(obj: ObjectFile) -> list[Row]:
+def read_lines(obj: ObjectFile) -> list[LineRow]:
     """The line table of an object, ordered; empty when it has none or it is damaged."""
     sections = {section.name: section for section in obj.sections if section.name.startswith(".debug")}
     if ".debug_line" not in sections or ".debug_info" not in sections:
@@ -63,9 +55,9 @@ def read_lines(obj: ObjectFile) -> list[Row]:
     return read_rows(ELFFile(BytesIO(_image(obj, list(sections.values())))))
 
 
-def read_rows(elf: ELFFile) -> list[Row]:
+def read_rows(elf: ELFFile) -> list[LineRow]:
     """The line table of an ELF file, ordered; as far as it is not damaged."""
-    rows: list[Row] = []
+    rows: list[LineRow] = []
     try:
         dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
         for unit in dwarf.iter_CUs():
@@ -79,7 +71,7 @@ def read_rows(elf: ELFFile) -> list[Row]:
 
 def _image(obj: ObjectFile, sections: list[Section]) -> bytes:
     """An ELF file of the debug sections alone, with their references resolved within the object."""
-    from linker.layout.sections import OutputSection
+    from linker.parts.sections import OutputSection
     from linker.output.elf import write_elf
 
     places = {section: section_base(number) for number, section in enumerate(obj.sections)}
@@ -98,7 +90,7 @@ def _image(obj: ObjectFile, sections: list[Section]) -> bytes:
     return write_elf(contents, [], None, 0, 0)
 
 
-def _rows(program: LineProgram) -> list[Row]:
+def _rows(program: LineProgram) -> list[LineRow]:
     header = program.header
     base = 0 if header["version"] >= 5 else 1
     names: dict[int, str] = {}
@@ -108,11 +100,11 @@ def _rows(program: LineProgram) -> list[Row]:
         if state is None:
             continue
         if state.end_sequence:
-            rows.append(Row(state.address, "", 0))
+            rows.append(LineRow(state.address, "", 0))
             continue
         if state.file not in names:
             names[state.file] = _file_name(header, state.file - base, base)
-        rows.append(Row(state.address, names[state.file], state.line))
+        rows.append(LineRow(state.address, names[state.file], state.line))
     return rows
 
 

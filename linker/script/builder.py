@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lark import Token, Tree
 
+from linker.errors import Location
 from linker.script.expressions import ExpressionBuilder, Node, Source, tokens_of
+from linker.script.overlay import spread
 from linker.script.syntax import (
+    Assignment,
     Data,
     FilePattern,
     Fill,
     InputSections,
+    Insert,
     MemoryRegion,
     OutputSectionStatement,
     ProgramHeader,
@@ -20,9 +24,6 @@ from linker.script.syntax import (
     SectionsCommand,
     Statement,
 )
-
-if TYPE_CHECKING:
-    from linker.script.parser import ScriptReader
 
 _SORTS = {
     "SORT": "name",
@@ -37,11 +38,21 @@ _SEGMENT_TYPES |= {"PT_PHDR": 6, "PT_TLS": 7, "PT_GNU_EH_FRAME": 0x6474E550, "PT
 _SEGMENT_TYPES |= {"PT_GNU_RELRO": 0x6474E552, "PT_RISCV_ATTRIBUTES": 0x70000003}
 
 
-def build_script(reader: "ScriptReader", tree: "Tree[Token]", source: Source) -> Script:
-    """The syntax tree of a whole script."""
-    script = Script(source.name)
+class Includer(Protocol):
+    """Reads the files that a script includes."""
+
+    depth: int
+    """How deep INCLUDE is nested where the builder is."""
+
+    def include(self, name: str, where: Location, start: str) -> "tuple[Tree[Token], str, str]":
+        """The tree of an included file, its path and its text. Raises ScriptError."""
+        ...
+
+
+def build_script(reader: Includer, tree: "Tree[Token]", source: Source, script: Script) -> None:
+    """Add what a parsed file says to a script."""
+    script.augments = False
     _Builder(reader, script, source).commands(tree.children)
-    return script
 
 
 def _trees(nodes: "Sequence[Node]") -> "list[Tree[Token]]":
@@ -49,7 +60,7 @@ def _trees(nodes: "Sequence[Node]") -> "list[Tree[Token]]":
 
 
 class _Builder(ExpressionBuilder):
-    def __init__(self, reader: "ScriptReader", script: Script, source: Source) -> None:
+    def __init__(self, reader: Includer, script: Script, source: Source) -> None:
         super().__init__(source)
         self.reader = reader
         self.script = script
@@ -96,8 +107,15 @@ class _Builder(ExpressionBuilder):
         builder.commands(nodes)
         self.reader.depth -= 1
 
-    def _command_insert(self, node: "Tree[Token]") -> None:
-        raise self.error("INSERT is not supported", node, "write the section where it belongs in SECTIONS")
+    def _command_insert_after(self, node: "Tree[Token]") -> None:
+        self.insert(node, before=False)
+
+    def _command_insert_before(self, node: "Tree[Token]") -> None:
+        self.insert(node, before=True)
+
+    def insert(self, node: "Tree[Token]", *, before: bool) -> None:
+        self.script.augments = True
+        self.script.statements.append(Insert(self.word(node.children[0]), before, self.location(node)))
 
     def _command_memory(self, node: "Tree[Token]") -> None:
         self.regions(node.children)
@@ -175,25 +193,51 @@ class _Builder(ExpressionBuilder):
             elif node.data == "assertion":
                 result.append(self.assertion(node))
             elif node.data == "overlay":
-                raise self.error("OVERLAY is not supported", node, "give each section its address and its AT(...)")
+                result += self.overlay(node)
             elif node.data == "output_section":
                 result.append(self.output_section(node))
         return result
 
+    def overlay(self, node: "Tree[Token]") -> list[OutputSectionStatement | Assignment]:
+        address, *rest = node.children
+        whole = OutputSectionStatement("", self.location(node), ())
+        if isinstance(address, Tree):
+            whole = replace(whole, address=self.expression(address.children[0]))
+        for option in _trees([child for child in rest if _is_option(child)]):
+            whole = self.with_option(whole, option)
+        members = []
+        for child in _trees([child for child in rest if not _is_option(child)]):
+            name, *parts = child.children
+            statements = self.statements([part for part in parts if not _is_option(part)])
+            member = OutputSectionStatement(self.word(name), self.location(name), tuple(statements))
+            for option in _trees([part for part in parts if _is_option(part)]):
+                member = self.with_option(member, option)
+            members.append(member)
+        return spread(whole, members)
+
     def output_section(self, node: "Tree[Token]") -> OutputSectionStatement:
         name, address, kind, *rest = node.children
         statements = self.statements([child for child in rest if not _is_option(child)])
-        keywords = tokens_of(kind)
         section = OutputSectionStatement(
             self.word(name),
             self.location(name),
             tuple(statements),
             address=self.expression(address.children[0]) if isinstance(address, Tree) else None,
-            type=str(keywords[0]) if keywords else "",
         )
+        words = kind.children[0] if isinstance(kind, Tree) and kind.children else None
+        if isinstance(words, Tree):
+            section = self.with_type(section, words)
         for option in _trees([child for child in rest if _is_option(child)]):
             section = self.with_option(section, option)
         return section
+
+    def with_type(self, section: OutputSectionStatement, node: "Tree[Token]") -> OutputSectionStatement:
+        words = [str(child) for child in node.children if isinstance(child, Token)]
+        keywords = [word for word in words if word.isalpha()]
+        values = _trees(node.children)
+        return replace(
+            section, type=" ".join(keywords), elf_type=self.expression(values[0]) if values else section.elf_type
+        )
 
     def with_option(self, section: OutputSectionStatement, option: "Tree[Token]") -> OutputSectionStatement:
         first = option.children[0] if option.children else None

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from linker.errors import Diagnostic
 from linker.script.syntax import Assertion, Binary, Call, Conditional, Expression, Name, Number, Unary
 
 if TYPE_CHECKING:
     from linker.errors import Location
-    from linker.layout.sections import OutputSection
+    from linker.parts.placed import Placed
+
+    class OutputSection(Placed, Protocol):
+        """What expressions ask of an output section."""
+
+        created: bool
+        vma_known: bool
+        lma_known: bool
+        old_size: int
+
+        @property
+        def load_address(self) -> Expression | None:
+            """Of AT(...)."""
+            ...
 
 WORD = 0xFFFF_FFFF_FFFF_FFFF
 _SIGN = 1 << 63
@@ -24,14 +37,20 @@ class Kind(Enum):
     ABSOLUTE = "absolute"
 
 
-Base: TypeAlias = "Kind | OutputSection"
+class Based(Protocol):
+    """What a value can be relative to."""
+
+    @property
+    def vma(self) -> int:
+        """Its address in the running program."""
+        ...
 
 
 class Value(NamedTuple):
     """A 64-bit value and what it is relative to."""
 
     value: int
-    base: Base = Kind.NUMBER
+    base: "Kind | Based" = Kind.NUMBER
 
     @property
     def absolute(self) -> int:
@@ -45,10 +64,28 @@ class Environment(Protocol):
     """What expressions can ask for. A value of None is not known in this pass."""
 
     dot: int
-    section: OutputSection | None
-    """The output section whose contents are laid out; None between sections."""
-    final: bool
-    """Whether this is the last pass: what is unknown now is an error."""
+    from_dot: bool
+    """Set when an expression takes an address from its place in the script."""
+
+    @property
+    def section(self) -> Placed | None:
+        """The output section whose contents are laid out; None between sections."""
+        ...
+
+    @property
+    def sources(self) -> list[Any]:
+        """The symbols that the expression has mentioned."""
+        ...
+
+    @property
+    def final(self) -> bool:
+        """Whether this is the last pass: what is unknown now is an error."""
+        ...
+
+    @property
+    def placeless(self) -> bool:
+        """Whether this is the first pass: nothing has a place yet."""
+        ...
 
     def symbol(self, name: str) -> Value | None:
         """The value of a symbol."""
@@ -106,7 +143,9 @@ def evaluate(expression: Expression | None, env: Environment) -> Value | None:
         case Binary():
             return _binary(expression, env)
         case Conditional():
+            mentioned = len(env.sources)
             condition = evaluate(expression.condition, env)
+            del env.sources[mentioned:]  # they do not make the value
             if condition is None:
                 return None
             return evaluate(expression.then if condition.value else expression.otherwise, env)
@@ -127,6 +166,7 @@ def check(assertion: Assertion, env: Environment) -> Value | None:
 
 def relative(address: int, env: Environment) -> Value:
     """An address as expressions see it at this place: relative to the section that is being laid out."""
+    env.from_dot = True
     if env.section is None:
         return Value(address & WORD, Kind.ABSOLUTE)
     return Value((address - env.section.vma) & WORD, env.section)
@@ -192,15 +232,16 @@ class _Pair(NamedTuple):
 
     left: int
     right: int
-    base: Base
+    base: "Kind | Based"
     both: bool
     """Whether both operands had that base, so that a difference of them has none."""
 
 
-def _pair(left: Value, right: Value) -> _Pair:
+def _pair(left: Value, right: Value, env: Environment) -> _Pair:
     if left.base is right.base:
         return _Pair(left.value, right.value, left.base, both=True)
     if left.base is not Kind.NUMBER and right.base is not Kind.NUMBER:
+        env.from_dot = False
         return _Pair(left.absolute, right.absolute, Kind.ABSOLUTE, both=True)
     base = left.base if right.base is Kind.NUMBER else right.base
     return _Pair(left.value, right.value, base, both=False)
@@ -210,7 +251,7 @@ def _binary(expression: Binary, env: Environment) -> Value | None:
     left, right = evaluate(expression.left, env), evaluate(expression.right, env)
     if left is None or right is None:
         return None
-    pair = _pair(left, right)
+    pair = _pair(left, right, env)
     operator = expression.operator
     if operator in _COMPARISONS:
         return Value(int(_COMPARISONS[operator](pair.left, pair.right)))
@@ -228,11 +269,14 @@ def _call(call: Call, env: Environment) -> Value | None:
     if call.word and call.function != "SEGMENT_START":
         return _word_call(call, env)
     if call.function == "SIZEOF_HEADERS":
-        return Value(env.header_size())
+        size = env.header_size()
+        return None if env.placeless else Value(size)
     values = [evaluate(argument, env) for argument in call.arguments]
     if call.function == "SEGMENT_START":
         start = env.segment_start(call.word)
-        return values[0] if start is None else relative(start, env)
+        if start is None and values[0] is not None:
+            start = values[0].value
+        return None if start is None else relative(start, env)
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None
@@ -243,15 +287,19 @@ def _builtin(call: Call, values: list[Value], env: Environment) -> Value | None:
     first = values[0]
     match call.function:
         case "ABSOLUTE":
+            env.from_dot = False
             return Value(first.absolute, Kind.ABSOLUTE)
+        case "ALIGN" | "BLOCK" | "NEXT" if len(values) == 1 and env.placeless:
+            return None
         case "ALIGN" | "BLOCK" if len(values) == 1:
             return relative(align_up(env.dot, first.value), env)
         case "NEXT":
+            env.from_dot = False
             return Value(align_up(env.dot, first.absolute), Kind.ABSOLUTE)
         case "LOG2CEIL":
-            return Value(max(first.value - 1, 0).bit_length(), first.base)
+            return Value(max(first.value - 1, 0).bit_length())
         case "ALIGN" | "MAX" | "MIN":
-            pair = _pair(first, values[1])
+            pair = _pair(first, values[1], env)
             function = _PAIRED[call.function]
             return Value(function(pair.left, pair.right) & WORD, pair.base)
     if env.section is not None:
@@ -278,25 +326,34 @@ def _word_call(call: Call, env: Environment) -> Value | None:
         if region is None:
             env.report(_unknown(f"memory region '{call.word}'", call.location, "MEMORY declares regions"))
             return None
-        return Value(region[call.function == "LENGTH"])
+        return Value(region[1]) if call.function == "LENGTH" else relative(region[0], env)
+    if env.placeless:
+        return None
     section = env.output_section(call.word)
     if section is None:
-        if call.function in ("SIZEOF", "ALIGNOF"):
-            return Value(0)
         if env.final:
             env.report(_unknown(f"output section '{call.word}'", call.location, ""))
-        return None
-    return _section_call(call.function, section)
+        return Value(0) if call.function in ("SIZEOF", "ALIGNOF") else None
+    return _section_call(call.function, section, env)
 
 
-def _section_call(function: str, section: OutputSection) -> Value | None:
-    if function == "LOADADDR":
-        return Value(section.lma, Kind.ABSOLUTE) if section.lma_known else None
-    if not section.vma_known:
-        return None
-    if function == "ADDR":
-        return Value(0, section)
-    return Value(section.size if function == "SIZEOF" else section.align)
+def _section_call(function: str, section: OutputSection, env: Environment) -> Value | None:
+    match function:
+        case "LOADADDR":
+            if not section.lma_known:
+                return None
+            if section.load_address is None:
+                return Value(section.lma, Kind.ABSOLUTE)
+            value = evaluate(section.load_address, env)
+            env.from_dot = False
+            return None if value is None else Value(value.absolute, Kind.ABSOLUTE)
+        case "ADDR":
+            return Value(0, section) if section.vma_known else None
+    if not section.created:
+        return Value(0)
+    if function == "ALIGNOF":
+        return Value(section.align)
+    return Value(section.size if section.vma_known else section.old_size)
 
 
 def _unknown(what: str, location: Location, hint: str) -> Diagnostic:

@@ -28,6 +28,7 @@ _ARGUMENTS = {
     "MIN": (2, 2),
     "NEXT": (1, 1),
 }
+_SUFFIXES = {letter: base for letters, base in (("hHxX", 16), ("oO", 8), ("bB", 2), ("dD", 10)) for letter in letters}
 _MAX_DEPTH = 200
 """Of nested expressions; deeper ones are no program's."""
 
@@ -176,10 +177,10 @@ class ExpressionBuilder:
         try:
             if digits[0] == "$":
                 value = int(digits[1:], 16)
-            elif digits[-1] in "hHxX":
-                value = int(digits[:-1], 16)
             elif digits[:2] in ("0x", "0X"):
                 value = int(digits, 16)
+            elif digits[-1] in _SUFFIXES:
+                value = int(digits[:-1], _SUFFIXES[digits[-1]])
             else:
                 value = int(digits, 8 if digits[0] == "0" else 10)
         except ValueError:

@@ -19,8 +19,10 @@ _MAX_INCLUDES = 32
 _START = ("script", "section_commands", "statements", "regions")
 
 
-def parse_script(text: str, name: str, include_dirs: Iterable[str | Path] = ()) -> Script:
-    """Read a linker script.
+def parse_script(
+    text: str, name: str, include_dirs: Iterable[str | Path] = (), script: Script | None = None
+) -> Script:
+    """Read a linker script, or with `script` one more that adds to it.
 
     `name` stands in messages; INCLUDE looks in the current directory and then in `include_dirs`.
     Raises ScriptError with file, line and column.
@@ -34,7 +36,7 @@ def parse_script(text: str, name: str, include_dirs: Iterable[str | Path] = ()) 
         1 | SECTIONS { .text : { *(.text } }
           |                              ^ expected ')', ',', ':', EXCLUDE_FILE or a name
     """
-    return ScriptReader(include_dirs).read(text, name)
+    return ScriptReader(include_dirs).read(text, name, script)
 
 
 class ScriptReader:
@@ -44,15 +46,17 @@ class ScriptReader:
         self.include_dirs = [Path(), *(Path(directory) for directory in include_dirs)]
         self.depth = 0
 
-    def read(self, text: str, name: str) -> Script:
-        """The script as a whole. Raises ScriptError."""
+    def read(self, text: str, name: str, script: Script | None = None) -> Script:
+        """A script as a whole, or added to one that was read before. Raises ScriptError."""
         from linker.script.builder import build_script
         from linker.script.expressions import Source
 
+        script = script or Script(name)
         try:
-            return build_script(self, self.tree(text, name, "script"), Source(name, text.split("\n")))
+            build_script(self, self.tree(text, name, "script"), Source(name, text.split("\n")), script)
         except RecursionError:
             raise ScriptError([Diagnostic("its statements are nested more than is sensible", Location(name))]) from None
+        return script
 
     def definition(self, symbol: str, expression: str) -> Assignment:
         """The assignment that `--defsym symbol=expression` means. Raises ScriptError."""
@@ -60,7 +64,8 @@ class ScriptReader:
         from linker.script.expressions import Source
 
         text = f"{symbol} = {expression};"
-        script = build_script(self, self.tree(text, "--defsym", "script"), Source("--defsym", [text]))
+        script = Script("--defsym")
+        build_script(self, self.tree(text, "--defsym", "script"), Source("--defsym", [text]), script)
         if len(script.statements) != 1 or not isinstance(script.statements[0], Assignment):
             raise ScriptError([Diagnostic(f"not a definition: {text}", Location("--defsym"))])
         return script.statements[0]
@@ -133,7 +138,7 @@ def _syntax_error(text: str, name: str, line: int, column: int, found: str, expe
     elif found == "/*":
         message, expected = "a comment that does not end", ()
     elif found[0] == '"' and len(found) < 3:
-        message, expected = "a string that does not end on its line", ()
+        message, expected = "a string that does not end", ()
     else:
         message = f"unexpected '{found if len(found) > 2 or found.isalnum() else found[0]}'"
     source_line = lines[line - 1] if 0 < line <= len(lines) else ""

@@ -5,16 +5,36 @@ from __future__ import annotations
 import re
 from fnmatch import translate
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from linker.layout.inputs import InputFile, InputSection
     from linker.script.syntax import FilePattern
 
+
+class NamedFile(Protocol):
+    """What patterns ask of an input file."""
+
+    archive: str | None
+    """The archive that it came from."""
+    member: str
+    """Its name in the archive."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+        ...
+
+
+class NamedSection(Protocol):
+    """What the orders of SORT ask of an input section."""
+
+    name: str
+    align: int
+
+
 _WILDCARDS = re.compile(r"[*?\[]")
-_DEFAULT_PRIORITY = 65536
 
 
 def is_wild(glob: str) -> bool:
@@ -34,7 +54,7 @@ def matcher(glob: str) -> Callable[[str], object]:
     return re.compile(translate(re.sub(r"\[\^", "[!", glob)), re.DOTALL).match
 
 
-def file_matches(pattern: FilePattern, file: InputFile) -> bool:
+def file_matches(pattern: FilePattern, file: NamedFile) -> bool:
     """Whether a file is one of those that the pattern names."""
     if pattern.archive is not None:
         if pattern.archive == "":
@@ -49,7 +69,7 @@ def file_matches(pattern: FilePattern, file: InputFile) -> bool:
     return bool(match(name)) or (not is_wild(pattern.glob) and name.rpartition("/")[2] == pattern.glob)
 
 
-def is_excluded(exclude: Iterable[FilePattern], file: InputFile) -> bool:
+def is_excluded(exclude: Iterable[FilePattern], file: NamedFile) -> bool:
     """Whether EXCLUDE_FILE leaves the file out; a bare pattern may also name the whole archive."""
     for pattern in exclude:
         if file_matches(pattern, file):
@@ -59,34 +79,48 @@ def is_excluded(exclude: Iterable[FilePattern], file: InputFile) -> bool:
     return False
 
 
-def init_priority(name: str) -> int:
+def init_priority(name: str) -> int | None:
     """The priority in a name such as `.init_array.100`; `.ctors.N` counts downwards.
 
     >>> init_priority(".init_array.00100"), init_priority(".ctors.65435"), init_priority(".init_array")
-    (100, 100, 65536)
+    (100, 100, None)
     """
     digits = re.search(r"\.([0-9]+)$", name)
     if digits is None:
-        return _DEFAULT_PRIORITY
-    number = int(digits[1])
-    return 65535 - number if name.startswith((".ctors", ".dtors")) else number
-
-
-def sort_key(orders: tuple[str, ...]) -> Callable[[InputSection], tuple[object, ...]] | None:
-    """The key for SORT orders, the first order first; None when they ask for no order."""
-    orders = tuple(order for order in orders if order != "none")
-    if not orders:
         return None
+    number = int(digits[1])
+    return 65535 - number if re.fullmatch(r"\.[cd]tors\.[0-9]+", name) else number
 
-    def key(section: InputSection) -> tuple[object, ...]:
-        parts: list[object] = []
-        for order in orders:
-            if order == "name":
-                parts.append(section.name.encode("utf-8", "surrogateescape"))
-            elif order == "alignment":
-                parts.append(-section.align)
-            else:
-                parts += [init_priority(section.name), section.name]
-        return tuple(parts)
+
+def comes_before(orders: tuple[str, ...], left: NamedSection, right: NamedSection) -> bool:
+    """Whether SORT puts the left section before the right one; by priority only when both names have one."""
+    names = _text(left.name), _text(right.name)
+    if orders[0] == "init_priority":
+        priorities = init_priority(left.name), init_priority(right.name)
+        if priorities[0] is not None and priorities[1] is not None and priorities[0] != priorities[1]:
+            return priorities[0] < priorities[1]
+        return names[0] < names[1]
+    for order in orders:
+        if order == "name" and names[0] != names[1]:
+            return names[0] < names[1]
+        if order == "alignment" and left.align != right.align:
+            return left.align > right.align
+    return False
+
+
+def sort_key(orders: tuple[str, ...]) -> Callable[[NamedSection], tuple[object, ...]]:
+    """The key of an order by names and alignments."""
+
+    def key(section: NamedSection) -> tuple[object, ...]:
+        return tuple(-section.align if order == "alignment" else _text(section.name) for order in orders)
 
     return key
+
+
+def sort_orders(orders: tuple[str, ...]) -> tuple[str, ...]:
+    """The orders that count; none when they ask for no order."""
+    return tuple(order for order in orders if order != "none")
+
+
+def _text(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

@@ -144,6 +144,13 @@ class OutputSectionStatement:
     statements: tuple[Statement, ...]
     address: Expression | None = None
     type: str = ""
+    """In parentheses: `NOLOAD`, `READONLY`, `TYPE`, `INFO` and its like; `READONLY TYPE` with both."""
+    elf_type: Expression | None = None
+    """Of `TYPE = ...`: a number, or the name of a section type such as `SHT_NOTE`."""
+    overlay: str = ""
+    """`first` or `later`, of the sections of an OVERLAY."""
+    end: Expression | None = None
+    """Where `.` goes behind the last section of an OVERLAY."""
     load_address: Expression | None = None
     align: Expression | None = None
     subalign: Expression | None = None
@@ -156,8 +163,17 @@ class OutputSectionStatement:
     fill: Expression | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """`INSERT AFTER section` or `BEFORE`: what the scripts said so far goes there."""
+
+    section: str
+    before: bool
+    location: Location
+
+
 Statement: TypeAlias = Assignment | Assertion | InputSections | Data | Fill
-SectionsCommand: TypeAlias = Assignment | Assertion | OutputSectionStatement
+SectionsCommand: TypeAlias = Assignment | Assertion | OutputSectionStatement | Insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +217,5 @@ class Script:
     """Files of INPUT, GROUP and STARTUP; `-lx` asks for a library."""
     search_dirs: list[str] = field(default_factory=list)
     output: str | None = None
+    augments: bool = False
+    """Whether the file that was read last has INSERT: it adds to another script, or to the built-in one."""

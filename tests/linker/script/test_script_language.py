@@ -68,7 +68,6 @@ def value(expression: str) -> int:
         ("ADDR(.data)", 0x80001008),
         ("LOADADDR(.text)", 0x80000000),
         ("SIZEOF(.text)", 16),
-        ("SIZEOF(.nothing)", 0),
         ("ALIGNOF(.text)", 4),
         ("ORIGIN(RAM) + LENGTH(RAM)", 0x80200000),
         ("MAX(3, 4) * 10 + MIN(3, 4)", 43),
@@ -161,7 +160,7 @@ ERRORS = [
     ("a = 5 6;", "test.ld:1:7: error: unexpected '6'", "expected ',', ';' or an operator"),
     ("SECTIONS {", "unexpected end of the file", ""),
     ("/* no end", "a comment that does not end", ""),
-    ('OUTPUT_ARCH("riscv)', "a string that does not end on its line", ""),
+    ('OUTPUT_ARCH("riscv)', "a string that does not end", ""),
     ("a = FOO(1);", "there is no built-in function 'FOO'", "ALIGN"),
     ("a = ALIGN(1, 2, 3);", "unexpected|takes 1 or 2", ""),
     ("a = 1 / 0; SECTIONS { .a : { *(*) } }", "test.ld:1:7: error: division by zero", ""),
@@ -183,9 +182,8 @@ ERRORS = [
     ("INCLUDE gone.ld", "test.ld:1:9: error: cannot find the file 'gone.ld'", "-L"),
     ("MEMORY { A : o = 0, l = 1 A : o = 0, l = 2 } SECTIONS { .a : { *(*) } >A }", "declared twice", ""),
     ("MEMORY { A : ORIGIN = 0, LENGTH = 1M } SECTIONS { .a : { *(*) } }", "no memory region is given for", ">region"),
-    ("SECTIONS { .a : { *(*) . = . + 0x1000000000000; } }", r"'\.' moves by", ""),
-    ("SECTIONS { OVERLAY 0x1000 : { .a { *(.text) } .b { *(.data) } } }", "unexpected|OVERLAY is not supported", ""),
-    ("SECTIONS { .a : { *(*) } } INSERT AFTER .text;", "INSERT is not supported", ""),
+    ("SECTIONS { .a : { *(*) . = . + 0x1000000000000; } }", "section '.a' would have 0x100000000002", ""),
+    ("SECTIONS { .a : { *(*) } } INSERT AFTER .text;", "there is no output section '.text' to insert at", ""),
     ("SECTIONS { . = nobody; .a : { *(*) } }", "undefined symbol 'nobody'", ""),
 ]
 

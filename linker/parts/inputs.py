@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from linker.objects.model import ObjectFile, Relocation, Section, SectionFlag, SectionType
 
 if TYPE_CHECKING:
-    from linker.layout.merge import MergedContents
-    from linker.layout.sections import OutputSection
-    from linker.relocate.lines import Row
+    from linker.parts.placed import Placed
 
 
-@dataclass(eq=False, slots=True)
+class LineRow(NamedTuple):
+    """Where a source line begins."""
+
+    address: int
+    file: str
+    line: int
+    """0: the end of a sequence."""
+
+
+class Rewritten(Protocol):
+    """Contents that a step of the link made anew: merged strings, unwind tables."""
+
+    def find(self, section: InputSection, offset: int) -> tuple[InputSection, int]:
+        """Where the byte at an offset of the original section has gone."""
+        ...
+
+    def contents(self, section: InputSection) -> bytes:
+        """The bytes that the section has now."""
+        ...
+
+
+@dataclass(eq=False, slots=True, repr=False)
 class InputFile:
     """An object that takes part in the link."""
 
@@ -23,7 +42,7 @@ class InputFile:
     """The archive that it came from."""
     member: str = ""
     sections: list[InputSection] = field(default_factory=list)
-    lines: list[Row] | None = None
+    lines: list[LineRow] | None = None
     """The line table, once a message needed it."""
 
     @property
@@ -32,7 +51,7 @@ class InputFile:
         return self.object.name
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class InputSection:
     """A section of an input file on its way into an output section."""
 
@@ -42,7 +61,7 @@ class InputSection:
     align: int
     size: int
     """Bytes in memory, after bytes were removed for alignment or merging."""
-    output: OutputSection | None = None
+    output: Placed | None = None
     offset: int = 0
     """Of its first byte in the output section."""
     keep: bool = False
@@ -60,7 +79,7 @@ class InputSection:
     """The address, modulo the alignment, for which code in it was aligned."""
     edits: list[tuple[int, bytes]] = field(default_factory=list)
     """Bytes to write over the contents, at offsets after deletion: the nops that an alignment needs."""
-    merged: MergedContents | None = None
+    merged: Rewritten | None = None
 
     @property
     def is_alloc(self) -> bool:
@@ -82,6 +101,11 @@ class InputSection:
         """Of its first byte. Only after layout, and for sections that are in the output."""
         assert self.output is not None
         return self.output.vma + self.offset
+
+    @property
+    def vma(self) -> int:
+        """As expressions see it while it has no place: its symbols are offsets."""
+        return 0
 
     def moved(self, offset: int) -> int:
         """Where a byte or symbol at an offset of the object is after deletions.
