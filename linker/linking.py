@@ -233,9 +233,7 @@ class _Link:
 
     # Output
 
-    def _write(
-        self, scope: Scope, segments: list[Segment], got: GlobalOffsetTable | None, flags: int
-    ) -> LinkResult:
+    def _write(self, scope: Scope, segments: list[Segment], got: GlobalOffsetTable | None, flags: int) -> LinkResult:
         live = scope.plan.live()
         placer = FilePlacer(live, segments, self.options.page_size if self.options.paged else 1)
         placer.run()

@@ -257,14 +257,13 @@ class _Command:
         data = read_input(name)
         if is_archive(data):
             self._add_archive(read_archive(data, name))
-        elif data[:4] == b"\x7fELF" or not _is_text(data):
+        elif data[:4] == b"\x7fELF" or self.replaces or not _is_text(data):
             self.inputs.append(read_object(data, name))
-        else:  # GNU takes a text file among the inputs as a script that adds to the others
+        else:  # GNU takes a text file among the inputs as a script
             known = len(self.script.inputs) if self.script is not None else 0
-            replaces = self.replaces
             self._read_script(Path(name))
             assert self.script is not None
-            self.replaces = replaces or self.script.has_sections
+            self.replaces = self.script.has_sections
             for file in self.script.inputs[known:]:
                 self._read_file(self._library(file[2:]) if file.startswith("-l") else file)
 

@@ -9,9 +9,9 @@ from linker.objects.model import Section, SectionFlag, SectionType
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from linker.objects.model import Symbol
     from linker.parts.inputs import InputFile, InputSection
     from linker.parts.symbols import SymbolTable
-    from linker.objects.model import Symbol
 
 _RETAIN = 1 << 21
 """SHF_GNU_RETAIN."""

@@ -56,10 +56,9 @@ class _Placer:
         for output in self.plan.named(name):
             if not output.created:
                 unused = output
-            elif _is_bare(output) or not Traits.of_output(output).differs(traits, "load", "alloc"):
-                if _is_bare(output) or section.section.type == output.type:
-                    output.add(section)
-                    return
+            elif _takes(output, section, traits):
+                output.add(section)
+                return
         if unused is not None:
             self.plan.create(unused)
             unused.add(section)
@@ -216,6 +215,13 @@ class _Placer:
 
 def _last(outputs: Iterable[OutputSection]) -> OutputSection | None:
     return next(iter(deque(outputs, maxlen=1)), None)
+
+
+def _takes(output: OutputSection, section: InputSection, traits: Traits) -> bool:
+    """Whether an orphan goes into an output section of its name."""
+    if _is_bare(output):
+        return True
+    return section.section.type == output.type and not Traits.of_output(output).differs(traits, "load", "alloc")
 
 
 def _is_bare(output: OutputSection) -> bool:

@@ -48,7 +48,7 @@ def choose_regions(sections: list[OutputSection], regions: dict[str, Region]) ->
             output.region = regions[DEFAULT]
     previous: OutputSection | None = None
     for output in sections:
-        if previous is not None and output.load_region is None and output.region is previous.region:
-            if output.address is None and not (output.statement and output.statement.load_address):
-                output.load_region = previous.load_region
+        follows = output.load_region is None and output.address is None and output.load_address is None
+        if previous is not None and follows and output.region is previous.region:
+            output.load_region = previous.load_region
         previous = output

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from linker.layout.plan import Plan
     from linker.parts.regions import Region
     from linker.parts.symbols import LinkSymbol, SymbolTable
-    from linker.script.syntax import Assignment
+    from linker.script.syntax import Assignment, Expression
 
 
 class Phase(IntEnum):
@@ -59,8 +59,8 @@ class Scope:
     """The sections of symbols that took their address from `.` between sections."""
     nearby: OutputSection | None = None
     """The section that such a symbol belongs to at this place of the script."""
-    sources: list[LinkSymbol] = field(default_factory=list)
-    """Symbols that the expression mentions."""
+    _sources: list[LinkSymbol] = field(default_factory=list)
+    """Symbols that the expression mentions, for its value."""
     _assigned_in: dict[str, int] = field(default_factory=dict)
     """The pass in which an assignment last gave a symbol its value."""
     _by_object: set[str] = field(default_factory=set)
@@ -86,7 +86,7 @@ class Scope:
         """The value of a symbol; None when it has none in this pass."""
         entry = self.table.get(name)
         entry.referenced = True  # so that PROVIDE provides it
-        self.sources.append(entry)
+        self._sources.append(entry)
         if self._assigning == name and not self._is_number_of_this_pass(entry):
             self._assigning = None
         if not entry.defined:
@@ -111,6 +111,14 @@ class Scope:
         if home.output is None:
             return Value(value, home)
         return Value(home.offset + value, home.output)
+
+    def mentioned(self) -> int:
+        """How many symbols the expression has mentioned so far."""
+        return len(self._sources)
+
+    def forget_mentions(self, count: int) -> None:
+        """Those behind that many do not make the value."""
+        del self._sources[count:]
 
     def is_script_number(self, name: str, value: int) -> bool:
         """Whether a symbol has that value by an assignment of this pass, and belongs to no section."""
@@ -157,18 +165,18 @@ class Scope:
 
     # Assignments
 
-    def fold(self, expression: object) -> Value | None:
+    def fold(self, expression: Expression | None) -> Value | None:
         """Evaluate a whole expression."""
         self.from_dot = False
-        self.sources.clear()
-        return evaluate(expression, self)  # type: ignore[arg-type]
+        self._sources.clear()
+        return evaluate(expression, self)
 
     def assign(self, assignment: Assignment) -> bool:
         """Give a symbol its value; says whether the statement takes effect at all (PROVIDE may not)."""
         entry = self.table.names.get(assignment.symbol)
-        if assignment.provide and id(assignment) not in self._provided:
-            if entry is None or entry.defined or entry.common:
-                return False
+        is_known = entry is None or entry.defined or entry.common
+        if assignment.provide and is_known and id(assignment) not in self._provided:
+            return False
         self._assigning = assignment.symbol
         value = self.fold(assignment.value)
         self.note(assignment, value)
@@ -193,8 +201,8 @@ class Scope:
         entry.defined, entry.weak, entry.common, entry.from_script = True, False, False, True
         entry.home = base if isinstance(base, OutputSection | InputSection) else None
         entry.value, entry.file, entry.symbol = value.value, None, None
-        if len(self.sources) == 1:  # an alias has the type of what it names
-            entry.type = self.sources[0].type
+        if len(self._sources) == 1:  # an alias has the type of what it names
+            entry.type = self._sources[0].type
         entry.hidden |= hidden
         self._assigned_in[entry.name] = self.iteration
         if self.final:

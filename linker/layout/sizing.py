@@ -14,7 +14,18 @@ from linker.parts.regions import DEFAULT
 from linker.parts.sections import NOT_ALLOCATED, DataItem, OutputSection
 from linker.script.evaluate import WORD, Kind, align_up, check
 from linker.script.fills import fill_bytes
-from linker.script.syntax import Assertion, Assignment, Binary, Call, Conditional, Expression, Fill, Insert, Name, Number
+from linker.script.syntax import (
+    Assertion,
+    Assignment,
+    Binary,
+    Call,
+    Conditional,
+    Expression,
+    Fill,
+    Insert,
+    Name,
+    Number,
+)
 
 if TYPE_CHECKING:
     from linker.layout.scope import Scope
@@ -115,11 +126,11 @@ class Sizer:
         if region is None or (region is default and (output.alloc or output.load)):
             region = next((r for r in scope.regions.values() if accepts(r, output)), default)
             output.region = region
-        if region is default and output.alloc and not output.is_tbss and not output.ignored and self.check_regions:
-            if len(scope.regions) > 1:
-                message = f"no memory region is given for section '{output.name}'"
-                hint = "add '>region' behind it, or attributes such as (rwx) to a region"
-                self._report(message, _where(output), hint)
+        needs_one = output.alloc and not output.is_tbss and not output.ignored
+        if region is default and needs_one and self.check_regions and len(scope.regions) > 1:
+            message = f"no memory region is given for section '{output.name}'"
+            hint = "add '>region' behind it, or attributes such as (rwx) to a region"
+            self._report(message, _where(output), hint)
         return region
 
     # Contents

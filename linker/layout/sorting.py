@@ -33,7 +33,7 @@ def in_order(found: list[Match]) -> list[Match]:
 
 
 def _through_a_tree(found: list[Match]) -> list[Match]:
-    """Each section is compared by its own pattern's order, on its way through a search tree: the result depends on it."""
+    """Each section is compared by its own pattern's order, on its way through a search tree: that decides."""
     left: dict[int, int] = {}
     right: dict[int, int] = {}
     last = 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linker.output.prepare import ATTRIBUTES
 from linker.parts.inputs import InputSection
 from linker.parts.regions import DEFAULT
 from linker.parts.sections import DataItem, MatchedInput, OutputSection
-from linker.output.prepare import ATTRIBUTES
 from linker.script.format import format_assignment, format_expression
 from linker.script.syntax import Assertion, Assignment, Insert
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
-from linker.parts.inputs import InputSection
 from linker.objects.model import Section
 from linker.output.attributes import merge
+from linker.parts.inputs import InputSection
 
 if TYPE_CHECKING:
     from linker.parts.inputs import InputFile

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linker.objects.model import Section, Special, SymbolBinding, SymbolType
+from linker.output.elf import OutputSymbol
 from linker.parts.order import table_order
 from linker.parts.sections import OutputSection
 from linker.parts.symbols import place_of
-from linker.objects.model import Section, Special, SymbolBinding, SymbolType
-from linker.output.elf import OutputSymbol
 
 if TYPE_CHECKING:
-    from linker.parts.placed import Placed
-    from linker.parts.inputs import InputFile
     from linker.layout.scope import Scope
-    from linker.parts.symbols import LinkSymbol, SymbolTable
     from linker.objects.model import Symbol
     from linker.options import LinkOptions
+    from linker.parts.inputs import InputFile
+    from linker.parts.placed import Placed
+    from linker.parts.symbols import LinkSymbol, SymbolTable
 
 _ABSOLUTE = int(Special.ABSOLUTE)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
-from linker.parts.symbols import LinkSymbol, place_of
 from linker.objects.model import Section, Special, SymbolType
 from linker.objects.riscv import R
+from linker.parts.symbols import LinkSymbol, place_of
 from linker.relocate import fields
 from linker.relocate.data import ADDENDS, STORES
 from linker.relocate.got import GOT_TYPES, key_of
@@ -17,9 +17,9 @@ from linker.relocate.lines import source_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linker.objects.model import Relocation, Symbol
     from linker.parts.inputs import InputSection
     from linker.parts.symbols import SymbolTable
-    from linker.objects.model import Relocation, Symbol
     from linker.relocate.got import GlobalOffsetTable, Key
 
 _WORD = 0xFFFF_FFFF_FFFF_FFFF

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from linker.parts.inputs import InputSection
-from linker.parts.order import table_order
 from linker.objects.model import Section, SectionFlag, SectionType, Symbol, SymbolBinding, SymbolType
 from linker.objects.riscv import R
+from linker.parts.inputs import InputSection
+from linker.parts.order import table_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable

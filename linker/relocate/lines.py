@@ -71,8 +71,8 @@ def read_rows(elf: ELFFile) -> list[LineRow]:
 
 def _image(obj: ObjectFile, sections: list[Section]) -> bytes:
     """An ELF file of the debug sections alone, with their references resolved within the object."""
-    from linker.parts.sections import OutputSection
     from linker.output.elf import write_elf
+    from linker.parts.sections import OutputSection
 
     places = {section: section_base(number) for number, section in enumerate(obj.sections)}
     contents, offset = [], 64

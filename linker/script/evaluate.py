@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from linker.errors import Diagnostic
 from linker.script.syntax import Assertion, Binary, Call, Conditional, Expression, Name, Number, Unary
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         def load_address(self) -> Expression | None:
             """Of AT(...)."""
             ...
+
 
 WORD = 0xFFFF_FFFF_FFFF_FFFF
 _SIGN = 1 << 63
@@ -50,7 +51,7 @@ class Value(NamedTuple):
     """A 64-bit value and what it is relative to."""
 
     value: int
-    base: "Kind | Based" = Kind.NUMBER
+    base: Kind | Based = Kind.NUMBER
 
     @property
     def absolute(self) -> int:
@@ -70,11 +71,6 @@ class Environment(Protocol):
     @property
     def section(self) -> Placed | None:
         """The output section whose contents are laid out; None between sections."""
-        ...
-
-    @property
-    def sources(self) -> list[Any]:
-        """The symbols that the expression has mentioned."""
         ...
 
     @property
@@ -119,6 +115,14 @@ class Environment(Protocol):
         """The value of a DATA_SEGMENT_ function."""
         ...
 
+    def mentioned(self) -> int:
+        """How many symbols the expression has mentioned so far."""
+        ...
+
+    def forget_mentions(self, count: int) -> None:
+        """Those behind that many do not make the value."""
+        ...
+
     def report(self, diagnostic: Diagnostic) -> None:
         """Note an error."""
         ...
@@ -143,9 +147,9 @@ def evaluate(expression: Expression | None, env: Environment) -> Value | None:
         case Binary():
             return _binary(expression, env)
         case Conditional():
-            mentioned = len(env.sources)
+            mentioned = env.mentioned()
             condition = evaluate(expression.condition, env)
-            del env.sources[mentioned:]  # they do not make the value
+            env.forget_mentions(mentioned)
             if condition is None:
                 return None
             return evaluate(expression.then if condition.value else expression.otherwise, env)
@@ -232,7 +236,7 @@ class _Pair(NamedTuple):
 
     left: int
     right: int
-    base: "Kind | Based"
+    base: Kind | Based
     both: bool
     """Whether both operands had that base, so that a difference of them has none."""
 

@@ -14,10 +14,10 @@ _HEX = re.compile(r"0[xX]([0-9A-Fa-f]+)")
 
 
 def fill_bytes(expression: Expression, value: int | None) -> bytes:
-    """A hexadecimal number fills as long as it is written, another value as four bytes, big-endian.
+    r"""A hexadecimal number fills as long as it is written, another value as four bytes, big-endian.
 
     >>> fill_bytes(Number(0x90, "0x0090"), 0x90), fill_bytes(Number(144, "144"), 144)
-    (b'\\x00\\x90', b'\\x00\\x00\\x00\\x90')
+    (b'\x00\x90', b'\x00\x00\x00\x90')
     """
     if isinstance(expression, Number):
         digits = _HEX.fullmatch(expression.text)

@@ -1,4 +1,4 @@
-"""OVERLAY: sections that share one address, each loaded behind the one before it (GNU ld manual, "Overlay Description")."""
+"""OVERLAY: sections that share an address, each loaded behind the one before it (GNU ld, "Overlay Description")."""
 
 from __future__ import annotations
 

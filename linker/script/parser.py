@@ -19,9 +19,7 @@ _MAX_INCLUDES = 32
 _START = ("script", "section_commands", "statements", "regions")
 
 
-def parse_script(
-    text: str, name: str, include_dirs: Iterable[str | Path] = (), script: Script | None = None
-) -> Script:
+def parse_script(text: str, name: str, include_dirs: Iterable[str | Path] = (), script: Script | None = None) -> Script:
     """Read a linker script, or with `script` one more that adds to it.
 
     `name` stands in messages; INCLUDE looks in the current directory and then in `include_dirs`.

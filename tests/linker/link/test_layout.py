@@ -238,7 +238,8 @@ def test_overlapping_sections_are_reported() -> None:
     maker = program()
     maker.section(".data", b"12345678", DATA, 8)
     script = "SECTIONS { .text 0x1000 : { *(.text) } .data 0x1004 : { *(.data) } }"
-    with pytest.raises(ScriptError, match=r"section '.data' \(load address 0x1004\) overlaps section '.text', ending at 0x1008"):
+    message = r"section '.data' \(load address 0x1004\) overlaps section '.text', ending at 0x1008"
+    with pytest.raises(ScriptError, match=message):
         link(maker, script=script)
 
 
