@@ -1,5 +1,6 @@
 """The commands and their options."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ from emu.cli.lab import lab
 from emu.cli.words import RunCommand
 
 DEFAULT_PROFILE = "full"
+Work = Callable[[], int]
+"""What a command does once its words are read; returns the exit status."""
 
 app = typer.Typer(
     add_completion=False,
@@ -46,6 +49,7 @@ Programs = Annotated[
 
 @app.command(cls=RunCommand)
 def run(
+    context: typer.Context,
     elf: Annotated[Path | None, typer.Argument(metavar="[ELF]", help="A kernel; without it the profile's.")] = None,
     kernel: Annotated[
         Path | None, typer.Option("-kernel", "--kernel", metavar="FILE", help="The same: ELF, Linux Image or raw.")
@@ -186,12 +190,12 @@ def run(
         ),
     ] = "",
     max_instructions: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after so many instructions (exit status 124).")
+        int | None, typer.Option(min=0, metavar="N", help="Stop after so many instructions (exit status 124).")
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after so many seconds (exit status 124).")
     ] = None,
-) -> None:
+) -> Work:
     """Boot a kernel. The exit status is the guest's; 124 a limit, 125 bad input or a guest that cannot go on.
 
     Standard input is the guest's keyboard. On a terminal, Ctrl-A X leaves and Ctrl-A C stops for the monitor.
@@ -242,7 +246,7 @@ def run(
         max_instructions=max_instructions,
         timeout=timeout,
     )
-    raise typer.Exit(run_guest(request))
+    return lambda: run_guest(request, context.obj)
 
 
 @app.command()
@@ -254,23 +258,27 @@ def build(
     replacement: Replacement = None,
     store: Store = None,
     program: Programs = None,
-) -> None:
+) -> Work:
     """Assemble and link the kernel of a profile, without running it."""
     from emu.cli.kernels import built_profile
     from linker.commands.files import write_output
 
-    kernel = built_profile(
-        profile, frames=frames, heap=heap, replacement=replacement, store=store, programs=program or ()
-    )
-    write_output(output, kernel.elf.read_bytes(), executable=True)
+    def work() -> int:
+        kernel = built_profile(
+            profile, frames=frames, heap=heap, replacement=replacement, store=store, programs=program or ()
+        )
+        write_output(output, kernel.elf.read_bytes(), executable=True)
+        return 0
+
+    return work
 
 
 def _tool(name: str, summary: str) -> None:
     """Add a command whose own parser takes all arguments, in GNU's form."""
 
-    def command(context: typer.Context) -> None:
+    def command(context: typer.Context) -> Work:
         module = import_module(f"linker.commands.{name if name != 'as' else 'as_'}")
-        raise typer.Exit(module.main(context.args))
+        return lambda: int(module.main(context.args))
 
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     app.command(name, help=summary, context_settings=settings, add_help_option=False)(command)

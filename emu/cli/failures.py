@@ -4,28 +4,27 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from enum import IntEnum
 
-
-class ExitStatus(IntEnum):
-    """Statuses of `ekernel` itself, chosen as timeout(1) and env(1) have them; all others are the guest's."""
-
-    LIMIT = 124
-    """A limit that the user set ended the run."""
-    FAILED = 125
-    """ekernel could not do it: bad input, or a guest that no hart survives."""
-    INTERRUPTED = 130
-    """Ctrl-C."""
-    OUTPUT_CLOSED = 141
-    """Whoever read the output has gone, as in `ekernel run | head`."""
-
+from emu.terminal.signals import Ended, Signals
+from emu.terminal.statuses import ExitStatus
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a stream says that takes no more bytes."""
 
 
-def explained(command: Callable[[], object]) -> int:
-    """Run a command and return its exit status; print the text of an expected error to stderr."""
+def explained(command: Callable[[Signals], int]) -> int:
+    """Run a command and return its exit status; print the text of an expected error to stderr.
+
+    The command gets the signals, which it may have noted instead of ending it at any moment.
+    """
+    with Signals() as signals:
+        try:
+            return _explained(lambda: command(signals))
+        except Ended as end:
+            return ExitStatus.SIGNAL + end.number
+
+
+def _explained(command: Callable[[], int]) -> int:
     from emu.errors import EmuError, LimitExceeded
     from kernel.errors import KernelBuildError
     from linker.errors import ToolchainError
@@ -33,21 +32,21 @@ def explained(command: Callable[[], object]) -> int:
     if sys.stdout is None:  # closed by whoever started us: nobody wants the output
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # until the process ends
     try:
-        command()
+        try:
+            return command()
+        finally:
+            sys.stdout.flush()  # else Python would at exit, and say so where nobody listens
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:
-        # Python would try again to flush at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return ExitStatus.OUTPUT_CLOSED
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         print(f"ekernel: the output cannot be written: {error.strerror}", file=sys.stderr)
         return ExitStatus.FAILED
-    except KeyboardInterrupt:
-        return ExitStatus.INTERRUPTED
     except LimitExceeded as error:
         print(f"ekernel: {error}", file=sys.stderr)
         return ExitStatus.LIMIT
@@ -57,4 +56,8 @@ def explained(command: Callable[[], object]) -> int:
     except ToolchainError as error:
         print(error, file=sys.stderr)
         return ExitStatus.FAILED
-    return 0
+
+
+def _give_up_output() -> None:
+    """Let what is still kept for standard output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,26 +2,22 @@
 
 import json
 import os
-import signal
+import stat
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from emu.cli.allocations import AllocationRequest, Allocations
-from emu.cli.execution import Ending, Execution
-from emu.cli.failures import ExitStatus
 from emu.cli.kernels import built_profile, parse_size
-from emu.cli.keyboard import TerminalInput, standard_input
 from emu.cli.monitor import Monitor
 from emu.cli.qemu import check_harts, read_machine, read_semihosting, read_virtio
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
-from emu.errors import ConfigError
+from emu.errors import ConfigError, EmuError
 from emu.events import ConsoleOutput
-from emu.machine import Machine, MachineConfig, StopReason
+from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
 from emu.observe.replacement import ReplacementObserver
@@ -30,7 +26,11 @@ from emu.report.sentences import Sentences
 from emu.report.summary import Summary
 from emu.report.tracefile import TraceFile
 from emu.report.transcript import Transcript
-from linker.commands.files import write_whole
+from emu.terminal.ending import Cause, Ending
+from emu.terminal.execution import Execution
+from emu.terminal.keyboard import TerminalInput, standard_input
+from emu.terminal.signals import Signals
+from linker.commands.files import WholeFile, write_whole
 
 _DEFAULT_FIRMWARE = "default"
 
@@ -75,7 +75,7 @@ class RunRequest:
     timeout: float | None
 
 
-def run_guest(request: RunRequest) -> int:
+def run_guest(request: RunRequest, signals: Signals) -> int:
     """Boot what was asked for and return the exit status."""
     _check(request)
     dumpdtb = read_machine(request.machine) or request.dumpdtb
@@ -97,39 +97,56 @@ def run_guest(request: RunRequest) -> int:
     allocations = _attach_observers(machine, request, trace)
     summed_up = request.json or not request.quiet
     summary = Summary(machine, faults, places, allocations.ledger) if summed_up else None
-    trace_file = TraceFile(request.trace_out, places) if request.trace_out else None
-    for kind in trace.events():
+    with ExitStack() as stack:
+        events = list(trace.events())
         if request.trace and not request.quiet and not request.json:
-            machine.on(kind, transcript.event)
-        if trace_file:
-            machine.on(kind, trace_file.write)
-
-    ending: Ending | None = None
-    start = time.perf_counter()
-    try:
-        ending = _execute(machine, request, transcript)
-    except BrokenPipeError:
-        summary = None  # whoever read the output has gone, and wants no more of it
-        raise
-    finally:
-        seconds = time.perf_counter() - start
-        if trace_file:
-            trace_file.close()
-        if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
-            transcript.end_line()
-        transcript.flush()
-        if summary and not request.json:
-            outcome = ending.outcome if ending else None
-            lines = summary.lines(
-                outcome, seconds, machine.config.fidelity, since=allocations.since, followed=allocations.says()
-            )
-            print("\n".join(lines), file=sys.stderr)
-        if summary and request.json:
-            _print_json(machine, summary, ending, seconds, places)
+            for kind in events:
+                machine.on(kind, transcript.event)
+        if request.trace_out:
+            trace_file = TraceFile(_opened(stack, request.trace_out), places)
+            for kind in events:
+                machine.on(kind, trace_file.write)
+        ending, error, seconds = _run(machine, request, transcript, signals)
     failed = allocations.failed(faults)
+    status = ending.status or int(bool(failed))
+    if summary and request.json:
+        _print_json(machine, summary, ending, status, seconds, places)
+    elif summary:
+        since, followed = allocations.since, allocations.says()
+        lines = summary.lines(ending.description, seconds, machine.config.fidelity, since=since, followed=followed)
+        print("\n".join(lines), file=sys.stderr)
+    if error is not None:
+        raise error
     for what in failed:
         print(f"ekernel: --fail-on: {what}", file=sys.stderr)
-    return _exit_status(machine, ending, places, request) or int(bool(failed))
+    if not ending.is_regular:
+        print(f"ekernel: {_last_line(ending, request, machine)} at {places.name(machine.hart.pc)}", file=sys.stderr)
+    return status
+
+
+def _run(
+    machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals
+) -> tuple[Ending, EmuError | None, float]:
+    """Run to the end, which may be an error, and hand on the output; how it ended and after how many seconds."""
+    start = time.perf_counter()
+    error: EmuError | None = None
+    try:
+        ending = _execute(machine, request, transcript, signals)
+    except EmuError as raised:
+        ending, error = Ending(Cause.ERROR), raised
+    seconds = time.perf_counter() - start
+    if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
+        transcript.end_line()
+    transcript.flush()
+    return ending, error, seconds
+
+
+def _last_line(ending: Ending, request: RunRequest, machine: Machine) -> str:
+    if ending.cause is Cause.TIMEOUT:
+        return f"stopped after {request.timeout:g} s (--timeout)"
+    if ending.cause is Cause.LIMIT:
+        return f"stopped after {machine.instret:,} instructions (--max-instructions)"
+    return ending.description
 
 
 def _check(request: RunRequest) -> None:
@@ -142,12 +159,11 @@ def _check(request: RunRequest) -> None:
         raise ConfigError(f"--timeout {request.timeout:g}: give more than 0 seconds")
 
 
-def _execute(machine: Machine, request: RunRequest, transcript: Transcript) -> Ending:
+def _execute(machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals) -> Ending:
+    keyboard = standard_input()
     with ExitStack() as stack:
-        keyboard = standard_input()
         monitor = None
         if isinstance(keyboard, TerminalInput):
-            keyboard.end = partial(_end_run, machine)
             stack.enter_context(keyboard)
             monitor = Monitor(machine)
 
@@ -159,25 +175,31 @@ def _execute(machine: Machine, request: RunRequest, transcript: Transcript) -> E
             with keyboard.cooked():
                 return monitor.talk(input, print)
 
-        execution = Execution(machine, keyboard, max_instructions=request.max_instructions, timeout=request.timeout)
-        stack.enter_context(_interruptible(machine))
-        return execution.run(talk, transcript.flush)
+        execution = Execution(
+            machine, keyboard, signals,
+            monitor=talk, flush=transcript.flush, max_instructions=request.max_instructions,
+        )  # fmt: skip
+        has_output = (lambda: transcript.waits) if _is_read_elsewhere() else None
+        return execution.run(timeout=request.timeout, has_output=has_output)
 
 
-def _end_run(machine: Machine, error: BaseException) -> None:
-    if not machine.core.engine.running:
-        raise error
-    machine.core.engine.fail(error)
-
-
-@contextmanager
-def _interruptible(machine: Machine) -> Iterator[None]:
-    """Let Ctrl-C end the run, wherever it comes: an exception is lost between a callback's entry and its `try`."""
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: _end_run(machine, KeyboardInterrupt()))
+def _is_read_elsewhere() -> bool:
+    """Whether somebody may be waiting at the other end of a pipe for what the guest writes."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        mode = os.fstat(sys.stdout.fileno()).st_mode
+    except OSError:  # not a file of the host
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _opened(stack: ExitStack, path: Path) -> BinaryIO:
+    """The stream of a file that gets its name when the stack ends, however it does: what is in it stays readable."""
+    try:
+        file = WholeFile(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write the trace to {path}: {error.strerror}; name another file") from error
+    stack.callback(file.finish)
+    return file.stream
 
 
 def _machine(request: RunRequest) -> Machine:
@@ -221,6 +243,8 @@ def _machine(request: RunRequest) -> Machine:
 def _write(path: Path, data: bytes) -> None:
     try:
         write_whole(path, data)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -241,10 +265,12 @@ def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest
     return allocations
 
 
-def _print_json(machine: Machine, summary: Summary, ending: Ending | None, seconds: float, places: Places) -> None:
+def _print_json(
+    machine: Machine, summary: Summary, ending: Ending, status: int, seconds: float, places: Places
+) -> None:
     fields: dict[str, object] = {
-        "ended": "error" if ending is None else _word(ending),
-        "exit_status": ending.outcome.exit_code if ending else None,
+        "ended": ending.word,
+        "exit_status": status,
         "instructions": machine.instret,
         "seconds": round(seconds, 6),
         "fidelity": machine.config.fidelity,
@@ -253,29 +279,3 @@ def _print_json(machine: Machine, summary: Summary, ending: Ending | None, secon
         "console": machine.console.decode(errors="replace"),
     }
     print(json.dumps(fields))
-
-
-def _word(ending: Ending) -> str:
-    if ending.timed_out:
-        return "timeout"
-    return "left" if ending.left else ending.outcome.reason.name.lower()
-
-
-def _exit_status(machine: Machine, ending: Ending, places: Places, request: RunRequest) -> int:
-    outcome = ending.outcome
-    if outcome.reason is StopReason.POWERED_OFF:
-        return outcome.exit_code & 0xFF
-    if ending.left or outcome.reason is StopReason.RESET:
-        return 0
-    where = places.name(machine.hart.pc)
-    if ending.timed_out:
-        print(f"ekernel: stopped after {request.timeout:g} s (--timeout) at {where}", file=sys.stderr)
-        return ExitStatus.LIMIT
-    if outcome.reason is StopReason.INSTRUCTION_LIMIT:
-        print(
-            f"ekernel: stopped after {outcome.instructions:,} instructions (--max-instructions) at {where}",
-            file=sys.stderr,
-        )
-        return ExitStatus.LIMIT
-    print(f"ekernel: {outcome.description} at {where}", file=sys.stderr)
-    return ExitStatus.FAILED

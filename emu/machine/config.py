@@ -134,6 +134,7 @@ class StopReason(Enum):
     RESET = "asked for a reset"
     INSTRUCTION_LIMIT = "reached the limit of instructions"
     REACHED = "reached the address that the run was to stop at"
+    INTERRUPTED = "was interrupted by the host"
     WANTS_INPUT = "waits for something to be typed"
     ASLEEP = "waits (wfi) for a deadline of the host's clock"
     IDLE_FOREVER = "waits (wfi) for an interrupt that can never come"

@@ -134,6 +134,14 @@ class Machine:
         with self.watch(address, lambda: self._reached(start)):
             return self._runner.run_to(limit)
 
+    def interrupt(self) -> None:
+        """End the run that is going on, or else the next one, with StopReason.INTERRUPTED; the machine can be run on.
+
+        Meant for other threads and for handlers of signals. A call at the moment at which the hart sets out can be
+        overheard: whoever must be heard calls again until `run` has returned.
+        """
+        self._runner.interrupt()
+
     def step(self, instructions: int = 1) -> Outcome:
         """Execute exactly so many instructions; traps happen on the way and count none."""
         return self.run(instructions)

@@ -22,6 +22,12 @@ class Runner:
         """What is loaded, and again at a reset."""
         self.resets = platform.config.reboot
         """Whether a guest that asks for a reset starts again, instead of ending the run."""
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """See `Machine.interrupt`."""
+        self._interrupted = True
+        self._platform.core.engine.stop_after_block()
 
     def reset(self) -> None:
         """Start again as at power-on, with `instret` counted on; ConfigError while the guest executes."""
@@ -29,12 +35,19 @@ class Runner:
 
     def run_to(self, limit: int) -> Outcome:
         """Execute until something ends the run, or `limit` instructions have retired since power-on."""
+        try:
+            reason, exit_code = self._run_to(limit)
+        finally:
+            self._interrupted = False
+        return Outcome(reason, exit_code, self._platform.core.retired_count)
+
+    def _run_to(self, limit: int) -> tuple[StopReason, int]:
         platform, core, clock = self._platform, self._platform.core, self._platform.clock
         platform.begin()
         if platform.is_asleep:
             platform.waiting()
             if platform.ended is not None:
-                return self._outcome(platform.ended)
+                return platform.ended
         while True:
             clock.update()
             self._watches.settle()
@@ -51,8 +64,7 @@ class Runner:
             if platform.ended == _RESET and self.resets:
                 platform.begin()
                 self.reset()
-            elif platform.ended is not None:
-                return self._outcome(platform.ended)
-
-    def _outcome(self, ended: tuple[StopReason, int]) -> Outcome:
-        return Outcome(*ended, self._platform.core.retired_count)
+            if platform.ended is not None:
+                return platform.ended
+            if self._interrupted:
+                return StopReason.INTERRUPTED, 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from emu.events import TrapTaken
 from emu.isa.causes import ExceptionCause, cause_label
-from emu.machine import Machine, Outcome
+from emu.machine import Machine
 from emu.machine.semihosting import asks
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.faults import PageFaultObserver
@@ -33,21 +33,18 @@ class Summary:
 
     def lines(
         self,
-        outcome: Outcome | None,
+        ending: str,
         seconds: float,
         fidelity: str,
         *,
         since: int | None = 0,
         followed: Sequence[str] = (),
     ) -> list[str]:
-        """The summary; `outcome` is None when the run ended in an error that is told elsewhere.
+        """The summary of a run that ended as `ending` says.
 
         Of what is held, that is told which was allocated at the count of instructions `since` or later (None: nothing);
         `followed` says by whose descriptions allocations were seen.
         """
-        ending = "stopped by an error" if outcome is None else outcome.description
-        if outcome is not None and outcome.exit_code:
-            ending += f" with exit status {outcome.exit_code & 0xFF}"
         lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]
         lines.append(f"   {'traps':<8}{self._trap_counts()}")
         machine = self._machine

@@ -1,15 +1,12 @@
-"""Trace files: one JSON object a line, the same for the same run, written whole or not at all."""
+"""Trace files: one JSON object a line, the same for the same run."""
 
 import json
-import tempfile
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
-from emu.errors import ConfigError
 from emu.events import Event
 from emu.report.places import Places
 
@@ -41,26 +38,14 @@ def to_json(value: object) -> Json:
 
 
 class TraceFile:
-    """Writes events to a file beside its final place, which takes its name when `close` is called."""
+    """Writes events to a stream."""
 
-    def __init__(self, path: Path, places: Places) -> None:
-        self._path = path
+    def __init__(self, stream: BinaryIO, places: Places) -> None:
+        self._stream = stream
         self._places = places
-        try:
-            self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed by `close`
-                "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-            )
-        except OSError as error:
-            raise ConfigError(f"cannot write the trace to {path}: {error.strerror}; name another file") from error
 
     def write(self, event: Event) -> None:
         """Append an event."""
         record: dict[str, Json] = {"event": type(event).__name__, "at": self._places.name(event.pc)}
         record |= {field.name: to_json(getattr(event, field.name)) for field in fields(event)}
-        self._file.write(json.dumps(record) + "\n")
-
-    def close(self) -> None:
-        """Give the file its name. What was written before an error stays readable."""
-        self._file.close()
-        Path(self._file.name).chmod(0o644)
-        Path(self._file.name).replace(self._path)
+        self._stream.write(json.dumps(record).encode() + b"\n")

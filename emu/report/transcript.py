@@ -21,10 +21,13 @@ class Transcript:
         self._before, self._after = (_DIM, _RESET) if colour else ("", "")
         self._flush_lines = flush_lines
         self._line_is_open = False
+        self.waits = False
+        """Whether there may be output that was not handed on yet."""
 
     def console(self, event: ConsoleOutput) -> None:
         """Write what the guest wrote."""
         self._stream.write(event.data)
+        self.waits = True
         self._line_is_open = not event.data.endswith(b"\n")
         if self._flush_lines:
             self._stream.flush()
@@ -33,6 +36,7 @@ class Transcript:
         """Write an event as a sentence behind its instruction count."""
         label, sentence = self._sentences.say(event)
         self.end_line()
+        self.waits = True
         self._stream.write(f"{self._before}{_MARK}{event.instret:>12,} {label:<8} {sentence}{self._after}\n".encode())
 
     def end_line(self) -> None:
@@ -43,4 +47,5 @@ class Transcript:
 
     def flush(self) -> None:
         """Hand everything to the terminal or file."""
+        self.waits = False
         self._stream.flush()

@@ -90,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         write_whole(arguments.output, write_object(obj))
+    except BrokenPipeError:  # whoever read the output has gone
+        raise
     except (OSError, ValueError) as error:
         _print(f"ekernel as: cannot write {arguments.output}: {error}")
         return 1

@@ -3,24 +3,77 @@
 import os
 import pty
 import select
+from collections.abc import Iterator
 
 import pytest
 
-from emu.cli.keyboard import TerminalInput
+from emu.terminal.keyboard import HostInput, TerminalInput
 
 
-def test_a_wish_to_leave_that_came_with_the_last_keys_ends_the_next_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, terminal = pty.openpty()
-    with TerminalInput(terminal) as keyboard:
-        os.write(ours, b"a\x01x")
-        assert select.select([terminal], [], [], 60)[0]
-        assert keyboard.more() == b"a"
-
-        def never_again(*arguments: object) -> None:
-            pytest.fail("the next wait asked the terminal, where nothing more comes")
-
-        monkeypatch.setattr(select, "select", never_again)
-        assert keyboard.wait(None)
-        assert keyboard.leave
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, TerminalInput]]:
+    ours, theirs = pty.openpty()
+    with TerminalInput(theirs) as keyboard:
+        yield ours, keyboard
     os.close(ours)
-    os.close(terminal)
+    os.close(theirs)
+
+
+def typed(ours: int, keyboard: TerminalInput, keys: bytes) -> None:
+    os.write(ours, keys)
+    assert keyboard.watched is not None
+    assert select.select([keyboard.watched], [], [], 60)[0]
+    keyboard.pull()
+
+
+def test_a_wish_that_came_with_other_keys_is_known_though_the_guest_has_not_asked(
+    terminal: tuple[int, TerminalInput],
+) -> None:
+    ours, keyboard = terminal
+    typed(ours, keyboard, b"a\x01x")
+    assert keyboard.leave
+    assert keyboard.more() == b"a"
+
+
+def test_keys_that_nobody_reads_are_kept_up_to_a_bound_and_the_escape_still_works(
+    terminal: tuple[int, TerminalInput],
+) -> None:
+    ours, keyboard = terminal
+    for _ in range(80):
+        typed(ours, keyboard, b"k" * 1000)
+    typed(ours, keyboard, b"\x01c")
+    assert keyboard.monitor
+    assert len(keyboard.more()) <= 1 << 16
+
+
+def test_a_terminal_is_not_read_during_a_dialogue(terminal: tuple[int, TerminalInput]) -> None:
+    ours, keyboard = terminal
+    with keyboard.cooked():
+        os.write(ours, b"info\n")
+        assert keyboard.watched is None
+        assert keyboard.more() == b""
+    assert keyboard.more() == b"info\n"
+
+
+def test_a_pipe_is_watched_until_something_waits_there_for_the_guest() -> None:
+    theirs, ours = os.pipe()
+    keyboard = HostInput(theirs)
+    rooms: list[None] = []
+    keyboard.has_room = lambda: rooms.append(None)
+    assert keyboard.watched == theirs
+    os.write(ours, b"text")
+    keyboard.pull()
+    assert keyboard.watched is None
+    assert keyboard.more() == b"text"
+    assert (keyboard.watched, len(rooms)) == (theirs, 1)
+    os.close(ours)
+    keyboard.pull()
+    assert (keyboard.ended, keyboard.watched, keyboard.more()) == (True, None, b"")
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("descriptor", [None, 1000])
+def test_no_input_is_an_input_that_has_ended(descriptor: int | None) -> None:
+    keyboard = HostInput(descriptor)
+    assert keyboard.more() == b""
+    assert keyboard.watched is None

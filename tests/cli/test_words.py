@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emu.cli.app import app
-from emu.cli.failures import explained
+from emu.cli import status_of
 from emu.cli.kernels import parse_size
 from emu.errors import ConfigError
 from emu.firmware import fdt
@@ -92,7 +91,7 @@ def test_a_word_that_means_nothing_here_is_told_with_what_to_write(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "k.bin").write_bytes(bytes(4096))
-    status = explained(lambda: app(["run", *words] if "-q" in words else ["run", *words, "-kernel", "k.bin"]))
+    status = status_of(["run", *words] if "-q" in words else ["run", *words, "-kernel", "k.bin"])
     output, errors = capsys.readouterr()
     assert (status, output) == (125, "")
     assert message in errors

@@ -1,0 +1,114 @@
+"""The run of a guest in front of a user: to its end, to a limit, or until the user or a signal ends it."""
+
+from collections.abc import Callable
+
+from emu.machine import Machine, Outcome, StopReason
+from emu.machine.host_clock import HostClock
+from emu.terminal.attention import Attention
+from emu.terminal.ending import Cause, Ending
+from emu.terminal.keyboard import HostInput
+from emu.terminal.signals import Ended, Signals
+
+_LONGEST = 3600.0
+"""Seconds of one wait; who waits for longer is asked again."""
+
+
+class Execution:
+    """Runs a machine with a keyboard.
+
+    `monitor` is called when the user asks for it, and says whether to go on; `flush` hands on the guest's output.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        keyboard: HostInput,
+        signals: Signals,
+        *,
+        monitor: Callable[[], bool],
+        flush: Callable[[], None],
+        max_instructions: int | None,
+    ) -> None:
+        self._machine, self._keyboard, self._signals = machine, keyboard, signals
+        self._monitor, self._flush = monitor, flush
+        self._limit = None if max_instructions is None else machine.instret + max_instructions
+
+    def run(self, *, timeout: float | None = None, has_output: Callable[[], bool] | None = None) -> Ending:
+        """Run to the end. `has_output` says whether `flush` is worth calling now and then."""
+        machine, platform = self._machine, self._machine.platform
+        self._attention = Attention(
+            self._keyboard, self._signals, interrupt=machine.interrupt, has_output=has_output, timeout=timeout
+        )
+        platform.keyboard.source = self._keyboard.more
+        if isinstance(platform.clock, HostClock):
+            platform.clock.sleep = self._sleep
+        with self._attention:
+            try:
+                return self._run()
+            except Ended as end:
+                return self._wish() or Ending(Cause.SIGNAL, signal=end.number)
+
+    def _run(self) -> Ending:
+        machine, attention = self._machine, self._attention
+        while True:
+            attention.acknowledge()
+            ending = self._wish()
+            if ending is not None:
+                return ending
+            if self._keyboard.monitor:
+                self._keyboard.monitor = False
+                if not self._monitor():
+                    return Ending(Cause.LEFT)
+            machine.offer_input()
+            outcome = machine.run(max_instructions=None if self._limit is None else self._limit - machine.instret)
+            ending = self._ending(outcome)
+            if ending is not None:
+                return ending
+            self._flush()
+
+    def _ending(self, outcome: Outcome) -> Ending | None:
+        """How the run has ended; None when it goes on, or when a wish will end it."""
+        keyboard = self._machine.platform.keyboard
+        if outcome.reason in (StopReason.INTERRUPTED, StopReason.ASLEEP):
+            return None
+        if outcome.reason is StopReason.INSTRUCTION_LIMIT:
+            return Ending(Cause.LIMIT, outcome)
+        if outcome.reason is StopReason.WANTS_INPUT and not keyboard.ended:
+            keyboard.ended = not self._typing_comes()
+            return None
+        if outcome.reason is StopReason.IDLE_FOREVER and self._machine.waits_for_input and self._typing_comes():
+            return None
+        return Ending(Cause.GUEST, outcome)
+
+    def _wish(self) -> Ending | None:
+        """What ends the run that is not the guest."""
+        if self._keyboard.leave:
+            return Ending(Cause.LEFT)
+        if self._signals.came is not None:
+            return Ending(Cause.SIGNAL, signal=self._signals.came)
+        if self._keyboard.gone:
+            return Ending(Cause.HANGUP)
+        return Ending(Cause.TIMEOUT) if self._attention.timed_out else None
+
+    def _typing_comes(self) -> bool:
+        """Wait until something is typed, or there is a wish; False when nothing more can be typed."""
+        self._flush()
+        while True:
+            self._attention.acknowledge()
+            if self._keyboard.has_something() or self._attention.wants_the_run:
+                return True
+            if self._keyboard.ended:
+                return False
+            self._attention.wait()
+
+    def _sleep(self, seconds: float) -> bool:
+        """The guest waits for a deadline of the host's clock, or for the keyboard; see `HostClock.sleep`."""
+        attention = self._attention
+        self._flush()
+        attention.acknowledge()
+        if not attention.wants_the_run:
+            if self._machine.waits_for_input and self._keyboard.has_something():
+                self._machine.offer_input()
+            else:
+                attention.wait(min(seconds, _LONGEST))
+        return not attention.wants_the_run

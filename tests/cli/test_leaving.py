@@ -1,0 +1,214 @@
+"""A terminal's user leaves, looks or is told how, whatever the guest does; signals leave the terminal as it was."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import termios
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import COMMAND, Terminal
+
+Program = Callable[[str], Path]
+
+READY = """
+    li t0, 0x10000000
+    li t1, '>'
+    sb t1, (t0)
+"""
+GUESTS = {
+    "a loop": "j .",
+    "a trap storm": "la t0, 1f\n csrw stvec, t0\n .balign 4\n 1: nop\n .word 0",
+    "a storm of page faults": """
+        la t0, 1f
+        csrw stvec, t0
+        ld a0, (zero)
+        .balign 4
+    1:  sret
+    """,
+    "calls of the firmware": "1: li a7, 0x10\n li a6, 0\n ecall\n j 1b",
+    "code that is thrown away": "1: fence.i\n j 1b",
+    "resets for ever": "li t0, 0x100000\n li t1, 0x7777\n sw t1, (t0)\n j .",
+    "asleep with a timer": """
+        la t0, 2f
+        csrw stvec, t0
+        li t0, 32
+        csrw sie, t0
+    1:  csrr a0, time
+        li t0, 1000000
+        add a0, a0, t0
+        li a7, 0
+        ecall
+        wfi
+        j 1b
+    2:  sret
+    """,
+    "asleep for an hour": """
+        csrr a0, time
+        li t0, 36000000000
+        add a0, a0, t0
+        li a7, 0
+        ecall
+        li t0, 32
+        csrw sie, t0
+    1:  wfi
+        j 1b
+    """,
+    "interrupts masked, with input asked for": "li t0, 0x10000000\n li t1, 1\n sb t1, 1(t0)\n j .",
+}
+READS = """
+    li s0, 0x10000000
+1:  lbu t0, 5(s0)
+    andi t0, t0, 1
+    beqz t0, 1b
+    lbu a0, (s0)
+    addi a0, a0, 0x40
+    sb a0, (s0)
+    j 1b
+"""
+"""Answers a control character with its letter."""
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "clock"),
+    [
+        ("exact", "instructions"),
+        ("fast", "host"),
+        pytest.param("exact", "host", marks=pytest.mark.slow),
+        pytest.param("fast", "instructions", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("guest", GUESTS)
+def test_ctrl_a_opens_the_monitor_and_leaves(program: Program, guest: str, fidelity: str, clock: str) -> None:
+    terminal = Terminal("run", "--fidelity", fidelity, "--clock", clock, program(READY + GUESTS[guest]))
+    terminal.expect(">")
+    terminal.type("\x01c")
+    terminal.expect("(ekernel) ")
+    terminal.type("info registers\n")
+    terminal.expect("satp")
+    terminal.type("c\n")
+    terminal.type("\x01x")
+    assert terminal.status() == 0
+    *others, last = terminal.seen.splitlines()
+    assert any("-- left by you: " in line for line in others)
+    assert re.fullmatch(r"ekernel: left by you at .+", last)
+
+
+@pytest.mark.parametrize("guest", ["a loop", "interrupts masked, with input asked for"])
+def test_ctrl_c_that_the_guest_does_not_read_tells_how_to_leave(program: Program, guest: str) -> None:
+    terminal = Terminal("run", "-q", program(READY + GUESTS[guest]))
+    terminal.expect(">")
+    terminal.type("\x03\x03\x03")
+    terminal.expect("Ctrl-A X leaves")
+    terminal.type("\x01x")
+    assert terminal.status() == 0
+
+
+def test_ctrl_c_goes_to_the_guest_and_one_that_is_read_tells_nothing(program: Program) -> None:
+    terminal = Terminal("run", "-q", program(READY + READS))
+    terminal.expect(">")
+    for _ in range(4):
+        terminal.type("\x03")
+        assert "Ctrl-A" not in terminal.expect("C")
+    terminal.type("\x01x")
+    assert terminal.status() == 0
+    assert "Ctrl-A" not in terminal.seen
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM"])
+@pytest.mark.parametrize("guest", ["a loop", "asleep for an hour"])
+def test_a_signal_leaves_the_terminal_as_it_was(program: Program, guest: str, name: str) -> None:
+    terminal = Terminal("run", "-q", "--clock", "host", program(READY + GUESTS[guest]))
+    cooked = termios.tcgetattr(terminal.descriptor)
+    terminal.expect(">")
+    assert termios.tcgetattr(terminal.descriptor) != cooked
+    number = signal.Signals[name]
+    os.kill(terminal.pid, number)
+    terminal.expect("(SIGINT)" if name == "SIGINT" else f"ended by {name}")
+    assert termios.tcgetattr(terminal.descriptor) == cooked
+    assert terminal.status() == 128 + number
+
+
+ENDINGS = [
+    ("li a7, 8\n ecall", [], "powered_off", 0),
+    ("li t0, 0x100000\n li t1, 0x73333\n sw t1, (t0)\n j .", [], "powered_off", 7),
+    ("j .", ["--max-instructions", "1000"], "instruction_limit", 124),
+    ("j .", ["--max-instructions", "0"], "instruction_limit", 124),
+    ("j .", ["--timeout", "0.2"], "timeout", 124),
+    (GUESTS["resets for ever"], ["--timeout", "0.2"], "timeout", 124),
+    (GUESTS["asleep for an hour"], ["--timeout", "0.2", "--clock", "host"], "timeout", 124),
+    ("csrw sie, zero\n wfi\n j .", [], "idle_forever", 125),
+    ("jr zero", [], "error", 125),
+    (GUESTS["resets for ever"], ["-no-reboot"], "reset", 0),
+]
+
+
+@pytest.mark.parametrize(("source", "options", "word", "status"), ENDINGS)
+def test_the_exit_status_in_json_is_that_of_the_process(
+    ekernel: Callable[..., subprocess.CompletedProcess[str]],
+    program: Program,
+    source: str,
+    options: list[str],
+    word: str,
+    status: int,
+) -> None:
+    result = ekernel("run", "--json", *options, program(source))
+    told = json.loads(result.stdout)
+    assert (told["ended"], told["exit_status"], result.returncode) == (word, status, status)
+    assert bool(result.stderr) == (word not in ("powered_off", "reset"))
+
+
+def test_a_limit_of_no_instructions_executes_nothing(
+    ekernel: Callable[..., subprocess.CompletedProcess[str]], program: Program
+) -> None:
+    result = ekernel("run", "--json", "--max-instructions", "0", program(READY))
+    told = json.loads(result.stdout)
+    assert (told["instructions"], told["console"]) == (0, "")
+    assert "stopped after 0 instructions (--max-instructions) at _start" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+@pytest.mark.parametrize("source", [GUESTS["a loop"], GUESTS["a trap storm"], READY + "j _start"])
+def test_a_signal_ends_a_run_without_a_terminal_and_the_trace_is_whole(
+    program: Program, tmp_path: Path, source: str, name: str
+) -> None:
+    trace = tmp_path / "trace.jsonl"
+    options = ["run", "-q", "--trace", "traps", "--trace-out", str(trace)]
+    with subprocess.Popen(
+        [COMMAND, *options, program(READY + source)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 1)
+        assert not trace.exists()
+        process.send_signal(signal.Signals[name])
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.Signals[name]
+    assert name in errors.decode().splitlines()[-1]
+    assert all(json.loads(line) for line in trace.read_text().splitlines())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["guest.elf", "guest.o", "guest.s", "trace.jsonl"]
+
+
+def test_a_signal_ends_a_run_whose_output_nobody_takes(program: Program) -> None:
+    guest = program("li t0, 0x10000000\n li t1, 'x'\n 1: sb t1, (t0)\n j 1b")
+    with subprocess.Popen(
+        [COMMAND, "run", "-q", guest], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+
+
+def test_a_run_under_nohup_goes_on_when_its_terminal_is_gone(program: Program) -> None:
+    guest = program(READY + "li t1, 2000000\n 1: addi t1, t1, -1\n bnez t1, 1b\n li a7, 8\n ecall")
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", COMMAND, "run", "-q", str(guest)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 1)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=60) == 0
