@@ -5,7 +5,7 @@ from functools import partial
 
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
-from emu.observe import PageFaultObserver
+from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places
 from emu.report.summary import Summary
 from figures.table import best, microseconds, ratio, row, title

@@ -90,6 +90,11 @@ class Engine:
         )
         self._add_hooks()
 
+    @property
+    def is_native(self) -> bool:
+        """Whether native functions find the slots by the core's state."""
+        return bool(self.window.words[Word.RDTIME_FUNCTION])
+
     def translate_in_guest(self, on: bool) -> None:
         """Let the guest's `fill` translate (True), or the core's own page walker."""
         self.virtual = on
@@ -239,7 +244,7 @@ class Engine:
             window.load()
             return is_due()
 
-        slots = self.slots if window.words[Word.RDTIME_FUNCTION] else memoryview(b"")
+        slots = self.slots if self.is_native else memoryview(b"")
         kept = interrupts.ask_guest(self.handle, slots, due, lambda: self._guarded(enter))
         self._keep.append(kept)
         return kept is not None

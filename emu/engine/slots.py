@@ -34,6 +34,8 @@ class Slot(IntEnum):
     """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
     DRAIN = 12
     """The address of a function without arguments that empties buffers, for a block that finds one full; or 0."""
+    MODEL = 14
+    """The address of the model's CSRs (see `emu.engine.csrtable`)."""
 
 
 SLOTS = 64

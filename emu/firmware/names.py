@@ -105,7 +105,6 @@ class Names:
         """All call frame information."""
         return CallFrames(lambda: chain.from_iterable(file.frame_ranges() for file in self._files))
 
-
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure, None when no file has it."""
         if name not in self._sizes:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, cast
 
+from emu.engine.csrtable import LINES
 from emu.hart.pmp_csrs import PmpCsrs
 from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Privilege
@@ -110,15 +111,21 @@ class CsrFile:
     """All CSRs: `values[number]` is the storage, `readers` and `writers` are the rules."""
 
     def __init__(
-        self, owner: CsrOwner, modes: frozenset[int] = frozenset(PAGING_LEVELS), *, has_adue: bool = False
+        self,
+        owner: CsrOwner,
+        values: memoryview,
+        modes: frozenset[int] = frozenset(PAGING_LEVELS),
+        *,
+        has_adue: bool = False,
     ) -> None:
-        """`modes`: the paging modes that `satp` takes besides Bare; `has_adue`: whether `menvcfg` has ADUE."""
+        """`values` has a word for each number; `modes`: the paging modes that `satp` takes besides Bare.
+
+        `has_adue`: whether `menvcfg` has ADUE.
+        """
         self._selectable = ADUE if has_adue else 0
         self._owner = owner
         self._modes = modes | {SATP_BARE}
-        self.values = values = [0] * 4096
-        self.lines = 0
-        """The bits of `mip` that devices hold up."""
+        self.values = values
         self._offsets: dict[int, int] = {_MCYCLE: 0, _MINSTRET: 0}
         """What to add to the instructions retired, since a counter was written."""
         values[_MSTATUS] = XLEN_64
@@ -149,18 +156,27 @@ class CsrFile:
         return False if writer is None else writer(value & _ALL)
 
     @property
+    def lines(self) -> int:
+        """The bits of `mip` that devices hold up."""
+        return self.values[LINES]
+
+    @lines.setter
+    def lines(self, bits: int) -> None:
+        self.values[LINES] = bits
+
+    @property
     def pending(self) -> int:
         """`mip`: what software set, and what devices hold up."""
-        return self.values[_MIP] | self.lines
+        return self.values[_MIP] | self.values[LINES]
 
     def save(self) -> object:
         """All values, for `restore`."""
-        return list(self.values), self.lines, dict(self._offsets)
+        return self.values.tobytes(), dict(self._offsets)
 
     def restore(self, state: object) -> None:
         """Return to saved values."""
-        values, self.lines, offsets = cast("tuple[list[int], int, dict[int, int]]", state)
-        self.values[:] = values
+        values, offsets = cast("tuple[bytes, dict[int, int]]", state)
+        self.values.cast("B")[:] = values
         self._offsets.update(offsets)
 
     def _plain(self, number: int, mask: int = _ALL) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from emu.address import VirtAddr
+from emu.engine.csrtable import Kind, ModelCsrs
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, Event
 from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
@@ -50,14 +51,17 @@ class ExactState(HartCore):
         self._privilege = _M
         super().__init__(ram, bus, platform, probes=probes)
         self._ad_update = ad_update
-        self.csrs = CsrFile(self, modes, has_adue=ad_update is AdUpdate.SELECTED)
+        model = ModelCsrs()
+        self.csrs = CsrFile(self, model.values, modes, has_adue=ad_update is AdUpdate.SELECTED)
         self._values = self.csrs.values
         self._shared_index_owner = _M
         self._user_page_seen = False
         self._interrupts_changed = False
         window = self.engine.window
         window.load()
-        window.octets[EXT_ICSR_BYTE] = 0
+        if self.engine.is_native:
+            model.serve(self.slots, Kind.REFUSED, _SERVED)
+        window.octets[EXT_ICSR_BYTE] = model.is_served
         window.octets[EXT_COUNTERS_BYTE] = 0
         self._mirror()
         window.store()
@@ -261,5 +265,10 @@ class ExactState(HartCore):
         return self.words[_NATIVE_STATUS] & _FS == FS_DIRTY
 
 
+_SERVED: dict[int, Kind] = {
+    Csr.SSTATUS: Kind.SSTATUS, Csr.SSCRATCH: Kind.PLAIN, Csr.SEPC: Kind.EVEN, Csr.SCAUSE: Kind.PLAIN,
+    Csr.STVAL: Kind.PLAIN, Csr.FFLAGS: Kind.CORE, Csr.FRM: Kind.CORE, Csr.FCSR: Kind.CORE,
+}  # fmt: skip
+"""Whatever is not here has consequences, or belongs to M mode, which the core is never in."""
 _FLOAT_CSRS = (Csr.FFLAGS, Csr.FRM, Csr.FCSR)
 _State = tuple[bytes, object, Privilege, int, tuple[int, int]]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import cast
 
+from emu.engine.csrtable import ModelCsrs
 from emu.engine.window import EXT_COUNTERS_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, Event, PteWritten, TrapReturned
 from emu.hart import native_csrs as native
@@ -44,7 +45,7 @@ class FastState(HartCore):
         self._forced = 0
         super().__init__(ram, bus, platform, probes=probes)
         self._lines = 0
-        self._emulated = CsrFile(self)
+        self._emulated = CsrFile(self, ModelCsrs().values)
         self.engine.translate_in_guest(True)
         window = self.engine.window
         window.load()

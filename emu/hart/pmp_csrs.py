@@ -11,7 +11,7 @@ _PER_REGISTER = 8
 class PmpCsrs:
     """Reads and writes `pmpcfg0`, `pmpcfg2` and `pmpaddr0` to `pmpaddr15` where `values` keeps all CSRs by number."""
 
-    def __init__(self, values: list[int], changed: Callable[[], None]) -> None:
+    def __init__(self, values: memoryview, changed: Callable[[], None]) -> None:
         """`changed` is called when what is protected may be another than before."""
         self._values, self._changed = values, changed
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from emu.engine import native
 from emu.engine.codepages import FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
+from emu.engine.csrtable import ACCESS, MAY_ACCESS
 from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
 from emu.engine.translated.player import PLAYER
 
-PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, FLOATS, PLAYER)
+PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FLOATS, PLAYER)
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")
 FILE = Path(native.__file__).with_name("assembled.py")
