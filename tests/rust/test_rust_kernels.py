@@ -1,0 +1,141 @@
+"""Kernels in Rust, with the names and conventions of well-known ones: whose allocations are found unasked.
+
+Each kernel says itself which frames it took and gave back; what ekernel says must be the same.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.machine import Machine, MachineConfig
+from emu.observe.allocations.ledger import AllocationLedger
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.signatures import frame_allocator
+from tests.rust.build import HERE, BuildError, kernel
+
+pytestmark = pytest.mark.slow
+
+Build = Callable[[str, str, str], Path]
+CASES = [
+    (name, heap, optimise)
+    for name, heap in (("rcore_v3", "buddy_system_allocator"), ("rcore_v2", "linked_list_allocator"))
+    for optimise in ("0", "2")
+]
+_TOLD = re.compile(rb"^([+-]) ([0-9a-f]{16})$", re.MULTILINE)
+
+
+@pytest.fixture(scope="session")
+def built(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """`built("rcore_v3", "buddy_system_allocator", "2")`: a kernel with a heap, optimised so much."""
+    oracle("riscv64-unknown-elf-ld")
+
+    @cache
+    def make(name: str, heap: str, optimise: str) -> Path:
+        folder = tmp_path_factory.mktemp("rust")
+        crates = [HERE / "crates" / f"{crate}.rs" for crate in ("support", heap)]
+        try:
+            return kernel(HERE / "kernels" / f"{name}.rs", crates, folder, optimise=optimise)
+        except BuildError as error:
+            if os.environ.get("CI") or "is not installed" not in str(error):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+
+    return make
+
+
+def booted(elf: Path) -> Machine:
+    machine = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20))
+    machine.load(elf)
+    return machine
+
+
+def told(machine: Machine) -> list[tuple[str, int]]:
+    """What the kernel printed of its frames."""
+    return [(sign.decode(), int(number, 16)) for sign, number in _TOLD.findall(machine.console)]
+
+
+def seen(events: list[Event]) -> list[tuple[str, int]]:
+    return [
+        ("+" if isinstance(event, FrameAllocated) else "-", int(event.ppn))
+        for event in events
+        if isinstance(event, FrameAllocated | FrameFreed)
+    ]
+
+
+def listen(machine: Machine, *kinds: type[Event]) -> list[Event]:
+    events: list[Event] = []
+    for kind in kinds:
+        machine.on(kind, events.append)
+    return events
+
+
+@pytest.mark.parametrize(("name", "heap", "optimise"), CASES)
+def test_frames_are_followed_as_the_kernel_itself_tells(built: Build, name: str, heap: str, optimise: str) -> None:
+    machine = booted(built(name, heap, optimise))
+    observer = FrameObserver(machine)
+    HeapObserver(machine)
+    ledger = AllocationLedger(machine)
+    events = listen(machine, FrameAllocated, FrameFreed)
+    machine.run(10_000_000)
+    assert seen(events) == told(machine)
+    assert len(events) > 12
+    assert [allocator.name for allocator in observer.allocators] == [name.replace("_", "-")]
+    assert ledger.frames.wrong.total() == ledger.blocks.wrong.total() == 0
+
+
+@pytest.mark.parametrize(("name", "heap", "optimise"), CASES)
+def test_heap_blocks_have_the_sizes_of_their_layouts(built: Build, name: str, heap: str, optimise: str) -> None:
+    machine = booted(built(name, heap, optimise))
+    observer = HeapObserver(machine)
+    events = listen(machine, HeapAllocated, HeapFreed)
+    machine.run(10_000_000)
+    lost = [event for event in events if isinstance(event, HeapAllocated) and event.size == event.align]
+    assert [event.size for event in lost][-1:] == [8 if name == "rcore_v3" else 4]  # the Box that is forgotten
+    assert all(event.align in (1, 2, 4, 8) for event in events if isinstance(event, HeapAllocated))
+    found = {allocator.name for allocator in observer.allocators}
+    assert found == {heap, "rust"} or (optimise, found) == ("2", {"rust"})  # the crate may be inlined
+
+
+def test_a_plain_name_stands_for_the_path_that_ends_with_it(built: Build) -> None:
+    machine = booted(built("rcore_v3", "buddy_system_allocator", "2"))
+    FrameObserver(machine, [frame_allocator("frame_alloc=a1 if a0,frame_dealloc")])
+    events = listen(machine, FrameAllocated, FrameFreed)
+    machine.run(10_000_000)
+    assert seen(events) == told(machine)
+
+
+def test_a_tracker_can_be_given_by_reference(built: Build) -> None:
+    machine = booted(built("rcore_v3", "buddy_system_allocator", "0"))
+    names = "*::frame_alloc=a1 if a0, *FrameTracker as core::ops::drop::Drop>::drop([a0])"
+    FrameObserver(machine, [frame_allocator(names)])
+    events = listen(machine, FrameAllocated, FrameFreed)
+    machine.run(10_000_000)
+    assert seen(events) == told(machine)[:-1]  # the last one comes back by hand
+
+
+def test_runs_of_frames_of_the_crate_are_counted(built: Build) -> None:
+    machine = booted(built("frames_of_the_buddy_crate", "buddy_system_allocator", "2"))
+    FrameObserver(machine)
+    ledger = AllocationLedger(machine)
+    machine.run(10_000_000)
+    assert told(machine) == [("+", 0x80400), ("+", 0x80404), ("-", 0x80400)]
+    assert (ledger.frames.allocated, ledger.frames.freed, list(ledger.frames.held)) == (5, 4, [0x80404])
+    assert ledger.frames.wrong.total() == 0
+
+
+def test_the_command_line_says_which_allocators_it_has_found(built: Build) -> None:
+    elf = built("rcore_v3", "buddy_system_allocator", "0")
+    ekernel = Path(sys.executable).with_name("ekernel")
+    result = subprocess.run(
+        [ekernel, "run", "--trace", "frames", elf], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    assert "┃" in result.stdout
+    assert "rCore-Tutorial-v3's frame_allocator.rs; the crate buddy_system_allocator; Rust's global" in result.stderr
+    assert "handed out while held" not in result.stderr
