@@ -1,5 +1,7 @@
 """The errors of this package: one family, each text says what happened, where, and what to do next."""
 
+from emu.events import TrapTaken
+
 
 class EmuError(Exception):
     """Base of every error that `emu` raises on purpose; its text is written for the user.
@@ -27,6 +29,20 @@ class AddressError(EmuError):
 
 class MachineError(EmuError):
     """The guest did what no hart survives, or the engine could not go on; names pc and cause."""
+
+
+class DoubleFault(MachineError):
+    """A trap whose handler traps at once, again and again: no instruction will ever retire.
+
+    `first` is the trap that the handler was for, `last` the one that keeps it from running.
+    """
+
+    def __init__(self, text: str, first: TrapTaken, last: TrapTaken) -> None:
+        super().__init__(text, first, last)  # as an exception that can be pickled has it
+        self.text, self.first, self.last = text, first, last
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class LimitExceeded(EmuError):

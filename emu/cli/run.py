@@ -1,6 +1,5 @@
 """`ekernel run`: boot a kernel, show its console, tell what was traced, sum up."""
 
-import json
 import os
 import stat
 import sys
@@ -14,6 +13,7 @@ from emu.cli.allocations import AllocationRequest, Allocations
 from emu.cli.kernels import built_profile, parse_size
 from emu.cli.monitor import Monitor
 from emu.cli.qemu import check_harts, read_machine, read_semihosting, read_virtio
+from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
 from emu.events import ConsoleOutput
@@ -23,7 +23,6 @@ from emu.observe.functions import FunctionObserver
 from emu.observe.replacement import ReplacementObserver
 from emu.report.places import Places
 from emu.report.sentences import Sentences
-from emu.report.summary import Summary
 from emu.report.tracefile import TraceFile
 from emu.report.transcript import Transcript
 from emu.terminal.ending import Cause, Ending
@@ -95,8 +94,7 @@ def run_guest(request: RunRequest, signals: Signals) -> int:
         machine.on(ConsoleOutput, transcript.console)
     faults = PageFaultObserver(machine)
     allocations = _attach_observers(machine, request, trace)
-    summed_up = request.json or not request.quiet
-    summary = Summary(machine, faults, places, allocations.ledger) if summed_up else None
+    telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)
     with ExitStack() as stack:
         events = list(trace.events())
         if request.trace and not request.quiet and not request.json:
@@ -109,14 +107,9 @@ def run_guest(request: RunRequest, signals: Signals) -> int:
         ending, error, seconds = _run(machine, request, transcript, signals)
     failed = allocations.failed(faults)
     status = ending.status or int(bool(failed))
-    if summary and request.json:
-        _print_json(machine, summary, ending, status, seconds, places)
-    elif summary:
-        since, followed = allocations.since, allocations.says()
-        lines = summary.lines(ending.description, seconds, machine.config.fidelity, since=since, followed=followed)
-        print("\n".join(lines), file=sys.stderr)
+    telling.finish(ending, error, status, seconds)
     if error is not None:
-        raise error
+        return status
     for what in failed:
         print(f"ekernel: --fail-on: {what}", file=sys.stderr)
     if not ending.is_regular:
@@ -263,19 +256,3 @@ def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest
                 f"name its own with --{kind.removesuffix('s')}-functions"
             )
     return allocations
-
-
-def _print_json(
-    machine: Machine, summary: Summary, ending: Ending, status: int, seconds: float, places: Places
-) -> None:
-    fields: dict[str, object] = {
-        "ended": ending.word,
-        "exit_status": status,
-        "instructions": machine.instret,
-        "seconds": round(seconds, 6),
-        "fidelity": machine.config.fidelity,
-        "pc": places.name(machine.hart.pc),
-        **summary.numbers(),
-        "console": machine.console.decode(errors="replace"),
-    }
-    print(json.dumps(fields))

@@ -7,7 +7,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.engine import Engine, Fault, Stop, Store, Word
 from emu.engine.slots import Slot
-from emu.errors import MachineError
+from emu.errors import DoubleFault, MachineError
 from emu.events import (
     AddressSpaceSwitched,
     Event,
@@ -36,6 +36,8 @@ RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
 _ALL = (1 << 64) - 1
 _TRAPS_WITHOUT_PROGRESS = 1000
+_Trap = tuple[int, int, int, Privilege, Privilege, int]
+"""Cause, tval, epc, the privilege it came from and the one it went to, and the handler's address."""
 _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
 _Fact = TypeVar("_Fact")
@@ -59,6 +61,8 @@ class HartCore(ABC):
         self._halves = ram.view.cast("H")
         self._last_trap, self._traps = -1, 0
         """At how many instructions retired the last exception was, and how many there were at that."""
+        self._first_trap: _Trap | None = None
+        """The first of those."""
         self._positions: dict[int, int] = {}
         """How many instructions stand before one that was asked for, by its block and its place in there."""
         self.returned = False
@@ -492,21 +496,35 @@ class HartCore(ABC):
             )
         self.trap(PAGE_FAULTS[walk.access], int(walk.address), pc)
 
-    def note_trap(self, cause: int, epc: int, target: int, tval: int) -> None:
-        """Raise MachineError for a hart that only traps and never executes an instruction again."""
+    def note_trap(self, cause: int, tval: int, epc: int, source: Privilege, target: int) -> None:
+        """Raise DoubleFault for a hart that only traps and never executes an instruction again."""
         retired = self.slots[COUNT]
         if self._last_trap != retired:
             self._last_trap = retired
             self._traps = 1
+            self._first_trap = cause, tval, epc, source, self.privilege, target
             return
         self._traps += 1
         if epc == target or self._traps > _TRAPS_WITHOUT_PROGRESS:
-            what = cause_label(cause, interrupt=False)
-            raise MachineError(
-                f"double fault: the trap handler at {self.platform.locate(target)} cannot execute its first "
-                f"instruction: {what} at pc {epc:#x}, tval {tval:#x}, again and again; "
-                "check what the kernel wrote to stvec or mtvec, and that this page is mapped"
-            )
+            raise self._double_fault((cause, tval, epc, source, self.privilege, target))
+
+    def _double_fault(self, last: _Trap) -> DoubleFault:
+        first = self._first_trap or last
+        locate = self.platform.locate
+        vector = "mtvec" if last[4] is Privilege.M else "stvec"
+        first_cause, last_cause = (cause_label(trap[0], interrupt=False) for trap in (first, last))
+        advice = (
+            f"{vector} is 0: it was not written since the reset, or with an address that is no multiple of 4"
+            if not last[5]
+            else f"check what the kernel wrote to {vector}, and that this page is mapped and executable"
+        )
+        return DoubleFault(
+            f"{first_cause} at {locate(first[2])}, tval {first[1]:#x}; double fault: its handler at {locate(last[5])} "
+            f"cannot execute its first instruction: {last_cause} at pc {last[2]:#x}, tval {last[1]:#x}, again and "
+            f"again; {advice}",
+            self._trap_event(*first),
+            self._trap_event(*last),
+        )
 
     # Events.
 
@@ -518,17 +536,20 @@ class HartCore(ABC):
         self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int, *, interrupt: bool
     ) -> None:
         """Tell who listens that a trap was entered."""
-        self.bus.emit(
-            TrapTaken(
-                instret=self.retired_count,
-                pc=VirtAddr(epc),
-                privilege=source,
-                cause=int(cause),
-                interrupt=interrupt,
-                tval=tval,
-                to_privilege=to,
-                handler=VirtAddr(target),
-            )
+        self.bus.emit(self._trap_event(cause, tval, epc, source, to, target, interrupt=interrupt))
+
+    def _trap_event(
+        self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int, *, interrupt: bool = False
+    ) -> TrapTaken:
+        return TrapTaken(
+            instret=self.retired_count,
+            pc=VirtAddr(epc),
+            privilege=source,
+            cause=int(cause),
+            interrupt=interrupt,
+            tval=tval,
+            to_privilege=to,
+            handler=VirtAddr(target),
         )
 
     def emit_syscall(self, epc: int) -> None:

@@ -248,9 +248,10 @@ class ExactHart(ExactTranslation):
 
     def trap(self, cause: int, tval: int, epc: int) -> None:
         """Enter the handler of a synchronous exception; `instret` is exact already."""
-        delegated = self._privilege is not _M and self._values[_MEDELEG] >> cause & 1
+        source = self._privilege
+        delegated = source is not _M and self._values[_MEDELEG] >> cause & 1
         target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
-        self.note_trap(cause, epc, target, tval)
+        self.note_trap(cause, tval, epc, source, target)
 
     def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
         """What hardware does on a trap (privileged manual, sections 3.1.6.1 and 3.1.7)."""

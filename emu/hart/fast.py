@@ -204,9 +204,10 @@ class FastHart(FastState):
 
     def trap(self, cause: int, tval: int, epc: int) -> None:
         """Enter the handler of a synchronous exception; `instret` is exact already."""
-        delegated = self.words[PRIVILEGE] != _M and self.words[_MEDELEG] >> cause & 1
+        source = self.privilege
+        delegated = source is not _M and self.words[_MEDELEG] >> cause & 1
         target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
-        self.note_trap(cause, epc, target, tval)
+        self.note_trap(cause, tval, epc, source, target)
 
     def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
         words = self.words

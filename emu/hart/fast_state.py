@@ -198,7 +198,8 @@ class FastState(HartCore):
         """Have the core trap where only a trap shows that something happened."""
         bit = _FORCED_BY.get(kind)
         window = self.engine.window
-        window.load()
+        if not self.engine.running:  # else a callback has it, and may have changed it already
+            window.load()
         if bit:
             wanted = any(_FORCED_BY.get(one) == bit for one in self._listening)
             self._forced = self._forced | bit if wanted else self._forced & ~bit

@@ -31,6 +31,8 @@ class Region:
     end: int
     permissions: int
     locked: bool
+    entry: int = 0
+    """Which entry it is, counted from 0."""
 
     def granted(self, privilege: int) -> int:
         """What a privilege may do here: M mode anything, unless the entry is locked."""
@@ -74,11 +76,11 @@ def decode(configs: Sequence[int], addresses: Sequence[int]) -> tuple[Region, ..
     """The regions of all entries that are on, in the order of their priority. Empty ones are left out.
 
     >>> decode([NAPOT << 3 | R], [0x2000_01FF])
-    (Region(start=2147483648, end=2147487744, permissions=1, locked=False),)
+    (Region(start=2147483648, end=2147487744, permissions=1, locked=False, entry=0),)
     """
     regions = []
     below = 0
-    for config, address in zip(configs, addresses, strict=True):
+    for entry, (config, address) in enumerate(zip(configs, addresses, strict=True)):
         mode = matching(config)
         start = end = 0
         if mode == TOR:
@@ -90,7 +92,7 @@ def decode(configs: Sequence[int], addresses: Sequence[int]) -> tuple[Region, ..
             start = (address & ~(size - 1)) << 2
             end = start + (size << 2)
         if start < end:
-            regions.append(Region(start, min(end, _END), config & _PERMISSIONS, bool(config & LOCKED)))
+            regions.append(Region(start, min(end, _END), config & _PERMISSIONS, bool(config & LOCKED), entry))
         below = address
     return tuple(regions)
 
@@ -110,6 +112,15 @@ def granted(regions: Sequence[Region], address: int, size: int, privilege: int) 
                 return region.granted(privilege)
             return 0
     return _PERMISSIONS if privilege == Privilege.M else 0
+
+
+def deciding(regions: Sequence[Region], address: int, size: int) -> Region | None:
+    """The entry that decides about an access of `size` bytes: the first that matches any of them; None without one.
+
+    >>> deciding([Region(0x1000, 0x1004, R, False), Region(0x1000, 0x2000, R | W, False, 1)], 0x1004, 4).entry
+    1
+    """
+    return next((region for region in regions if address < region.end and region.start < address + size), None)
 
 
 def allows(regions: Sequence[Region], address: int, size: int, access: Access, privilege: int) -> bool:

@@ -25,14 +25,20 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
-from emu.isa.causes import cause_label
+from emu.isa.causes import PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.privilege import Access
 from emu.mmu.pte import Pte
 from emu.observe.faults import PageFaultHandled
 from emu.report.places import Places
-from emu.walks import Refusal, Walk
+from emu.report.reasons.pages import pte_text, refusal
+from emu.report.reasons.traps import TrapReasons
 
 _ACCESS_WORDS = {Access.FETCH: "fetch from", Access.LOAD: "load from", Access.STORE: "store to"}
+_SAID_ELSEWHERE = frozenset(
+    {*PAGE_FAULTS.values(), ExceptionCause.BREAKPOINT}
+    | {ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M}
+)
+"""Causes that other events tell of, or that say everything."""
 _SHOWN_ARGUMENTS = 4
 _ALL = (1 << 64) - 1
 
@@ -42,6 +48,7 @@ class Sentences:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._reasons = TrapReasons(places)
         self._sayings: dict[type[Event], tuple[str, Callable[[Any], str]]] = {
             PageFault: ("fault", self._page_fault),
             PageFaultHandled: ("handled", self._page_fault_handled),
@@ -74,7 +81,8 @@ class Sentences:
         return f"at {self._places.name(event.pc)}"
 
     def _page_fault(self, event: PageFault) -> str:
-        instruction = None if event.access is Access.FETCH else self._places.instruction(event.pc)
+        is_fetch = event.access is Access.FETCH
+        instruction = None if is_fetch else self._places.instruction(event.pc, event.privilege)
         by = f" by `{instruction}`" if instruction else ""
         return f"{_ACCESS_WORDS[event.access]} {event.address}{by} {self._at(event)} refused: {refusal(event.walk)}"
 
@@ -106,9 +114,11 @@ class Sentences:
         return f"{event.vpn!r} comes back into {event.ppn!r} {self._at(event)}"
 
     def _trap_taken(self, event: TrapTaken) -> str:
+        why = None if event.interrupt or event.cause in _SAID_ELSEWHERE else self._reasons.why(event)
         return (
             f"{cause_label(event.cause, interrupt=event.interrupt)} from {event.privilege.name} {self._at(event)}"
             f" (tval {event.tval:#x}), to {event.to_privilege.name} at {self._places.name(event.handler)}"
+            f"{f': {why}' if why else ''}"
         )
 
     def _trap_returned(self, event: TrapReturned) -> str:
@@ -154,24 +164,3 @@ class Sentences:
 
 def _entry(pte: int) -> str:
     return f"({Pte(pte)})" if pte else "0"
-
-
-def pte_text(level: int, pte_address: int, pte: int) -> str:
-    """A PTE with its place and value.
-
-    >>> pte_text(0, 0x80235008, 0x20090007), pte_text(1, 0x80235010, 0)
-    ('the level-0 PTE at 0x80235008 (0x20090007: PPN:0x80240 _____WRV)', 'the level-1 PTE at 0x80235010 (all zero)')
-    """
-    return f"the level-{level} PTE at {pte_address:#x} ({Pte(pte) if pte else 'all zero'})"
-
-
-def refusal(walk: Walk) -> str:
-    """Which PTE on which level refused the access, and why."""
-    if walk.refusal is None:
-        return "nothing refuses it now"
-    if walk.refusal is Refusal.NOT_CANONICAL:
-        return "the address is not canonical, so no PTE was read"
-    leaf = walk.leaf
-    if leaf is None:
-        return f"paging is off, and it {walk.refusal.value}"
-    return f"{pte_text(leaf.level, leaf.pte_address, leaf.pte)} {walk.refusal.value}"

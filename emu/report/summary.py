@@ -1,35 +1,58 @@
 """A few lines after a run: how it ended, what it cost, which traps it took, and who holds memory still."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from emu.events import TrapTaken
+from emu.errors import EmuError
 from emu.isa.causes import ExceptionCause, cause_label
 from emu.machine import Machine
 from emu.machine.semihosting import asks
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.faults import PageFaultObserver
+from emu.observe.traps import SeenTrap, TrapHistory
 from emu.report.accounts import AccountReport, account_numbers
+from emu.report.ending import EndingReasons
 from emu.report.places import Places
-from emu.report.sentences import refusal
+from emu.report.reasons.pages import refusal
 
 
 class Summary:
-    """Counts while the machine runs; `lines` says it afterwards."""
+    """Counts while the machine runs; `cause` and then `lines` say it afterwards.
+
+    `on_loop` is told, while the guest runs, of a trap that it takes for ever.
+    """
 
     def __init__(
-        self, machine: Machine, faults: PageFaultObserver, places: Places, ledger: AllocationLedger | None
+        self,
+        machine: Machine,
+        faults: PageFaultObserver,
+        places: Places,
+        ledger: AllocationLedger | None,
+        on_loop: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._machine = machine
         self._faults = faults
         self._places = places
         self._ledger = ledger
         self._accounts = AccountReport(places)
-        self._traps: Counter[tuple[bool, int]] = Counter()
-        machine.on(TrapTaken, self._count_trap)
+        self._reasons = EndingReasons(places)
+        self._history = TrapHistory(machine, lambda loop: on_loop(self._reasons.loop(loop)))
+        self._traps = self._history.counts
+        self._told: SeenTrap | None = None
+        """What `cause` has told of."""
 
-    def _count_trap(self, trap: TrapTaken) -> None:
-        self._traps[trap.interrupt, trap.cause] += 1
+    def cause(self, failure: EmuError | None, *, orderly: bool) -> str | None:
+        """What kept the guest from going on, beginning with the first cause; None when nothing is known to.
+
+        `orderly` says that it ended by its own will.
+        """
+        history = self._history
+        if failure is not None or history.loop is not None:
+            self._told = history.first_mistake
+            return self._reasons.failure(failure) if failure else history.loop and self._reasons.loop(history.loop)
+        if orderly:
+            return None
+        self._told = history.last
+        return self._reasons.last(history.last, self._machine.instret)
 
     def lines(
         self,
@@ -47,6 +70,9 @@ class Summary:
         """
         lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]
         lines.append(f"   {'traps':<8}{self._trap_counts()}")
+        mistake = self._history.first_mistake
+        if mistake is not None and mistake is not self._told:
+            lines.append(f"   {'first':<8}{self._reasons.seen(mistake)}")
         machine = self._machine
         unanswered = self._traps[False, ExceptionCause.BREAKPOINT] and machine.platform.semihosting is None
         if unanswered and asks(machine.image):

@@ -78,9 +78,7 @@ class Attention:
     @property
     def wants_to_leave(self) -> bool:
         """Whether the run is to end."""
-        return (
-            self._keyboard.leave or self._keyboard.gone or self.timed_out or self._signals.came is not None
-        )
+        return self._keyboard.leave or self._keyboard.gone or self.timed_out or self._signals.came is not None
 
     @property
     def wants_the_run(self) -> bool:

@@ -239,7 +239,8 @@ class _SectionRelocator:
         width, bits, encode, mask, reach = _JUMPS[kind]
         distance = _signed(target - self.base - offset)
         if not fields.fits(distance, bits) or distance & 1:
-            self._out_of_range(relocation, f"{distance:+#x} bytes away; this instruction reaches {reach}")
+            hint = _farther(kind, self._load(offset, width), relocation.symbol.name if relocation.symbol else "TARGET")
+            self._out_of_range(relocation, f"{distance:+#x} bytes away; this instruction reaches {reach}", hint)
             return
         self._patch(offset, width, mask, encode(distance))
 
@@ -345,6 +346,18 @@ class _SectionRelocator:
         name = relocation.symbol.name if relocation.symbol is not None else ""
         what = f"'{name}'" if name else "the target"
         self.error(relocation, f"{R(relocation.type).elf_name} out of range: {what} is {distance}", hint)
+
+
+def _farther(kind: int, instruction: int, name: str) -> str:
+    """What to write instead of a jump or branch that does not reach its target."""
+    if kind in (R.BRANCH, R.RVC_BRANCH):
+        return f"branch on the opposite condition around a `tail {name}`, which reaches 2 GiB"
+    register = instruction >> 7 & 31 if kind == R.JAL else 0
+    if register > 1:
+        return f"load the address (`la t1, {name}`) and jump to it (`jalr x{register}, t1`), which reaches 2 GiB"
+    if register:
+        return f"write `call {name}`, which reaches 2 GiB"
+    return f"write `tail {name}`, which reaches 2 GiB; for a branch, branch on the opposite condition around it"
 
 
 def _signed(value: int) -> int:

@@ -168,7 +168,7 @@ def test_traced_calls_are_indented_by_depth(ekernel: Ekernel) -> None:
 
 FAULTS = [
     ("j .", ["--max-instructions", "1000"], 124, "stopped after 1,000 instructions (--max-instructions) at"),
-    ("jr zero", [], 125, "double fault: the trap handler at 0x0 cannot execute its first instruction"),
+    ("jr zero", [], 125, "its handler at 0x0 cannot be fetched (double fault): stvec is 0"),
     ("csrw stvec, zero\n ld a0, 0(zero)", [], 125, "double fault"),
     ("csrw sie, zero\n wfi\n j _start", [], 125, "waits (wfi) for an interrupt that can never come"),
 ]
@@ -183,6 +183,39 @@ def test_a_guest_that_cannot_go_on_ends_with_one_message(
     assert result.returncode == status
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+@pytest.mark.parametrize("options", [[], ["-q"]])
+def test_the_first_line_on_the_terminal_is_the_first_cause_with_its_source_line(
+    ekernel: Ekernel, program: Program, fidelity: str, options: list[str]
+) -> None:
+    result = ekernel("run", program(" li a0, 0x10\nwork: ld a1, 0(a0)"), "--fidelity", fidelity, *options)
+    first, second, *_ = result.stderr.splitlines()
+    assert first.startswith("ekernel: load access fault at work (guest.s:4): `ld a1, 0(a0)` loads 8 bytes from 0x10: ")
+    assert second.strip().startswith("its handler at 0x0 cannot be fetched (double fault): stvec is 0")
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_a_trap_that_never_ends_is_told_while_the_guest_runs_and_in_json(
+    ekernel: Ekernel, program: Program, fidelity: str
+) -> None:
+    source = "la t0, again\n csrw stvec, t0\nstop: ebreak\n .balign 4\nagain: nop\n sret"
+    options = [program(source), "--fidelity", fidelity, "--max-instructions", "9000"]
+    result = ekernel("run", *options)
+    assert result.returncode == 124
+    assert result.stderr.startswith("ekernel: breakpoint at stop (guest.s:5): ")
+    assert "its handler again (guest.s:7) returns (sret) to the same instruction, for ever" in result.stderr
+    assert result.stderr.count("for ever") == 1
+    assert "for ever" in json.loads(ekernel("run", "--json", *options).stdout)["cause"]
+
+
+def test_a_mistake_that_a_guest_survives_is_in_the_summary(ekernel: Ekernel, program: Program) -> None:
+    source = "la t0, off\n csrw stvec, t0\n li t0, 0xc201004\n ld a0, 0(t0)\n .balign 4\noff: li a7, 8\n ecall"
+    result = ekernel("run", program(source))
+    assert result.returncode == 0
+    assert "first   load access fault at _start+" in result.stderr
+    assert "the PLIC takes 32-bit accesses only, and this one loads 64 bits" in result.stderr
 
 
 BAD_INPUT: list[tuple[list[str], str]] = [

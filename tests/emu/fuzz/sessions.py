@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emu.errors import EmuError
+from emu.errors import DoubleFault, EmuError
 from emu.events import AddressSpaceSwitched, MmioAccess, PageFault, TlbFilled, TrapReturned, TrapTaken
 from emu.firmware.image import Image
 from emu.isa.privilege import Privilege
@@ -139,5 +139,7 @@ def run_guest(made: Machine, guest: Guest) -> str:
 def _end(made: Machine, limit: int) -> str:
     try:
         return made.run(max_instructions=limit).reason.name
+    except DoubleFault:
+        return "double fault"
     except EmuError as error:
         return str(error).split(":")[0]

@@ -113,6 +113,10 @@ def test_instructions_reach_their_target(kind: R, before: bytes, target: int, af
     [
         (R.BRANCH, word(0x00B50063), BASE + 0x1000, "reaches 4 KiB"),
         (R.JAL, word(0x000000EF), BASE + 0x100000, "reaches 1 MiB"),
+        (R.JAL, word(0x000000EF), BASE + 0x100000, "write `call target`"),
+        (R.JAL, word(0x0000006F), BASE + 0x100000, "write `tail target`"),
+        (R.JAL, word(0x000002EF), BASE + 0x100000, r"`la t1, target`\) and jump to it \(`jalr x5, t1`"),
+        (R.BRANCH, word(0x00B50063), BASE + 0x1000, "branch on the opposite condition around a `tail target`"),
         (R.JAL, word(0x000000EF), BASE + 1, "R_RISCV_JAL out of range"),
         (R.RVC_JUMP, word(0xA001, 2), BASE + 0x800, "reaches 2 KiB"),
         (R.RVC_BRANCH, word(0xC101, 2), BASE - 0x102, "reaches 256 bytes"),

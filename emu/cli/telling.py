@@ -1,0 +1,80 @@
+"""What `ekernel run` says beside the guest's console: the cause first, then the summary, or all of it as JSON."""
+
+import json
+import sys
+
+from emu.cli.allocations import Allocations
+from emu.errors import EmuError
+from emu.machine import Machine
+from emu.observe.faults import PageFaultObserver
+from emu.report.ending import EndingReasons
+from emu.report.places import Places
+from emu.report.summary import Summary
+from emu.report.transcript import Transcript
+from emu.terminal.ending import Ending
+
+_INDENT = "\n" + " " * len("ekernel: ")
+
+
+class Telling:
+    """Watches a run, and tells on standard error why it does not go on and what it was like."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        faults: PageFaultObserver,
+        allocations: Allocations,
+        places: Places,
+        transcript: Transcript,
+        *,
+        quiet: bool,
+        json: bool,
+    ) -> None:
+        self._machine, self._places, self._transcript = machine, places, transcript
+        self._allocations = allocations
+        self._json = json
+        self._told: set[str] = set()
+        on_loop = (lambda _cause: None) if json else self._tell
+        self._summary = Summary(machine, faults, places, allocations.ledger, on_loop) if json or not quiet else None
+
+    def finish(self, ending: Ending, failure: EmuError | None, status: int, seconds: float) -> None:
+        """The run has ended, by itself or by an error of the guest, and the process will with `status`."""
+        summary = self._summary
+        if summary is not None:
+            cause = summary.cause(failure, orderly=ending.is_regular and not ending.status)
+        else:
+            cause = EndingReasons(self._places).failure(failure) if failure else None
+        if cause is not None and (failure or not self._json):
+            self._tell(cause)
+        if summary is None:
+            return
+        if self._json:
+            self._print_json(summary, ending, status, seconds, cause)
+            return
+        allocations, fidelity = self._allocations, self._machine.config.fidelity
+        since, followed = allocations.since, allocations.says()
+        lines = summary.lines(ending.description, seconds, fidelity, since=since, followed=followed)
+        print("\n".join(lines), file=sys.stderr)
+
+    def _tell(self, cause: str) -> None:
+        if cause in self._told:
+            return
+        self._told.add(cause)
+        self._transcript.end_line()
+        self._transcript.flush()
+        print("ekernel: " + cause.replace("\n", _INDENT), file=sys.stderr)
+
+    def _print_json(self, summary: Summary, ending: Ending, status: int, seconds: float, cause: str | None) -> None:
+        machine = self._machine
+        fields: dict[str, object] = {
+            "ended": ending.word,
+            "exit_status": status,
+            "instructions": machine.instret,
+            "seconds": round(seconds, 6),
+            "fidelity": machine.config.fidelity,
+            "pc": self._places.name(machine.hart.pc),
+            "cause": cause and cause.replace("\n", "; "),
+            **summary.numbers(),
+            "console": machine.console.decode(errors="replace"),
+        }
+        print(json.dumps(fields))

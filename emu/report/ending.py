@@ -1,0 +1,92 @@
+"""What stopped a guest, in a few lines of which the first is the first cause."""
+
+from emu.errors import DoubleFault, EmuError
+from emu.events import TrapTaken
+from emu.hart.operands import memory_operand
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.privilege import Privilege
+from emu.isa.registers import SP
+from emu.observe.traps import LoopKind, SeenTrap, TrapLoop
+from emu.report.places import Places
+from emu.report.reasons.traps import TrapReasons
+
+_FAULTS = frozenset(map(int, (*PAGE_FAULTS.values(), *ACCESS_FAULTS.values())))
+_RETURNS_TO_NEXT = (
+    ExceptionCause.ECALL_FROM_U,
+    ExceptionCause.ECALL_FROM_S,
+    ExceptionCause.ECALL_FROM_M,
+    ExceptionCause.BREAKPOINT,
+)
+
+
+class EndingReasons:
+    """Explains what keeps a guest of one machine from going on."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._traps = TrapReasons(places)
+
+    def failure(self, error: EmuError) -> str:
+        """The text of an error that ended a run, with all that is known of its cause."""
+        return self._double_fault(error) if isinstance(error, DoubleFault) else str(error)
+
+    def loop(self, loop: TrapLoop) -> str:
+        """Which trap is taken for ever, since which first trap, and what is missing."""
+        trap, registers = loop.seen.trap, loop.seen.registers
+        if loop.kind is LoopKind.RETRY:
+            returned = "mret" if trap.to_privilege is Privilege.M else "sret"
+            return f"{self._traps.sentence(trap, registers)}\n{self._for_ever(trap, returned)}"
+        handler = self._places.name(trap.handler)
+        where = self._traps.sentence(trap, registers)
+        stack = " on its own stack" if self._uses_stack(trap) else ""
+        if loop.first is None:
+            return f"{where}\nthe trap handler {handler} traps itself{stack}, again and again{self._stack(loop.seen)}"
+        again = f"its handler {handler} then traps itself{stack}, again and again"
+        return f"{self.seen(loop.first)}\n{again}{self._stack(loop.seen)}:\n{where}"
+
+    def seen(self, seen: SeenTrap) -> str:
+        """A trap that was seen earlier, as a sentence."""
+        return self._traps.sentence(seen.trap, seen.registers)
+
+    def last(self, seen: SeenTrap | None, instret: int) -> str | None:
+        """The last exception of a run that did not end by itself; None when what was refused then is allowed now."""
+        if seen is None or not self._traps.is_refused_still(seen.trap):
+            return None
+        return f"{self.seen(seen)}\nthat was the last trap, {instret - seen.trap.instret:,} instructions before the end"
+
+    def _double_fault(self, error: DoubleFault) -> str:
+        first, last = error.first, error.last
+        vector = "mtvec" if last.to_privilege is Privilege.M else "stvec"
+        opening = self._traps.sentence(first)
+        handler = self._places.name(last.handler)
+        if not last.handler:
+            missing = f"{vector} is 0: it was not written since the reset, or with an address that is no multiple of 4"
+            return f"{opening}\nits handler at 0x0 cannot be fetched (double fault): {missing}"
+        cause = cause_label(last.cause, interrupt=False)
+        why = self._traps.why(last)
+        place = "" if last.pc == last.handler else f" at {self._places.name(last.pc)}"
+        return (
+            f"{opening}\nits handler {handler} cannot execute its first instruction (double fault): "
+            f"{cause}{place}{f', {why}' if why else ''}; check what was written to {vector}"
+        )
+
+    def _for_ever(self, trap: TrapTaken, returned: str) -> str:
+        to = "the ecall itself" if trap.cause in _RETURNS_TO_NEXT[:3] else "the same instruction"
+        epc = "mepc" if trap.to_privilege is Privilege.M else "sepc"
+        again = f"its handler {self._places.name(trap.handler)} returns ({returned}) to {to}, for ever"
+        if trap.cause in _RETURNS_TO_NEXT:
+            return f"{again}: it must add 4 to {epc} (2 for a compressed instruction)"
+        if trap.cause in _FAULTS:
+            return f"{again}, and has not mended what refuses the access (after a change of the PTE: sfence.vma)"
+        return f"{again}: it must deal with the instruction and move {epc} behind it, or stop"
+
+    def _uses_stack(self, trap: TrapTaken) -> bool:
+        if trap.cause not in _FAULTS:
+            return False
+        operand = memory_operand(int.from_bytes(self._places.code(trap.pc, trap.privilege) or b"", "little"))
+        return operand is not None and operand.base == SP
+
+    def _stack(self, seen: SeenTrap) -> str:
+        if not self._uses_stack(seen.trap):
+            return ""
+        return f" (sp is {seen.registers[SP]:#x}: give the handler a stack of its own by sscratch)"

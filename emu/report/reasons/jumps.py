@@ -1,0 +1,58 @@
+"""Where a jump to a place without code came from, as far as the registers still tell."""
+
+from collections.abc import Sequence
+
+from emu.address import VirtAddr
+from emu.isa.privilege import Privilege
+from emu.isa.registers import INTEGER_REGISTERS, RA
+from emu.report.places import Places
+
+_JALR = 0x67
+_ALL = (1 << 64) - 1
+
+
+def jump_origin(places: Places, target: int, privilege: Privilege, registers: Sequence[int]) -> str | None:
+    """What has probably led the hart to `target`: a call, a return or a jump through a register; None if unknown.
+
+    `registers` are the integer registers as they were there.
+    """
+    ra = registers[RA]
+    if ra == target:
+        if not target:
+            return "ra is 0: a `ret` from what nobody called, or a jump through a null pointer"
+        return "ra holds this address: a `ret`, after ra was overwritten or never set"
+    call = _call_before(places, target, privilege, registers)
+    if call is not None:
+        return call
+    holders = [name for number, name in enumerate(INTEGER_REGISTERS) if number and registers[number] == target]
+    if target and holders:
+        return f"{' and '.join(holders[:3])} hold{'s' if len(holders) == 1 else ''} this address: a jump through it"
+    return "a jump through a null pointer" if not target else None
+
+
+def _call_before(places: Places, target: int, privilege: Privilege, registers: Sequence[int]) -> str | None:
+    """The call that stands before the return address, if it leads to the target."""
+    ra = registers[RA]
+    for length in (4, 2):
+        site = ra - length & _ALL
+        code = places.code(site, privilege)
+        if code is None or len(code) != length:
+            continue
+        bits = int.from_bytes(code, "little")
+        base = _base_of_call(bits)
+        if base is None or (registers[base[0]] + base[1]) & _ALL & ~1 != target:
+            continue
+        text = places.instruction(site, privilege)
+        return f"called by `{text}` at {places.name(VirtAddr(site))}"
+    return None
+
+
+def _base_of_call(bits: int) -> tuple[int, int] | None:
+    """Register and offset of `jalr ra, offset(register)` and `c.jalr register`; None for anything else."""
+    if bits & 3 == 3:
+        if bits & 0x7F != _JALR or bits >> 7 & 31 != RA or bits >> 15 & 31 == RA:
+            return None
+        offset = bits >> 20
+        return bits >> 15 & 31, offset - 0x1000 if offset & 0x800 else offset
+    is_jalr = bits & 0xF07F == 0x9002 and bits >> 7 & 31 not in (0, RA)
+    return (bits >> 7 & 31, 0) if is_jalr else None

@@ -1,0 +1,114 @@
+"""A trap as a sentence: the cause, its place, what the instruction did, and why the hart refused it."""
+
+from collections.abc import Sequence
+
+from emu.address import VirtAddr
+from emu.events import TrapTaken
+from emu.hart.operands import memory_operand
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.privilege import Access
+from emu.isa.registers import A7
+from emu.report.places import Places
+from emu.report.reasons.access import access_reason
+from emu.report.reasons.illegal import illegal_reason
+from emu.report.reasons.jumps import jump_origin
+from emu.report.reasons.pages import refusal
+
+_ACCESS_OF = {int(cause): access for table in (PAGE_FAULTS, ACCESS_FAULTS) for access, cause in table.items()}
+_PAGE_CAUSES, _ACCESS_CAUSES = (frozenset(map(int, table.values())) for table in (PAGE_FAULTS, ACCESS_FAULTS))
+_MISALIGNED = (ExceptionCause.LOAD_MISALIGNED, ExceptionCause.STORE_MISALIGNED)
+_ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
+_WORDS = {Access.FETCH: "fetches from", Access.LOAD: "loads {size} from", Access.STORE: "stores {size} to"}
+
+
+class TrapReasons:
+    """Explains traps of one machine by its present state.
+
+    `registers` are the integer registers of the trap, those of now unless given.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._machine = places.machine
+
+    def sentence(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str:
+        """The cause, its place and its reason.
+
+        For example: load access fault at work+0x4 (boot.S:9): `ld a1, 0(a0)` loads 8 bytes from 0x10: outside of
+        memory: ...
+        """
+        label = cause_label(trap.cause, interrupt=trap.interrupt)
+        why = self.why(trap, registers)
+        return f"{label} at {self._places.name(trap.pc)}{f': {why}' if why else ''}"
+
+    def why(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str | None:
+        """The reason alone; None where the cause says everything."""
+        if trap.interrupt:
+            return None
+        registers = self._machine.hart.x if registers is None else registers
+        access = _ACCESS_OF.get(trap.cause)
+        if access is not None:
+            return self._access(trap, access, registers)
+        if trap.cause == ExceptionCause.ILLEGAL_INSTRUCTION:
+            return self._illegal(trap, registers)
+        if trap.cause in _MISALIGNED:
+            return self._misaligned(trap)
+        if trap.cause == ExceptionCause.BREAKPOINT:
+            return "`ebreak`, where a debugger would stop, or an assertion of the program ends"
+        if trap.cause in _ECALLS:
+            return f"`ecall` with a7 = {registers[A7]:#x}"
+        return None
+
+    def is_refused_still(self, trap: TrapTaken) -> bool:
+        """Whether what trapped would trap now: False for a page fault whose page is mapped by now."""
+        access = _ACCESS_OF.get(trap.cause)
+        if access is None or trap.cause not in _PAGE_CAUSES:
+            return True
+        return self._machine.walk(trap.tval, access, trap.privilege).refusal is not None
+
+    def _access(self, trap: TrapTaken, access: Access, registers: Sequence[int]) -> str:
+        size = self._size(trap)
+        if trap.cause in _ACCESS_CAUSES:
+            reason = access_reason(self._machine, trap.tval, access, trap.privilege, size)
+        else:
+            reason = refusal(self._machine.walk(trap.tval, access, trap.privilege))
+        if access is Access.FETCH:
+            if trap.tval != trap.pc:
+                return reason
+            origin = jump_origin(self._places, trap.pc, trap.privilege, registers)
+            return f"{reason}; {origin}" if origin else reason
+        instruction = self._places.instruction(trap.pc, trap.privilege) or "an instruction"
+        bytes_ = "a byte" if size == 1 else f"{size} bytes"
+        return f"`{instruction}` {_WORDS[access].format(size=bytes_)} {trap.tval:#x}: {reason}"
+
+    def _illegal(self, trap: TrapTaken, registers: Sequence[int]) -> str:
+        instruction = trap.tval or self._code(trap)
+        reason = illegal_reason(self._machine, instruction, trap.privilege)
+        place = self._place_of_no_code(trap.pc)
+        if instruction & 0xFFFF and not place:
+            return reason
+        origin = jump_origin(self._places, trap.pc, trap.privilege, registers)
+        return "; ".join(part for part in (reason, place, origin) if part)
+
+    def _misaligned(self, trap: TrapTaken) -> str:
+        size = self._size(trap)
+        instruction = self._places.instruction(trap.pc, trap.privilege) or "the instruction"
+        return f"`{instruction}` needs an address that is a multiple of {size}, and {trap.tval:#x} is none"
+
+    def _place_of_no_code(self, pc: VirtAddr) -> str | None:
+        """That a place holds no code, as far as the image tells."""
+        found = self._machine.symbols.at(pc)
+        if found is None:
+            return "no symbol is there" if len(self._machine.symbols) else None
+        symbol, _ = found
+        return f"{symbol.label} is data" if symbol.kind.value == "object" else None
+
+    def _code(self, trap: TrapTaken) -> int:
+        return int.from_bytes(self._places.code(trap.pc, trap.privilege) or b"", "little")
+
+    def _size(self, trap: TrapTaken) -> int:
+        """Bytes of the access that trapped; of a fetch, the half that was refused."""
+        if _ACCESS_OF.get(trap.cause) is Access.FETCH:
+            return 2
+        operand = memory_operand(self._code(trap))
+        return operand.size if operand else 1
