@@ -46,9 +46,11 @@ class Summary:
         `orderly` says that it ended by its own will.
         """
         history = self._history
-        if failure is not None or history.loop is not None:
+        if failure is not None:
             self._told = history.first_mistake
-            return self._reasons.failure(failure) if failure else history.loop and self._reasons.loop(history.loop)
+            return self._reasons.failure(failure)
+        if history.loop is not None:
+            return self._reasons.loop(history.loop)
         if orderly:
             return None
         self._told = history.last

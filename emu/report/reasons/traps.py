@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from emu.address import VirtAddr
 from emu.events import TrapTaken
+from emu.firmware.symbols import SymbolKind
 from emu.hart.operands import memory_operand
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.privilege import Access
 from emu.isa.registers import A7
+from emu.report.disassembly import disassemble
 from emu.report.places import Places
 from emu.report.reasons.access import access_reason
 from emu.report.reasons.illegal import illegal_reason
@@ -84,9 +86,10 @@ class TrapReasons:
     def _illegal(self, trap: TrapTaken, registers: Sequence[int]) -> str:
         instruction = trap.tval or self._code(trap)
         reason = illegal_reason(self._machine, instruction, trap.privilege)
-        place = self._place_of_no_code(trap.pc)
-        if instruction & 0xFFFF and not place:
+        is_code = instruction & 0xFFFF and disassemble(instruction.to_bytes(4, "little"), 0) is not None
+        if is_code and not self._is_data(trap.pc):
             return reason
+        place = self._place_of_no_code(trap.pc)
         origin = jump_origin(self._places, trap.pc, trap.privilege, registers)
         return "; ".join(part for part in (reason, place, origin) if part)
 
@@ -100,8 +103,11 @@ class TrapReasons:
         found = self._machine.symbols.at(pc)
         if found is None:
             return "no symbol is there" if len(self._machine.symbols) else None
-        symbol, _ = found
-        return f"{symbol.label} is data" if symbol.kind.value == "object" else None
+        return f"{found[0].label} is data" if self._is_data(pc) else None
+
+    def _is_data(self, pc: VirtAddr) -> bool:
+        found = self._machine.symbols.at(pc)
+        return found is not None and found[0].kind is SymbolKind.OBJECT
 
     def _code(self, trap: TrapTaken) -> int:
         return int.from_bytes(self._places.code(trap.pc, trap.privilege) or b"", "little")
