@@ -11,6 +11,7 @@ from linker.assembler.output import ObjectBuilder
 from linker.assembler.preprocess import preprocess
 from linker.assembler.reader import Reader
 from linker.assembler.state import Assembly
+from linker.assembler.unwind import write_unwind_tables
 from linker.errors import AssemblyError, Diagnostic, Location
 from linker.objects.model import ObjectFile
 
@@ -48,7 +49,10 @@ def assemble(
     for symbol, value in options.defines.items():
         assembly.assign(symbol, value)
     Reader(assembly).read(source, name)
+    for procedure in assembly.frames.open.values():
+        assembly.diagnostics.error("this procedure has no '.cfi_endproc'", procedure.mark)
     assembly.diagnostics.raise_errors()
+    write_unwind_tables(assembly, assembly.frames.procedures, assembly.frames.sections)
     obj = ObjectBuilder(assembly).build()
     if on_warning is not None:
         for warning in assembly.diagnostics.warnings:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from linker.assembler.directives.space import nops
 from linker.assembler.encoding.fields import Field, parse_pattern
 from linker.assembler.evaluation import Linear
-from linker.assembler.expressions import Expr, ExpressionError
+from linker.assembler.expressions import Binary, Expr, ExpressionError
 from linker.assembler.instructions import constant_part
-from linker.assembler.layout import leb128
+from linker.assembler.layout import advance, leb128
 from linker.assembler.sections import (
+    Advance,
     Align,
     Branch,
     Fill,
@@ -41,6 +42,8 @@ _LO_FIELDS: dict[int, Field] = {
 _DATA = {4: R.ABS32, 8: R.ABS64}
 _ADD = {1: R.ADD8, 2: R.ADD16, 4: R.ADD32, 8: R.ADD64}
 _SUB = {1: R.SUB8, 2: R.SUB16, 4: R.SUB32, 8: R.SUB64}
+_STEPS = {1: (R.SET6, R.SUB6), 2: (R.SET8, R.SUB8), 3: (R.SET16, R.SUB16), 5: (R.SET32, R.SUB32)}
+"""By the size of a step in an unwind table."""
 _THREAD_LOCAL = (R.TPREL_HI20, R.TPREL_LO12_I, R.TPREL_LO12_S, R.TPREL_ADD, R.TLS_GOT_HI20, R.TLS_GD_HI20)
 _THREAD_LOCAL_DATA = (R.TLS_DTPREL32, R.TLS_DTPREL64)
 RELAXABLE = (
@@ -123,6 +126,8 @@ class SectionWriter:
                 self.data += leb128(value or 0, signed=number.signed)
             case Branch() as branch:
                 self._branch(branch)
+            case Advance() as step:
+                self._advance(step)
 
     def _align(self, align: Align) -> None:
         if align.fill is None:
@@ -189,6 +194,15 @@ class SectionWriter:
                 skip = _TARGET_FIELDS[R.BRANCH].place(8)
                 self.data += ((branch.word ^ 1 << 12) | skip).to_bytes(4, "little")
                 self._put(0x6F, 4, R.JAL, branch, offset + 4)
+
+    def _advance(self, step: Advance) -> None:
+        distance = self._known(Binary("-", step.end, step.start), step.mark, "the distance") or 0
+        for piece in advance(distance):
+            offset = len(self.data)
+            self.data += piece
+        set_kind, sub_kind = _STEPS[step.size]
+        self._relocate(offset, set_kind, step.end, 0)
+        self._relocate(offset, sub_kind, step.start, 0)
 
     def _put(self, word: int, size: int, kind: R, branch: Branch, offset: int) -> None:
         self.data += word.to_bytes(size, "little")

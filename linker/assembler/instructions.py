@@ -20,6 +20,11 @@ _LONG_FORM = {"c.j": 0x0000_006F, "c.beqz": 0x0000_0063, "c.bnez": 0x0000_1063}
 """What GNU turns a compressed jump or branch into when its target is far: jal zero, beq and bne with zero."""
 
 
+_UPPER = (0x37, 0x17)
+"""Opcodes of `lui` and `auipc`."""
+_SHRINKING = (R.HI20, R.PCREL_HI20, R.TPREL_HI20, R.TPREL_ADD, R.CALL_PLT)
+"""Instructions with these are counted as ones that the linker could shorten, as GNU counts them."""
+
 _QUOTED_OR_COMMA = re.compile(
     r"""  "(?:[^"\\]++|\\.)*+"?  |  '(?:\\[0-7]{1,3}|\\.|[^\\])'?  |  ,  """, re.VERBOSE | re.DOTALL
 )
@@ -185,6 +190,8 @@ class InstructionEncoder:
                 assembly.fragment.data += short.to_bytes(2, "little")
             else:
                 assembly.fragment.data += word.to_bytes(row.size, "little")
+                if word & 0x7F in _UPPER and row.size == 4:
+                    assembly.end_run()
             return
         kind, expression = self._pending
         if row.label is None or (row.size == 2 and row.mnemonic not in _LONG_FORM):
@@ -211,6 +218,8 @@ class InstructionEncoder:
         data = assembly.fragment.data
         assembly.add_fixup(Fixup(assembly.fragment, len(data), kind, expression, assembly.mark, size))
         data += word.to_bytes(size, "little")
+        if kind in _SHRINKING:
+            assembly.end_run()
 
     def _explain(self, mnemonic: str, rows: list[Row], operands: list[str], mismatches: list[Mismatch]) -> None:
         if not mismatches:

@@ -4,10 +4,12 @@ The order of steps is GNU's, so that where several layouts are consistent the sa
 the fragments once, and a target further on still has the address of the pass before.
 """
 
+from collections.abc import Iterator
+
 from linker.assembler.diagnostics import Diagnostics
 from linker.assembler.evaluation import Evaluator
-from linker.assembler.expressions import Expr, ExpressionError
-from linker.assembler.sections import Align, Branch, Fill, Fragment, Leb128, Org, SectionBuilder
+from linker.assembler.expressions import Binary, Expr, ExpressionError
+from linker.assembler.sections import Advance, Align, Branch, Fill, Fragment, Leb128, Org, SectionBuilder
 from linker.assembler.symbols import AsmSymbol
 from linker.objects.model import SymbolBinding
 
@@ -89,6 +91,8 @@ class Layout:
                 return self._branch_size(tail, end)
             case Leb128():
                 return len(leb128(self._number(tail.value) or 0, signed=tail.signed))
+            case Advance():
+                return self._advance_size(tail)
             case Org():
                 return self._org_size(tail, end)
             case Fill():
@@ -102,6 +106,10 @@ class Layout:
             return self._evaluator.known(expression)
         except ExpressionError:
             return None  # reported once, when the section is written
+
+    def _advance_size(self, tail: Advance) -> int:
+        distance = self._number(Binary("-", tail.end, tail.start)) or 0
+        return sum(map(len, advance(distance)))
 
     def _org_size(self, tail: Org, end: int) -> int:
         try:
@@ -167,3 +175,15 @@ def leb128(value: int, *, signed: bool) -> bytes:
         encoded.append(byte if done else byte | 0x80)
         if done:
             return bytes(encoded)
+
+
+def advance(distance: int) -> Iterator[bytes]:
+    """`DW_CFA_advance_loc` in its shortest form: the code, and the distance behind it where it is not in it."""
+    if distance < 0x40:
+        yield bytes([0x40 | distance])
+        return
+    for code, size in ((0x02, 1), (0x03, 2), (0x04, 4)):
+        if distance < 1 << 8 * size:
+            yield bytes([code])
+            yield distance.to_bytes(size, "little")
+            return

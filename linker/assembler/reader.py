@@ -9,7 +9,7 @@ from pathlib import Path
 from linker.assembler.blocks import Blocks
 from linker.assembler.conditionals import Conditionals
 from linker.assembler.diagnostics import StatementError
-from linker.assembler.directives import Directive, data, debug, relocations, riscv, space
+from linker.assembler.directives import Directive, cfi, data, debug, relocations, riscv, space
 from linker.assembler.directives import sections as section_directives
 from linker.assembler.directives import symbols as symbol_directives
 from linker.assembler.directives.arguments import fields, one_string
@@ -44,6 +44,7 @@ DIRECTIVES: dict[str, Directive] = {
     **riscv.DIRECTIVES,
     **debug.DIRECTIVES,
     **relocations.DIRECTIVES,
+    **cfi.DIRECTIVES,
 }
 
 _BLOCKS = {

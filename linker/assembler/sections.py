@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from linker.assembler.encoding.rows import Row
 from linker.assembler.expressions import Expr
 from linker.assembler.source import Mark
+from linker.assembler.symbols import AsmSymbol
 from linker.objects.model import SectionFlag, SectionType
 from linker.objects.riscv import R
 
@@ -70,7 +71,17 @@ class Branch:
         return self.word & 0x7F == 0x6F
 
 
-Tail = Align | Org | Fill | Leb128 | Branch
+@dataclass(slots=True)
+class Advance:
+    """A step from one place in code to another, in an unwind table."""
+
+    start: AsmSymbol
+    end: AsmSymbol
+    mark: Mark
+    size: int = 1
+
+
+Tail = Align | Org | Fill | Leb128 | Branch | Advance
 
 
 @dataclass(eq=False, slots=True)
@@ -85,6 +96,8 @@ class Fragment:
     index: int = 0
     """Position among the fragments of its subsection."""
     subsection: int = 0
+    runs: int = 0
+    """Counts the instructions that a relaxing linker could shorten: unwind tables count no bytes across one."""
 
 
 @dataclass(eq=False, slots=True)

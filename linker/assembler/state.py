@@ -6,7 +6,8 @@ from linker.assembler.absolute import AbsoluteSection
 from linker.assembler.diagnostics import Diagnostics, StatementError
 from linker.assembler.encoding.table import Table
 from linker.assembler.evaluation import Evaluator
-from linker.assembler.expressions import Expr, ExpressionError, ExpressionParser
+from linker.assembler.expressions import Binary, Expr, ExpressionError, ExpressionParser
+from linker.assembler.frames import Frames
 from linker.assembler.instructions import InstructionEncoder
 from linker.assembler.isa import InstructionSet
 from linker.assembler.layout import MAX_SIZE
@@ -59,6 +60,8 @@ class Assembly:
         self.section_stack: list[tuple[SectionBuilder, int, tuple[SectionBuilder, int]]] = []
         self.written_relocations: list[WrittenRelocation] = []
         """Of `.reloc`, in order."""
+        self.frames = Frames()
+        """What `.cfi_*` said."""
         self.modes_stack: list[Modes] = []
         self.ever_compressed = "c" in isa.extensions
         self.attributes: dict[int, int | str] = {}
@@ -219,6 +222,9 @@ class Assembly:
         except ExpressionError as error:
             raise StatementError(f"the value of {name!r}: {error}", name) from None
         symbol.expression = value if known is None else known
+        match value:
+            case (AsmSymbol() as other) | Binary("+" | "-", AsmSymbol() as other, int()):
+                symbol.describe_as(other)
 
     def make_global(self, name: str, binding: SymbolBinding) -> None:
         """Set a symbol's binding."""
@@ -246,6 +252,21 @@ class Assembly:
             return
         self.fragment.tail = tail
         self.fragment = self.section.new_fragment(self.subsection)
+
+    @property
+    def position(self) -> tuple[SectionBuilder, int]:
+        """The current section and subsection."""
+        return self.section, self.subsection
+
+    @property
+    def run_position(self) -> tuple[Fragment, int, int]:
+        """The current place: fragment, run of instructions in it, offset."""
+        return self.fragment, self.fragment.runs, len(self.fragment.data)
+
+    def end_run(self) -> None:
+        """Note that the instruction just written could become shorter at the link."""
+        self.volatile += 1
+        self.fragment.runs += 1
 
     def reserve(self, size: int) -> None:
         """Check that some bytes still fit in the section.

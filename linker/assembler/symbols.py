@@ -45,6 +45,14 @@ class AsmSymbol:
         """Whether it has a place or a value."""
         return self.fragment is not None or self.expression is not None or self.common is not None
 
+    def describe_as(self, other: "AsmSymbol") -> None:
+        """Take type and size of a symbol that this becomes another name for, as far as they are known so far."""
+        if not other.is_defined:
+            return
+        self.size = other.size
+        if other.type is SymbolType.FUNC or (other.type is SymbolType.OBJECT and self.type is SymbolType.NOTYPE):
+            self.type = other.type
+
     @property
     def is_temporary(self) -> bool:
         """Whether its name keeps it out of the symbol table unless a relocation needs it: for GNU, `.L` or a space."""

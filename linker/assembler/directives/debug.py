@@ -1,4 +1,4 @@
-"""Debugging information that sources carry: `.file`, `.loc`, `.ident`, and `.cfi_*`."""
+"""Debugging information that sources carry: `.file`, `.loc`, `.ident`."""
 
 import re
 from typing import TYPE_CHECKING
@@ -67,15 +67,8 @@ def _accepted(assembly: "Assembly", text: str) -> None:
     """What only unwinders and other tools read, and a kernel does without."""
 
 
-_CFI = (
-    "sections startproc endproc personality lsda def_cfa def_cfa_register def_cfa_offset adjust_cfa_offset offset "
-    "rel_offset register restore undefined same_value remember_state restore_state return_column signal_frame "
-    "window_save escape val_encoded_addr personality_id fde_data inline_lsda val_offset"
-)
-
 DIRECTIVES: dict[str, Directive] = {
     ".file": _file, ".loc": _loc, ".ident": _ident,
     **dict.fromkeys((".line", ".func", ".endfunc", ".loc_mark_labels", ".addrsig", ".addrsig_sym"), _accepted),
     **dict.fromkeys((".symver", ".version"), _accepted),
-    **dict.fromkeys((f".cfi_{name}" for name in _CFI.split()), _accepted),
 }  # fmt: skip

@@ -50,6 +50,7 @@ def _align(assembly: "Assembly", number: int, pattern: bytes | None, maximum: in
         data = assembly.fragment.data
         assembly.add_fixup(Fixup(assembly.fragment, len(data), R.ALIGN, worst, assembly.mark, worst))
         data += nops(worst)
+        assembly.end_run()
         return
     assembly.add_tail(Align(number, pattern if pattern is not None or code else b"\0", maximum))
 
@@ -94,10 +95,13 @@ def _fill(assembly: "Assembly", count_text: str, pattern: bytes) -> None:
     if known < 0:
         assembly.diagnostics.warning(f"count {known} is negative: ignored", assembly.mark, count_text)
         return
+    if not known * len(pattern):
+        return
     if not assembly.section.is_nobits:
         assembly.reserve(known * len(pattern))
     if known * len(pattern) <= _EXPAND_UP_TO:
         assembly.emit(pattern * known)
+        assembly.end_run()
     else:
         assembly.add_tail(Fill(known, pattern, assembly.mark))
 

@@ -128,3 +128,24 @@ def test_a_value_that_does_not_fit_is_cut_with_a_warning():
     obj = assemble(".data\n.byte 256 + 7", name="bad.s", on_warning=warnings.append)
     assert bytes(obj.section(".data").data) == b"\x07"
     assert "value 0x107 truncated to 0x7" in str(warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (".cfi_def_cfa_offset 16", "belongs between '.cfi_startproc' and '.cfi_endproc'"),
+        (".cfi_startproc\n.cfi_startproc\n.cfi_endproc", "the procedure before has no '.cfi_endproc'"),
+        (".cfi_startproc\nnop", "this procedure has no '.cfi_endproc'"),
+        (".cfi_startproc\n.cfi_restore_state\n.cfi_endproc", "without '.cfi_remember_state' before it"),
+        (".cfi_startproc\n.cfi_offset q0, -8\n.cfi_endproc", "the value of 'q0' is not known here"),
+        (".cfi_sections .bss", "'.bss' is not a section for unwind tables"),
+        (".cfi_startproc\n.cfi_lsda 0x70, x\n.cfi_endproc", "not an encoding of pointers"),
+        (".struct 0\nnop", "instruction 'nop' stands in the absolute section"),
+        (".struct 0\n.word 7", "holds no data, only offsets"),
+        (".reloc 0, R_RISCV_HI2, x", "did you mean 'R_RISCV_HI20'?"),
+        (".data\n.reloc 8, R_RISCV_32, x", "outside section '.data'"),
+        (".dcb.b x, 1", "the value of 'x' is not known here"),
+    ],
+)
+def test_a_mistake_in_a_table_or_a_structure_says_what_it_is(source, message):
+    assert message in "\n".join(str(found) for found in errors_of(source))
