@@ -13,6 +13,7 @@ from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
 from emu.engine.guest import Fault, Guest, Stop, Store
 from emu.engine.slots import Slot
+from emu.engine.tlb import Translations
 from emu.engine.translated import installation
 from emu.engine.translated.player import Entry
 from emu.engine.window import CopiedWindow, StateWindow, Word, check_layout
@@ -284,7 +285,8 @@ class Engine:
         words[Word.PRIVILEGE], words[Word.MSTATUS] = 3, status & ~int(Status.MPRV)
         self.window.store()
         self._host_translates = True
-        library.remove_cache(self.handle, physical, physical + length)
+        with self.translations.suspended():
+            library.remove_cache(self.handle, physical, physical + length)
         self._host_translates = False
         words[Word.PRIVILEGE], words[Word.MSTATUS] = privilege, status
         self.window.store()
@@ -359,8 +361,7 @@ class Engine:
             )
 
     def _add_hooks(self) -> None:
-        guest, window = self._guest, self.window
-        exception, fill = guest.exception, guest.fill
+        exception = self._guest.exception
         direct = isinstance(self.clock, BlockClock)
 
         def on_exception(_engine: int, number: int) -> None:
@@ -377,14 +378,28 @@ class Engine:
             library.emu_stop(self.handle)
             return True
 
+        self._hook(library.HOOK_INTERRUPT, library.InterruptCallback(on_exception if direct else on_exception_copied))
+        self._hook(library.HOOK_INVALID, library.InvalidCallback(on_invalid))
+        self._answer_fills()
+        self._memory = memory = library.MemoryCallback(self._on_memory)
+        # Hooks over RAM would make every store slow.
+        for begin, end in ((0, self.base - 1), (self.base + self.size, _LAST_ADDRESS)):
+            self._hook(library.HOOK_UNMAPPED, memory, begin, end, leaves=Entry.MEMORY)
+            self._hook(library.HOOK_PROTECTED, memory, begin, end, leaves=Entry.MEMORY)
+
+    def _answer_fills(self) -> None:
+        window, fill, direct = self.window, self._guest.fill, isinstance(self.clock, BlockClock)
         cells: dict[int, Any] = {}
+        self.translations = translations = Translations(self.handle)
 
         def on_fill(_engine: int, address: int, access: int, result: int) -> bool:
             try:
                 if self._host_translates:
                     found: tuple[int, int] | None = (address, library.PROT_ALL)
-                else:
+                elif direct:
                     found = fill(address, access)
+                else:
+                    found = translations.ask(address, access, fill)
                 if found is None:
                     self._refused = True
                     return False
@@ -404,14 +419,12 @@ class Engine:
             finally:
                 window.store()
 
-        self._hook(library.HOOK_INTERRUPT, library.InterruptCallback(on_exception if direct else on_exception_copied))
-        self._hook(library.HOOK_INVALID, library.InvalidCallback(on_invalid))
-        self._hook(library.HOOK_FILL, library.FillCallback(on_fill if direct else on_fill_copied))
-        self._memory = memory = library.MemoryCallback(self._on_memory)
-        # Hooks over RAM would make every store slow.
-        for begin, end in ((0, self.base - 1), (self.base + self.size, _LAST_ADDRESS)):
-            self._hook(library.HOOK_UNMAPPED, memory, begin, end, leaves=Entry.MEMORY)
-            self._hook(library.HOOK_PROTECTED, memory, begin, end, leaves=Entry.MEMORY)
+        if direct:
+            asked = library.FillCallback(on_fill)
+            self._keep.append(asked)
+            translations.serve(ctypes.cast(asked, ctypes.c_void_p).value or 0)
+        else:
+            self._hook(library.HOOK_FILL, library.FillCallback(on_fill_copied))
 
     def _hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0, *, leaves: Entry | None = None) -> int:
         """Register a callback; `leaves` is the native function that is to leave the core behind it, if any."""

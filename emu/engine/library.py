@@ -89,6 +89,10 @@ vmem_translate = _prototype("uc_vmem_translate", Handle, ctypes.c_uint64, ctypes
 reg_write = _prototype("uc_reg_write", Handle, ctypes.c_int, ctypes.c_void_p)
 context_save = _prototype("uc_context_save", Handle, ctypes.c_void_p)
 context_restore = _prototype("uc_context_restore", Handle, ctypes.c_void_p)
+tlb_flush_page: Callable[[int, int], None] | None = getattr(LIBRARY, "tlb_flush_page_riscv64", None)
+"""Makes a core (`CPUState`) forget one page; None where the library does not export it."""
+if tlb_flush_page is not None:
+    tlb_flush_page.argtypes, tlb_flush_page.restype = [ctypes.c_void_p, ctypes.c_uint64], None  # type: ignore[attr-defined]
 _ctl = LIBRARY["uc_ctl"]  # variadic: no prototype for what follows the first two arguments
 _ctl.restype = ctypes.c_int
 

@@ -107,7 +107,7 @@ class ExactHart(ExactTranslation):
         if instruction == _WFI:
             return self._wfi
         if instruction & _SFENCE_MASK == _SFENCE:
-            return self._sfence
+            return self._sfence_of(instruction)
         return lambda epc: self._illegal(epc, instruction)
 
     def _illegal(self, epc: int, instruction: int) -> None:
@@ -208,7 +208,7 @@ class ExactHart(ExactTranslation):
         self.words[PC] = target
         self._change_privilege(privilege)
         if old_status & _MPRV and not self._values[_MSTATUS] & _MPRV:
-            self.flush_translations()
+            self._change_translations()
         if TrapReturned in self._listening:
             self.bus.emit(
                 TrapReturned(
@@ -231,12 +231,22 @@ class ExactHart(ExactTranslation):
             self.platform.waiting()
         return self.deliver_interrupts()
 
-    def _sfence(self, epc: int) -> None:
-        privilege = self._privilege
-        if privilege is _U or (privilege is _S and self._values[_MSTATUS] & _TVM):
-            return self._illegal(epc, self.fetch_instruction(epc))
-        self._complete(epc)
-        return self.flush_translations()
+    def _sfence_of(self, instruction: int) -> Operation:
+        """`sfence.vma`; of one address where rs1 is not x0, in all address spaces (section 4.2.1)."""
+        source, words = instruction >> 15 & 31, self.words
+
+        def sfence(epc: int) -> None:
+            privilege = self._privilege
+            if privilege is _U or (privilege is _S and self._values[_MSTATUS] & _TVM):
+                return self._illegal(epc, instruction)
+            address = words[source]
+            self._complete(epc)
+            if not source or privilege is _M or self._contexts.is_in_large(address):
+                return self.flush_translations()
+            self._code.pop(address >> 12, None)
+            return self.engine.translations.forget_page(address)
+
+        return sfence
 
     def _complete(self, epc: int) -> None:
         """Retire an instruction that the core takes for one in the middle of its block."""

@@ -151,7 +151,7 @@ class ExactProtection(ExactState):
             self._steps = False
             self._checked.clear()
             self.engine.window.load()
-            self.flush_translations()
+            self._change_translations()
             self.engine.window.store()
 
 

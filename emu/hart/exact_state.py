@@ -8,7 +8,8 @@ from typing import cast
 from emu.address import VirtAddr
 from emu.engine.csrtable import Kind, ModelCsrs
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, Event
+from emu.events import AddressSpaceSwitched, Event, PteWritten, TlbFilled
+from emu.hart.contexts import Contexts
 from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
 from emu.hart.csrfile import ADUE, STCE, CsrFile
 from emu.hart.floats import riscv_flags, softfloat_flags
@@ -25,7 +26,7 @@ from emu.mmu import AdUpdate
 from emu.subscriptions import EventBus
 
 _NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at other bits than the manual
-_MSTATUS = int(Csr.MSTATUS)
+_MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
 _FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
 _TRANSLATION, _ENABLED = _MPRV | _MPP | _MXR | _SUM, int(Status.SIE | Status.MIE)
@@ -49,11 +50,13 @@ class ExactState(HartCore):
     ) -> None:
         self._code: dict[int, int] = {}
         self._privilege = _M
+        self._tells_of_fills = False
         super().__init__(ram, bus, platform, probes=probes)
         self._ad_update = ad_update
         model = ModelCsrs()
         self.csrs = CsrFile(self, model.values, modes, has_adue=ad_update is AdUpdate.SELECTED)
         self._values = self.csrs.values
+        self._contexts = Contexts(self.engine.translations)
         self._shared_index_owner = _M
         self._user_page_seen = False
         self._interrupts_changed = False
@@ -95,9 +98,10 @@ class ExactState(HartCore):
         # M and S share the core's translations for S.
         if privilege is not self._shared_index_owner and privilege is not _U:
             self._shared_index_owner = privilege
-            self.flush_translations()
+            self._change_translations()
         elif self._values[_MSTATUS] & _MPRV:
-            self.flush_translations()
+            self._change_translations()
+        self._enter_context()
 
     def _mirror(self) -> None:
         """Bring the core's privilege and status in line with the model."""
@@ -106,9 +110,24 @@ class ExactState(HartCore):
 
     def flush_translations(self) -> None:
         """Forget cached translations, with the core stopped or in an exception."""
+        self._contexts.forget()
+        self._change_translations()
+        self._enter_context()
+
+    def _change_translations(self) -> None:
+        """Others hold for what the core knows by now; those of before will hold again."""
         self._code.clear()
         self._user_page_seen = False
+        self.engine.translations.unmark()
         self.engine.flush_tlb()
+
+    def _enter_context(self) -> None:
+        values, privilege = self._values, self._privilege
+        if privilege is _M or not values[_SATP] or self._tells_of_fills:
+            self._contexts.leave()  # without a page table, or with MPRV, or with each fill to be told
+            return
+        status = values[_MSTATUS]
+        self._contexts.enter(privilege | (status & (_SUM | _MXR)), marks=privilege is _S and bool(status & _SUM))
 
     def interrupt_is_pending(self) -> bool:
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
@@ -159,8 +178,10 @@ class ExactState(HartCore):
         lines = self.csrs.lines
         self.csrs.lines = lines | bit if level else lines & ~bit
 
-    def listening_changed(self, kind: type[Event]) -> None:
-        """Nothing to switch: every source passes through the model anyway."""
+    def listening_changed(self, _kind: type[Event]) -> None:
+        """Every source passes through the model, unless a translation is given again."""
+        self._tells_of_fills = TlbFilled in self._listening or PteWritten in self._listening
+        self._enter_context()
 
     # What the CSRs ask of their hart.
 
@@ -175,9 +196,11 @@ class ExactState(HartCore):
             (changed & _MPRV)
             or (changed & _MPP and new & _MPRV)
             or (changed & _MXR and old & _MXR)
-            or (changed & _SUM and old & _SUM and self._user_page_seen)
+            or (changed & _SUM and old & _SUM and (self._user_page_seen or self.engine.translations.marked))
         ):
-            self.flush_translations()  # what the new status forbids may be cached; what it allows cannot be
+            self._change_translations()  # what the new status forbids may be cached; what it allows cannot be
+        if changed & (_SUM | _MXR):
+            self._enter_context()
         if changed & new & _ENABLED:
             self._interrupts_changed = True
 

@@ -1,6 +1,6 @@
 """Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
 
-from emu.address import PhysPageNum, VirtAddr, VirtPageNum
+from emu.address import PAGE_BITS, PhysPageNum, VirtAddr, VirtPageNum
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
 from emu.events import PteWritten, TlbFilled
@@ -84,6 +84,8 @@ class ExactTranslation(ExactProtection):
         if leaf is None:
             return None
         entry, shift = leaf
+        if shift > PAGE_BITS:
+            self._contexts.note_large(address, shift)
         granted = self._permissions[privilege | (status & (_SUM | _MXR))][entry & 0xFF]
         if not granted & needed:
             return None
@@ -110,6 +112,8 @@ class ExactTranslation(ExactProtection):
                     self._announced = None
             entry |= flags
             self.ram.words[(leaf.pte_address - self.ram.base) >> 3] = entry
+        if leaf.level:
+            self._contexts.note_large(address, PAGE_BITS + 9 * leaf.level)
         key = seen.privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
         if entry & 0x10 and seen.privilege == _S:
             self._user_page_seen = True
@@ -118,7 +122,8 @@ class ExactTranslation(ExactProtection):
     def _grant(self, address: int, privilege: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:
         """Check that the frame is RAM or a device, announce it, and leave the rest to the split of code and data."""
         start, size = self._open_to_m if privilege == _M else self._open_to_s
-        if not 0 <= frame - start < size:
+        is_open = 0 <= frame - start < size
+        if not is_open:
             is_fetch = needed == PROT_EXEC
             granted &= self._protection_of(address, frame, privilege, fetch=is_fetch)
             is_memory = self.ram.contains(frame)
@@ -134,6 +139,8 @@ class ExactTranslation(ExactProtection):
             self._announced = None
         if needed == PROT_EXEC:
             self._code[address >> 12] = (frame - self.ram.base) >> 1
+        if is_open:
+            self.engine.translations.keep()
         return frame, self._split.grant(frame >> 12, granted, needed)
 
     def add_device(self, base: int, size: int) -> None:
@@ -224,6 +231,10 @@ class ExactTranslation(ExactProtection):
         page = self._code.get(address >> 12)
         if page is not None:
             return self.ram.base + page * 2 + (address & 0xFFF)
+        kept = self.engine.translations.find(address, MEM_FETCH)
+        if kept is not None:
+            self._code[address >> 12] = (kept[0] - self.ram.base) >> 1
+            return kept[0] | address & 0xFFF
         seen = self.walk(address, Access.FETCH)
         if seen.physical is None or not self.ram.contains(int(seen.physical), 2):
             raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")

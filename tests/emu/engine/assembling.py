@@ -9,9 +9,10 @@ from emu.engine.csrtable import ACCESS, MAY_ACCESS
 from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
+from emu.engine.tlb import FILL
 from emu.engine.translated.player import PLAYER
 
-PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FLOATS, PLAYER)
+PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER)
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")
 FILE = Path(native.__file__).with_name("assembled.py")
