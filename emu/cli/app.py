@@ -273,11 +273,11 @@ def build(
     return work
 
 
-def _tool(name: str, summary: str) -> None:
+def _tool(name: str, summary: str, package: str = "linker.commands") -> None:
     """Add a command whose own parser takes all arguments, in GNU's form."""
 
     def command(context: typer.Context) -> Work:
-        module = import_module(f"linker.commands.{name if name != 'as' else 'as_'}")
+        module = import_module(f"{package}.{name if name != 'as' else 'as_'}")
         return lambda: int(module.main(context.args))
 
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -293,3 +293,4 @@ for _name, _summary in (
     ("objcopy", "Copy an ELF file, or make a raw binary of it."),
 ):
     _tool(_name, _summary)
+_tool("addr2line", "Convert addresses into functions and source lines, as GNU addr2line does.", "emu.cli")

@@ -141,7 +141,7 @@ def _read_unit(dwarf: Any, unit: Any) -> list[Sequence]:
 
 
 def _decode(program: Any) -> Iterator[Sequence]:
-    names = _file_names(program.header)
+    names = file_names(program.header)
     known: dict[tuple[int, int], SourceLine] = {}
     starts: list[int] = []
     rows: list[SourceLine] = []
@@ -165,7 +165,7 @@ def _decode(program: Any) -> Iterator[Sequence]:
             rows.append(line)
 
 
-def _file_names(header: Any) -> Callable[[int], str]:
+def file_names(header: Any) -> Callable[[int], str]:
     """Give the path of a file by its number in the line table.
 
     Version 5 counts files and directories from 0, earlier ones from 1 with directory 0 implied; directory 0 is the

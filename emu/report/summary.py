@@ -10,6 +10,7 @@ from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.faults import PageFaultObserver
 from emu.observe.traps import SeenTrap, TrapHistory
 from emu.report.accounts import AccountReport, account_numbers
+from emu.report.backtrace import named_addresses
 from emu.report.ending import EndingReasons
 from emu.report.places import Places
 from emu.report.reasons.pages import refusal
@@ -39,6 +40,7 @@ class Summary:
         self._traps = self._history.counts
         self._told: SeenTrap | None = None
         """What `cause` has told of."""
+        self._is_orderly = True
 
     def cause(self, failure: EmuError | None, *, orderly: bool) -> str | None:
         """What kept the guest from going on, beginning with the first cause; None when nothing is known to.
@@ -47,12 +49,14 @@ class Summary:
         """
         history = self._history
         if failure is not None:
+            self._is_orderly = False
             self._told = history.first_mistake
             return self._reasons.failure(failure)
         if history.loop is not None:
             return self._reasons.loop(history.loop)
         if orderly:
             return None
+        self._is_orderly = False
         self._told = history.last
         return self._reasons.last(history.last, self._machine.instret)
 
@@ -87,6 +91,8 @@ class Summary:
             f"   open    page fault at {self._places.name(fault.pc)} on {fault.address}: {refusal(fault.walk)}"
             for fault in self._faults.unhandled
         ]
+        if not self._is_orderly:
+            lines += [f"   {'names':<8}{line}" for line in named_addresses(machine, self._places)]
         return lines
 
     def numbers(self) -> dict[str, object]:

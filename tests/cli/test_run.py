@@ -218,6 +218,28 @@ def test_a_mistake_that_a_guest_survives_is_in_the_summary(ekernel: Ekernel, pro
     assert "the PLIC takes 32-bit accesses only, and this one loads 64 bits" in result.stderr
 
 
+def test_raw_addresses_on_the_last_lines_of_a_panic_get_names(ekernel: Ekernel, program: Program) -> None:
+    source = """
+        la s1, text
+    next: lbu a0, 0(s1)
+        beqz a0, stop
+        li a7, 1
+        ecall
+        addi s1, s1, 1
+        j next
+    stop: li a7, 8
+        li t0, 0x100000
+        li t1, 0x13333
+        sw t1, 0(t0)
+    text: .asciz "panic! backtrace:\\n #0 0x80200008\\n #1 0000000080200010\\n tag 0x12345678\\n"
+    """
+    result = ekernel("run", program(source))
+    assert result.returncode == 1
+    named = [line.split(maxsplit=1)[1] for line in result.stderr.splitlines() if line.startswith("   names")]
+    assert [line.split(" is ")[0] for line in named] == ["0x80200008", "0000000080200010"]
+    assert all("(guest.s:" in line for line in named)
+
+
 BAD_INPUT: list[tuple[list[str], str]] = [
     (["missing.elf"], "missing.elf does not exist"),
     (["."], "is a directory"),
