@@ -9,11 +9,14 @@ import mmap
 from collections.abc import Callable
 
 from emu.engine import counters, library
+from emu.engine.guest import Guest
 from emu.engine.library import Handle
 from emu.engine.slots import SLOTS, Slot
 from emu.engine.translated import installation, layout
 from emu.engine.translated.composition import Features
-from emu.engine.window import DirectWindow, Word
+from emu.engine.translated.features import Core
+from emu.engine.translated.slowly import SlowFeatures
+from emu.engine.window import CopiedWindow, DirectWindow, Word
 from emu.errors import MachineError
 
 NEVER = (1 << 63) - 1
@@ -27,17 +30,22 @@ _SCRATCH, _SCRATCH_SIZE = 0x1000, 0x1000
 class BlockClock:
     """The native clock. `slots` is what the hart reads and corrects (see `Slot`)."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(
+        self, handle: Handle, base: int, size: int, host_address: int, fail: Callable[[BaseException], None]
+    ) -> None:
+        """RAM has `size` bytes, and lies at `base` for the guest; `fail` gets what a feature raises in a run."""
         installed = installation.install()
         counters.install()
         self._memory = (ctypes.c_uint64 * SLOTS)()
         self.slots = memoryview(self._memory).cast("B").cast("Q")
         self.slots[Slot.DEADLINE] = NEVER
-        self.features = Features(installed, self.slots)
         engine = handle.value or 0
         core = ctypes.c_uint64.from_address(engine + layout.ENGINE_CPU).value
         self.state_address = ctypes.c_uint64.from_address(core + installed.layout.env_pointer).value
         """Where the core keeps its state in host memory."""
+        self.features = Features(
+            installed, handle, Core(self.slots, base, size, host_address, self.state_address), fail
+        )
         ctypes.c_uint8.from_address(engine + layout.ENGINE_NO_EXIT_REQUEST).value = 1
         self.window = DirectWindow(self.state_address)
         self.window.words[Word.RDTIME_FUNCTION] = ctypes.addressof(self._memory)
@@ -54,14 +62,22 @@ class BlockClock:
 class PythonClock:
     """The same clock without native code: each block calls Python. Some fifty times slower, for other hosts."""
 
-    def __init__(self, handle: Handle, length: Callable[[int, int], int]) -> None:
-        """`length(start, end)` counts the instructions between two virtual addresses of the current code."""
+    def __init__(
+        self, handle: Handle, guest: Guest, base: int, size: int, host_address: int,
+        fail: Callable[[BaseException], None],
+    ) -> None:  # fmt: skip
+        """See `BlockClock`; the guest counts instructions."""
         self._memory = (ctypes.c_uint64 * SLOTS)()
         self.slots = slots = memoryview(self._memory).cast("B").cast("Q")
         slots[Slot.DEADLINE] = NEVER
+        run_first_blocks(handle)
+        self.window = CopiedWindow(handle)
+        self.features = features = SlowFeatures(
+            handle, guest, Core(slots, base, size, host_address, 0), self.window, fail
+        )
 
         def block(_engine: int, address: int, size: int, _data: int) -> None:
-            instructions = length(address, address + size)
+            instructions = guest.instructions_between(address, address + size)
             count = slots[Slot.COUNT] + instructions
             if count > slots[Slot.DEADLINE] and count <= slots[Slot.LIMIT]:
                 slots[Slot.LIMIT] = 0
@@ -72,8 +88,8 @@ class PythonClock:
             slots[Slot.COUNT] = count
             slots[Slot.BLOCK_PC] = address
             slots[Slot.BLOCK_LENGTH] = instructions
+            features.block_began(address, size, instructions)
 
-        run_first_blocks(handle)
         self._block = library.CodeCallback(block)
         library.add_hook(handle, library.HOOK_BLOCK, self._block, None)
 

@@ -15,8 +15,9 @@ from emu.engine.guest import Fault, Guest, Stop, Store
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
 from emu.engine.translated import installation
+from emu.engine.translated.features import Feature
 from emu.engine.translated.player import Entry
-from emu.engine.window import CopiedWindow, StateWindow, Word, check_layout
+from emu.engine.window import StateWindow, Word, check_layout
 from emu.errors import MachineError
 from emu.isa.privilege import Access
 from emu.isa.status import Status
@@ -63,6 +64,9 @@ class Engine:
         self._attempted_at = self._attempts = 0
         self._left_access = False
         self._changed_code: list[tuple[int, int]] = []
+        self._features: tuple[Feature, ...] = ()
+        self._switching = False
+        self._one_block = False
         self._host_translates = False
         self._keep: list[Any] = []
         self._value = (0, 0)
@@ -75,13 +79,13 @@ class Engine:
         self.window: StateWindow
         if probes == "native":
             self._entries = installation.install().entries
-            self.clock = BlockClock(self.handle)
+            self.clock = BlockClock(self.handle, base, size, host_address, self.fail)
             self.window = self.clock.window
             self.pages.follow_natively(self.clock.state_address, host_address)
         else:
             self._entries = ()
-            self.clock = PythonClock(self.handle, guest.instructions_between)
-            self.window = CopiedWindow(self.handle)
+            self.clock = PythonClock(self.handle, guest, base, size, host_address, self.fail)
+            self.window = self.clock.window
             self.pages.follow(guest.code_address)
         self.words, self.slots = self.window.words, self.clock.slots
         self._reset_privilege()
@@ -143,7 +147,7 @@ class Engine:
         """
         if self.running:
             raise MachineError("the machine is running already: a listener cannot run it again")
-        handle, words, window, guest = self.handle, self.words, self.window, self._guest
+        handle, words, window = self.handle, self.words, self.window
         self.running = True
         self._stop_requested = False
         self.started_at = self.slots[Slot.COUNT]
@@ -152,19 +156,11 @@ class Engine:
             while True:
                 error = library.emu_start(handle, words[Word.PC], 0, 0, 0)
                 window.load()
-                while self._changed_code:
-                    self.forget_code(*self._changed_code.pop())
-                if self._error is not None:
-                    self._raise_kept()
+                self._settle()
                 if self._left_access:
-                    self._left_access = False
-                    self._fault = None
-                    guest.access_done()
-                    window.store()
-                    if self._stop_requested:
-                        return Stop.REQUESTED
-                    if self.slots[Slot.COUNT] >= self.slots[Slot.DEADLINE]:
-                        return Stop.DEADLINE
+                    stop = self._complete_access()
+                    if stop is not None:
+                        return stop
                     continue
                 if error != library.ERR_OK:
                     pc = words[Word.PC]
@@ -182,6 +178,29 @@ class Engine:
                 return Stop.REQUESTED if self._stop_requested else Stop.WAITING
         finally:
             self.running = False
+
+    def _settle(self) -> None:
+        """What had to wait until the core was left; raises what a callback has raised."""
+        if self._one_block:
+            self._let_no_more_begin()
+        while self._changed_code:
+            self.forget_code(*self._changed_code.pop())
+        if self._switching:
+            self._switching = False
+            self._apply_features()
+        if self._error is not None:
+            self._raise_kept()
+
+    def _complete_access(self) -> Stop | None:
+        """Have the guest complete an access that was left; why the run ends by it, if so."""
+        self._left_access = False
+        self._fault = None
+        self.clock.features.left_store()
+        self._guest.access_done()
+        self.window.store()
+        if self._stop_requested:
+            return Stop.REQUESTED
+        return Stop.DEADLINE if self.slots[Slot.COUNT] >= self.slots[Slot.DEADLINE] else None
 
     def request_stop(self) -> None:
         """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
@@ -210,10 +229,17 @@ class Engine:
         """Execute one block of code, or none when it would pass the deadline."""
         slots = self.slots
         slots[Slot.DEADLINE], slots[Slot.LIMIT] = 0, deadline
+        self._one_block = True
         try:
             return self.run()
         finally:
             slots[Slot.LIMIT] = 0
+            self._one_block = False
+
+    def _let_no_more_begin(self) -> None:
+        """Once the block of `run_block` has begun: what did not retire of it leaves room for others."""
+        if not self.slots[Slot.LIMIT]:
+            self.slots[Slot.DEADLINE] = 0
 
     def serve_time(self, instructions_per_tick: int, slept: int, offset: int) -> None:
         """Let the core read `time` by itself, as (instructions retired + slept) // instructions_per_tick + offset.
@@ -260,6 +286,36 @@ class Engine:
         """Stop before these virtual addresses, until an exception. Their code must be forgotten by the caller."""
         self._has_exits = bool(addresses)
         library.set_exits(self.handle, addresses)
+
+    def switch_on(self, feature: Feature) -> None:
+        """Let all code do what a feature says; in a run from the end of the current slice on.
+
+        All code is translated anew. MachineError for a feature that is on already.
+        """
+        if feature in self._features:
+            raise MachineError("this feature is switched on already")
+        self._features = (*self._features, feature)
+        self._switch()
+
+    def switch_off(self, feature: Feature) -> None:
+        """End what `switch_on` has begun, when the buffers have been handed over; nothing for a feature that is off."""
+        if feature in self._features:
+            self._features = tuple(other for other in self._features if other is not feature)
+            self._switch()
+
+    def flush_features(self) -> None:
+        """Have all features hand over what their buffers hold; not in the middle of a block."""
+        self.clock.features.flush()
+
+    def _switch(self) -> None:
+        if self.running:
+            self._switching = True
+        else:
+            self._apply_features()
+
+    def _apply_features(self) -> None:
+        self.clock.features.switch(self._features)
+        self.forget_all_code()
 
     def flush_tlb(self) -> None:
         """Forget cached translations; not inside a memory callback."""
@@ -365,6 +421,8 @@ class Engine:
         direct = isinstance(self.clock, BlockClock)
 
         def on_exception(_engine: int, number: int) -> None:
+            if self._one_block:
+                self._let_no_more_begin()
             try:
                 exception(number)
             except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it

@@ -17,7 +17,7 @@ class Slot(IntEnum):
     HIT = 4
     """1 when the deadline stopped the core."""
     LIMIT = 5
-    """One block may begin after the deadline if it does not pass this limit; set to 0 by doing so."""
+    """One block may begin after the deadline if it does not pass this limit; its end becomes the deadline, this 0."""
     BLOCK = 6
     """The current block's number, which no other block ever has; 0 where blocks are not told apart."""
     TICK = 7
@@ -30,13 +30,19 @@ class Slot(IntEnum):
     """The address of the operations that blocks are given; see `emu.engine.translated.plan`."""
     SERIAL = 11
     """The number of the block that was translated last."""
-    INTERRUPT = 13
-    """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
     DRAIN = 12
     """The address of a function without arguments that empties buffers, for a block that finds one full; or 0."""
     MODEL = 14
     """The address of the model's CSRs (see `emu.engine.csrtable`)."""
+    INTERRUPT = 13
+    """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
+    FIRST = 15
+    """Block numbers in tables count from this one."""
+    MOST = 16
+    """The largest of them: all further blocks have it together."""
+    LAST_PC = 17
+    """The address of the last instruction of the block that was translated last."""
 
 
-SLOTS = 64
-"""How many there are; those behind the last one belong to the features of `emu.engine.translated`."""
+SLOTS = 32
+"""How many there are."""

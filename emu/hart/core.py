@@ -18,11 +18,11 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
-from emu.hart.operands import MemoryOperand, instruction_length, loaded_register, memory_operand
 from emu.hart.platform import Platform
 from emu.hart.table_watch import TableWatch
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.csrs import Csr
+from emu.isa.operands import MemoryOperand, instruction_length, loaded_register, memory_operand
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
 from emu.memory import Ram

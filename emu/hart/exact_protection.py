@@ -6,9 +6,9 @@ from emu.address import PAGE_SIZE, PhysAddr
 from emu.engine import Stop
 from emu.hart.core import COUNT
 from emu.hart.exact_state import ExactState
-from emu.hart.operands import instruction_length
 from emu.hart.platform import Platform
 from emu.isa.causes import ACCESS_FAULTS
+from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import PAGING_LEVELS
 from emu.memory import Ram

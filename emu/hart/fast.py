@@ -13,11 +13,11 @@ from emu.hart.core import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVAT
 from emu.hart.csrfile import COUNTERS
 from emu.hart.fast_state import EMULATED, PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of
-from emu.hart.operands import instruction_length
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import Csr
+from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import SATP_MODE_SHIFT, Status, effective_privilege
 from emu.memory import Ram

@@ -2,8 +2,8 @@
 
 from emu.errors import DoubleFault, EmuError
 from emu.events import TrapTaken
-from emu.hart.operands import memory_operand
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.operands import memory_operand
 from emu.isa.privilege import Privilege
 from emu.isa.registers import SP
 from emu.observe.traps import LoopKind, SeenTrap, TrapLoop

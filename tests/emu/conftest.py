@@ -8,8 +8,8 @@ import pytest
 
 from emu.events import Event
 from emu.firmware.image import Image
-from emu.hart.operands import instruction_length
 from emu.hart.view import Hart
+from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_NUMBERS
 from emu.machine import Machine, MachineConfig

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emu.events import AddressSpaceSwitched, PageFault, PteWritten, TlbFilled, TrapReturned
-from emu.hart.operands import instruction_length
+from emu.isa.operands import instruction_length
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.machine.config import Drive
 from emu.walks import Refusal

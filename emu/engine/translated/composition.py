@@ -1,15 +1,22 @@
 """Composes what one core's blocks are given: the block clock, and the features that are switched on."""
 
 import ctypes
+from collections.abc import Callable, Sequence
 
+from emu.engine.library import Handle
 from emu.engine.slots import Slot
+from emu.engine.translated.definitions import Block, Definitions, Full
+from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.installation import Installed
 from emu.engine.translated.layout import ENV_EXIT_REQUEST
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
-from emu.engine.translated.plan import Known, Part
+from emu.engine.translated.plan import CLASSES, Known, Part
 from emu.engine.translated.player import Entry
 
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
+_OF_INSTRUCTIONS = (
+    Part.INSTRUCTION, Part.BEFORE_LOAD, Part.AFTER_LOAD, Part.BEFORE_STORE, Part.AFTER_STORE, Part.WRITTEN,
+)  # fmt: skip
 _NOT_BEGUN = 0
 """The label of what a block does instead of beginning."""
 
@@ -43,25 +50,81 @@ def not_begun(late: int) -> tuple[Operation, ...]:
     return (here(_NOT_BEGUN), op("movi", T[0], known(Known.BLOCK)), call(late, ENV, T[0]))
 
 
-class Features:
-    """The plan of one core."""
+_MOST_BLOCKS = 1 << 22
+"""How many blocks tables tell apart, from one switching to the next."""
 
-    def __init__(self, installed: Installed, slots: memoryview) -> None:
-        self._installed, self._slots = installed, slots
+
+class Features:
+    """What one core's blocks do: the block clock, and what is switched on."""
+
+    def __init__(self, installed: Installed, handle: Handle, core: Core, fail: Callable[[BaseException], None]) -> None:
+        self._installed, self._handle, self._core, self._fail = installed, handle, core, fail
         self._keep: tuple[object, ...] = ()
+        self._definitions: Definitions | None = None
+        self._features: tuple[Feature, ...] = ()
+        self._drain = Full(self._empty_full)
+        core.slots[Slot.MOST] = _MOST_BLOCKS
+        core.slots[Slot.DRAIN] = ctypes.cast(self._drain, ctypes.c_void_p).value or 0
         self._compose()
 
+    def switch(self, features: Sequence[Feature]) -> None:
+        """Let blocks do this from now on. All code must be forgotten by the caller."""
+        self.flush()
+        self._features = tuple(sorted(features, key=lambda feature: feature.order))
+        if self._features and self._definitions is None:
+            slots = ctypes.addressof(ctypes.c_char.from_buffer(self._core.slots))
+            self._definitions = Definitions(self._handle, self._core.state_address, slots, self._defined)
+        elif not self._features and self._definitions is not None:
+            self._definitions.end()
+            self._definitions = None
+        self._core.slots[Slot.FIRST] = self._core.slots[Slot.SERIAL]
+        self._compose()
+
+    def flush(self) -> None:
+        """Hand over what buffers hold."""
+        if self._definitions is not None:
+            self._definitions.empty()
+        for feature in self._features:
+            feature.flush()
+
+    def left_store(self) -> None:
+        """Python completes a store: nothing has to be done, blocks see what they have carried out."""
+
+    def _defined(self, block: Block) -> None:
+        for feature in self._features:
+            feature.block_defined(block)
+
+    def _empty_full(self) -> None:
+        try:
+            if self._definitions is not None:
+                self._definitions.empty()
+            for feature in self._features:
+                for ring in feature.rings:
+                    ring.empty_if_full()
+        except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
+            self._fail(error)
+
     def _compose(self) -> None:
-        lists = {
-            Part.HEAD: (*COUNT, *UNLESS_LATE, *BEGIN),
-            Part.TAIL: not_begun(self._installed.entries[Entry.LATE]),
-        }
+        wanted = [feature.operations(self._core) for feature in self._features]
+
+        def all_of(part: Part) -> tuple[Operation, ...]:
+            return tuple(operation for parts in wanted for operation in parts.get(part, ()))
+
+        lists = {part: all_of(part) for part in _OF_INSTRUCTIONS}
+        looks_at_instructions = any(lists.values())
+        lists[Part.HEAD] = (*COUNT, *all_of(Part.CONDITION), *UNLESS_LATE, *BEGIN, *all_of(Part.HEAD))
+        lists[Part.TAIL] = not_begun(self._installed.entries[Entry.LATE])
         plan = (ctypes.c_uint64 * len(Part))()
         keep: list[object] = [plan]
         for part, operations in lists.items():
-            words = encode(operations, self._installed.layout)
-            memory = (ctypes.c_uint64 * len(words))(*words)
-            keep.append(memory)
-            plan[part] = ctypes.addressof(memory)
+            if operations:
+                words = encode(operations, self._installed.layout)
+                memory = (ctypes.c_uint64 * len(words))(*words)
+                keep.append(memory)
+                plan[part] = ctypes.addressof(memory)
+        if looks_at_instructions:
+            classes = ctypes.create_string_buffer(CLASSES, len(CLASSES))
+            keep.append(classes)
+            plan[Part.CLASSES] = ctypes.addressof(classes)
+        self._core.slots[Slot.PLAN] = ctypes.addressof(plan)
         self._keep = tuple(keep)
-        self._slots[Slot.PLAN] = ctypes.addressof(plan)

@@ -15,14 +15,16 @@ class Layout(NamedTuple):
     """In the translator's context: the first operation of the block, then a pointer into the last one."""
     temps: int
     """In the context: the temporaries; the first ones are `Global`."""
+    free_temps: int
+    """In the context: 512 bits, one for each temporary of 64 bits that the translator has no use for any more."""
     engine: int
     """In the context: the engine (`uc_struct`)."""
     env_pointer: int
     """In the core (`CPUState`): where its state is (`env_ptr`)."""
 
 
-X86_64 = Layout("x86_64", ops=0x7388, temps=0x388, engine=0x8970, env_pointer=0x128)
-AARCH64 = Layout("aarch64", ops=0x7390, temps=0x390, engine=0x8A90, env_pointer=0x198)
+X86_64 = Layout("x86_64", ops=0x7388, temps=0x388, free_temps=0x148, engine=0x8970, env_pointer=0x128)
+AARCH64 = Layout("aarch64", ops=0x7390, temps=0x390, free_temps=0x150, engine=0x8A90, env_pointer=0x198)
 BUILDS = {
     "44285d3e80527122e9e361928189385906ec813e": X86_64,
     "0ca94f9db50b8ec0f19d911ea473b67f9f50f069": AARCH64,
@@ -40,6 +42,9 @@ ENV_ENGINE = 0x618
 """In the state: the engine."""
 ENV_EXIT_REQUEST = -0x10
 """From the state: a 32-bit word that is negative when the core is to leave translated code (`icount_decr`)."""
+TLB, TLB_SHIFT, TLB_ADDEND = -0x50, 6, 32
+"""From the state: for each MMU mode a mask and the address of its TLB; entries have 64 bytes, by page number, and what
+is to be added to an address to get the host's."""
 TEMP_SIZE = 56
 OP_PARAMETERS, OP_NEXT, OP_ARGUMENTS = 1, 8, 24
 """In an operation, whose first byte is its opcode. A call's parameters are results << 4 | arguments."""

@@ -22,6 +22,8 @@ class Part(IntEnum):
     AFTER_STORE = 7
     WRITTEN = 8
     """Behind each operation that has written a register, x1 to x31 or f0 to f31."""
+    CONDITION = 9
+    """No word of a plan, but a part of the head: what makes LATE negative when the block must not begin."""
 
 
 class Kind(IntEnum):
@@ -80,6 +82,14 @@ class Known(IntEnum):
     """The register that was written: 1 to 31 for x1 to x31, 32 to 63 for f0 to f31."""
     POSITION = 11
     """The number of the instruction in its block, from 0."""
+    REMAINING = 12
+    """How many instructions of the block have not retired when this one begins."""
+    MMU = 13
+    """Which of the core's TLBs an access uses: 0, 1, 3 for U, S, M."""
+    LAST_BYTE = 14
+    """The bytes of an access, less 1."""
+    NUMBER = 15
+    """The block's number in tables: from 1 to Slot.MOST."""
 
 
 TEMPORARIES, LABELS = 16, 4

@@ -32,6 +32,7 @@ def _play(part: Part, *, before: str) -> str:
 
 _HERE, _BEHIND = "mov x23, x21", f"ldr x23, [sp, #{_NEXT}]"
 
+# Temporaries that are free by now were in use where a list is played: the player takes none of them, but new ones.
 # x19: the context. x20: the plan. x21: an operation of the block. x22: what comes next in a list. x23: the operation
 # that operations are written in front of. x24: operands to come. x25: where the next one goes. x26: the frame.
 SOURCE = f"""
@@ -61,6 +62,11 @@ clear:
     subs x12, x12, #1
     b.ne clear
     str x1, {_known(Known.BLOCK)}
+    add x11, x19, #{LAYOUT.free_temps}
+    stp xzr, xzr, [x11]
+    stp xzr, xzr, [x11, #16]
+    stp xzr, xzr, [x11, #32]
+    stp xzr, xzr, [x11, #48]
     mov x22, #0
     mov x11, #{LAYOUT.ops & ~0xFFF}
     add x11, x19, x11
@@ -98,6 +104,12 @@ begins:
     add x12, x12, #1
     str x12, [x9, #{8 * Slot.SERIAL}]
     str x12, {_known(Known.SERIAL)}
+    ldr x13, [x9, #{8 * Slot.FIRST}]
+    ldr x14, [x9, #{8 * Slot.MOST}]
+    sub x12, x12, x13
+    cmp x12, x14
+    csel x12, x14, x12, hi
+    str x12, {_known(Known.NUMBER)}
     ldr x12, [x1]
     str x12, {_known(Known.BLOCK_PC)}
     ldrh w12, [x1, #{layout.BLOCK_LENGTH}]
@@ -158,6 +170,9 @@ is_instruction:
     ldr x10, {_known(Known.POSITION)}
     add x10, x10, #1
     str x10, {_known(Known.POSITION)}
+    ldr x11, {_known(Known.LENGTH)}
+    sub x11, x11, x10
+    str x11, {_known(Known.REMAINING)}
     ldr x10, [x21, #{OP_ARGUMENTS}]
     str x10, {_known(Known.PC)}
     {_play(Part.INSTRUCTION, before=_BEHIND)}
@@ -174,6 +189,9 @@ is_store:
 advance:
     ldr x21, [sp, #{_NEXT}]
     cbnz x21, each
+    ldr x9, {_known(Known.PC)}
+    ldr x10, {_known(Known.SLOTS)}
+    str x9, [x10, #{8 * Slot.LAST_PC}]
 ends:
     ldr x21, [sp, #{_FIRST}]
     {_play(Part.HEAD, before=_HERE)}
@@ -195,10 +213,14 @@ untouched:
     br x9
 measure:
     ldr w9, [x21, #{OP_ARGUMENTS + 16}]
+    and x10, x9, #15
+    str x10, {_known(Known.MMU)}
     ubfx x9, x9, #4, #2
     str x9, {_known(Known.SIZE)}
     mov x10, #1
     lsl x11, x10, x9
+    sub x12, x11, #1
+    str x12, {_known(Known.LAST_BYTE)}
     lsl x11, x10, x11
     sub x11, x11, #1
     str x11, {_known(Known.MASK)}

@@ -28,6 +28,7 @@ def _play(part: Part, *, before: str) -> str:
     call play"""
 
 
+# Temporaries that are free by now were in use where a list is played: the player takes none of them, but new ones.
 # rbx: the context. rbp: the frame: what is `Known`, temporaries, labels, and more. r12: the plan. r13: an operation of
 # the block. r14: what comes next in a list. r15: the operation that operations are written in front of.
 SOURCE = f"""
@@ -55,6 +56,9 @@ gen_code:
     xor eax, eax
     mov ecx, {_ZEROED}
     mov rdi, rbp
+    rep stosq
+    lea rdi, [rbx+{LAYOUT.free_temps}]
+    mov ecx, 8
     rep stosq
     mov {_known(Known.BLOCK)}, rsi
     xor r14d, r14d
@@ -90,6 +94,11 @@ begins:
     inc rax
     mov [r8+{8 * Slot.SERIAL}], rax
     mov {_known(Known.SERIAL)}, rax
+    mov rcx, [r8+{8 * Slot.MOST}]
+    sub rax, [r8+{8 * Slot.FIRST}]
+    cmp rax, rcx
+    cmova rax, rcx
+    mov {_known(Known.NUMBER)}, rax
     mov rax, [rsi]
     mov {_known(Known.BLOCK_PC)}, rax
     movzx eax, word ptr [rsi+{layout.BLOCK_LENGTH}]
@@ -145,7 +154,10 @@ another:
 is_instruction:
     test eax, eax
     jz advance
+    mov rcx, {_known(Known.LENGTH)}
     inc qword ptr {_known(Known.POSITION)}
+    sub rcx, {_known(Known.POSITION)}
+    mov {_known(Known.REMAINING)}, rcx
     mov rax, [r13+{OP_ARGUMENTS}]
     mov {_known(Known.PC)}, rax
     {_play(Part.INSTRUCTION, before=f"[rbp+{_NEXT}]")}
@@ -163,6 +175,9 @@ advance:
     mov r13, [rbp+{_NEXT}]
     test r13, r13
     jnz each
+    mov rax, {_known(Known.PC)}
+    mov rcx, {_known(Known.SLOTS)}
+    mov [rcx+{8 * Slot.LAST_PC}], rax
 ends:
     mov r13, [rbp+{_FIRST}]
     {_play(Part.HEAD, before="r13")}
@@ -184,12 +199,17 @@ untouched:
     jmp qword ptr [rip+tcg_gen_code]
 measure:
     mov ecx, [r13+{OP_ARGUMENTS + 16}]
+    mov eax, ecx
+    and eax, 15
+    mov {_known(Known.MMU)}, rax
     shr ecx, 4
     and ecx, 3
     mov {_known(Known.SIZE)}, rcx
     mov eax, 1
     shl eax, cl
     mov ecx, eax
+    dec eax
+    mov {_known(Known.LAST_BYTE)}, rax
     mov eax, 1
     shl eax, cl
     dec eax

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from emu.address import VirtAddr
 from emu.events import TrapTaken
 from emu.firmware.symbols import SymbolKind
-from emu.hart.operands import memory_operand
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.operands import memory_operand
 from emu.isa.privilege import Access
 from emu.isa.registers import A7
 from emu.report.disassembly import disassemble

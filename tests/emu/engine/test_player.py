@@ -90,6 +90,7 @@ class Translator:
         """Let the core have translated a block."""
         self.ops, self.fresh, self.temps, self.labels = [], 0, FIRST_TEMP, 0
         self.generated.clear()
+        self.put(CONTEXT + self.layout.free_temps, *([ALL] * 8))
         for opcode, parameters, arguments in block:
             address = self._op(opcode, len(self.ops))
             self.core.mem_write(address + layout.OP_PARAMETERS, bytes([parameters]))
@@ -135,6 +136,7 @@ class Translator:
             self._link()
         elif name == "tcg_temp_new_internal":
             assert (second & 0xFFFF_FFFF, third & 0xFF) == (1, 0)
+            assert not any(self.get(CONTEXT + self.layout.free_temps, 8))  # they were in use where a list is played
             result, self.temps = self.temp(self.temps), self.temps + 1
         elif name == "gen_new_label":
             result, self.labels = LABELS + 64 * self.labels, self.labels + 1
@@ -156,7 +158,7 @@ class Expected:
         self.translator, self.lists = translator, lists
         self.known = dict.fromkeys(Known, 0) | {
             Known.SLOTS: WORDS, Known.SERIAL: serial, Known.BLOCK_PC: pc, Known.LENGTH: length, Known.BLOCK: BLOCK,
-            Known.POSITION: -1,
+            Known.POSITION: -1, Known.NUMBER: min(serial - 7, 1 << 20) if serial >= 7 else 1 << 20,
         }  # fmt: skip
         self.temps: dict[int, int] = {}
         self.labels: dict[int, int] = {}
@@ -194,10 +196,13 @@ class Expected:
             if classes and opcode == INSN:
                 self.known[Known.POSITION] += 1
                 self.known[Known.PC] = arguments[0]
+                self.known[Known.REMAINING] = (self.known[Known.LENGTH] - self.known[Known.POSITION]) & ALL
                 behind = self.play(Part.INSTRUCTION, arguments)
             elif classes and opcode in (LOAD, STORE):
                 self.known[Known.SIZE] = size = arguments[2] >> 4 & 3
                 self.known[Known.MASK] = (1 << (1 << size)) - 1
+                self.known[Known.LAST_BYTE] = (1 << size) - 1
+                self.known[Known.MMU] = arguments[2] & 15
                 kinds = (Part.BEFORE_LOAD, Part.AFTER_LOAD) if opcode == LOAD else (Part.BEFORE_STORE, Part.AFTER_STORE)
                 body += self.play(kinds[0], arguments)
                 behind = self.play(kinds[1], arguments)
@@ -285,6 +290,7 @@ def test_a_block_gets_the_operations_of_its_cores_plan(translator, make, lists, 
     translator.put(WORDS, *([0] * SLOTS))
     translator.put(WORDS + 8 * Slot.PLAN, PLAN)
     translator.put(WORDS + 8 * Slot.SERIAL, serial)
+    translator.put(WORDS + 8 * Slot.FIRST, 7, 1 << 20)
     translator.put(BLOCK, pc, 0, length << 48)
     translator.put(PLAN, *([0] * len(Part)))
     place = LISTS
@@ -305,6 +311,7 @@ def test_a_block_gets_the_operations_of_its_cores_plan(translator, make, lists, 
         assert translator.get(label)[0] >> 16 & 0xFFFF == uses
     assert translator.generated == [(CONTEXT, BLOCK)]
     assert translator.get(WORDS + 8 * Slot.SERIAL) == [serial + 1]
+    assert translator.get(WORDS + 8 * Slot.LAST_PC) == [expected.known[Known.PC] * classes]
 
 
 @pytest.mark.parametrize("foreign", ["no clock", "no plan", "no instruction", "another end"])

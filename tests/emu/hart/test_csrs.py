@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from emu.hart import native_csrs
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.operands import MemoryOperand, memory_operand
 from emu.hart.traps import INTERRUPT_PRIORITY, enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.isa.csrs import Csr
+from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import MPP_SHIFT, Status
 from emu.machine import Machine, MachineConfig, StopReason

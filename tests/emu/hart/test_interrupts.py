@@ -4,7 +4,7 @@ import pytest
 
 from emu.engine import library
 from emu.events import InterruptRaised, TrapReturned, TrapTaken
-from emu.hart.operands import loaded_register
+from emu.isa.operands import loaded_register
 from linker.assembler import assemble
 
 M64 = (1 << 64) - 1

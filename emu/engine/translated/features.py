@@ -1,0 +1,74 @@
+"""What a core's blocks can do besides executing: the base of every feature, and the order in which they act.
+
+A feature says which operations it wants at each `Part` of a block (natively), and what it does with each event (in
+Python, where there are no native probes): both give the same results. `Engine.switch_on` and `switch_off` work between
+runs at once, and in a run at the end of the core's current slice. See docs/engine.md for how to write one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from emu.engine.translated.definitions import Block
+from emu.engine.translated.operations import Operation
+from emu.engine.translated.plan import Part
+from emu.engine.translated.rings import Ring
+
+
+class Core(NamedTuple):
+    """What a feature may know of the core that it is switched on in."""
+
+    slots: memoryview
+    """See `emu.engine.slots`."""
+    base: int
+    """The physical address of RAM."""
+    size: int
+    host_address: int
+    """Where the host has RAM."""
+    state_address: int
+    """Where the host has the core's state; 0 without native probes."""
+
+
+class Access(NamedTuple):
+    """A load or store that was carried out. An atomic instruction makes two; what Python completes makes none."""
+
+    pc: int
+    address: int
+    """Virtual."""
+    size: int
+    """Bytes: 1, 2, 4 or 8."""
+    is_store: bool
+    value: int
+    """What was read or written, unsigned."""
+    instret: int
+    """Instructions that had retired before this one."""
+
+
+class Feature:
+    """One feature of one core. Those with a lower `order` act before others at the same place."""
+
+    order: ClassVar[int] = 50
+
+    def operations(self, _core: Core, /) -> Mapping[Part, Sequence[Operation]]:
+        """What blocks get; asked whenever any feature is switched on or off, and all code is translated anew then."""
+        return {}
+
+    @property
+    def rings(self) -> Sequence[Ring]:
+        """Its buffers."""
+        return ()
+
+    def flush(self) -> None:
+        """Hand over what its buffers hold. Between runs, or where the core is stopped."""
+        for ring in self.rings:
+            ring.empty()
+
+    def block_defined(self, _block: Block, /) -> None:
+        """A block was translated, and will execute now; told in bulk, before the buffers are emptied."""
+
+    # Without native probes.
+
+    def block_began(self, _number: int, _length: int, /) -> None:
+        """A block begins: its number and length."""
+
+    def accessed(self, _access: Access, _physical: int, /) -> None:
+        """A load or store has been carried out, to a physical address."""

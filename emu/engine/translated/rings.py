@@ -1,0 +1,71 @@
+"""Buffers that translated code fills and Python empties in bulk."""
+
+import ctypes
+import mmap
+from collections.abc import Callable
+
+from emu.engine.translated.operations import LATE, Operand, Operation, T, constant, op
+
+SLACK = 1 << 16
+"""Bytes behind a buffer's limit. The limit is looked at where a block begins; no block writes more than this."""
+
+Drain = Callable[[memoryview], None]
+"""Gets what a buffer holds; the memory is used again when it returns. It must leave the machine alone."""
+
+
+class Ring:
+    """One buffer. It is empty again when `drain` has returned."""
+
+    def __init__(self, size: int, drain: Drain) -> None:
+        self._memory = memory = mmap.mmap(-1, size + SLACK, flags=mmap.MAP_PRIVATE)
+        self._view = memoryview(memory)
+        self.begin = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        self._words = (ctypes.c_uint64 * 2)(self.begin, self.begin + size)
+        self.address = ctypes.addressof(self._words)
+        """Where two words lie: where the next record goes, and the limit."""
+        self._drain = drain
+
+    def empty(self) -> None:
+        """Hand over what the buffer holds, if anything."""
+        length = self._words[0] - self.begin
+        self._words[0] = self.begin
+        if length:
+            self._drain(self._view[:length])
+
+    def empty_if_full(self) -> None:
+        """The same for a buffer that has reached its limit."""
+        if self._words[0] >= self._words[1]:
+            self.empty()
+
+    def append(self, record: bytes) -> None:
+        """Add a record from Python."""
+        ctypes.memmove(self._words[0], record, len(record))
+        self._words[0] += len(record)
+
+    @property
+    def condition(self) -> tuple[Operation, ...]:
+        """For the head of a block: it does not begin if the buffer is full."""
+        words, place, limit = T[0], T[1], T[2]
+        return (
+            op("movi", words, self.address),
+            op("ld", place, words, 0),
+            op("ld", limit, words, 8),
+            op("sub", limit, limit, place),
+            op("or", LATE, LATE, limit),
+        )
+
+    def record(self, *values: Operand) -> tuple[Operation, ...]:
+        """Append words. `values` must not be the last two temporaries before LATE."""
+        words, place = T[-2], T[-3]
+        return (
+            op("movi", words, self.address),
+            op("ld", place, words, 0),
+            *(op("st", value, place, 8 * number) for number, value in enumerate(values)),
+            *advance(place, 8 * len(values)),
+            op("st", place, words, 0),
+        )
+
+
+def advance(place: Operand, length: int) -> tuple[Operation, ...]:
+    """Add a constant to a temporary; it uses the last temporary before those of `Ring.record`."""
+    return (op("movi", T[-4], constant(length)), op("add", place, place, T[-4]))
