@@ -1,6 +1,6 @@
 """What the command line asks about allocations: whose allocators, since when, and what makes a run fail."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator, heap_allocator
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
+from emu.report.places import Places
 
 LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS = "leaks", "double-free", "bad-free", "overlap", "faults"
 FAILURES = (LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
@@ -76,6 +77,8 @@ class Allocations:
         chosen = [allocator for allocator in fitting if allocator not in self._left_out]
         self.frames = FrameObserver(machine, _of_kind(named, "frames") or chosen)
         self.heap = HeapObserver(machine, _of_kind(named, "blocks") or chosen)
+        self.chosen = (*named, *chosen)
+        """The descriptions that were named or that fit the image."""
         self.ledger = AllocationLedger(machine) if summed_up or judged else None
         """None when nobody would read it."""
         self.since: int | None = 0
@@ -142,6 +145,15 @@ class Allocations:
         if self._since_text == "mark":
             self.since = self._machine.instret
         return self._machine.instret
+
+
+def drawing(machine: Machine, allocations: Allocations) -> Iterable[str]:
+    """What is held now, for the monitor."""
+    from emu.report.heap import HeapReport  # only who asks for it pays for its import
+
+    if allocations.ledger is None:
+        return ("--quiet keeps no account of what is held",)
+    return HeapReport(machine, Places(machine), allocations.ledger, allocations.chosen).drawing()
 
 
 def _of_kind(named: Sequence[Allocator], kind: str) -> tuple[Allocator, ...]:

@@ -46,6 +46,34 @@ Programs = Annotated[
     ),
 ]
 
+FrameFunctions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ALLOC,FREE[,UNIT]",
+        help="The kernel's own frame allocator, by symbol or pattern; UNIT is ppn or address. Where numbers stand "
+        "if not in a0: '*::frame_alloc=a1 if a0, put_pages(a0, order=a1)'.",
+    ),
+]
+HeapFunctions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ALLOC,FREE",
+        help="The kernel's own heap; where numbers stand if not in a0: 'alloc(size=a1)=a0, free(a1)'.",
+    ),
+]
+Allocators = Annotated[
+    list[Path] | None,
+    typer.Option("--allocator", metavar="FILE", help="A description of the kernel's allocator, in TOML."),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SYMBOL|INSTRET|mark",
+        help="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
+        "monitor's `mark`.",
+    ),
+]
+
 
 @app.command(cls=RunCommand)
 def run(
@@ -156,33 +184,10 @@ def run(
         str, typer.Option(help="exact: the privileged architecture is a model in Python; fast: it is Unicorn's.")
     ] = "",
     clock: Annotated[str, typer.Option(help="What time passes by: instructions, or host.")] = "",
-    frame_functions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ALLOC,FREE[,UNIT]",
-            help="The kernel's own frame allocator, by symbol or pattern; UNIT is ppn or address. Where numbers stand "
-            "if not in a0: '*::frame_alloc=a1 if a0, put_pages(a0, order=a1)'.",
-        ),
-    ] = None,
-    heap_functions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ALLOC,FREE",
-            help="The kernel's own heap; where numbers stand if not in a0: 'alloc(size=a1)=a0, free(a1)'.",
-        ),
-    ] = None,
-    allocators: Annotated[
-        list[Path] | None,
-        typer.Option("--allocator", metavar="FILE", help="A description of the kernel's allocator, in TOML."),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SYMBOL|INSTRET|mark",
-            help="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
-            "monitor's `mark`.",
-        ),
-    ] = None,
+    frame_functions: FrameFunctions = None,
+    heap_functions: HeapFunctions = None,
+    allocators: Allocators = None,
+    since: Since = None,
     fail_on: Annotated[
         str,
         typer.Option(
@@ -247,6 +252,90 @@ def run(
         timeout=timeout,
     )
     return lambda: run_guest(request, context.obj)
+
+
+@app.command("heap", cls=RunCommand)
+def show_heap(
+    elf: Annotated[Path | None, typer.Argument(metavar="[ELF]", help="A kernel; without it the profile's.")] = None,
+    profile: Profile = DEFAULT_PROFILE,
+    frames: Frames = None,
+    heap: Heap = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="SYMBOL|INSTRET", help="Show this moment; without it the end of the run."),
+    ] = None,
+    bios: Annotated[str, typer.Option("-bios", "--bios", metavar="FILE|none|default", help="Firmware, as for run.")] = (
+        "default"
+    ),
+    append: Annotated[str, typer.Option("-append", "--append", metavar="TEXT", help="The kernel's command line.")] = "",
+    initrd: Annotated[
+        Path | None, typer.Option("-initrd", "--initrd", metavar="FILE", help="The kernel's initial RAM disk.")
+    ] = None,
+    drive: Annotated[
+        list[str] | None, typer.Option("-drive", "--drive", metavar="file=FILE,format=raw", help="A disk, as for run.")
+    ] = None,
+    symbols: Annotated[
+        list[Path] | None,
+        typer.Option("--symbols", metavar="FILE", help="Names of addresses that the kernel's file lacks."),
+    ] = None,
+    memory: Annotated[str, typer.Option("-m", "--memory", metavar="SIZE", help="RAM, for example 64M or 1G.")] = "",
+    fidelity: Annotated[str, typer.Option(help="exact or fast, as for run.")] = "",
+    frame_functions: FrameFunctions = None,
+    heap_functions: HeapFunctions = None,
+    allocators: Allocators = None,
+    since: Since = None,
+    max_instructions: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Show the moment after so many instructions at the latest.")
+    ] = None,
+) -> Work:
+    """Show who holds a kernel's frames and heap: drawn, by callers, at the peak, and what nothing points to."""
+    from emu.cli.allocations import AllocationRequest
+    from emu.cli.heap import HeapRequest, show_heap
+    from emu.cli.run import RunRequest
+
+    run_request = RunRequest(
+        elf=elf,
+        kernel=None,
+        profile=profile,
+        frames=frames,
+        heap=heap,
+        replacement=None,
+        store=None,
+        programs=(),
+        bios=bios,
+        append=append,
+        symbols=tuple(symbols or ()),
+        initrd=initrd,
+        drives=tuple(drive or ()),
+        devices=(),
+        settings=(),
+        snapshot=True,
+        dtb=None,
+        dumpdtb=None,
+        semihosting=False,
+        semihosting_settings=(),
+        semihosting_files=None,
+        smp="1",
+        machine="virt",
+        no_reboot=False,
+        trace="",
+        trace_out=None,
+        quiet=True,
+        json=False,
+        fidelity=fidelity or None,
+        clock=None,
+        memory=memory or None,
+        allocations=AllocationRequest(
+            frame_functions=frame_functions,
+            heap_functions=heap_functions,
+            descriptions=tuple(allocators or ()),
+            since=since,
+            asked=True,
+        ),
+        max_instructions=max_instructions,
+        timeout=None,
+    )
+    return lambda: show_heap(HeapRequest(run=run_request, at=at))
 
 
 @app.command()

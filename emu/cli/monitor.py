@@ -16,7 +16,7 @@ _CSRS = (
     "mstatus", "mie", "mip", "medeleg", "mideleg", "mtvec", "mepc", "mcause", "mtval",
     "stvec", "sepc", "scause", "stval", "satp",
 )  # fmt: skip
-_HELP = "info registers|mem|tlb|traps, continue, quit"
+_HELP = "info registers|mem|tlb|traps|heap, mark, continue, quit"
 _BARE = "No translation or protection"
 _HEADER = ("vaddr            paddr            size             attr", f"{'-' * 16} {'-' * 16} {'-' * 16} {'-' * 7}")
 """QEMU's words."""
@@ -29,7 +29,15 @@ Leaf = tuple[int, int, int, int]
 class Monitor:
     """Answers a user's questions between two runs of the machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        heap: Callable[[], Iterable[str]] = lambda: ("nothing follows allocations",),
+        mark: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`heap` draws what is held, `mark` gives the moment the name that `--since mark` means."""
+        self._heap, self._mark = heap, mark
         self._machine = machine
         self._counts: Counter[tuple[bool, int]] = Counter()
         self._recent: deque[TrapTaken] = deque(maxlen=_RECENT)
@@ -59,10 +67,13 @@ class Monitor:
             "mem": self._ranges,
             "tlb": self._pages,
             "traps": self._traps,
+            "heap": self._heap,
         }
         words = line.split()
         if len(words) == 2 and words[0] in ("i", "info") and words[1] in topics:
             return topics[words[1]]()
+        if words == ["mark"]:
+            return (f"marked: {self._mark():,} instructions",)
         return (_HELP,) if words else ()
 
     def _count(self, trap: TrapTaken) -> None:

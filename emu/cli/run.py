@@ -6,10 +6,11 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from emu.cli.allocations import AllocationRequest, Allocations
+from emu.cli.allocations import AllocationRequest, Allocations, drawing
 from emu.cli.kernels import built_profile, parse_size
 from emu.cli.monitor import Monitor
 from emu.cli.qemu import check_harts, read_machine, read_semihosting, read_virtio
@@ -79,7 +80,7 @@ def run_guest(request: RunRequest, signals: Signals) -> int:
     _check(request)
     dumpdtb = read_machine(request.machine) or request.dumpdtb
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
-    machine = _machine(request)
+    machine = new_machine(request)
     if dumpdtb:
         _write(Path(dumpdtb), machine.device_tree)
         return 0
@@ -104,7 +105,7 @@ def run_guest(request: RunRequest, signals: Signals) -> int:
             trace_file = TraceFile(_opened(stack, request.trace_out), places)
             for kind in events:
                 machine.on(kind, trace_file.write)
-        ending, error, seconds = _run(machine, request, transcript, signals)
+        ending, error, seconds = _run(machine, request, transcript, signals, allocations)
     failed = allocations.failed(faults)
     status = ending.status or int(bool(failed))
     telling.finish(ending, error, status, seconds)
@@ -118,13 +119,13 @@ def run_guest(request: RunRequest, signals: Signals) -> int:
 
 
 def _run(
-    machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals
+    machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals, allocations: Allocations
 ) -> tuple[Ending, EmuError | None, float]:
     """Run to the end, which may be an error, and hand on the output; how it ended and after how many seconds."""
     start = time.perf_counter()
     error: EmuError | None = None
     try:
-        ending = _execute(machine, request, transcript, signals)
+        ending = _execute(machine, request, transcript, signals, allocations)
     except EmuError as raised:
         ending, error = Ending(Cause.ERROR), raised
     seconds = time.perf_counter() - start
@@ -152,13 +153,15 @@ def _check(request: RunRequest) -> None:
         raise ConfigError(f"--timeout {request.timeout:g}: give more than 0 seconds")
 
 
-def _execute(machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals) -> Ending:
+def _execute(
+    machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals, allocations: Allocations
+) -> Ending:
     keyboard = standard_input()
     with ExitStack() as stack:
         monitor = None
         if isinstance(keyboard, TerminalInput):
             stack.enter_context(keyboard)
-            monitor = Monitor(machine)
+            monitor = Monitor(machine, heap=partial(drawing, machine, allocations), mark=allocations.mark)
 
         def talk() -> bool:
             assert isinstance(keyboard, TerminalInput)
@@ -195,7 +198,8 @@ def _opened(stack: ExitStack, path: Path) -> BinaryIO:
     return file.stream
 
 
-def _machine(request: RunRequest) -> Machine:
+def new_machine(request: RunRequest) -> Machine:
+    """The machine that was asked for, with its kernel loaded."""
     kernel: Path | None = request.kernel or request.elf
     firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
     fidelity, ram_size = "fast", MachineConfig().ram_size

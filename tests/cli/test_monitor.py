@@ -106,4 +106,4 @@ def test_talk_goes_on_until_continue_quit_or_the_end(monitor: Monitor) -> None:
     assert said("quit") == (False, [])
     going_on, answers = said("help")
     assert going_on
-    assert answers == ["info registers|mem|tlb|traps, continue, quit"]
+    assert answers == ["info registers|mem|tlb|traps|heap, mark, continue, quit"]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, Self, TypeVar
 
@@ -182,5 +182,5 @@ class BlockAccount(Account[HeapAllocated, HeapFreed]):
         if event.size and holder.size and event.size != holder.size:
             self.blame(Wrong.WRONG_SIZE, event, holder)
         self.held_bytes -= holder.size
-        self.take_back(event.address, event)
+        self.take_back(event.address, event if event.size else replace(event, size=holder.size))
         self.ranges.remove(event.address)

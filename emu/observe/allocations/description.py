@@ -63,6 +63,25 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeLists:
+    """Where an allocator keeps what is free: one list, or several by order. In these values a1 is the list's number."""
+
+    blocks: bool
+    """Blocks of a heap; otherwise frames, by their addresses."""
+    symbol: str
+    """An image that lacks it has no such lists."""
+    lists: int
+    first: Value
+    """The first free block of a list, 0 or `stop` when there is none."""
+    next: Value
+    """The one behind a block, whose address is a0."""
+    size: Value
+    """Bytes of a free block, whose address is a0."""
+    stop: Value | None = None
+    """What the last one points to; without it 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Allocator:
     """A described allocator."""
 
@@ -70,6 +89,7 @@ class Allocator:
     about: str
     frames: tuple[Function, ...] = ()
     blocks: tuple[Function, ...] = ()
+    free_lists: tuple[FreeLists, ...] = ()
     needs: tuple[str, ...] = ()
     """Patterns of symbols that an image with this allocator has."""
     lacks: tuple[str, ...] = ()
@@ -81,7 +101,8 @@ class Allocator:
 
 
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "count", "size", "align", "old", "kind", "listed", "element"}
-_KEYS = {"name", "about", "needs", "lacks", "on_request", "frames", "blocks"}
+_LIST_KEYS = {"what", "symbol", "lists", "first", "next", "size", "stop"}
+_KEYS = {"name", "about", "needs", "lacks", "on_request", "frames", "blocks", "free"}
 
 
 def read_description(path: Path, *, trusted: bool = False) -> Allocator:
@@ -111,6 +132,7 @@ class _Reader:
             about=self._text(table, "about", ""),
             frames=frames,
             blocks=blocks,
+            free_lists=tuple(self._lists(entry) for entry in self._entries(table, "free")),
             needs=self._texts(table, "needs"),
             lacks=self._texts(table, "lacks"),
             on_request=table.get("on_request") is True,
@@ -118,10 +140,25 @@ class _Reader:
         )
 
     def _functions(self, table: Mapping[str, object], key: str) -> tuple[Function, ...]:
+        entries = self._entries(table, key)
+        return tuple(function for entry in entries for function in self._function(entry, f"[[{key}]]"))
+
+    def _entries(self, table: Mapping[str, object], key: str) -> list[dict[str, object]]:
         entries = table.get(key, [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise self._error(f"'{key}' is not a list of tables: write [[{key}]] above each function")
-        return tuple(function for entry in entries for function in self._function(entry, f"[[{key}]]"))
+            raise self._error(f"'{key}' is not a list of tables: write [[{key}]] above each entry")
+        return entries
+
+    def _lists(self, entry: Mapping[str, object]) -> FreeLists:
+        self._check_keys(entry, _LIST_KEYS, "[[free]]")
+        lists, what = entry.get("lists", 1), entry.get("what", "blocks")
+        values = {key: self._value(entry, key, "[[free]]") for key in ("first", "next", "size", "stop")}
+        first, following, size = values["first"], values["next"], values["size"]
+        if not (isinstance(lists, int) and what in ("blocks", "frames") and first and following and size):
+            raise self._error("[[free]] wants 'first', 'next' and 'size'; lists is a number, what is blocks or frames")
+        return FreeLists(
+            what == "blocks", self._text(entry, "symbol", ""), lists, first, following, size, values["stop"]
+        )
 
     def _function(self, entry: Mapping[str, object], where: str) -> Iterator[Function]:
         self._check_keys(entry, _FUNCTION_KEYS, where)

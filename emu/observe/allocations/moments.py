@@ -15,20 +15,19 @@ _MOST_LISTED = 1 << 20
 """Elements of a list that are followed."""
 
 
-class ReturnMoment:
-    """When a function has returned: registers hold its results."""
+class MachineMoment:
+    """Any moment of a machine."""
 
-    def __init__(self, machine: Machine, call: Call) -> None:
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._call = call
 
     def register(self, number: int) -> int:
         """An integer register now."""
         return self._machine.hart.x[number]
 
     def argument(self, number: int) -> int:
-        """a0 to a7 as they were when the function was called."""
-        return self._call.args[number]
+        """Raises LookupError: no function is being called."""
+        raise LookupError(number)
 
     def load(self, address: int, size: int) -> int:
         """Memory of the current address space; raises LookupError where nothing can be read."""
@@ -50,6 +49,18 @@ class ReturnMoment:
         if size is None:
             raise LookupError
         return size
+
+
+class ReturnMoment(MachineMoment):
+    """When a function has returned: registers hold its results."""
+
+    def __init__(self, machine: Machine, call: Call) -> None:
+        super().__init__(machine)
+        self._call = call
+
+    def argument(self, number: int) -> int:
+        """a0 to a7 as they were when the function was called."""
+        return self._call.args[number]
 
 
 class CallMoment(ReturnMoment):

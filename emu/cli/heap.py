@@ -1,0 +1,60 @@
+"""`ekernel heap`: run a kernel to a moment, and show who holds its memory then, drawn and in figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from emu.cli.allocations import Allocations
+from emu.cli.run import RunRequest, new_machine
+from emu.errors import ConfigError
+from emu.machine import Machine
+from emu.observe.allocations.history import AllocationHistory
+from emu.observe.allocations.reach import unreachable
+from emu.report.heap import HeapReport
+from emu.report.places import Places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeapRequest:
+    """What the user asked for, as it was typed."""
+
+    run: RunRequest
+    at: str | None
+    """A symbol or a count of instructions; None: where the run ends."""
+
+
+def show_heap(request: HeapRequest) -> int:
+    """Run, print the report, and return the exit status. Raises ConfigError when the image has no known allocator."""
+    machine = new_machine(request.run)
+    allocations = Allocations(machine, request.run.allocations, summed_up=True)
+    if not (allocations.frames.functions or allocations.heap.functions):
+        raise ConfigError(
+            "the image has none of the allocator functions that are known by name; name its own with "
+            "--frame-functions, --heap-functions or --allocator"
+        )
+    history = AllocationHistory(machine)
+    outcome = _run(machine, request)
+    for line in _lines(machine, allocations, history, outcome):
+        print(line)
+    return 0
+
+
+def _run(machine: Machine, request: HeapRequest) -> str:
+    at, limit = request.at, request.run.max_instructions
+    if at is None:
+        return machine.run(limit).description
+    if at.replace(",", "").isdigit():
+        return machine.run(int(at.replace(",", ""))).description
+    address = machine.address_of(at)
+    outcome = machine.run(limit, until=address)
+    return f"{at} is reached" if machine.hart.pc == address else f"{outcome.description}, {at} was not reached"
+
+
+def _lines(machine: Machine, allocations: Allocations, history: AllocationHistory, ending: str) -> Iterator[str]:
+    assert allocations.ledger is not None
+    places = Places(machine)
+    report = HeapReport(machine, places, allocations.ledger, allocations.chosen)
+    yield f"-- {ending}: {machine.instret:,} instructions"
+    yield from allocations.says()
+    yield from report.drawing()
+    yield from report.history(history, allocations.since)
+    yield from report.leaks(unreachable(machine, allocations.ledger), allocations.since or 0)

@@ -1,0 +1,108 @@
+"""`ekernel heap` and the monitor's `info heap`: who holds memory, drawn."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from emu.cli.allocations import AllocationRequest, Allocations, drawing
+from emu.cli.monitor import Monitor
+from emu.machine import Machine
+
+Ekernel = Callable[..., subprocess.CompletedProcess[str]]
+Program = Callable[[str], Path]
+
+TWO_LISTS = """
+    la sp, stack_top
+    call kalloc
+    call kalloc
+    la t0, kept
+    sd a0, (t0)
+    .globl moment
+moment:
+    li a0, 0
+    li a7, 8
+    ecall
+
+    .type kalloc, @function
+    .globl kalloc
+kalloc:
+    la t0, kmem
+    ld a0, 24(t0)
+    ld t1, (a0)
+    sd t1, 24(t0)
+    ret
+    .size kalloc, . - kalloc
+    .type kfree, @function
+    .globl kfree
+kfree:
+    ret
+    .size kfree, . - kfree
+    .data
+    .balign 8
+    .globl kmem
+kmem: .zero 24
+    .dword page1
+kept: .dword 0
+    .balign 4096
+page1: .dword page2
+    .zero 4088
+page2: .dword page3
+    .zero 4088
+page3: .dword {last}
+    .zero 4088
+    .bss
+    .balign 16
+    .zero 256
+stack_top:
+"""
+
+
+def test_the_frames_of_an_xv6_like_kernel_are_drawn_with_its_free_list(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("heap", program(TWO_LISTS.format(last="0")))
+    assert result.returncode == 0, result.stderr
+    assert "as described: xv6's kalloc.c" in result.stdout
+    assert "frames: 2 of 4,096 bytes held" in result.stdout
+    assert re.search(r"free list 0: 0x[0-9a-f]+000 \(4 KiB\)$", result.stdout, re.MULTILINE)
+    assert "leaks: 2 frames and 0 blocks held\n   unreachable, nothing points to them: 1 frames and 0 blocks\n" in (
+        result.stdout
+    )
+
+
+def test_a_list_that_runs_in_a_circle_is_told(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("heap", "--at", "moment", program(TWO_LISTS.format(last="page3")))
+    assert "-- moment is reached: " in result.stdout
+    broken = re.search(r"broken at (0x[0-9a-f]+): it points back to (0x[0-9a-f]+): the list runs", result.stdout)
+    assert broken
+    assert broken[1] == broken[2]
+
+
+def test_the_teaching_kernels_buddy_heap_is_drawn_by_orders(ekernel: Ekernel) -> None:
+    result = ekernel("heap", "--profile", "step-by-step")
+    rows = [line for line in result.stdout.splitlines() if line.lstrip().startswith("order")]
+    assert [row.split()[1] for row in rows] == sorted((row.split()[1] for row in rows), key=int, reverse=True)
+    assert any("#" in row for row in rows)
+    assert any("." in row for row in rows)
+    assert "heap: 8 blocks held, 472 bytes\n" in result.stdout
+
+
+def test_a_kernel_without_a_known_allocator_is_told_what_to_name(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("heap", program("li a7, 8\n ecall"))
+    assert result.returncode == 125
+    assert "name its own with --frame-functions, --heap-functions or --allocator" in result.stderr
+
+
+def test_the_monitor_draws_the_heap_and_marks_a_moment(program: Program) -> None:
+    machine = Machine()
+    machine.load(program(TWO_LISTS.format(last="0")))
+    allocations = Allocations(machine, AllocationRequest(since="mark"), summed_up=True)
+    monitor = Monitor(machine, heap=lambda: drawing(machine, allocations), mark=allocations.mark)
+    assert next(iter(monitor.answer("info heap"))).startswith("frames: 0 of")
+    machine.run(until="kalloc")
+    machine.run(until="kalloc")
+    assert list(monitor.answer("mark")) == [f"marked: {machine.instret:,} instructions"]
+    machine.run()
+    assert allocations.since is not None
+    assert allocations.ledger is not None
+    assert len(list(allocations.ledger.frames.since(allocations.since))) == 1
+    assert next(iter(monitor.answer("info heap"))) == "frames: 2 of 4,096 bytes held"
