@@ -75,6 +75,23 @@ class PteWritten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaleTranslationUsed(Event):
+    """An access went by a cached translation that the page table does not give any more (fidelity `exact` only).
+
+    The entry was written and no `sfence.vma` has come since: the access may see the old page or the new one.
+    """
+
+    access: Access
+    address: VirtAddr
+    used: PhysAddr
+    """Where the access went, as the entry was."""
+    change: PteWritten
+    """The first write to an entry of its walk since the translation was cached."""
+    walk: Walk
+    """The walk as it would go now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TablesLeftOut(Event):
     """There are more page tables than can be watched: PteWritten does not tell of all changes from here on."""
 

@@ -170,7 +170,7 @@ def run(
         typer.Option(
             metavar="KINDS",
             help="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
-            "mmio, irq, calls=PATTERN; separated by commas.",
+            "stale, mmio, irq, calls=PATTERN; separated by commas.",
         ),
     ] = "",
     trace_out: Annotated[

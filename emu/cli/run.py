@@ -250,6 +250,9 @@ def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest
     allocations = Allocations(machine, request.allocations, summed_up=request.json or not request.quiet)
     if trace.functions:
         FunctionObserver(machine, trace.functions)
+    for kind in {"tlb", "stale"} & set(trace.kinds):
+        if machine.config.fidelity != "exact":
+            raise ConfigError(f"--trace {kind}: only fidelity exact has the TLB in sight; add --fidelity exact")
     pages = ReplacementObserver(machine)
     if request.trace and "pages" in trace.kinds and not pages.functions:
         raise ConfigError("--trace pages: the image has no function page_out or page_in, as the teaching kernel has")

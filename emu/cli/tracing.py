@@ -21,6 +21,7 @@ from emu.events import (
     PageFault,
     PageLoaded,
     PteWritten,
+    StaleTranslationUsed,
     SyscallMade,
     TablesLeftOut,
     TlbFilled,
@@ -39,6 +40,7 @@ TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
     "satp": (AddressSpaceSwitched,),
     "tlb": (TlbFilled,),
     "ptes": (PteWritten, TablesLeftOut),
+    "stale": (StaleTranslationUsed,),
     "mmio": (MmioAccess,),
     "irq": (InterruptRaised,),
 }

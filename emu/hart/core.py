@@ -137,6 +137,10 @@ class HartCore(ABC):
     def flush_translations(self) -> None:
         """Forget cached translations, with the core stopped or in an exception."""
 
+    def ask_again(self) -> None:
+        """Have the core ask for each translation again, of those that still hold; with the core stopped."""
+        self.flush_translations()
+
     @property
     @abstractmethod
     def lines(self) -> int:

@@ -243,6 +243,7 @@ class ExactHart(ExactTranslation):
             self._complete(epc)
             if not source or privilege is _M or self._contexts.is_in_large(address):
                 return self.flush_translations()
+            self.stale.fenced(address)
             self._code.pop(address >> 12, None)
             return self.engine.translations.forget_page(address)
 

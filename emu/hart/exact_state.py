@@ -8,12 +8,13 @@ from typing import cast
 from emu.address import VirtAddr
 from emu.engine.csrtable import Kind, ModelCsrs
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, Event, PteWritten, TlbFilled
+from emu.events import AddressSpaceSwitched, Event, PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.contexts import Contexts
 from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
 from emu.hart.csrfile import ADUE, STCE, CsrFile
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.platform import Platform
+from emu.hart.stale import StaleTranslations
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
@@ -57,6 +58,8 @@ class ExactState(HartCore):
         self.csrs = CsrFile(self, model.values, modes, has_adue=ad_update is AdUpdate.SELECTED)
         self._values = self.csrs.values
         self._contexts = Contexts(self.engine.translations)
+        self.stale = StaleTranslations(bus, self.tables.drop_translations)
+        bus.add_source(StaleTranslationUsed, self.stale.start)
         self._shared_index_owner = _M
         self._user_page_seen = False
         self._interrupts_changed = False
@@ -110,9 +113,14 @@ class ExactState(HartCore):
 
     def flush_translations(self) -> None:
         """Forget cached translations, with the core stopped or in an exception."""
+        self.stale.fenced(None)
         self._contexts.forget()
         self._change_translations()
         self._enter_context()
+
+    def ask_again(self) -> None:
+        """See `HartCore`."""
+        self._change_translations()
 
     def _change_translations(self) -> None:
         """Others hold for what the core knows by now; those of before will hold again."""

@@ -1,13 +1,14 @@
 """Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
 
-from emu.address import PAGE_BITS, PhysPageNum, VirtAddr, VirtPageNum
+from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
-from emu.events import PteWritten, TlbFilled
+from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.core import PC
 from emu.hart.exact_protection import ExactProtection
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.platform import Platform
+from emu.hart.stale import Kept
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
@@ -72,11 +73,27 @@ class ExactTranslation(ExactProtection):
         if privilege == _M or not values[_SATP] >> SATP_MODE_SHIFT:
             frame, granted = address, PROT_READ | PROT_WRITE | PROT_EXEC
         else:
+            if self.stale.is_on and (kept := self.stale.find(address, self._context(privilege), needed)):
+                return self._grant_kept(kept, address, privilege, needed)
             found = self._quick_walk(address, privilege, status, needed) or self._full_walk(address, needed)
             if found is None:
                 return None
             frame, granted = found
+            if self.stale.is_on:
+                self.stale.keep(address, self._context(privilege), frame, granted)
         return self._grant(address, privilege, frame, granted, needed)
+
+    def _context(self, privilege: int) -> int:
+        return privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
+
+    def _grant_kept(self, kept: Kept, address: int, privilege: int, needed: int) -> tuple[int, int] | None:
+        """Answer as the TLB does, once the access by an entry that has changed since is told."""
+        if kept.change is not None:
+            if not kept.told:
+                self._refusal = (address, _ACCESSES[needed])  # pc is not exact in here: `refused` has it
+                return None
+            self._announced = (address, needed)  # a fill that is no news
+        return self._grant(address, privilege, kept.frame, kept.granted, needed)
 
     def _quick_walk(self, address: int, privilege: int, status: int, needed: int) -> tuple[int, int] | None:
         """The frame and what its leaf grants; None for everything out of the ordinary."""
@@ -164,6 +181,8 @@ class ExactTranslation(ExactProtection):
         else:
             self.rewind(pc)
         address, intended = self.refused_access(page, access)
+        if self.stale.is_on and self._used_stale(page, address, access, pc):
+            return
         seen = self._walk_tables(address, access)
         if seen.physical is None:
             if intended is not access:
@@ -179,6 +198,32 @@ class ExactTranslation(ExactProtection):
             self.trap(ACCESS_FAULTS[intended], int(seen.address), pc)
         elif self._check_bytes(seen, intended, pc):
             self._announce(seen, page, pc)
+
+    def _used_stale(self, page: int, address: int, access: Access, pc: int) -> bool:
+        """Whether the access goes by a translation whose entry has changed, which is told if it makes a difference."""
+        status = self._values[_MSTATUS]
+        privilege = self._privilege if access is Access.FETCH else effective_privilege(status, self._privilege)
+        kept = self.stale.find(page & -PAGE_SIZE, self._context(privilege), _NEEDED[access])
+        if kept is None or kept.change is None or kept.told:
+            return False
+        kept.told = self.asks_again = True
+        if access is not Access.FETCH:
+            self.repeated_at = self.retired_count, pc
+        seen = self._walk_tables(address, access)
+        if seen.physical is None or int(seen.physical) & -PAGE_SIZE != kept.frame:
+            self.bus.emit(
+                StaleTranslationUsed(
+                    instret=self.retired_count,
+                    pc=VirtAddr(pc),
+                    privilege=self._privilege,
+                    access=access,
+                    address=VirtAddr(address),
+                    used=PhysAddr(kept.frame | address & PAGE_SIZE - 1),
+                    change=kept.change,
+                    walk=seen,
+                )
+            )
+        return True
 
     def _announce(self, seen: Walk, page: int, pc: int) -> None:
         """Tell who listens of the fill that the core is about to ask for again."""
@@ -231,6 +276,10 @@ class ExactTranslation(ExactProtection):
         page = self._code.get(address >> 12)
         if page is not None:
             return self.ram.base + page * 2 + (address & 0xFFF)
+        if self.stale.is_on and (
+            old := self.stale.find(address & -PAGE_SIZE, self._context(self._privilege), PROT_EXEC)
+        ):
+            return old.frame | address & PAGE_SIZE - 1
         kept = self.engine.translations.find(address, MEM_FETCH)
         if kept is not None:
             self._code[address >> 12] = (kept[0] - self.ram.base) >> 1

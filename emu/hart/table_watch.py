@@ -25,6 +25,7 @@ class TableWatch:
         self._map = TableMap(self._entries)
         self._is_on = False
         self._told_of_limit = False
+        self._asks_again = False
         self._remove: dict[int, Callable[[], None]] = {}
 
     def start(self) -> Callable[[], None]:
@@ -57,12 +58,22 @@ class TableWatch:
         """Protect in the engine what is a table now, and nothing else. The core must be stopped."""
         pages = self._map.pages
         if self._remove.keys() == pages.keys():
+            if self._asks_again:
+                self._asks_again = False
+                self._hart.ask_again()
             return
         for page in self._remove.keys() - pages.keys():
             self._remove.pop(page)()
         for page in pages.keys() - self._remove.keys():
             self._remove[page] = self._hart.engine.watch_stores(page)
-        self._hart.flush_translations()
+        self._asks_again = False
+        self._hart.ask_again()
+
+    def drop_translations(self) -> None:
+        """Have the core ask again for each translation, as soon as it may be told."""
+        self._asks_again = True
+        if self._hart.engine.running:
+            self._hart.engine.stop_after_block()
 
     def store(self, address: int, size: int, value: int) -> Store:
         """Carry out a store to a protected page, or the part of it that lies there, and tell who listens."""
@@ -78,7 +89,8 @@ class TableWatch:
             self._settle_soon()
             return Store.DONE
         hart.engine.forget_code(address, len(data))
-        return Store.DONE if self._remove.keys() == self._map.pages.keys() else Store.LEAVE
+        is_settled = self._remove.keys() == self._map.pages.keys() and not self._asks_again
+        return Store.DONE if is_settled else Store.LEAVE
 
     def _is_complete(self, address: int, size: int) -> bool:
         """Whether the instruction at pc has nothing left to do after this store."""

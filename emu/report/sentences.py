@@ -19,6 +19,7 @@ from emu.events import (
     PageFault,
     PageLoaded,
     PteWritten,
+    StaleTranslationUsed,
     SyscallMade,
     TablesLeftOut,
     TlbFilled,
@@ -66,6 +67,7 @@ class Sentences:
             AddressSpaceSwitched: ("satp", self._address_space_switched),
             TlbFilled: ("tlb", self._tlb_filled),
             PteWritten: ("pte", self._pte_written),
+            StaleTranslationUsed: ("stale", self._stale_translation_used),
             TablesLeftOut: ("pte", self._tables_left_out),
             InterruptRaised: ("irq", self._interrupt_raised),
             MmioAccess: ("mmio", self._mmio_access),
@@ -149,6 +151,20 @@ class Sentences:
         return (
             f"{event.pte_address}, level {event.level} for {event.first}..{last:#x}: {_entry(event.old)} becomes "
             f"{_entry(event.new)} {by}{self._at(event)}"
+        )
+
+    def _stale_translation_used(self, event: StaleTranslationUsed) -> str:
+        change = event.change
+        instruction = self._places.instruction(event.pc, event.privilege)
+        by = f" by `{instruction}`" if instruction and event.access is not Access.FETCH else ""
+        if event.walk.physical is None:
+            now = f"would be refused by now: {refusal(event.walk)}"
+        else:
+            now = f"would go to {event.walk.physical} by now"
+        return (
+            f"{_ACCESS_WORDS[event.access]} {event.address}{by} {self._at(event)} went to {event.used} and {now}; "
+            f"{change.pte_address}, level {change.level}, was {_entry(change.old)} and became {_entry(change.new)} "
+            f"at {self._places.name(change.pc)} after {change.instret:,} instructions, and no sfence.vma came since"
         )
 
     def _tables_left_out(self, event: TablesLeftOut) -> str:
