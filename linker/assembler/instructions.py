@@ -1,11 +1,12 @@
 """Encodes instructions: finds the row whose operands fit, and writes its bits, compressed where GNU would."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linker.assembler.advice import for_csr, for_register, for_word
 from linker.assembler.diagnostics import StatementError
+from linker.assembler.encoding.elsewhere import extension_elsewhere
 from linker.assembler.encoding.operands import Kind, Operand
 from linker.assembler.encoding.rows import AddressSlot, Row, Slot, ValueSlot
 from linker.assembler.encoding.table import extension_of
@@ -233,13 +234,24 @@ class InstructionEncoder:
         chosen = [mismatch for mismatch in mismatches if mismatch.index == furthest]
         expectations = dict.fromkeys(mismatch.expectation for mismatch in chosen)
         found = chosen[0].found
+        advice = next(filter(None, map(_advice, chosen)), "") if found else ""
         raise StatementError(
             f"operand {furthest + 1} of {mnemonic!r} does not fit: {found!r}"
             if found
             else f"operand {furthest + 1} of {mnemonic!r} is missing",
             found,
-            "expected " + ", or ".join(expectations),
+            "expected " + ", or ".join(expectations) + (f"; {advice}" if advice else ""),
         )
+
+
+def _advice(mismatch: Mismatch) -> str:
+    """What to say about an operand that is a register or a CSR nearly, or elsewhere."""
+    slot = mismatch.row.slots[mismatch.index]
+    if isinstance(slot, dict):
+        return for_register(mismatch.found, slot)
+    if isinstance(slot, AddressSlot):
+        return for_register(_split_address(mismatch.found)[1], slot.registers)
+    return for_csr(mismatch.found) if slot.operand.kind is Kind.CSR else ""
 
 
 def constant_part(kind: R, value: int) -> int:
@@ -287,17 +299,12 @@ def unknown_mnemonic(mnemonic: str, names: list[str]) -> StatementError:
             mnemonic,
             f"enable it with '-march=' or '.option arch, +{extension}'",
         )
+    elsewhere = extension_elsewhere(mnemonic)
+    if elsewhere is not None:
+        return StatementError(
+            f"instruction {mnemonic!r} belongs to extension {elsewhere!r}, which is not implemented",
+            mnemonic,
+            "'.insn' writes an instruction by its fields",
+        )
     kind = "directive" if mnemonic.startswith(".") else "instruction"
-    close = difflib.get_close_matches(mnemonic, names, n=5, cutoff=0.6)
-    # among equally near ones the one that starts alike: a letter is left out more often than mistaken
-    close.sort(key=lambda name: (-_likeness(mnemonic, name), -_common_start(mnemonic, name)))
-    return StatementError(f"no such {kind}: {mnemonic!r}", mnemonic, f"did you mean {close[0]!r}?" if close else "")
-
-
-def _likeness(first: str, second: str) -> float:
-    return difflib.SequenceMatcher(None, first, second).ratio()
-
-
-def _common_start(first: str, second: str) -> int:
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((index for index, (a, b) in pairs if a != b), min(len(first), len(second)))
+    return StatementError(f"no such {kind}: {mnemonic!r}", mnemonic, for_word(mnemonic, names))

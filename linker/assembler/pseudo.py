@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from linker.assembler.advice import for_register
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.encoding.registers import FLOAT, INTEGER
 from linker.assembler.expressions import Expr, ExpressionError, wrap
@@ -29,7 +30,10 @@ def _register(text: str, names: dict[str, int] = INTEGER) -> int:
     number = names.get(text)
     if number is None:
         kind = "an integer" if names is INTEGER else "a floating-point"
-        raise StatementError(f"{text!r} is not {kind} register", text, f"expected {kind} register")
+        advice = for_register(text, names)
+        raise StatementError(
+            f"{text!r} is not {kind} register", text, f"expected {kind} register" + (f"; {advice}" if advice else "")
+        )
     return number
 
 

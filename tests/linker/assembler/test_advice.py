@@ -1,0 +1,106 @@
+"""What is said to somebody who writes another machine's assembly, or mistypes a word."""
+
+import re
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linker.assembler import AssemblerOptions, assemble
+from linker.assembler.advice import distance, nearest
+from linker.assembler.encoding.csrs import CSRS
+from linker.assembler.isa import InstructionSet
+from linker.errors import AssemblyError
+
+
+def said(source, **options):
+    with pytest.raises(AssemblyError) as caught:
+        assemble(source, name="x.s", options=AssemblerOptions(**options))
+    (found,) = caught.value.diagnostics
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("cmp a0, a1", "compare and branch at once"),
+        ("push ra", "'addi sp, sp, -16'"),
+        ("subi a0, a0, 4", "with a negative constant it subtracts"),
+        ("b loop", "a jump is 'j label'"),
+        ("bl printf", "a call is 'call symbol'"),
+        ("MOV a0, a1", "'mv rd, rs' copies a register"),
+        ("str a0, [sp]", "written with 'sd sw sh sb'"),
+        ("svc 0", "'ecall'"),
+        ("iretq", "'mret' or 'sret'"),
+        ("jne done", "a branch compares two registers"),
+        ("mv $t0, a1", "in small letters: 't0'"),
+        ("li A0, 5", "in small letters: 'a0'"),
+        ("add r4, a0, a1", "'x4'"),
+        ("add a0, a1, a8", "the last of these is 'a7'"),
+        ("sd lr, 0(sp)", "the return address is in 'ra'"),
+        ("ld a0, 8(rsp)", "the stack pointer is 'sp'"),
+        ("csrr a0, mstaus", "did you mean 'mstatus'?"),
+        ("csrr a0, SATP", "in small letters: 'satp'"),
+        ("csrw a0, satp", "'csrw csr, rs' writes"),
+        ("csrw cr3, a0", "did you mean 'satp'?"),
+        ("adid a0, a0, 1", "did you mean 'addi'?"),
+        (".globel x", "did you mean '.globl'?"),
+    ],
+)
+def test_a_word_of_another_machine_gets_what_risc_v_has_instead(source, advice):
+    assert advice in said(source)
+
+
+@pytest.mark.parametrize("source", ["frobnicate a0", ".frobnicate", "csrr a0, frobnicate", "add a0, a1, frobnicate"])
+def test_nothing_is_suggested_for_what_is_like_nothing(source):
+    assert "did you mean" not in said(source)
+
+
+@settings(max_examples=100, deadline=None)
+@given(name=st.sampled_from(sorted(CSRS)), data=st.data())
+def test_one_typing_mistake_in_a_long_name_finds_it_or_one_as_near(name, data):
+    at = data.draw(st.integers(0, len(name) - 1))
+    mistyped = name[:at] + name[at + 1 :]
+    found = nearest(mistyped, CSRS)
+    assert found is not None
+    assert distance(mistyped, found) <= 1
+
+
+@pytest.mark.parametrize(
+    ("march", "source", "extension"),
+    [
+        ("rv64gcv", "vadd.vv v1, v2, v3", "v"),
+        ("rv64gc_zba", "sh2add a0, a1, a2", "zba"),
+        ("rv64gc", "sh2add a0, a1, a2", "zba"),
+        ("rv64gc_zfh", "fadd.h fa0, fa1, fa2", "zfh"),
+        ("rv64gc_zicond", "czero.eqz a0, a1, a2", "zicond"),
+        ("rv64gc_zvl256b", "vsetvli a0, a1, e8", "v"),
+        ("rv64gc_zicboz_zicbom", "cbo.zero (a0)", "zicboz"),
+        ("rv64gcq", "fadd.q fa0, fa1, fa2", "q"),
+    ],
+)
+def test_an_instruction_of_a_ratified_extension_without_rows_is_an_error_that_names_it(march, source, extension):
+    assemble("nop", name="x.s", options=AssemblerOptions(march=march))
+    message = said("nop\n" + source, march=march)
+    assert message.startswith("x.s:2:1: error: ")
+    assert f"belongs to extension {extension!r}" in message
+
+
+def test_an_extension_that_is_none_is_refused_with_the_nearest():
+    assert "'zbq' is not among the ratified ones" in said("nop", march="rv64gc_zbq")
+    assert "did you mean 'zicbom'?" in said("nop", march="rv64gc_zicbon")
+
+
+@pytest.mark.parametrize(
+    "isa", ["rv64gcv", "rv64imac_zba_zbb_zbs_zicbom", "rv64gch_smaia_sstc_svinval_zkt", "rv64gcq_zk"]
+)
+def test_the_attribute_names_extensions_as_gnu_does(oracle, tmp_path, isa):
+    source, output = tmp_path / "a.s", tmp_path / "a.o"
+    source.write_text("nop\n")
+    subprocess.run([oracle("riscv64-unknown-elf-as"), f"-march={isa}", "-o", str(output), str(source)], check=True)
+    command = [oracle("riscv64-unknown-elf-readelf"), "-A", str(output)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r'Tag_RISCV_arch: "(.*)"', text)
+    assert found is not None
+    assert InstructionSet.parse(isa).attribute == found[1]
