@@ -203,6 +203,10 @@ ASSEMBLED = {
             "81c10010 00004439 f9410f47 cf4129cf 4901cd48 8b34244c 89e74901 cc4885f6 74b9f3a4 ebb54983 c4074983 "
             "e4f84c89 234883c4 10415f41 5e415d41 5c5bc3"
         ),
+        "edge": bytes.fromhex(
+            "488b0748 893748c1 e0204809 f048b915 7c4a7fb9 79379e48 0fafc848 c1e9284c 8b4708ba 20000000 48234f10 "
+            "4989c949 c1e1044d 01c14939 01741549 83390074 0c48ffc1 ffca75e0 48ff4718 c3498901 49ff4108 c3"
+        ),
     },
     "aarch64": {
         "follow": bytes.fromhex(
@@ -417,6 +421,11 @@ ASSEMBLED = {
             "20013fd6 c92e4092 0a0082d2 490109cb 3f0117eb e982899a f70209cb d602098b ea2340f9 ca0000b4 4b254078 "
             "ab260078 290900f1 a8ffff54 ecffff17 b502098b eaffff17 b51e0091 b5f27d92 750200f9 f71b40f9 f55b42a9 "
             "f35341a9 fd7bc5a8 c0035fd6"
+        ),
+        "edge": bytes.fromhex(
+            "090040f9 010000f9 298009aa aa828fd2 4ae9aff2 2a37cff2 eac6f3f2 4a7d099b 4afd68d3 0bb040a9 0d048052 "
+            "4a010c8a 6e110a8b cf0140f9 ff0109eb 40010054 0f0100b4 4a050091 ad050071 01ffff54 090c40f9 29050091 "
+            "090c00f9 c0035fd6 c90100f9 c90540f9 29050091 c90500f9 c0035fd6"
         ),
     },
 }

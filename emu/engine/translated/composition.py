@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block, Definitions, Full
-from emu.engine.translated.features import Core, Feature
+from emu.engine.translated.features import MOST_BLOCKS, Core, Feature
 from emu.engine.translated.installation import Installed
 from emu.engine.translated.layout import ENV_EXIT_REQUEST
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
@@ -50,10 +50,6 @@ def not_begun(late: int) -> tuple[Operation, ...]:
     return (here(_NOT_BEGUN), op("movi", T[0], known(Known.BLOCK)), call(late, ENV, T[0]))
 
 
-_MOST_BLOCKS = 1 << 22
-"""How many blocks tables tell apart, from one switching to the next."""
-
-
 class Features:
     """What one core's blocks do: the block clock, and what is switched on."""
 
@@ -63,7 +59,7 @@ class Features:
         self._definitions: Definitions | None = None
         self._features: tuple[Feature, ...] = ()
         self._drain = Full(self._empty_full)
-        core.slots[Slot.MOST] = _MOST_BLOCKS
+        core.slots[Slot.MOST] = MOST_BLOCKS
         core.slots[Slot.DRAIN] = ctypes.cast(self._drain, ctypes.c_void_p).value or 0
         self._compose()
 

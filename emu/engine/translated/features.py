@@ -13,6 +13,9 @@ from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
 from emu.engine.translated.rings import Ring
 
+MOST_BLOCKS = 1 << 22
+"""How many blocks tables tell apart, from one switching to the next; all further ones have the last number."""
+
 
 class Core(NamedTuple):
     """What a feature may know of the core that it is switched on in."""

@@ -8,7 +8,7 @@ from emu.engine.guest import Guest
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.features import Access, Core, Feature
+from emu.engine.translated.features import MOST_BLOCKS, Access, Core, Feature
 from emu.engine.window import StateWindow, Word
 from emu.isa.operands import memory_operand
 
@@ -25,11 +25,14 @@ class SlowFeatures:
         self._memory = library.MemoryCallback(self._on_memory)
         self._numbers: dict[tuple[int, int, int, bytes], int] = {}
         self._stored: tuple[Access, int] | None = None
+        core.slots[Slot.MOST] = MOST_BLOCKS
 
     def switch(self, features: Sequence[Feature]) -> None:
         """See `emu.engine.translated.composition.Features`."""
         self.flush()
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
+        self._numbers.clear()
+        self._core.slots[Slot.FIRST] = self._core.slots[Slot.SERIAL]
         for feature in self._features:
             feature.operations(self._core)  # it prepares itself there
         if self._features and not self._hooks:
@@ -61,7 +64,7 @@ class SlowFeatures:
             key = pc, length, privilege, code
             number = self._numbers.get(key)
             if number is None:
-                number = self._numbers[key] = len(self._numbers) + 1
+                number = self._core.slots[Slot.SERIAL] = self._numbers[key] = self._core.slots[Slot.SERIAL] + 1
                 for feature in self._features:
                     feature.block_defined(Block(number, pc, length, privilege, code))
             for feature in self._features:

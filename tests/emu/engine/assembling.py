@@ -10,10 +10,13 @@ from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
 from emu.engine.tlb import FILL
+from emu.engine.translated.counts import EDGE
 from emu.engine.translated.definitions import DEFINE
 from emu.engine.translated.player import PLAYER
 
-PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE)
+PROBES = (
+    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
+)  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")
 FILE = Path(native.__file__).with_name("assembled.py")

@@ -1,6 +1,7 @@
 """Features of translated code, each against single steps, with native probes and with Python's."""
 
 import threading
+from collections import Counter
 
 import pytest
 import unicorn
@@ -9,6 +10,8 @@ from emu.engine import native
 from emu.engine.translated import accesses, blocks
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.blocks import Blocks
+from emu.engine.translated.counts import NOWHERE, Counts, Coverage, Edges, place_of
+from emu.engine.translated.definitions import Block
 from emu.engine.translated.lastwriter import LastWriter, Writer
 from emu.errors import MachineError
 from emu.machine import Machine, MachineConfig, StopReason
@@ -252,3 +255,80 @@ def test_a_machine_without_features_after_one_with_them_is_what_it_was(build, fi
     assert MachineConfig(fidelity=fidelity)
     other = guest.machine(build, fidelity)
     assert run(other) == run(machine)
+
+
+def by_single_steps(build, fidelity) -> tuple[Counter, int]:
+    """How often each instruction has retired."""
+    _, retired, _ = guest.stepped(guest.machine(build, fidelity))
+    return Counter(retired), len(retired)
+
+
+def test_counts_of_blocks_give_how_often_each_instruction_was_begun(build, fidelity, probes, plain):
+    times, total = by_single_steps(build, fidelity)
+    machine, counts, coverage = guest.machine(build, fidelity, probes), Counts(), Coverage()
+    machine.core.engine.switch_on(counts)
+    machine.run(300)
+    machine.core.engine.switch_on(coverage)
+    assert run(machine) == plain
+    machine.core.engine.flush_features()
+    begun: Counter = Counter()
+    retired = 0
+    for (pc, privilege, code), (executions, not_retired) in counts.counts().items():
+        addresses = Block(0, pc, 512, privilege, code).addresses()
+        begun.update(dict.fromkeys(addresses, executions))
+        retired += executions * len(addresses) - not_retired
+    assert total == machine.instret
+    assert set(begun) >= set(times)
+    assert all(begun[pc] >= number for pc, number in times.items())
+    assert {place for place, count in counts.counts().items() if count.executions} >= coverage.covered
+    assert {pc for pc, _, _ in coverage.covered} <= set(begun)
+
+
+def test_the_sum_of_all_counts_is_the_number_of_instructions_retired(build, fidelity, probes):
+    machine, counts, blocks_known = guest.machine(build, fidelity, probes), Counts(), []
+    record = Blocks(lambda _words: None)
+    machine.core.engine.switch_on(counts)
+    machine.core.engine.switch_on(record)
+    run(machine)
+    machine.core.engine.flush_features()
+    lengths = {(block.pc, block.privilege, block.code): block.length for block in record.known.values()}
+    blocks_known = counts.counts()
+    retired = sum(count.executions * lengths[place] - count.not_retired for place, count in blocks_known.items())
+    assert retired == machine.instret
+
+
+def test_coverage_that_is_cleared_shows_what_is_covered_from_then_on(boot, probes):
+    machine = boot("nop\n j 1f\n1: li t0, 5\n2: addi t0, t0, -1\n bnez t0, 2b\n li a7, 8\n ecall", probes=probes)
+    coverage = Coverage()
+    machine.core.engine.switch_on(coverage)
+    machine.run(5)
+    machine.core.engine.flush_features()
+    before, coverage.covered = coverage.covered, set()
+    machine.run(4)
+    machine.core.engine.flush_features()
+    assert {pc for pc, _, _ in coverage.covered} == {0x8020_0006}
+    assert 0x8020_0000 in {pc for pc, _, _ in before}
+
+
+def test_each_way_between_blocks_is_counted(build, fidelity, probes, plain):
+    machine, edges, words = guest.machine(build, fidelity, probes), Edges(), bytearray()
+    record = Blocks(words.extend)
+    machine.core.engine.switch_on(edges)
+    machine.core.engine.switch_on(record)
+    assert run(machine) == plain
+    machine.core.engine.flush_features()
+    places = [place_of(record.known[block.number]) for block in blocks.decode(words)]
+    assert edges.edges == Counter(zip([NOWHERE, *places], places, strict=False))
+    assert edges.lost == 0
+
+
+def test_ways_for_which_there_is_no_room_are_said_to_be_lost(boot):
+    if not native.can_replace_functions():
+        pytest.skip("this host has no native probes")
+    machine = boot("".join(f"bnez x0, {n}f\n{n}: nop\n" for n in range(1, 200)) + "li a7, 8\n ecall")
+    edges = Edges(bits=5)
+    machine.core.engine.switch_on(edges)
+    machine.run()
+    machine.core.engine.flush_features()
+    assert edges.lost + sum(edges.edges.values()) >= 200
+    assert edges.lost > 100
