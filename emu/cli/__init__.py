@@ -3,32 +3,28 @@
 import sys
 from collections.abc import Sequence
 
-from typer._click.exceptions import ClickException as TyperException
-
-from emu.cli.app import app
 from emu.cli.failures import explained
-from emu.terminal.signals import Signals
 
-__all__ = ["main", "status_of"]
+__all__ = ["main", "qemu_main", "status_of"]
 
 
-def status_of(words: Sequence[str] | None = None) -> int:
-    """Run the command line, or the given words, and return the exit status.
+def status_of(words: Sequence[str]) -> int:
+    """Run the command line of these words and return the exit status.
 
     Every expected failure is told in one message on stderr.
     """
-    return explained(lambda signals: _status(words, signals))
+    from emu.cli.commands import run
 
-
-def _status(words: Sequence[str] | None, signals: Signals) -> int:
-    try:
-        work = app(words, obj=signals, standalone_mode=False)
-    except TyperException as error:
-        error.show()
-        return error.exit_code
-    return int(work()) if callable(work) else 0  # not within the parser, which has its own idea of a closed pipe
+    return explained(lambda signals: run(words, signals))
 
 
 def main() -> None:
     """Run the command line as a process of its own."""
-    sys.exit(status_of())
+    sys.exit(status_of(sys.argv[1:]))
+
+
+def qemu_main() -> None:
+    """Run `ekernel-qemu` as a process of its own."""
+    from emu.cli.qemu_command import main as qemu
+
+    sys.exit(explained(lambda signals: qemu(sys.argv[1:], signals)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from emu.errors import ConfigError
@@ -15,6 +14,7 @@ from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator, heap_allocator
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.places import Places
+from emu.spelling import did_you_mean
 
 LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS = "leaks", "double-free", "bad-free", "overlap", "faults"
 FAILURES = (LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
@@ -47,8 +47,7 @@ class AllocationRequest:
         words = tuple(word.strip() for word in self.fail_on.split(",") if word.strip())
         for word in words:
             if word not in FAILURES:
-                near = get_close_matches(word, FAILURES, 1)
-                suggestion = f"did you mean '{near[0]}'? " if near else ""
+                suggestion = did_you_mean(word, FAILURES)
                 raise ConfigError(f"--fail-on does not know '{word}': {suggestion}It takes {', '.join(FAILURES)}")
         return words
 

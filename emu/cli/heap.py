@@ -1,31 +1,26 @@
 """`ekernel heap`: run a kernel to a moment, and show who holds its memory then, drawn and in figures."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from emu.cli.allocations import Allocations
-from emu.cli.run import RunRequest, new_machine
+from emu.cli.options import HeapWords, heap_options
+from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.observe.allocations.history import AllocationHistory
 from emu.observe.allocations.reach import unreachable
 from emu.report.heap import HeapReport
 from emu.report.places import Places
+from emu.terminal.signals import Signals
+
+options = heap_options
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeapRequest:
-    """What the user asked for, as it was typed."""
-
-    run: RunRequest
-    at: str | None
-    """A symbol or a count of instructions; None: where the run ends."""
-
-
-def show_heap(request: HeapRequest) -> int:
+def main(words: Sequence[str], _signals: Signals) -> int:
     """Run, print the report, and return the exit status. Raises ConfigError when the image has no known allocator."""
-    machine = new_machine(request.run)
-    allocations = Allocations(machine, request.run.allocations, summed_up=True)
+    request = options().read(words, HeapWords())
+    machine = new_machine(request)
+    allocations = Allocations(machine, allocation_request(request, asked=True), summed_up=True)
     if not (allocations.frames.functions or allocations.heap.functions):
         raise ConfigError(
             "the image has none of the allocator functions that are known by name; name its own with "
@@ -38,8 +33,8 @@ def show_heap(request: HeapRequest) -> int:
     return 0
 
 
-def _run(machine: Machine, request: HeapRequest) -> str:
-    at, limit = request.at, request.run.max_instructions
+def _run(machine: Machine, request: HeapWords) -> str:
+    at, limit = request.at, request.max_instructions
     if at is None:
         return machine.run(limit).description
     if at.replace(",", "").isdigit():

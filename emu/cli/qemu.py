@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
+from emu.cli.options import RunWords
+from emu.devices.virtio.mmio import SLOTS
 from emu.errors import ConfigError
+from emu.firmware.image import Image, read_file
 from emu.machine import Drive, Semihosting
+from emu.spelling import did_you_mean
 
 _SWITCH = {"on": True, "off": False}
 _BUS = re.compile(r"virtio-mmio-bus\.([0-7])$")
@@ -16,7 +19,8 @@ _DEVICES: dict[str, tuple[str, ...]] = {
     "virtio-blk-device": ("drive", "bus", "serial", "id"),
     "virtio-rng-device": ("bus", "id"),
     "virtio-serial-device": ("bus", "id"),
-    "virtconsole": ("chardev", "id"),
+    "virtconsole": ("chardev", "bus", "id"),
+    "loader": ("file", "addr", "force-raw", "cpu-num"),
 }
 _FORCE_LEGACY = "virtio-mmio.force-legacy"
 
@@ -26,9 +30,13 @@ class VirtioWords:
     """What `-drive`, `-device`, `-global` and `-snapshot` ask for together."""
 
     drives: tuple[Drive, ...]
-    entropy: bool
-    console: bool
+    entropy: int | None
+    """The slot of an entropy device; None: there is none."""
+    console: int | None
+    """The slot of a console; None: there is none."""
     version: int
+    files: tuple[Image, ...]
+    """What `-device loader` puts into memory."""
 
 
 def read_virtio(
@@ -49,24 +57,79 @@ def read_virtio(
             detached[words.get("id", f"#{number}")] = drive
         else:
             attached.append(drive)
-    entropy = console = False
+    files: list[Image] = []
+    slots = _Slots()
+    entropy: int | None = None
+    console: int | None = None
+    with_console = False
     for text in devices:
         kind, _, rest = text.partition(",")
-        if kind == "loader":
-            raise ConfigError(f"-device {text}: the kernel is given by -kernel FILE, also a raw one")
         if kind not in _DEVICES:
-            raise ConfigError(f"-device {kind}: {_near(kind, _DEVICES)}there are {', '.join(_DEVICES)}")
+            raise ConfigError(f"-device {kind}: {did_you_mean(kind, _DEVICES)}there are {', '.join(_DEVICES)}")
         words = _words(f"-device {text}", rest, _DEVICES[kind])
-        entropy |= kind == "virtio-rng-device"
-        console |= kind == "virtconsole"
+        option = f"-device {text}"
+        if kind == "virtio-rng-device":
+            entropy = slots.take(option, words)
+        if kind == "virtio-serial-device" or (kind == "virtconsole" and console is None):
+            console = slots.take(option, words)
+        with_console |= kind == "virtconsole"
+        if kind == "loader":
+            files.append(_loaded(option, words))
         if kind == "virtio-blk-device":
-            attached.append(_attached(text, words, detached))
+            attached.append(replace(_attached(option, words, detached), slot=slots.take(option, words)))
     for name in detached:
         raise ConfigError(
             f"-drive id={name} with if=none is attached to nothing; add -device virtio-blk-device,drive={name}, "
             "or leave if=none out"
         )
-    return VirtioWords(tuple(attached), entropy, console, _version(settings))
+    return VirtioWords(tuple(attached), entropy, console if with_console else None, _version(settings), tuple(files))
+
+
+class _Slots:
+    """The slots that `-device` fills: without `bus=` the last that is free, as on QEMU."""
+
+    def __init__(self) -> None:
+        self._free = set(range(SLOTS))
+
+    def take(self, option: str, words: Mapping[str, str]) -> int:
+        """The slot of a device."""
+        slot = max(self._free, default=None)
+        if "bus" in words:
+            bus = _BUS.match(words["bus"])
+            if bus is None:
+                raise ConfigError(f"{option}: the buses are virtio-mmio-bus.0 to virtio-mmio-bus.7")
+            slot = int(bus[1])
+        if slot not in self._free:
+            raise ConfigError(f"{option}: no slot is free" if slot is None else f"{option}: this slot is taken")
+        self._free.remove(slot)
+        return slot
+
+
+def check_unchanging(words: RunWords) -> None:
+    """Check QEMU's words for what is so anyway. Raises ConfigError for those that would change something."""
+    for option, value, known, otherwise in (
+        ("-serial", words.serial, ("stdio", "mon:stdio"), "the guest's console is this terminal"),
+        ("-monitor", words.monitor, ("none", "stdio"), "the monitor is behind Ctrl-A C"),
+        ("-display", words.display, ("none",), "there is no display"),
+        ("-cpu", words.cpu, ("rv64", "max"), "the hart is RV64GC with M, S and U mode"),
+        ("-accel", words.accelerator.partition(",")[0], ("tcg",), "code is translated"),
+        *(("-nic", nic, ("none",), "there is no network device") for nic in words.nic),
+    ):
+        if value not in known:
+            raise ConfigError(f"{option} {value}: {otherwise}; write {option} {known[0]}, or leave it out")
+
+
+def read_log(text: str) -> bool:
+    """Read `-d`: whether traps are logged. Raises ConfigError for what is not logged here.
+
+    >>> read_log("int,guest_errors"), read_log("guest_errors")
+    (True, False)
+    """
+    words = [word for word in text.split(",") if word]
+    for word in words:
+        if word not in ("int", "guest_errors"):
+            raise ConfigError(f"-d {word}: there are int and guest_errors; to see more, write --trace KINDS")
+    return "int" in words
 
 
 def read_machine(text: str) -> str:
@@ -82,17 +145,21 @@ def read_machine(text: str) -> str:
     return _words(option, rest, ("dumpdtb",)).get("dumpdtb", "")
 
 
-def check_harts(text: str) -> None:
-    """Read `-smp`, in which every number must be 1. Raises ConfigError.
+def check_harts(text: str, *, most: int = 1) -> int:
+    """Read `-smp`: the number of harts. Raises ConfigError for more than `most`.
 
-    >>> check_harts("1"), check_harts("cpus=1,maxcpus=1")
-    (None, None)
+    >>> check_harts("1"), check_harts("cpus=1,maxcpus=1"), check_harts("4,sockets=1", most=8)
+    (1, 1, 4)
     """
     first, comma, rest = text.partition(",")
     words = text if "=" in first else f"cpus={first}{comma}{rest}"
-    for _, number in _pairs(f"-smp {text}", words, ("cpus", "sockets", "cores", "threads", "maxcpus")):
-        if number != "1":
-            raise ConfigError(f"-smp {text}: this machine has one hart; write -smp 1, or leave it out")
+    harts = 1
+    for name, number in _pairs(f"-smp {text}", words, ("cpus", "sockets", "cores", "threads", "maxcpus")):
+        if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
+            few = "one hart; write -smp 1, or leave it out" if most == 1 else f"up to {most} harts"
+            raise ConfigError(f"-smp {text}: this machine has {few}")
+        harts = int(number) if name == "cpus" else harts
+    return harts
 
 
 def read_semihosting(settings: Iterable[str], *, wanted: bool, files: Path | None) -> Semihosting | None:
@@ -137,17 +204,27 @@ def _drive(text: str, words: Mapping[str, str], *, snapshot: bool) -> Drive:
     )
 
 
-def _attached(text: str, words: Mapping[str, str], detached: dict[str, Drive]) -> Drive:
+def _attached(option: str, words: Mapping[str, str], detached: dict[str, Drive]) -> Drive:
     name = words.get("drive", "")
     if name not in detached:
-        raise ConfigError(f"-device {text}: there is no free -drive with if=none,id={name or 'NAME'}")
-    slot = None
-    if "bus" in words:
-        bus = _BUS.match(words["bus"])
-        if bus is None:
-            raise ConfigError(f"-device {text}: the buses are virtio-mmio-bus.0 to virtio-mmio-bus.7")
-        slot = int(bus[1])
-    return replace(detached.pop(name), slot=slot, serial=words.get("serial", ""))
+        raise ConfigError(f"{option}: there is no free -drive with if=none,id={name or 'NAME'}")
+    return replace(detached.pop(name), serial=words.get("serial", ""))
+
+
+def _loaded(option: str, words: Mapping[str, str]) -> Image:
+    """A file for memory: an ELF at its own addresses, anything else where `addr` says."""
+    if not words.get("file"):
+        raise ConfigError(f"{option}: which file? Write -device loader,file=FILE,addr=ADDRESS")
+    if words.get("cpu-num", "0") != "0":
+        raise ConfigError(f"{option}: there is cpu-num=0 only")
+    data = read_file(words["file"], "file")
+    if data.startswith(b"\x7fELF") and not _switch(option, words, "force-raw"):
+        return Image.open(words["file"])
+    try:
+        address = int(words.get("addr", ""), 0)
+    except ValueError:
+        raise ConfigError(f"{option}: where? Write addr=0x80200000, for example") from None
+    return Image.raw(data, words["file"], address)
 
 
 def _version(settings: Iterable[str]) -> int:
@@ -173,7 +250,7 @@ def _pairs(option: str, text: str, known: tuple[str, ...]) -> Iterator[tuple[str
             raise ConfigError(f"{option}: '{name}' has no value: write {name}=...")
         if name not in known:
             there = "there are " + ", ".join(known) if len(known) > 1 else f"there is only {known[0]}"
-            raise ConfigError(f"{option}: '{name}' is not known here: {_near(name, known)}{there}")
+            raise ConfigError(f"{option}: '{name}' is not known here: {did_you_mean(name, known)}{there}")
         yield name, value
 
 
@@ -182,8 +259,3 @@ def _switch(option: str, words: Mapping[str, str], name: str) -> bool:
     if value not in _SWITCH:
         raise ConfigError(f"{option}: {name} is on or off, not '{value}'")
     return _SWITCH[value]
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, known, 1)
-    return f"did you mean '{near[0]}'? " if near else ""

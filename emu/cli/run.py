@@ -4,8 +4,8 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -13,11 +13,20 @@ from typing import BinaryIO
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
 from emu.cli.kernels import built_profile, parse_size
 from emu.cli.monitor import Monitor
-from emu.cli.qemu import check_harts, read_machine, read_semihosting, read_virtio
+from emu.cli.options import RunWords, run_options
+from emu.cli.qemu import (
+    check_harts,
+    check_unchanging,
+    read_log,
+    read_machine,
+    read_semihosting,
+    read_virtio,
+)
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
 from emu.events import ConsoleOutput
+from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
@@ -26,6 +35,7 @@ from emu.report.places import Places
 from emu.report.sentences import Sentences
 from emu.report.tracefile import TraceFile
 from emu.report.transcript import Transcript
+from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, standard_input
@@ -34,52 +44,21 @@ from linker.commands.files import WholeFile, write_whole
 
 _DEFAULT_FIRMWARE = "default"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """What the user asked for, as it was typed."""
-
-    elf: Path | None
-    kernel: Path | None
-    profile: str
-    frames: str | None
-    heap: str | None
-    replacement: str | None
-    store: str | None
-    programs: tuple[Path, ...]
-    bios: str
-    append: str
-    symbols: tuple[Path, ...]
-    initrd: Path | None
-    drives: tuple[str, ...]
-    devices: tuple[str, ...]
-    settings: tuple[str, ...]
-    snapshot: bool
-    dtb: Path | None
-    dumpdtb: Path | None
-    semihosting: bool
-    semihosting_settings: tuple[str, ...]
-    semihosting_files: Path | None
-    smp: str
-    machine: str
-    no_reboot: bool
-    trace: str
-    trace_out: Path | None
-    quiet: bool
-    json: bool
-    fidelity: str | None
-    clock: str | None
-    memory: str | None
-    allocations: AllocationRequest
-    max_instructions: int | None
-    timeout: float | None
+options = run_options
 
 
-def run_guest(request: RunRequest, signals: Signals) -> int:
+def main(words: Sequence[str], signals: Signals) -> int:
+    """Boot what the words ask for; the exit status."""
+    return run_guest(options().read(words, RunWords()), signals)
+
+
+def run_guest(request: RunWords, signals: Signals) -> int:
     """Boot what was asked for and return the exit status."""
     _check(request)
+    check_unchanging(request)
     dumpdtb = read_machine(request.machine) or request.dumpdtb
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
+    logs_traps = read_log(request.log)
     machine = new_machine(request)
     if dumpdtb:
         _write(Path(dumpdtb), machine.device_tree)
@@ -98,28 +77,32 @@ def run_guest(request: RunRequest, signals: Signals) -> int:
     telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)
     with ExitStack() as stack:
         events = list(trace.events())
-        if request.trace and not request.quiet and not request.json:
-            for kind in events:
-                machine.on(kind, transcript.event)
+        told = [transcript.event] if request.trace and not request.quiet and not request.json else []
         if request.trace_out:
-            trace_file = TraceFile(_opened(stack, request.trace_out), places)
+            told.append(TraceFile(_opened(stack, request.trace_out), places).write)
+        for listener in told:
             for kind in events:
-                machine.on(kind, trace_file.write)
+                machine.on(kind, listener)
+        if logs_traps:
+            TrapLog(machine, _opened(stack, request.log_file) if request.log_file else sys.stderr.buffer)
         ending, error, seconds = _run(machine, request, transcript, signals, allocations)
     failed = allocations.failed(faults)
-    status = ending.status or int(bool(failed))
+    missed = request.until_console is not None and ending.is_regular
+    status = ending.status or int(bool(failed) or missed)
     telling.finish(ending, error, status, seconds)
     if error is not None:
         return status
     for what in failed:
         print(f"ekernel: --fail-on: {what}", file=sys.stderr)
+    if missed:
+        print(f"ekernel: {ending.description} before the console had shown '{request.until_console}'", file=sys.stderr)
     if not ending.is_regular:
         print(f"ekernel: {_last_line(ending, request, machine)} at {places.name(machine.hart.pc)}", file=sys.stderr)
     return status
 
 
 def _run(
-    machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals, allocations: Allocations
+    machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations
 ) -> tuple[Ending, EmuError | None, float]:
     """Run to the end, which may be an error, and hand on the output; how it ended and after how many seconds."""
     start = time.perf_counter()
@@ -135,26 +118,28 @@ def _run(
     return ending, error, seconds
 
 
-def _last_line(ending: Ending, request: RunRequest, machine: Machine) -> str:
+def _last_line(ending: Ending, request: RunWords, machine: Machine) -> str:
     if ending.cause is Cause.TIMEOUT:
         return f"stopped after {request.timeout:g} s (--timeout)"
+    if ending.cause is Cause.SHOWN:
+        return f"stopped when the console had shown '{request.until_console}' (--until-console)"
     if ending.cause is Cause.LIMIT:
         return f"stopped after {machine.instret:,} instructions (--max-instructions)"
     return ending.description
 
 
-def _check(request: RunRequest) -> None:
+def _check(request: RunWords) -> None:
     check_harts(request.smp)
+    if request.until_console == "":
+        raise ConfigError("--until-console: which text?")
     if request.elf is not None and request.kernel is not None:
         raise ConfigError(f"two kernels, {request.elf} and -kernel {request.kernel}: give one")
     if request.json and request.trace and not request.trace_out:
         raise ConfigError("--trace prints between the guest's lines, and --json replaces those; add --trace-out FILE")
-    if request.timeout is not None and request.timeout <= 0:
-        raise ConfigError(f"--timeout {request.timeout:g}: give more than 0 seconds")
 
 
 def _execute(
-    machine: Machine, request: RunRequest, transcript: Transcript, signals: Signals, allocations: Allocations
+    machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations
 ) -> Ending:
     keyboard = standard_input()
     with ExitStack() as stack:
@@ -174,6 +159,7 @@ def _execute(
         execution = Execution(
             machine, keyboard, signals,
             monitor=talk, flush=transcript.flush, max_instructions=request.max_instructions,
+            until_console=request.until_console,
         )  # fmt: skip
         has_output = (lambda: transcript.waits) if _is_read_elsewhere() else None
         return execution.run(timeout=request.timeout, has_output=has_output)
@@ -198,22 +184,18 @@ def _opened(stack: ExitStack, path: Path) -> BinaryIO:
     return file.stream
 
 
-def new_machine(request: RunRequest) -> Machine:
+def new_machine(request: RunWords) -> Machine:
     """The machine that was asked for, with its kernel loaded."""
-    kernel: Path | None = request.kernel or request.elf
+    kernel: Path | Image | None = request.kernel or request.elf
     firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
     fidelity, ram_size = "fast", MachineConfig().ram_size
-    if kernel is None and firmware == "sbi":
-        built = built_profile(
-            request.profile,
-            frames=request.frames,
-            heap=request.heap,
-            replacement=request.replacement,
-            store=request.store,
-            programs=request.programs,
-        )
-        kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
     virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)
+    files = list(virtio.files)
+    if kernel is None and files and firmware == "sbi":  # the built-in firmware enters what was put into memory
+        kernel, files = files[0], files[1:]
+    if kernel is None and firmware == "sbi":
+        built = built_profile(request)
+        kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
     config = MachineConfig(
         fidelity=request.fidelity or fidelity,
         clock=request.clock or MachineConfig().clock,
@@ -226,12 +208,14 @@ def new_machine(request: RunRequest) -> Machine:
             request.semihosting_settings, wanted=request.semihosting, files=request.semihosting_files
         ),
         drives=virtio.drives,
-        entropy=virtio.entropy,
-        virtio_console=virtio.console,
+        entropy=virtio.entropy is not None,
+        entropy_slot=virtio.entropy,
+        virtio_console=virtio.console is not None,
+        virtio_console_slot=virtio.console,
         virtio_version=virtio.version,
     )
     machine = Machine(config)
-    machine.load(kernel, initrd=request.initrd)
+    machine.load(kernel, initrd=request.initrd, files=files)
     for path in request.symbols:
         machine.add_symbols(path)
     return machine
@@ -246,8 +230,21 @@ def _write(path: Path, data: bytes) -> None:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _attach_observers(machine: Machine, request: RunRequest, trace: TraceRequest) -> Allocations:
-    allocations = Allocations(machine, request.allocations, summed_up=request.json or not request.quiet)
+def allocation_request(request: RunWords, *, asked: bool) -> AllocationRequest:
+    """What was said about allocators; `asked` follows those, too, that cost much."""
+    return AllocationRequest(
+        frame_functions=request.frame_functions,
+        heap_functions=request.heap_functions,
+        descriptions=tuple(request.allocators),
+        since=request.since,
+        fail_on=request.fail_on,
+        asked=asked,
+    )
+
+
+def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) -> Allocations:
+    asked = allocation_request(request, asked=bool({"frames", "heap"} & set(request.trace.split(","))))
+    allocations = Allocations(machine, asked, summed_up=request.json or not request.quiet)
     if trace.functions:
         FunctionObserver(machine, trace.functions)
     for kind in {"tlb", "stale"} & set(trace.kinds):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from emu.errors import ConfigError
 from emu.events import (
@@ -29,6 +28,7 @@ from emu.events import (
     TrapTaken,
 )
 from emu.observe.faults import PageFaultHandled
+from emu.spelling import did_you_mean
 
 TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
     "faults": (PageFault, PageFaultHandled),
@@ -71,8 +71,7 @@ class TraceRequest:
         kinds = tuple(dict.fromkeys(word for word in words if not word.startswith(_CALLS)))
         for kind in kinds:
             if kind not in TRACE_KINDS:
-                near = get_close_matches(kind, TRACE_KINDS, 1)
-                suggestion = f"did you mean '{near[0]}'? " if near else ""
+                suggestion = did_you_mean(kind, TRACE_KINDS)
                 raise ConfigError(
                     f"--trace does not know '{kind}': {suggestion}It takes {', '.join(TRACE_KINDS)}, calls=PATTERN"
                 )

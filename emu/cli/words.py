@@ -1,74 +1,113 @@
-"""Options that `ekernel run` does not have, and what to write instead. Without this `-serial` were `-s -e -r ...`."""
+"""Reading the words behind a command: options in QEMU's and GNU's spelling, with groups in the help."""
 
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-
-from typer import Context
-from typer.core import TyperCommand, TyperOption
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NoReturn, TypeVar
 
 from emu.errors import ConfigError
+from emu.spelling import nearest
 
-_HERE = "the guest's console and the monitor are this terminal; leave it out"
-_NOT_HERE = {
-    "-cpu": "the hart is RV64GC with M, S and U mode; leave it out",
-    "-serial": _HERE,
-    "-monitor": _HERE,
-    "-display": _HERE,
-    "-chardev": _HERE,
-    "-hda": "write -drive file=FILE,format=raw",
-    "-netdev": "there is no network device",
-    "-nic": "there is no network device",
-    "-net": "there is no network device",
-    "-d": "to see what the guest does, write --trace KINDS",
-    "-D": "to write what the guest does to a file, write --trace-out FILE",
-    "-icount": "time passes by instructions anyway (--clock instructions)",
-    "-S": "to stop and look, press Ctrl-A C; to follow the guest, write --trace KINDS",
-    "-s": "to stop and look, press Ctrl-A C; to follow the guest, write --trace KINDS",
-    "-gdb": "to stop and look, press Ctrl-A C; to follow the guest, write --trace KINDS",
-    "-no-shutdown": "a guest that powers off ends the run; leave it out",
-    "-accel": "there is one way to execute; leave it out",
-}
-"""Words of QEMU for what is otherwise here."""
+N = TypeVar("N")
 
 
-class RunCommand(TyperCommand):
-    """A command that tells an unknown option with what to write instead."""
+class _Help(argparse.HelpFormatter):
+    """Leaves room for QEMU's long words."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer makes no other
-        """As click has it. Raises ConfigError for an option that does not exist."""
-        for word in self._unknown(ctx, args):
-            hint = _NOT_HERE.get(word) or _nearest(word, self._names(ctx))
-            raise ConfigError(f"{word}: there is no such option here; {hint}")
-        return super().parse_args(ctx, args)
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
 
-    def _names(self, ctx: Context) -> dict[str, bool]:
-        """Each option with its dashes, and whether a value follows it."""
-        return {
-            name: not option.is_flag
-            for option in self.get_params(ctx)
-            if isinstance(option, TyperOption)
-            for name in (*option.opts, *option.secondary_opts)
-        }
 
-    def _unknown(self, ctx: Context, args: Sequence[str]) -> Iterator[str]:
-        names = self._names(ctx)
-        words = iter(args)
-        for word in words:
-            if word == "--":
-                return
+class Words(argparse.ArgumentParser):
+    """The options of one command. `elsewhere` says of words that it does not have what to write instead.
+
+    >>> words = Words("ekernel run", "Boot.")
+    >>> _ = words.add_argument("-m", metavar="SIZE"); words.read(["-m64M"], argparse.Namespace()).m
+    '64M'
+    """
+
+    def __init__(
+        self, command: str, description: str, *, operands: str = "", elsewhere: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            prog=command,
+            usage=f"{command} [OPTIONS]{operands}",
+            description=description,
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=_Help,
+        )
+        self._command, self._elsewhere = command, elsewhere or {}
+
+    def read(self, words: Sequence[str], into: N) -> N:
+        """Set an attribute of `into` for each option. Raises ConfigError for a word that means nothing here."""
+        if "-h" in words or "--help" in words:
+            self.print_help()
+            raise SystemExit(0)
+        return self.parse_args(list(self._joined(words)), namespace=into)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError instead of ending the process."""
+        text = message.removeprefix("argument ").replace("expected one argument", "a value must follow")
+        raise ConfigError(f"{text}; {self._command} -h lists the options")
+
+    def options(self) -> dict[str, argparse.Action]:
+        """Each option by each of its spellings."""
+        return self._option_string_actions
+
+    def _joined(self, words: Sequence[str]) -> Iterator[str]:
+        """The words with each value joined to its option: argparse takes a value like `-quiet` for an option."""
+        options = self.options()
+        rest = iter(words)
+        for word in rest:
             name, is_pair, _ = word.partition("=")
-            if name in names:
-                if names[name] and not is_pair:
-                    next(words, None)
-            elif len(word) > 1 and word.startswith("-") and not _is_joined(word, names):
-                yield name
+            if word == "--":
+                yield word
+                yield from rest
+            elif name in options:
+                takes_value = options[name].nargs is None
+                value = None if is_pair or not takes_value else next(rest, None)
+                yield word if value is None else f"{name}={value}"
+            elif len(word) > 1 and word.startswith("-") and not self._is_joined(word):
+                raise ConfigError(f"{name}: there is no such option here; {self._hint(name)}")
+            else:
+                yield word
+
+    def _is_joined(self, word: str) -> bool:
+        """Whether a value is joined to an option of one letter, as in `-m256M`: no word of QEMU goes on like that."""
+        option = self.options().get(word[:2])
+        return option is not None and option.nargs is None and word[2:3].isdigit()
+
+    def _hint(self, word: str) -> str:
+        options = self.options()
+        near = nearest(word, options) or nearest(f"-{word}", options)
+        fallback = f"did you mean {near}?" if near else f"{self._command} --help lists those there are"
+        return self._elsewhere.get(word) or fallback
 
 
-def _is_joined(word: str, names: dict[str, bool]) -> bool:
-    """Whether a value is joined to an option of one letter, as in `-m256M`: no word of QEMU goes on with a digit."""
-    return names.get(word[:2], False) and word[2:3].isdigit()
+def count(text: str) -> int:
+    """A number of things, from 0."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
+    return int(text)
 
 
-def _nearest(word: str, names: dict[str, bool]) -> str:
-    near = get_close_matches(word, names, 1) or get_close_matches(f"-{word}", names, 1)
-    return f"did you mean {near[0]}?" if near else "ekernel run --help lists those there are"
+def seconds(text: str) -> float:
+    """A time, more than 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds") from None
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: give more than 0 seconds")
+    return value
+
+
+def one_of(*known: str) -> Callable[[str], str]:
+    """A word out of a few."""
+
+    def check(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"'{text}': there are {', '.join(known)}")
+        return text
+
+    return check

@@ -12,6 +12,7 @@ from emu.firmware.lines import Unit, read_units
 from emu.firmware.structures import structure_size
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 from emu.firmware.unwind import FrameRange, read_frames
+from emu.memory import RAM_BASE
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -65,6 +66,19 @@ class ElfFile:
         self._check_kind(kind, machine)
         self.loadable = self._load_headers(table, entry_size, count)
         """The segments to load, in the file's order."""
+
+    def without_file_headers(self, header: LoadHeader) -> LoadHeader:
+        """A segment as it is loaded: what lies below RAM is left out when it is the file's own headers and padding.
+
+        GNU ld puts them there, unless told otherwise, when it links for the start of RAM; QEMU ignores them.
+        """
+        below = RAM_BASE - header.physical
+        if header.offset or below <= 0 or any(self._data[self._headers_end : min(below, header.file_size)]):
+            return header
+        in_file, in_memory = (max(0, size - below) for size in (header.file_size, header.memory_size))
+        return LoadHeader(
+            below, header.virtual + below, header.physical + below, in_file, in_memory, header.flags
+        )
 
     def symbols(self) -> Symbols:
         """The symbol table, without undefined symbols; empty when there is none or it is damaged."""
@@ -127,6 +141,7 @@ class ElfFile:
         end = table + count * entry_size
         if count and end > len(data):
             raise self._truncated("the program header table", end)
+        self._headers_end = max(_HEADER.size, end if count and table == _HEADER.size else 0)
         found = []
         for index in range(count):
             at = table + index * _PROGRAM_HEADER.size

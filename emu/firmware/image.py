@@ -129,6 +129,13 @@ class Image:
             raise ImageError(f"{name} is a text file, not a RISC-V executable; give the ELF that is built from it")
         return cls._at(ram_base + raw_offset, data, len(data), name, ImageKind.RAW)
 
+    @classmethod
+    def raw(cls, data: bytes, name: str, address: int) -> "Image":
+        """Bytes for an address, whatever they are. Raises ImageError for none."""
+        if not data:
+            raise ImageError(f"{name} is empty; build it again")
+        return cls._at(address, data, len(data), name, ImageKind.RAW)
+
     @cached_property
     def symbols(self) -> Symbols:
         """Its symbol table; empty when it has none."""
@@ -204,6 +211,7 @@ class Image:
     @classmethod
     def _from_elf(cls, data: bytes, name: str) -> "Image":
         parsed = elf.ElfFile(data, name)
+        headers = (header for header in map(parsed.without_file_headers, parsed.loadable) if header.memory_size)
         segments = sorted(
             (
                 Segment(
@@ -213,7 +221,7 @@ class Image:
                     header.memory_size,
                     header.flags,
                 )
-                for header in parsed.loadable
+                for header in headers
             ),
             key=lambda segment: segment.physical,
         )

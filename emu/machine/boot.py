@@ -1,7 +1,8 @@
 """Booting: what lies in memory when the first instruction executes, and the state in which it finds the hart."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from emu.address import PhysAddr, VirtAddr
@@ -76,21 +77,23 @@ def plan(
     devices: Iterable[Described],
     kernel: Image | str | Path | None,
     initrd: str | Path | None,
+    files: Sequence[Image] = (),
 ) -> BootPlan:
     """Read all files, check them against each other and place them; nothing is written yet.
 
     Raises ImageError for a file that cannot be loaded, ConfigError when memory is too small.
     """
     images = _images(config, kernel)
-    for image in images:
+    loaded = [*images, *files]
+    for image in loaded:
         image.check_inside(ram.base, ram.size)
-    if len(images) > 1:
-        images[1].check_apart(images[0])
-    layout = Layout.of(ram.base, ram.size, images)
-    pieces = [(int(segment.physical), segment.data) for image in images for segment in image.segments]
+    for one, other in combinations(loaded, 2):
+        other.check_apart(one)
+    layout = Layout.of(ram.base, ram.size, loaded)
+    pieces = [(int(segment.physical), segment.data) for image in loaded for segment in image.segments]
     zeroed = tuple(
         (segment.physical + len(segment.data), int(segment.end))
-        for image in images
+        for image in loaded
         for segment in image.segments
         if image.kind is ImageKind.ELF
     )

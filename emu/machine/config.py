@@ -78,9 +78,13 @@ class MachineConfig:
     """Disks, at most 8."""
     entropy: bool = False
     """Whether there is a virtio entropy device; its bytes are the same in each run."""
+    entropy_slot: int | None = None
+    """Its slot; None: the first that is free."""
     virtio_console: bool = False
     """Whether there is a virtio console. What the guest sends there joins the output of the UART; once it has sent
     something, it is typed to there."""
+    virtio_console_slot: int | None = None
+    """Its slot; None: the first that is free."""
     virtio_version: int = 1
     """The register layout of the virtio slots: 1 is legacy and QEMU's default, 2 is modern."""
     paging: str = "sv57"

@@ -1,6 +1,6 @@
 """The machine that users hold: load, run, call, look, listen, snapshot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,8 +53,16 @@ class Machine:
 
     # Loading.
 
-    def load(self, image: Image | str | Path | None = None, *, initrd: str | Path | None = None) -> None:
+    def load(
+        self,
+        image: Image | str | Path | None = None,
+        *,
+        initrd: str | Path | None = None,
+        files: Sequence[Image] = (),
+    ) -> None:
         """Put firmware, kernel, initial RAM disk and device tree into memory and the hart at its entry.
+
+        `files` are put there, too, and not entered (QEMU's `-device loader`).
 
         With the built-in firmware `image` is entered in S mode with a0 = hart id and a1 = device tree, else in M mode
         the firmware's file, or `image` where there is none. Raises ImageError for a file that cannot be loaded,
@@ -63,7 +71,7 @@ class Machine:
         if self._runner.plan is not None:
             raise ConfigError("this machine has an image already; make another machine for another image")
         platform = self.platform
-        ready = plan(self.config, self.memory.ram, platform.devices, image, initrd)
+        ready = plan(self.config, self.memory.ram, platform.devices, image, initrd, files)
         self._runner.plan = ready
         ready.place(self.memory, again=False)
         ready.enter(self.hart)

@@ -120,26 +120,25 @@ def _deadline_of(slot: VirtioMmio) -> int | None:
 
 
 def _functions(config: MachineConfig, console: VirtioConsole | None) -> dict[int, Function]:
-    """What is behind each slot: disks where they want to be, everything else in the first slot that is free."""
-    functions: dict[int, Function] = {}
+    """What is behind each slot: devices where they want to be, the others in the first slots that are free."""
+    wanted: list[tuple[int | None, str, Function]] = []
     for drive in config.drives:
-        if drive.slot is None:
-            continue
-        if drive.slot in functions or not 0 <= drive.slot < SLOTS:
-            raise ConfigError(f"virtio slot {drive.slot} for disk {drive.path}: it is taken or not 0 to {SLOTS - 1}")
         disk = open_disk(drive.path, read_only=drive.read_only, snapshot=drive.snapshot)
-        functions[drive.slot] = Block(disk, serial=drive.serial)
-    others: list[Function] = [
-        Block(open_disk(drive.path, read_only=drive.read_only, snapshot=drive.snapshot), serial=drive.serial)
-        for drive in config.drives
-        if drive.slot is None
-    ]
+        wanted.append((drive.slot, f"disk {drive.path}", Block(disk, serial=drive.serial)))
     if config.entropy:
-        others.append(Entropy())
+        wanted.append((config.entropy_slot, "the entropy device", Entropy()))
     if console is not None:
-        others.append(console)
+        wanted.append((config.virtio_console_slot, "the console", console))
+    functions: dict[int, Function] = {}
+    for slot, name, function in wanted:
+        if slot is None:
+            continue
+        if slot in functions or not 0 <= slot < SLOTS:
+            raise ConfigError(f"virtio slot {slot} for {name}: it is taken or not 0 to {SLOTS - 1}")
+        functions[slot] = function
+    others = [function for slot, _, function in wanted if slot is None]
     free = [slot for slot in range(SLOTS) if slot not in functions]
     if len(others) > len(free):
-        raise ConfigError(f"{len(functions) + len(others)} virtio devices: the machine has {SLOTS} slots")
+        raise ConfigError(f"{len(wanted)} virtio devices: the machine has {SLOTS} slots")
     functions.update(zip(free, others, strict=False))
     return functions

@@ -14,6 +14,7 @@ class Cause(Enum):
     GUEST = "guest"
     LIMIT = "instruction_limit"
     TIMEOUT = "timeout"
+    SHOWN = "shown"
     LEFT = "left"
     SIGNAL = "signal"
     HANGUP = "hangup"
@@ -48,7 +49,7 @@ class Ending(NamedTuple):
         """The exit status of the process."""
         if self.outcome is not None and self.is_regular:
             return self.outcome.exit_code & 0xFF
-        statuses = {Cause.LIMIT: ExitStatus.LIMIT, Cause.TIMEOUT: ExitStatus.LIMIT, Cause.LEFT: 0}
+        statuses = {Cause.LIMIT: ExitStatus.LIMIT, Cause.TIMEOUT: ExitStatus.LIMIT, Cause.SHOWN: 0, Cause.LEFT: 0}
         if self.cause is Cause.SIGNAL:
             return ExitStatus.SIGNAL + self.signal
         if self.cause is Cause.HANGUP:
@@ -67,6 +68,7 @@ class Ending(NamedTuple):
         return {
             Cause.LIMIT: "stopped at the limit of instructions",
             Cause.TIMEOUT: "stopped when the time was up",
+            Cause.SHOWN: "stopped by a text on the console",
             Cause.LEFT: "left by you",
             Cause.HANGUP: "ended by the end of its terminal",
         }.get(self.cause, "stopped by an error")

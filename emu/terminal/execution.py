@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from emu.events import ConsoleOutput
 from emu.machine import Machine, Outcome, StopReason
 from emu.machine.host_clock import HostClock
 from emu.terminal.attention import Attention
@@ -28,10 +29,15 @@ class Execution:
         monitor: Callable[[], bool],
         flush: Callable[[], None],
         max_instructions: int | None,
+        until_console: str | None = None,
     ) -> None:
         self._machine, self._keyboard, self._signals = machine, keyboard, signals
         self._monitor, self._flush = monitor, flush
         self._limit = None if max_instructions is None else machine.instret + max_instructions
+        self._shown = False
+        if until_console:
+            self._awaited, self._tail = until_console.encode("utf-8", "surrogateescape"), b""
+            machine.on(ConsoleOutput, self._look_for_text)
 
     def run(self, *, timeout: float | None = None, has_output: Callable[[], bool] | None = None) -> Ending:
         """Run to the end. `has_output` says whether `flush` is worth calling now and then."""
@@ -47,6 +53,13 @@ class Execution:
                 return self._run()
             except Ended as end:
                 return self._wish() or Ending(Cause.SIGNAL, signal=end.number)
+
+    def _look_for_text(self, event: ConsoleOutput) -> None:
+        text = self._tail + event.data
+        if self._awaited in text:
+            self._shown = True
+            self._machine.interrupt()
+        self._tail = text[-len(self._awaited) :]
 
     def _run(self) -> Ending:
         machine, attention = self._machine, self._attention
@@ -69,6 +82,8 @@ class Execution:
     def _ending(self, outcome: Outcome) -> Ending | None:
         """How the run has ended; None when it goes on, or when a wish will end it."""
         keyboard = self._machine.platform.keyboard
+        if self._shown and outcome.reason not in (StopReason.POWERED_OFF, StopReason.RESET):
+            return Ending(Cause.SHOWN)
         if outcome.reason in (StopReason.INTERRUPTED, StopReason.ASLEEP):
             return None
         if outcome.reason is StopReason.INSTRUCTION_LIMIT:

@@ -234,8 +234,8 @@ def test_a_device_tree_can_be_written_changed_and_given(ekernel: Ekernel, progra
         (["-drive", "file=disk.img,if=none,id=x", "-device", "virtio-blk-device,drive=x,bus=virtio-mmio-bus.0"], "210"),
         (["-drive", "file=disk.img,if=none,id=x", "-device", "virtio-blk-device,drive=x,bus=virtio-mmio-bus.3"], "010"),
         (["-drive", "file=disk.img,format=raw", "-global", "virtio-mmio.force-legacy=false"], "220"),
-        (["-device", "virtio-rng-device"], "410"),
-        (["-device", "virtio-serial-device", "-device", "virtconsole"], "310"),
+        (["-device", "virtio-rng-device,bus=virtio-mmio-bus.0"], "410"),
+        (["-device", "virtio-serial-device,bus=virtio-mmio-bus.0", "-device", "virtconsole"], "310"),
         ([], "010"),
     ],
 )
@@ -269,7 +269,7 @@ BAD_WORDS: list[tuple[list[str], str]] = [
     (["-kernel", "text", "text"], "two kernels"),
     (["-dumpdtb", "no/such/folder"], "no/such/folder cannot be written"),
     (["--clock", "sundial"], "clock 'sundial': there are"),
-    (["--timeout", "0"], "--timeout 0: give more than 0 seconds"),
+    (["--timeout", "0"], "0: give more than 0 seconds"),
     (["--json", "--trace", "faults"], "add --trace-out FILE"),
 ]
 

@@ -13,6 +13,7 @@ from tests.cli.conftest import Ekernel
 
 OFF = "li a7, 8\n ecall"
 MIB = 1 << 20
+RNG_IN_1 = ("-device", "virtio-rng-device,bus=virtio-mmio-bus.1")
 
 
 @pytest.mark.parametrize(
@@ -63,15 +64,28 @@ def test_every_spelling_gives_the_same_machine(
         (["--kernal", "x"], "--kernal: there is no such option here; did you mean --kernel?"),
         (["--max-instruction=5"], "--max-instruction: there is no such option here; did you mean --max-instructions?"),
         (["-q", "-zzz"], "-zzz: there is no such option here; ekernel run --help lists"),
-        (["-serial", "mon:stdio"], "leave it out"),
-        (["-monitor", "none"], "leave it out"),
-        (["-display", "none"], "leave it out"),
-        (["-cpu", "rv64"], "the hart is RV64GC"),
+        (["-kcenl"], "-kcenl: there is no such option here; ekernel run --help lists"),
+        (["-serial", "tcp:localhost:4444"], "write -serial stdio, or leave it out"),
+        (["-monitor", "telnet:x"], "the monitor is behind Ctrl-A C"),
+        (["-display", "gtk"], "there is no display"),
+        (["-cpu", "sifive-u54"], "the hart is RV64GC"),
+        (["-accel", "kvm"], "write -accel tcg"),
+        (["-nic", "user"], "there is no network device"),
         (["-hda", "disk.img"], "write -drive file=FILE,format=raw"),
         (["-netdev", "user,id=n"], "there is no network device"),
-        (["-d", "int"], "write --trace KINDS"),
+        (["-d", "in_asm"], "write --trace KINDS"),
+        (["-max-instructions", "5"], "did you mean --max-instructions?"),
+        (["--max-instructions", "many"], "'many' is not a number from 0 on"),
+        (["--timeout", "0"], "give more than 0 seconds"),
+        (["-q", "-append"], "-append/--append: a value must follow"),
+        (["--until-console", ""], "--until-console: which text?"),
         (["-append", "quiet", "-S"], "press Ctrl-A C"),
-        (["-device", "loader,file=k.bin,addr=0x80200000"], "the kernel is given by -kernel FILE"),
+        (["-device", "loader,addr=0x80200000"], "which file?"),
+        (["-device", "loader,file=k.bin"], "Write addr=0x80200000"),
+        (["-device", "loader,file=k.bin,addr=0x80200800"], "lies over"),
+        (["-device", "loader,file=k.bin,addr=0x1000"], "lies outside RAM"),
+        (["-device", "virtio-rng-device,bus=virtio-mmio-bus.9"], "virtio-mmio-bus.0 to virtio-mmio-bus.7"),
+        ([*RNG_IN_1, *RNG_IN_1], "this slot is taken"),
         (["-machine", "virt,aia=aplic"], "'aia' is not known here: there is only dumpdtb"),
         (["-machine", "sifive_u"], "-machine sifive_u: there is only virt"),
         (["-smp", "1,maxcpus=4"], "-smp 1,maxcpus=4: this machine has one hart"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from emu.cli.kernels import BUILD_DIRECTORY
+from emu.cli.kernels import build_directory
 from emu.errors import ConfigError
 from emu.machine import Machine, MachineConfig, StopReason
 from kernel.build import BuiltKernel, build, profile_named
@@ -34,7 +34,7 @@ class Costs:
 
 def kernel_with(frames: str, heap: str | None, profile: str = _PROFILE) -> BuiltKernel:
     """A kernel of that profile with these allocators, built when it is out of date; None for the profile's own heap."""
-    directory = BUILD_DIRECTORY / "lab" / f"{profile}-{frames}-{heap}"
+    directory = build_directory() / "lab" / f"{profile}-{frames}-{heap}"
     return build(profile_named(profile), directory, frames=frames, heap=heap)
 
 

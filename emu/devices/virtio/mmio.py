@@ -161,7 +161,7 @@ class VirtioMmio:
         if offset == QUEUE_READY and not self.legacy:
             return int(queue.state.ready)
         if offset == QUEUE_PFN and self.legacy and queue.state.ready:
-            return queue.state.descriptors // state.page_size & 0xFFFF_FFFF if state.page_size else 0
+            return queue.state.descriptors // state.page_size & 0xFFFF_FFFF
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
@@ -308,7 +308,7 @@ class VirtioMmio:
         self._state.driver_features_sel = old.driver_features_sel
 
     def _set_page_size(self, value: int) -> None:
-        self._state.page_size = value
+        self._state.page_size = value & -value or 1  # QEMU counts the zeros at the end, and takes none for none
 
     def _set_queue_align(self, value: int) -> None:
         queue = self._selected()

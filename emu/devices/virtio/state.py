@@ -13,7 +13,8 @@ class TransportState:
     device_features_sel: int = 0
     driver_features_sel: int = 0
     driver_features: int = 0
-    page_size: int = 0
+    page_size: int = 1
+    """Of a legacy driver; one that does not say it gives addresses, as on QEMU."""
     queue_sel: int = 0
     interrupts: int = 0
     broken: bool = False

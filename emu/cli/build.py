@@ -1,0 +1,18 @@
+"""`ekernel build`: assemble and link the kernel of a profile."""
+
+from collections.abc import Sequence
+
+from emu.cli.kernels import built_profile
+from emu.cli.options import BuildWords, build_options
+from emu.terminal.signals import Signals
+from linker.commands.files import write_output
+
+options = build_options
+
+
+def main(words: Sequence[str], _signals: Signals) -> int:
+    """Build what the words ask for; the exit status."""
+    wanted = options().read(words, BuildWords())
+    kernel = built_profile(wanted)
+    write_output(wanted.output, kernel.elf.read_bytes(), executable=True)
+    return 0
