@@ -1,0 +1,1 @@
+"""Debugging: other people's debuggers, attached to the machine."""

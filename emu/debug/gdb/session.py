@@ -1,0 +1,254 @@
+"""What each packet of a client means for the machine, and what it is answered (GDB manual, E.2 to E.5)."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from emu.address import VirtAddr
+from emu.debug.gdb.agent import Condition
+from emu.debug.gdb.memory import DebuggerMemory
+from emu.debug.gdb.packets import LARGEST_PACKET
+from emu.debug.gdb.points import HARDWARE, SOFTWARE, Breakpoints
+from emu.debug.gdb.registers import RegisterFile, target_description
+from emu.errors import EmuError
+from emu.machine import Machine
+
+SIGINT, SIGTRAP = 2, 5
+"""GDB's numbers of signals."""
+_THREAD = "1"
+_OK, _UNKNOWN = b"OK", b""
+_BAD, _NO_MEMORY, _REFUSED = b"E22", b"E14", b"E01"
+_MEMORY_MAP = (
+    '<?xml version="1.0"?><!DOCTYPE memory-map PUBLIC "+//IDN gnu.org//DTD GDB Memory Map V1.0//EN" '
+    '"http://sourceware.org/gdb/gdb-memory-map.dtd"><memory-map>'
+    '<memory type="ram" start="0x0" length="0xffffffffffffffff"/></memory-map>'
+)
+"""All virtual addresses may be RAM: what is mapped decides, and that changes."""
+_SUPPORTED = (
+    f"PacketSize={LARGEST_PACKET:x};qXfer:features:read+;qXfer:memory-map:read+;QStartNoAckMode+;vContSupported+;"
+    "swbreak+;hwbreak+;ConditionalBreakpoints+"
+)
+
+
+class Wish(Enum):
+    """What a client wants that is more than an answer."""
+
+    CONTINUE = "let the guest go on"
+    STEP = "execute one instruction"
+    DETACH = "let the guest go on without the client"
+    KILL = "end the machine"
+    NO_ACKNOWLEDGEMENTS = "the connection acknowledges nothing from the next packet on"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a packet, None when it comes later, and what else is wanted."""
+
+    data: bytes | None
+    wish: Wish | None = None
+    leave_range: tuple[int, int] | None = None
+    """With STEP: step on while pc lies in this range of addresses, its end excluded."""
+
+
+class Session:
+    """One client's view of a machine that is stopped."""
+
+    def __init__(self, machine: Machine, monitor: Callable[[str], Iterable[str]]) -> None:
+        """`monitor` answers the lines behind gdb's `monitor` that are not known here."""
+        self._machine, self._monitor = machine, monitor
+        self.registers = RegisterFile(machine)
+        self.memory = DebuggerMemory(machine)
+        self.breakpoints = Breakpoints(machine)
+        self.last_stop = b"S%02x" % SIGTRAP
+        self._commands: dict[str, Callable[[str], Answer | bytes]] = {
+            "?": lambda _: self.last_stop,
+            "g": lambda _: self.registers.read_all().encode(),
+            "G": lambda digits: _OK if self.registers.write_all(digits) else _BAD,
+            "p": self._read_register,
+            "P": self._write_register,
+            "m": self._read_memory,
+            "M": lambda text: self._write_memory(text, bytes.fromhex),
+            "Z": self._insert,
+            "z": self._remove,
+            "c": lambda text: self._go(Wish.CONTINUE, text),
+            "s": lambda text: self._go(Wish.STEP, text),
+            "C": lambda text: self._go(Wish.CONTINUE, text.partition(";")[2]),
+            "S": lambda text: self._go(Wish.STEP, text.partition(";")[2]),
+            "H": lambda _: _OK,
+            "T": lambda thread: _OK if thread == _THREAD else _REFUSED,
+            "D": lambda _: Answer(_OK, Wish.DETACH),
+            "k": lambda _: Answer(None, Wish.KILL),
+        }
+        self._words: tuple[tuple[str, Callable[[str], Answer | bytes]], ...] = (
+            ("vCont?", lambda _: b"vCont;c;C;s;S;r"),
+            ("vCont", self._go_on),
+            ("vKill", lambda _: Answer(_OK, Wish.KILL)),
+            ("qSupported", lambda _: _SUPPORTED.encode()),
+            ("qXfer:features:read:target.xml:", lambda text: _piece(target_description(), text)),
+            ("qXfer:memory-map:read::", lambda text: _piece(_MEMORY_MAP, text)),
+            ("QStartNoAckMode", lambda _: Answer(_OK, Wish.NO_ACKNOWLEDGEMENTS)),
+            ("qfThreadInfo", lambda _: b"m" + _THREAD.encode()),
+            ("qsThreadInfo", lambda _: b"l"),
+            ("qThreadExtraInfo,", lambda _: f"hart 0, {machine.hart.privilege.name} mode".encode().hex().encode()),
+            ("qC", lambda _: b"QC" + _THREAD.encode()),
+            ("qAttached", lambda _: b"1"),
+            ("qSymbol", lambda _: _OK),
+            ("qqemu.PhyMemMode", lambda _: b"1" if self.memory.physical else b"0"),
+            ("Qqemu.PhyMemMode:", self._choose_addresses),
+            ("qRcmd,", self._command),
+        )
+
+    def handle(self, packet: bytes) -> Answer:
+        """Answer a packet; what is not understood gets the empty answer, what is wrong an error."""
+        if packet[:1] == b"X":
+            return _answer(self._write_binary(packet[1:]))
+        try:
+            text = packet.decode("ascii")
+        except UnicodeDecodeError:
+            return Answer(_BAD)
+        try:
+            for word, handler in self._words:
+                if text.startswith(word):
+                    return _answer(handler(text[len(word) :]))
+            simple = self._commands.get(text[:1])
+            return _answer(simple(text[1:])) if simple else Answer(_UNKNOWN)
+        except (ValueError, OverflowError):  # a number that is none
+            return Answer(_BAD)
+
+    # Registers and memory.
+
+    def _read_register(self, text: str) -> bytes:
+        return (self.registers.read(_number(text)) or _REFUSED.decode()).encode()
+
+    def _write_register(self, text: str) -> bytes:
+        number, _, digits = text.partition("=")
+        return _OK if self.registers.write(_number(number), digits) else _REFUSED
+
+    def _read_memory(self, text: str) -> bytes:
+        address, _, length = text.partition(",")
+        data = self.memory.read(_number(address), min(_number(length), LARGEST_PACKET // 2))
+        return _NO_MEMORY if data is None else data.hex().encode()
+
+    def _write_memory(self, text: str, decode: Callable[[str], bytes]) -> bytes:
+        place, _, digits = text.partition(":")
+        address, _, length = place.partition(",")
+        data = decode(digits)
+        if len(data) != _number(length):
+            return _BAD
+        return _OK if self.memory.write(_number(address), data) else _NO_MEMORY
+
+    def _write_binary(self, packet: bytes) -> bytes:
+        place, _, data = packet.partition(b":")
+        try:
+            return self._write_memory(f"{place.decode('ascii')}:", lambda _: data)
+        except ValueError:
+            return _BAD
+
+    def _choose_addresses(self, text: str) -> bytes:
+        self.memory.physical = _number(text) != 0
+        return _OK
+
+    # Breakpoints, and going on.
+
+    def _insert(self, text: str) -> bytes:
+        place, *rest = text.split(";")
+        kind, address, _ = place.split(",")
+        if _number(kind) not in (SOFTWARE, HARDWARE):
+            return _UNKNOWN
+        conditions = tuple(Condition(_agent_code(part)) for part in rest if part.startswith("X"))
+        return _OK if self.breakpoints.insert(_number(kind), _number(address), conditions) else _BAD
+
+    def _remove(self, text: str) -> bytes:
+        kind, address, _ = text.split(",")
+        if _number(kind) not in (SOFTWARE, HARDWARE):
+            return _UNKNOWN
+        self.breakpoints.remove(_number(kind), _number(address))
+        return _OK
+
+    def _go(self, wish: Wish, address: str) -> Answer:
+        if address:
+            self._machine.hart.pc = VirtAddr(_number(address))
+        return Answer(None, wish)
+
+    def _go_on(self, text: str) -> Answer | bytes:
+        """`vCont;ACTION[:THREAD]...`: there is one thread, so the first action counts."""
+        action = text.removeprefix(";").partition(";")[0].partition(":")[0]
+        if action[:1] == "r":
+            start, _, end = action[1:].partition(",")
+            return Answer(None, Wish.STEP, (_number(start), _number(end)))
+        wish = {"c": Wish.CONTINUE, "C": Wish.CONTINUE, "s": Wish.STEP, "S": Wish.STEP}.get(action[:1])
+        return _BAD if wish is None else Answer(None, wish)
+
+    # gdb's `monitor`.
+
+    def _command(self, digits: str) -> bytes:
+        try:
+            line = bytes.fromhex(digits).decode()
+        except UnicodeDecodeError:
+            return _BAD
+        lines = self._of_spaces(line.split())
+        if lines is None:
+            try:
+                lines = list(self._monitor(line))
+            except EmuError as error:
+                lines = [str(error)]
+        text = "".join(f"{one}\n" for one in lines).encode()
+        return text.hex()[: LARGEST_PACKET - 2].encode() or _OK
+
+    def _of_spaces(self, words: list[str]) -> list[str] | None:
+        """`break ADDRESS|SYMBOL in SATP`, `break`, `delete N`; None for another word."""
+        if words[:1] == ["delete"] and len(words) == 2:
+            removed = words[1].isdecimal() and self.breakpoints.remove_in_space(int(words[1]))
+            return (
+                []
+                if removed
+                else [f"there is no breakpoint {words[1]} of an address space; `monitor break` lists them"]
+            )
+        if words[:1] != ["break"]:
+            return None
+        if len(words) == 1:
+            return [
+                f"{number}  {self._machine.locate(address)} in the address space of the page table {root << 12:#x}"
+                for number, address, root in self.breakpoints.in_spaces()
+            ] or ["none"]
+        if len(words) != 4 or words[2] != "in":
+            return ["break ADDRESS|SYMBOL in SATP: SATP is the value of satp, or the address of a page table"]
+        try:
+            address = self._machine.address_of(int(words[1], 0) if re.match(r"\d", words[1]) else words[1])
+            space = int(words[3], 0)
+        except EmuError as error:
+            return [str(error)]
+        root = space & (1 << 44) - 1 if space >> 60 else space >> 12
+        number = self.breakpoints.insert_in_space(address, root)
+        if number is None:
+            return [f"{address:#x} is odd: no instruction begins there"]
+        return [f"breakpoint {number} at {self._machine.locate(address)} in the address space of {root << 12:#x}"]
+
+
+def _answer(result: Answer | bytes) -> Answer:
+    return Answer(result) if isinstance(result, bytes) else result
+
+
+def _number(digits: str) -> int:
+    """A hexadecimal number of at most 64 bits, without sign or blanks; ValueError for anything else."""
+    if not re.fullmatch(r"[0-9a-fA-F]{1,16}", digits):
+        raise ValueError(digits)
+    return int(digits, 16)
+
+
+def _agent_code(part: str) -> bytes:
+    """The bytes of `XLENGTH,DIGITS`."""
+    length, _, digits = part[1:].partition(",")
+    code = bytes.fromhex(digits)
+    if len(code) != _number(length):
+        raise ValueError(part)
+    return code
+
+
+def _piece(text: str, place: str) -> bytes:
+    """A piece of a document, by `OFFSET,LENGTH`; its first letter says whether more follows."""
+    offset, _, length = place.partition(",")
+    start, size = _number(offset), min(_number(length), LARGEST_PACKET - 1)
+    more = start + size < len(text)
+    return (("m" if more else "l") + text[start : start + size]).encode()
