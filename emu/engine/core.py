@@ -15,10 +15,12 @@ from emu.engine.guest import Fault, Guest, Stop, Store
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
 from emu.engine.translated import installation
-from emu.engine.translated.features import Feature
+from emu.engine.translated.features import Core, Feature
+from emu.engine.translated.fetching import fetch
 from emu.engine.translated.player import Entry
 from emu.engine.window import StateWindow, Word, check_layout
 from emu.errors import MachineError
+from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access
 from emu.isa.status import Status
 
@@ -196,11 +198,22 @@ class Engine:
         self._left_access = False
         self._fault = None
         self.clock.features.left_store()
-        self._guest.access_done()
+        if self.clock.features.looks_at_completed:
+            self._report_completed(self.words[Word.PC], self._guest.access_done)
+        else:
+            self._guest.access_done()
         self.window.store()
         if self._stop_requested:
             return Stop.REQUESTED
         return Stop.DEADLINE if self.slots[Slot.COUNT] >= self.slots[Slot.DEADLINE] else None
+
+    def _report_completed(self, pc: int, complete: Callable[[], None]) -> None:
+        """Tell features what the guest makes of the instruction at `pc`, unless it traps."""
+        code = fetch(Core(self.slots, self.base, self.size, self._host_address, 0), self._guest.code_address, pc, 4)
+        complete()
+        length = instruction_length(code[0])
+        if self.words[Word.PC] == pc + length & _LAST_ADDRESS:
+            self.clock.features.completed(pc, int.from_bytes(code[:length], "little"), self.words)
 
     def request_stop(self) -> None:
         """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
@@ -424,7 +437,10 @@ class Engine:
             if self._one_block:
                 self._let_no_more_begin()
             try:
-                exception(number)
+                if self.clock.features.looks_at_completed:
+                    self._report_completed(self.words[Word.PC] - 4, lambda: exception(number))
+                else:
+                    exception(number)
             except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
                 self.fail(error)
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block, Definitions, Full
-from emu.engine.translated.features import MOST_BLOCKS, Core, Feature
+from emu.engine.translated.features import MOST_BLOCKS, Core, Feature, Write
 from emu.engine.translated.installation import Installed
 from emu.engine.translated.layout import ENV_EXIT_REQUEST
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
 from emu.engine.translated.plan import CLASSES, Known, Part
 from emu.engine.translated.player import Entry
+from emu.isa.results import written_register
 
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
 _OF_INSTRUCTIONS = (
@@ -58,6 +59,8 @@ class Features:
         self._keep: tuple[object, ...] = ()
         self._definitions: Definitions | None = None
         self._features: tuple[Feature, ...] = ()
+        self.looks_at_completed = False
+        """Whether a feature wants to know of instructions that Python completes."""
         self._drain = Full(self._empty_full)
         core.slots[Slot.MOST] = MOST_BLOCKS
         core.slots[Slot.DRAIN] = ctypes.cast(self._drain, ctypes.c_void_p).value or 0
@@ -67,6 +70,7 @@ class Features:
         """Let blocks do this from now on. All code must be forgotten by the caller."""
         self.flush()
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
+        self.looks_at_completed = any(feature.looks_at_registers for feature in features)
         if self._features and self._definitions is None:
             slots = ctypes.addressof(ctypes.c_char.from_buffer(self._core.slots))
             self._definitions = Definitions(self._handle, self._core.state_address, slots, self._defined)
@@ -85,6 +89,15 @@ class Features:
 
     def left_store(self) -> None:
         """Python completes a store: nothing has to be done, blocks see what they have carried out."""
+
+    def completed(self, pc: int, instruction: int, registers: memoryview) -> None:
+        """Python has completed an instruction that blocks have not."""
+        register = written_register(instruction)
+        if register is not None:
+            write = Write(pc, register, registers[register], self._core.slots[Slot.COUNT] - 1)
+            for feature in self._features:
+                if feature.looks_at_registers:
+                    feature.written(write)
 
     def _defined(self, block: Block) -> None:
         for feature in self._features:

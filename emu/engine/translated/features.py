@@ -46,6 +46,17 @@ class Access(NamedTuple):
     """Instructions that had retired before this one."""
 
 
+class Write(NamedTuple):
+    """A register that an instruction has written."""
+
+    pc: int
+    register: int
+    """1 to 31 for x1 to x31, 32 to 63 for f0 to f31."""
+    value: int
+    instret: int
+    """Instructions that had retired before this one."""
+
+
 class Feature:
     """One feature of one core. Those with a lower `order` act before others at the same place."""
 
@@ -59,6 +70,14 @@ class Feature:
     def rings(self) -> Sequence[Ring]:
         """Its buffers."""
         return ()
+
+    @property
+    def looks_at_registers(self) -> bool:
+        """Whether it wants to be told of writes by `written`, natively of those that Python completes."""
+        return False
+
+    def written(self, _write: Write, /) -> None:
+        """A register has been written by Python, or without native probes."""
 
     def flush(self) -> None:
         """Hand over what its buffers hold. Between runs, or where the core is stopped."""

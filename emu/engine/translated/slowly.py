@@ -1,6 +1,5 @@
 """Features without native probes: the core calls Python at each block and each access. The results are the same."""
 
-import ctypes
 from collections.abc import Callable, Sequence
 
 from emu.engine import library
@@ -8,9 +7,11 @@ from emu.engine.guest import Guest
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.features import MOST_BLOCKS, Access, Core, Feature
+from emu.engine.translated.features import MOST_BLOCKS, Access, Core, Feature, Write
+from emu.engine.translated.fetching import fetch
 from emu.engine.window import StateWindow, Word
 from emu.isa.operands import memory_operand
+from emu.isa.results import written_register
 
 
 class SlowFeatures:
@@ -24,7 +25,11 @@ class SlowFeatures:
         self._hooks: list[int] = []
         self._memory = library.MemoryCallback(self._on_memory)
         self._numbers: dict[tuple[int, int, int, bytes], int] = {}
+        self._code_hook = 0
+        self._instruction = library.CodeCallback(self._on_instruction)
+        self._position = 0
         self._stored: tuple[Access, int] | None = None
+        self._writing: tuple[int, int, int] | None = None  # pc, register, instret
         core.slots[Slot.MOST] = MOST_BLOCKS
 
     def switch(self, features: Sequence[Feature]) -> None:
@@ -43,9 +48,18 @@ class SlowFeatures:
                 library.check(library.hook_del(self._handle, identifier), "remove a hook")
             self._hooks.clear()
 
+        looks = any(feature.looks_at_registers for feature in self._features)
+        if looks and not self._code_hook:
+            self._code_hook = library.add_hook(self._handle, library.HOOK_CODE, self._instruction, None)
+        elif self._code_hook and not looks:
+            library.check(library.hook_del(self._handle, self._code_hook), "remove a hook")
+            self._code_hook = 0
+
     def flush(self) -> None:
         """Hand over what buffers hold."""
+        self._window.load()
         self._settle(self._core.slots[Slot.COUNT])
+        self._settle_register(self._core.slots[Slot.COUNT])
         for feature in self._features:
             feature.flush()
 
@@ -55,12 +69,14 @@ class SlowFeatures:
 
     def block_began(self, pc: int, size: int, length: int) -> None:
         """Called by the clock, when it has counted a block."""
+        self._position = 0
         if not self._features:
             return
         try:
+            self._window.load()
             self._settle(self._core.slots[Slot.COUNT] - length)
             privilege = self._window.words[Word.PRIVILEGE]
-            code = self._code(pc, size)
+            code = fetch(self._core, self._guest.code_address, pc, size)
             key = pc, length, privilege, code
             number = self._numbers.get(key)
             if number is None:
@@ -72,23 +88,40 @@ class SlowFeatures:
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
             self._fail(error)
 
-    def _code(self, pc: int, size: int) -> bytes:
-        code = b""
-        while size > 0:
-            part = min(size, 0x1000 - (pc & 0xFFF))
-            physical = self._guest.code_address(pc)
-            offset = -1 if physical is None else physical - self._core.base
-            known = 0 <= offset < self._core.size
-            code += ctypes.string_at(self._core.host_address + offset, part) if known else bytes(part)
-            pc, size = pc + part, size - part
-        return code
-
     def _settle(self, retired: int) -> None:
         """A store has been carried out if its instruction has retired."""
         stored, self._stored = self._stored, None
         if stored is not None and stored[0].instret < retired:
             for feature in self._features:
                 feature.accessed(*stored)
+
+    looks_at_completed = False
+    """What Python completes is seen by the hook of the next instruction."""
+
+    def completed(self, pc: int, instruction: int, registers: memoryview) -> None:
+        """See `looks_at_completed`."""
+
+    def _on_instruction(self, _engine: int, pc: int, size: int, _data: int) -> None:
+        try:
+            self._window.load()
+            slots = self._core.slots
+            instret = slots[Slot.COUNT] - slots[Slot.BLOCK_LENGTH] + self._position
+            self._position += 1
+            self._settle_register(instret)
+            register = written_register(int.from_bytes(fetch(self._core, self._guest.code_address, pc, size), "little"))
+            if register is not None:
+                self._writing = pc, register, instret
+        except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
+            self._fail(error)
+
+    def _settle_register(self, retired: int) -> None:
+        """A register has been written if its instruction has retired."""
+        writing, self._writing = self._writing, None
+        if writing is not None and writing[2] < retired:
+            pc, register, instret = writing
+            for feature in self._features:
+                if feature.looks_at_registers:
+                    feature.written(Write(pc, register, self._window.words[register], instret))
 
     def _on_memory(self, _engine: int, kind: int, physical: int, size: int, value: int) -> bool:
         try:
@@ -98,7 +131,7 @@ class SlowFeatures:
             begin = slots[Slot.COUNT] - slots[Slot.BLOCK_LENGTH]
             instret = begin + self._guest.instructions_between(slots[Slot.BLOCK_PC], pc)
             self._settle(instret)
-            operand = memory_operand(int.from_bytes(self._code(pc, 4), "little"))
+            operand = memory_operand(int.from_bytes(fetch(self._core, self._guest.code_address, pc, 4), "little"))
             address = operand.address(words) if operand else physical
             is_store = kind == library.MEM_WRITE
             access = Access(pc, address, size, is_store, value & (1 << 8 * size) - 1, instret)

@@ -7,12 +7,13 @@ import pytest
 import unicorn
 
 from emu.engine import native
-from emu.engine.translated import accesses, blocks
+from emu.engine.translated import accesses, blocks, registerwrites
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.blocks import Blocks
 from emu.engine.translated.counts import NOWHERE, Counts, Coverage, Edges, place_of
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.lastwriter import LastWriter, Writer
+from emu.engine.translated.registerwrites import RegisterWrites
 from emu.errors import MachineError
 from emu.machine import Machine, MachineConfig, StopReason
 from tests.emu.engine import feature_guest as guest
@@ -332,3 +333,36 @@ def test_ways_for_which_there_is_no_room_are_said_to_be_lost(boot):
     machine.core.engine.flush_features()
     assert edges.lost + sum(edges.edges.values()) >= 200
     assert edges.lost > 100
+
+
+def test_every_write_of_a_register_is_recorded(build, fidelity, probes, plain):
+    _, _, expected = guest.stepped(guest.machine(build, fidelity))
+    machine, records = guest.machine(build, fidelity, probes), bytearray()
+    machine.core.engine.switch_on(RegisterWrites(records.extend))
+    assert run(machine) == plain
+    machine.core.engine.flush_features()
+    found = list(registerwrites.decode(records))
+    state = [0] * 64
+    state[2], state[10], state[11] = (guest.machine(build, fidelity).hart.x[n] for n in (2, 10, 11))
+    changed = []
+    for write in found:
+        if write.register < 32 and state[write.register] != write.value:
+            changed.append((write.pc, write.register, write.value))
+        state[write.register] = write.value
+    ecall = 0x73
+    assert changed == [write for write in expected if machine.memory.read_int(write[0], 4) != ecall]
+    assert [write.instret for write in found] == sorted(write.instret for write in found)
+
+
+def test_the_same_writes_are_recorded_with_and_without_native_probes(build, fidelity):
+    if not native.can_replace_functions():
+        pytest.skip("this host has no native probes")
+    found = []
+    for probes in ("native", "python"):
+        machine, records = guest.machine(build, fidelity, probes), bytearray()
+        machine.core.engine.switch_on(RegisterWrites(records.extend, size=1 << 10))
+        run(machine)
+        machine.core.engine.flush_features()
+        found.append(list(registerwrites.decode(records)))
+    assert found[0] == found[1]
+    assert any(write.register >= 32 for write in found[0])

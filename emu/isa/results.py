@@ -1,0 +1,38 @@
+"""Which register an instruction writes (unprivileged manual, chapter 34: the opcode maps)."""
+
+F0 = 32
+"""Floating-point registers are numbered behind the integer registers."""
+_INTEGER = (0x00, 0x04, 0x05, 0x06, 0x0B, 0x0C, 0x0D, 0x0E, 0x19, 0x1B)
+"""By bits 6 to 2: LOAD, OP-IMM, AUIPC, OP-IMM-32, AMO, OP, LUI, OP-32, JALR, JAL."""
+_FLOAT = (0x01, 0x10, 0x11, 0x12, 0x13)
+"""LOAD-FP and the fused multiply-adds."""
+_OP_FP, _SYSTEM = 0x14, 0x1C
+_TO_INTEGER = (0x14, 0x18, 0x1C)
+"""By bits 31 to 27 of OP-FP: comparisons, conversions to integers, fmv.x and fclass."""
+
+
+def written_register(instruction: int) -> int | None:
+    """1 to 31 for x1 to x31, 32 to 63 for f0 to f31; None if it writes none. `ecall` counts as writing none.
+
+    >>> written_register(0x00150513), written_register(0x8082)  # addi a0, a0, 1; ret
+    (10, None)
+    """
+    if instruction & 3 != 3:
+        return _compressed(instruction & 0xFFFF) or None
+    opcode, register = instruction >> 2 & 31, instruction >> 7 & 31
+    if opcode in _FLOAT or (opcode == _OP_FP and instruction >> 27 not in _TO_INTEGER):
+        return F0 + register
+    if opcode in _INTEGER or opcode == _OP_FP or (opcode == _SYSTEM and instruction >> 12 & 3):
+        return register or None
+    return None
+
+
+def _compressed(c: int) -> int:
+    quadrant, funct3, full, low, middle = c & 3, c >> 13, c >> 7 & 31, 8 + (c >> 2 & 7), 8 + (c >> 7 & 7)
+    if quadrant == 0:
+        return {0: low if c else 0, 1: F0 + low, 2: low, 3: low}.get(funct3, 0)
+    if quadrant == 1:
+        return full if funct3 < 4 else middle if funct3 == 4 else 0
+    if funct3 == 4:  # c.mv, c.add; c.jalr
+        return full if c >> 2 & 31 else 1 if c >> 12 & 1 and full else 0
+    return {0: full, 1: F0 + full, 2: full, 3: full}.get(funct3, 0)
