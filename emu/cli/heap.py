@@ -52,4 +52,4 @@ def _lines(machine: Machine, allocations: Allocations, history: AllocationHistor
     yield from allocations.says()
     yield from report.drawing()
     yield from report.history(history, allocations.since)
-    yield from report.leaks(unreachable(machine, allocations.ledger), allocations.since or 0)
+    yield from report.leaks(unreachable(machine, allocations.ledger, allocations.chosen), allocations.since or 0)

@@ -6,7 +6,7 @@ from itertools import islice
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.firmware.unwind import FrameRule
 from emu.machine import Machine
-from emu.observe.code import HOST, call_site
+from emu.observe.code import HOST, call_site, returns_from_trap
 from emu.observe.prologue import frame_rule
 
 _RA, _SP = 1, 2
@@ -26,6 +26,7 @@ class Backtrace:
         self._machine = machine
         self._rules: dict[int, FrameRule | None] = {}
         self._sites: dict[int, VirtAddr] = {}
+        self._traps: dict[int, bool] = {}
         self.complete = False
         """Whether the last `frames` came to the end of the stack, not of what could be told."""
 
@@ -36,7 +37,7 @@ class Backtrace:
         of a function that the host has called.
         """
         frames = islice(self.frames(return_address, stack_pointer), _MOST_CALLERS)
-        return tuple(HOST if address == HOST else self._site(address) for address, _ in frames)
+        return tuple(self.site(address) for address, _ in frames)
 
     def frames(self, return_address: int, stack_pointer: int) -> Iterator[tuple[int, int]]:
         """Return address and stack pointer at the entry of each function that is open above such a call."""
@@ -45,8 +46,8 @@ class Backtrace:
         registers[_SP] = stack_pointer
         stack = _Stack(machine)
         self.complete = False
-        while return_address != HOST:
-            rule = self._rule(self._site(return_address))
+        while return_address != HOST and not self._leads_to_a_trap(return_address):
+            rule = self._rule(self.site(return_address))
             if rule is None or rule.register not in registers:
                 return
             frame = registers[rule.register] + rule.offset
@@ -54,14 +55,19 @@ class Backtrace:
             saved = words.pop(_RA, None)
             if frame < registers[_SP] or (saved is None and _RA in rule.saved):
                 return
-            if not saved or not self._is_code(saved) or (saved, frame) == (return_address, registers[_SP]):
+            if not saved:
                 break
+            if not self._is_code(saved) or (saved, frame) == (return_address, registers[_SP]):
+                return
             registers.update((number, word) for number, word in words.items() if word is not None)
             registers[_SP], return_address = frame, saved
             yield saved, frame
         self.complete = True
 
-    def _site(self, return_address: int) -> VirtAddr:
+    def site(self, return_address: int) -> VirtAddr:
+        """The call instruction before a return address; HOST for the host's."""
+        if return_address == HOST:
+            return HOST
         site = self._sites.get(return_address)
         if site is None:
             site = self._sites[return_address] = call_site(self._machine, return_address)
@@ -69,6 +75,13 @@ class Backtrace:
 
     def _is_code(self, address: int) -> bool:
         return address == HOST or (bool(address) and self._machine.symbols.at(address - 1) is not None)
+
+    def _leads_to_a_trap(self, return_address: int) -> bool:
+        """Whether what is returned to is a trap's handler, which goes on with `sret`: its caller was interrupted."""
+        found = self._traps.get(return_address)
+        if found is None:
+            found = self._traps[return_address] = returns_from_trap(self._machine, return_address)
+        return found
 
     def _rule(self, site: int) -> FrameRule | None:
         if site not in self._rules:

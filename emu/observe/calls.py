@@ -9,7 +9,7 @@ from emu.events import StateRestored
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
-from emu.observe.code import HOST, call_site, jumps_to
+from emu.observe.code import HOST, jumps_to
 from emu.subscriptions import Subscription
 
 _RA, _SP, _TP, _A0 = 1, 2, 4, 10
@@ -76,7 +76,6 @@ class CallTracer:
         self._called: dict[int, tuple[int, int]] = {}
         """By return address: when a watched call instruction was executed last, and its stack pointer."""
         self._restored: Subscription | None = None
-        self._sites: dict[VirtAddr, VirtAddr] = {}
 
     def trace(
         self, name: str, address: VirtAddr, on_call: Callable[[Call], None], on_return: Callable[[Return], None]
@@ -102,13 +101,7 @@ class CallTracer:
 
     def site(self, call: Call) -> VirtAddr:
         """The address of the call instruction, two or four bytes before the return address; HOST for the host."""
-        site = self._sites.get(call.return_address)
-        if site is None:
-            site = HOST
-            if call.return_address != HOST:
-                site = call_site(self._machine, call.return_address)
-            self._sites[call.return_address] = site
-        return site
+        return self._backtrace.site(call.return_address)
 
     def close(self) -> None:
         """Stop following; open calls are forgotten."""

@@ -8,6 +8,11 @@ HOST = VirtAddr(RETURN_ADDRESS)
 """The caller of a function that `machine.call` has entered."""
 
 _JAL, _JALR, _BRANCH = 0x6F, 0x67, 0x63
+_TRAP_RETURNS = 0x10200073, 0x30200073
+"""`sret`, `mret` (privileged manual, chapter 5)."""
+_RET, _C_RET = 0x00008067, 0x8082
+_HANDLER = 1024
+"""Bytes in which a trap handler's end is looked for."""
 _RD, _RD_RA = 0x1F << 7, 1 << 7
 
 
@@ -33,6 +38,26 @@ def jumps_to(machine: Machine, start: int, size: int) -> bool:
         if offset is not None and at + offset == 0:
             return True
         at += length
+    return False
+
+
+def returns_from_trap(machine: Machine, start: int) -> bool:
+    """Whether the code from `start` on comes to `sret` or `mret` before it comes to a function's return."""
+    code = _readable(machine, start, _HANDLER)
+    at = 0
+    while at + 2 <= len(code):
+        half = int.from_bytes(code[at : at + 2], "little")
+        if half & 3 != 3:
+            if half == _C_RET:
+                return False
+            at += 2
+            continue
+        word = int.from_bytes(code[at : at + 4], "little")
+        if word in _TRAP_RETURNS:
+            return True
+        if word == _RET:
+            return False
+        at += 4
     return False
 
 

@@ -54,12 +54,14 @@ class Function:
     align: Value | None = None
     old: Value | None = None
     """The block that a RESIZE takes back."""
-    kind: Value | None = None
-    """The address of a text that names the kind of block: a slab cache."""
+    kind: tuple[Value, ...] = ()
+    """The address of a text that names the kind of block: a slab cache. The first that leads to a text."""
     listed: int | None = None
     """`at` is the head of a circular list whose nodes stand so many bytes behind the beginning of each element."""
+    array: Value | None = None
+    """`at` is an array of so many words."""
     element: Value | None = None
-    """The frame of an element of such a list, whose address is a0."""
+    """The frame or block of an element of such a list or array, whose address is a0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +96,22 @@ class Allocator:
     """Patterns of symbols that an image with this allocator has."""
     lacks: tuple[str, ...] = ()
     """Patterns of symbols that it does not have: those of another kernel with functions of the same names."""
+    handle: Value | None = None
+    """The address of what stands for the frame whose page number is a0: Linux's struct page."""
+    handle_size: Value | None = None
+    """Its bytes."""
+    layer: str = ""
+    """A call inside another of the same layer is part of it; one of another layer is an allocation of its own."""
     on_request: bool = False
     """It is called so often that it is followed only when somebody asks for allocations."""
     trusted: bool = False
     """The user has named it: what contradicts it is an error, not a reason to doubt that it is this allocator."""
 
 
-_FUNCTION_KEYS = {"function", "does", "at", "unit", "count", "size", "align", "old", "kind", "listed", "element"}
+_VALUE_KEYS = {"count", "size", "align", "old", "array", "element"}
+_FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
 _LIST_KEYS = {"what", "symbol", "lists", "first", "next", "size", "stop"}
-_KEYS = {"name", "about", "needs", "lacks", "on_request", "frames", "blocks", "free"}
+_KEYS = {"name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free"}
 
 
 def read_description(path: Path, *, trusted: bool = False) -> Allocator:
@@ -135,6 +144,9 @@ class _Reader:
             free_lists=tuple(self._lists(entry) for entry in self._entries(table, "free")),
             needs=self._texts(table, "needs"),
             lacks=self._texts(table, "lacks"),
+            handle=self._value(table, "handle", "the file"),
+            handle_size=self._value(table, "handle_size", "the file"),
+            layer=self._text(table, "layer", ""),
             on_request=table.get("on_request") is True,
             trusted=trusted,
         )
@@ -174,11 +186,14 @@ class _Reader:
         listed = entry.get("listed")
         if listed is not None and not isinstance(listed, int):
             raise self._error(f"{where} of {patterns[0]}: 'listed' is a number of bytes")
-        values = {key: self._value(entry, key, where) for key in ("count", "size", "align", "old", "kind", "element")}
-        texts = self._texts(entry, "at") or ("a0",)
-        at = tuple(cast("Value", self._value({"at": text}, "at", where)) for text in texts)
+        values = {key: self._value(entry, key, where) for key in _VALUE_KEYS}
+        at = self._alternatives(entry, "at", where) or (Value.parse("a0"),)
+        kind = self._alternatives(entry, "kind", where)
         for pattern in patterns:
-            yield Function(pattern, does, at=at, unit=unit, listed=listed, **values)
+            yield Function(pattern, does, at=at, unit=unit, kind=kind, listed=listed, **values)
+
+    def _alternatives(self, entry: Mapping[str, object], key: str, where: str) -> tuple[Value, ...]:
+        return tuple(cast("Value", self._value({key: text}, key, where)) for text in self._texts(entry, key))
 
     def _value(self, entry: Mapping[str, object], key: str, where: str) -> Value | None:
         text = entry.get(key)

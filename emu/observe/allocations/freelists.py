@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emu.isa.registers import A0, A1
 from emu.machine import Machine
 from emu.observe.allocations.description import FreeLists
-from emu.observe.allocations.moments import MachineMoment
+from emu.observe.allocations.moments import HostMoment
 
 _MOST_NODES = 1 << 16
 
@@ -23,27 +22,16 @@ class FreeBlock:
     """Why the list could not be followed behind it; empty when it could."""
 
 
-class _ListMoment(MachineMoment):
-    """A list's number in a1, one of its blocks in a0."""
-
-    def __init__(self, machine: Machine, number: int, block: int) -> None:
-        super().__init__(machine)
-        self._number, self._block = number, block
-
-    def register(self, number: int) -> int:
-        return {A0: self._block, A1: self._number}.get(number, 0)
-
-
 def free_blocks(machine: Machine, lists: FreeLists) -> Iterator[FreeBlock]:
     """The free blocks, list by list. A list that leads out of memory or to itself is followed so far, and says so."""
     if lists.symbol not in machine.symbols:
         return
     for number in range(lists.lists):
-        head = _ListMoment(machine, number, 0)
+        head = HostMoment(machine, 0, number)
         stop = 0 if lists.stop is None else lists.stop.at(head)
         block, seen = lists.first.at(head), set[int]()
         while block and block != stop:
-            moment = _ListMoment(machine, number, block)
+            moment = HostMoment(machine, block, number)
             seen.add(block)
             size, following = lists.size.at(moment), lists.next.at(moment)
             broken = ""

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from emu.address import VirtAddr
+from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import SymbolError
-from emu.isa.registers import A0
+from emu.isa.registers import A0, A1
 from emu.machine import Machine
 from emu.observe.allocations.values import Moment
 from emu.observe.calls import Call
 
 _ARGUMENTS = 8
+_WORD = 8
 _LONGEST_TEXT = 48
 _MOST_LISTED = 1 << 20
 """Elements of a list that are followed."""
@@ -43,12 +44,25 @@ class MachineMoment:
         except SymbolError as error:
             raise LookupError from error
 
-    def size_of(self, name: str) -> int:
+    def size_of(self, name: str, otherwise: int | None) -> int:
         """Bytes of a C structure; raises LookupError where the debug information does not have it."""
         size = self._machine.structure_size(name)
+        size = otherwise if size is None else size
         if size is None:
             raise LookupError
         return size
+
+
+class HostMoment(MachineMoment):
+    """Any moment, with two numbers of the host's in a0 and a1."""
+
+    def __init__(self, machine: Machine, first: int, second: int = 0) -> None:
+        super().__init__(machine)
+        self._numbers = {A0: first, A1: second}
+
+    def register(self, number: int) -> int:
+        """One of the two numbers, else 0."""
+        return self._numbers.get(number, 0)
 
 
 class ReturnMoment(MachineMoment):
@@ -86,12 +100,12 @@ class ElementMoment:
         return self._address if number == A0 else self._moment.register(number)
 
 
-def elements(head: int, node: int, moment: Moment) -> Iterator[ElementMoment]:
+def listed(head: int, node: int, moment: Moment) -> Iterator[ElementMoment]:
     """The elements of a circular list whose nodes stand `node` bytes behind the beginning of each."""
     at = head
     for _ in range(_MOST_LISTED):
         try:
-            at = moment.load(at, 8)
+            at = moment.load(at, _WORD)
         except LookupError:
             return
         if at == head:
@@ -99,15 +113,22 @@ def elements(head: int, node: int, moment: Moment) -> Iterator[ElementMoment]:
         yield ElementMoment(moment, at - node)
 
 
+def in_array(first: int, count: int, moment: Moment) -> Iterator[ElementMoment]:
+    """The words of an array, by their addresses."""
+    return (ElementMoment(moment, first + _WORD * index) for index in range(min(count, _MOST_LISTED)))
+
+
 def text_at(machine: Machine, address: int) -> str:
     """A printable text of the guest that ends with a zero byte; empty when there is none."""
     if not address:
         return ""
-    letters = bytearray()
-    while len(letters) < _LONGEST_TEXT:
-        byte = machine.peek(VirtAddr(address + len(letters)), 1)
-        if byte is None or byte == b"\0":
+    text = b""
+    for end in sorted({min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE), _LONGEST_TEXT}):
+        part = machine.peek(VirtAddr(address), end)
+        if part is None:
             break
-        letters += byte
-    text = letters.decode("latin-1")
-    return text if text.isprintable() else ""
+        text, zero, _ = part.partition(b"\0")
+        if zero:
+            break
+    readable = text.decode("latin-1")
+    return readable if readable.isprintable() else ""

@@ -1,7 +1,7 @@
 """Frame and heap allocations, seen at the calls of a kernel's own allocator functions."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
@@ -9,7 +9,7 @@ from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFre
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
-from emu.observe.allocations.moments import CallMoment, ReturnMoment, elements, text_at
+from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed, text_at
 from emu.observe.allocations.values import Moment, Value
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, CallTracer, Return
@@ -35,7 +35,7 @@ class AllocatorObserver(Source[Placed]):
                 placed.setdefault(one.address, one)
         self.functions = tuple(placed.values())
         """The functions of the given or fitting descriptions that the image has; none if none of them allocates."""
-        self._tracer = CallTracer(machine)
+        self._tracers = {one.allocator.layer: CallTracer(machine) for one in self.functions}
         self._backtrace = Backtrace(machine)
         super().__init__(machine, kinds, self.functions)
 
@@ -65,11 +65,16 @@ class AllocatorObserver(Source[Placed]):
             if not at_call and end.call.depth == 0:
                 self.report(item, end.call, ReturnMoment(self._machine, end.call))
 
-        self._tracer.trace(item.name, item.address, called, returned)
+        tracer = self._tracers.setdefault(item.allocator.layer, CallTracer(self._machine))
+        tracer.trace(item.name, item.address, called, returned)
 
     def unfollow(self, item: Placed) -> None:
         """Stop watching it."""
-        self._tracer.untrace(item.address)
+        self._tracers[item.allocator.layer].untrace(item.address)
+
+    def site(self, call: Call) -> VirtAddr:
+        """The call instruction."""
+        return self._backtrace.site(call.return_address)
 
     def callers(self, call: Call) -> tuple[VirtAddr, ...]:
         """The calls that led to this one's call, innermost first."""
@@ -105,8 +110,12 @@ class FrameObserver(AllocatorObserver):
     def report(self, placed: Placed, call: Call, moment: Moment) -> None:
         """See the base."""
         function = placed.function
-        if function.listed is not None:
-            self._report_list(placed, call, moment, function.listed)
+        if function.element is not None:
+            for element in elements(function, moment):
+                number = function.element.at(element)
+                frame = self._frame(function.unit, number) if number else None
+                if frame is not None:
+                    self._emit(placed, call, *frame, 1)
             return
         numbers = [number for value in function.at if (number := value.at(moment))]
         frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
@@ -116,21 +125,9 @@ class FrameObserver(AllocatorObserver):
         elif numbers:
             self.doubt(placed, self._nonsense(placed, numbers[0]))
 
-    def _report_list(self, placed: Placed, call: Call, moment: Moment, node: int) -> None:
-        """Each frame of a circular list."""
-        head = placed.function.at[0].at(moment)
-        element = placed.function.element
-        if not head or element is None:
-            return
-        for each in elements(head, node, moment):
-            number = element.at(each)
-            frame = self._frame(placed.function.unit, number) if number else None
-            if frame is not None:
-                self._emit(placed, call, *frame, 1)
-
     def _emit(self, placed: Placed, call: Call, ppn: int, offset: int, count: int) -> None:
         count = min(count, self._behind - ppn)
-        site, callers = self._tracer.site(call), self.callers(call)
+        site, callers = self.site(call), self.callers(call)
         instret, number = self._machine.instret, PhysPageNum(ppn)
         if placed.function.does is Does.ALLOCATE:
             event: Event = FrameAllocated(
@@ -184,42 +181,55 @@ class HeapObserver(AllocatorObserver):
     def report(self, placed: Placed, call: Call, moment: Moment) -> None:
         """See the base."""
         function, at_call = placed.function, CallMoment(self._machine, call)
-        address = next((number for value in function.at if (number := value.at(moment))), 0)
         size = _number(function.size, at_call, 0)
+        if function.element is not None:
+            for element in elements(function, moment):
+                self._one(placed, call, function.element.at(element) or 0, size)
+            return
+        address = next((number for value in function.at if (number := value.at(moment))), 0)
         if function.does is Does.RESIZE:
             old = _number(function.old, at_call, 0)
             if old and (address or not size):
                 self._freed(call, old, 0)
+        self._one(placed, call, address, size)
+
+    def _one(self, placed: Placed, call: Call, address: int, size: int) -> None:
+        function, at_call = placed.function, CallMoment(self._machine, call)
         if not address:
             return
         if function.does is Does.FREE:
             self._freed(call, address, size)
             return
-        kind = text_at(self._machine, _number(function.kind, at_call, 0))
-        self._machine.events.emit(
-            HeapAllocated(
-                instret=self._machine.instret,
-                pc=self._tracer.site(call),
-                privilege=call.privilege,
-                address=VirtAddr(address),
-                size=size,
-                align=_number(function.align, at_call, 0),
-                kind=kind,
-                callers=self.callers(call),
-            )
-        )
+        texts = (text_at(self._machine, value.at(at_call) or 0) for value in function.kind)
+        event = HeapAllocated(
+            instret=self._machine.instret, pc=self.site(call), privilege=call.privilege,
+            address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
+            kind=next((text for text in texts if text), ""), callers=self.callers(call),
+        )  # fmt: skip
+        self._machine.events.emit(event)
 
     def _freed(self, call: Call, address: int, size: int) -> None:
         self._machine.events.emit(
             HeapFreed(
                 instret=self._machine.instret,
-                pc=self._tracer.site(call),
+                pc=self.site(call),
                 privilege=call.privilege,
                 address=VirtAddr(address),
                 size=size,
                 callers=self.callers(call),
             )
         )
+
+
+def elements(function: Function, moment: Moment) -> Iterator[ElementMoment]:
+    """What a function's list or array holds."""
+    first = function.at[0].at(moment)
+    if not first:
+        return iter(())
+    if function.listed is not None:
+        return listed(first, function.listed, moment)
+    count = function.array.at(moment) if function.array is not None else None
+    return in_array(first, count or 0, moment)
 
 
 def _number(value: Value | None, moment: Moment, default: int) -> int:

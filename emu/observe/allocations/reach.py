@@ -1,29 +1,29 @@
 """Which held frames and blocks nothing points to any more: a scan as kmemleak makes it, of frames too."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.errors import ConfigError
 from emu.events import FrameAllocated, HeapAllocated, HeapFreed
 from emu.isa.status import SATP_PPN
 from emu.machine import Machine
+from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.ledger import AllocationLedger
+from emu.observe.allocations.moments import HostMoment
 
 _PTE_PPN = 10
 _PTE_VALID = 1
 _KEPT_CSRS = ("sscratch", "mscratch", "sepc", "mepc", "stval")
 _WORD = 8
-_SP = 2
-_STACK = 1 << 14
-"""Bytes of a stack above the stack pointer that are read where nothing says where the stack ends."""
-_WRITABLE = 2
+_CHUNK = 1 << 16
+_LAST = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """What is held though nothing points to it: registers, data of the image, stacks, and what those lead to."""
+    """What is held though nothing points to it: no register, no memory that was never allocated, and so on."""
 
     frames: tuple[FrameAllocated, ...]
     """Once for each frame."""
@@ -32,31 +32,31 @@ class Unreachable:
 
 @dataclass(slots=True)
 class _Piece:
-    """A held frame or block, or a part of the image's data, by physical addresses."""
+    """A held frame or block, by physical addresses."""
 
     start: int
     end: int
-    frame: int | None = None
     block: HeapAllocated | None = None
+    """None for a frame."""
     reached: bool = False
-    parts: list[tuple[int, int]] = field(default_factory=list)
 
 
-def unreachable(machine: Machine, ledger: AllocationLedger) -> Unreachable:
+def unreachable(machine: Machine, ledger: AllocationLedger, allocators: Sequence[Allocator] = ()) -> Unreachable:
     """Scan for pointers now, between two runs, and name what they do not lead to.
 
     Anything that could be a pointer counts as one, as with kmemleak: an address of a piece or into it, physical or
-    virtual; for frames also a page number, and a PTE. A leak can so be missed, when a number happens to look like
+    virtual; for frames also a page number, a PTE, and the address of the structure that stands for it where one of the
+    `allocators` says so. A leak can so be missed, when a number happens to look like
     its address, but what a pointer leads to is never called unreachable, unless the kernel keeps it in another form.
     Free memory of the heap is not read. Raises ConfigError while the guest executes.
     """
     if machine.core.engine.running:
         raise ConfigError("pointers are looked for between runs, not while the guest executes")
-    return _Scan(machine, ledger).result()
+    return _Scan(machine, ledger, allocators).result()
 
 
 class _Scan:
-    def __init__(self, machine: Machine, ledger: AllocationLedger) -> None:
+    def __init__(self, machine: Machine, ledger: AllocationLedger, allocators: Sequence[Allocator]) -> None:
         self._machine = machine
         self._ledger = ledger
         self._ram = machine.memory.ram
@@ -70,7 +70,8 @@ class _Scan:
             key=lambda piece: piece.start,
         )
         self._block_starts = [piece.start for piece in self._blocks]
-        self._frames = {ppn: _Piece(ppn << PAGE_BITS, (ppn + 1) << PAGE_BITS, frame=ppn) for ppn in ledger.frames.held}
+        self._frames = {ppn: _Piece(ppn << PAGE_BITS, (ppn + 1) << PAGE_BITS) for ppn in ledger.frames.held}
+        self._handles = sorted(handle for one in allocators for handle in self._handles_of(one))
         self._closed = self._closed_ranges()
         self._waiting: list[_Piece] = []
 
@@ -91,15 +92,25 @@ class _Scan:
             tuple(piece.block for piece in self._blocks if piece.block is not None and not piece.reached),
         )
 
+    def _handles_of(self, allocator: Allocator) -> Iterator[tuple[int, int, int]]:
+        """Address, end and page number of what stands for each frame."""
+        if allocator.handle is None or allocator.handle_size is None:
+            return
+        size = allocator.handle_size.at(HostMoment(self._machine, 0)) or 0
+        for ppn in self._frames:
+            address = allocator.handle.at(HostMoment(self._machine, ppn))
+            if address is not None:
+                yield address, address + size, ppn
+
     def _roots(self) -> Iterator[tuple[int, int]]:
-        """The image's writable memory (data, bss, the stacks in them), and the stack where it lies elsewhere."""
-        stack = self._physical(self._machine.hart.x[_SP])
-        if stack is not None and stack >> PAGE_BITS not in self._frames:
-            yield stack, stack + _STACK
-        image = self._machine.image
-        for segment in image.segments if image is not None else ():
-            if segment.flags & _WRITABLE or not segment.flags:
-                yield segment.physical, segment.end
+        """What was never a frame of the allocator's: the image's data, stacks in it, what was set aside at boot."""
+        at, end = self._ram.base, self._ram.base + self._ram.size
+        for ppn in sorted({*self._ledger.frames.held, *self._ledger.frames.frees}):
+            if at < ppn << PAGE_BITS:
+                yield at, ppn << PAGE_BITS
+            at = (ppn + 1) << PAGE_BITS
+        if at < end:
+            yield at, end
 
     def _closed_ranges(self) -> list[tuple[int, int]]:
         """What is not read with what it lies in: held blocks, which are read when they are reached, and freed ones."""
@@ -121,13 +132,12 @@ class _Scan:
         start, end = max(start, self._ram.base), min(end, self._ram.base + self._ram.size)
         pieces = [(start, end)] if inside else self._open_parts(start, end)
         for first, last in pieces:
-            first = -(-first // _WORD) * _WORD
-            length = (last - first) // _WORD * _WORD
-            if length <= 0:
-                continue
-            for word in memoryview(bytes(self._machine.memory.view(first, length))).cast("Q"):
-                if word:
-                    self._follow(word)
+            for at in range(-(-first // _WORD) * _WORD, last // _WORD * _WORD, _CHUNK):
+                data = bytes(self._machine.memory.view(at, min(_CHUNK, last // _WORD * _WORD - at)))
+                if data.count(0) != len(data):
+                    for word in memoryview(data).cast("Q"):
+                        if word:
+                            self._follow(word)
 
     def _open_parts(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         at = start
@@ -146,6 +156,10 @@ class _Scan:
         self._reach_frame(word)
         if word & _PTE_VALID:
             self._reach_frame(word >> _PTE_PPN & SATP_PPN)
+        if self._handles and self._handles[0][0] <= word < self._handles[-1][1]:
+            first, end, ppn = self._handles[bisect_right(self._handles, (word, _LAST)) - 1]
+            if first <= word < end:
+                self._reach_frame(ppn)
         physical = self._physical(word)
         if physical is None:
             return
@@ -156,13 +170,20 @@ class _Scan:
 
     def _reach_frame(self, ppn: int) -> None:
         piece = self._frames.get(ppn)
-        if piece is not None:
-            self._reach(piece)
+        if piece is None or piece.reached:
+            return
+        run = self._ledger.frames.held[ppn]  # what was allocated together is held together
+        for other in range(run.ppn, run.ppn + run.count):
+            if self._ledger.frames.held.get(other) is run:
+                self._reach(self._frames[other])
 
     def _reach(self, piece: _Piece) -> None:
         if not piece.reached:
             piece.reached = True
             self._waiting.append(piece)
+            if piece.block is not None:
+                for ppn in range(piece.start >> PAGE_BITS, (piece.end - 1 >> PAGE_BITS) + 1):
+                    self._reach_frame(ppn)
 
     def _physical(self, address: int) -> int | None:
         if self._ram.contains(address):

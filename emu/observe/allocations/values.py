@@ -36,8 +36,8 @@ class Moment(Protocol):
     def symbol(self, name: str) -> int:
         """The address of a symbol; raises LookupError without."""
 
-    def size_of(self, name: str) -> int:
-        """Bytes of a C structure, as the debug information has it; raises LookupError without."""
+    def size_of(self, name: str, otherwise: int | None) -> int:
+        """Bytes of a C structure, as the debug information has it; raises LookupError without both."""
 
 
 _Read = Callable[[Moment], int]
@@ -165,11 +165,12 @@ class _Parser:
         return inner if opening == "(" else lambda moment: moment.load(inner(moment) & _ALL, size)
 
     def _sized(self) -> _Read:
-        found = re.compile(r"\s*\(\s*(\w+)\s*\)").match(self._text, self._at)
+        found = re.compile(r"\s*\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\)").match(self._text, self._at)
         if found is None:
             raise self._error()
         self._at, name = found.end(), found[1]
-        return lambda moment: moment.size_of(name)
+        otherwise = int(found[2]) if found[2] else None
+        return lambda moment: moment.size_of(name, otherwise)
 
     def _chosen(self, choose: Callable[[int, int], int]) -> _Read:
         if not self._take("("):

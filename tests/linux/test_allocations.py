@@ -1,0 +1,96 @@
+"""Linux's own allocators, followed over a whole boot: all fits together, and agrees with the kernel's counters."""
+
+import re
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from emu.events import HeapAllocated
+from emu.machine import Drive, Machine, MachineConfig
+from emu.observe.allocations.catalogue import shipped
+from emu.observe.allocations.ledger import AllocationLedger
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.reach import unreachable
+from tests.linux.build import Linux
+from tests.linux.conftest import SERIAL
+
+pytestmark = pytest.mark.slow
+
+_PAGES_ASIDE = 1024
+"""Free pages that the kernel keeps aside for its CPU, and does not count as free."""
+
+
+@cache
+def booted(linux: Linux) -> tuple[Machine, AllocationLedger, Counter[str]]:
+    """A boot to power-off with everything followed, and how often each slab cache was asked."""
+    drive = Drive(path=linux.disk, snapshot=True)
+    machine = Machine(MachineConfig(fidelity="fast", bootargs=SERIAL, drives=(drive,)))
+    machine.load(linux.kernel, initrd=linux.initrd)
+    machine.add_symbols(linux.vmlinux)
+    frames, heap = FrameObserver(machine), HeapObserver(machine)
+    assert {one.name for one in frames.allocators} == {"linux-buddy"}
+    assert {one.name for one in heap.allocators} == {"linux-slab", "linux-vmalloc", "linux-percpu"}
+    ledger, kinds = AllocationLedger(machine), Counter[str]()
+    machine.on(HeapAllocated, lambda event: kinds.update([event.kind]))
+    machine.run()
+    return machine, ledger, kinds
+
+
+def counter(machine: Machine, name: str) -> int:
+    return int.from_bytes(machine.read_virtual(machine.address_of(name), 8), "little")
+
+
+def test_no_call_of_linux_is_accused(built: Linux) -> None:
+    _, ledger, _ = booted(built)
+    assert ledger.frames.mistakes == ledger.blocks.mistakes == []
+    assert ledger.frames.allocated > 1000
+    assert ledger.blocks.allocated > 5000
+    assert ledger.frames.freed > 500
+    assert ledger.blocks.freed > 2000
+
+
+def test_the_memory_that_the_buddy_allocator_got_is_what_linux_says(built: Linux) -> None:
+    machine, ledger, _ = booted(built)
+    assert ledger.frames.given == counter(machine, "_totalram_pages")
+    available = re.search(rb"Memory: (\d+)K/(\d+)K available", machine.console)
+    assert available
+    # The line comes before the memory of the kernel's initialisation and of the initial RAM disk is given.
+    assert int(available[1]) <= ledger.frames.given * 4 <= int(available[2])
+
+
+def test_free_pages_are_those_that_linux_counts(built: Linux) -> None:
+    machine, ledger, _ = booted(built)
+    free = ledger.frames.given - len(ledger.frames.held)
+    assert 0 <= free - counter(machine, "vm_zone_stat") < _PAGES_ASIDE
+
+
+def test_slab_caches_are_told_by_their_names(built: Linux) -> None:
+    _, ledger, kinds = booted(built)
+    assert {"dentry", "kernfs_node_cache", "task_struct", "vm_area_struct", "filp"} <= set(kinds)
+    sizes = {event.size for event in ledger.blocks.held.values() if event.kind == "dentry"}
+    assert len(sizes) == 1
+
+
+def test_nothing_is_unreachable_but_what_linux_tells_kmemleak_not_to_name(built: Linux) -> None:
+    machine, ledger, _ = booted(built)
+    found = unreachable(machine, ledger, [one for one in shipped() if one.name == "linux-buddy"])
+    assert found.frames == ()
+    # Tables that are registered for good are dropped by their callers: `register_sysctl_init` marks them for kmemleak.
+    places = [machine.symbols.at(event.pc) for event in found.blocks]
+    assert {place[0].name for place in places if place is not None} <= {
+        "__register_sysctl_table",
+        "__register_sysctl_paths",
+    }
+    assert len(found.blocks) < 8
+
+
+def test_each_page_has_a_chain_of_callers_up_to_the_trap_or_the_threads_beginning(built: Linux) -> None:
+    machine, ledger, _ = booted(built)
+    ends = Counter(
+        found[0].name
+        for event in ledger.frames.held.values()
+        if event.callers and len(event.callers) < 16 and (found := machine.symbols.at(event.callers[-1])) is not None
+    )
+    assert {"start_kernel", "handle_exception"} & set(ends)
+    assert sum(len(event.callers) >= 2 for event in ledger.frames.held.values()) > 0.95 * len(ledger.frames.held)
