@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
 from emu.cli.kernels import built_profile, parse_size
-from emu.cli.monitor import Monitor
 from emu.cli.options import RunWords, run_options
 from emu.cli.qemu import (
     check_harts,
@@ -39,6 +38,7 @@ from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, standard_input
+from emu.terminal.monitor import Monitor
 from emu.terminal.signals import Signals
 from linker.commands.files import WholeFile, write_whole
 
