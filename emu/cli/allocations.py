@@ -11,13 +11,15 @@ from emu.observe.allocations.catalogue import Catalogue
 from emu.observe.allocations.description import Allocator, read_description
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.reach import unreachable
 from emu.observe.allocations.signatures import frame_allocator, heap_allocator
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.places import Places
 from emu.spelling import did_you_mean
 
-LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS = "leaks", "double-free", "bad-free", "overlap", "faults"
-FAILURES = (LEAKS, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
+LEAKS, UNREACHABLE, FAULTS = "leaks", "unreachable", "faults"
+DOUBLE_FREE, BAD_FREE, OVERLAP = "double-free", "bad-free", "overlap"
+FAILURES = (LEAKS, UNREACHABLE, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
 """The words of `--fail-on`."""
 _WRONG = {
     DOUBLE_FREE: (Wrong.FREED_TWICE,),
@@ -116,6 +118,10 @@ class Allocations:
                 return None
             held = sum(1 for _ in frames.since(since)), sum(1 for _ in blocks.since(since))
             return f"{held[0]:,} frames and {held[1]:,} heap blocks still held" if any(held) else None
+        if word == UNREACHABLE:
+            found, since = unreachable(self._machine, self.ledger, self.chosen), self.since or 0
+            lost = [sum(event.instret >= since for event in events) for events in (found.frames, found.blocks)]
+            return f"nothing points to {lost[0]:,} frames and {lost[1]:,} heap blocks" if any(lost) else None
         wrong = _WRONG[word]
         count = sum(account.wrong[kind] for account in (frames, blocks) for kind in wrong)
         return f"{' or '.join(kind.value for kind in wrong)}: {count:,}" if count else None

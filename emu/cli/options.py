@@ -270,7 +270,7 @@ def _add_watching(words: Words) -> None:
     group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
     group.value(
         "--fail-on", to="fail_on", form="WORDS", default="",
-        text="Exit with status 1 if there were: leaks, double-free, bad-free, overlap, faults.",
+        text="Exit with status 1 if there were: leaks, unreachable, double-free, bad-free, overlap, faults.",
     )  # fmt: skip
 
 

@@ -75,6 +75,7 @@ class Telling:
             "pc": self._places.name(machine.hart.pc),
             "cause": cause and cause.replace("\n", "; "),
             **summary.numbers(),
+            "allocators": self._allocations.says(),
             "console": machine.console.decode(errors="replace"),
         }
         print(json.dumps(fields))

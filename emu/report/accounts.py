@@ -45,22 +45,23 @@ class AccountReport:
     def mistake(self, mistake: Mistake[A, F]) -> str:
         """A wrong call, and the one that it contradicts."""
         event, other = mistake.event, mistake.other
-        what = f"{_thing(event)} {self._at(event)}"
+        what = f"{_thing(event)} at {self.chain(event)}"
         if other is None:
             return f"{mistake.wrong.value}: {what}"
-        before = self._at(other).removeprefix("at ")
+        before = self.chain(other)
         if mistake.wrong is Wrong.FREED_TWICE:
-            return f"{mistake.wrong.value}: {what}; first {self._at(other)}"
+            return f"{mistake.wrong.value}: {what}; first at {before}"
         if mistake.wrong is Wrong.OVERLAP and _thing(other) != _thing(event):
             return f"{mistake.wrong.value}: {what} overlaps {_thing(other)} held since {before}"
         if mistake.wrong is Wrong.OVERLAP:
             return f"{mistake.wrong.value}: {what}; held since {before}"
         if mistake.wrong is Wrong.WRONG_SIZE and isinstance(other, HeapAllocated):
-            return f"{mistake.wrong.value}: {what}; {other.size:,} bytes were handed out {self._at(other)}"
+            return f"{mistake.wrong.value}: {what}; {other.size:,} bytes were handed out at {before}"
         return f"{mistake.wrong.value}: {what}; {_thing(other)} is held since {before}"
 
-    def chain(self, event: FrameAllocated | FrameFreed | HeapAllocated | HeapFreed) -> str:
+    def chain(self, event: Event) -> str:
         """The call and its callers, innermost first."""
+        assert isinstance(event, FrameAllocated | FrameFreed | HeapAllocated | HeapFreed)
         shown = [self._places.function(address) for address in event.callers[:_SHOWN_CALLERS]]
         more = len(event.callers) - len(shown)
         callers = f", from {', '.join(shown)}" if shown else ""
@@ -80,8 +81,6 @@ class AccountReport:
             lines.append(f"{len(group):,} held since {self.chain(first)}: {where}")
         return lines
 
-    def _at(self, event: Event) -> str:
-        return f"at {self._places.name(event.pc)}"
 
 
 def account_numbers(account: Account[A, F]) -> dict[str, int]:

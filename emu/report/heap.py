@@ -18,6 +18,7 @@ from emu.report.places import Places
 _SHOWN = 5
 _MOMENTS = 8
 _SHOWN_LISTS = 12
+_SHOWN_KINDS = 12
 
 
 class HeapReport:
@@ -40,6 +41,7 @@ class HeapReport:
             known = [*spans, *(Span(block.address, block.size, held=False) for block in free if not block.broken)]
             yield from _indented(_drawn(known, tree=any(lists.lists > 1 for lists in self._lists(blocks=True))))
             yield from _indented(_lists(free))
+            yield from _indented(self._kinds())
         free = [block for lists in self._lists(blocks=False) for block in free_blocks(self._machine, lists)]
         if frames.held or free:
             yield f"frames: {len(frames.held):,} of {PAGE_SIZE:,} bytes held"
@@ -102,6 +104,16 @@ class HeapReport:
         names = [self._places.function(address) for address in callers[:3]]
         chain = self._places.name(first) + (f", from {', '.join(names)}" if names else "")
         return f"{holding.count:,} since {chain}: {bytes_text(holding.size)}"
+
+    def _kinds(self) -> Iterator[str]:
+        """Held blocks by slab cache, or whatever the allocator calls its kinds."""
+        counts, sizes = Counter[str](), Counter[str]()
+        for event in self._ledger.blocks.held.values():
+            counts[event.kind] += 1
+            sizes[event.kind] += event.size
+        if len(counts) > 1:
+            for kind, size in sizes.most_common(_SHOWN_KINDS):
+                yield f"{kind or 'others':<24} {counts[kind]:>8,} blocks, {bytes_text(size)}"
 
     def _lists(self, *, blocks: bool) -> list[FreeLists]:
         return [lists for one in self._allocators for lists in one.free_lists if lists.blocks is blocks]

@@ -1,5 +1,6 @@
 """What `ekernel run` says of a foreign kernel's allocations: whose they are, who leaks, what makes the run fail."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,23 @@ def test_a_leak_names_its_chain_of_callers_and_its_page(ekernel: Ekernel, progra
     assert "allocs  as described: --frame-functions\n" in told
 
 
+def test_what_nothing_points_to_fails_a_run_and_what_is_kept_does_not(ekernel: Ekernel, program: Program) -> None:
+    forgotten = KERNEL.replace("    li a1, 0x80300000\n", "    li a1, 0x80300000\n    li a0, 0\n")
+    words = ("--frame-functions", "take_page,give_page_in_a1(a1),address", "--fail-on", "unreachable")
+    result = ekernel("run", "-q", program(forgotten), *words)
+    assert result.stderr == "ekernel: --fail-on: nothing points to 2 frames and 0 heap blocks\n"
+    assert result.returncode == 1
+    pointers = "    li s2, 0x80301\n    li s3, 0x80302008\n    li a1, 0x80300000\n"
+    kept = forgotten.replace("    li a1, 0x80300000\n", pointers)
+    assert ekernel("run", "-q", program(kept), *words).returncode == 0
+
+
+def test_programs_are_told_the_accounts_and_by_whose_description(ekernel: Ekernel, program: Program) -> None:
+    told = json.loads(ekernel("run", "--json", program(KERNEL), *NAMES).stdout)
+    assert told["allocators"] == ["as described: --frame-functions"]
+    assert (told["frames"]["allocated"], told["frames"]["held"], told["frames"]["freed_twice"]) == (3, 1, 0)
+
+
 def test_since_leaves_out_what_was_allocated_before(ekernel: Ekernel, program: Program) -> None:
     told = ekernel("run", program(KERNEL), "--frame-functions", "take_page,give_page_in_a1(a1),address",
                    "--since", "serve", "--fail-on", "leaks")  # fmt: skip
@@ -132,7 +150,7 @@ def test_a_description_of_the_users_own_is_followed(ekernel: Ekernel, program: P
         ("frames = 3", "'frames' is not a list of tables"),
         ('[[frames]]\ndoes = "allocate"', "lacks 'function'"),
         ('[[frames]]\nfunction = "take_page"\ndoes = "alloc"', "does is allocate, free, resize or give"),
-        ('[[frames]]\nfunction = "take_page"\ndoes = "allocate"\nsise = "a0"', "has 'sise'; it takes align, at"),
+        ('[[frames]]\nfunction = "take_page"\ndoes = "allocate"\nsise = "a0"', "has 'sise'; it takes align, array, at"),
         ('[[frames]]\nfunction = "take_page"\ndoes = "allocate"\nat = "b0"', "'at': 'b0' is no place of a number"),
         ('[[blocks]]\nfunction = "take_page"\ndoes = "free"', "no function allocates"),
         ("[[", "is not TOML"),

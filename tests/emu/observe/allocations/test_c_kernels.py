@@ -1,0 +1,175 @@
+"""C kernels with the habits of well-known ones: correct work accuses nobody, each planted mistake is named."""
+
+import random
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from emu.machine import Machine, MachineConfig, Semihosting
+from emu.observe.allocations.catalogue import shipped
+from emu.observe.allocations.freelists import free_blocks
+from emu.observe.allocations.ledger import AllocationLedger
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.reach import unreachable
+from emu.observe.code import HOST
+
+KERNELS = Path(__file__).parent / "kernels"
+Build = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def built(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """`built("pages")`: one of the kernels, which begins at 0x80200000; `built("library", "-DX")`: a program."""
+    compiler, folder = oracle("riscv64-unknown-elf-gcc"), tmp_path_factory.mktemp("c-kernels")
+    script = folder / "kernel.ld"
+    script.write_text(
+        "ENTRY(_start) SECTIONS { . = 0x80200000; .text : { *(.text.entry) *(.text*) }"
+        " .rodata : { *(.rodata* .srodata*) } .data : { *(.data* .sdata*) }"
+        " .bss : { *(.bss* .sbss* COMMON) } . = ALIGN(4096); end = .; }"
+    )
+
+    @cache
+    def make(name: str, *options: str) -> Path:
+        elf = folder / f"{name}{''.join(options)}.elf"
+        freestanding = ["-ffreestanding", "-nostdlib", "-T", str(script), "-Wl,--no-warn-rwx-segments"]
+        memory = {"__flash": "0x80000000", "__flash_size": "4M", "__ram": "0x80400000", "__ram_size": "4M"}
+        hosted = [
+            "--specs=picolibc.specs", "--crt0=semihost", "--oslib=semihost",
+            *(f"-Wl,--defsym={symbol}={value}" for symbol, value in memory.items()),
+        ]  # fmt: skip
+        command = [
+            compiler, "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-O2", "-g", "-fno-inline", "-fno-ipa-sra",
+            "-fno-optimize-sibling-calls",
+            *(hosted if name == "library" else freestanding), *options, "-o", str(elf), str(KERNELS / f"{name}.c"),
+        ]  # fmt: skip
+        subprocess.run(command, check=True)
+        return elf
+
+    return make
+
+
+def loaded(elf: Path) -> tuple[Machine, AllocationLedger]:
+    machine = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20))
+    machine.load(elf)
+    FrameObserver(machine)
+    HeapObserver(machine)
+    machine.hart.x["sp"] = 0x8090_0000
+    return machine, AllocationLedger(machine)
+
+
+@pytest.fixture
+def pages(built: Build) -> tuple[Machine, AllocationLedger]:
+    machine, ledger = loaded(built("pages"))
+    machine.run()
+    machine.hart.x["sp"] = 0x8090_0000
+    return machine, ledger
+
+
+def test_a_kernel_that_frees_all_memory_first_is_accused_of_nothing(pages: tuple[Machine, AllocationLedger]) -> None:
+    machine, ledger = pages
+    assert ledger.frames.given > 1000
+    assert ledger.frames.allocated == 0
+    machine.call("works", 40)
+    assert (ledger.frames.wrong.total(), ledger.frames.held) == (0, {})
+    assert ledger.frames.allocated == ledger.frames.freed > 150
+
+
+@pytest.mark.parametrize(
+    ("mistake", "wrong"),
+    [
+        ("frees_twice", "freed twice"),
+        ("frees_foreign", "freed but not held"),
+        ("frees_inside", "freed from its middle"),
+        ("corrupts_the_list", "handed out while held"),
+    ],
+)
+def test_each_planted_mistake_is_named_with_the_function_that_made_it(
+    pages: tuple[Machine, AllocationLedger], mistake: str, wrong: str
+) -> None:
+    machine, ledger = pages
+    machine.call("works", 3)
+    machine.call(mistake)
+    last = ledger.frames.mistakes[-1]
+    assert last.wrong.value == wrong
+    place = machine.symbols.at(last.event.pc)
+    assert place is not None
+    assert place[0].name == mistake
+    assert last.event.callers == (HOST,)  # type: ignore[union-attr]
+
+
+def test_what_is_forgotten_is_unreachable_and_what_is_kept_is_not(pages: tuple[Machine, AllocationLedger]) -> None:
+    machine, ledger = pages
+    machine.call("keeps")
+    assert unreachable(machine, ledger).frames == ()
+    machine.call("forgets")
+    names = [machine.symbols.at(event.pc) for event in unreachable(machine, ledger).frames]
+    assert 2 <= len(names) <= 3  # the stack may still have one of the addresses
+    assert {place[0].name for place in names if place is not None} == {"forgets"}
+    assert len(ledger.frames.held) == 4
+
+
+def test_the_free_list_in_memory_has_what_the_ledger_says_is_free(pages: tuple[Machine, AllocationLedger]) -> None:
+    machine, ledger = pages
+    machine.call("keeps")
+    (lists,) = next(one.free_lists for one in shipped() if one.name == "xv6")
+    free = {block.address >> 12 for block in free_blocks(machine, lists)}
+    assert free == set(ledger.frames.frees)
+
+
+def test_pages_told_by_pointers_to_structures_are_found_by_the_debug_information(built: Build) -> None:
+    machine, ledger = loaded(built("structs"))
+    first = machine.call("works")
+    assert list(ledger.frames.held) == [first, first + 1, first + 4]
+    assert (ledger.frames.allocated, ledger.frames.freed, ledger.frames.wrong.total()) == (6, 3, 0)
+    assert [event.size for event in ledger.blocks.held.values()] == [40]
+    assert ledger.blocks.wrong.total() == 0
+
+
+def test_random_work_with_a_heap_of_joining_blocks_is_accused_of_nothing(built: Build) -> None:
+    machine, ledger = loaded(built("tasks"))
+    (lists,) = next(one.free_lists for one in shipped() if one.name == "freertos")
+    chance, held = random.Random(7), dict[int, int]()
+    for _ in range(400):
+        if held and chance.random() < 0.5:
+            address = chance.choice(list(held))
+            machine.call("vPortFree", address)
+            del held[address]
+        else:
+            size = chance.choice([1, 24, 100, 500, 3000])
+            address = machine.call("pvPortMalloc", size)
+            if address:
+                held[address] = size
+        assert {int(key): event.size for key, event in ledger.blocks.held.items()} == held
+    assert ledger.blocks.wrong.total() == 0
+    free = [block for block in free_blocks(machine, lists) if block.size]
+    used = sum((size + 15 & ~15) + 16 for size in held.values())
+    assert not any(block.broken for block in free)
+    assert abs(sum(block.size for block in free) + used - 16384) <= 32 * len(held) + 32
+
+
+@pytest.mark.parametrize(
+    ("option", "held", "wrong"),
+    [("-DRIGHT", 0, {}), ("-DFORGET", 20, {}), ("-DTWICE", 0, {"freed twice": 20})],
+)
+def test_malloc_of_a_c_library_is_followed_through_realloc_and_calloc(
+    built: Build, option: str, held: int, wrong: dict[str, int]
+) -> None:
+    machine = Machine(MachineConfig(fidelity="fast", firmware="none", semihosting=Semihosting()))
+    machine.load(built("library", option))
+    HeapObserver(machine)
+    ledger = AllocationLedger(machine)
+    machine.run(3_000_000)
+    assert option == "-DTWICE" or b"done" in machine.console
+    kept = [event for event in ledger.blocks.held.values() if 8 < event.size < 16]
+    assert len(kept) == held
+    if option != "-DTWICE":
+        assert {kind.value: count for kind, count in ledger.blocks.wrong.items()} == wrong
+    else:
+        assert ledger.blocks.mistakes[0].wrong.value == "freed twice"
+    for event in kept:
+        place = machine.symbols.at(event.pc)
+        assert place is not None
+        assert place[0].name == "push"
