@@ -67,6 +67,10 @@ class ElfFile:
         self.loadable = self._load_headers(table, entry_size, count)
         """The segments to load, in the file's order."""
 
+    def mentions(self, text: bytes) -> bool:
+        """Whether these bytes are anywhere in the file: quicker to know than what its tables say."""
+        return text in self._data
+
     def without_file_headers(self, header: LoadHeader) -> LoadHeader:
         """A segment as it is loaded: what lies below RAM is left out when it is the file's own headers and padding.
 

@@ -136,6 +136,10 @@ class Image:
             raise ImageError(f"{name} is empty; build it again")
         return cls._at(address, data, len(data), name, ImageKind.RAW)
 
+    def mentions(self, text: bytes) -> bool:
+        """Whether an ELF file has these bytes anywhere; False for other files."""
+        return self._parsed is not None and self._parsed.mentions(text)
+
     @cached_property
     def symbols(self) -> Symbols:
         """Its symbol table; empty when it has none."""

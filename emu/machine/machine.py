@@ -18,6 +18,7 @@ from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
 from emu.machine.boot import device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason
+from emu.machine.htif import Htif
 from emu.machine.platform import Platform
 from emu.machine.running import Runner
 from emu.machine.snapshots import Follower, Snapshot, restore, take
@@ -76,6 +77,9 @@ class Machine:
         ready.place(self.memory, again=False)
         ready.enter(self.hart)
         platform.names.add(ready.image)
+        self._runner.htif = Htif.wanted_by(platform, ready.image)
+        if self._runner.htif is not None:
+            self._followers.append(self._runner.htif)
         if platform.semihosting:
             platform.semihosting.loaded(ready.command_line, ready.free)
 

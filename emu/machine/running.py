@@ -3,13 +3,14 @@
 from emu.engine import Stop
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
+from emu.machine.htif import Htif
 from emu.machine.platform import Platform
 from emu.machine.reset import reset
 from emu.machine.watches import Watches
 
 _SLICE = 50_000_000
 """Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
-_RESET = StopReason.RESET, 0
+_RESET, _IDLE = (StopReason.RESET, 0), (StopReason.IDLE_FOREVER, 0)
 
 
 class Runner:
@@ -22,6 +23,8 @@ class Runner:
         """What is loaded, and again at a reset."""
         self.resets = platform.config.reboot
         """Whether a guest that asks for a reset starts again, instead of ending the run."""
+        self.htif: Htif | None = None
+        """The host's end of `tohost` and `fromhost`, for a guest that has them."""
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -54,8 +57,13 @@ class Runner:
             core.tables.settle()
             platform.tell_time()
             count = core.retired_count
-            stop = core.run(min(limit, count + _SLICE, clock.look_at(count)))
-            if stop is Stop.WAITING:
+            deadline = min(limit, count + _SLICE, clock.look_at(count))
+            htif = self.htif
+            stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
+            asleep = stop is Stop.WAITING or platform.ended == _IDLE
+            if htif is not None and (asleep or core.retired_count >= htif.next_look):
+                htif.look()
+            if stop is Stop.WAITING and platform.ended is None:
                 platform.waiting()
             if core.returned:
                 platform.ended = StopReason.REACHED, 0
