@@ -131,7 +131,8 @@ class SectionWriter:
 
     def _align(self, align: Align) -> None:
         if align.fill is None:
-            self.data += nops(align.size)
+            # as GNU, which looks at what relaxation is at the end of the source
+            self.data += bytes(align.size) if self._assembly.modes.relax else nops(align.size)
             return
         width = len(align.fill)
         self.data += bytes(align.size % width) + align.fill * (align.size // width)

@@ -197,6 +197,8 @@ class Assembly:
             return
         symbol = self.symbols.find_or_make(name, self.mark)
         if symbol.is_defined:
+            if symbol.fragment is self.fragment and symbol.offset == len(self.fragment.data):
+                return  # the same label once more at the same place says nothing new
             where = f" in line {symbol.mark.line} of {symbol.mark.origin.file}" if symbol.mark else ""
             raise StatementError(f"symbol {name!r} is already defined{where}", name)
         symbol.fragment, symbol.offset = self.fragment, len(self.fragment.data)

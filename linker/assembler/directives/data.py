@@ -35,6 +35,8 @@ def _integers(size: int) -> Directive:
             if not -(1 << bits) < known < 1 << bits:
                 kept = known & (1 << bits) - 1
                 assembly.diagnostics.warning(f"value {known:#x} truncated to {kept:#x}", assembly.mark, part)
+            if size > 8 and known < 0 and not part.lstrip("( ").startswith("-"):
+                known &= (1 << 64) - 1  # as GNU, which takes a computed number for one of 64 bits without a sign
             assembly.fragment.data += (known & (1 << bits) - 1).to_bytes(size, "little")
 
     return emit

@@ -45,7 +45,7 @@ def test_all_errors_of_a_file_are_reported_in_one_go():
         ("sw a0, x", "does not take 2 operands", "sw rs, symbol, rt"),
         ("lw a0, 4", "cannot reach the fixed address '4'", "load a fixed address with 'li' first"),
         ("li a0, somewhere", "the value of 'somewhere' is not known here", "for an address use 'la'"),
-        ("vadd.vv v0, v1, v2", "no such instruction", ""),
+        ("vadd.vv v0, v1, v2", "belongs to extension 'v'", ""),
         ("sinval.vma a0, a1", "belongs to extension 'svinval'", ".option arch, +svinval"),
         (".byte 1 / 0", "division by zero", ""),
         (".word 08", "not an octal number", ""),
