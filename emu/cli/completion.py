@@ -19,7 +19,7 @@ _ekernel() {{
 }}
 complete -o default -F _ekernel ekernel
 """
-_ZSH = "# eval \"$(ekernel completion zsh)\" in ~/.zshrc\nautoload -U +X bashcompinit && bashcompinit\n"
+_ZSH = '# eval "$(ekernel completion zsh)" in ~/.zshrc\nautoload -U +X bashcompinit && bashcompinit\n'
 
 
 class CompletionWords:

@@ -196,9 +196,7 @@ def _add_kernel(words: Words) -> None:
         "--replacement", to="replacement", form="never|fifo|clock|lru",
         text="Which page gives its frame up when memory is short.",
     )  # fmt: skip
-    group.value(
-        "--store", to="store", form="ram|disk", text="Where it goes; disk: the first virtio disk, overwritten."
-    )
+    group.value("--store", to="store", form="ram|disk", text="Where it goes; disk: the first virtio disk, overwritten.")
     group.values(
         "--program", to="programs", form="FILE", kind=Path,
         text="An ELF program for the profile's kernel; the shell runs it by its name.",

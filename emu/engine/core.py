@@ -14,11 +14,11 @@ from emu.engine.codepages import CodePages
 from emu.engine.guest import Fault, Guest, Stop, Store
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
-from emu.engine.translated import installation
+from emu.engine.translated import installation, layout
 from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.fetching import fetch
 from emu.engine.translated.player import Entry
-from emu.engine.window import StateWindow, Word, check_layout
+from emu.engine.window import EXT_ICSR_BYTE, StateWindow, Word, check_layout
 from emu.errors import MachineError
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access
@@ -76,6 +76,7 @@ class Engine:
         self._translated_at = ctypes.addressof(self._translated)
         self.virtual = False
         library.set_exits(self.handle, [])
+        self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
         self.pages = CodePages(self.handle, base, size)
         self.clock: BlockClock | PythonClock
         self.window: StateWindow
@@ -267,13 +268,18 @@ class Engine:
 
     def announce_interrupts(self) -> None:
         """Make the core look at the window's `mip` before its next block."""
-        words = self.words
-        pending, privilege = words[Word.MIP], words[Word.PRIVILEGE]
-        words[Word.PRIVILEGE] = 3
+        words, octets = self.words, self.window.octets
+        if library.update_mip is not None:
+            self.window.store()
+            library.update_mip(self._cpu, 0xFFFF_FFFF, words[Word.MIP])
+            return
+        # By the public interface, which obeys the guest's privilege, and needs the core to have CSR instructions.
+        privilege, has_csrs = words[Word.PRIVILEGE], octets[EXT_ICSR_BYTE]
+        words[Word.PRIVILEGE], octets[EXT_ICSR_BYTE] = 3, 1
         self.window.store()
         value = ctypes.c_uint64(words[Word.MIP])
         library.check(library.reg_write(self.handle, library.REGISTER_MIP, ctypes.byref(value)), "write mip")
-        words[Word.MIP], words[Word.PRIVILEGE] = pending, privilege
+        words[Word.PRIVILEGE], octets[EXT_ICSR_BYTE] = privilege, has_csrs
         self.window.store()
 
     def enter_interrupts(self, is_due: Callable[[], bool], enter: Callable[[], None]) -> bool:

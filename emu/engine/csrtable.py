@@ -47,10 +47,11 @@ SIMPLE = (Csr.SSTATUS, Csr.SSCRATCH, Csr.SEPC, Csr.SCAUSE, Csr.STVAL, Csr.MSTATU
 """Those that can be of a kind other than REFUSED and CORE."""
 
 _FS, _SD, _MPP, _SIE = int(Status.FS), int(Status.SD), int(Status.MPP), int(Status.SIE)
-_MOVED = int(Status.TW | Status.TSR)
-_BY = 8
-"""The core looks for TW and TSR eight bits further up."""
-_NOT_OF_GUEST = ~(_MOVED << _BY | _SD) & (1 << 64) - 1
+MOVED = int(Status.TW | Status.TSR)
+MOVED_BY = 8
+"""The core looks for TW and TSR eight bits further up than the manual has them."""
+NOT_OF_GUEST = ~(MOVED << MOVED_BY | _SD) & (1 << 64) - 1
+"""The bits of the core's `mstatus` that the guest has written or may see; SD follows from FS."""
 _CLOCK, _MSTATUS = 8 * Word.RDTIME_FUNCTION, 8 * Word.MSTATUS
 _NUMBER = int(Csr.MSTATUS)
 _OPERATIONS = 32
@@ -248,7 +249,7 @@ seen:
     jmp told
 status:
     mov r10, [rdi+{_MSTATUS}]
-    movabs rax, {_NOT_OF_GUEST:#x}
+    movabs rax, {NOT_OF_GUEST:#x}
     and r10, rax
     mov eax, r10d
     and eax, {_FS}
@@ -293,8 +294,8 @@ known:
     mov rax, [rip+table]
     call qword ptr [rax+{_NUMBER * _OPERATIONS + 16}]
     mov eax, ebp
-    and eax, {_MOVED}
-    shl rax, {_BY}
+    and eax, {MOVED}
+    shl rax, {MOVED_BY}
     or rbp, rax
     or rbp, [r12+{8 * FORCED}]
     mov [rbx+{_MSTATUS}], rbp
@@ -477,8 +478,8 @@ known:
     mov x10, #{_NUMBER * _OPERATIONS + 16}
     ldr x9, [x9, x10]
     blr x9
-    and x9, x20, #{_MOVED:#x}
-    orr x20, x20, x9, lsl #{_BY}
+    and x9, x20, #{MOVED:#x}
+    orr x20, x20, x9, lsl #{MOVED_BY}
     ldr x9, [x21, #{8 * FORCED}]
     orr x20, x20, x9
     str x20, [x19, #{_MSTATUS}]
@@ -488,7 +489,7 @@ known:
     mov w0, #0
     ret
 visible: .quad {SSTATUS_READ:#x}
-guests: .quad {_NOT_OF_GUEST:#x}
+guests: .quad {NOT_OF_GUEST:#x}
 table: .quad 0
 """,
 )

@@ -91,10 +91,20 @@ vmem_translate = _prototype("uc_vmem_translate", Handle, ctypes.c_uint64, ctypes
 reg_write = _prototype("uc_reg_write", Handle, ctypes.c_int, ctypes.c_void_p)
 context_save = _prototype("uc_context_save", Handle, ctypes.c_void_p)
 context_restore = _prototype("uc_context_restore", Handle, ctypes.c_void_p)
-tlb_flush_page: Callable[[int, int], None] | None = getattr(LIBRARY, "tlb_flush_page_riscv64", None)
-"""Makes a core (`CPUState`) forget one page; None where the library does not export it."""
-if tlb_flush_page is not None:
-    tlb_flush_page.argtypes, tlb_flush_page.restype = [ctypes.c_void_p, ctypes.c_uint64], None  # type: ignore[attr-defined]
+
+
+def _internal(name: str, *arguments: Any) -> Callable[..., None] | None:
+    """A function that is not part of Unicorn's interface; None where the library does not export it."""
+    function = getattr(LIBRARY, name, None)
+    if function is not None:
+        function.argtypes, function.restype = list(arguments), None
+    return function
+
+
+tlb_flush_page = _internal("tlb_flush_page_riscv64", ctypes.c_void_p, ctypes.c_uint64)
+"""Makes a core (`CPUState`) forget one page of virtual memory."""
+update_mip = _internal("riscv_cpu_update_mip_riscv64", ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
+"""Gives bits of `mip`, by a mask, to a core (`CPUState`), and has it look for interrupts."""
 _ctl = LIBRARY["uc_ctl"]  # variadic: no prototype for what follows the first two arguments
 _ctl.restype = ctypes.c_int
 

@@ -80,9 +80,7 @@ class ElfFile:
         if header.offset or below <= 0 or any(self._data[self._headers_end : min(below, header.file_size)]):
             return header
         in_file, in_memory = (max(0, size - below) for size in (header.file_size, header.memory_size))
-        return LoadHeader(
-            below, header.virtual + below, header.physical + below, in_file, in_memory, header.flags
-        )
+        return LoadHeader(below, header.virtual + below, header.physical + below, in_file, in_memory, header.flags)
 
     def symbols(self) -> Symbols:
         """The symbol table, without undefined symbols; empty when there is none or it is damaged."""

@@ -11,7 +11,6 @@ from emu.isa.privilege import Privilege
 from emu.isa.status import (
     ALL_INTERRUPTS,
     FS_DIRTY,
-    FS_SHIFT,
     MPP_SHIFT,
     MSTATUS_WRITE,
     PAGING_LEVELS,
@@ -150,6 +149,15 @@ class CsrFile:
         reader = self.readers.get(number)
         return None if reader is None else reader()
 
+    def look(self, number: int) -> int | None:
+        """The same for the host, which may look at floating point also while it is off."""
+        owner = self._owner
+        if number == Csr.FFLAGS:
+            return owner.float_flags()
+        if number == Csr.FRM:
+            return owner.rounding()
+        return owner.float_flags() | owner.rounding() << 5 if number == Csr.FCSR else self.read(number)
+
     def write(self, number: int, value: int) -> bool:
         """Write a CSR by its WARL rules; False when it does not exist or may not be written now."""
         writer = self.writers.get(number)
@@ -267,22 +275,28 @@ class CsrFile:
         self.readers[_MIDELEG] = lambda: values[_MIDELEG]
         self.writers[_MIDELEG] = lambda value: change(_MIDELEG, S_INTERRUPTS, value)
 
+    def _satp(self) -> int:
+        return int(self.values[_SATP])
+
+    def _store_satp(self, value: int) -> None:
+        self.values[_SATP] = value
+
     def _add_translation(self) -> None:
-        values, owner = self.values, self._owner
+        owner = self._owner
 
         def hidden() -> bool:
-            return owner.privilege == _S and bool(values[_MSTATUS] & _TVM)
+            return owner.privilege == _S and bool(self._status() & _TVM)
 
         def write(value: int) -> bool:
             if hidden():
                 return False
-            old = values[_SATP]
+            old = self._satp()
             if value >> SATP_MODE_SHIFT in self._modes:  # a mode that is not there: the write has no effect
-                values[_SATP] = value
+                self._store_satp(value)
                 owner.satp_written(old, value)
             return True
 
-        self.readers[_SATP] = lambda: None if hidden() else values[_SATP]
+        self.readers[_SATP] = lambda: None if hidden() else self._satp()
         self.writers[_SATP] = write
 
     def _add_counters(self) -> None:
@@ -364,22 +378,22 @@ class CsrFile:
         self.readers[_MENVCFG] = lambda: values[_MENVCFG]
         self.writers[_MENVCFG] = configure
 
+    def _make_floats_dirty(self) -> None:
+        old = self.values[_MSTATUS]
+        self.values[_MSTATUS] = old | FS_DIRTY
+        if old & _FS != FS_DIRTY:
+            self._owner.status_written(old, old | FS_DIRTY)
+
     def _add_float(self) -> None:
-        owner, values = self._owner, self.values
+        owner = self._owner
 
         def enabled() -> bool:
-            return bool(values[_MSTATUS] & _FS)
-
-        def dirty() -> None:
-            old = values[_MSTATUS]
-            values[_MSTATUS] = old | FS_DIRTY
-            if old & _FS != 3 << FS_SHIFT:
-                owner.status_written(old, old | FS_DIRTY)
+            return bool(self._status() & _FS)
 
         def write(flags: int | None, rounding: int | None) -> bool:
             if not enabled():
                 return False
-            dirty()
+            self._make_floats_dirty()
             if flags is not None:
                 owner.set_float_flags(flags & 31)
             if rounding is not None:

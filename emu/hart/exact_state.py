@@ -250,13 +250,8 @@ class ExactState(HartCore):
 
     def read_csr(self, number: int) -> int | None:
         """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""
-        if number in _FLOAT_CSRS:  # the host may look even while FS is off
-            self.engine.window.load()
-            return {Csr.FFLAGS: self.float_flags(), Csr.FRM: self.rounding()}.get(
-                Csr(number), self.float_flags() | self.rounding() << 5
-            )
         with self._as_machine_mode(asking=1):
-            return self.csrs.read(number)
+            return self.csrs.look(number)
 
     def write_csr(self, number: int, value: int) -> bool:
         """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
@@ -301,5 +296,4 @@ _SERVED: dict[int, Kind] = {
     Csr.STVAL: Kind.PLAIN, Csr.FFLAGS: Kind.CORE, Csr.FRM: Kind.CORE, Csr.FCSR: Kind.CORE,
 }  # fmt: skip
 """Whatever is not here has consequences, or belongs to M mode, which the core is never in."""
-_FLOAT_CSRS = (Csr.FFLAGS, Csr.FRM, Csr.FCSR)
 _State = tuple[bytes, object, Privilege, int, tuple[int, int]]

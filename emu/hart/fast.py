@@ -7,11 +7,10 @@ from emu.engine import Stop
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import Word
 from emu.errors import MachineError
-from emu.events import AddressSpaceSwitched, SyscallMade, TrapReturned, TrapTaken
-from emu.hart import native_csrs as native
+from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.core import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hart.csrfile import COUNTERS
-from emu.hart.fast_state import EMULATED, PRIVILEGES, FastState
+from emu.hart.fast_state import PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
@@ -26,18 +25,16 @@ from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
 
 _ALL = (1 << 64) - 1
-_MPRV, _SUM, _MXR = int(Status.MPRV), int(Status.SUM), int(Status.MXR)
+_MPRV, _SUM, _MXR, _TSR = int(Status.MPRV), int(Status.SUM), int(Status.MXR), int(Status.TSR)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 # Plain numbers: looking a member up in its Enum takes longer than reading the word.
 _STATUS, _MIP, _MIE, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.MIE), int(Word.SATP)
 _SEPC, _SCAUSE, _STVAL, _STVEC = int(Word.SEPC), int(Word.SCAUSE), int(Word.STVAL), int(Word.STVEC)
 _MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Word.MEPC), int(Word.MCAUSE), int(Word.MTVAL), int(Word.MTVEC)
 _MEDELEG, _MIDELEG, _BAD_ADDRESS = int(Word.MEDELEG), int(Word.MIDELEG), int(Word.BAD_ADDRESS)
-_MCOUNTEREN, _SCOUNTEREN = int(Word.MCOUNTEREN), int(Word.SCOUNTEREN)
-_CSR_MCOUNTEREN, _CSR_SCOUNTEREN = int(Csr.MCOUNTEREN), int(Csr.SCOUNTEREN)
 _CSRRW = 1
 """funct3 of `csrrw`, and of `csrrwi` without the bit of its immediate."""
-_WFI, _SRET, _SFENCE_MASK, _SFENCE = 0x10500073, 0x10200073, 0xFE007FFF, 0x12000073
+_WFI, _SRET = 0x10500073, 0x10200073
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
 
 
@@ -110,33 +107,22 @@ class FastHart(FastState):
         """Carry out what the core lacks, or what a listener wants to see; False for an illegal instruction."""
         if instruction & 0x7F != 0x73:
             return False
-        privilege = self.words[PRIVILEGE]
         if (instruction >> 12) & 3:
             number = instruction >> 20
             if number in COUNTERS and not instruction >> 15 & 31 and (instruction >> 12) & 3 != _CSRRW:
                 read = self._counter_reads[instruction] = self._counter_read(instruction)
                 return read()
-            if number in EMULATED:
-                return self._csr_instruction(instruction, self._emulated.read, self._emulated.write)
-            if number == Csr.SATP and self._forced & native.NATIVE_TVM and privilege == _S:
-                return self._csr_instruction(instruction, lambda _: self.words[_SATP], self._switch_address_space)
-        elif instruction == _SRET and privilege == _S and self._forced & native.NATIVE_TSR:
-            return self._sret(epc)
-        elif instruction & _SFENCE_MASK == _SFENCE and privilege == _S and self._forced & native.NATIVE_TVM:
-            self.rewind(epc)
-            self.slots[COUNT] += 1
-            self.between_blocks(epc + 4)
-            self.flush_translations()
-            return True
-        return False
+            return self._csr_instruction(instruction)
+        if instruction != _SRET or self.words[PRIVILEGE] != _S or self.words[_STATUS] & _TSR:
+            return False
+        return self._sret(epc)
 
     def _counter_read(self, instruction: int) -> Callable[[], bool]:
         """What `csrr` of a counter does; False where the counter may not be read."""
-        words, values, destination = self.words, self._emulated.values, (instruction >> 7) & 31
-        reader = self._emulated.readers[instruction >> 20]
+        words, destination = self.words, (instruction >> 7) & 31
+        reader = self.csrs.readers[instruction >> 20]
 
         def read() -> bool:
-            values[_CSR_MCOUNTEREN], values[_CSR_SCOUNTEREN] = words[_MCOUNTEREN], words[_SCOUNTEREN]
             value = reader()
             if value is None:
                 return False
@@ -146,42 +132,29 @@ class FastHart(FastState):
 
         return read
 
-    def _csr_instruction(
-        self, instruction: int, read: Callable[[int], int | None], write: Callable[[int, int], bool]
-    ) -> bool:
+    def _csr_instruction(self, instruction: int) -> bool:
         number, source, destination = instruction >> 20, (instruction >> 15) & 31, (instruction >> 7) & 31
         kind, immediate = (instruction >> 12) & 3, (instruction >> 14) & 1
-        words = self.words
-        writes = kind == 1 or source != 0
+        words, csrs = self.words, self.csrs
+        writes = kind == _CSRRW or source != 0
         if words[PRIVILEGE] < (number >> 8) & 3 or (writes and number >> 10 == 3):
             return False
-        values = self._emulated.values
-        values[_CSR_MCOUNTEREN], values[_CSR_SCOUNTEREN] = words[_MCOUNTEREN], words[_SCOUNTEREN]
-        old = read(number)
+        old = csrs.read(number)
         if old is None:
             return False
         if writes:
             operand = source if immediate else words[source]
-            new = operand if kind == 1 else (old | operand if kind == 2 else old & ~operand)
-            if not write(number, new & _ALL):
+            if kind != _CSRRW:
+                # Setting and clearing bits of `mip` starts from what software wrote, without the lines (section 3.1.9).
+                before = csrs.values[number] if number == Csr.MIP else old
+                operand = before | operand if kind == 2 else before & ~operand
+            if not csrs.write(number, operand):
                 return False
         if destination:
             words[destination] = old
-        return True
-
-    def _switch_address_space(self, _number: int, value: int) -> bool:
-        old = self.words[_SATP]
-        if native.is_safe_satp(value):
-            self.words[_SATP] = value
-            self.flush_translations()
-            self.tables.entered(value)
-            if AddressSpaceSwitched in self._listening:
-                self.bus.emit(
-                    AddressSpaceSwitched(
-                        instret=self.slots[COUNT] - 1, pc=VirtAddr(self.words[PC] - 4), privilege=self.privilege,
-                        old=old, new=value,
-                    )
-                )  # fmt: skip
+        if self._interrupts_changed:
+            self._interrupts_changed = False
+            self.deliver_interrupts()
         return True
 
     def _sret(self, epc: int) -> bool:
@@ -233,7 +206,7 @@ class FastHart(FastState):
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact; have the core look for others before each block."""
         words = self.words
-        words[_MIP] |= self._lines
+        words[_MIP] |= self.csrs.lines
         self._take_interrupt()
         if words[_MIP]:
             self.engine.announce_interrupts()

@@ -1,9 +1,7 @@
 """Compares what two machines left in memory, and tells the first difference so that a person can follow it."""
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from operator import and_
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 
 import capstone
 
@@ -23,7 +21,6 @@ from tests.emu.differential.layout import (
 from tests.emu.differential.streams import Stream
 
 Record = tuple[int, ...]
-NOTHING: Mapping[str, int] = MappingProxyType({})
 _ALL = (1 << 64) - 1
 _RECORD = struct.Struct(f"<{RECORD_WORDS}Q")
 _DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC)
@@ -34,22 +31,18 @@ _SHOWN = 12
 """Differing words of a record that are shown."""
 
 
-def records(ram: bytes, ignored: Mapping[str, int] = NOTHING) -> Iterator[Record]:
-    """The log: one record for each trap that M mode took, without the bits of CSRs that are to be ignored."""
-    masks = [_ALL & ~ignored.get(WORD_NAMES.get(word, ""), 0) for word in range(RECORD_WORDS)]
+def records(ram: bytes) -> Iterator[Record]:
+    """The log: one record for each trap that M mode took."""
     (end,) = struct.unpack_from("<Q", ram, CONTROL - RAM_BASE + 24)
     for place in range(LOG, end, _RECORD.size):
-        record = _RECORD.unpack_from(ram, place - RAM_BASE)
-        yield tuple(map(and_, record, masks)) if ignored else record
+        yield _RECORD.unpack_from(ram, place - RAM_BASE)
 
 
-def differences(
-    reference: bytes, ours: bytes, streams: Sequence[Stream], ignored: Mapping[str, int] = NOTHING
-) -> Iterator[tuple[int, str]]:
+def differences(reference: bytes, ours: bytes, streams: Sequence[Stream]) -> Iterator[tuple[int, str]]:
     """For each stream that went another way: its number, and a description that ends with the first difference."""
     by_stream: tuple[dict[int, list[Record]], ...] = ({}, {})
     for ram, found in zip((reference, ours), by_stream, strict=True):
-        for record in records(ram, ignored):
+        for record in records(ram):
             found.setdefault(record[STREAM], []).append(record)
     for stream in streams:
         expected, seen = (found.get(stream.number, []) for found in by_stream)

@@ -40,8 +40,8 @@ class Exclusions:
 
     kinds: frozenset[str] = frozenset()
     """Names of generators in `encodings`, or of the units below."""
-    native_csrs: bool = False
-    """The core has the CSRs: only values that exist are written, and TW, TSR and MPRV stay clear."""
+    native_walks: bool = False
+    """The core walks the page tables, and returns from M mode by itself: MPRV stays clear."""
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class _Generator:
     # The whole.
 
     def _tables(self, mode: int) -> tables.AddressSpace:
-        plain = self.exclusions.native_csrs
+        plain = self.exclusions.native_walks
         return tables.random_space(self.source, self.number, mode, plain_tables=plain, outside=self.outside)
 
     def stream(self, length: int) -> Stream:
@@ -193,8 +193,6 @@ class _Generator:
     def _status_bits(self) -> int:
         """Bits of `mstatus` that leave the stream's privilege alone."""
         value = self.source.getrandbits(23) & (_SIE | _SPIE | _SPP | _SUM | _MXR | _TVM | _TW | _TSR)
-        if self.exclusions.native_csrs:
-            value &= ~(_TVM | _TW | _TSR)
         return value | self._float_status()
 
     def _float_status(self) -> int:
@@ -234,10 +232,7 @@ class _Generator:
             makers, weights = zip(*self.units, strict=True)
             return source.choices(makers, weights)[0]()
         kinds, weights = zip(*self.kinds, strict=True)
-        while True:
-            data = source.choices(kinds, weights)[0](source)
-            if not (self.exclusions.native_csrs and len(data) == 4 and _is_native(int.from_bytes(data, "little"))):
-                return _fixed(data)
+        return _fixed(source.choices(kinds, weights)[0](source))
 
     def branch(self) -> _Unit:
         source = self.source
@@ -290,7 +285,7 @@ class _Generator:
 
     def _write_csr(self, number: int, value: int, kinds: tuple[int, ...] = (1, 2, 3)) -> _Unit:
         register = e.free(self.source) or 6
-        old = 0 if self.exclusions.native_csrs else e.free(self.source)
+        old = e.free(self.source)
         return _fixed(e.load_constant(register, value) + e.csr(self.source.choice(kinds), old, number, register))
 
     def status(self) -> _Unit:
@@ -298,9 +293,7 @@ class _Generator:
         value = source.getrandbits(23) & ~(3 << 9) & ~_FS | self._float_status()  # bits 9 and 10 are QEMU's VS
         if self.privilege == Privilege.M and source.random() < 0.7:
             value = value & ~(3 << 11) | source.choice((0, 3)) << 11  # QEMU takes the mode 2 that does not exist
-            if self.exclusions.native_csrs:
-                value &= ~(_TW | _TSR | _MPRV)
-            elif source.random() < 0.6:
+            if self.exclusions.native_walks or source.random() < 0.6:
                 value &= ~_MPRV
             return self._write_csr(0x300, value, (2, 3))
         return self._write_csr(0x100, value, (1, 2, 3))
@@ -320,9 +313,8 @@ class _Generator:
         return self._write_csr(0x303, self._delegated(), (1,))
 
     def _delegated(self) -> int:
-        """QEMU has bits of H in `mideleg`, even without H; the core's `sie` shows what is not delegated."""
-        everything = _INTERRUPTS if self.exclusions.native_csrs else self.source.getrandbits(12) & _INTERRUPTS
-        return self.source.choice((_INTERRUPTS, everything))
+        """QEMU has bits of H in `mideleg`, even without H."""
+        return self.source.choice((_INTERRUPTS, self.source.getrandbits(12) & _INTERRUPTS))
 
     def address_space(self) -> _Unit:
         """In M mode anything, for MPRV; in S mode the same tables with another ASID, or a mode that does not exist."""
@@ -393,11 +385,6 @@ class _Generator:
         return _fixed(
             e.word(0x0200_0000 | 5 << 7 | 0x37) + e.addi(6, 0, self.source.getrandbits(1)) + e.s_type(0x23, 2, 5, 6, 0)
         )
-
-
-def _is_native(instruction: int) -> bool:
-    """Whether an instruction reads the core's own `sstatus` or `mstatus`, whose UXL and SD differ."""
-    return instruction & 0x7F == 0x73 and instruction >> 20 in (_SSTATUS, _MSTATUS) and bool(instruction >> 12 & 3)
 
 
 def r_or(rd: int, rs1: int, rs2: int) -> bytes:

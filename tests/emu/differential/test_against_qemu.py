@@ -5,7 +5,6 @@ import struct
 import pytest
 
 from emu.isa.causes import ExceptionCause
-from emu.isa.status import Status
 from tests.emu.differential import batch
 from tests.emu.differential.compare import differences, records
 from tests.emu.differential.layout import CSR_WORDS, MOST_STREAMS, RAM_BASE
@@ -14,9 +13,7 @@ from tests.emu.differential.streams import MODES, Exclusions, generate
 QEMU = "qemu-system-riscv64"
 LENGTH = 24
 """Units of a stream: instructions, or a few of them that belong together."""
-EXCLUSIONS = {"exact": Exclusions(), "fast": Exclusions(native_csrs=True)}
-IGNORED = {"exact": {}, "fast": {"sstatus": (1 << 64) - 1, "mstatus": int(Status.SD)}}
-"""The core's own `sstatus` has no UXL, and its SD follows FS late (docs/conformance.md)."""
+EXCLUSIONS = {"exact": Exclusions(), "fast": Exclusions(native_walks=True)}
 
 
 def streams(seed: int, mode: str, fidelity: str, count: int = MOST_STREAMS):
@@ -28,7 +25,7 @@ def streams(seed: int, mode: str, fidelity: str, count: int = MOST_STREAMS):
 def check(qemu: str, directory, seed: int, mode: str, fidelity: str, count: int = MOST_STREAMS) -> None:
     chosen = streams(seed, mode, fidelity, count)
     reference, ours = batch.on_qemu(qemu, chosen, directory), batch.on_machine(chosen, fidelity)
-    wrong = list(differences(reference, ours, chosen, IGNORED[fidelity]))
+    wrong = list(differences(reference, ours, chosen))
     assert not wrong, (
         f"{len(wrong)} of {count} streams differ; seed {seed}, {mode}, {fidelity}, stream {wrong[0][0]}:\n{wrong[0][1]}"
     )

@@ -1,10 +1,11 @@
 """CSRs by their WARL rules, traps by the privileged manual's pseudo-state, and pure helper functions."""
 
+from functools import lru_cache
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.hart import native_csrs
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.traps import INTERRUPT_PRIORITY, enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.isa.csrs import Csr
@@ -53,10 +54,11 @@ WARL = [
 
 
 @pytest.mark.parametrize(("name", "written", "read"), WARL)
-def test_a_csr_takes_only_legal_values(exact, name, written, read):
+def test_a_csr_takes_only_legal_values(fidelity, name, written, read):
+    machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, firmware="none"))
     number = 0xB03 if name == "mhpmcounter3" else name
-    exact.hart.csr[number] = written
-    assert exact.hart.csr[number] == read
+    machine.hart.csr[number] = written
+    assert machine.hart.csr[number] == read
 
 
 def test_mpp_keeps_its_value_when_the_reserved_mode_is_written(exact):
@@ -89,9 +91,7 @@ TRAPPED = [(Status.TVM, "csrr a0, satp"), (Status.TVM, "sfence.vma"), (Status.TW
 
 
 @pytest.mark.parametrize(("bit", "source"), TRAPPED)
-def test_m_mode_can_have_supervisor_instructions_trapped(boot, fidelity, bit, source):
-    if fidelity == "fast" and bit is not Status.TVM:
-        return  # docs/conformance.md: the core looks for TW and TSR at other bits
+def test_m_mode_can_have_supervisor_instructions_trapped(boot, bit, source):
     machine = boot(
         f"""la t0, trap
         csrw mtvec, t0
@@ -271,10 +271,56 @@ def test_knows_what_an_instruction_accesses(source, operand):
     assert memory_operand(int.from_bytes(code[:4], "little")) == operand
 
 
-@given(st.integers(0, M64))
-def test_status_survives_the_way_to_the_core_and_back(status):
-    status &= ~(1 << 29 | 1 << 30)
-    assert native_csrs.status_to_manual(native_csrs.status_to_native(status, 0), 0) == status
+@lru_cache
+def _pair() -> tuple[Machine, Machine]:
+    exact, fast = (Machine(MachineConfig(fidelity=one, ram_size=4 << 20, firmware="none")) for one in ("exact", "fast"))
+    return exact, fast
+
+
+NAMES = [
+    "mstatus", "sstatus", "mie", "sie", "mip", "sip", "medeleg", "mideleg", "mepc", "sepc", "mtvec", "stvec", "satp",
+    "mcounteren", "scounteren", "mcause", "stval",
+]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, M64)), max_size=8))
+def test_both_fidelities_keep_the_same_of_what_is_written(writes):
+    exact, fast = _pair()
+    for name, value in writes:
+        for machine in (exact, fast):
+            machine.hart.csr[name] = value
+    assert {name: exact.hart.csr[name] for name in NAMES} == {name: fast.hart.csr[name] for name in NAMES}
+
+
+CSR_CODE = """
+    la t0, 9f
+    csrw mtvec, t0
+    li s0, {first}
+    li s1, {second}
+    {setup}
+    csrrw s2, {name}, s0
+    csrrs s3, {name}, s1
+    csrrc s4, {name}, s0
+    csrr s5, {name}
+    j .
+    .balign 4
+9:  csrr s6, mcause
+    j ."""
+
+
+@pytest.mark.parametrize(
+    "name", [*NAMES, "fcsr", "fflags", "frm", "mhartid", "misa", "menvcfg", "mcountinhibit", "0x7c0", "0x320"]
+)
+def test_csr_instructions_of_both_fidelities_give_the_same(build, name):
+    found = []
+    for fidelity in ("exact", "fast"):
+        for first, second in ((M64, 0), (0x8000_0000_0022_3023, 0x66AA), (0x1000, 0x21805)):
+            source = CSR_CODE.format(name=name, first=first, second=second, setup="li t0, 0x2000\n csrs mstatus, t0")
+            machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, firmware="none"))
+            machine.load(build(source, 0x8000_0000))
+            machine.run(60)
+            found.append([machine.hart.x[f"s{number}"] for number in range(2, 7)])
+    assert found[:3] == found[3:]
 
 
 def test_every_csr_has_a_name_that_finds_it(exact):
