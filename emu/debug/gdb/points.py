@@ -11,6 +11,8 @@ from emu.subscriptions import Subscription
 
 SOFTWARE, HARDWARE = 0, 1
 """Kinds of breakpoints of the packets `Z` and `z`: here both are the same, and change no code of the guest."""
+OF_A_SPACE = -1
+"""The kind of a breakpoint that the client does not know: of one that it does not find in its list it would go on."""
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class Breakpoints:
 
         def reached() -> None:
             if self._machine.hart.csr["satp"] & SATP_PPN == root:
-                self._stop(HARDWARE)
+                self._stop(OF_A_SPACE)
 
         watch = self._watch(address, reached)
         if watch is None:

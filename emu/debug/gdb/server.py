@@ -6,7 +6,7 @@ from typing import Self
 
 from emu.debug.gdb.connection import Arrival, Connection
 from emu.debug.gdb.packets import Mark, Packet, framed
-from emu.debug.gdb.points import HARDWARE
+from emu.debug.gdb.points import HARDWARE, OF_A_SPACE, SOFTWARE
 from emu.debug.gdb.session import SIGINT, SIGTRAP, Answer, Session, Wish
 from emu.errors import MachineError
 from emu.events import TrapTaken
@@ -17,6 +17,7 @@ DEFAULT_ADDRESS = "tcp::1234"
 _ENDED = (StopReason.POWERED_OFF, StopReason.RESET)
 _SAYS_WHY = (StopReason.IDLE_FOREVER, StopReason.WANTS_INPUT)
 _THREAD = "thread:1;"
+_WHY = {SOFTWARE: "swbreak:;", HARDWARE: "hwbreak:;", OF_A_SPACE: ""}
 
 
 def _no_monitor(line: str) -> Iterable[str]:
@@ -157,7 +158,7 @@ class GdbServer:
             return
         hit, session.breakpoints.hit = session.breakpoints.hit, None
         if hit is not None:
-            self._stop(SIGTRAP, "hwbreak:;" if hit == HARDWARE else "swbreak:;")
+            self._stop(SIGTRAP, _WHY[hit])
         elif outcome.reason in _SAYS_WHY:
             self._say(outcome.description)
             self._stop(SIGTRAP, "")

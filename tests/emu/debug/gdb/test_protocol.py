@@ -125,7 +125,7 @@ def test_breakpoints_of_one_address_space(boot: Callable[..., Machine], serve: S
     assert "lists them" in monitor("delete 7")
     # In bare mode satp names no table: the root is 0, and this one is met.
     monitor("break 0x80200000 in 0x0")
-    assert client.ask("c") == "T05hwbreak:;thread:1;"
+    assert client.ask("c") == "T05thread:1;"
 
 
 @pytest.mark.parametrize("address", ["tcp::70000", "tcp", "udp::1234", "", "unix:/no/such/folder/gdb"])
