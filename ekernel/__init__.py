@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         VirtAddr as VirtAddr,
         VirtPageNum as VirtPageNum,
     )
+    from emu.debug.gdb import GdbServer as GdbServer
     from emu.errors import (
         AddressError as AddressError,
         ConfigError as ConfigError,
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "emu.address": "PhysAddr PhysPageNum VirtAddr VirtPageNum",
+    "emu.debug.gdb": "GdbServer",
     "emu.errors": "AddressError ConfigError EmuError GuestPanic ImageError LimitExceeded MachineError SymbolError",
     "emu.events": "AddressSpaceSwitched ConsoleOutput Event FrameAllocated FrameFreed FunctionCalled FunctionReturned "
     "HeapAllocated HeapFreed InterruptRaised MachineReset MmioAccess PageEvicted PageFault PageLoaded PteWritten "

@@ -6,15 +6,11 @@ from emu.cli.words import Words, count, seconds
 
 DEFAULT_PROFILE = "full"
 _HERE = "the guest's console and the monitor are this terminal; leave it out"
-_LOOK = "to stop and look, press Ctrl-A C; to follow the guest, write --trace KINDS"
 _NO_NETWORK = "there is no network device"
 ELSEWHERE = {
     "-chardev": _HERE,
     "-hda": "write -drive file=FILE,format=raw",
     "-netdev": _NO_NETWORK,
-    "-S": _LOOK,
-    "-s": _LOOK,
-    "-gdb": _LOOK,
 }
 """Words of QEMU for what is otherwise here."""
 
@@ -84,6 +80,8 @@ class RunWords(KernelWords):
     max_instructions: int | None
     timeout: float | None
     until_console: str | None
+    gdb: str | None
+    halted: bool
 
 
 class HeapWords(RunWords):
@@ -104,6 +102,10 @@ class _Group:
     def flag(self, *names: str, to: str, text: str) -> None:
         """An option without a value."""
         self._group.add_argument(*names, dest=to, action="store_true", help=text)
+
+    def constant(self, name: str, *, to: str, value: str, text: str) -> None:
+        """An option that stands for another one with a value."""
+        self._group.add_argument(name, dest=to, action="store_const", const=value, help=text)
 
     def value(self, *names: str, to: str, form: str, text: str, kind: object = str, default: object = None) -> None:
         """An option with a value; of two the last counts."""
@@ -130,6 +132,7 @@ def run_options() -> Words:
     _add_watching(words)
     _add_allocations(words)
     _add_output(words)
+    _add_debugging(words)
     _add_unchanging(words)
     _Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
@@ -308,6 +311,16 @@ def _add_output(words: Words) -> None:
     )
     group.flag("-q", "--quiet", to="quiet", text="The guest's console alone on standard output.")
     group.flag("--json", to="json", text="Print one JSON object for programs: how the run ended, with the console.")
+
+
+def _add_debugging(words: Words) -> None:
+    group = _Group(words, "Under gdb")
+    group.value(
+        "-gdb", "--gdb", to="gdb", form="tcp::PORT|unix:PATH",
+        text="Wait for gdb there; without a host (tcp:HOST:PORT) on this computer only.",
+    )  # fmt: skip
+    group.constant("-s", to="gdb", value="tcp::1234", text="The same as -gdb tcp::1234.")
+    group.flag("-S", to="halted", text="Run nothing before gdb, or the monitor's `continue`, says so.")
 
 
 def _add_unchanging(words: Words) -> None:

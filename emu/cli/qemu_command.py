@@ -68,9 +68,9 @@ def _help() -> Iterator[str]:
     yield _row("-version", "display version information and exit")
     shown = set()
     for name, action in run_options().options().items():
-        if name.startswith("--") or name in ("-h", "-q") or action.dest in shown:
+        if name.startswith("--") or name in ("-h", "-q") or (action.dest, action.const) in shown:
             continue
-        shown.add(action.dest)
+        shown.add((action.dest, action.const))
         yield _row(name if action.metavar is None else f"{name} {action.metavar}", action.help or "")
     yield ""
     yield "The options of `ekernel run` that have two dashes are taken as well: --trace, --timeout and so on."

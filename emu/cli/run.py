@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
 from emu.cli.kernels import built_profile, parse_size
@@ -41,6 +41,9 @@ from emu.terminal.keyboard import TerminalInput, standard_input
 from emu.terminal.monitor import Monitor
 from emu.terminal.signals import Signals
 from linker.commands.files import WholeFile, write_whole
+
+if TYPE_CHECKING:
+    from emu.debug.gdb import GdbServer
 
 _DEFAULT_FIRMWARE = "default"
 
@@ -134,6 +137,8 @@ def _check(request: RunWords) -> None:
         raise ConfigError("--until-console: which text?")
     if request.elf is not None and request.kernel is not None:
         raise ConfigError(f"two kernels, {request.elf} and -kernel {request.kernel}: give one")
+    if request.halted and request.gdb is None:
+        raise ConfigError("-S: nothing would ever let the guest run; add -s, and continue it from gdb")
     if request.json and request.trace and not request.trace_out:
         raise ConfigError("--trace prints between the guest's lines, and --json replaces those; add --trace-out FILE")
 
@@ -146,6 +151,7 @@ def _execute(
         monitor = None
         if isinstance(keyboard, TerminalInput):
             stack.enter_context(keyboard)
+        if isinstance(keyboard, TerminalInput) or request.gdb is not None:
             monitor = Monitor(machine, heap=partial(drawing, machine, allocations), mark=allocations.mark)
 
         def talk() -> bool:
@@ -159,10 +165,22 @@ def _execute(
         execution = Execution(
             machine, keyboard, signals,
             monitor=talk, flush=transcript.flush, max_instructions=request.max_instructions,
-            until_console=request.until_console,
+            until_console=request.until_console, debugger=_debugger(stack, machine, monitor, request),
         )  # fmt: skip
         has_output = (lambda: transcript.waits) if _is_read_elsewhere() else None
         return execution.run(timeout=request.timeout, has_output=has_output)
+
+
+def _debugger(stack: ExitStack, machine: Machine, monitor: Monitor | None, request: RunWords) -> "GdbServer | None":
+    """What serves gdb, when that was asked for; it says where it waits."""
+    if request.gdb is None or monitor is None:
+        return None
+    from emu.debug.gdb import GdbServer
+
+    server = stack.enter_context(GdbServer(machine, request.gdb, halted=request.halted, monitor=monitor.answer))
+    if not request.quiet or request.halted:
+        print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)
+    return server
 
 
 def _is_read_elsewhere() -> bool:

@@ -1,7 +1,9 @@
 """The run of a guest in front of a user: to its end, to a limit, or until the user or a signal ends it."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from emu.errors import MachineError
 from emu.events import ConsoleOutput
 from emu.machine import Machine, Outcome, StopReason
 from emu.machine.host_clock import HostClock
@@ -9,6 +11,9 @@ from emu.terminal.attention import Attention
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.keyboard import HostInput
 from emu.terminal.signals import Ended, Signals
+
+if TYPE_CHECKING:  # loaded by whoever asks for it
+    from emu.debug.gdb import GdbServer
 
 _LONGEST = 3600.0
 """Seconds of one wait; who waits for longer is asked again."""
@@ -30,7 +35,9 @@ class Execution:
         flush: Callable[[], None],
         max_instructions: int | None,
         until_console: str | None = None,
+        debugger: "GdbServer | None" = None,
     ) -> None:
+        self._debugger = debugger
         self._machine, self._keyboard, self._signals = machine, keyboard, signals
         self._monitor, self._flush = monitor, flush
         self._limit = None if max_instructions is None else machine.instret + max_instructions
@@ -41,9 +48,9 @@ class Execution:
 
     def run(self, *, timeout: float | None = None, has_output: Callable[[], bool] | None = None) -> Ending:
         """Run to the end. `has_output` says whether `flush` is worth calling now and then."""
-        machine, platform = self._machine, self._machine.platform
+        platform = self._machine.platform
         self._attention = Attention(
-            self._keyboard, self._signals, interrupt=machine.interrupt, has_output=has_output, timeout=timeout
+            self._keyboard, self._signals, interrupt=self._interrupt, has_output=has_output, timeout=timeout
         )
         platform.keyboard.source = self._keyboard.more
         if isinstance(platform.clock, HostClock):
@@ -54,6 +61,12 @@ class Execution:
             except Ended as end:
                 return self._wish() or Ending(Cause.SIGNAL, signal=end.number)
 
+    def _interrupt(self) -> None:
+        """Make the machine, or whoever waits for the debugger, look at the news; from another thread."""
+        self._machine.interrupt()
+        if self._debugger is not None:
+            self._debugger.wake()
+
     def _look_for_text(self, event: ConsoleOutput) -> None:
         text = self._tail + event.data
         if self._awaited in text:
@@ -62,7 +75,8 @@ class Execution:
         self._tail = text[-len(self._awaited) :]
 
     def _run(self) -> Ending:
-        machine, attention = self._machine, self._attention
+        machine, attention, debugger = self._machine, self._attention, self._debugger
+        outcome: Outcome | None = None
         while True:
             attention.acknowledge()
             ending = self._wish()
@@ -72,12 +86,39 @@ class Execution:
                 self._keyboard.monitor = False
                 if not self._monitor():
                     return Ending(Cause.LEFT)
+            if debugger is not None:
+                self._flush()
+                if not debugger.talk(outcome):
+                    return Ending(Cause.LEFT)
+                outcome = None
+                if debugger.holds:
+                    continue
             machine.offer_input()
-            outcome = machine.run(max_instructions=None if self._limit is None else self._limit - machine.instret)
-            ending = self._ending(outcome)
+            outcome = self._run_on()
+            ending = None if outcome is None or self._is_the_debuggers(outcome) else self._ending(outcome)
             if ending is not None:
+                if debugger is not None:
+                    debugger.ended(outcome)
                 return ending
             self._flush()
+
+    def _run_on(self) -> Outcome | None:
+        """Run until something ends that; None for what no hart survives, when a debugger looks at it first."""
+        machine = self._machine
+        limit = None if self._limit is None else self._limit - machine.instret
+        try:
+            return machine.run(max_instructions=limit)
+        except MachineError as error:
+            if self._debugger is None or not self._debugger.is_attached:
+                raise
+            self._debugger.stopped_by_error(error)
+            return None
+
+    def _is_the_debuggers(self, outcome: Outcome) -> bool:
+        """Whether it is the debugger's to say how to go on."""
+        if self._debugger is None or not self._debugger.is_attached:
+            return False
+        return outcome.reason in (StopReason.REACHED, StopReason.IDLE_FOREVER)
 
     def _ending(self, outcome: Outcome) -> Ending | None:
         """How the run has ended; None when it goes on, or when a wish will end it."""

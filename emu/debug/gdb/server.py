@@ -56,6 +56,16 @@ class GdbServer:
         """Where it listens, with the port that was taken."""
         return self._connection.address
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is a client."""
+        return self._session is not None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the guest may not run: the client has stopped it, or there is none yet and `halted` was said."""
+        return self._halted
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,7 +93,7 @@ class GdbServer:
                 return outcome
 
     def talk(self, outcome: Outcome | None = None) -> bool:
-        """Hear what arrived while the guest ran, and answer until the client lets it go on.
+        """Hear what arrived while the guest ran, and answer until the client lets it go on, or `wake` is called.
 
         `outcome` is how the run ended. Returns False when the client wants the machine to end.
         """
@@ -97,9 +107,9 @@ class GdbServer:
                     return False
         return True
 
-    def ended(self, outcome: Outcome) -> None:
-        """Tell the client that there is no guest any more."""
-        self._send(b"W%02x" % (outcome.exit_code & 0xFF))
+    def ended(self, outcome: Outcome | None) -> None:
+        """Tell the client that there is no guest any more; without an outcome, that the host has ended it."""
+        self._send(b"X0f" if outcome is None else b"W%02x" % (outcome.exit_code & 0xFF))
         self._drop()
 
     def stopped_by_error(self, error: MachineError) -> None:
