@@ -1,8 +1,7 @@
 """The absolute section: offsets of structures, where labels are numbers and nothing is written."""
 
 from linker.assembler.diagnostics import StatementError
-from linker.assembler.expressions import Expr
-from linker.assembler.sections import Align, Fill, Fragment, Org, SectionBuilder, Tail
+from linker.assembler.program import Align, Expr, Fill, Fragment, Org, SectionBuilder, Tail
 from linker.objects.model import SectionType
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linker.assembler.layout import leb128
-from linker.assembler.sections import LineEntry, SectionBuilder
+from linker.assembler.program import FAKE_LABEL, LineEntry, SectionBuilder
 from linker.assembler.state import Assembly
-from linker.assembler.symbols import FAKE_LABEL
 from linker.objects.model import ObjectFile, Relocation, Section, SectionType, Symbol, SymbolType
 from linker.objects.riscv import R
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from linker.assembler.expressions import OPERATIONS, UNARY_OPERATIONS, Binary, Expr, ExpressionError, Unary, wrap
-from linker.assembler.sections import Align, Fragment
-from linker.assembler.symbols import AsmSymbol
+from linker.assembler.expressions import OPERATIONS, UNARY_OPERATIONS, ExpressionError, wrap
+from linker.assembler.program import Align, AsmSymbol, Binary, Expr, Fragment, Unary
 
 _MAX_TERMS = 256
 """Symbols that one sum may have: more are a chain of definitions that grows with each step."""

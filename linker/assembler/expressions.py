@@ -1,11 +1,10 @@
-"""Expressions: their tree, and the parser with GNU's precedences (GNU as manual, "Expressions")."""
+"""The parser of expressions, with GNU's precedences (GNU as manual, "Expressions")."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Protocol
 
-from linker.assembler.symbols import AsmSymbol
+from linker.assembler.program import Binary, Expr, Unary
 
 
 class ExpressionError(Exception):
@@ -15,27 +14,6 @@ class ExpressionError(Exception):
         super().__init__(message)
         self.text = text
         """The part of the line that is at fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """Two operands that are not both known yet."""
-
-    operator: str
-    left: "Expr"
-    right: "Expr"
-
-
-@dataclass(frozen=True, slots=True)
-class Unary:
-    """`-`, `~` or `!` of an operand that is not known yet."""
-
-    operator: str
-    operand: "Expr"
-
-
-Expr = Union[int, AsmSymbol, Binary, Unary]  # noqa: UP007  a forward reference needs the spelled-out form
-"""A number, when it is known, or a tree over symbols."""
 
 
 class SymbolSource(Protocol):

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from linker.assembler.directives.space import nops
 from linker.assembler.encoding.fields import Field, parse_pattern
 from linker.assembler.evaluation import Linear
-from linker.assembler.expressions import Binary, Expr, ExpressionError
+from linker.assembler.expressions import ExpressionError
 from linker.assembler.instructions import constant_part
 from linker.assembler.layout import advance, leb128
-from linker.assembler.sections import (
+from linker.assembler.program import (
     Advance,
     Align,
+    AsmSymbol,
+    Binary,
     Branch,
+    Expr,
     Fill,
     Fixup,
     Fragment,
@@ -22,7 +25,6 @@ from linker.assembler.sections import (
 )
 from linker.assembler.source import Mark
 from linker.assembler.state import Assembly
-from linker.assembler.symbols import AsmSymbol
 from linker.objects.model import SectionFlag, SymbolType
 from linker.objects.riscv import R
 

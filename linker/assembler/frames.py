@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from linker.assembler.expressions import Expr
-from linker.assembler.sections import Fragment, SectionBuilder
+from linker.assembler.program import AsmSymbol, Expr, Fragment, SectionBuilder
 from linker.assembler.source import Mark
-from linker.assembler.symbols import AsmSymbol
 
 DATA_ALIGNMENT = -4
 """Offsets are stored as multiples of it."""

@@ -2,20 +2,18 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from linker.assembler.advice import for_csr, for_register, for_word
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.encoding.elsewhere import extension_elsewhere
 from linker.assembler.encoding.operands import Kind, Operand
 from linker.assembler.encoding.rows import AddressSlot, Row, Slot, ValueSlot
-from linker.assembler.encoding.table import extension_of
-from linker.assembler.expressions import Expr, ExpressionError, wrap
-from linker.assembler.sections import Branch, Fixup
+from linker.assembler.encoding.table import Table, extension_of
+from linker.assembler.expressions import ExpressionError, wrap
+from linker.assembler.program import Branch, Expr, Fixup, Fragment, Tail
+from linker.assembler.source import Mark
 from linker.objects.riscv import R
-
-if TYPE_CHECKING:
-    from linker.assembler.state import Assembly
 
 _LONG_FORM = {"c.j": 0x0000_006F, "c.beqz": 0x0000_0063, "c.bnez": 0x0000_1063}
 """What GNU turns a compressed jump or branch into when its target is far: jal zero, beq and bne with zero."""
@@ -74,10 +72,34 @@ def split_operands(text: str) -> list[str]:
     return parts
 
 
+class Writer(Protocol):
+    """The place that instructions are written to, and what is known there."""
+
+    table: Table
+    fragment: Fragment
+    mark: Mark
+    uses_privileged: bool
+
+    def expression(self, text: str) -> Expr:
+        """Read an expression. Raises ExpressionError."""
+
+    def known(self, expression: Expr) -> int | None:
+        """The number that an expression is now, or None. Raises ExpressionError."""
+
+    def add_fixup(self, fixup: Fixup) -> None:
+        """Have a value written at the end."""
+
+    def add_tail(self, tail: Tail) -> None:
+        """Append a part whose size is decided later."""
+
+    def end_run(self) -> None:
+        """Note that the instruction just written could become shorter at the link."""
+
+
 class InstructionEncoder:
     """Writes instructions into the current section."""
 
-    def __init__(self, assembly: "Assembly") -> None:
+    def __init__(self, assembly: Writer) -> None:
         self._assembly = assembly
         self._pending: tuple[R, Expr] | None = None
         self._compressible = True

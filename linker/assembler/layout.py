@@ -8,9 +8,20 @@ from collections.abc import Iterator
 
 from linker.assembler.diagnostics import Diagnostics
 from linker.assembler.evaluation import Evaluator
-from linker.assembler.expressions import Binary, Expr, ExpressionError
-from linker.assembler.sections import Advance, Align, Branch, Fill, Fragment, Leb128, Org, SectionBuilder
-from linker.assembler.symbols import AsmSymbol
+from linker.assembler.expressions import ExpressionError
+from linker.assembler.program import (
+    Advance,
+    Align,
+    AsmSymbol,
+    Binary,
+    Branch,
+    Expr,
+    Fill,
+    Fragment,
+    Leb128,
+    Org,
+    SectionBuilder,
+)
 from linker.objects.model import SymbolBinding
 
 _PASSES = 100

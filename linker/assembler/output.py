@@ -4,9 +4,8 @@ from linker.assembler.dwarf import add_debug_sections
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.fixups import PendingRelocation, SectionWriter
 from linker.assembler.layout import MAX_SIZE, Layout, leb128
-from linker.assembler.sections import SectionBuilder
+from linker.assembler.program import FAKE_LABEL, AsmSymbol, SectionBuilder
 from linker.assembler.state import Assembly
-from linker.assembler.symbols import FAKE_LABEL, AsmSymbol
 from linker.objects.model import (
     Group,
     ObjectFile,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from linker.assembler.advice import for_register
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.encoding.registers import FLOAT, INTEGER
-from linker.assembler.expressions import Expr, ExpressionError, wrap
+from linker.assembler.expressions import ExpressionError, wrap
+from linker.assembler.program import Expr
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from linker.assembler.expressions import ExpressionError
 from linker.assembler.files import find, read_source
 from linker.assembler.instructions import split_operands, unknown_mnemonic
 from linker.assembler.lexer import split_label, statements_of, strip_block_comments, unclosed_comment
+from linker.assembler.program import LineEntry
 from linker.assembler.pseudo import EXPANSIONS, NEEDS_INSTRUCTION
-from linker.assembler.sections import LineEntry
 from linker.assembler.source import Mark, Origin
 from linker.assembler.state import Assembly
 

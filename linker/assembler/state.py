@@ -6,15 +6,25 @@ from linker.assembler.absolute import AbsoluteSection
 from linker.assembler.diagnostics import Diagnostics, StatementError
 from linker.assembler.encoding.table import Table
 from linker.assembler.evaluation import Evaluator
-from linker.assembler.expressions import Binary, Expr, ExpressionError, ExpressionParser
+from linker.assembler.expressions import ExpressionError, ExpressionParser
 from linker.assembler.frames import Frames
 from linker.assembler.instructions import InstructionEncoder
 from linker.assembler.isa import InstructionSet
 from linker.assembler.layout import MAX_SIZE
 from linker.assembler.options import AssemblerOptions
-from linker.assembler.sections import Fixup, Fragment, LineEntry, SectionBuilder, Tail, WrittenRelocation
+from linker.assembler.program import (
+    AsmSymbol,
+    Binary,
+    Expr,
+    Fixup,
+    Fragment,
+    LineEntry,
+    SectionBuilder,
+    Tail,
+    WrittenRelocation,
+)
 from linker.assembler.source import Mark, Origin
-from linker.assembler.symbols import AsmSymbol, SymbolTable
+from linker.assembler.symbols import SymbolTable
 from linker.objects.model import SectionFlag, SectionType, SymbolBinding
 
 

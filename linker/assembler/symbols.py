@@ -1,62 +1,7 @@
-"""Symbols while a source is being read, and the table that knows which one a name means now."""
+"""The table of symbols, which knows what a name means now."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+from linker.assembler.program import FAKE_LABEL, AsmSymbol, Fragment
 from linker.assembler.source import Mark
-from linker.objects.model import SymbolBinding, SymbolType, SymbolVisibility
-
-if TYPE_CHECKING:
-    from linker.assembler.expressions import Expr
-    from linker.assembler.sections import Fragment
-
-FAKE_LABEL = ".L0 "
-"""GNU's name for a place that the source gives no name, such as `.` in a jump."""
-
-
-@dataclass(eq=False, slots=True)
-class AsmSymbol:
-    """A name and what it stands for so far: a place in a section, an expression, a common block, or nothing yet."""
-
-    name: str
-    fragment: "Fragment | None" = None
-    offset: int = 0
-    """Offset in the fragment."""
-    expression: "Expr | None" = None
-    common: "tuple[int, int] | None" = None
-    """Size and alignment of a common block."""
-    binding: SymbolBinding | None = None
-    type: SymbolType = SymbolType.NOTYPE
-    visibility: SymbolVisibility = SymbolVisibility.DEFAULT
-    size: "Expr | None" = None
-    mark: Mark | None = None
-    """Where it was defined, or first mentioned."""
-    weak_reference: "AsmSymbol | None" = None
-    """The symbol that `.weakref` made this a name for."""
-    mentioned: bool = False
-    """The source names it in an expression or directive that makes it part of the object."""
-    relocated: bool = False
-    """A relocation refers to it."""
-    replaced: bool = False
-    """A later `.set` gave the name to another symbol."""
-
-    @property
-    def is_defined(self) -> bool:
-        """Whether it has a place or a value."""
-        return self.fragment is not None or self.expression is not None or self.common is not None
-
-    def describe_as(self, other: "AsmSymbol") -> None:
-        """Take type and size of a symbol that this becomes another name for, as far as they are known so far."""
-        if not other.is_defined:
-            return
-        self.size = other.size
-        if other.type is SymbolType.FUNC or (other.type is SymbolType.OBJECT and self.type is SymbolType.NOTYPE):
-            self.type = other.type
-
-    @property
-    def is_temporary(self) -> bool:
-        """Whether its name keeps it out of the symbol table unless a relocation needs it: for GNU, `.L` or a space."""
-        return self.name.startswith(".L") or " " in self.name
 
 
 class SymbolTable:
@@ -86,13 +31,13 @@ class SymbolTable:
         self.order.append(new)
         return new
 
-    def unnamed(self, fragment: "Fragment", offset: int) -> AsmSymbol:
+    def unnamed(self, fragment: Fragment, offset: int) -> AsmSymbol:
         """A place without a name."""
         symbol = AsmSymbol(FAKE_LABEL, fragment, offset)
         self.order.append(symbol)
         return symbol
 
-    def define_local(self, number: int, fragment: "Fragment", offset: int, mark: Mark) -> AsmSymbol:
+    def define_local(self, number: int, fragment: Fragment, offset: int, mark: Mark) -> AsmSymbol:
         """Define the next instance of a numeric label."""
         instance = self._instances.get(number, 0) + 1
         self._instances[number] = instance

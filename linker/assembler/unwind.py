@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from linker.assembler.expressions import Binary, Expr
 from linker.assembler.frames import DATA_ALIGNMENT, Pointer, Procedure, Rule, Step
 from linker.assembler.layout import advance, leb128
-from linker.assembler.sections import Advance, Align, Fixup, Fragment, SectionBuilder
+from linker.assembler.program import Advance, Align, AsmSymbol, Binary, Expr, Fixup, Fragment, SectionBuilder
 from linker.assembler.state import Assembly
-from linker.assembler.symbols import AsmSymbol
 from linker.objects.model import SectionFlag
 from linker.objects.riscv import R
 

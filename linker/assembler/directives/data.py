@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields, one_string, optional_number, strings
-from linker.assembler.expressions import Expr
 from linker.assembler.files import find, read_whole
 from linker.assembler.instructions import split_operands
 from linker.assembler.layout import leb128
-from linker.assembler.sections import Fill, Fixup, Leb128
+from linker.assembler.program import Expr, Fill, Fixup, Leb128
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import one_string
-from linker.assembler.sections import LineEntry, SectionBuilder
+from linker.assembler.program import LineEntry, SectionBuilder
 from linker.objects.model import SectionFlag
 
 if TYPE_CHECKING:

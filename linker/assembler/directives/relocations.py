@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields
-from linker.assembler.sections import WrittenRelocation
+from linker.assembler.program import WrittenRelocation
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import optional_number, unescape
 from linker.assembler.instructions import split_operands
-from linker.assembler.sections import SectionBuilder
+from linker.assembler.program import SectionBuilder
 from linker.objects.model import SectionFlag, SectionType
 
 if TYPE_CHECKING:

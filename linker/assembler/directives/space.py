@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields, optional_number
-from linker.assembler.sections import Align, Fill, Fixup, Org
+from linker.assembler.program import Align, Fill, Fixup, Org
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields, name, names
 from linker.assembler.instructions import split_operands
-from linker.assembler.sections import Align
+from linker.assembler.program import Align
 from linker.objects.model import SymbolBinding, SymbolType, SymbolVisibility
 
 if TYPE_CHECKING:

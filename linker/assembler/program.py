@@ -1,13 +1,81 @@
-"""Sections while they are being filled: runs of known bytes, and between them parts whose size layout decides."""
+"""What a source becomes while it is read: expressions, symbols, and sections made of fragments."""
 
 from dataclasses import dataclass, field
+from typing import Union
 
 from linker.assembler.encoding.rows import Row
-from linker.assembler.expressions import Expr
 from linker.assembler.source import Mark
-from linker.assembler.symbols import AsmSymbol
-from linker.objects.model import SectionFlag, SectionType
+from linker.objects.model import SectionFlag, SectionType, SymbolBinding, SymbolType, SymbolVisibility
 from linker.objects.riscv import R
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Two operands that are not both known yet."""
+
+    operator: str
+    left: "Expr"
+    right: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-`, `~` or `!` of an operand that is not known yet."""
+
+    operator: str
+    operand: "Expr"
+
+
+Expr = Union[int, "AsmSymbol", Binary, Unary]
+"""A number, when it is known, or a tree over symbols."""
+
+FAKE_LABEL = ".L0 "
+"""GNU's name for a place that the source gives no name, such as `.` in a jump."""
+
+
+@dataclass(eq=False, slots=True)
+class AsmSymbol:
+    """A name and what it stands for so far: a place in a section, an expression, a common block, or nothing yet."""
+
+    name: str
+    fragment: "Fragment | None" = None
+    offset: int = 0
+    """Offset in the fragment."""
+    expression: Expr | None = None
+    common: tuple[int, int] | None = None
+    """Size and alignment of a common block."""
+    binding: SymbolBinding | None = None
+    type: SymbolType = SymbolType.NOTYPE
+    visibility: SymbolVisibility = SymbolVisibility.DEFAULT
+    size: Expr | None = None
+    mark: Mark | None = None
+    """Where it was defined, or first mentioned."""
+    weak_reference: "AsmSymbol | None" = None
+    """The symbol that `.weakref` made this a name for."""
+    mentioned: bool = False
+    """The source names it in an expression or directive that makes it part of the object."""
+    relocated: bool = False
+    """A relocation refers to it."""
+    replaced: bool = False
+    """A later `.set` gave the name to another symbol."""
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether it has a place or a value."""
+        return self.fragment is not None or self.expression is not None or self.common is not None
+
+    def describe_as(self, other: "AsmSymbol") -> None:
+        """Take type and size of a symbol that this becomes another name for, as far as they are known so far."""
+        if not other.is_defined:
+            return
+        self.size = other.size
+        if other.type is SymbolType.FUNC or (other.type is SymbolType.OBJECT and self.type is SymbolType.NOTYPE):
+            self.type = other.type
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether its name keeps it out of the symbol table unless a relocation needs it: for GNU, `.L` or a space."""
+        return self.name.startswith(".L") or " " in self.name
 
 
 @dataclass(slots=True)
