@@ -14,6 +14,7 @@ OWN = {
     "run": "Boot a kernel and watch what it does to memory.",
     "build": "Assemble and link the kernel of a profile, without running it.",
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
+    "pagetable": "Show what a kernel's page tables map, at any moment.",
     "lab": "Experiments on the teaching kernel.",
     "doctor": "Say what this host can do, and what it lacks.",
     "completion": "Print what makes a shell complete these words.",

@@ -93,6 +93,20 @@ class HeapWords(RunWords):
     """Whatever happens to the disks on the way is not to stay."""
 
 
+class PageTableWords(HeapWords):
+    """What `ekernel pagetable` was asked for."""
+
+    form: str
+    letters: str
+    walk: str
+    span: str
+    find: str
+    diff: str
+    writers: bool
+    satp: str
+    invariants: str
+
+
 class _Group:
     """Adds options to a group of the help."""
 
@@ -161,6 +175,54 @@ def heap_options() -> Words:
     group.value(
         "--max-instructions", to="max_instructions", form="N", kind=count,
         text="Show the moment after so many instructions at the latest.",
+    )  # fmt: skip
+    _add_allocations(words)
+    _add_kernel(words)
+    _add_machine(words)
+    _add_devices(words, writable=False)
+    _Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    return words
+
+
+def pagetable_options() -> Words:
+    """The words of `ekernel pagetable`."""
+    words = Words(
+        "ekernel pagetable",
+        "Run a kernel to a moment, and show what its page tables map there.",
+        operands=" [ELF]",
+        elsewhere=ELSEWHERE,
+    )
+    _add_boot(words)
+    moment = _Group(words, "Which moment")
+    moment.value(
+        "-at", "--at", to="at", form="SYMBOL|ADDRESS|N", text="At a place or after N instructions; or the end."
+    )
+    moment.value(
+        "-diff", "--diff", to="diff", form="SYMBOL|ADDRESS|N", text="What has changed by this later one.", default=""
+    )
+    moment.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    group = _Group(words, "What of the tables")
+    group.value(
+        "-format", "--format", to="form", form="tree|flat|ptdump|vmprint", default="tree",
+        text="How: ptdump is Linux's way, vmprint xv6's.",
+    )  # fmt: skip
+    group.value(
+        "-filter",
+        "--filter",
+        to="letters",
+        form="LETTERS",
+        default="",
+        text="Pages with all of r w x u g a d; s: not u.",
+    )
+    group.value("-range", "--range", to="span", form="A-B", default="", text="These virtual addresses only.")
+    group.value("-walk", "--walk", to="walk", form="VA", default="", text="What a walk to an address reads.")
+    group.value("-find", "--find", to="find", form="PA", default="", text="Who maps a physical address.")
+    group.value("-satp", "--satp", to="satp", form="VALUE", default="", text="Another satp than the present one.")
+    group.flag("-who", "--who", to="writers", text="Who wrote each entry, and when.")
+    group.value(
+        "-check", "--check", to="invariants", form="NAMES", default="",
+        text="Invariants, checked at each write to an entry: no-writable-code, no-user-in-kernel, mapped-once, "
+        "freed-is-unmapped; exit status 1 when one is broken.",
     )  # fmt: skip
     _add_allocations(words)
     _add_kernel(words)

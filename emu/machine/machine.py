@@ -24,6 +24,7 @@ from emu.machine.running import Runner
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
 from emu.machine.watches import Watches
+from emu.mmu.space import AddressSpace
 from emu.subscriptions import Listener, Subscription
 from emu.walks import Walk
 
@@ -243,6 +244,17 @@ class Machine:
     def walk(self, address: int, access: Access = Access.LOAD, privilege: Privilege | None = None) -> Walk:
         """The page walk that an access would make now, in the current privilege unless told; changes nothing."""
         return self.core.walk(address, access, privilege)
+
+    def address_space(self, satp: int | None = None) -> AddressSpace:
+        """All that page tables map now: those of the present `satp`, or of a value that it had or will have.
+
+        Later changes do not change what was returned, so two moments can be compared with `AddressSpace.diff`.
+        """
+        return AddressSpace(self._table_at, self.hart.csr["satp"] if satp is None else satp)
+
+    def _table_at(self, address: int) -> memoryview | None:
+        memory = self.memory
+        return memory.view(address, PAGE_SIZE).cast("Q") if memory.contains(address, PAGE_SIZE) else None
 
     def read_virtual(self, address: int, length: int) -> bytes:
         """Bytes of the current address space; raises AddressError where the kernel has mapped nothing.

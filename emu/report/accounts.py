@@ -82,7 +82,6 @@ class AccountReport:
         return lines
 
 
-
 def account_numbers(account: Account[A, F]) -> dict[str, int]:
     """An account for programs."""
     return {

@@ -1,0 +1,143 @@
+"""`ekernel pagetable`: run a kernel to a moment, and show what its page tables map there."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from emu.cli.allocations import Allocations
+from emu.cli.options import PageTableWords, pagetable_options
+from emu.cli.run import allocation_request, new_machine
+from emu.errors import ConfigError
+from emu.machine import Machine, StopReason
+from emu.mmu.pte import Pte
+from emu.mmu.space import FILTERS, AddressSpace
+from emu.observe.pagetables.invariants import FreedFrames, Invariants, named
+from emu.observe.pagetables.writers import PteWriters
+from emu.report import pagetables
+from emu.report.places import Places
+from emu.report.reasons.pages import pte_text
+from emu.terminal.signals import Signals
+
+_FREED = "freed-is-unmapped"
+_RANGE = re.compile(r"([^-.]+)(?:-|\.\.)([^-.]+)")
+
+
+options = pagetable_options
+
+
+def main(words: Sequence[str], _signals: Signals) -> int:
+    """Print what was asked for, and return the exit status. Raises ConfigError for what cannot be shown."""
+    request = options().read(words, PageTableWords())
+    _check(request)
+    machine = new_machine(request)
+    if request.invariants:
+        return _check_invariants(machine, request)
+    writers = PteWriters(machine) if request.writers else None
+    satp = _number(request.satp, "-satp") if request.satp else None
+    _run_to(machine, request.at, request.max_instructions)
+    space = machine.address_space(satp)
+    if request.diff:
+        _run_to(machine, request.diff, request.max_instructions)
+        later = machine.address_space(space.satp if space.levels else satp)
+        _print(list(pagetables.changes(space.diff(later))) or ["nothing has changed"])
+        return 0
+    print(f"{request.at or 'at the end'}: satp {space.satp:#x}, pc {Places(machine).name(machine.hart.pc)}")
+    _print(_answer(space, request))
+    if writers is not None:
+        _print(_writers(space, writers, Places(machine)))
+    return 0
+
+
+def _check(request: PageTableWords) -> None:
+    if request.form not in pagetables.FORMATS:
+        raise ConfigError(f"-format {request.form}: there are {', '.join(pagetables.FORMATS)}")
+    unknown = [letter for letter in request.letters if letter not in FILTERS]
+    if unknown:
+        raise ConfigError(f"-filter {request.letters}: '{unknown[0]}' is none of the letters {' '.join(FILTERS)}")
+    if request.form in ("ptdump", "vmprint") and (request.letters or request.span):
+        raise ConfigError(f"-format {request.form} shows everything; -filter and -range go with tree and flat")
+
+
+def _check_invariants(machine: Machine, request: PageTableWords) -> int:
+    """Run to the moment with the invariants checked at each write; the status is 1 when one did not hold."""
+    names = [name.strip() for name in request.invariants.split(",")]
+    checks = named(",".join(name for name in names if name != _FREED))
+    if _FREED in names:
+        Allocations(machine, allocation_request(request, asked=True), summed_up=False)
+        checks[_FREED] = FreedFrames(machine).check
+    places = Places(machine)
+    found = Invariants(machine, checks)
+    _run_to(machine, request.at, request.max_instructions)
+    for each in found.broken:
+        write = each.write
+        print(
+            f"{each.invariant}: {each.why}: {write.pte_address}, level {write.level} for {write.first}, became "
+            f"({Pte(write.new)}) at {places.name(write.pc)} after {write.instret:,} instructions"
+        )
+    print(f"{len(found.broken):,} writes of page-table entries break {request.invariants}")
+    return int(bool(found.broken))
+
+
+def _answer(space: AddressSpace, request: PageTableWords) -> Iterable[str]:
+    if request.walk:
+        return pagetables.walked(space, _number(request.walk, "-walk"))
+    if request.find:
+        physical = _number(request.find, "-find")
+        found = [f"{physical:#x} is mapped at {place} by {_leaf(space, place)}" for place in space.find(physical)]
+        return found or (f"{physical:#x} is not mapped",)
+    first, last = _span(request.span)
+    if request.form == "tree":
+        return (*pagetables.tree(space, request.letters, first, last), *pagetables.oddities(space))
+    if request.form == "flat":
+        return (*pagetables.flat(space, request.letters, first, last), *pagetables.oddities(space))
+    return pagetables.FORMATS[request.form](space)
+
+
+def _leaf(space: AddressSpace, address: int) -> str:
+    entry = space.at(address)
+    return "nothing" if entry is None else pte_text(entry.level, entry.address, entry.pte)
+
+
+def _writers(space: AddressSpace, writers: PteWriters, places: Places) -> Iterable[str]:
+    for entry in space.leaves:
+        write = writers.last.get(int(entry.address))
+        if write is None:
+            yield f"{entry.first}: PTE at {entry.address} was written before its table was in use"
+        else:
+            by = f"written at {places.name(write.pc)} after {write.instret:,} instructions"
+            yield f"{entry.first}: PTE at {entry.address} {by}"
+
+
+def _run_to(machine: Machine, place: str | None, limit: int | None) -> None:
+    """Run to a moment; without one to the end."""
+    if place is None:
+        machine.run(limit)
+        return
+    if place.isdecimal():
+        outcome = machine.run(max_instructions=max(0, int(place) - machine.instret))
+        reached = outcome.reason is StopReason.INSTRUCTION_LIMIT
+    else:
+        outcome = machine.run(limit, until=_number(place, "-at") if place.startswith("0x") else place)
+        reached = outcome.reason is StopReason.REACHED
+    if not reached:
+        raise ConfigError(f"{place} was not reached: {outcome.description} after {machine.instret:,} instructions")
+
+
+def _span(text: str) -> tuple[int, int]:
+    if not text:
+        return 0, (1 << 64) - 1
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"-range {text}: give two addresses, as in 0x1000-0x2fff")
+    return _number(match[1], "-range"), _number(match[2], "-range")
+
+
+def _number(text: str, option: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ConfigError(f"{option} {text}: give a number, as in 0x80200000") from None
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)

@@ -1,0 +1,144 @@
+"""`ekernel pagetable` as a user types it, and beside QEMU's `info mem`."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ekernel
+
+Program = Callable[[str], Path]
+SOURCE = """
+    la s0, root
+    li t1, 0x80000 << 10 | 0xcf
+    sd t1, 16(s0)                   # a gigapage: this code, too
+    li t1, 0x80000 << 10 | 0xe7
+    li t2, 0xff0
+    add t2, t2, s0
+    sd t1, 0(t2)                    # and in the upper half
+    la s1, middle
+    srli t1, s1, 2
+    ori t1, t1, 1
+    sd t1, 0(s0)
+    li t1, 0x80200 << 10 | 0x53
+    sd t1, 24(s1)                   # a megapage at 0x600000
+    la s2, last
+    srli t1, s2, 2
+    ori t1, t1, 1
+    sd t1, 0(s1)
+    li t1, 0x80300 << 10 | 0xd7
+    sd t1, 8(s2)
+    li t1, 0x80301 << 10 | 0xd7
+    sd t1, 16(s2)
+    li t1, 0x80305 << 10 | 0xcb
+    sd t1, 24(s2)
+    srli t1, s0, 12
+    li t0, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+paged:
+    nop
+    li t1, 0x80306 << 10 | 0xcf
+    sd t1, 32(s2)
+done:
+    j done
+    .bss
+    .balign 4096
+root: .zero 4096
+middle: .zero 4096
+last: .zero 4096
+"""
+
+
+def test_qemus_table_is_the_flat_view(ekernel: Ekernel, program: Program, oracle: Callable[[str], str]) -> None:
+    elf = program(SOURCE)
+    raw = elf.with_suffix(".bin")  # QEMU enters what lies first, and in the ELF that is its headers
+    assert ekernel("objcopy", "-O", "binary", "-j", ".text", elf, raw).returncode == 0
+    command = [oracle("qemu-system-riscv64"), "-machine", "virt", "-bios", "default", "-kernel", str(raw)]
+    command += ["-display", "none", "-serial", "null", "-qmp", "stdio"]
+    ask = {"execute": "human-monitor-command", "arguments": {"command-line": "info mem"}}
+    table: list[tuple[int, int, int, str]] = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as qemu:
+        assert qemu.stdin is not None
+        assert qemu.stdout is not None
+        qemu.stdin.write('{"execute": "qmp_capabilities"}')
+        for _ in range(50_000):  # until the guest has come so far
+            if any(first == 0x4000 for first, *_ in table):
+                break
+            qemu.stdin.write(json.dumps(ask))
+            qemu.stdin.flush()
+            shown = json.loads(qemu.stdout.readline()).get("return", "")
+            rows = re.finditer(r"^([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{16}) (\S{7})", str(shown), re.MULTILINE)
+            table = [(int(row[1], 16), int(row[2], 16), int(row[3], 16), row[4]) for row in rows]
+        qemu.kill()
+    flat = ekernel("pagetable", elf, "-at", "done", "-format", "flat").stdout
+    ours = [
+        (int(row[1], 16), int(row[3], 16), int(row[2], 16) - int(row[1], 16) + 1, row[4])
+        for row in re.finditer(r"^(0x\w+)\.\.(0x\w+) (0x\w+) +\d+ \w+ (\S{8})", flat, re.MULTILINE)
+    ]
+    order = "RWXUGAD"
+    as_qemu = [
+        (first, physical, size, "".join(letter.lower() if letter in flags else "-" for letter in order))
+        for first, physical, size, flags in ours
+    ]
+    assert as_qemu == table
+    assert len(table) == 6
+
+
+def test_a_walk_a_search_and_filters_answer_what_was_asked(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE)
+    walk = ekernel("pagetable", elf, "-at", "paged", "-walk", "0x2345").stdout
+    assert [line.split(":")[0] for line in walk.splitlines()[1:]] == ["level 2", "level 1", "level 0"]
+    assert walk.endswith("maps 0x2345 to 0x80301345\n")
+    assert "is not valid: 0x9000 is not mapped" in ekernel("pagetable", elf, "-at", "paged", "-walk", "0x9000").stdout
+    found = ekernel("pagetable", elf, "-at", "paged", "-find", "0x80301010").stdout
+    assert re.findall(r"is mapped at (\w+)", found) == ["0x2010", "0x701010", "0x80301010", "0xffffffff80301010"]
+    executable = ekernel(
+        "pagetable", elf, "-at", "paged", "-filter", "xs", "-format", "flat", "-range", "0-0xffffffff"
+    ).stdout
+    assert re.findall(r"^(0x\w+)\.\.", executable, re.MULTILINE) == ["0x0000000000003000", "0x0000000080000000"]
+
+
+def test_two_moments_are_compared_and_writers_named(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE)
+    assert (
+        ekernel("pagetable", elf, "-at", "paged", "-diff", "done").stdout == "+ 0x4000..0x4fff -> 0x80306000 DA__XWRV\n"
+    )
+    who = ekernel("pagetable", elf, "-at", "done", "-who").stdout
+    assert re.search(
+        r"^0x4000: PTE at \w+ written at paged\+\w+ \(guest.s:\d+\) after \d+ instructions$", who, re.MULTILINE
+    )
+    assert re.search(r"^0x1000: PTE at \w+ was written before its table was in use$", who, re.MULTILINE)
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_invariants_on_the_command_line_make_the_status(ekernel: Ekernel, program: Program, fidelity: str) -> None:
+    elf = program(SOURCE)
+    options = ["pagetable", elf, "-at", "done", "--fidelity", fidelity, "-check"]
+    broken = ekernel(*options, "no-writable-code,mapped-once")
+    assert broken.returncode == 1
+    assert re.match(r"no-writable-code: it is writable and executable: .* at paged\+\w+ \(guest.s:\d+\)", broken.stdout)
+    assert ekernel(*options, "no-user-in-kernel").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-format", "list"], "there are tree, flat, ptdump, vmprint"),
+        (["-filter", "q"], "'q' is none of the letters r w x u g a d s"),
+        (["-range", "5"], "give two addresses"),
+        (["-walk", "here"], "give a number"),
+        (["-at", "nowhere"], "no symbol 'nowhere'"),
+        (["-check", "all"], "there is no invariant 'all'"),
+        (["-format", "vmprint", "-filter", "x"], "shows everything"),
+    ],
+)
+def test_a_mistake_is_one_message(ekernel: Ekernel, program: Program, options: list[str], said: str) -> None:
+    result = ekernel("pagetable", program(SOURCE), *(["-at", "done"] if "-at" not in options else []), *options)
+    assert result.returncode == 125
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,119 @@
+"""Invariants of page tables, checked at each write, and who wrote each entry."""
+
+from collections.abc import Callable
+
+import pytest
+
+from emu.address import PhysPageNum, VirtAddr
+from emu.errors import ConfigError
+from emu.events import FrameAllocated, FrameFreed
+from emu.isa.privilege import Privilege
+from emu.machine import Machine
+from emu.observe.pagetables.invariants import Broken, FreedFrames, Invariants, named
+from emu.observe.pagetables.writers import PteWriters
+
+PAGED = """
+    la s0, root
+    li t1, 0x80000 << 10 | 0xcf
+    sd t1, 16(s0)
+    la t1, middle
+    srli t1, t1, 2
+    ori t1, t1, 1
+    sd t1, 0(s0)
+    la s1, middle
+    la t1, last
+    srli t1, t1, 2
+    ori t1, t1, 1
+    sd t1, 0(s1)
+    la s1, last
+    la s2, page
+    srli s2, s2, 2
+    srli t1, s0, 12
+    li t0, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+"""
+TABLES = """
+    li a7, 8
+    ecall
+    .bss
+    .balign 4096
+root: .zero 4096
+middle: .zero 4096
+last: .zero 4096
+page: .zero 4096
+"""
+
+
+@pytest.mark.parametrize(
+    ("invariant", "body", "whys"),
+    [
+        ("no-writable-code", "ori t1, s2, 0xcf\nwrong: sd t1, 8(s1)", ["it is writable and executable"]),
+        ("no-writable-code", "ori t1, s2, 0xcb\nwrong: sd t1, 8(s1)\n ori t1, s2, 0xc7\n sd t1, 16(s1)", []),
+        (
+            "no-user-in-kernel",
+            "li t1, 0x10d7\n la t2, root + 0x800\n sd t1, -8(t2)\nwrong: sd t1, 0(t2)",
+            ["user page in the upper"],
+        ),
+        ("mapped-once", "ori t1, s2, 0xc7\n sd t1, 8(s1)\nwrong: sd t1, 24(s1)", ["is mapped at 0x1000 and 0x3000"]),
+        ("mapped-once", "ori t1, s2, 0xc7\n sd t1, 8(s1)\n sd zero, 8(s1)\nwrong: sd t1, 24(s1)", []),
+    ],
+)
+def test_a_write_that_breaks_an_invariant_is_told_with_its_place(
+    boot: Callable[..., Machine], invariant: str, body: str, whys: list[str]
+) -> None:
+    machine = boot(PAGED + body + TABLES)
+    told: list[Broken] = []
+    found = Invariants(machine, named(invariant), told.append)
+    machine.run()
+    assert found.broken == told
+    assert len(told) == len(whys)
+    for broken, why in zip(told, whys, strict=True):
+        assert why in broken.why
+        assert broken.write.pc == machine.address_of("wrong")
+
+
+def test_an_invariant_of_ones_own_is_one_line(boot: Callable[..., Machine]) -> None:
+    machine = boot(PAGED + "ori t1, s2, 0xc7\nwrong: sd t1, 0(s1)\n sd t1, 8(s1)" + TABLES)
+    found = Invariants(
+        machine, {"no page at 0": lambda write, _space: "null" if write.new and not write.first else None}
+    )
+    machine.run()
+    assert [(broken.invariant, broken.write.pc) for broken in found.broken] == [
+        ("no page at 0", machine.address_of("wrong"))
+    ]
+
+
+def test_mapping_a_freed_frame_is_told_until_it_is_allocated_again(boot: Callable[..., Machine]) -> None:
+    machine = boot(PAGED + "ori t1, s2, 0xc7\n sd t1, 8(s1)\nagain: sd zero, 8(s1)\n sd t1, 8(s1)" + TABLES)
+    for kind in (FrameAllocated, FrameFreed):
+        machine.events.add_source(kind, lambda: lambda: None)
+    frames = FreedFrames(machine)
+    found = Invariants(machine, {"freed": frames.check})
+    ppn = PhysPageNum(machine.address_of("page") >> 12)
+    fields = {"instret": 0, "pc": VirtAddr(0), "privilege": Privilege.S, "ppn": ppn}
+    machine.events.emit(FrameFreed(**fields))
+    machine.run(until="again")
+    assert [broken.why for broken in found.broken] == [f"its frame {ppn!r} was freed"]
+    machine.events.emit(FrameAllocated(**fields))
+    machine.run()
+    assert len(found.broken) == 1
+
+
+def test_an_unknown_invariant_is_an_error_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"no invariant 'no-wx'.*there are no-writable-code"):
+        named("no-wx")
+
+
+def test_the_last_writer_of_each_entry_is_known(boot: Callable[..., Machine]) -> None:
+    machine = boot(
+        PAGED + "ori t1, s2, 0xc7\nfirst: sd t1, 8(s1)\nsecond: sd zero, 8(s1)\nother: sd t1, 16(s1)" + TABLES
+    )
+    writers = PteWriters(machine)
+    machine.run()
+    last = machine.address_of("last")
+    assert {place - last: write.pc for place, write in writers.last.items()} == {
+        8: machine.address_of("second"),
+        16: machine.address_of("other"),
+    }
