@@ -82,6 +82,8 @@ class SectionWriter:
             if self._section.is_nobits:
                 if any(fragment.data) or isinstance(fragment.tail, Branch):
                     self._error(f"section {self._section.name!r} holds no data, only space", self._assembly.mark)
+                elif isinstance(fragment.tail, Fill):
+                    self._known(fragment.tail.count, fragment.tail.mark, "the count")
                 continue
             self.data += fragment.data
             if fragment.tail is not None:

@@ -144,6 +144,7 @@ def test_a_value_that_does_not_fit_is_cut_with_a_warning():
         (".struct 0\n.word 7", "holds no data, only offsets"),
         (".reloc 0, R_RISCV_HI2, x", "did you mean 'R_RISCV_HI20'?"),
         (".data\n.reloc 8, R_RISCV_32, x", "outside section '.data'"),
+        (".bss\n.skip nowhere", "the count is not a constant"),
         (".dcb.b x, 1", "the value of 'x' is not known here"),
     ],
 )
