@@ -44,7 +44,7 @@ class BlockClock:
         self.state_address = ctypes.c_uint64.from_address(core + installed.layout.env_pointer).value
         """Where the core keeps its state in host memory."""
         self.features = Features(
-            installed, handle, Core(self.slots, base, size, host_address, self.state_address), fail
+            installed, handle, Core(self.slots, base, size, host_address, self.state_address, fail), fail
         )
         ctypes.c_uint8.from_address(engine + layout.ENGINE_NO_EXIT_REQUEST).value = 1
         self.window = DirectWindow(self.state_address)
@@ -73,7 +73,7 @@ class PythonClock:
         run_first_blocks(handle)
         self.window = CopiedWindow(handle)
         self.features = features = SlowFeatures(
-            handle, guest, Core(slots, base, size, host_address, 0), self.window, fail
+            handle, guest, Core(slots, base, size, host_address, 0, fail), self.window, fail
         )
 
         def block(_engine: int, address: int, size: int, _data: int) -> None:

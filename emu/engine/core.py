@@ -69,6 +69,7 @@ class Engine:
         self._features: tuple[Feature, ...] = ()
         self._switching = False
         self._one_block = False
+        self._feature_error: BaseException | None = None
         self._host_translates = False
         self._keep: list[Any] = []
         self._value = (0, 0)
@@ -82,12 +83,12 @@ class Engine:
         self.window: StateWindow
         if probes == "native":
             self._entries = installation.install().entries
-            self.clock = BlockClock(self.handle, base, size, host_address, self.fail)
+            self.clock = BlockClock(self.handle, base, size, host_address, self.fail_after_block)
             self.window = self.clock.window
             self.pages.follow_natively(self.clock.state_address, host_address)
         else:
             self._entries = ()
-            self.clock = PythonClock(self.handle, guest, base, size, host_address, self.fail)
+            self.clock = PythonClock(self.handle, guest, base, size, host_address, self.fail_after_block)
             self.window = self.clock.window
             self.pages.follow(guest.code_address)
         self.words, self.slots = self.window.words, self.clock.slots
@@ -148,6 +149,13 @@ class Engine:
 
         What a callback raised comes out here, with the machine still usable.
         """
+        stop = self._run()
+        error, self._feature_error = self._feature_error, None
+        if error is not None:
+            raise error
+        return stop
+
+    def _run(self) -> Stop:
         if self.running:
             raise MachineError("the machine is running already: a listener cannot run it again")
         handle, words, window = self.handle, self.words, self.window
@@ -210,7 +218,8 @@ class Engine:
 
     def _report_completed(self, pc: int, complete: Callable[[], None]) -> None:
         """Tell features what the guest makes of the instruction at `pc`, unless it traps."""
-        code = fetch(Core(self.slots, self.base, self.size, self._host_address, 0), self._guest.code_address, pc, 4)
+        core = Core(self.slots, self.base, self.size, self._host_address, 0, self.fail_after_block)
+        code = fetch(core, self._guest.code_address, pc, 4)
         complete()
         length = instruction_length(code[0])
         if self.words[Word.PC] == pc + length & _LAST_ADDRESS:
@@ -396,6 +405,12 @@ class Engine:
         if self._error is None:
             self._error = error
         library.emu_stop(self.handle)
+
+    def fail_after_block(self, error: BaseException) -> None:
+        """Raise `error` from `run` when the current block has ended: in the middle of an access nothing can stop."""
+        if self._feature_error is None:
+            self._feature_error = error
+        self.stop_after_block()
 
     def _raise_kept(self) -> None:
         kept, self._error = self._error, None

@@ -69,6 +69,9 @@ class Features:
     def switch(self, features: Sequence[Feature]) -> None:
         """Let blocks do this from now on. All code must be forgotten by the caller."""
         self.flush()
+        for feature in self._features:
+            if feature not in features:
+                feature.switched_off()
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
         self.looks_at_completed = any(feature.looks_at_registers for feature in features)
         if self._features and self._definitions is None:

@@ -5,7 +5,7 @@ Python, where there are no native probes): both give the same results. `Engine.s
 runs at once, and in a run at the end of the core's current slice. See docs/engine.md for how to write one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from emu.engine.translated.definitions import Block
@@ -29,6 +29,8 @@ class Core(NamedTuple):
     """Where the host has RAM."""
     state_address: int
     """Where the host has the core's state; 0 without native probes."""
+    fail: Callable[[BaseException], None]
+    """Ends the run, and raises what it gets."""
 
 
 class Access(NamedTuple):
@@ -78,6 +80,10 @@ class Feature:
 
     def written(self, _write: Write, /) -> None:
         """A register has been written by Python, or without native probes."""
+
+    def switched_off(self) -> None:
+        """Blocks do it no more."""
+        return
 
     def flush(self) -> None:
         """Hand over what its buffers hold. Between runs, or where the core is stopped."""

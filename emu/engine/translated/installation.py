@@ -7,6 +7,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from emu.engine import library, native
+from emu.engine.native import Probe
 from emu.engine.translated.elf import SharedLibrary
 from emu.engine.translated.layout import BUILDS, Layout
 from emu.engine.translated.player import CALLED, PLAYER, Entry
@@ -14,6 +15,9 @@ from emu.errors import MachineError
 
 _LOCK = Lock()
 _WITHOUT_SUFFIX = ("cpu_exit", "uc_emu_stop")
+
+
+_replaced: set[str] = set()
 
 
 class Installed(NamedTuple):
@@ -67,3 +71,26 @@ def _install() -> Installed:
     native.protect({ctypes.addressof(word) & -mmap.PAGESIZE}, mmap.PROT_READ | mmap.PROT_WRITE)
     word.value = entries[Entry.GEN_CODE]
     return Installed(layout, entries)
+
+
+def replace_table(probe: Probe, called: tuple[str, ...], replaced: tuple[str, ...]) -> None:
+    """Put native functions into tables of the library, in the place of its own, once in a process.
+
+    The probe begins with a table of the functions that it calls, and a jump for each of those that it replaces.
+    """
+    with _LOCK:
+        if probe.name in _replaced:
+            return
+        file = SharedLibrary(library.LIBRARY._name)
+        functions = [library.function_address(name) for name in called]
+        begin = library.function_address("tcg_gen_code") - file.symbol("tcg_gen_code_riscv64")
+        address = native.load(probe)
+        (ctypes.c_uint64 * len(functions)).from_address(address)[:] = [*functions]
+        words = [ctypes.c_uint64.from_address(begin + file.table_word(f"{name}_riscv64")) for name in replaced]
+        if [word.value for word in words] != [library.function_address(name) for name in replaced]:
+            raise MachineError("native probes are not possible here: somebody else has replaced the core's accesses")
+        pages = {ctypes.addressof(word) & -mmap.PAGESIZE for word in words}
+        native.protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
+        for number, word in enumerate(words):
+            word.value = address + 8 * len(functions) + 8 * number
+        _replaced.add(probe.name)

@@ -35,6 +35,9 @@ class SlowFeatures:
     def switch(self, features: Sequence[Feature]) -> None:
         """See `emu.engine.translated.composition.Features`."""
         self.flush()
+        for feature in self._features:
+            if feature not in features:
+                feature.switched_off()
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
         self._numbers.clear()
         self._core.slots[Slot.FIRST] = self._core.slots[Slot.SERIAL]

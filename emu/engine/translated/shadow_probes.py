@@ -1,0 +1,129 @@
+"""Native functions in front of the core's own for accesses that its TLB does not answer: they find poisoned bytes."""
+
+from emu.engine.native import Probe
+from emu.engine.slots import Slot
+from emu.engine.translated.layout import ENGINE_CPU, ENV_ENGINE
+from emu.engine.window import Word
+
+LOADS = {1: "helper_ret_ldub_mmu", 2: "helper_le_lduw_mmu", 4: "helper_le_ldul_mmu", 8: "helper_le_ldq_mmu"}
+STORES = {1: "helper_ret_stb_mmu", 2: "helper_le_stw_mmu", 4: "helper_le_stl_mmu", 8: "helper_le_stq_mmu"}
+"""By the bytes of the access. Translated code finds them in tables of addresses."""
+CALLED = (*LOADS.values(), *STORES.values(), "cpu_restore_state")
+_ENTRIES = [(size, name, name in STORES.values()) for table in (LOADS, STORES) for size, name in table.items()]
+_CLOCK, _SHADOW, _PC = 8 * Word.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * Word.PC
+STORE = 0x80
+
+# A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
+# behind the address. The words of a shadow are its table, its mask and whom to tell.
+def _x86_64(size: int, name: str, *, store: bool) -> str:
+    go_on = "r8" if store else "rcx"
+    return f"""
+check_{name}:
+    mov rax, [rdi+{_CLOCK}]
+    test rax, rax
+    jz clean_{name}
+    mov r10, [rax+{_SHADOW}]
+    test r10, r10
+    jz clean_{name}
+    mov r11, rsi
+    shr r11, 3
+    and r11, [r10+8]
+    add r11, [r10]
+    movzx r11d, word ptr [r11]
+    mov eax, {(1 << size) - 1}
+    mov r9, rcx
+    mov ecx, esi
+    and ecx, 7
+    shl eax, cl
+    mov rcx, r9
+    and r11d, eax
+    jz clean_{name}
+    shl r11, 48
+    xor rsi, r11
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push r8
+    mov rax, r10
+    push rax
+    sub rsp, 8
+    mov rsi, {go_on}
+    xor edx, edx
+    mov rdi, [rdi+{ENV_ENGINE}]
+    mov rdi, [rdi+{ENGINE_CPU}]
+    call qword ptr [rip+cpu_restore_state]
+    mov r10, [rsp+8]
+    mov rdi, [rsp+40]
+    mov esi, {size | STORE * store}
+    {"mov rdx, [rsp+32]" if store else "xor edx, edx"}
+    mov rcx, [rsp+48]
+    mov rcx, [rcx+{_PC}]
+    call qword ptr [r10+16]
+    add rsp, 16
+    pop r8
+    pop rcx
+    pop rdx
+    pop rsi
+    pop rdi
+clean_{name}:
+    jmp qword ptr [rip+{name}]
+"""
+
+
+def _aarch64(size: int, name: str, *, store: bool) -> str:
+    return f"""
+check_{name}:
+    ldr x9, [x0, #{_CLOCK}]
+    cbz x9, clean_{name}
+    ldr x10, [x9, #{_SHADOW}]
+    cbz x10, clean_{name}
+    ldp x11, x12, [x10]
+    and x12, x12, x1, lsr #3
+    ldrh w11, [x11, x12]
+    mov w12, #{(1 << size) - 1}
+    and w13, w1, #7
+    lsl w12, w12, w13
+    and w11, w11, w12
+    cbz w11, clean_{name}
+    eor x1, x1, x11, lsl #48
+    stp x29, x30, [sp, #-64]!
+    mov x29, sp
+    stp x0, x1, [sp, #16]
+    stp x2, x3, [sp, #32]
+    stp x4, x10, [sp, #48]
+    mov x1, {"x4" if store else "x3"}
+    mov w2, #0
+    ldr x0, [x0, #{ENV_ENGINE}]
+    ldr x0, [x0, #{ENGINE_CPU}]
+    ldr x9, cpu_restore_state
+    blr x9
+    ldr x10, [sp, #56]
+    ldr x0, [sp, #24]
+    mov w1, #{size | STORE * store}
+    {"ldr x2, [sp, #32]" if store else "mov x2, #0"}
+    ldr x3, [sp, #16]
+    ldr x3, [x3, #{_PC}]
+    ldr x9, [x10, #16]
+    blr x9
+    ldp x4, x10, [sp, #48]
+    ldp x2, x3, [sp, #32]
+    ldp x0, x1, [sp, #16]
+    ldp x29, x30, [sp], #64
+clean_{name}:
+    ldr x9, {name}
+    br x9
+"""
+
+
+_TABLE = "".join(f"{name}: .quad 0\n" for name in CALLED)
+CHECKS = Probe(
+    "checks",
+    x86_64=_TABLE
+    + "".join(f"jmp check_{name}\n .p2align 3\n" for _, name, _ in _ENTRIES)
+    + "".join(_x86_64(size, name, store=store) for size, name, store in _ENTRIES),
+    aarch64=_TABLE
+    + "".join(f"b check_{name}\n nop\n" for _, name, _ in _ENTRIES)
+    + "".join(_aarch64(size, name, store=store) for size, name, store in _ENTRIES),
+)
+"""A table of addresses, to be filled in; a jump to each function, in the order of the tables; the functions."""
