@@ -1,6 +1,8 @@
 """The callers of a function: by call frame information, by frame pointers, or by what the code has saved."""
 
+import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from emu.address import PAGE_SIZE, VirtAddr
@@ -10,9 +12,11 @@ from emu.observe.code import HOST, call_site, returns_from_trap
 from emu.observe.prologue import frame_rule
 
 _RA, _SP = 1, 2
-_KEPT = (8, 9, *range(18, 28))
+_KEPT = frozenset((8, 9, *range(18, 28)))
 """s0 to s11: what a function leaves to its caller as it was (psABI, section 1.1)."""
 _MOST_CALLERS = 16
+_MOST_STEPS = 1 << 16
+_WORD = struct.Struct("<Q")
 
 
 class Backtrace:
@@ -24,9 +28,8 @@ class Backtrace:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._rules: dict[int, FrameRule | None] = {}
+        self._steps: dict[int, _Step] = {}
         self._sites: dict[int, VirtAddr] = {}
-        self._traps: dict[int, bool] = {}
         self.complete = False
         """Whether the last `frames` came to the end of the stack, not of what could be told."""
 
@@ -41,28 +44,37 @@ class Backtrace:
 
     def frames(self, return_address: int, stack_pointer: int) -> Iterator[tuple[int, int]]:
         """Return address and stack pointer at the entry of each function that is open above such a call."""
-        machine = self._machine
-        registers = {number: machine.hart.x[number] for number in _KEPT}
-        registers[_SP] = stack_pointer
-        stack = _Stack(machine)
+        stack = _Stack(self._machine)
+        kept: dict[int, int] = {}  # where registers of the caller are saved
         self.complete = False
-        while return_address != HOST and not self._leads_to_a_trap(return_address):
-            rule = self._rule(self.site(return_address))
-            if rule is None or rule.register not in registers:
+        while True:
+            step = self._steps.get(return_address) or self._step(return_address)
+            rule = step.rule
+            if rule is None:
+                self.complete = step.is_last
                 return
-            frame = registers[rule.register] + rule.offset
-            words = {number: stack.word(frame + offset) for number, offset in rule.saved.items()}
-            saved = words.pop(_RA, None)
-            if frame < registers[_SP] or (saved is None and _RA in rule.saved):
+            register = rule.register
+            if register == _SP:
+                frame = stack_pointer + rule.offset
+            elif register in _KEPT:
+                base = stack.word(kept[register]) if register in kept else self._machine.hart.x[register]
+                if base is None:
+                    return
+                frame = base + rule.offset
+            else:
+                return
+            saved = stack.word(frame + step.place)
+            if saved is None or frame < stack_pointer:
                 return
             if not saved:
-                break
-            if not self._is_code(saved) or (saved, frame) == (return_address, registers[_SP]):
+                self.complete = True
                 return
-            registers.update((number, word) for number, word in words.items() if word is not None)
-            registers[_SP], return_address = frame, saved
+            if (saved, frame) == (return_address, stack_pointer) or not self._is_code(saved):
+                return
+            for number, offset in step.others:
+                kept[number] = frame + offset
+            stack_pointer, return_address = frame, saved
             yield saved, frame
-        self.complete = True
 
     def site(self, return_address: int) -> VirtAddr:
         """The call instruction before a return address; HOST for the host's."""
@@ -74,23 +86,43 @@ class Backtrace:
         return site
 
     def _is_code(self, address: int) -> bool:
-        return address == HOST or (bool(address) and self._machine.symbols.at(address - 1) is not None)
+        return address in self._steps or address == HOST or self._machine.symbols.at(address - 1) is not None
 
-    def _leads_to_a_trap(self, return_address: int) -> bool:
-        """Whether what is returned to is a trap's handler, which goes on with `sret`: its caller was interrupted."""
-        found = self._traps.get(return_address)
-        if found is None:
-            found = self._traps[return_address] = returns_from_trap(self._machine, return_address)
-        return found
+    def _step(self, return_address: int) -> "_Step":
+        """What is known about the function that is returned to; found once."""
+        if len(self._steps) >= _MOST_STEPS:
+            self._steps.clear()
+            self._sites.clear()
+        step = self._steps[return_address] = self._found(return_address)
+        return step
 
-    def _rule(self, site: int) -> FrameRule | None:
-        if site not in self._rules:
-            rule = self._machine.call_frames.at(site)
-            if rule is None or _RA not in rule.saved:
-                function = self._machine.symbols.at(site)
-                rule = None if function is None else frame_rule(self._machine, function[0].address, site)
-            self._rules[site] = rule
-        return self._rules[site]
+    def _found(self, return_address: int) -> "_Step":
+        # What goes on with `sret` is a trap's handler: who was interrupted did not call it.
+        if return_address == HOST or returns_from_trap(self._machine, return_address):
+            return _Step(None, 0, (), is_last=True)
+        site = self.site(return_address)
+        rule = self._machine.call_frames.at(site)
+        if rule is None or _RA not in rule.saved:
+            function = self._machine.symbols.at(site)
+            rule = None if function is None else frame_rule(self._machine, function[0].address, site)
+        if rule is None or _RA not in rule.saved:
+            return _Step(None, 0, (), is_last=rule is not None)
+        others = tuple((number, offset) for number, offset in rule.saved.items() if number in _KEPT)
+        return _Step(rule, rule.saved[_RA], others, is_last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How to come from a function to its caller."""
+
+    rule: FrameRule | None
+    """None where that is not known, or where nobody has called it."""
+    place: int
+    """Of the saved return address, from the canonical frame address."""
+    others: tuple[tuple[int, int], ...]
+    """The same of the registers that the caller gets back."""
+    is_last: bool
+    """Nobody has called it."""
 
 
 class _Stack:
@@ -105,6 +137,7 @@ class _Stack:
         if page not in self._pages:
             self._pages[page] = self._machine.peek(page, PAGE_SIZE)
         data = self._pages[page]
-        if data is None or offset > PAGE_SIZE - 8:
+        if data is None or offset > PAGE_SIZE - _WORD.size:
             return None
-        return int.from_bytes(data[offset : offset + 8], "little")
+        word: int = _WORD.unpack_from(data, offset)[0]
+        return word
