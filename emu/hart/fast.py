@@ -7,11 +7,11 @@ from emu.engine import Stop
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import Word
 from emu.errors import MachineError
-from emu.events import SyscallMade, TrapReturned, TrapTaken
+from emu.events import PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.core import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hart.csrfile import COUNTERS
 from emu.hart.fast_state import PRIVILEGES, FastState
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, leads_outside
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
@@ -85,6 +85,11 @@ class FastHart(FastState):
             self.rewind(epc)
             operand = self.operand_at(epc)
             access = operand.access if operand else access  # the core begins an atomic store with a load
+        ram, satp = self.ram, self.words[_SATP]
+        if PageFault not in self._listening and satp >> SATP_MODE_SHIFT:  # nobody wants an account of the walk
+            outside = leads_outside(ram.words, ram.base, ram.size, satp, address)
+            self.trap((ACCESS_FAULTS if outside else PAGE_FAULTS)[access], address, epc)
+            return
         seen = self.walk(address, access)
         if seen.refusal is Refusal.TABLE_OUTSIDE_MEMORY:
             self.trap(ACCESS_FAULTS[access], address, epc)

@@ -40,6 +40,23 @@ def find_leaf(words: memoryview, base: int, size: int, satp: int, address: int) 
     return None
 
 
+def leads_outside(words: memoryview, base: int, size: int, satp: int, address: int) -> bool:
+    """Whether a page table on the way to an address lies outside of RAM: an access fault, not a page fault."""
+    levels = PAGING_LEVELS[satp >> SATP_MODE_SHIFT]
+    shift = PAGE_BITS - 9 + 9 * levels
+    upper = address >> (shift + 8)
+    if upper and upper != _ALL >> (shift + 8):
+        return False
+    table = ((satp & SATP_PPN) << PAGE_BITS) - base
+    while 0 <= table < size:
+        entry = words[(table >> 3) + ((address >> shift) & 511)]
+        if not entry & bits.V or entry & (_NOT_A_PLAIN_TABLE | 0xE) or shift == PAGE_BITS:
+            return False
+        table = ((entry >> bits.PPN_SHIFT) << PAGE_BITS) - base
+        shift -= 9
+    return True
+
+
 def frame_of(entry: int, shift: int, address: int) -> int:
     """The physical address of the page that a leaf maps an address to."""
     return ((entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS) | (address & ((1 << shift) - 1) & ~0xFFF)

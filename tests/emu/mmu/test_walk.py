@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.hart.fills import find_leaf, frame_of, permissions
+from emu.hart.fills import find_leaf, frame_of, leads_outside, permissions
 from emu.isa.privilege import Access, Privilege
 from emu.memory import Ram
 from emu.mmu import AdUpdate, Pte, walk
@@ -135,6 +135,19 @@ def test_the_quick_walk_grants_nothing_that_the_full_walk_refuses(case, access, 
         assert seen.physical == frame_of(entry, shift, va) | va & 0xFFF
     elif seen.physical is not None:
         assert entry & needed_flags(access) != needed_flags(access)
+
+
+@settings(max_examples=400, deadline=None)
+@given(translations(), st.sampled_from([0, 0x1000, 0x4000]))
+def test_what_leads_outside_of_memory_is_found_without_an_account_of_the_walk(case, size):
+    memory, satp, va = case
+    ram = Ram(1 << 20)
+    for place, entry in memory.items():
+        ram.words[(place - BASE) >> 3] = entry
+    refusal = walk(
+        lambda place: ram.read_word(place) if place < BASE + size else None, satp, va, Access.LOAD, Privilege.S
+    ).refusal
+    assert leads_outside(ram.words, ram.base, size, satp, va) == (refusal is Refusal.TABLE_OUTSIDE_MEMORY)
 
 
 ROOT, MIDDLE, LAST = 0x8000_0000, 0x8000_1000, 0x8000_2000
