@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.isa.privilege import Access, Privilege
+from emu.lateclass import late
 from emu.walks import Walk
 
 
@@ -19,7 +20,7 @@ class Event:
     hart: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class TrapTaken(Event):
     """The hart entered a trap handler; `privilege` is the level it came from."""
 
@@ -32,7 +33,7 @@ class TrapTaken(Event):
     """The address that execution goes on at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class TrapReturned(Event):
     """`mret` or `sret` was executed; `privilege` is the level it left."""
 
@@ -40,7 +41,7 @@ class TrapReturned(Event):
     target: VirtAddr
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class PageFault(Event):
     """A translation was refused; comes right before its TrapTaken."""
 
@@ -49,7 +50,7 @@ class PageFault(Event):
     walk: Walk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class TlbFilled(Event):
     """A walk succeeded and its translation was cached (fidelity `exact` only)."""
 
@@ -59,7 +60,7 @@ class TlbFilled(Event):
     walk: Walk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class PteWritten(Event):
     """An entry changed in a page table that `satp` has led to since somebody listens."""
 
@@ -74,7 +75,7 @@ class PteWritten(Event):
     """Whether the page walk set A or D (fidelity `exact` only), and not the guest's own instruction at pc."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class StaleTranslationUsed(Event):
     """An access went by a cached translation that the page table does not give any more (fidelity `exact` only).
 
@@ -91,7 +92,7 @@ class StaleTranslationUsed(Event):
     """The walk as it would go now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class TablesLeftOut(Event):
     """There are more page tables than can be watched: PteWritten does not tell of all changes from here on."""
 
@@ -99,7 +100,7 @@ class TablesLeftOut(Event):
     """How many are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class AddressSpaceSwitched(Event):
     """`satp` was written."""
 
@@ -107,21 +108,21 @@ class AddressSpaceSwitched(Event):
     new: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class InterruptRaised(Event):
     """A line into `mip` went up."""
 
     cause: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class ConsoleOutput(Event):
     """The guest wrote to its console, through the UART or through SBI."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class MmioAccess(Event):
     """The guest read or wrote a device register."""
 
@@ -133,7 +134,7 @@ class MmioAccess(Event):
     write: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class FunctionCalled(Event):
     """A traced function was entered; `pc` is its first instruction."""
 
@@ -145,7 +146,7 @@ class FunctionCalled(Event):
     """How many calls of traced functions are still open, without this one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class FunctionReturned(Event):
     """A traced function returned; `pc` is the instruction that it returned to."""
 
@@ -161,17 +162,17 @@ class FunctionReturned(Event):
     """`instret` of its call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class StateRestored(Event):
     """The hart was put back to an earlier state: calls and traps that were open before never return."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class MachineReset(Event):
     """The machine starts again, because the guest or the host has reset it; `pc` is its first instruction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class FrameAllocated(Event):
     """The kernel's frame allocator handed out frames; `pc` is where it was called from."""
 
@@ -181,7 +182,7 @@ class FrameAllocated(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class FrameFreed(Event):
     """Frames went back to the kernel's frame allocator; `pc` is where it was called from."""
 
@@ -195,7 +196,7 @@ class FrameFreed(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class HeapAllocated(Event):
     """The kernel's heap handed out a block; `pc` is where it was called from."""
 
@@ -210,7 +211,7 @@ class HeapAllocated(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class HeapFreed(Event):
     """A block went back to the kernel's heap; `pc` is where it was called from."""
 
@@ -221,7 +222,7 @@ class HeapFreed(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class PageEvicted(Event):
     """The kernel took a page's frame away and keeps its contents in the store; `pc` is where that was asked for."""
 
@@ -232,7 +233,7 @@ class PageEvicted(Event):
     """Where in the store."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class PageLoaded(Event):
     """The kernel fetched a page from the store into a frame; `pc` is where that was asked for."""
 
@@ -240,7 +241,7 @@ class PageLoaded(Event):
     ppn: PhysPageNum
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@late
 class SyscallMade(Event):
     """A user program executed `ecall`."""
 

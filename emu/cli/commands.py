@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 from emu.errors import ConfigError
 from emu.spelling import did_you_mean
@@ -51,6 +50,8 @@ def run(words: Sequence[str], signals: Signals) -> int:
 
 def installed_version() -> str:
     """The version of this package, as pip knows it."""
+    from importlib.metadata import PackageNotFoundError, version  # a third of what all else takes to start
+
     try:
         return version("ekernel")
     except PackageNotFoundError:

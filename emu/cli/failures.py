@@ -25,10 +25,6 @@ def explained(command: Callable[[Signals], int]) -> int:
 
 
 def _explained(command: Callable[[], int]) -> int:
-    from emu.errors import EmuError, LimitExceeded
-    from kernel.errors import KernelBuildError
-    from linker.errors import ToolchainError
-
     if sys.stdout is None:  # closed by whoever started us: nobody wants the output
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # until the process ends
     try:
@@ -47,15 +43,25 @@ def _explained(command: Callable[[], int]) -> int:
         _give_up_output()
         print(f"ekernel: the output cannot be written: {error.strerror}", file=sys.stderr)
         return ExitStatus.FAILED
-    except LimitExceeded as error:
-        print(f"ekernel: {error}", file=sys.stderr)
-        return ExitStatus.LIMIT
-    except (EmuError, KernelBuildError) as error:
-        print(f"ekernel: {error}", file=sys.stderr)
-        return ExitStatus.FAILED
-    except ToolchainError as error:
-        print(error, file=sys.stderr)
-        return ExitStatus.FAILED
+    except Exception as error:
+        text, status = _told(error)
+        if text is None:
+            raise
+        print(text, file=sys.stderr)
+        return status
+
+
+def _told(error: Exception) -> tuple[str | None, ExitStatus]:
+    """What is said of an expected error, and its status; None for an error that nobody expects."""
+    from emu.errors import EmuError, LimitExceeded  # a start without errors does not pay for them
+    from kernel.errors import KernelBuildError
+    from linker.errors import ToolchainError
+
+    if isinstance(error, LimitExceeded):
+        return f"ekernel: {error}", ExitStatus.LIMIT
+    if isinstance(error, EmuError | KernelBuildError):
+        return f"ekernel: {error}", ExitStatus.FAILED
+    return (str(error) if isinstance(error, ToolchainError) else None), ExitStatus.FAILED
 
 
 def _give_up_output() -> None:

@@ -1,30 +1,13 @@
-"""The profiles' kernels, built when they are out of date, and sizes as users write them."""
+"""The profiles' kernels, built when they are out of date."""
 
 import hashlib
 import os
-import re
 import sys
-from decimal import Decimal
 from pathlib import Path
 
 import kernel as kernel_package
 from emu.cli.options import KernelWords
-from emu.errors import ConfigError
 from kernel.build import BuiltKernel, build, profile_named
-
-_UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G, perhaps behind `size=`; MiB without.
-
-    >>> parse_size("128"), parse_size("size=1G"), parse_size("1.5k")
-    (134217728, 1073741824, 1536)
-    """
-    match = re.fullmatch(r"(?:size=)?(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?", text.strip().lower())
-    if match is None:
-        raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
-    return int(Decimal(match[1]) * _UNITS[match[2]])
 
 
 def built_profile(wanted: KernelWords) -> BuiltKernel:

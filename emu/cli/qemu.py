@@ -22,6 +22,7 @@ _DEVICES: dict[str, tuple[str, ...]] = {
     "virtconsole": ("chardev", "bus", "id"),
     "loader": ("file", "addr", "force-raw", "cpu-num"),
 }
+_UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _FORCE_LEGACY = "virtio-mmio.force-legacy"
 
 
@@ -130,6 +131,20 @@ def read_log(text: str) -> bool:
         if word not in ("int", "guest_errors"):
             raise ConfigError(f"-d {word}: there are int and guest_errors; to see more, write --trace KINDS")
     return "int" in words
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G, perhaps behind `size=`; MiB without.
+
+    >>> parse_size("128"), parse_size("size=1G"), parse_size("1.5k")
+    (134217728, 1073741824, 1536)
+    """
+    match = re.fullmatch(r"(?:size=)?(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
+    whole, _, part = match[1].partition(".")
+    unit = _UNITS[match[2]]
+    return int(whole) * unit + (int(part) * unit // 10 ** len(part) if part else 0)
 
 
 def read_machine(text: str) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
-from emu.cli.kernels import built_profile, parse_size
 from emu.cli.options import RunWords, run_options
 from emu.cli.qemu import (
     check_harts,
     check_unchanging,
+    parse_size,
     read_log,
     read_machine,
     read_semihosting,
@@ -38,12 +38,12 @@ from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, standard_input
-from emu.terminal.monitor import Monitor
 from emu.terminal.signals import Signals
 from linker.commands.files import WholeFile, write_whole
 
 if TYPE_CHECKING:
     from emu.debug.gdb import GdbServer
+    from emu.terminal.monitor import Monitor
 
 _DEFAULT_FIRMWARE = "default"
 
@@ -152,6 +152,8 @@ def _execute(
         if isinstance(keyboard, TerminalInput):
             stack.enter_context(keyboard)
         if isinstance(keyboard, TerminalInput) or request.gdb is not None:
+            from emu.terminal.monitor import Monitor
+
             monitor = Monitor(machine, heap=partial(drawing, machine, allocations), mark=allocations.mark)
 
         def talk() -> bool:
@@ -171,7 +173,7 @@ def _execute(
         return execution.run(timeout=request.timeout, has_output=has_output)
 
 
-def _debugger(stack: ExitStack, machine: Machine, monitor: Monitor | None, request: RunWords) -> "GdbServer | None":
+def _debugger(stack: ExitStack, machine: Machine, monitor: "Monitor | None", request: RunWords) -> "GdbServer | None":
     """What serves gdb, when that was asked for; it says where it waits."""
     if request.gdb is None or monitor is None:
         return None
@@ -212,6 +214,8 @@ def new_machine(request: RunWords) -> Machine:
     if kernel is None and files and firmware == "sbi":  # the built-in firmware enters what was put into memory
         kernel, files = files[0], files[1:]
     if kernel is None and firmware == "sbi":
+        from emu.cli.kernels import built_profile  # each start pays for what it needs only
+
         built = built_profile(request)
         kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
     config = MachineConfig(

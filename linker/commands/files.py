@@ -4,7 +4,6 @@ import errno
 import os
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -84,6 +83,8 @@ class WholeFile:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                 raise
+        import tempfile  # which needs much that no host with nameless files does
+
         handle, self._temporary = tempfile.mkstemp(dir=folder, prefix=".ekernel-")
         mask = os.umask(0)
         os.umask(mask)

@@ -1,0 +1,37 @@
+"""What a start pays for: a run loads what it needs, and nothing for other commands."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+NOT_FOR_A_RUN = {
+    "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
+    "linker.assembler", "emu.cli.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
+}  # fmt: skip
+NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {"linker.assembler", "lark", "capstone"} | {"unicorn", "emu.machine"}
+
+
+def loaded(words: list[str], folder: Path) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    code = f"import sys; from emu.cli import status_of; status_of({words!r}); print(*sys.modules, file=sys.stderr)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    return set(result.stderr.split())
+
+
+def test_a_run_loads_nothing_of_other_commands(program: Callable[[str], Path], tmp_path: Path) -> None:
+    modules = loaded(["run", "-q", str(program("li a7, 8\n ecall"))], tmp_path)
+    assert "emu.machine.machine" in modules
+    assert not NOT_FOR_A_RUN & modules
+
+
+@pytest.mark.parametrize("words", [["as", "-o", "x.o", "x.s"], ["nm", "guest.elf"], ["--help"]])
+def test_a_tool_loads_nothing_of_the_machine(program: Callable[[str], Path], tmp_path: Path, words: list[str]) -> None:
+    program("nop")
+    (tmp_path / "x.s").write_text("nop\n")
+    assert not NOT_FOR_A_TOOL & loaded(words, tmp_path)
