@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from linker.errors import Diagnostic, LinkError, Location, ScriptError, ToolchainError
 from linker.layout.alignment import align_code
-from linker.layout.assigning import assign_unplaced
+from linker.layout.alignments import align_thread_block
+from linker.layout.assigning import assign_unplaced, hide_symbols
 from linker.layout.checks import overlaps, stack_flags, unknown_regions
 from linker.layout.files import FilePlacer
 from linker.layout.gc import collect
+from linker.layout.ghosts import make_ghosts
 from linker.layout.insert import insert_statements
 from linker.layout.loading import Loader
 from linker.layout.mapping import Mapper
@@ -26,7 +28,7 @@ from linker.options import LinkOptions, LinkResult
 from linker.output.contents import check_file_size, fill_sections
 from linker.output.elf import write_elf
 from linker.output.map import write_map
-from linker.output.prepare import merge_attributes, merge_flags
+from linker.output.prepare import merge_attributes, merge_flags, settle_attributes
 from linker.output.symbols import output_symbols
 from linker.parts.regions import DEFAULT, Region
 from linker.parts.segments import SegmentFlag, SegmentType
@@ -113,7 +115,10 @@ class _Link:
         self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         self.warnings += merge_attributes(self.table.files)
         got = make_got(self.table)
+        make_ghosts(self.table)
         scope.plan = self._plan(statements)
+        align_thread_block(scope)
+        hide_symbols(scope, statements)
         merge_sections(s for f in self.table.files for s in f.sections)
         self._define_boundaries(scope.plan)
         segments = self._lay_out(scope, stack)
@@ -235,9 +240,11 @@ class _Link:
 
     def _write(self, scope: Scope, segments: list[Segment], got: GlobalOffsetTable | None, flags: int) -> LinkResult:
         live = scope.plan.live()
+        settle_attributes(live)
         placer = FilePlacer(live, segments, self.options.page_size if self.options.paged else 1)
         placer.run()
         self.errors += placer.errors
+        self.warnings += placer.warnings
         if self.options.check_regions:
             self.errors += overlaps(live)
         too_large = check_file_size(live)

@@ -30,5 +30,15 @@ def alignment_of(expression: Expression | None, scope: Scope) -> int | None:
     return value.value
 
 
+def align_thread_block(scope: Scope) -> None:
+    """Let the first thread-local section be as aligned as any: their segment begins with it (_bfd_elf_tls_setup)."""
+    tls = [section for section in scope.plan.order if section.tls]
+    for section in tls:
+        wanted = alignment_of(section.statement.align, scope) if section.statement else None
+        section.align = max(section.align, wanted or 1)
+    if tls:
+        tls[0].align = max(section.align for section in tls)
+
+
 def _place(expression: Expression) -> Location | None:
     return getattr(expression, "location", None)

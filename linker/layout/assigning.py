@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic
+from linker.objects.model import SymbolVisibility
 from linker.parts.inputs import InputSection
 from linker.parts.sections import DataItem, OutputSection
+from linker.parts.symbols import constrained
 from linker.script.evaluate import check
 from linker.script.syntax import Assertion, Assignment, Data, OutputSectionStatement
 
@@ -41,6 +43,16 @@ def _assign_unplaced(scope: Scope, assignment: Assignment) -> None:
         scope.assign(assignment)
     elif not scope.placeless:
         scope.fold(assignment.value)
+
+
+def hide_symbols(scope: Scope, statements: list[SectionsCommand]) -> None:
+    """Hide what HIDDEN and PROVIDE_HIDDEN name, even where another statement defines it (GNU ld)."""
+    for command in statements:
+        for item in command.statements if isinstance(command, OutputSectionStatement) else [command]:
+            entry = scope.table.names.get(item.symbol) if isinstance(item, Assignment) and item.hidden else None
+            if entry is not None:
+                entry.hidden = True
+                entry.visibility = constrained(entry.visibility, SymbolVisibility.HIDDEN)
 
 
 def assign_all(scope: Scope, phase: Phase) -> None:

@@ -24,6 +24,7 @@ class FilePlacer:
     page: int
     """1: the file is not made to be mapped page by page."""
     errors: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
     _placed: set[int] = field(default_factory=set)
     _offset: int = 0
     _headers_in: Segment | None = None
@@ -139,7 +140,8 @@ class FilePlacer:
     def _section(self, segment: Segment, section: OutputSection, adjust: int, *, first: bool) -> int:
         loads = segment.type == SegmentType.LOAD
         nobits = section.is_nobits
-        counted = not nobits or (section.alloc and (not section.tls or segment.type == SegmentType.TLS))
+        tls = bool(section.elf_flags & SectionFlag.TLS)
+        counted = not nobits or (section.alloc and (not tls or segment.type == SegmentType.TLS))
         if counted and segment.type in (SegmentType.LOAD, SegmentType.TLS):
             gap = self._gap(segment, section)
             segment.memory_size += gap
@@ -157,12 +159,12 @@ class FilePlacer:
             self._placed.add(id(section))
             section.file_offset = self._offset
             self._offset += 0 if nobits else section.size
-        elif nobits and section.tls and id(section) not in self._placed:
+        elif nobits and tls and id(section) not in self._placed:
             section.file_offset = self._offset + (section.vma - self._offset) % section.align
             self._placed.add(id(section))
         if not nobits:
             segment.file_size += section.size
-        if section.alloc and (not nobits or segment.type == SegmentType.TLS or not section.tls):
+        if section.alloc and (not nobits or segment.type == SegmentType.TLS or not tls):
             segment.memory_size += section.size
         if not loads:
             segment.align = max(segment.align, section.align)
@@ -172,11 +174,11 @@ class FilePlacer:
         end = segment.paddr + segment.memory_size
         gap = section.lma - end
         if gap < 0 or end > WORD:
-            if segment.type == SegmentType.LOAD:
-                message = f"section '{section.name}' overlaps the section before it in its segment"
-                where = section.statement.location if section.statement else None
-                hint = f"it is loaded at {section.lma:#x}, {-gap} bytes too early"
-                self.errors.append(Diagnostic(message, where, hint=hint))
+            where = section.statement.location if section.statement else None
+            message = f"section '{section.name}' is loaded at {end:#x}, not at {section.lma:#x}"
+            hint = "there the section before it in its segment is in the way"
+            self.warnings.append(Diagnostic(message, where, severity="warning", hint=hint))
+            section.lma = end & WORD
             return 0
         return gap
 
@@ -199,13 +201,16 @@ class FilePlacer:
         for section in self.sections:
             if id(section) in self._placed:
                 continue
+            if section.is_nobits:
+                section.file_offset = 0
+                continue
             if section.alloc:
                 align = self.page if section.size else section.elf_align
                 self._offset += (section.vma - self._offset) % align
-            elif not section.is_nobits:
+            else:
                 self._offset = align_up(self._offset, section.elf_align)
             section.file_offset = self._offset
-            self._offset += 0 if section.is_nobits else section.size
+            self._offset += section.size
 
     def _span(self, segment: Segment) -> None:
         """The bytes in the file from the first to the last section of a segment that is not loaded itself."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linker.objects.model import Section, SectionFlag, SectionType
+from linker.parts.inputs import InputSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from linker.objects.model import Symbol
-    from linker.parts.inputs import InputFile, InputSection
+    from linker.parts.inputs import InputFile
     from linker.parts.symbols import SymbolTable
 
 _RETAIN = 1 << 21
@@ -60,8 +61,6 @@ class _Collector:
             self.work.append(section)
 
     def mark_home(self, home: object) -> None:
-        from linker.parts.inputs import InputSection
-
         if isinstance(home, InputSection):
             self.mark(home)
 

@@ -15,10 +15,10 @@ from linker.objects.model import (
     Symbol,
     SymbolBinding,
     SymbolType,
-    SymbolVisibility,
 )
 from linker.parts.inputs import InputFile, InputSection, wrap
 from linker.parts.order import table_order
+from linker.parts.symbols import constrained
 from linker.relocate.lines import source_line
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     from linker.objects.archive import Archive
     from linker.parts.symbols import Home, LinkSymbol, SymbolTable
+
+
+_EXCLUDE = 1 << 31
+"""SHF_EXCLUDE: of no use in an executable."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class Loader:
         self.table.files.append(file)
         for section in file.sections:
             self.table.sections[section.section] = section
+            if section.section.flags & _EXCLUDE and section.section.group is None:
+                section.discarded = True
         self._drop_known_groups(file)
         for symbol in obj.symbols:
             if symbol.binding != SymbolBinding.LOCAL and symbol.name:
@@ -102,10 +108,7 @@ class Loader:
             if home.discarded:  # the group that was kept defines it
                 self._refer(entry, file, symbol)
                 return
-        if symbol.visibility != SymbolVisibility.DEFAULT:
-            # The most constraining one wins: internal 1, hidden 2, protected 3.
-            known = entry.visibility
-            entry.visibility = symbol.visibility if known == 0 else min(known, symbol.visibility)
+        entry.visibility = constrained(entry.visibility, symbol.visibility)
         if symbol.section is Special.UNDEFINED:
             self._refer(entry, file, symbol)
         elif symbol.section is Special.COMMON:
@@ -144,7 +147,7 @@ class Loader:
             if not entry.weak:
                 self._report_duplicate(entry, file, symbol)
                 return
-        entry.defined, entry.weak, entry.common = True, weak, False
+        entry.defined, entry.weak, entry.common, entry.by_object = True, weak, False, True
         entry.home, entry.value, entry.size, entry.type = home, symbol.value, symbol.size, symbol.type
         entry.file, entry.symbol = file, symbol
 

@@ -34,6 +34,11 @@ class Mapper:
     stack_flags: int | None = None
     """Of PT_GNU_STACK, when an object says something about its stack."""
     errors: list[Diagnostic] = field(default_factory=list)
+    _unallocated: set[int] = field(default_factory=set)
+
+    def record(self) -> None:
+        """Remember which sections (by id) take no memory before anything has a size: PHDRS passes over them."""
+        self._unallocated = {id(section) for section in self.scope.plan.order if not section.alloc}
 
     def segments(self, sections: list[OutputSection], headers: int, *, loads_headers: bool) -> list[Segment]:
         """The segments of the sections of the output, in its order; `headers` is the expected size of all headers."""
@@ -41,7 +46,9 @@ class Mapper:
         if self.script.phdrs is not None:
             segments = self._from_script()
         else:
-            segments = _Rules(sections, headers, self.page, paged=self.paged).run(loads_headers=loads_headers)
+            rules = _Rules(sections, headers, self.page, paged=self.paged)
+            segments = rules.run(loads_headers=loads_headers)
+            self.errors += rules.errors
             if self.stack_flags is not None:
                 flags = SegmentFlag(self.stack_flags)
                 segments.append(Segment(SegmentType.GNU_STACK, flags=flags, align=_STACK_ALIGN))
@@ -69,17 +76,21 @@ class Mapper:
                 headers = _own_headers(section)
                 if headers:
                     current = headers
-                elif section.kind == "NOLOAD" or not section.alloc or header.type == SegmentType.INTERP:
+                elif self._passes_over(section) or header.type == SegmentType.INTERP:
                     continue
                 else:
                     current = current or next((h for s in sections[index:] if (h := _own_headers(s))), ())
                     if not current:
                         self._complain_of_headers(section)
                     headers = current
-                if section.is_live and header.name in headers:
+                in_memory = section.alloc or header.type != SegmentType.LOAD
+                if section.is_live and in_memory and header.name in headers:
                     segment.sections.append(section)
             result.append(segment)
         return result
+
+    def _passes_over(self, section: OutputSection) -> bool:
+        return section.kind == "NOLOAD" or id(section) in self._unallocated or not section.alloc
 
     def _complain_of_headers(self, section: OutputSection) -> None:
         message = "PHDRS declares segments, and no section is assigned to one"
@@ -118,7 +129,7 @@ def guess_header_size(sections: list[OutputSection], mapper: Mapper) -> int:
 
 
 def _is_note(section: OutputSection) -> bool:
-    return section.load and section.elf_type == SectionType.NOTE
+    return section.load and section.type == SectionType.NOTE
 
 
 def _own_headers(section: OutputSection) -> tuple[str, ...]:
@@ -149,6 +160,7 @@ class _Rules:
         self.headers = headers
         self.page = page
         self.paged = paged
+        self.errors: list[Diagnostic] = []
         self.by_name: dict[str, OutputSection] = {}
         for section in sections:
             self.by_name.setdefault(section.name, section)
@@ -167,8 +179,17 @@ class _Rules:
         segments += self._notes()
         tls = [section for section in self.sections if section.tls]
         if tls:
+            self._check_adjacent(tls)
             segments.append(Segment(SegmentType.TLS, tls, flags=SegmentFlag.READ))
         return segments
+
+    def _check_adjacent(self, tls: list[OutputSection]) -> None:
+        begin = self.sections.index(tls[0])
+        if self.sections[begin : begin + len(tls)] != tls:
+            stranger = next(s for s in self.sections[begin:] if not s.tls)
+            where = stranger.statement.location if stranger.statement else None
+            message = f"thread-local sections are not adjacent: section '{stranger.name}' stands between them"
+            self.errors.append(Diagnostic(message, where, hint="put .tbss right behind .tdata"))
 
     def _load_segments(self, allocated: list[OutputSection], *, loads_headers: bool) -> list[Segment]:
         if not allocated:

@@ -36,6 +36,8 @@ def place_orphans(plan: Plan, files: list[InputFile]) -> None:
     placer = _Placer(plan)
     for section in list(unplaced(files)):
         placer.place(section)
+    for output in plan.unloaded:
+        output.load = output.has_contents = False
 
 
 class _Placer:
@@ -183,6 +185,8 @@ class _Placer:
             return exact
         if not traits.alloc:
             return _last(output for output, own in known if own.debug == traits.debug)
+        if traits.tls and not traits.code and not traits.read_only:
+            return self._before_tls(known, traits)
         return self._similar(fitting, traits) or self._similar(known, traits)
 
     def _similar(self, outputs: list[tuple[OutputSection, Traits]], traits: Traits) -> OutputSection | None:
@@ -190,8 +194,6 @@ class _Placer:
             names: tuple[str, ...] = ("contents", "alloc", "load", "code", "tls", "small")
         elif traits.read_only:
             names = ("contents", "alloc", "load", "read_only")
-        elif traits.tls:
-            return self._before_tls(outputs, traits)
         elif traits.contents:
             names = ("contents", "alloc", "load", "tls", "small")
         else:

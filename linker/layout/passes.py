@@ -50,8 +50,10 @@ class Layout:
         scope.phase = Phase.MARK
         self.sizer.run()
         drop_empty(scope)
+        self.mapper.record()
         scope.headers = guess_header_size(scope.plan.live(), self.mapper)
         self._size()
+        self.sizer.untrimmed = False
         segments: list[Segment] = []
         settled = False
         for tries in range(_TRIES, 0, -1):

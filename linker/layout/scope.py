@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from linker.layout.datasegment import PAGE_SIZE, DataSegment
 from linker.parts.inputs import InputSection
 from linker.parts.sections import OutputSection
+from linker.parts.symbols import constrained
 from linker.script.evaluate import WORD, Kind, Value, evaluate
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Scope:
         else:
             value = home.moved(value)
         if home.discarded:  # the relocations that use it will tell
-            return Value(value, Kind.ABSOLUTE)
+            return Value(value, Kind.ABSOLUTE if self.section is None else Kind.NUMBER)
         if home.output is None:
             return Value(value, home)
         return Value(home.offset + value, home.output)
@@ -202,7 +203,9 @@ class Scope:
         entry.home = base if isinstance(base, OutputSection | InputSection) else None
         entry.value, entry.file, entry.symbol = value.value, None, None
         if len(self._sources) == 1:  # an alias has the type of what it names
-            entry.type = self._sources[0].type
+            source = self._sources[0]
+            entry.type = source.type
+            entry.visibility = constrained(entry.visibility, source.visibility)
         entry.hidden |= hidden
         self._assigned_in[entry.name] = self.iteration
         if self.final:

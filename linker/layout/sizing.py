@@ -47,6 +47,8 @@ class Sizer:
     def __init__(self, scope: Scope, *, check_regions: bool) -> None:
         self.scope = scope
         self.check_regions = check_regions
+        self.untrimmed = True
+        """Whether code still has the nops that its alignment does not need: GNU ld deletes them later."""
         self.reports = False
         """Whether this is the pass whose findings are told."""
 
@@ -158,7 +160,8 @@ class Sizer:
 
     def _input(self, cursor: _Cursor, section: InputSection) -> None:
         output, scope = cursor.output, self.scope
-        if output.ignored or (section.merged is not None and not section.size):  # all its strings are elsewhere
+        elsewhere = section.merged is not None and not section.size  # all its strings are
+        if output.ignored or section.ghost or elsewhere:
             section.offset = (scope.dot - output.vma) & WORD
             return
         align = section.align if cursor.subalign is None else cursor.subalign
@@ -166,7 +169,8 @@ class Sizer:
         start = align_up(scope.dot, align)
         self._pad(cursor, start)
         section.offset = (start - output.vma) & WORD
-        scope.dot = (start + section.size) & WORD
+        size = section.section.size if self.untrimmed and section.deleted_at else section.size
+        scope.dot = (start + size) & WORD
         output.size = (scope.dot - output.vma) & WORD
 
     def _pad(self, cursor: _Cursor, end: int) -> None:

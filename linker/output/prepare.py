@@ -11,6 +11,7 @@ from linker.parts.inputs import InputSection
 
 if TYPE_CHECKING:
     from linker.parts.inputs import InputFile
+    from linker.parts.sections import OutputSection
 
 ATTRIBUTES = ".riscv.attributes"
 _RVC = 0x1
@@ -39,7 +40,10 @@ def merge_flags(files: list[InputFile], errors: list[Diagnostic]) -> int:
 
 
 def merge_attributes(files: list[InputFile]) -> list[Diagnostic]:
-    """Replace the attribute sections of all objects by one; returns warnings."""
+    """Replace the attribute sections of all objects by one; returns warnings.
+
+    Until `settle_attributes` it is as long as those that it replaces: GNU ld lays out so.
+    """
     found = [s for f in files for s in f.sections if s.name == ATTRIBUTES and not s.discarded]
     if len(found) < 1:
         return []
@@ -50,6 +54,15 @@ def merge_attributes(files: list[InputFile]) -> list[Diagnostic]:
         section.discarded = True
     sections = first.file.sections
     sections[sections.index(first)] = InputSection(
-        source, first.file, ATTRIBUTES, first.align, len(data), linker_made=True
+        source, first.file, ATTRIBUTES, first.align, sum(section.size for section in found), linker_made=True
     )
     return [Diagnostic(p.message, p.location, severity="warning") for p in problems]
+
+
+def settle_attributes(sections: list[OutputSection]) -> None:
+    """Behind the layout, give the attributes the size that they have."""
+    for section in sections:
+        if section.name == ATTRIBUTES:
+            for item in section.inputs():
+                item.size = item.section.size
+                section.size = item.offset + item.size

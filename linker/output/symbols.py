@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linker.objects.model import Section, Special, SymbolBinding, SymbolType
+from linker.objects.model import Section, Special, SymbolBinding, SymbolType, SymbolVisibility
 from linker.output.elf import OutputSymbol
 from linker.parts.order import table_order
 from linker.parts.sections import OutputSection
@@ -121,7 +121,8 @@ class _Writer:
             if home.deleted_at:
                 size = home.moved(entry.value + size) - home.moved(entry.value)
         value = self._value(entry.address, entry.type)
-        return [OutputSymbol(entry.name, value, size, binding, entry.type, entry.visibility, index)]
+        visibility = entry.visibility if binding != SymbolBinding.LOCAL else SymbolVisibility.DEFAULT
+        return [OutputSymbol(entry.name, value, size, binding, entry.type, visibility, index)]
 
     def _value(self, address: int, kind: SymbolType) -> int:
         """Thread-local symbols count from the start of their segment."""

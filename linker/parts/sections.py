@@ -150,9 +150,9 @@ class OutputSection:
     @property
     def elf_entry_size(self) -> int:
         """`sh_entsize`."""
-        if self.elf_type in _ARRAYS and not self.merge_flags & SectionFlag.MERGE:
+        if self.type in _ARRAYS and not self.merge_flags & SectionFlag.MERGE:
             return 8
-        if self.elf_type == SectionType.RELA:
+        if self.type == SectionType.RELA:
             return 24
         return self.entry_size
 
@@ -185,6 +185,8 @@ class OutputSection:
         if not self.created:
             self.create(read_only=read_only)
         self.read_only = read_only and (self.read_only or not self.has_input)
+        if self.kind == "NOLOAD":
+            self.load = self.has_contents = False
         self.alloc |= alloc
         self.load |= load
         self.has_contents |= contents
@@ -197,7 +199,7 @@ class OutputSection:
             self._take_type(section, (alloc, load, contents))
         elif self.merge_flags != merge or (merge & SectionFlag.MERGE and self.entry_size != source.entry_size):
             self.merge_flags = self.entry_size = 0
-        if section.linker_made and source.entry_size:
+        if section.linker_made and source.entry_size and not section.ghost:
             self.entry_size = source.entry_size
         self.align = max(self.align, section.align)
         self.has_input = True

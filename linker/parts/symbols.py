@@ -36,6 +36,8 @@ class LinkSymbol:
     file: InputFile | None = None
     """Whose definition it is."""
     symbol: Symbol | None = None
+    by_object: bool = False
+    """Whether an object defines it, other than as COMMON; the script may define it anew."""
     from_script: bool = False
     hidden: bool = False
     referenced: bool = False
@@ -49,6 +51,11 @@ class LinkSymbol:
         if isinstance(self.home, OutputSection):
             return (self.home.vma + self.value) & 0xFFFF_FFFF_FFFF_FFFF
         return place_of(self.home, self.value)
+
+
+def constrained(one: SymbolVisibility, other: SymbolVisibility) -> SymbolVisibility:
+    """The most constraining visibility: internal before hidden before protected."""
+    return min((v for v in (one, other) if v), default=SymbolVisibility.DEFAULT)
 
 
 def place_of(home: InputSection, value: int) -> int:

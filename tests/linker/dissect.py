@@ -42,7 +42,8 @@ def dissect(path: Path) -> Anatomy:
                 result.contents[section.name] = section.data()
         keys = ("p_type", "p_flags", "p_offset", "p_vaddr", "p_paddr", "p_filesz", "p_memsz", "p_align")
         result.segments = [tuple(segment[key] for key in keys) for segment in elf.iter_segments()]
-        for symbol in elf.get_section_by_name(".symtab").iter_symbols():
+        table = elf.get_section_by_name(".symtab")
+        for symbol in table.iter_symbols() if table is not None else ():
             info, where = symbol["st_info"], symbol["st_shndx"]
             # LLVM leaves temporary labels without a name, which nobody can look up.
             if symbol.name and info["type"] not in ("STT_SECTION", "STT_FILE"):

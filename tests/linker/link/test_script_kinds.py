@@ -1,0 +1,137 @@
+"""Constructs of real projects' scripts, one at a time: symbols, sections and segments are those of GNU ld."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.linker.dissect import Oracle
+from tests.linker.link.test_same_as_gnu import assert_same
+
+SOURCE = """
+    .globl _start, buffer, value
+_start: nop
+    ret
+    .data
+value: .word 7
+    .bss
+    .space 12
+    .section .noinit, "aw", @nobits
+buffer: .space 40
+    .section .init_array, "aw", @init_array
+    .dword _start
+    .section .tdata, "awT", @progbits
+    .word 1
+    .section .tbss, "awT", @nobits
+    .balign 16
+    .word 0
+    .section .extra, "a"
+    .word 9
+    .section .note.GNU-stack, "", @progbits
+    .weak wanted
+    .data
+    .dword wanted
+"""
+PLAIN = ".text : { *(.text) } .data : { *(.data) } .bss : { *(.bss) }"
+MEMORY = "MEMORY { R : ORIGIN = 0x80000000, LENGTH = 64K } "
+KINDS = {
+    "a string over several lines": (f'SECTIONS {{ . = 0x1000; {PLAIN} }} ASSERT(SIZEOF(.bss) < 4K, "too\nlarge")',),
+    "suffixes of numbers": ("a = 1010b; b = 17o; c = 0ffh; d = 99d; e = 1fX; SECTIONS { .x : { *(*) } }",),
+    "one script for the memory, one for the sections": (
+        f'{MEMORY} REGION_ALIAS("CODE", R);',
+        "SECTIONS { .text : { *(.text*) } >CODE .rest : { *(*) } >R }",
+    ),
+    "the first PROVIDE holds": (f"PROVIDE(wanted = 4K); PROVIDE(wanted = 0); SECTIONS {{ . = 4K; {PLAIN} }}",),
+    "an assignment before a PROVIDE": (f"wanted = 4K; PROVIDE(wanted = 0); SECTIONS {{ . = 4K; {PLAIN} }}",),
+    "'.' set to the end of a region": (
+        f"{MEMORY} SECTIONS {{ .all : {{ *(*) }} >R .s (NOLOAD) : {{ . = ORIGIN(R) + LENGTH(R); top = .; }} >R }}",
+    ),
+    "'.' set to an absolute address": (f"SECTIONS {{ . = 4K; {PLAIN} .p : {{ . = ABSOLUTE(0x3000); }} top = .; }}",),
+    "an orphan before a discarding statement": (
+        f"SECTIONS {{ . = 4K; {PLAIN} . = ALIGN(4K); last = .; /DISCARD/ : {{ *(.note*) }} }}",
+    ),
+    "a stack of a provided size": (
+        f"PROVIDE(room = 1K); SECTIONS {{ . = 4K; {PLAIN} .s (NOLOAD) : ALIGN(16) {{ . += room; }} last = .; }}",
+    ),
+    ".text with writable input": (f"SECTIONS {{ . = 4K; .text : {{ *(.text .init_array) }} . = ALIGN(4K); {PLAIN} }}",),
+    "NOLOAD with data": (
+        f"SECTIONS {{ . = 4K; .t : {{ *(.tdata) *(.tbss) }} {PLAIN} .mark (NOLOAD) : {{ BYTE(1) LONG(2) }} }}",
+    ),
+    "an empty section with an address": (f"SECTIONS {{ . = 4K; {PLAIN} .no 0x9000 : {{ *(.no) }} here = .; }}",),
+    "an empty section with an alignment": (f"SECTIONS {{ . = 4K; {PLAIN} .no : ALIGN(64) {{ *(.no) }} here = .; }}",),
+    "an empty section that moves '.'": (f"SECTIONS {{ . = 4K; {PLAIN} .p : {{ . = ALIGN(4K); x = .; }} here = .; }}",),
+    "a section stated twice": (f"SECTIONS {{ . = 4K; {PLAIN} .data : {{ *(.extra) }} last = .; }}",),
+    "a thread-local block": (f"SECTIONS {{ . = 4K; {PLAIN} .tdata : {{ *(.tdata) }} .tbss : {{ *(.tbss) }} x = .; }}",),
+    "headers in the image": (f"SECTIONS {{ . = 0x10000 + SIZEOF_HEADERS; {PLAIN} }}",),
+    "an alias has the type of what it names": (
+        f"SECTIONS {{ . = 4K; {PLAIN} }} alias = value + 0; HIDDEN(own = alias);",
+    ),
+    "OVERLAY": (
+        f"""SECTIONS {{ . = 4K; {PLAIN}
+        OVERLAY 0x8000 : AT(0x20000) {{ .one {{ *(.extra) }} .two {{ LONG(2) LONG(3) }} }}
+        from = __load_start_two; upto = __load_stop_two; here = .; }}""",
+    ),
+    "INSERT": ("SECTIONS { .new : { *(.extra) } new_end = .; } INSERT AFTER .text;", f"SECTIONS {{ . = 4K; {PLAIN} }}"),
+    "INSERT into the built-in script": ("SECTIONS { .new : { *(.extra) } } INSERT BEFORE .data;",),
+    "a type for a section": (
+        f"SECTIONS {{ . = 4K; {PLAIN} .n (TYPE = SHT_NOTE) : {{ LONG(1) }} .r (READONLY) : {{ *(.extra) }} }}",
+    ),
+    "segments of the script": (
+        """PHDRS { code PT_LOAD FLAGS(5); data PT_LOAD; tls PT_TLS; }
+        SECTIONS { . = 4K; .text : { *(.text) } :code . = ALIGN(4K); .data : { *(.data) } :data
+        .tdata : { *(.tdata) } :data :tls .tbss : { *(.tbss) } .bss : { *(.bss) } :data }""",
+    ),
+}
+
+
+@pytest.fixture
+def sample(tmp_path: Path, oracle: Oracle) -> Path:
+    (tmp_path / "sample.s").write_text(SOURCE)
+    command = [oracle("riscv64-unknown-elf-gcc"), "-march=rv64gc", "-mabi=lp64d", "-c", "sample.s", "-o", "sample.o"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    return tmp_path / "sample.o"
+
+
+def saved(tmp_path: Path, scripts: tuple[str, ...]) -> list[str | Path]:
+    arguments: list[str | Path] = []
+    for number, text in enumerate(scripts):
+        (tmp_path / f"{number}.ld").write_text(text)
+        arguments += ["-T", tmp_path / f"{number}.ld"]
+    return arguments
+
+
+@pytest.mark.parametrize("scripts", KINDS.values(), ids=KINDS)
+def test_a_construct_lays_out_as_in_gnu(
+    scripts: tuple[str, ...],
+    sample: Path,
+    tmp_path: Path,
+    gnu_ld: Callable[..., Path],
+    our_ld: Callable[..., Path],
+) -> None:
+    arguments = [*saved(tmp_path, scripts), sample]
+    assert_same(gnu_ld(*arguments), our_ld(*arguments))
+
+
+@pytest.mark.parametrize("script", ["PROVIDE(wanted = 5);", "wanted = 5;", ""])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_symbol_of_the_command_line_holds_as_in_gnu(
+    script: str,
+    first: bool,
+    sample: Path,
+    tmp_path: Path,
+    gnu_ld: Callable[..., Path],
+    our_ld: Callable[..., Path],
+) -> None:
+    given = saved(tmp_path, (f"{script} SECTIONS {{ . = 4K; {PLAIN} }} copy = wanted;",))
+    define = ["--defsym=wanted=0x2000"]
+    arguments = [*define, *given] if first else [*given, *define]
+    assert_same(gnu_ld(*arguments, sample), our_ld(*arguments, sample))
+
+
+@pytest.mark.parametrize("option", ["-n", "-N", "-zmax-page-size=16384"])
+def test_page_options_lay_out_the_file_as_in_gnu(
+    option: str, sample: Path, tmp_path: Path, gnu_ld: Callable[..., Path], our_ld: Callable[..., Path]
+) -> None:
+    arguments = [option, *saved(tmp_path, (f"SECTIONS {{ . = 0x10000; {PLAIN} }}",)), sample]
+    assert_same(gnu_ld(*arguments), our_ld(*arguments))
