@@ -66,9 +66,11 @@ if TYPE_CHECKING:
         Snapshot as Snapshot,
         StopReason as StopReason,
     )
-    from emu.observe.allocations.description import Allocator as Allocator
+    from emu.observe.allocations.description import Allocator as Allocator, read_description as read_description
+    from emu.observe.allocations.history import AllocationHistory as AllocationHistory
     from emu.observe.allocations.ledger import AllocationLedger as AllocationLedger
     from emu.observe.allocations.observers import FrameObserver as FrameObserver, HeapObserver as HeapObserver
+    from emu.observe.allocations.reach import Unreachable as Unreachable, unreachable as unreachable
     from emu.observe.allocations.signatures import frame_allocator as frame_allocator, heap_allocator as heap_allocator
     from emu.observe.calls import CallTracer as CallTracer
     from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
@@ -97,9 +99,11 @@ _HOMES = {
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
     "emu.machine": "Drive Machine MachineConfig Outcome Semihosting Snapshot StopReason",
-    "emu.observe.allocations.description": "Allocator",
+    "emu.observe.allocations.description": "Allocator read_description",
+    "emu.observe.allocations.history": "AllocationHistory",
     "emu.observe.allocations.ledger": "AllocationLedger",
     "emu.observe.allocations.observers": "FrameObserver HeapObserver",
+    "emu.observe.allocations.reach": "Unreachable unreachable",
     "emu.observe.allocations.signatures": "frame_allocator heap_allocator",
     "emu.observe.calls": "CallTracer",
     "emu.observe.faults": "PageFaultHandled PageFaultObserver",
