@@ -103,6 +103,7 @@ class PageTableWords(HeapWords):
     find: str
     diff: str
     writers: bool
+    faults: bool
     satp: str
     invariants: str
 
@@ -219,6 +220,7 @@ def pagetable_options() -> Words:
     group.value("-find", "--find", to="find", form="PA", default="", text="Who maps a physical address.")
     group.value("-satp", "--satp", to="satp", form="VALUE", default="", text="Another satp than the present one.")
     group.flag("-who", "--who", to="writers", text="Who wrote each entry, and when.")
+    group.flag("-faults", "--faults", to="faults", text="The page faults until then, by what they were for.")
     group.value(
         "-check", "--check", to="invariants", form="NAMES", default="",
         text="Invariants, checked at each write to an entry: no-writable-code, no-user-in-kernel, mapped-once, "

@@ -10,9 +10,12 @@ from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
 from emu.mmu.pte import Pte
 from emu.mmu.space import FILTERS, AddressSpace
+from emu.observe.faults import PageFaultObserver
+from emu.observe.pagetables.faults import FaultGroups
 from emu.observe.pagetables.invariants import FreedFrames, Invariants, named
 from emu.observe.pagetables.writers import PteWriters
 from emu.report import pagetables
+from emu.report.faultgroups import fault_groups
 from emu.report.places import Places
 from emu.report.reasons.pages import pte_text
 from emu.terminal.signals import Signals
@@ -31,6 +34,11 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     machine = new_machine(request)
     if request.invariants:
         return _check_invariants(machine, request)
+    if request.faults:
+        groups = FaultGroups(machine, PageFaultObserver(machine))
+        _run_to(machine, request.at, request.max_instructions)
+        _print(fault_groups(groups, Places(machine)))
+        return 0
     writers = PteWriters(machine) if request.writers else None
     satp = _number(request.satp, "-satp") if request.satp else None
     _run_to(machine, request.at, request.max_instructions)

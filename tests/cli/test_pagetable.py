@@ -142,3 +142,10 @@ def test_a_mistake_is_one_message(ekernel: Ekernel, program: Program, options: l
     assert result.returncode == 125
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_page_faults_are_told_by_what_they_were_for(ekernel: Ekernel) -> None:
+    told = ekernel("pagetable", "--profile", "full", "-faults").stdout
+    assert re.search(r"^\d+ by demand: [\d,]+ instructions, ", told, re.MULTILINE)
+    assert re.search(r"^    \d+ resolved at map_leaf\+\w+ \(page_table.S:\d+\)$", told, re.MULTILINE)
+    assert re.search(r"^\d+ by (protection|bug)", told, re.MULTILINE)
