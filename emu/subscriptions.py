@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, TypeVarTuple, Unpack
 
 from emu.errors import ConfigError
 from emu.events import Event
+from emu.signals import HeldSignals
 
 E = TypeVar("E", bound=Event)
+_Arguments = TypeVarTuple("_Arguments")
 Listener = Callable[[E], None]
 Stop = Callable[[], None]
 Start = Callable[[], Stop]
@@ -55,6 +57,12 @@ class EventBus:
         self._running: dict[type[Event], dict[Start, Stop]] = {}
         self.observers: dict[type, object] = {}
         """What makes further events of these, by class: there is one of each (see `emu.observe.source`)."""
+        self.signals = HeldSignals()
+        """Handlers of signals, which wait while a guest executes, but not while a listener does."""
+        self.keeps_errors: Callable[[], None] | None = None
+        """While a guest executes, told that a listener has raised: the guest goes on to where it can be left."""
+        self.error: BaseException | None = None
+        """What a listener has raised meanwhile, for `raise_kept`."""
 
     def add_source(self, kind: type[Event], start: Start) -> Subscription:
         """Name what produces events of this kind; it is started now if somebody listens already."""
@@ -91,7 +99,29 @@ class EventBus:
     def emit(self, event: Event) -> None:
         """Hand an event to its listeners, in the order in which they subscribed."""
         for listener in self._listeners.get(type(event), ()):
-            listener(event)
+            self.call(listener, event)
+
+    def call(self, listener: Callable[[Unpack[_Arguments]], object], *arguments: *_Arguments) -> None:
+        """Call code of the user's, which may raise anything, and be interrupted by a signal."""
+        signals = self.signals
+        was_open = signals.is_open
+        try:
+            signals.is_open = True
+            listener(*arguments)
+            signals.is_open = was_open
+        except BaseException as error:
+            signals.is_open = was_open
+            if self.keeps_errors is None:
+                raise
+            if self.error is None:
+                self.error = error
+            self.keeps_errors()
+
+    def raise_kept(self) -> None:
+        """Raise what a listener has raised while a guest executed; of several, the first."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
 
     def _remove(self, kind: type[Event], listener: Callable[[Event], None]) -> None:
         remaining = list(self._listeners[kind])

@@ -71,6 +71,8 @@ class HartCore(ABC):
         """`instret` and pc of an instruction that began, and begins again because a page had to be asked for."""
         self._loaded: tuple[int, int] | None = None
         """The register and value of a load that has left the core."""
+        self._runs_partly = False
+        """Whether the current block is the first part of one: a trap that it leads to does not begin to be handled."""
         self.asks_again = False
         """Whether the instruction at pc was stopped before it did anything, only to be executed again."""
         self._listening: set[type[Event]] = set()
@@ -197,7 +199,7 @@ class HartCore(ABC):
         self.deliver_interrupts()
         engine.window.store()
         slots[Slot.DEADLINE] = deadline
-        if slots[COUNT] >= deadline:
+        if slots[COUNT] >= deadline or self.bus.error is not None:  # a listener may have been told of an interrupt
             return Stop.DEADLINE
         stop = engine.run()
         if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
@@ -216,12 +218,13 @@ class HartCore(ABC):
         places = [place for place in map(self.code_address, (start, end)) if place is not None]
         self._forget(places)
         try:
-            self.asks_again = True
+            self.asks_again = self._runs_partly = True
             while self.asks_again and (slots[COUNT], words[PC]) == (before, start):
                 self.asks_again = False
                 engine.set_exits([end])
                 stop = engine.run_block(before + instructions + 1)  # the engine counts the exit as an instruction
         finally:
+            self._runs_partly = False
             engine.set_exits([])
             self._forget(places)
         after = before + instructions
@@ -246,6 +249,12 @@ class HartCore(ABC):
         slots = self.slots
         slots[COUNT] -= self.instructions_from(pc)
         slots[BLOCK_PC], slots[BLOCK_LENGTH] = pc, 0
+
+    def note_entry(self, target: int) -> None:
+        """Note that a trap has been entered, so that the last block goes no further."""
+        if self._runs_partly:
+            self.engine.stop_after_block()
+        self.between_blocks(target)
 
     def between_blocks(self, pc: int) -> None:
         """Note that the last block has run to its end and nothing of the next has."""

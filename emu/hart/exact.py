@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.events import SyscallMade, TrapReturned, TrapTaken
-from emu.hart.core import BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RESERVATION, remember
+from emu.hart.core import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
 from emu.hart.csrfile import Read, Write
 from emu.hart.exact_translation import ExactTranslation
 from emu.hart.platform import Platform
@@ -281,8 +281,7 @@ class ExactHart(ExactTranslation):
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
         self._change_privilege(to)
-        slots = self.slots
-        slots[BLOCK_PC], slots[BLOCK_LENGTH] = target, 0
+        self.note_entry(target)
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
         return target

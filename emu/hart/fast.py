@@ -203,7 +203,7 @@ class FastHart(FastState):
         words[PRIVILEGE], words[PC], words[RESERVATION] = to, target, _ALL
         if status & _MPRV:
             self.flush_translations()
-        self.between_blocks(target)
+        self.note_entry(target)
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
         return target

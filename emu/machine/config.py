@@ -137,6 +137,7 @@ class StopReason(Enum):
     POWERED_OFF = "powered off"
     RESET = "asked for a reset"
     INSTRUCTION_LIMIT = "reached the limit of instructions"
+    TIMED_OUT = "ran out of the time that it was given"
     REACHED = "reached the address that the run was to stop at"
     INTERRUPTED = "was interrupted by the host"
     WANTS_INPUT = "waits for something to be typed"

@@ -63,10 +63,11 @@ class HostClock(Clock):
         ticks = min(max(deadline - self.time_at(instret), 0), _LONGEST)
         return instret + max(int(ticks * self._per_tick), _FEWEST if ticks else 0)
 
-    def wait_until(self, time_: int, *, instret: int) -> bool:
+    def wait_until(self, time_: int, *, instret: int, longest: float | None = None) -> bool:
         """See `Clock`."""
         left = self._start + time_ * NANOSECONDS_PER_TICK - time.monotonic_ns()
-        goes_on = left <= 0 or self.sleep(min(left / _SECOND, _LONGEST_SLEEP))
+        most = _LONGEST_SLEEP if longest is None else min(longest, _LONGEST_SLEEP)
+        goes_on = left <= 0 or self.sleep(min(left / _SECOND, most))
         self._last = instret, time.monotonic_ns()
         return goes_on
 

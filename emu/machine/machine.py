@@ -98,7 +98,8 @@ class Machine:
         As on QEMU, what was loaded is loaded again, devices forget their registers and `mtime` begins at 0, while all
         other RAM, disks and the console keep what they have. Raises ConfigError while the guest executes.
         """
-        self._runner.reset()
+        with self.events.signals:
+            self._runner.reset()
 
     @property
     def device_tree(self) -> bytes:
@@ -132,20 +133,26 @@ class Machine:
 
     # Running.
 
-    def run(self, max_instructions: int | None = None, until: int | str | None = None) -> Outcome:
+    def run(
+        self, max_instructions: int | None = None, until: int | str | None = None, *, timeout: float | None = None
+    ) -> Outcome:
         """Execute until the guest ends, `max_instructions` more have retired, or pc is `until` (address or symbol).
 
-        An address that the hart stands at already is left first. Raises MachineError for what no hart survives, and
-        whatever a listener raises; the machine can be run on after both.
+        `timeout` is in seconds of the host. An address that the hart stands at already is left first. A guest that has
+        powered off stays off: the same outcome comes again, until a reset, a snapshot or a new pc. Raises MachineError
+        for what no hart survives, and whatever a listener or the handler of a signal raises (Ctrl-C:
+        KeyboardInterrupt); run again, the machine goes on as if nothing had been.
         """
         if max_instructions is not None and max_instructions < 0:
             raise ConfigError(f"{max_instructions} instructions cannot be executed: give 0 or more")
+        if timeout is not None and not timeout >= 0:
+            raise ConfigError(f"a timeout of {timeout:g} seconds cannot be kept: give 0 or more")
         limit = NEVER if max_instructions is None else self.instret + max_instructions
         if until is None:
-            return self._runner.run_to(limit)
+            return self._runner.run_to(limit, timeout=timeout)
         address, start = self.address_of(until), self.instret
-        with self.watch(address, lambda: self._reached(start)):
-            return self._runner.run_to(limit)
+        with self.events.signals, self.watch(address, lambda: self._reached(start)):
+            return self._runner.run_to(limit, timeout=timeout)
 
     def interrupt(self) -> None:
         """End the run that is going on, or else the next one, with StopReason.INTERRUPTED; the machine can be run on.
@@ -170,8 +177,22 @@ class Machine:
                 f"{len(args)} arguments: the calling convention passes {_ARGUMENT_REGISTERS} in registers"
             )
         address = self.address_of(function)
-        saved = self.core.save_registers()
-        self.core.returned = self._runner.resets = False
+        with self.events.signals:
+            returned, result, outcome = self._call(address, args, max_instructions)
+        if returned:
+            return result
+        name = function if isinstance(function, str) else f"{address:#x}"
+        if outcome.reason is StopReason.INSTRUCTION_LIMIT:
+            raise LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
+        tail = self.console[-200:].decode(errors="replace").strip()
+        raise GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
+
+    def _call(self, address: int, args: tuple[int, ...], max_instructions: int) -> tuple[bool, int, Outcome]:
+        core, runner = self.core, self._runner
+        off, was_asleep = runner.off, self.platform.is_asleep
+        saved = core.save_registers()
+        core.returned = runner.resets = self.platform.is_asleep = False
+        runner.off = None
         try:
             for number, value in enumerate(args):
                 self.hart.x[A0 + number] = value
@@ -180,20 +201,15 @@ class Machine:
             outcome = self.run(max_instructions)
             result = self.hart.x[A0]
         finally:
-            returned, self.core.returned = self.core.returned, False
-            self._runner.resets = self.config.reboot
+            returned, core.returned = core.returned, False
+            runner.resets, self.platform.is_asleep = self.config.reboot, was_asleep
             if returned:
                 self._watches.notify(RETURN_ADDRESS)
-            self.core.restore_registers(saved)
+            core.restore_registers(saved)
+            runner.off = off
             if not returned:
                 self.platform.tell(StateRestored)
-        if returned:
-            return result
-        name = function if isinstance(function, str) else f"{address:#x}"
-        if outcome.reason is StopReason.INSTRUCTION_LIMIT:
-            raise LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
-        tail = self.console[-200:].decode(errors="replace").strip()
-        raise GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
+        return returned, result, outcome
 
     def _reached(self, start: int) -> None:
         if self.instret != start:

@@ -1,5 +1,6 @@
 """The platform: memory, devices, clock and firmware around one hart, and what hart and devices ask of them."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TypedDict
@@ -56,7 +57,9 @@ class Platform:
         self.ended: tuple[StopReason, int] | None = None
         """Why the run is to end, with the guest's exit code."""
         self.is_asleep = False
-        """Whether the hart waits in `wfi` for a time that the host's clock has not reached."""
+        """Whether the hart waits in `wfi`, and nothing has woken it."""
+        self.deadline: float | None = None
+        """When the run is to end, by the host's monotonic clock."""
         self._attention = False
         self._pc_offset = 0
         self.console = Console(self._console_written, kept=config.console_kept)
@@ -78,9 +81,33 @@ class Platform:
 
     # Ending a run.
 
-    def begin(self) -> None:
-        """A run begins that nothing has ended yet."""
-        self.ended = None
+    def begin(self, deadline: float | None = None) -> None:
+        """A run begins that nothing has ended yet; `deadline` is a time of the host's monotonic clock."""
+        self.ended, self.deadline = None, deadline
+        self.events.keeps_errors = self._stop_soon
+        self.events.signals.came = self._stop_after_block
+
+    def leave(self) -> None:
+        """The run has ended."""
+        self.events.keeps_errors = self.events.error = None
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether the run's time has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def _stop_after_block(self) -> None:
+        if self.core.engine.running:
+            self.core.engine.stop_after_block()
+
+    def _stop_soon(self) -> None:
+        """A listener has raised: leave the hart as soon as what it is told of has happened as a whole."""
+        self._attention = True
+        engine = self.core.engine
+        if engine.in_memory_hook:
+            engine.stop_after_block()
+        elif engine.running:
+            engine.request_stop()
 
     def end(self, reason: StopReason, exit_code: int = 0) -> None:
         """End the run as soon as the hart can be left."""
@@ -135,20 +162,36 @@ class Platform:
         self.core.engine.serve_time(self.clock.instructions_per_tick, self.clock.slept, self._clint.offset)
 
     def waiting(self) -> None:
-        """`wfi`: pass the time until an interrupt is pending, or stop the machine."""
-        self.is_asleep = False
+        """`wfi`: pass the time until an interrupt is pending, or stop the machine, which asks again when it goes on."""
+        self.is_asleep = True
         while not self.core.interrupt_is_pending():
-            time = self.clock.next_deadline
-            if time is None:
+            tick = self.clock.next_deadline
+            if tick is None:
                 self.end(StopReason.IDLE_FOREVER)
                 return
-            if not self.clock.wait_until(time, instret=self.core.retired_count):
-                self.is_asleep = True
+            if self.time_is_up:
+                self.end(StopReason.TIMED_OUT)
+                return
+            if self.events.signals.are_waiting:
+                self._stop_soon()
+                return
+            if not self._wait_until(tick):
                 self.end(StopReason.ASLEEP)
                 return
             self.clock.update()
+        self.is_asleep = False
         self.tell_time()
         self.timers_changed()
+
+    def _wait_until(self, tick: int) -> bool:
+        """Let the time pass, or some of it; a signal's handler may raise here, as the hart is still asleep then."""
+        signals = self.events.signals
+        longest = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        try:
+            signals.is_open = True
+            return self.clock.wait_until(tick, instret=self.core.retired_count, longest=longest)
+        finally:
+            signals.is_open = False
 
     def _deadline(self, timer: Comparator) -> int | None:
         remaining = timer.remaining

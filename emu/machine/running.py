@@ -1,6 +1,9 @@
 """The loop that runs a machine: slices of execution between the moments at which timers have to be looked at."""
 
+import time
+
 from emu.engine import Stop
+from emu.hart.core import PC
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
 from emu.machine.htif import Htif
@@ -8,9 +11,12 @@ from emu.machine.platform import Platform
 from emu.machine.reset import reset
 from emu.machine.watches import Watches
 
-_SLICE = 50_000_000
-"""Instructions between two looks at what the host wants (an interrupt from the keyboard)."""
+_SLICE = 20_000_000
+"""Instructions between two looks at what the host wants."""
+_FIRST, _FEWEST, _SECONDS = 200_000, 1_000, 0.01
+"""With a limit of time: instructions before the first look, at the least before each, and seconds between two."""
 _RESET, _IDLE = (StopReason.RESET, 0), (StopReason.IDLE_FOREVER, 0)
+_FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 
 
 class Runner:
@@ -25,6 +31,9 @@ class Runner:
         """Whether a guest that asks for a reset starts again, instead of ending the run."""
         self.htif: Htif | None = None
         """The host's end of `tohost` and `fromhost`, for a guest that has them."""
+        self._off: tuple[int, int, tuple[StopReason, int]] | None = None
+        """Instructions retired and pc when the guest ended the machine, and how."""
+        self._step = _SLICE
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -35,44 +44,87 @@ class Runner:
     def reset(self) -> None:
         """Start again as at power-on, with `instret` counted on; ConfigError while the guest executes."""
         reset(self._platform, self._power_on, self.plan)
+        self.off = None
 
-    def run_to(self, limit: int) -> Outcome:
-        """Execute until something ends the run, or `limit` instructions have retired since power-on."""
-        try:
-            reason, exit_code = self._run_to(limit)
-        finally:
-            self._interrupted = False
-        return Outcome(reason, exit_code, self._platform.core.retired_count)
+    @property
+    def off(self) -> tuple[StopReason, int] | None:
+        """How the guest has ended the machine, unless somebody has put the hart elsewhere since."""
+        core = self._platform.core
+        return self._off[2] if self._off and self._off[:2] == (core.retired_count, core.words[PC]) else None
+
+    @off.setter
+    def off(self, ended: tuple[StopReason, int] | None) -> None:
+        core = self._platform.core
+        self._off = None if ended is None else (core.retired_count, core.words[PC], ended)
+
+    def run_to(self, limit: int, *, timeout: float | None = None) -> Outcome:
+        """Execute until something ends the run, or `limit` instructions have retired since power-on.
+
+        `timeout` is in seconds of the host.
+        """
+        platform = self._platform
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with platform.events.signals:
+            if (off := self.off) is not None:
+                reason, exit_code = off
+            elif platform.core.retired_count >= limit:
+                reason, exit_code = StopReason.INSTRUCTION_LIMIT, 0
+            else:
+                self._step = _SLICE if deadline is None else _FIRST
+                platform.begin(deadline)
+                try:
+                    reason, exit_code = self._run_to(limit)
+                finally:
+                    platform.leave()
+                    self._interrupted = False
+        return Outcome(reason, exit_code, platform.core.retired_count)
 
     def _run_to(self, limit: int) -> tuple[StopReason, int]:
-        platform, core, clock = self._platform, self._platform.core, self._platform.clock
-        platform.begin()
-        if platform.is_asleep:
-            platform.waiting()
-            if platform.ended is not None:
-                return platform.ended
+        platform, bus = self._platform, self._platform.events
         while True:
-            clock.update()
-            self._watches.settle()
-            core.tables.settle()
-            platform.tell_time()
-            count = core.retired_count
-            deadline = min(limit, count + _SLICE, clock.look_at(count))
-            htif = self.htif
-            stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
-            asleep = stop is Stop.WAITING or platform.ended == _IDLE
-            if htif is not None and (asleep or core.retired_count >= htif.next_look):
-                htif.look()
-            if stop is Stop.WAITING and platform.ended is None:
+            bus.signals.deliver()  # between two slices all is whole
+            if platform.is_asleep:
                 platform.waiting()
-            if core.returned:
-                platform.ended = StopReason.REACHED, 0
-            elif platform.ended is None and core.retired_count >= limit:
-                platform.ended = StopReason.INSTRUCTION_LIMIT, 0
-            if platform.ended == _RESET and self.resets:
-                platform.begin()
-                self.reset()
-            if platform.ended is not None:
-                return platform.ended
-            if self._interrupted:
-                return StopReason.INTERRUPTED, 0
+            if platform.ended is None and not platform.is_asleep:
+                self._execute(limit)
+            ended = self._ended(limit)
+            bus.raise_kept()
+            if ended is not None:
+                return ended
+
+    def _execute(self, limit: int) -> None:
+        platform, core, clock = self._platform, self._platform.core, self._platform.clock
+        clock.update()
+        self._watches.settle()
+        core.tables.settle()
+        platform.tell_time()
+        count, start = core.retired_count, time.monotonic()
+        deadline = min(limit, count + self._step, clock.look_at(count))
+        htif = self.htif
+        stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
+        asleep = stop is Stop.WAITING or platform.ended == _IDLE
+        if htif is not None and (asleep or core.retired_count >= htif.next_look):
+            htif.look()
+        if stop is Stop.WAITING and platform.ended is None:
+            platform.waiting()
+        if platform.deadline is not None:
+            rate = (core.retired_count - count) / max(time.monotonic() - start, 1e-6)
+            self._step = min(max(int(rate * _SECONDS), _FEWEST), 4 * self._step, _SLICE)
+
+    def _ended(self, limit: int) -> tuple[StopReason, int] | None:
+        """How the run has ended, if it has; a reset is done."""
+        platform, core = self._platform, self._platform.core
+        if core.returned:
+            platform.ended = StopReason.REACHED, 0
+        elif platform.ended is None and core.retired_count >= limit:
+            platform.ended = StopReason.INSTRUCTION_LIMIT, 0
+        elif platform.ended is None and platform.time_is_up:
+            platform.ended = StopReason.TIMED_OUT, 0
+        elif platform.ended is None and self._interrupted:
+            platform.ended = StopReason.INTERRUPTED, 0
+        if platform.ended == _RESET and self.resets:
+            platform.ended = None
+            self.reset()
+        if platform.ended is not None and platform.ended[0] in _FINAL:
+            self.off = platform.ended
+        return platform.ended

@@ -37,6 +37,8 @@ class Snapshot:
     console: ConsoleState
     keyboard: tuple[int, ...]
     semihosting: SemihostingState | None
+    is_asleep: bool
+    """Whether the hart waits in `wfi`."""
     followers: tuple[tuple[Follower, object], ...]
 
 
@@ -54,6 +56,7 @@ def take(platform: Platform, followers: Sequence[Follower]) -> Snapshot:
         console=platform.console.save(),
         keyboard=platform.keyboard.save(),
         semihosting=platform.semihosting.save() if platform.semihosting else None,
+        is_asleep=platform.is_asleep,
         followers=tuple((follower, follower.save()) for follower in followers),
     )
 
@@ -78,7 +81,7 @@ def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapsho
     saved = {id(follower): state for follower, state in snapshot.followers}
     for follower in followers:
         follower.restore(saved.get(id(follower)))
-    platform.is_asleep = False
+    platform.is_asleep = snapshot.is_asleep
 
 
 def _check_stopped(platform: Platform) -> None:

@@ -61,8 +61,11 @@ class Clock(ABC):
         """The `instret` at which the timers are to look at the time again, seen from `instret`."""
 
     @abstractmethod
-    def wait_until(self, time: int, *, instret: int) -> bool:
-        """Let the time pass up to then or less, while the hart does nothing; False to stop the machine meanwhile."""
+    def wait_until(self, time: int, *, instret: int, longest: float | None = None) -> bool:
+        """Let the time pass up to then or less, while the hart does nothing; False to stop the machine meanwhile.
+
+        The host is to wait for `longest` seconds at most.
+        """
 
     @abstractmethod
     def save(self) -> int:
@@ -102,7 +105,7 @@ class InstructionClock(Clock):
         time = self.next_deadline
         return NEVER if time is None else max(time * INSTRUCTIONS_PER_TICK - self.slept, instret)
 
-    def wait_until(self, time: int, *, instret: int) -> bool:
+    def wait_until(self, time: int, *, instret: int, longest: float | None = None) -> bool:  # noqa: ARG002
         """See `Clock`: it is that time at once."""
         self.slept = max(self.slept, time * INSTRUCTIONS_PER_TICK - instret)
         return True

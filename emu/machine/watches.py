@@ -34,7 +34,7 @@ class Watches:
     def notify(self, address: int) -> None:
         """Call back whoever watches an address."""
         for callback in self._callbacks.get(address, ()):
-            callback()
+            self._hart.bus.call(callback)
 
     def settle(self) -> None:
         """Before the core runs on: forget code that was translated before its watch was there."""

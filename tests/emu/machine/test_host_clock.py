@@ -114,7 +114,7 @@ def test_the_real_time_clock_shows_the_hosts_time(boot):
 
 
 def test_whoever_runs_the_machine_can_end_its_sleep_and_let_it_sleep_on(boot):
-    machine = boot(NAP.format(ticks=100_000) + OFF, clock="host")
+    machine = boot(NAP.format(ticks=3_000_000) + OFF, clock="host")
     assert isinstance(machine.platform.clock, HostClock)
     plain, asked = machine.platform.clock.sleep, []
 
