@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from emu.terminal.signals import Ended, Signals
 from emu.terminal.statuses import ExitStatus
@@ -41,7 +42,8 @@ def _explained(command: Callable[[], int]) -> int:
         if error.errno not in _NO_ROOM:
             raise
         _give_up_output()
-        print(f"ekernel: the output cannot be written: {error.strerror}", file=sys.stderr)
+        with suppress(OSError):  # the terminal of both is gone
+            print(f"ekernel: the output cannot be written: {error.strerror}", file=sys.stderr)
         return ExitStatus.FAILED
     except Exception as error:
         text, status = _told(error)

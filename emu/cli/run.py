@@ -37,7 +37,7 @@ from emu.report.transcript import Transcript
 from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
-from emu.terminal.keyboard import TerminalInput, standard_input
+from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard_input
 from emu.terminal.signals import Signals
 from linker.commands.files import WholeFile, write_whole
 
@@ -115,6 +115,7 @@ def _run(
     except EmuError as raised:
         ending, error = Ending(Cause.ERROR), raised
     seconds = time.perf_counter() - start
+    give_up_lost_terminal()
     if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
         transcript.end_line()
     transcript.flush()

@@ -1,5 +1,6 @@
 """The host's standard input as the guest's keyboard: a terminal in raw mode, or a file or pipe that is typed."""
 
+import errno
 import os
 import select
 import sys
@@ -189,6 +190,16 @@ class TerminalInput(HostInput):
         except OSError:  # open for reading only
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+def give_up_lost_terminal() -> None:
+    """Let what is still to be said go nowhere when the terminal is no more, instead of failing to say it."""
+    for descriptor in (1, 2):
+        try:
+            termios.tcgetattr(descriptor)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def standard_input() -> HostInput:

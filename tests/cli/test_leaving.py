@@ -212,3 +212,11 @@ def test_a_run_under_nohup_goes_on_when_its_terminal_is_gone(program: Program) -
         assert os.read(process.stdout.fileno(), 1)
         process.send_signal(signal.SIGHUP)
         assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("words", [["-q"], []])
+def test_a_run_ends_with_its_terminal(program: Program, words: list[str]) -> None:
+    terminal = Terminal("run", *words, program(READY + GUESTS["a loop"]))
+    terminal.expect(">")
+    os.close(terminal.descriptor)
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 128 + signal.SIGHUP
