@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from emu.cli.commands import installed_version
 from emu.cli.kernels import build_directory
 from emu.cli.words import Words
-from emu.engine import library, native
+from emu.engine import library
 from emu.engine.core import KNOWN_VERSIONS
+from emu.engine.translated import installation
 from emu.terminal.signals import Signals
 
 _ORACLES = {
@@ -57,6 +58,7 @@ def _findings(*, fits: bool) -> Iterator[tuple[str, str]]:
 def _probes() -> str:
     if os.environ.get("EKERNEL_PROBES") == "python":
         return "Python, as EKERNEL_PROBES asks: about ten times slower, with the same results"
-    if native.available():
+    reason = installation.obstacle()
+    if reason is None:
         return "native code in each block"
-    return "Python: about ten times slower, with the same results"
+    return f"Python, about ten times slower, with the same results: {reason}"

@@ -56,7 +56,7 @@ def install() -> Installed:
 def _install() -> Installed:
     reason = obstacle()
     if reason is not None:
-        raise MachineError(f"native probes are not possible here: {reason}; leave EKERNEL_PROBES unset")
+        raise MachineError(f"native probes are not possible here: {reason}; run without them: EKERNEL_PROBES=python")
     file = SharedLibrary(library.LIBRARY._name)
     layout = BUILDS[file.build_id]
     functions = [library.function_address(name, "" if name in _WITHOUT_SUFFIX else "_riscv64") for name in CALLED]
