@@ -129,5 +129,5 @@ def main() -> None:
             raise SystemExit(f"the checksum {checksum} of the computation came out as {wrong}")
         ratio(f"M mode, {fidelity}", min(plain)[0], "bare Unicorn", unicorns, 0.5)
         if qemus is not None:
-            ratio("", min(plain)[0], "QEMU", qemus, 2.5)
+            ratio("", min(plain)[0], "QEMU", qemus, 1.3)
         ratio(f"S mode under Sv39, {fidelity}", min(paged)[0], "bare Unicorn", unicorns, 1.2)
