@@ -29,6 +29,9 @@ class _Anchor:
     section: OutputSection | None = None
     latest: OutputSection | None = None
     """The orphan that was placed last: the next one follows it."""
+    command: int = 0
+    """Where that stood among the commands, and in the order of sections: it can only have moved on since."""
+    position: int = 0
 
 
 def place_orphans(plan: Plan, files: list[InputFile]) -> None:
@@ -119,14 +122,15 @@ class _Placer:
             return
         if traits.alloc or traits.load:
             output.like = after
-        if section.section.type == SectionType.NOTE and traits.load and self._place_note(output, after, anchor):
+        if section.section.type == SectionType.NOTE and traits.load and self._place_note(output, anchor):
             return
         if anchor.latest is not None:
-            self.plan.commands.insert(self.plan.commands.index(anchor.latest) + 1, output)
-            self._order_behind(output, anchor.latest)
+            anchor.command = self.plan.commands.index(anchor.latest, anchor.command) + 1
+            self.plan.commands.insert(anchor.command, output)
+            self._order_behind(output, anchor.latest, anchor)
         else:
             self.plan.commands.insert(position_after(self.plan.commands, after), output)
-            self._order_behind(output, self._existing(after))
+            self._order_behind(output, self._existing(after), anchor)
         anchor.latest = output
 
     def _anchored(self, kind: str, anchor: _Anchor) -> OutputSection | None:
@@ -145,13 +149,14 @@ class _Placer:
         before = sections[: sections.index(after)]
         return next((s for s in reversed(before) if s.created and not s.refused), None)
 
-    def _order_behind(self, output: OutputSection, after: OutputSection | None) -> None:
+    def _order_behind(self, output: OutputSection, after: OutputSection | None, anchor: _Anchor) -> None:
         """Where the list of sections shows it."""
         order = self.plan.order
         order.pop()
-        order.insert(order.index(after) + 1 if after is not None else 0, output)
+        anchor.position = order.index(after, anchor.position) + 1 if after is not None else 0
+        order.insert(anchor.position, output)
 
-    def _place_note(self, output: OutputSection, after: OutputSection | None, anchor: _Anchor) -> bool:
+    def _place_note(self, output: OutputSection, anchor: _Anchor) -> bool:
         """Notes stand together, those with larger alignments first."""
         first = best = None
         for known in self.plan.order:
@@ -172,8 +177,7 @@ class _Placer:
         else:
             order.insert(order.index(first), output)
             commands.insert(commands.index(first), output)
-        anchor.latest = output
-        del after
+        anchor.latest, anchor.command, anchor.position = output, 0, 0
         return True
 
     def _neighbour(self, section: InputSection, traits: Traits, anchor: _Anchor) -> OutputSection | None:
