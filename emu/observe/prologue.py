@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from emu.firmware.unwind import FrameRule
 from emu.machine import Machine
+from emu.observe.code import jump_offset
 
 _RA, _SP, _T0, _S0 = 1, 2, 5, 8
+_JAL_T0, _JR_T0 = 0x2EF, 0x8282
+_LONGEST_ROUTINE = 64
 _FARTHEST = 1 << 14
 """Bytes from a function's beginning that are read."""
 
@@ -35,7 +38,7 @@ def frame_rule(machine: Machine, start: int, pc: int) -> FrameRule | None:
     size = pc - start
     code = machine.peek(start, size) if 0 < size <= _FARTHEST else b""
     state = body = _State()
-    for change in _changes(code or b""):
+    for change in _changes(machine, start, code or b""):
         if change is None:
             state = body
             continue
@@ -63,20 +66,43 @@ def frame_rule(machine: Machine, start: int, pc: int) -> FrameRule | None:
 _Change = tuple[str, int, int] | None
 
 
-def _changes(code: bytes) -> Iterator[_Change]:
+def _changes(machine: Machine, start: int, code: bytes) -> Iterator[_Change]:
     """What matters of the instructions: None for the end of a branch."""
     at = 0
     while at + 2 <= len(code):
         half = int.from_bytes(code[at : at + 2], "little")
         if half & 3 == 3:
-            change, at = _long(int.from_bytes(code[at : at + 4], "little")), at + 4
+            word = int.from_bytes(code[at : at + 4], "little")
+            if word & 0xFFF == _JAL_T0:  # psABI, section 8.4.7: a routine that saves registers
+                yield from _routine(machine, start + at + (jump_offset(word & ~0xF80) or 0))
+            change, at = _long(word), at + 4
         else:
             change, at = _compressed(half), at + 2
         if change != ("", 0, 0):
             yield change
 
 
+def _routine(machine: Machine, address: int) -> Iterator[_Change]:
+    """What a routine that saves registers for its callers does (`__riscv_save_0`), if it is a straight line of code."""
+    code, at, found = machine.peek(address, _LONGEST_ROUTINE) or b"", 0, list[_Change]()
+    while at + 2 <= len(code):
+        half = int.from_bytes(code[at : at + 2], "little")
+        if half == _JR_T0:
+            yield from found
+            return
+        if half & 3 == 3:
+            change, at = _long(int.from_bytes(code[at : at + 4], "little")), at + 4
+        else:
+            change, at = _compressed(half), at + 2
+        if change is None:
+            break
+        if change != _NOTHING:
+            found.append(change)
+    yield _KEPT_ELSEWHERE
+
+
 _NOTHING = ("", 0, 0)
+_KEPT_ELSEWHERE = ("keep", 0, 0)
 
 
 def _long(word: int) -> _Change:
@@ -86,10 +112,10 @@ def _long(word: int) -> _Change:
         return "move" if rd == _SP else "frame", 0, immediate
     if opcode == 0x33 and rd == _SP:
         return "take", 0, 0
-    if rd == _T0 and opcode in (0x67, 0x6F):  # psABI, section 8.4.7: a routine that saves registers
-        return "keep", 0, 0
+    if rd == _T0 and opcode == 0x67:
+        return _KEPT_ELSEWHERE
     if (rs1 == _RA and opcode in (0x13, 0x33)) or (opcode == 0x23 and word >> 20 & 0x1F == _RA and rs1 != _SP):
-        return "keep", 0, 0
+        return _KEPT_ELSEWHERE
     if opcode == 0x23 and funct3 == 3 and rs1 == _SP:
         return "save", word >> 20 & 0x1F, _signed(word >> 25 << 5 | rd, 12)
     if opcode in (0x67, 0x6F) and rd == 0:
@@ -110,10 +136,12 @@ def _compressed(half: int) -> _Change:
     if (quadrant, funct3, half >> 2 & 7) == (0, 0, 0) and half:  # c.addi4spn s0
         value = (half >> 11 & 3) << 4 | (half >> 7 & 0xF) << 6 | (half >> 6 & 1) << 2 | (half >> 5 & 1) << 3
         return "frame", 0, value
+    if (quadrant, funct3, rd) == (2, 4, _SP) and half >> 2 & 0x1F:  # c.mv, c.add to the stack pointer
+        return "take", 0, 0
     if (quadrant, funct3) == (2, 7):  # c.sdsp
         return "save", half >> 2 & 0x1F, (half >> 10 & 7) << 3 | (half >> 7 & 7) << 6
     if half & 0xF07F == 0x8006:  # c.mv from ra
-        return "keep", 0, 0
+        return _KEPT_ELSEWHERE
     if (quadrant, funct3) == (1, 5) or (half & 0xF07F == 0x8002 and rd):  # c.j, c.jr
         return None
     return _NOTHING

@@ -8,7 +8,8 @@ import pytest
 
 from emu.machine import Machine, MachineConfig
 from emu.observe.backtrace import Backtrace
-from emu.observe.code import HOST
+from emu.observe.code import HOST, call_site
+from emu.observe.prologue import frame_rule
 
 Boot = Callable[..., Machine]
 
@@ -130,3 +131,40 @@ def test_a_stack_without_a_caller_ends_the_chain(boot: Boot) -> None:
     machine.run()
     assert seen == [()]
     assert backtrace.complete
+
+
+@pytest.mark.parametrize("optimise", ["-O1", "-Os"])
+def test_what_the_code_tells_is_what_the_debug_information_says_at_every_call(
+    optimise: str, oracle: Callable[[str], str], tmp_path: Path
+) -> None:
+    """For a program with its C library: where the return address is, and the caller's stack pointer."""
+    elf, kernels = tmp_path / "program.elf", Path(__file__).parent / "allocations" / "kernels"
+    command = [
+        oracle("riscv64-unknown-elf-gcc"), "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", optimise, "-g",
+        "--specs=picolibc.specs", "--crt0=semihost", "--oslib=semihost", "-Wl,--defsym=__flash=0x80000000",
+        "-Wl,--defsym=__flash_size=4M", "-Wl,--defsym=__ram=0x80400000", "-Wl,--defsym=__ram_size=4M", "-o", str(elf),
+        str(kernels / "library.c"), str(kernels.parents[3] / "bare_metal" / "programs" / "stdio.c"),
+        "-Wl,--allow-multiple-definition",
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    machine = Machine(MachineConfig(fidelity="fast", firmware="none"))
+    machine.load(elf)
+    compared = unknown = 0
+    for function in machine.symbols.functions():
+        for pc in range(function.address, function.address + function.size, 2):
+            stated = machine.call_frames.at(pc)
+            if stated is None or 1 not in stated.saved or call_site(machine, pc + 4) != pc or not is_call(machine, pc):
+                continue
+            read = frame_rule(machine, function.address, pc)
+            if read is None:  # a stack of a size that is computed: what is not known is not guessed
+                unknown += 1
+            elif read.register == stated.register:
+                assert (read.offset, read.saved[1]) == (stated.offset, stated.saved[1]), f"{function.name} at {pc:#x}"
+                compared += 1
+    assert compared > 30
+    assert unknown
+
+
+def is_call(machine: Machine, pc: int) -> bool:
+    word = machine.peek(pc, 4)
+    return word is not None and int.from_bytes(word, "little") & 0xFFF in (0x0EF, 0x0E7)
