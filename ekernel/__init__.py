@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
     from emu.observe.functions import FunctionObserver as FunctionObserver
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
+    from emu.observe.writers import LastWrite as LastWrite, LastWrites as LastWrites
     from emu.subscriptions import Subscription as Subscription
     from emu.walks import Refusal as Refusal, Walk as Walk, WalkStep as WalkStep
     from kernel.build import BuiltKernel as BuiltKernel, build as build
@@ -109,6 +110,7 @@ _HOMES = {
     "emu.observe.faults": "PageFaultHandled PageFaultObserver",
     "emu.observe.functions": "FunctionObserver",
     "emu.observe.replacement": "ReplacementObserver",
+    "emu.observe.writers": "LastWrite LastWrites",
     "emu.subscriptions": "Subscription",
     "emu.walks": "Refusal Walk WalkStep",
     "kernel.build": "BuiltKernel build",

@@ -82,6 +82,7 @@ class RunWords(KernelWords):
     until_console: str | None
     gdb: str | None
     halted: bool
+    last_writes: bool
 
 
 class HeapWords(RunWords):
@@ -328,6 +329,10 @@ def _add_watching(words: Words) -> None:
     group.value(
         "--trace-out", to="trace_out", form="FILE", kind=Path,
         text="Write the traced events to a file, one JSON object a line.",
+    )  # fmt: skip
+    group.flag(
+        "--last-writes", to="last_writes",
+        text="Remember who wrote each 8 bytes last, for the monitor's and gdb's `last-write ADDR`.",
     )  # fmt: skip
     group.value(
         "-d", to="log", form="int|guest_errors", default="", text="int: log each trap on standard error, as QEMU does."

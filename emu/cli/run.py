@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -155,7 +155,10 @@ def _execute(
         if isinstance(keyboard, TerminalInput) or request.gdb is not None:
             from emu.terminal.monitor import Monitor
 
-            monitor = Monitor(machine, heap=partial(drawing, machine, allocations), mark=allocations.mark)
+            monitor = Monitor(
+                machine, heap=partial(drawing, machine, allocations), mark=allocations.mark,
+                **_last_writes(stack, machine, request),
+            )  # fmt: skip
 
         def talk() -> bool:
             assert isinstance(keyboard, TerminalInput)
@@ -172,6 +175,17 @@ def _execute(
         )  # fmt: skip
         has_output = (lambda: transcript.waits) if _is_read_elsewhere() else None
         return execution.run(timeout=request.timeout, has_output=has_output)
+
+
+def _last_writes(stack: ExitStack, machine: Machine, request: RunWords) -> dict[str, Callable[[int], str]]:
+    """What answers the monitor's `last-write`, when that was asked for."""
+    if not request.last_writes:
+        return {}
+    from emu.observe.writers import LastWrites
+    from emu.report.writers import last_write_sentence
+
+    writes = stack.enter_context(LastWrites(machine))
+    return {"last_write": partial(last_write_sentence, Places(machine), writes)}
 
 
 def _debugger(stack: ExitStack, machine: Machine, monitor: "Monitor | None", request: RunWords) -> "GdbServer | None":

@@ -26,6 +26,7 @@ _COMMANDS = {
     "c|cont|continue": "resume emulation",
     "help|?": "show the help",
     "info registers|mem|tlb|mtree|qtree|traps|heap|snapshots": "show the state of the machine",
+    "last-write addr[,len]": "who wrote last to each 8 bytes from 'addr' on (--last-writes)",
     "loadvm name": "return to the snapshot 'name'",
     "mark": "give this moment the name that --since mark means",
     "p|print/fmt expr": "print the value of an expression: numbers, $registers, symbols, + - * / % & | ^ ( )",
@@ -35,6 +36,7 @@ _COMMANDS = {
     "xp /fmt addr": "physical memory dump starting at 'addr'",
 }
 _GO_ON, _LEAVE = ("c", "cont", "continue"), ("q", "quit", "system_powerdown")
+_MOST_WRITERS = 64
 _SNAPSHOTS = 16
 """At most, as each holds what the guest has changed."""
 
@@ -48,9 +50,13 @@ class Monitor:
         *,
         heap: Callable[[], Iterable[str]] = lambda: ("nothing follows allocations",),
         mark: Callable[[], int] = lambda: 0,
+        last_write: Callable[[int], str] = lambda _: "nobody follows stores; begin the run with --last-writes",
     ) -> None:
-        """`heap` draws what is held, `mark` gives the moment the name that `--since mark` means."""
-        self._heap, self._mark = heap, mark
+        """`heap` draws what is held, `mark` gives the moment the name that `--since mark` means.
+
+        `last_write` says who wrote last to a virtual address.
+        """
+        self._heap, self._mark, self._last_write = heap, mark, last_write
         self._machine = machine
         self._translations = Translations(machine)
         self._format = Format()
@@ -99,6 +105,8 @@ class Monitor:
         if command in ("p", "print"):
             changed, _ = self._format.changed(form)
             return (changed.value(self._value(rest)),)
+        if command == "last-write":
+            return self._writers(rest)
         if command in ("savevm", "loadvm"):
             return self._snapshot(command, rest)
         if command == "mark":
@@ -132,6 +140,13 @@ class Monitor:
 
     def _value(self, text: str) -> int:
         return evaluate(text, self._named)
+
+    def _writers(self, text: str) -> Iterator[str]:
+        place, _, length = text.partition(",")
+        first = self._value(place)
+        last = first + max(self._value(length) if length.strip() else 1, 1) - 1
+        for address in range(first & ~7, min(last, first + _MOST_WRITERS * 8) + 1, 8):
+            yield f"{address:#x}: {self._last_write(address)}"
 
     def _named(self, name: str) -> int:
         if not name.startswith("$"):
