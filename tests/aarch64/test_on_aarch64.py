@@ -110,10 +110,11 @@ def test_an_aarch64_host_has_native_probes(python):
     [
         (("engine", "machine/test_hazards.py", "machine/test_time.py"), ("-m", "not slow")),
         (("machine/test_paging_and_users.py", "machine/test_semihosting.py"), ("-m", "not slow")),
+        (("hart/test_interrupts.py", "hart/test_translations.py"), ()),
         (("isa/test_every_instruction.py",), ("-k", "fmin or fmadd or mret")),
         (("../kernel/test_exact_counts.py",), ("-k", "full")),
     ],
-    ids=["engine", "guests", "instructions", "whole boots"],
+    ids=["engine", "guests", "interrupts and translations", "instructions", "whole boots"],
 )
 def test_the_tests_pass_on_an_aarch64_host(python, tests, words):
     files = [str(ROOT / "tests" / "emu" / name) for name in tests]

@@ -155,4 +155,3 @@ def _flip(table: int, mask: int) -> tuple[Operation, ...]:
         op("shl", cell, cell, other),
         op("xor", ADDRESS, address, cell),
     )
-

@@ -13,6 +13,7 @@ _ENTRIES = [(size, name, name in STORES.values()) for table in (LOADS, STORES) f
 _CLOCK, _SHADOW, _PC = 8 * Word.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * Word.PC
 STORE = 0x80
 
+
 # A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
 # behind the address. The words of a shadow are its table, its mask and whom to tell.
 def _x86_64(size: int, name: str, *, store: bool) -> str:
