@@ -150,10 +150,9 @@ def _program_header(segment: Segment) -> bytes:
     return _PROGRAM_HEADER.pack(
         segment.type,
         segment.elf_flags,
-        segment.offset,
-        segment.vaddr & 0xFFFF_FFFF_FFFF_FFFF,
-        segment.paddr & 0xFFFF_FFFF_FFFF_FFFF,
-        segment.file_size,
-        segment.memory_size,
+        *(
+            value & 0xFFFF_FFFF_FFFF_FFFF
+            for value in (segment.offset, segment.vaddr, segment.paddr, segment.file_size, segment.memory_size)
+        ),
         segment.align,
     )
