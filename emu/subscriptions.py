@@ -92,6 +92,11 @@ class EventBus:
         self._listeners[kind] = (*self._listeners.get(kind, ()), call)
         return Subscription(lambda: self._remove(kind, call))
 
+    def close(self) -> None:
+        """Forget all sources and listeners, without turning anything off: what they watched is gone."""
+        for table in (self._listeners, self._sources, self._running, self.observers):
+            table.clear()
+
     def wants(self, kind: type[Event]) -> bool:
         """Whether anybody listens to events of this kind."""
         return kind in self._listeners
@@ -124,6 +129,8 @@ class EventBus:
             raise error
 
     def _remove(self, kind: type[Event], listener: Callable[[Event], None]) -> None:
+        if kind not in self._listeners:  # the machine was closed
+            return
         remaining = list(self._listeners[kind])
         remaining.remove(listener)
         if remaining:

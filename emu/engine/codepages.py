@@ -137,7 +137,7 @@ class CodePages:
         call = NewChunk(lambda offset: self._found(base + offset))
         data = (ctypes.c_uint64 * 6)(
             host_address - inside, self._size + inside, ctypes.addressof(bitmap),
-            library.function_address("get_page_addr_code_hostp"), ctypes.cast(call, ctypes.c_void_p).value or 0, state,
+            library.function_address("get_page_addr_code_hostp"), library.address_of(call), state,
         )  # fmt: skip
         self._keep = (bitmap, call, data)
         library.add_hook(self._handle, library.HOOK_EDGE, native.load(FOLLOW), ctypes.addressof(data))

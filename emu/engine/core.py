@@ -1,6 +1,8 @@
 """The engine: one Unicorn core with its state window, block clock, memory and callbacks."""
 
 import ctypes
+import gc
+import mmap
 import os
 from collections.abc import Callable
 from typing import Any
@@ -19,12 +21,14 @@ from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.fetching import fetch
 from emu.engine.translated.player import Entry
 from emu.engine.window import EXT_ICSR_BYTE, StateWindow, Word, check_layout
-from emu.errors import MachineError
+from emu.errors import ConfigError, MachineError
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access
 from emu.isa.status import Status
 
 KNOWN_VERSIONS = ("2.1.4",)
+_ROOM = (1 << 30) + (64 << 20)
+"""Bytes of address space that a core takes: its buffer for translated code, which it does not ask for twice."""
 _LAST_ADDRESS = (1 << 64) - 1
 _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
@@ -48,6 +52,7 @@ class Engine:
         probes = probes or os.environ.get("EKERNEL_PROBES") or ("python" if installation.obstacle() else "native")
         if native.can_replace_functions() and os.environ.get("EKERNEL_PROBES") != "python":
             floats.replace()
+        _check_room()
         self._guest = guest
         self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
         self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it
@@ -104,6 +109,12 @@ class Engine:
         """Whether native functions find the slots by the core's state."""
         return bool(self.window.words[Word.RDTIME_FUNCTION])
 
+    def close(self) -> None:
+        """Give the core back to the host; whoever has kept a word of it is told so."""
+        self.words.release()
+        self.window.octets.release()
+        vars(self).clear()  # its callbacks know it, and it them
+
     def translate_in_guest(self, on: bool) -> None:
         """Let the guest's `fill` translate (True), or the core's own page walker."""
         self.virtual = on
@@ -122,7 +133,7 @@ class Engine:
         callback = library.MmioReadCallback(read)
         self._keep.append(callback)
         library.check(
-            library.mmio_map(self.handle, base, size, ctypes.cast(callback, ctypes.c_void_p), None, None, None),
+            library.mmio_map(self.handle, base, size, library.address_of(callback), None, None, None),
             f"map a device at {base:#x}",
         )
         # Protection hooks see the whole access and an exact pc; the core's own device callbacks get neither.
@@ -517,7 +528,7 @@ class Engine:
         if direct:
             asked = library.FillCallback(on_fill)
             self._keep.append(asked)
-            translations.serve(ctypes.cast(asked, ctypes.c_void_p).value or 0)
+            translations.serve(library.address_of(asked))
         else:
             self._hook(library.HOOK_FILL, library.FillCallback(on_fill_copied))
 
@@ -526,7 +537,7 @@ class Engine:
         self._keep.append(callback)
         if leaves is None or not self._entries:
             return library.add_hook(self.handle, kind, callback, None, begin, end)
-        word = ctypes.c_void_p(ctypes.cast(callback, ctypes.c_void_p).value)
+        word = ctypes.c_void_p(library.address_of(callback))
         self._keep.append(word)
         return library.add_hook(self.handle, kind, self._entries[leaves], ctypes.addressof(word), begin, end)
 
@@ -566,6 +577,24 @@ class Engine:
     def _write_register(self, number: int, value: int) -> None:
         register = unicorn.riscv_const.UC_RISCV_REG_PC if number == 32 else unicorn.riscv_const.UC_RISCV_REG_X0 + number
         self._core.reg_write(register, value)
+
+
+def _check_room() -> None:
+    """Raise ConfigError where the core would find no room for what it translates, and end the process."""
+    for attempt in range(2):
+        try:
+            mmap.mmap(-1, _ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        except (OSError, ValueError, AttributeError) as error:
+            if isinstance(error, AttributeError):  # a host without mmap's flags
+                return
+            if attempt:
+                raise ConfigError(
+                    f"the host gives this process no {_ROOM >> 20} MiB of address space for the engine ({error}); "
+                    "close other machines, or raise the limit (ulimit -v)"
+                ) from None
+            gc.collect()  # machines that are part of a cycle are closed by this
+        else:
+            return
 
 
 _ACCESS = {

@@ -127,7 +127,7 @@ def ask_guest(handle: Handle, slots: memoryview, is_due: Callable[[], bool], tak
         return None
     if slots:
         taken = Take(take)
-        slots[Slot.INTERRUPT] = ctypes.cast(taken, ctypes.c_void_p).value or 0
+        slots[Slot.INTERRUPT] = library.address_of(taken)
         place.value = native.load(ASKED)
         return taken
 
@@ -138,7 +138,7 @@ def ask_guest(handle: Handle, slots: memoryview, is_due: Callable[[], bool], tak
         return True
 
     asked = Asked(ask)
-    place.value = ctypes.cast(asked, ctypes.c_void_p).value or 0
+    place.value = library.address_of(asked)
     return asked
 
 

@@ -109,6 +109,11 @@ _ctl = LIBRARY["uc_ctl"]  # variadic: no prototype for what follows the first tw
 _ctl.restype = ctypes.c_int
 
 
+def address_of(callback: Any) -> int:
+    """Where a callback's machine code is. `ctypes.cast` would have it hold itself, and all that it knows, for ever."""
+    return ctypes.c_void_p.from_buffer(callback).value or 0
+
+
 def function_address(name: str, suffix: str = "_riscv64") -> int:
     """Where a function begins: one that the library has for RISC-V with 64 bits, unless another suffix is given."""
     try:
@@ -163,7 +168,7 @@ def set_exits(handle: Handle, exits: list[int]) -> None:
 def add_hook(handle: Handle, kind: int, callback: Any, data: int | None, begin: int = 1, end: int = 0) -> int:
     """Register a callback (a ctypes function, or the address of native code); all addresses unless a range is given."""
     identifier = ctypes.c_size_t()
-    address = callback if isinstance(callback, int) else ctypes.cast(callback, ctypes.c_void_p)
+    address = callback if isinstance(callback, int) else address_of(callback)
     check(hook_add(handle, ctypes.byref(identifier), kind, address, data, begin, end), "add a hook")
     return identifier.value
 

@@ -5,6 +5,7 @@ saves the start of every machine Keystone, whose wheels are for x86-64 only anyw
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import platform
@@ -14,7 +15,7 @@ from functools import cache
 from typing import BinaryIO, cast
 
 from emu.engine.assembled import ASSEMBLED
-from emu.errors import MachineError
+from emu.errors import ConfigError, MachineError
 
 _ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 _JUMPS = {
@@ -78,6 +79,11 @@ def load(probe: Probe) -> int:
             protection = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
             mapping = mmap.mmap(file.fileno(), len(code), flags=mmap.MAP_PRIVATE, prot=protection)
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise ConfigError(
+                f"the host gives this process no more descriptors of files ({error.strerror}); "
+                "close other machines, or raise the limit (ulimit -n)"
+            ) from error
         raise MachineError(
             f"this host refuses memory that is writable and executable ({error}); "
             "run without native probes: EKERNEL_PROBES=python"

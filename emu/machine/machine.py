@@ -1,8 +1,10 @@
 """The machine that users hold: load, run, call, look, listen, snapshot."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
@@ -52,6 +54,36 @@ class Machine:
         self._watches = Watches(platform.core)
         self._runner = Runner(platform, self._watches)
         self._followers: list[Follower] = []
+
+    # Closing.
+
+    def close(self) -> None:
+        """Give engine, memory, disks and their locks back to the host, as leaving a `with` block does.
+
+        A machine that nobody holds is closed by itself. Nothing can be asked of it afterwards. Raises ConfigError while
+        the guest executes.
+        """
+        if "platform" in vars(self):
+            self.platform.close()
+            self._watches.close()
+            vars(self).clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name in ("platform", "memory", "events", "core", "hart", "config", "_watches", "_runner", "_followers"):
+                raise ConfigError("this machine is closed; make another")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # Loading.
 

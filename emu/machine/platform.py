@@ -9,6 +9,7 @@ from emu.address import PhysAddr, VirtAddr
 from emu.devices.device import Device
 from emu.devices.power import PowerRequest
 from emu.engine import Store
+from emu.errors import ConfigError
 from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess, StateRestored
 from emu.firmware.names import Names
 from emu.hart.core import PC, HartCore
@@ -78,6 +79,17 @@ class Platform:
         self.supervisor_timer = Comparator(lambda: self._clint.mtime, partial(self.set_line, STIP))
         """What `stimecmp` compares with `mtime`."""
         self.clock.add(partial(self._deadline, self.supervisor_timer), self.supervisor_timer.update)
+
+    def close(self) -> None:
+        """Give back what the host has lent: engine, memory, disks and their locks."""
+        if self.core.engine.running:
+            raise ConfigError("a machine is closed between runs, not while its guest executes")
+        self.board.close()
+        self.events.close()
+        core = self.core
+        core.engine.close()
+        vars(core).clear()  # parts that know each other live until Python looks for cycles, which can take long
+        vars(self).clear()
 
     # Ending a run.
 

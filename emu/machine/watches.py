@@ -31,6 +31,11 @@ class Watches:
         self._callbacks[address] = (*self._callbacks.get(address, ()), callback)
         return Subscription(lambda: self._cancel(address, callback))
 
+    def close(self) -> None:
+        """Forget all watches."""
+        self._callbacks.clear()
+        self._remove.clear()
+
     def notify(self, address: int) -> None:
         """Call back whoever watches an address."""
         for callback in self._callbacks.get(address, ()):
@@ -57,6 +62,8 @@ class Watches:
             self._hart.engine.forget_all_code()
 
     def _cancel(self, address: int, callback: Callback) -> None:
+        if address not in self._callbacks:  # the machine was closed
+            return
         remaining = list(self._callbacks[address])
         remaining.remove(callback)
         if remaining:

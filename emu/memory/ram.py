@@ -1,6 +1,8 @@
 """RAM: host memory that the engine executes from and Python reads without a call."""
 
 import ctypes
+import errno
+import gc
 import mmap
 import os
 
@@ -37,8 +39,17 @@ class Ram:
         self.size = size
         self.file: int | None = None
         try:
-            self.mapping = self._map(size)
+            try:
+                self.mapping = self._map(size)
+            except OSError:
+                gc.collect()  # machines that are part of a cycle are closed by this
+                self.mapping = self._map(size)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                raise ConfigError(
+                    f"the host gives this process no more descriptors of files ({error.strerror}); "
+                    "close other machines, or raise the limit (ulimit -n)"
+                ) from error
             raise ConfigError(
                 f"the host has no {size >> 20} MiB of address space for RAM ({error}); ask for less"
             ) from error
@@ -64,7 +75,8 @@ class Ram:
 
     def _map(self, size: int) -> mmap.mmap:
         if hasattr(os, "memfd_create"):
-            self.file = os.memfd_create("ekernel-ram")
+            if self.file is None:
+                self.file = os.memfd_create("ekernel-ram")
             os.ftruncate(self.file, size)
             return mmap.mmap(self.file, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE)
         return mmap.mmap(-1, size)

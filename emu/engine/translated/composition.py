@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable, Sequence
 
+from emu.engine import library
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block, Definitions, Full
@@ -63,7 +64,7 @@ class Features:
         """Whether a feature wants to know of instructions that Python completes."""
         self._drain = Full(self._empty_full)
         core.slots[Slot.MOST] = MOST_BLOCKS
-        core.slots[Slot.DRAIN] = ctypes.cast(self._drain, ctypes.c_void_p).value or 0
+        core.slots[Slot.DRAIN] = library.address_of(self._drain)
         self._compose()
 
     def switch(self, features: Sequence[Feature]) -> None:

@@ -183,7 +183,7 @@ class Definitions:
         self._begin = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         self._full = Full(self.empty)
         self._words = (ctypes.c_uint64 * 6)(
-            self._begin, self._begin + (1 << 20), ctypes.cast(self._full, ctypes.c_void_p).value or 0,
+            self._begin, self._begin + (1 << 20), library.address_of(self._full),
             library.function_address("get_page_addr_code_hostp"), state_address, slots_address,
         )  # fmt: skip
         self._tell = tell

@@ -9,6 +9,7 @@ import mmap
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.engine import library
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.installation import replace_table
@@ -66,7 +67,7 @@ class Shadow(Feature):
             return {}
         replace_table(CHECKS, CALLED, (*LOADS.values(), *STORES.values()))
         table = ctypes.addressof(ctypes.c_char.from_buffer(self._table))
-        self._words[:] = [table, self._mask, ctypes.cast(self._told, ctypes.c_void_p).value or 0]
+        self._words[:] = [table, self._mask, library.address_of(self._told)]
         core.slots[Slot.SHADOW] = ctypes.addressof(self._words)
         flip = _flip(table, self._mask)
         back = (op("mov", ADDRESS, T[8]),)

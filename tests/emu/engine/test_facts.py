@@ -300,7 +300,8 @@ def test_the_count_is_exact_where_paging_begins(build, fidelity, probes):
 def test_the_state_is_where_the_core_and_its_class_are_looked_for_from():
     if not native.available():
         pytest.skip("this host has no native probes")
-    engine = Machine(MachineConfig(fidelity="fast")).core.engine
+    machine = Machine(MachineConfig(fidelity="fast"))
+    engine = machine.core.engine
     state = engine.clock.state_address
     core = ctypes.c_uint64.from_address(engine.handle.value + interrupts._CPU).value
     assert state - core == interrupts._STATE[native.architecture()]
