@@ -58,7 +58,9 @@ class RamHistory:
         if self._current is not None:
             self._current.pages = {page: self._saved(page) for page in changed}
             self._current.toward = state
-        self._save({page: self._page(page) for page in changed})
+        pages = {page: self._page(page) for page in changed}
+        self._ram.own_file()
+        self._save(pages)
         self._drop(changed)
         self._current = state
         return state
@@ -84,6 +86,7 @@ class RamHistory:
             return
         other.pages = {page: self._saved(page) for page in node.pages}
         other.toward = node
+        self._ram.own_file()
         self._save(node.pages)
         node.pages, node.toward = {}, None
         self._current = node

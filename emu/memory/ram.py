@@ -13,7 +13,26 @@ RAM_BASE = 0x8000_0000
 """Where RAM starts on QEMU's `virt`."""
 SMALLEST, LARGEST = 1 << 20, 8 << 30
 """Bytes of RAM that a machine can have."""
+_MAP_FIXED = 0x10
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # the module names it from Python 3.13 on
+
+
+_libc = ctypes.CDLL(None, use_errno=True) if hasattr(os, "memfd_create") else None
+
+
+class _Forks:
+    """How often this process, or one that it comes from, has forked since this module was loaded."""
+
+    count = 0
+
+    @classmethod
+    def another(cls) -> None:
+        """Count one more, on both sides."""
+        cls.count += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_Forks.another, after_in_child=_Forks.another)
 
 
 class Ram:
@@ -38,6 +57,7 @@ class Ram:
         self.base = base
         self.size = size
         self.file: int | None = None
+        self._forks = _Forks.count
         try:
             try:
                 self.mapping = self._map(size)
@@ -81,7 +101,50 @@ class Ram:
             return mmap.mmap(self.file, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE)
         return mmap.mmap(-1, size)
 
+    def own_file(self) -> None:
+        """Before the file is written: leave the one that was there before a fork to the other processes.
+
+        The new one has the same content, and the mapping shows it: what was written to RAM since must be kept before.
+        """
+        if self.file is None or self._forks == _Forks.count:
+            return
+        new = os.memfd_create("ekernel-ram")
+        os.ftruncate(new, self.size)
+        for start, end in _extents(self.file, self.size):
+            os.lseek(new, start, os.SEEK_SET)
+            at = start
+            while at < end:
+                at += os.sendfile(new, self.file, at, end - at)
+        flags = mmap.MAP_PRIVATE | _MAP_NORESERVE | _MAP_FIXED
+        place = _map_at(self.host_address, self.size, mmap.PROT_READ | mmap.PROT_WRITE, flags, new)
+        if place != self.host_address:
+            os.close(new)
+            raise ConfigError(f"the host does not map RAM anew after a fork ({os.strerror(ctypes.get_errno())})")
+        os.close(self.file)
+        self.file, self._forks = new, _Forks.count
+
     def __del__(self) -> None:
         if getattr(self, "file", None) is not None:
             os.close(self.file)  # type: ignore[arg-type]  # checked on the line before
             self.file = None
+
+
+def _map_at(address: int, size: int, protection: int, flags: int, file: int) -> int:
+    assert _libc is not None
+    function = _libc.mmap
+    function.restype = ctypes.c_void_p
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    return int(function(address, size, protection, flags, file, 0) or 0)
+
+
+def _extents(file: int, size: int) -> list[tuple[int, int]]:
+    """The parts of a file that are not holes, as (start, end)."""
+    found, at = [], 0
+    while at < size:
+        try:
+            start = os.lseek(file, at, os.SEEK_DATA)
+        except OSError:  # nothing but a hole
+            break
+        at = os.lseek(file, start, os.SEEK_HOLE)
+        found.append((start, at))
+    return found
