@@ -4,19 +4,13 @@ Guest stores copy pages privately, so returning to the state in the file means d
 another state first exchanges the differences on the way to it (Baker's rerooting).
 """
 
-import array
 import mmap
 import os
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.memory.pagescan import written_pages
 from emu.memory.ram import Ram
-
-_PAGEMAP = Path("/proc/self/pagemap")
-# Documentation/admin-guide/mm/pagemap.rst
-_PRESENT_OR_SWAPPED = 3 << 62
-_FILE_OR_SHARED = 1 << 61
 
 
 class RamState:
@@ -97,17 +91,8 @@ class RamHistory:
         ram = self._ram
         if ram.file is None:
             return [page for page in range(ram.size >> PAGE_BITS) if self._page(page) != self._saved(page)]
-        count = ram.size >> PAGE_BITS
-        entries = array.array("Q")
-        with _PAGEMAP.open("rb", buffering=0) as file:
-            file.seek((ram.host_address >> PAGE_BITS) * 8)
-            while len(entries) < count:
-                entries.frombytes(file.read((count - len(entries)) * 8))
-        return [
-            page
-            for page, entry in enumerate(entries)
-            if entry and entry & _PRESENT_OR_SWAPPED and not entry & _FILE_OR_SHARED
-        ]
+        runs = written_pages(ram.host_address, ram.size)
+        return [page for first, count in runs for page in range(first, first + count)]
 
     def _page(self, page: int) -> bytes:
         return bytes(self._ram.view[page << PAGE_BITS : (page + 1) << PAGE_BITS])

@@ -1,0 +1,75 @@
+"""Which pages of a private mapping of a file were written: asked of Linux at once, or found in /proc/self/pagemap."""
+
+import array
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+from emu.address import PAGE_BITS
+
+_PAGEMAP = Path("/proc/self/pagemap")
+# Documentation/admin-guide/mm/pagemap.rst
+_SCAN = 0xC060_6610
+"""The ioctl PAGEMAP_SCAN, from Linux 6.7 on."""
+_FILE, _PRESENT, _SWAPPED = 1 << 2, 1 << 3, 1 << 4
+_ARGUMENT = struct.Struct("<12Q")
+_MOST = 1024
+"""Regions that one call tells of."""
+_WRITTEN = bytes(bool(octet & 0xC0) and not octet & 0x20 for octet in range(256))
+"""By the highest byte of an entry: present or swapped, and no page of the file."""
+
+Run = tuple[int, int]
+"""Number of the first page, and how many follow each other."""
+
+
+def written_pages(address: int, size: int) -> list[Run]:
+    """The pages of a mapping at `address` that are the process's own by now; in order, none touching the next."""
+    with _PAGEMAP.open("rb", buffering=0) as file:
+        try:
+            return scan(file.fileno(), address, size)
+        except OSError:  # an older kernel
+            return read(file.fileno(), address, size)
+
+
+def scan(pagemap: int, address: int, size: int, *, most: int = _MOST) -> list[Run]:
+    """By PAGEMAP_SCAN; raises OSError where the kernel lacks it."""
+    regions = array.array("Q", bytes(24 * most))
+    place, _ = regions.buffer_info()
+    found: list[Run] = []
+    start, end = address, address + size
+    while start < end:
+        argument = bytearray(
+            _ARGUMENT.pack(_ARGUMENT.size, 0, start, end, 0, place, most, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE)
+        )
+        count = fcntl.ioctl(pagemap, _SCAN, argument)
+        for number in range(0, 3 * count, 3):
+            _add(found, (regions[number] - address) >> PAGE_BITS, (regions[number + 1] - address) >> PAGE_BITS)
+        if count < most:  # what the kernel says of where it ended is not to be relied on
+            break
+        start = regions[3 * count - 2]
+    return found
+
+
+def read(pagemap: int, address: int, size: int) -> list[Run]:
+    """By reading the entry of each page."""
+    entries = bytearray(size >> PAGE_BITS << 3)
+    view, at = memoryview(entries), 0
+    while at < len(entries):
+        at += os.preadv(pagemap, [view[at:]], (address >> PAGE_BITS << 3) + at)
+    flags = entries[7::8].translate(_WRITTEN)
+    found: list[Run] = []
+    start = flags.find(1)
+    while start >= 0:
+        end = flags.find(0, start)
+        end = len(flags) if end < 0 else end
+        found.append((start, end - start))
+        start = flags.find(1, end)
+    return found
+
+
+def _add(runs: list[Run], start: int, end: int) -> None:
+    if runs and sum(runs[-1]) == start:
+        runs[-1] = (runs[-1][0], end - runs[-1][0])
+    else:
+        runs.append((start, end - start))
