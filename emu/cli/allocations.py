@@ -50,7 +50,7 @@ class AllocationRequest:
         for word in words:
             if word not in FAILURES:
                 suggestion = did_you_mean(word, FAILURES)
-                raise ConfigError(f"--fail-on does not know '{word}': {suggestion}It takes {', '.join(FAILURES)}")
+                raise ConfigError(f"--fail-on does not know '{word}': {suggestion}it takes {', '.join(FAILURES)}")
         return words
 
     def read(self) -> tuple[Allocator, ...]:

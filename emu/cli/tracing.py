@@ -73,7 +73,7 @@ class TraceRequest:
             if kind not in TRACE_KINDS:
                 suggestion = did_you_mean(kind, TRACE_KINDS)
                 raise ConfigError(
-                    f"--trace does not know '{kind}': {suggestion}It takes {', '.join(TRACE_KINDS)}, calls=PATTERN"
+                    f"--trace does not know '{kind}': {suggestion}it takes {', '.join(TRACE_KINDS)}, calls=PATTERN"
                 )
         return cls(kinds, functions)
 

@@ -30,8 +30,12 @@ class EndingReasons:
         """The text of an error that ended a run, with all that is known of its cause."""
         return self._double_fault(error) if isinstance(error, DoubleFault) else str(error)
 
-    def loop(self, loop: TrapLoop) -> str:
-        """Which trap is taken for ever, since which first trap, and what is missing."""
+    def loop(self, loop: TrapLoop, mistake: SeenTrap | None = None) -> str:
+        """Which trap is taken for ever, since which first trap, and what is missing.
+
+        `mistake` is the guest's first one. If the same handler made it, that began the loop: as the handler trapped
+        itself, its stack grew over code and data, and it traps elsewhere by now.
+        """
         trap, registers = loop.seen.trap, loop.seen.registers
         if loop.kind is LoopKind.RETRY:
             returned = "mret" if trap.to_privilege is Privilege.M else "sret"
@@ -39,10 +43,11 @@ class EndingReasons:
         handler = self._places.name(trap.handler)
         where = self._traps.sentence(trap, registers)
         stack = " on its own stack" if self._uses_stack(trap) else ""
-        if loop.first is None:
+        first = mistake if mistake is not None and self._began(mistake, trap) else loop.first
+        if first is None:
             return f"{where}\nthe trap handler {handler} traps itself{stack}, again and again{self._stack(loop.seen)}"
         again = f"its handler {handler} then traps itself{stack}, again and again"
-        return f"{self.seen(loop.first)}\n{again}{self._stack(loop.seen)}:\n{where}"
+        return f"{self.seen(first)}\n{again}{self._stack(loop.seen)}:\n{where}"
 
     def seen(self, seen: SeenTrap) -> str:
         """A trap that was seen earlier, as a sentence."""
@@ -79,6 +84,12 @@ class EndingReasons:
         if trap.cause in _FAULTS:
             return f"{again}, and has not mended what refuses the access (after a change of the PTE: sfence.vma)"
         return f"{again}: it must deal with the instruction and move {epc} behind it, or stop"
+
+    def _began(self, mistake: SeenTrap, trap: TrapTaken) -> bool:
+        """Whether a handler that traps itself at one place now began to at another."""
+        if mistake.trap.handler != trap.handler or mistake.trap.pc == trap.pc:
+            return False
+        return self._places.function(mistake.trap.pc) == self._places.function(trap.handler)
 
     def _uses_stack(self, trap: TrapTaken) -> bool:
         if trap.cause not in _FAULTS:

@@ -169,7 +169,12 @@ def changes(found: Iterable[Change]) -> Iterator[str]:
 
 
 def oddities(space: AddressSpace) -> Iterator[str]:
-    """What is worth a look: totals, pages that can be written and executed, user pages in the upper half, aliases."""
+    """What is worth a look: totals, pages that can be written and executed, user pages in the upper half, aliases.
+
+    Nothing while paging is off: there are no tables then.
+    """
+    if not space.levels:
+        return
     if space.is_cut:
         yield "more entries than are shown: its tables lead in a circle"
     leaves = space.leaves

@@ -8,7 +8,7 @@ from emu.machine import Machine
 from emu.machine.semihosting import asks
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.faults import PageFaultObserver
-from emu.observe.traps import SeenTrap, TrapHistory
+from emu.observe.traps import SeenTrap, TrapHistory, TrapLoop
 from emu.report.accounts import AccountReport, account_numbers
 from emu.report.backtrace import named_addresses
 from emu.report.ending import EndingReasons
@@ -36,7 +36,7 @@ class Summary:
         self._ledger = ledger
         self._accounts = AccountReport(places)
         self._reasons = EndingReasons(places)
-        self._history = TrapHistory(machine, lambda loop: on_loop(self._reasons.loop(loop)))
+        self._history = TrapHistory(machine, lambda loop: on_loop(self._loop(loop)))
         self._traps = self._history.counts
         self._told: SeenTrap | None = None
         """What `cause` has told of."""
@@ -53,12 +53,15 @@ class Summary:
             self._told = history.first_mistake
             return self._reasons.failure(failure)
         if history.loop is not None:
-            return self._reasons.loop(history.loop)
+            return self._loop(history.loop)
         if orderly:
             return None
         self._is_orderly = False
         self._told = history.last
         return self._reasons.last(history.last, self._machine.instret)
+
+    def _loop(self, loop: TrapLoop) -> str:
+        return self._reasons.loop(loop, self._history.first_mistake)
 
     def lines(
         self,

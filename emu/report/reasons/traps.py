@@ -6,7 +6,7 @@ from emu.address import VirtAddr
 from emu.events import TrapTaken
 from emu.firmware.symbols import SymbolKind
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
-from emu.isa.operands import memory_operand
+from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access
 from emu.isa.registers import A7
 from emu.report.disassembly import disassemble
@@ -20,7 +20,9 @@ _ACCESS_OF = {int(cause): access for table in (PAGE_FAULTS, ACCESS_FAULTS) for a
 _PAGE_CAUSES, _ACCESS_CAUSES = (frozenset(map(int, table.values())) for table in (PAGE_FAULTS, ACCESS_FAULTS))
 _MISALIGNED = (ExceptionCause.LOAD_MISALIGNED, ExceptionCause.STORE_MISALIGNED)
 _ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
-_WORDS = {Access.FETCH: "fetches from", Access.LOAD: "loads {size} from", Access.STORE: "stores {size} to"}
+_WORDS = {Access.LOAD: ("loads", "from"), Access.STORE: ("stores", "to")}
+_GONE = "an instruction that cannot be seen any more"
+"""What is said of one whose code was overwritten, or lies in another address space, since it trapped."""
 
 
 class TrapReasons:
@@ -54,7 +56,7 @@ class TrapReasons:
         if trap.cause == ExceptionCause.ILLEGAL_INSTRUCTION:
             return self._illegal(trap, registers)
         if trap.cause in _MISALIGNED:
-            return self._misaligned(trap)
+            return self._misaligned(trap, registers)
         if trap.cause == ExceptionCause.BREAKPOINT:
             return "`ebreak`, where a debugger would stop, or an assertion of the program ends"
         if trap.cause in _ECALLS:
@@ -69,7 +71,8 @@ class TrapReasons:
         return self._machine.walk(trap.tval, access, trap.privilege).refusal is not None
 
     def _access(self, trap: TrapTaken, access: Access, registers: Sequence[int]) -> str:
-        size = self._size(trap)
+        operand = self._operand(trap, access, registers)
+        size = operand.size if operand else 2 if access is Access.FETCH else 1  # of a fetch: the half that was refused
         if trap.cause in _ACCESS_CAUSES:
             reason = access_reason(self._machine, trap.tval, access, trap.privilege, size)
         else:
@@ -79,9 +82,12 @@ class TrapReasons:
                 return reason
             origin = jump_origin(self._places, trap.pc, trap.privilege, registers)
             return f"{reason}; {origin}" if origin else reason
-        instruction = self._places.instruction(trap.pc, trap.privilege) or "an instruction"
+        verb, preposition = _WORDS[access]
+        if operand is None:
+            return f"{_GONE} {verb} {preposition} {trap.tval:#x}: {reason}"
+        instruction = self._places.instruction(trap.pc, trap.privilege)
         bytes_ = "a byte" if size == 1 else f"{size} bytes"
-        return f"`{instruction}` {_WORDS[access].format(size=bytes_)} {trap.tval:#x}: {reason}"
+        return f"`{instruction}` {verb} {bytes_} {preposition} {trap.tval:#x}: {reason}"
 
     def _illegal(self, trap: TrapTaken, registers: Sequence[int]) -> str:
         instruction = trap.tval or self._code(trap)
@@ -93,10 +99,13 @@ class TrapReasons:
         origin = jump_origin(self._places, trap.pc, trap.privilege, registers)
         return "; ".join(part for part in (reason, place, origin) if part)
 
-    def _misaligned(self, trap: TrapTaken) -> str:
-        size = self._size(trap)
-        instruction = self._places.instruction(trap.pc, trap.privilege) or "the instruction"
-        return f"`{instruction}` needs an address that is a multiple of {size}, and {trap.tval:#x} is none"
+    def _misaligned(self, trap: TrapTaken, registers: Sequence[int]) -> str:
+        access = Access.LOAD if trap.cause == ExceptionCause.LOAD_MISALIGNED else Access.STORE
+        operand = self._operand(trap, access, registers)
+        if operand is None:
+            return f"{_GONE} needs an aligned address, and {trap.tval:#x} is none"
+        instruction = self._places.instruction(trap.pc, trap.privilege)
+        return f"`{instruction}` needs an address that is a multiple of {operand.size}, and {trap.tval:#x} is none"
 
     def _place_of_no_code(self, pc: VirtAddr) -> str | None:
         """That a place holds no code, as far as the image tells."""
@@ -112,9 +121,10 @@ class TrapReasons:
     def _code(self, trap: TrapTaken) -> int:
         return int.from_bytes(self._places.code(trap.pc, trap.privilege) or b"", "little")
 
-    def _size(self, trap: TrapTaken) -> int:
-        """Bytes of the access that trapped; of a fetch, the half that was refused."""
-        if _ACCESS_OF.get(trap.cause) is Access.FETCH:
-            return 2
+    def _operand(self, trap: TrapTaken, access: Access, registers: Sequence[int]) -> MemoryOperand | None:
+        """What the instruction that trapped accesses; None when what is there now is not that instruction."""
         operand = memory_operand(self._code(trap))
-        return operand.size if operand else 1
+        if operand is None or operand.access is not access:
+            return None
+        beyond = (trap.tval - operand.address(registers)) & (1 << 64) - 1  # of an access that crosses a page
+        return operand if beyond < operand.size else None

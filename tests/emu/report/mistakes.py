@@ -252,6 +252,17 @@ HANDLERS = [
         ),
     ),
     Mistake(
+        "a handler that makes a mistake, and whose stack then grows over its code",
+        SETUP + " la sp, stack\n ebreak\n .balign 4\n .type handler, @function\nhandler: addi sp, sp, -16\n j 1f\n .zero 32\n"
+        "1: sd zero, 0(sp)\n sd zero, 8(sp)\n fsd fa0, 4(sp)\n sret\n .zero 64\nstack:",
+        ("illegal instruction at handler+", "`fsd fa0, 4(sp)`: F is off", "its handler handler", "again and again"),
+    ),
+    Mistake(
+        "an access whose code is overwritten before anything is told",
+        SETUP + " li a0, 0x10\nload: ld a1, 0(a0)\n .balign 4\nhandler: la t0, load\n sd zero, 0(t0)\n1: j 1b",
+        ("load access fault at load", "an instruction that cannot be seen any more loads from 0x10: outside of memory"),
+    ),
+    Mistake(
         "a handler that makes the mistake itself",
         LOOP + " ebreak\n .balign 4\nagain: nop\n csrr a0, mhartid\n sret",
         ("breakpoint at _start+", "its handler again", "traps itself, again and again:", "reads a CSR of M mode"),
