@@ -52,9 +52,13 @@ class RamHistory:
         if self._current is not None:
             self._current.pages = {page: self._saved(page) for page in changed}
             self._current.toward = state
-        pages = {page: self._page(page) for page in changed}
-        self._ram.own_file()
-        self._save(pages)
+        if self._ram.has_own_file:
+            for start, length in _runs(changed):
+                self._save_run(start << PAGE_BITS, (start + length) << PAGE_BITS)
+        else:
+            pages = {page: self._page(page) for page in changed}
+            self._ram.own_file()
+            self._save(pages)
         self._drop(changed)
         self._current = state
         return state
@@ -108,6 +112,12 @@ class RamHistory:
             return
         for page, data in pages.items():
             os.pwrite(self._ram.file, data, page << PAGE_BITS)
+
+    def _save_run(self, start: int, end: int) -> None:
+        """Write a part of RAM to the file, without a copy."""
+        assert self._ram.file is not None
+        while start < end:
+            start += os.pwrite(self._ram.file, self._ram.view[start:end], start)
 
     def _drop(self, pages: Iterable[int]) -> None:
         """Let the mapping show the file again."""

@@ -101,12 +101,17 @@ class Ram:
             return mmap.mmap(self.file, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE)
         return mmap.mmap(-1, size)
 
+    @property
+    def has_own_file(self) -> bool:
+        """Whether there is a file that no other process, from a fork, reads as well."""
+        return self.file is not None and self._forks == _Forks.count
+
     def own_file(self) -> None:
         """Before the file is written: leave the one that was there before a fork to the other processes.
 
         The new one has the same content, and the mapping shows it: what was written to RAM since must be kept before.
         """
-        if self.file is None or self._forks == _Forks.count:
+        if self.file is None or self.has_own_file:
             return
         new = os.memfd_create("ekernel-ram")
         os.ftruncate(new, self.size)
