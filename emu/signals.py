@@ -1,13 +1,15 @@
 """Signals held back while a guest executes: their handlers run where the machine is whole, and may raise there."""
 
+import _signal  # type: ignore[import-not-found, unused-ignore]  # typeshed has no stub of it
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_HANDLER_OF: Callable[[int], Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
-_SET_HANDLER: Callable[[int, Any], Any] = getattr(signal.signal, "__wrapped__", signal.signal)
+# What `signal` wraps in enumerations, which would take most of the time of a short run.
+_HANDLER_OF: Callable[[int], Any] = _signal.getsignal
+_SET_HANDLER: Callable[[int, Any], Any] = _signal.signal
 _NUMBERS = tuple(sorted(int(number) for number in signal.valid_signals()))
 
 Handler = Callable[[int, FrameType | None], Any]
