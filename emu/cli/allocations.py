@@ -109,7 +109,8 @@ class Allocations:
     def _failure(self, word: str, faults: PageFaultObserver) -> str | None:
         if word == FAULTS:
             count = self._unmapped + len(faults.unhandled)
-            return f"{count:,} page faults that the kernel did not resolve" if count else None
+            noun = "page fault" if count == 1 else "page faults"
+            return f"{count:,} {noun} that the kernel did not resolve" if count else None
         assert self.ledger is not None
         frames, blocks = self.ledger.frames, self.ledger.blocks
         if word == LEAKS:

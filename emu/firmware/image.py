@@ -16,6 +16,7 @@ from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbols
 from emu.firmware.unwind import FrameRange
 from emu.memory import RAM_BASE
+from emu.memory.ram import LARGEST
 
 KERNEL_OFFSET = 0x20_0000
 """Where a kernel that does not say so goes, counted from the start of RAM: behind 2 MiB for the firmware."""
@@ -170,7 +171,7 @@ class Image:
                 continue
             raise ImageError(
                 f"{self.name}: the segment at {segment} lies outside RAM ({ram_base:#x}..{ram_end:#x}); "
-                + self._advice(segment, ram_base, ram_size)
+                + self._advice(segment, ram_base)
             )
 
     def check_apart(self, other: "Image") -> None:
@@ -182,16 +183,19 @@ class Image:
                         f"{self.name} at {mine} lies over {other.name} at {theirs}; link one of them elsewhere"
                     )
 
-    def _advice(self, segment: Segment, ram_base: int, ram_size: int) -> str:
+    def _advice(self, segment: Segment, ram_base: int) -> str:
         if self.kind is ImageKind.ELF and int(segment.virtual) != int(segment.physical) and segment.physical < ram_base:
             return (
                 "its program headers carry no load address (Linux's vmlinux does so): "
                 "load the Image that is made from it, or link it with AT(...)"
             )
-        if ram_base <= segment.physical < ram_base + ram_size or self.kind is not ImageKind.ELF:
-            mebibytes = -(-(segment.end - ram_base) // (1 << 20))
-            return f"give the machine at least {mebibytes} MiB (-m {mebibytes}M)"
-        return f"link it at {ram_base:#x} or above"
+        verb = "link" if self.kind is ImageKind.ELF else "load"
+        if segment.physical < ram_base:
+            return f"{verb} it at {ram_base:#x} or above"
+        mebibytes = -(-(segment.end - ram_base) // (1 << 20))
+        if mebibytes << 20 > LARGEST:
+            return f"no machine has so much: {verb} it lower, or build or copy the file again if it is damaged"
+        return f"give the machine at least {mebibytes} MiB (-m {mebibytes}M)"
 
     @classmethod
     def _at(cls, address: int, data: bytes, memory_size: int, name: str, kind: ImageKind) -> "Image":

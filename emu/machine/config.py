@@ -104,6 +104,8 @@ class MachineConfig:
         _choose("paging", self.paging, tuple(_PAGING))
         if self.probes is not None:
             _choose("probes", self.probes, ("native", "python"))
+        if not isinstance(self.ram_size, int):
+            raise ConfigError(f"ram_size {self.ram_size!r}: give a number of bytes, for example 128 << 20")
         if self.ram_size % 4096 or not SMALLEST <= self.ram_size <= LARGEST:
             raise ConfigError(
                 f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of 4096 bytes, for example 128M"

@@ -85,6 +85,9 @@ def test_a_wrong_header_is_refused_with_what_to_do(build_elf, fields, words):
         ({"physical": 0x7000_0000, "virtual": 0x8000_0000}, ["outside RAM", "no load address"]),
         ({"physical": 0, "virtual": 0x8000_0000}, ["outside RAM", "0x80000000..0x88000000", "Image"]),
         ({"memory_size": 256 * MIB}, ["outside RAM", "-m 256M"]),
+        ({"physical": 0x9000_0000, "virtual": 0x8000_0000}, ["outside RAM", "-m 257M"]),
+        ({"memory_size": 1 << 40}, ["outside RAM", "no machine has so much", "link it lower"]),
+        ({"physical": 0x7F_0000_0000_0000, "virtual": 0x8000_0000}, ["no machine has so much", "damaged"]),
     ],
 )
 def test_a_wrong_segment_is_refused_with_what_to_do(build_elf, load, segment, words):

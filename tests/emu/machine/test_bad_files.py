@@ -165,6 +165,11 @@ def test_other_sizes_of_ram_are_refused(size):
         MachineConfig(ram_size=size)
 
 
+def test_a_size_of_ram_in_words_is_refused_with_how_to_write_it():
+    with pytest.raises(ConfigError, match="'64M': give a number of bytes"):
+        MachineConfig(ram_size="64M")
+
+
 def test_an_image_larger_than_ram_is_refused():
     machine = Machine(MachineConfig(ram_size=1 << 20, firmware="none"))
     with pytest.raises(EmuError, match=r"RAM|memory"):
