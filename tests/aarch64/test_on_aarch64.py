@@ -21,6 +21,8 @@ PACKAGES = ("libpython3.11-stdlib", "python3.11-minimal")
 """With what they depend on: an interpreter and its library."""
 PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64")
 TEST_TOOLS = ("pytest", "hypothesis")
+FEATURES = "native and fast and (recorded_with_its_pc or last_is_known or sum_of_all or poisoned_byte)"
+"""Emulated, each takes half a minute: one test for each kind of operation in translated code."""
 APT = """\
 APT::Architecture "arm64";
 APT::Architectures { "arm64"; };
@@ -108,13 +110,15 @@ def test_an_aarch64_host_has_native_probes(python):
 @pytest.mark.parametrize(
     ("tests", "words"),
     [
-        (("engine", "machine/test_hazards.py", "machine/test_time.py"), ("-m", "not slow")),
+        (("engine/test_facts.py", "engine/test_probes.py", "engine/test_floats.py"), ("-m", "not slow")),
+        (("machine/test_hazards.py", "machine/test_time.py"), ("-m", "not slow")),
+        (("engine/test_features.py", "engine/test_shadow.py"), ("-k", FEATURES)),
         (("machine/test_paging_and_users.py", "machine/test_semihosting.py"), ("-m", "not slow")),
         (("hart/test_interrupts.py", "hart/test_translations.py"), ()),
         (("isa/test_every_instruction.py",), ("-k", "fmin or fmadd or mret")),
         (("../kernel/test_exact_counts.py",), ("-k", "full")),
     ],
-    ids=["engine", "guests", "interrupts and translations", "instructions", "whole boots"],
+    ids=["engine", "machine", "features", "guests", "interrupts and translations", "instructions", "whole boots"],
 )
 def test_the_tests_pass_on_an_aarch64_host(python, tests, words):
     files = [str(ROOT / "tests" / "emu" / name) for name in tests]

@@ -28,7 +28,7 @@ DOCUMENTS = sorted({*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")} - 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 ORACLE_PROGRAMS = re.compile(r"(?:^|[\s|;&])((?:riscv64-[\w-]+|qemu-system-riscv64|gdb-multiarch))\b")
 
-_DURATION = r"\d+(?:\.\d+)? s\b"
+_DURATION = r"\d+(?:\.\d+)? ?s\b"
 _NUMBERS = (r"0x[0-9a-f]+", r"\d[\d,]*(?:\.\d+)?")
 _ELISION, _SPACES = r"\.\.\.", r"  +"
 _TOKEN = re.compile("|".join((_DURATION, *_NUMBERS, _ELISION, _SPACES, ".")))
