@@ -1,4 +1,4 @@
-"""A link from end to end: objects, archives and a script in, an executable out."""
+"""A link from end to end: objects, archives and a script in, an executable or one object out."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from linker.layout.plan import Plan
 from linker.layout.scope import Phase, Scope
 from linker.objects.archive import Archive
 from linker.objects.model import ObjectFile
+from linker.objects.writer import write_object
 from linker.options import LinkOptions, LinkResult
 from linker.output.contents import check_file_size, fill_sections
 from linker.output.elf import write_elf
 from linker.output.map import write_map
+from linker.output.partial import Joiner
 from linker.output.prepare import merge_attributes, merge_flags, settle_attributes
 from linker.output.symbols import output_symbols
 from linker.parts.regions import DEFAULT, Region
@@ -69,7 +71,7 @@ def link(
     script_name: str = "script.ld",
     options: LinkOptions | None = None,
 ) -> LinkResult:
-    """Link objects and archives into an executable.
+    """Link objects and archives into an executable; with `options.relocatable` into one object.
 
     `script` is the text of a linker script, or a script that was read before; without one a layout like that of GNU
     ld's default for bare metal is used. `script_name` stands in messages. Raises ScriptError, LinkError or
@@ -77,7 +79,7 @@ def link(
     """
     options = options or LinkOptions()
     if script is None:
-        script = default_script()
+        script = default_script(relocatable=options.relocatable)
     elif isinstance(script, str):
         script = parse_script(script, script_name, options.include_dirs)
     try:
@@ -103,17 +105,25 @@ class _Link:
             scope.fold(region.origin)
             scope.fold(region.length)
         assign_unplaced(scope, statements, Phase.FIRST)
-        loader = Loader(self.table)
+        relocatable = self.options.relocatable
+        loader = Loader(self.table, relocatable)
         self._load(inputs, loader)
         self.errors += self.table.errors
         flags = merge_flags(self.table.files, self.errors)
         self._read_regions(scope)
         assign_unplaced(scope, statements, Phase.MARK)
         stack = stack_flags(self.table.files)
-        loader.allocate_commons()
+        if not relocatable or self.options.define_common:
+            loader.allocate_commons()
         self._strip_and_collect()
-        self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         self.warnings += merge_attributes(self.table.files)
+        if relocatable:
+            scope.plan = self._plan(statements)
+            align_thread_block(scope)
+            hide_symbols(scope, statements)
+            self._lay_out(scope, None)
+            return self._write_object(scope, flags)
+        self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         got = make_got(self.table)
         make_ghosts(self.table)
         scope.plan = self._plan(statements)
@@ -169,18 +179,30 @@ class _Link:
         mark_kept(self.script, files)
         if options.gc_sections:
             entry = self._entry_name()
+            if options.relocatable:
+                entry = self._collecting_entry()
             roots = [*options.undefined, *self.script.undefined, *([entry] if entry else [])]
-            collect(self.table, roots)
+            collect(self.table, roots, relocatable=options.relocatable)
+
+    def _collecting_entry(self) -> str | None:
+        """Nothing says by itself what a part of a program must keep (GNU ld, lang_gc_sections)."""
+        options, known = self.options, self.table.names
+        roots = (options.entry, self.script.entry, *options.undefined, *self.script.undefined)
+        if not any(name in known and known[name].defined for name in roots if name):
+            hint = "name what must stay: -u SYMBOL"
+            raise LinkError([Diagnostic("--gc-sections with -r needs a defined symbol of -e or -u", hint=hint)])
+        return options.entry or self.script.entry
 
     # Layout
 
     def _plan(self, statements: list[SectionsCommand]) -> Plan:
-        plan = place(statements, self.table.files, dict(self.options.section_starts))
+        relocatable = self.options.relocatable
+        plan = place(statements, self.table.files, dict(self.options.section_starts), keeps_groups=relocatable)
         insert_statements(plan)
-        place_orphans(plan, self.table.files)
+        place_orphans(plan, self.table.files, relocatable=relocatable)
         self.errors += plan.errors
         text = next((section for section in plan.order if section.name == ".text"), None)
-        if text is not None:  # GNU ld says so unless it is given -N
+        if text is not None and not relocatable:  # GNU ld says so unless it is given -N
             text.read_only = not self.options.writable_text
         return plan
 
@@ -222,7 +244,8 @@ class _Link:
                     entry.defined, entry.weak, entry.home, entry.file = True, False, section, None
 
     def _lay_out(self, scope: Scope, stack: int | None) -> list[Segment]:
-        mapper = Mapper(self.script, scope, self.options.page_size, self.options.paged, stack)
+        options = self.options
+        mapper = Mapper(self.script, scope, options.page_size, options.paged, stack, options.relocatable)
         layout = Layout(scope, mapper, self.table.files, check_regions=self.options.check_regions)
         segments = layout.run()
         self._stop_symbols(scope.plan)
@@ -253,7 +276,9 @@ class _Link:
             raise self._failure()
         tls = [section for section in live if section.tls]
         relocator = Relocator(self.table, got, tls[0].vma if tls else 0)
-        contents = fill_sections(live, relocator, got)
+        if got is not None and got.section.output is not None:
+            got.fill(relocator.key_address, relocator.tls_base)
+        contents = fill_sections(live, relocator)
         relocator.finish()
         self.errors += relocator.errors
         if self.errors:
@@ -262,11 +287,27 @@ class _Link:
         self._warn_rwx(segments)
         symbols = None if self.options.strip_all else output_symbols(self.table, scope, live, self.options)
         elf = write_elf(contents, segments, symbols, entry, flags)
+        return self._result(elf, scope, relocator.warnings)
+
+    def _write_object(self, scope: Scope, flags: int) -> LinkResult:
+        live = scope.plan.live()
+        settle_attributes(live)
+        self.errors += check_file_size(live)
+        if self.errors:
+            raise self._failure()
+        joiner = Joiner(self.table, scope, live, self.options)
+        joined = joiner.join("the output of -r", flags, self._entry(live))
+        self.errors += joiner.errors
+        if self.errors:
+            raise self._failure()
+        return self._result(write_object(joined), scope, [])
+
+    def _result(self, elf: bytes, scope: Scope, warnings: list[Diagnostic]) -> LinkResult:
         addresses = {
             name: entry.address for name, entry in self.table.names.items() if entry.defined and _placed(entry)
         }
         text = write_map(self.table, scope.plan, scope)
-        return LinkResult(elf, text, addresses, tuple(self.warnings + relocator.warnings))
+        return LinkResult(elf, text, addresses, tuple(self.warnings + warnings))
 
     def _failure(self) -> ToolchainError:
         unique = list(dict.fromkeys(self.errors))
@@ -288,7 +329,7 @@ class _Link:
                 pass
         code = next((section for section in live if section.name == ".text"), None)
         fallback = code.vma if code is not None else 0
-        if wanted is not None:
+        if wanted is not None and not self.options.relocatable:
             hint = "make it global with .globl, or name another with ENTRY or -e"
             message = f"there is no entry symbol '{name}'; the entry is {fallback:#x}"
             self.warnings.append(Diagnostic(message, severity="warning", hint=hint))

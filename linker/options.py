@@ -27,6 +27,10 @@ class LinkOptions:
     """`-Ttext`, `-Tdata`, `-Tbss`, `--section-start`."""
     page_size: int = 0x1000
     """`-z max-page-size`, in bytes, a power of two."""
+    relocatable: bool = False
+    """`-r`: join the objects into one object, which another link takes."""
+    define_common: bool = False
+    """`-d`: give COMMON symbols their places even in a relocatable output."""
     paged: bool = True
     """Not with `-n` and `-N`: segments lie in the file at addresses modulo a page."""
     writable_text: bool = False
@@ -48,6 +52,7 @@ class LinkResult:
     """A finished link."""
 
     elf: bytes
+    """The executable; with `relocatable`, the object."""
     map: str
     """The memory map, in the form of GNU ld's `-Map`."""
     symbols: dict[str, int] = field(default_factory=dict)

@@ -15,8 +15,7 @@ from linker.linking import ArchiveGroup, Input, link
 from linker.objects.archive import Archive, is_archive, read_archive
 from linker.objects.reader import read_object
 from linker.options import LinkOptions
-from linker.script.default import NAME as DEFAULT_NAME
-from linker.script.default import default_text
+from linker.script.default import default_script
 from linker.script.parser import ScriptReader, parse_script
 from linker.script.syntax import Script
 
@@ -24,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM = "ekernel ld"
-_DESCRIPTION = "Link RISC-V objects and archives (FILE) into an ELF executable, as a GNU linker script says."
+_DESCRIPTION = (
+    "Link RISC-V objects and archives (FILE) into an ELF executable, as a GNU linker script says (-r: an object)."
+)
 _IGNORED_FLAGS = (
     "-no-relax --relax -nostdlib -static -Bstatic -dn -non_shared --no-warn-rwx-segments --no-dynamic-linker"
     " --eh-frame-hdr --no-eh-frame-hdr --fatal-warnings --warn-common --no-undefined --as-needed"
     " --no-as-needed --cref -t --trace --verbose --no-gc-sections --print-gc-sections"
-    " --sort-common --emit-relocs -q -EL --no-export-dynamic --no-print-gc-sections --stats -d -dc -dp -no-pie"
+    " --sort-common --emit-relocs -q -EL --no-export-dynamic --no-print-gc-sections --stats -no-pie"
     " --orphan-handling=place --error-rwx-segments --no-ld-generated-unwind-info"
 )
 _EMULATIONS = ("elf64lriscv", "elf64lriscv_lp64", "elf64lriscv_lp64f")
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _ONE_DASH = frozenset(
     (  # noqa: SIM905 - a list would have a line for each
         "-Map -defsym -entry -gc-sections -whole-archive -no-whole-archive -Ttext -Tdata -Tbss -Ttext-segment"
-        " -nostdlib -static -no-relax -start-group -end-group -no-pie -non_shared -dc -dp -dn -EL"
+        " -nostdlib -static -no-relax -start-group -end-group -no-pie -non_shared -dc -dp -dn -EL -relocatable"
     ).split()
 )
 _WITH_VALUE = frozenset(
@@ -147,7 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-warn-rwx-segments", action="store_true", help="no warning of writable and executable segments")
     add("-v", "--version", action="version", version="ekernel ld (takes the options of GNU ld)")
     ignored = [flag for flag in _IGNORED_FLAGS.split() if flag not in parser._option_string_actions]
-    for flag in ("-r", "--relocatable", "-shared", "--shared", "-pie", "--pie", "-i"):
+    add("-r", "-i", "--relocatable", "-Ur", action="store_true", help="join the objects into one object to link again")
+    add("-d", "--dc", "--dp", dest="define_common", action="store_true", help="with -r, give COMMON symbols a place")
+    for flag in ("-shared", "--shared", "-pie", "--pie"):
         add(flag, dest="unsupported", action="append_const", const=flag, help=argparse.SUPPRESS)
     add(*("-" + flag if flag in ("-no-relax", "-static", "-nostdlib", "-non_shared", "-no-pie", "-dn") else flag
           for flag in ignored if "=" not in flag),
@@ -172,7 +175,7 @@ class _Command:
     def run(self) -> int:
         options = self.options
         if options.unsupported:
-            hint = "this linker makes static executables"
+            hint = "this linker makes static executables, and with -r objects"
             raise LinkError([Diagnostic(f"'{options.unsupported[0]}' is not supported", hint=hint)])
         if options.m is not None and options.m not in _EMULATIONS:
             raise LinkError([Diagnostic(f"unknown emulation '{options.m}'", hint="elf64lriscv is the only one")])
@@ -184,7 +187,7 @@ class _Command:
         self._read_inputs(sequence)
         # A given script replaces the default layout, unless it only adds commands such as INPUT.
         if not self.replaces:
-            self.script = parse_script(default_text(), DEFAULT_NAME, script=self.script)
+            self.script = default_script(self.script, relocatable=options.relocatable)
         result = link(self.inputs, script=self.script, options=self._link_options())
         for warning in result.warnings:
             show(warning)
@@ -192,7 +195,7 @@ class _Command:
             sys.stdout.write(result.map)
         elif options.Map:
             write_output(options.Map, result.map.encode("utf-8", "surrogateescape"))
-        write_output(options.output, result.elf, executable=True)
+        write_output(options.output, result.elf, executable=not options.relocatable)
         return 0
 
     # Files
@@ -291,6 +294,8 @@ class _Command:
             segment_starts=(("text-segment", self._address(base)),) if base is not None else (),
             section_starts=tuple((name, self._address(text)) for name, text in starts),
             page_size=self._page_size(),
+            relocatable=options.relocatable,
+            define_common=options.define_common,
             paged=not options.nmagic and not options.omagic,
             writable_text=options.omagic,
             strip_all=options.strip_all,

@@ -18,14 +18,21 @@ _RETAIN = 1 << 21
 """SHF_GNU_RETAIN."""
 
 
-def collect(table: SymbolTable, roots: Iterable[str]) -> list[InputSection]:
-    """Mark sections that nothing needs as discarded, and return them."""
-    return _Collector(table).run(roots)
+_ARRAYS = (SectionType.PREINIT_ARRAY, SectionType.INIT_ARRAY, SectionType.FINI_ARRAY)
+
+
+def collect(table: SymbolTable, roots: Iterable[str], *, relocatable: bool = False) -> list[InputSection]:
+    """Mark sections that nothing needs as discarded, and return them.
+
+    A relocatable output keeps what is run before and after the program: no script says KEEP for it yet.
+    """
+    return _Collector(table, relocatable=relocatable).run(roots)
 
 
 class _Collector:
-    def __init__(self, table: SymbolTable) -> None:
+    def __init__(self, table: SymbolTable, *, relocatable: bool) -> None:
         self.table = table
+        self.relocatable = relocatable
         self.live: set[InputSection] = set()
         self.work: list[InputSection] = []
         self.by_name: dict[str, list[InputSection]] = {}
@@ -41,9 +48,11 @@ class _Collector:
                 self.mark_home(entry.home)
         for file in self.table.files:
             for section in file.sections:
-                if not section.discarded and _is_root(section):
+                is_array = self.relocatable and section.section.type in _ARRAYS
+                if not section.discarded and (is_array or _is_root(section)):
                     self.mark(section)
         self.follow()
+        self._keep_followers()
         for file in self.table.files:
             self._keep_debug(file)
         self.follow()
@@ -90,6 +99,17 @@ class _Collector:
             if entry.name.startswith(prefix) and not entry.defined:
                 for section in self.by_name.get(entry.name.removeprefix(prefix), ()):
                     self.mark(section)
+
+    def _keep_followers(self) -> None:
+        """Sections that are there for another one (SHF_LINK_ORDER) stay with it."""
+        followers = [s for file in self.table.files for s in file.sections if s.section.link_order is not None]
+        before = -1
+        while before != len(self.live):
+            before = len(self.live)
+            for section in followers:
+                if section.section.link_order and self.table.sections[section.section.link_order] in self.live:
+                    self.mark(section)
+            self.follow()
 
     def _keep_debug(self, file: InputFile) -> None:
         """Debug and other unloaded sections stay with a file of which something else stays."""

@@ -37,6 +37,8 @@ class Loader:
     """Fills a symbol table."""
 
     table: SymbolTable
+    relocatable: bool = False
+    """Whether the output is an object: it may use what an executable cannot."""
 
     # Files
 
@@ -47,7 +49,7 @@ class Loader:
         self.table.files.append(file)
         for section in file.sections:
             self.table.sections[section.section] = section
-            if section.section.flags & _EXCLUDE and section.section.group is None:
+            if section.section.flags & _EXCLUDE and section.section.group is None and not self.relocatable:
                 section.discarded = True
         self._drop_known_groups(file)
         for symbol in obj.symbols:
@@ -120,6 +122,7 @@ class Loader:
         if entry.defined or entry.common:
             return
         weak = symbol.binding == SymbolBinding.WEAK
+        entry.type = entry.type or symbol.type
         if entry.file is None:
             entry.weak, entry.file, entry.symbol = weak, file, symbol
         elif entry.weak and not weak:

@@ -33,6 +33,8 @@ class Mapper:
     """Whether the file is made to be mapped page by page: not with `-n`."""
     stack_flags: int | None = None
     """Of PT_GNU_STACK, when an object says something about its stack."""
+    relocatable: bool = False
+    """Whether the output is an object, which has no program headers."""
     errors: list[Diagnostic] = field(default_factory=list)
     _unallocated: set[int] = field(default_factory=set)
 
@@ -43,6 +45,8 @@ class Mapper:
     def segments(self, sections: list[OutputSection], headers: int, *, loads_headers: bool) -> list[Segment]:
         """The segments of the sections of the output, in its order; `headers` is the expected size of all headers."""
         self.errors.clear()
+        if self.relocatable:
+            return []
         if self.script.phdrs is not None:
             segments = self._from_script()
         else:
@@ -114,6 +118,8 @@ class Mapper:
 
 def guess_header_size(sections: list[OutputSection], mapper: Mapper) -> int:
     """SIZEOF_HEADERS: the ELF header and as many program headers as BFD expects before layout."""
+    if mapper.relocatable:
+        return ELF_HEADER_SIZE
     if mapper.script.phdrs is not None:
         return ELF_HEADER_SIZE + len(mapper.script.phdrs) * PROGRAM_HEADER_SIZE
     count = 2 + any(section.tls for section in sections)

@@ -34,9 +34,12 @@ class _Anchor:
     position: int = 0
 
 
-def place_orphans(plan: Plan, files: list[InputFile]) -> None:
-    """Give every section that is left an output section of its own name, or of an equal orphan's."""
-    placer = _Placer(plan)
+def place_orphans(plan: Plan, files: list[InputFile], *, relocatable: bool = False) -> None:
+    """Give every section that is left an output section of its own name, or of an equal orphan's.
+
+    In a relocatable output they begin at 0, and the members of section groups are not joined.
+    """
+    placer = _Placer(plan, relocatable=relocatable)
     for section in list(unplaced(files)):
         placer.place(section)
     for output in plan.unloaded:
@@ -44,8 +47,9 @@ def place_orphans(plan: Plan, files: list[InputFile]) -> None:
 
 
 class _Placer:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, relocatable: bool) -> None:
         self.plan = plan
+        self.relocatable = relocatable
         self.anchors: dict[str, _Anchor] = {}
         self.promised: set[int] = set()
         """Sections (by id) that, while empty, have the traits of their names."""
@@ -56,12 +60,14 @@ class _Placer:
             self._place_common(section)
             return
         traits = Traits.of_input(section)
-        name = ".rela.dyn" if section.section.type == SectionType.RELA and traits.alloc else section.name
+        is_dynamic = section.section.type == SectionType.RELA and traits.alloc
+        name = ".rela.dyn" if is_dynamic else section.name
         unused = None
-        for output in self.plan.named(name):
+        is_member = self.relocatable and section.section.group is not None
+        for output in () if is_member else self.plan.named(name):
             if not output.created:
                 unused = output
-            elif _takes(output, section, traits):
+            elif output.group is None and _takes(output, section, traits):
                 output.add(section)
                 return
         if unused is not None:
@@ -112,8 +118,9 @@ class _Placer:
         anchor = self.anchors.setdefault(kind or "", _Anchor())
         after = None if kind is None else self._anchored(kind, anchor) or self._neighbour(section, traits, anchor)
         output = OutputSection(name)
-        if not traits.alloc and not traits.load:
+        if self.relocatable or (not traits.alloc and not traits.load):
             output.address = Number(0)
+        output.group = section.section.group if self.relocatable else None
         self.plan.create(output)
         output.add(section)
         self.plan.register(output)

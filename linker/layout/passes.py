@@ -49,7 +49,8 @@ class Layout:
         choose_regions(scope.plan.sections(), scope.regions)
         scope.phase = Phase.MARK
         self.sizer.run()
-        drop_empty(scope)
+        if not self.mapper.relocatable:  # a later link may have a use for an empty section
+            drop_empty(scope)
         self.mapper.record()
         scope.headers = guess_header_size(scope.plan.live(), self.mapper)
         self._size()

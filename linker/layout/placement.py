@@ -42,10 +42,17 @@ def mark_kept(script: Script, files: list[InputFile]) -> None:
                     section.keep = True
 
 
-def place(statements: Iterable[SectionsCommand], files: list[InputFile], addresses: dict[str, int]) -> Plan:
+def place(
+    statements: Iterable[SectionsCommand],
+    files: list[InputFile],
+    addresses: dict[str, int],
+    *,
+    keeps_groups: bool = False,
+) -> Plan:
     """Follow the statements; sections that no pattern names stay without output.
 
-    `addresses` are those that the command line gives to sections (`-Ttext`).
+    `addresses` are those that the command line gives to sections (`-Ttext`). With `keeps_groups`, statements pass over
+    the members of section groups (but /DISCARD/): each stays a section of its own.
     """
     plan = Plan()
     for command in statements:
@@ -53,26 +60,28 @@ def place(statements: Iterable[SectionsCommand], files: list[InputFile], address
             plan.append(OutputSection(command.name, command, address=command.address))
         else:
             plan.append(command)
-    placer = _Placer(plan, files)
-    for step in list(plan.commands):
-        if isinstance(step, OutputSection):
-            placer.section(step)
-        else:
-            placer.create_mentioned(step)
-    for name, address in addresses.items():
+    placer = _Placer(plan, files, keeps_groups=keeps_groups)
+    steps = list(plan.commands)
+    for name, address in addresses.items():  # GNU ld has them before its script
         known = plan.find(name)
         if known is None:
             known = OutputSection(name)
             plan.append(known)
         known.address = Number(address)
         plan.create(known)
+    for step in steps:
+        if isinstance(step, OutputSection):
+            placer.section(step)
+        else:
+            placer.create_mentioned(step)
     return plan
 
 
 class _Placer:
-    def __init__(self, plan: Plan, files: list[InputFile]) -> None:
+    def __init__(self, plan: Plan, files: list[InputFile], *, keeps_groups: bool) -> None:
         self.plan = plan
         self.files = files
+        self.keeps_groups = keeps_groups
 
     def create(self, section: OutputSection, **properties: bool) -> None:
         """Bring a section into being, and those that its address mentions."""
@@ -102,6 +111,8 @@ class _Placer:
             if isinstance(item, InputSections):
                 output.items.append(MatchedInput(item.text))
                 for section in self._ordered(item):
+                    if self.keeps_groups and section.section.group is not None:
+                        continue
                     if not output.created:
                         self.create(output)
                     output.add(section)

@@ -129,6 +129,8 @@ class Section:
     relocations: list[Relocation] = field(default_factory=list)
     group: "Group | None" = None
     link_order: "Section | None" = None
+    address: int = 0
+    """`sh_addr`: 0, but where a script gives one to a section of a relocatable output."""
 
     @property
     def size(self) -> int:
@@ -155,6 +157,10 @@ class ObjectFile:
     """Without the null symbol; locals before the others when written."""
     flags: int = 0x5
     """`e_flags`: 0x1 RVC, 0x4 double-float ABI (psABI, ELF header)."""
+    groups: list[Group] = field(default_factory=list)
+    """Groups in the order in which they are written; those that are not here follow by their first members."""
+    entry: int = 0
+    """`e_entry`: objects of an assembler have none."""
 
     def section(self, name: str) -> Section:
         """The first section of that name. Raises KeyError."""

@@ -61,6 +61,7 @@ class _Header:
     info: int = 0
     align: int = 1
     entry_size: int = 0
+    address: int = 0
 
 
 class _Writer:
@@ -93,6 +94,7 @@ class _Writer:
 
     def _number_sections(self) -> None:
         """Give every section its index: groups first, as the gABI wants, and relocations behind what they are for."""
+        self._members = {group: [] for group in self._obj.groups}
         for section in self._obj.sections:
             if section.group is not None:
                 self._members.setdefault(section.group, []).append(section)
@@ -114,6 +116,7 @@ class _Writer:
                     0,
                     section.align,
                     section.entry_size,
+                    section.address,
                 )
             )
             if section.relocations:
@@ -179,8 +182,8 @@ class _Writer:
             offset = 0 if header.type == SectionType.NULL else len(body)
             body += header.data
             table += _SHDR.pack(
-                name, header.type, header.flags, 0, offset, header.size, header.link, header.info, header.align,
-                header.entry_size,
+                name, header.type, header.flags, header.address, offset, header.size, header.link, header.info,
+                header.align, header.entry_size,
             )  # fmt: skip
         body += bytes(-len(body) % 8)
         count = len(self._headers)
@@ -189,7 +192,7 @@ class _Writer:
             _ET_REL,
             _EM_RISCV,
             1,
-            0,
+            self._obj.entry,
             0,
             len(body),
             self._obj.flags,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from linker.errors import Diagnostic
 from linker.parts.inputs import InputSection
@@ -10,11 +10,17 @@ from linker.parts.sections import DataItem
 
 if TYPE_CHECKING:
     from linker.parts.sections import OutputSection
-    from linker.relocate.apply import Relocator
-    from linker.relocate.got import GlobalOffsetTable
 
 _MAX_SIZE = 1 << 28
 """Bytes: no file that a kernel is loaded from is larger."""
+
+
+class Source(Protocol):
+    """Who knows the bytes of the input sections."""
+
+    def contents(self, section: InputSection) -> bytes | bytearray:
+        """Those that the output gets."""
+        ...
 
 
 def check_file_size(sections: list[OutputSection]) -> list[Diagnostic]:
@@ -34,23 +40,19 @@ def check_file_size(sections: list[OutputSection]) -> list[Diagnostic]:
     return errors
 
 
-def fill_sections(
-    sections: list[OutputSection], relocator: Relocator, got: GlobalOffsetTable | None
-) -> list[tuple[OutputSection, bytes]]:
+def fill_sections(sections: list[OutputSection], source: Source) -> list[tuple[OutputSection, bytes]]:
     """Each section with its bytes; those without bytes in the file have none."""
-    if got is not None and got.section.output is not None:
-        got.fill(relocator.key_address, relocator.tls_base)
-    return [(section, b"" if section.is_nobits else _contents(section, relocator)) for section in sections]
+    return [(section, b"" if section.is_nobits else _contents(section, source)) for section in sections]
 
 
-def _contents(section: OutputSection, relocator: Relocator) -> bytes:
+def _contents(section: OutputSection, source: Source) -> bytes:
     data = bytearray(section.size)
     for offset, size, pattern in section.pads:
         if pattern.strip(b"\0"):
             data[offset : offset + size] = (pattern * (size // len(pattern) + 1))[:size]
     for item in section.items:
         if isinstance(item, InputSection) and not item.is_nobits and item.size:
-            data[item.offset : item.offset + item.size] = relocator.contents(item)
+            data[item.offset : item.offset + item.size] = source.contents(item)
         elif isinstance(item, DataItem):
             width = item.data.size
             value = item.value & ((1 << 8 * width) - 1)

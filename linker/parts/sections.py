@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from linker.objects.model import SectionFlag, SectionType
+from linker.objects.model import Group, SectionFlag, SectionType
 from linker.parts.inputs import InputSection
 from linker.parts.names import named_kind
 from linker.script.syntax import Assertion, Assignment, Data, Fill, OutputSectionStatement
@@ -86,6 +86,8 @@ class OutputSection:
     sets_symbols: bool = False
     pads: list[tuple[int, int, bytes]] = field(default_factory=list)
     """Gaps: offset, size and the pattern that fills them."""
+    group: Group | None = None
+    """The group of its only input, in a relocatable output."""
     steps: dict[int, int] = field(default_factory=dict)
     """By how much each assignment to `.` (by id) moved it."""
     like: OutputSection | None = None
@@ -137,6 +139,8 @@ class OutputSection:
     def elf_flags(self) -> int:
         """`sh_flags`."""
         flags = self.merge_flags | self.extra_flags
+        if self.group is not None:
+            flags |= SectionFlag.GROUP
         if self.alloc:
             flags |= SectionFlag.ALLOC
         if not self.read_only:

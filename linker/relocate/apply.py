@@ -10,7 +10,7 @@ from linker.objects.model import Section, Special, SymbolType
 from linker.objects.riscv import R
 from linker.parts.symbols import LinkSymbol, place_of
 from linker.relocate import fields
-from linker.relocate.data import ADDENDS, STORES
+from linker.relocate.data import ADDENDS, STORES, clear_field
 from linker.relocate.got import GOT_TYPES, key_of
 from linker.relocate.lines import source_line
 
@@ -45,8 +45,6 @@ _LOWS: dict[int, tuple[Callable[[int], int], int]] = {
     R.PCREL_LO12_S: (fields.s_type, fields.MASK_S),
 }
 _AUIPC_TO_LUI = 0x0000_0020
-_CLEARED_TO_ONE = (".debug_ranges", ".debug_loc")
-"""Two zeros would end a list here."""
 
 
 class _Unusable(Exception):
@@ -214,9 +212,7 @@ class _SectionRelocator:
         return self.section.is_alloc and not name.startswith((".eh_frame", ".gcc_except_table", ".stab"))
 
     def _clear(self, relocation: Relocation, offset: int) -> None:
-        width = {**STORES, **{kind: pair[0] for kind, pair in ADDENDS.items()}}.get(relocation.type, 0)
-        if width:
-            self._store(offset, width, int(self.section.name in _CLEARED_TO_ONE))
+        clear_field(self.data, offset, relocation.type, self.section.name)
 
     # Fields
 

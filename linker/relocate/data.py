@@ -17,6 +17,9 @@ ADDENDS: dict[int, tuple[int, int]] = {
 }
 """Fields to which the value is added, or from which it is subtracted."""
 
+_CLEARED_TO_ONE = (".debug_ranges", ".debug_loc")
+"""Two zeros would end a list here."""
+
 
 def add_to_field(data: bytearray, offset: int, kind: int, value: int) -> bool:
     """Apply a data relocation of which the value is known. False when it is of another kind or outside the data."""
@@ -31,3 +34,14 @@ def add_to_field(data: bytearray, offset: int, kind: int, value: int) -> bool:
         return False
     data[offset : offset + width] = (value & ((1 << 8 * width) - 1)).to_bytes(width, "little")
     return True
+
+
+def clear_field(data: bytearray, offset: int, kind: int, section: str) -> None:
+    """Clear a data field whose symbol was left out, in a section of that name; other relocations leave the bytes."""
+    if kind in (R.SET6, R.SUB6):
+        if offset < len(data):
+            data[offset] &= 0xC0
+        return
+    width = STORES.get(kind) or ADDENDS.get(kind, (4 if kind == R.PCREL32 else 0, 0))[0]
+    if width and offset + width <= len(data):
+        data[offset : offset + width] = int(section in _CLEARED_TO_ONE).to_bytes(width, "little")

@@ -1,4 +1,4 @@
-"""The script of a link without one."""
+"""The scripts of a link without one: for an executable, and for a relocatable output."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from linker.script.parser import parse_script
 from linker.script.syntax import Script
 
 NAME = "default.ld"
+RELOCATABLE = "relocatable.ld"
 
 
-def default_text() -> str:
-    """The text of the default script."""
-    return Path(__file__).with_name(NAME).read_text(encoding="utf-8")
+def default_script(script: Script | None = None, *, relocatable: bool = False) -> Script:
+    """A layout like GNU ld's for bare-metal RV64: text at 0x10000, data on a page of its own behind it.
 
-
-def default_script() -> Script:
-    """A layout like GNU ld's for bare-metal RV64: text at 0x10000, data on a page of its own behind it."""
-    return parse_script(default_text(), NAME)
+    With `relocatable`, that of `-r`: every section at 0. The commands of `script` stay before it.
+    """
+    name = RELOCATABLE if relocatable else NAME
+    return parse_script(Path(__file__).with_name(name).read_text(encoding="utf-8"), name, script=script)

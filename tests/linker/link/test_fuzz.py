@@ -15,7 +15,7 @@ from linker.objects.archive import read_archive
 from linker.objects.reader import read_object
 from linker.objects.writer import write_object
 from linker.relocate.lines import read_lines
-from linker.script.default import default_text
+from linker.script import default
 from tests.linker.link.objects import DATA, NOP, TEXT, Group, Maker, R, relocate
 
 ROOMY = "SECTIONS { . = 0x80000000; .text : { *(.text*) } .all : { *(*) } }"
@@ -155,7 +155,7 @@ def test_mutated_archives_are_read_or_refused() -> None:
             assert str(error)  # noqa: PT017
 
 
-LINES = default_text().split("\n")
+LINES = Path(default.__file__).with_name(default.NAME).read_text(encoding="utf-8").split("\n")
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
