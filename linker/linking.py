@@ -116,6 +116,8 @@ class _Link:
         if not relocatable or self.options.define_common:
             loader.allocate_commons()
         self._strip_and_collect()
+        if not relocatable:
+            self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         self.warnings += merge_attributes(self.table.files)
         if relocatable:
             scope.plan = self._plan(statements)
@@ -123,7 +125,6 @@ class _Link:
             hide_symbols(scope, statements)
             self._lay_out(scope, None)
             return self._write_object(scope, flags)
-        self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         got = make_got(self.table)
         make_ghosts(self.table)
         scope.plan = self._plan(statements)

@@ -85,7 +85,8 @@ class Layout:
         for _ in range(_ROUNDS):
             before = self._snapshot()
             assign_all(scope, Phase.ASSIGNING)
-            if realign_code(s for f in self.files for s in f.sections if not s.is_nobits):
+            sections = (s for f in self.files for s in f.sections if not s.is_nobits)
+            if not self.mapper.relocatable and realign_code(sections):
                 before = []
             self._size()
             settled = self._snapshot() == before
