@@ -49,9 +49,7 @@ def executable(tmp_path_factory: pytest.TempPathFactory, oracle: Callable[[str],
     return folder / "shapes.elf"
 
 
-@pytest.mark.parametrize(
-    "options", [[], ["-f"], ["-fi"], ["-fp"], ["-p"], ["-a"], ["-fipa"], ["-sfip"], ["-ia"], ["-fC"]]
-)
+@pytest.mark.parametrize("words", ["", "-f", "-fi", "-fp", "-p", "-a", "-fipa", "-sfip", "-ia", "-fC"])
 def test_each_address_is_translated_as_gnu_does(
     ekernel: Ekernel, executable: Path, oracle: Callable[[str], str], words: str
 ) -> None:

@@ -5,10 +5,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from emu.cli.monitor import Monitor
-
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
 from emu.machine import Machine
+from emu.terminal.monitor import Monitor
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 Program = Callable[[str], Path]
