@@ -190,6 +190,6 @@ def test_without_matplotlib_the_message_has_the_command_that_installs_it(
 @pytest.mark.parametrize("operations", ["0", "-3", "many"])
 def test_a_number_of_operations_that_is_none_is_refused(ekernel: Ekernel, operations: str) -> None:
     result = ekernel("lab", "allocators", "--operations", operations)
-    assert result.returncode == 2
-    assert "Invalid value for '--operations'" in result.stderr
+    assert result.returncode == 125
+    assert result.stderr.startswith("ekernel: --operations")
     assert result.stdout == ""

@@ -65,6 +65,7 @@ queue:                      # a0: which, a1: where, a2: flags of its only descri
 def test_what_is_typed_comes_back_from_the_virtio_console(
     ekernel: Ekernel, program: Callable[[str], Path], fidelity: str
 ) -> None:
-    words = ["-device", "virtio-serial-device", "-device", "virtconsole", "--fidelity", fidelity]
+    bus = "virtio-serial-device,bus=virtio-mmio-bus.0"
+    words = ["-device", bus, "-device", "virtconsole", "--fidelity", fidelity]
     result = ekernel("run", "-q", "--max-instructions", 5_000_000, program(ECHO), *words, typed="Hello, world.more")
     assert (result.stdout, result.stderr, result.returncode) == (">Hello, world.", "", 0)
