@@ -343,7 +343,8 @@ def test_every_write_of_a_register_is_recorded(build, fidelity, probes, plain):
     machine.core.engine.flush_features()
     found = list(registerwrites.decode(records))
     state = [0] * 64
-    state[2], state[10], state[11] = (guest.machine(build, fidelity).hart.x[n] for n in (2, 10, 11))
+    fresh = guest.machine(build, fidelity)
+    state[2], state[10], state[11] = (fresh.hart.x[n] for n in (2, 10, 11))
     changed = []
     for write in found:
         if write.register < 32 and state[write.register] != write.value:
