@@ -43,7 +43,7 @@ class EventBus:
     >>> from emu.events import ConsoleOutput
     >>> from emu.isa.privilege import Privilege
     >>> bus = EventBus()
-    >>> bus.add_source(ConsoleOutput, lambda: print("source on") or (lambda: print("source off")))
+    >>> _ = bus.add_source(ConsoleOutput, lambda: print("source on") or (lambda: print("source off")))
     >>> with bus.on(ConsoleOutput, lambda event: print(event.data)):
     ...     bus.emit(ConsoleOutput(instret=0, pc=0, privilege=Privilege.S, data=b"hi"))
     source on
