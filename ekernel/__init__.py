@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ImageError as ImageError,
         LimitExceeded as LimitExceeded,
         MachineError as MachineError,
+        RecordingError as RecordingError,
         SymbolError as SymbolError,
     )
     from emu.events import (
@@ -93,7 +94,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "emu.address": "PhysAddr PhysPageNum VirtAddr VirtPageNum",
     "emu.debug.gdb": "GdbServer",
-    "emu.errors": "AddressError ConfigError EmuError GuestPanic ImageError LimitExceeded MachineError SymbolError",
+    "emu.errors": "AddressError ConfigError EmuError GuestPanic ImageError LimitExceeded MachineError RecordingError "
+    "SymbolError",
     "emu.events": "AddressSpaceSwitched ConsoleOutput Event FrameAllocated FrameFreed FunctionCalled FunctionReturned "
     "HeapAllocated HeapFreed InterruptRaised MachineReset MmioAccess PageEvicted PageFault PageLoaded PteWritten "
     "StateRestored SyscallMade TablesLeftOut TlbFilled TrapReturned TrapTaken",

@@ -19,6 +19,10 @@ class ImageError(EmuError):
     """A file to load is missing, damaged, or made for another machine."""
 
 
+class RecordingError(EmuError):
+    """A recording that cannot be read or written: damaged, of another version, or the disk is full."""
+
+
 class SymbolError(EmuError):
     """A name or address that the loaded image does not have."""
 

@@ -1,0 +1,1 @@
+"""Recordings of runs: written while the guest executes, read and decoded afterwards."""

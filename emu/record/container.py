@@ -1,0 +1,252 @@
+"""The file of a recording: named sections in compressed chunks with checksums, readable as far as it was written.
+
+The file begins with `MAGIC` and the version of the format. Chunks follow to its end, each with a header of 32 bytes:
+
+    tag "EKc1", section (16 bytes of ASCII, zeros behind), bytes in the file, bytes unpacked, CRC-32
+
+The last three are little-endian words of 32 bits. The checksum is that of the header's first 28 bytes and of what
+follows it: one frame of Zstandard (RFC 8878), which states its size. The last chunk belongs to the section `END` and
+says that the run has ended. Chunks of one section make one stream, in their order.
+"""
+
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from stat import S_ISREG
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+
+from emu.errors import ConfigError, RecordingError
+
+if TYPE_CHECKING:
+    from zstandard import ZstdCompressor
+
+MAGIC = b"\x89ekernel\r\n\x1a\n"
+VERSION = 1
+MOST_IN_CHUNK = 1 << 24
+"""Bytes that a chunk unpacks to at most: a reader needs no more memory than that."""
+END = "end"
+_START = struct.Struct("<12sI")
+_HEADER = struct.Struct("<4s16sIII")
+_TAG = b"EKc1"
+_CHECKED = _HEADER.size - 4
+_NAME = re.compile(rb"([a-z][a-z0-9._-]{0,15})\0*")
+_MOST_SECTIONS = 64
+_FRAME_OVERHEAD = 1 << 16
+"""More than what a frame of Zstandard needs besides its contents, for `MOST_IN_CHUNK` bytes that do not compress."""
+
+
+class Writer:
+    """Writes a recording. It is complete when `close` has returned; before that it can be read as far as it got.
+
+    Raises ConfigError when the file cannot be made, and RecordingError from any method when the disk is full, say.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "run.ekrec")
+    >>> with Writer(path) as writer:
+    ...     writer.add("notes", b"hello")
+    >>> with Reader(path) as reader:
+    ...     b"".join(reader.chunks("notes")), reader.is_complete
+    (b'hello', True)
+    """
+
+    def __init__(self, path: str | Path, *, level: int = 1) -> None:
+        """`level` is Zstandard's: 1 is the fastest."""
+        self.path = Path(path)
+        self._level = level
+        self._compressor: ZstdCompressor | None = None
+        self._sections: set[str] = set()
+        try:
+            self._stream: BinaryIO = self.path.open("wb")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"cannot record to {path}: {reason}; name another file") from None
+        self._put(_START.pack(MAGIC, VERSION))
+
+    def add(self, section: str, data: bytes | memoryview) -> None:
+        """Append whole records to a section, in chunks of their own; they are handed to the operating system at once.
+
+        A section's name has up to 16 small letters, digits, '.', '_' and '-'.
+        """
+        name = section.encode()
+        if not _NAME.fullmatch(name) or len(self._sections | {section}) > _MOST_SECTIONS:
+            raise ValueError(f"'{section}' cannot be a section of a recording")
+        self._sections.add(section)
+        view = memoryview(data).cast("B")
+        for begin in range(0, len(view), MOST_IN_CHUNK):
+            self._chunk(name, view[begin : begin + MOST_IN_CHUNK])
+
+    def _chunk(self, name: bytes, data: memoryview) -> None:
+        if self._compressor is None:
+            from zstandard import ZstdCompressor  # 10 ms, for those who record
+
+            self._compressor = ZstdCompressor(level=self._level, write_content_size=True)
+        packed = self._compressor.compress(data)
+        checked = _HEADER.pack(_TAG, name, len(packed), len(data), 0)[:_CHECKED]
+        self._put(checked + struct.pack("<I", zlib.crc32(packed, zlib.crc32(checked))) + packed)
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise RecordingError(
+                f"cannot write to {self.path}: {error.strerror}; what was recorded before can be read"
+            ) from None
+
+    def close(self) -> None:
+        """Say that the recording is complete, and close the file."""
+        if not self._stream.closed:
+            try:
+                self._chunk(END.encode(), memoryview(b"complete"))
+            finally:
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file as it is: a reader sees that something is missing."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None or not issubclass(kind, RecordingError):
+            self.close()
+        else:
+            self.abandon()
+
+
+class Section(NamedTuple):
+    """What a recording has of one section."""
+
+    chunks: int
+    size: int
+    """Bytes, unpacked."""
+    stored: int
+    """Bytes in the file."""
+
+
+class Reader:
+    """Reads a recording, also one from a stranger: in bounded memory, and nothing in it is executed or followed.
+
+    Raises RecordingError for what is no recording, and for a chunk that is damaged when it comes to it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._stream: BinaryIO = self.path.open("rb")
+            status = os.fstat(self._stream.fileno())
+            if not S_ISREG(status.st_mode):
+                self._stream.close()
+                raise RecordingError(f"{path} is no file that can be read twice; copy the recording to a file first")
+            self._size = status.st_size
+            start = self._stream.read(_START.size)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise RecordingError(f"cannot read {path}: {reason}") from None
+        try:
+            self._check_start(start)
+            self.sections: dict[str, Section] = {}
+            """What there is, by name."""
+            self.missing: str | None = None
+            """What keeps the file from being complete, in words; None for a complete one."""
+            self._scan()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the recording was ended by the one who made it."""
+        return self.missing is None
+
+    def _check_start(self, start: bytes) -> None:
+        if not MAGIC.startswith(start[: len(MAGIC)]):
+            raise RecordingError(f"{self.path} is no recording: those are made by `ekernel run --record FILE`")
+        if len(start) < _START.size:
+            raise RecordingError(f"{self.path} ends before its first section: nothing was recorded")
+        version = _START.unpack(start)[1]
+        if version != VERSION:
+            raise RecordingError(f"{self.path} has version {version} of the format; this ekernel reads {VERSION}")
+
+    def _scan(self) -> None:
+        position = _START.size
+        self._end = position
+        self.missing = "it was not ended"
+        while position < self._size:
+            found = self._header(position)
+            if isinstance(found, str):
+                self.missing = found
+                return
+            name, stored, size, _ = found
+            if name == END:
+                behind = self._size - position - _HEADER.size - stored
+                self.missing = f"{behind:,} bytes follow its end" if behind else None
+                return
+            chunks, total, packed = self.sections.get(name, (0, 0, 0))
+            self.sections[name] = Section(chunks + 1, total + size, packed + stored)
+            if len(self.sections) > _MOST_SECTIONS:
+                raise RecordingError(f"{self.path} has more than {_MOST_SECTIONS} sections: it is damaged")
+            position += _HEADER.size + stored
+            self._end = position
+
+    def _header(self, position: int) -> tuple[str, int, int, bytes] | str:
+        """A chunk's section, sizes and header; or what is wrong with it."""
+        self._stream.seek(position)
+        raw = self._stream.read(_HEADER.size)
+        if len(raw) < _HEADER.size:
+            return f"it ends in the middle of a chunk, at byte {position:,}"
+        tag, name, stored, size, _ = _HEADER.unpack(raw)
+        matched = _NAME.fullmatch(name)
+        if tag != _TAG or matched is None or not 0 < size <= MOST_IN_CHUNK or stored > size + _FRAME_OVERHEAD:
+            return f"it is damaged at byte {position:,}"
+        if position + _HEADER.size + stored > self._size:
+            return f"it ends in the middle of a chunk, at byte {position:,}"
+        return matched[1].decode(), stored, size, raw
+
+    def chunks(self, section: str) -> Iterator[bytes]:
+        """The contents of a section, a chunk at a time; nothing for one that is not there."""
+        position = _START.size
+        while position < self._end:
+            found = self._header(position)
+            if isinstance(found, str):  # it has changed since it was opened
+                raise RecordingError(f"{self.path}: {found}")
+            name, stored, size, raw = found
+            if name == section:
+                yield self._unpacked(position, stored, size, raw)
+            position += _HEADER.size + stored
+
+    def _unpacked(self, position: int, stored: int, size: int, raw: bytes) -> bytes:
+        from zstandard import ZstdDecompressor, ZstdError, get_frame_parameters
+
+        packed = self._stream.read(stored)
+        if zlib.crc32(packed, zlib.crc32(raw[:_CHECKED])) == int.from_bytes(raw[_CHECKED:], "little"):
+            try:
+                if get_frame_parameters(packed).content_size == size:
+                    return ZstdDecompressor().decompress(packed, max_output_size=size, allow_extra_data=False)
+            except ZstdError:
+                pass  # told below, as any other damage
+        raise RecordingError(f"{self.path} is damaged: the chunk at byte {position:,} does not unpack")
+
+    def whole(self, section: str, *, most: int = MOST_IN_CHUNK) -> bytes:
+        """All of a small section. Raises RecordingError when it has more than `most` bytes."""
+        known = self.sections.get(section)
+        if known is not None and known.size > most:
+            raise RecordingError(f"{self.path}: section '{section}' has {known.size:,} bytes, more than {most:,}")
+        return b"".join(self.chunks(section))
+
+    def close(self) -> None:
+        """Read no more."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
