@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         HeapFreed as HeapFreed,
         InterruptRaised as InterruptRaised,
         MachineReset as MachineReset,
+        MemoryAccessed as MemoryAccessed,
         MmioAccess as MmioAccess,
         PageEvicted as PageEvicted,
         PageFault as PageFault,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from emu.observe.calls import CallTracer as CallTracer
     from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
     from emu.observe.functions import FunctionObserver as FunctionObserver
+    from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.observe.writers import LastWrite as LastWrite, LastWrites as LastWrites
     from emu.subscriptions import Subscription as Subscription
@@ -97,8 +99,8 @@ _HOMES = {
     "emu.errors": "AddressError ConfigError EmuError GuestPanic ImageError LimitExceeded MachineError RecordingError "
     "SymbolError",
     "emu.events": "AddressSpaceSwitched ConsoleOutput Event FrameAllocated FrameFreed FunctionCalled FunctionReturned "
-    "HeapAllocated HeapFreed InterruptRaised MachineReset MmioAccess PageEvicted PageFault PageLoaded PteWritten "
-    "StateRestored SyscallMade TablesLeftOut TlbFilled TrapReturned TrapTaken",
+    "HeapAllocated HeapFreed InterruptRaised MachineReset MemoryAccessed MmioAccess PageEvicted PageFault PageLoaded "
+    "PteWritten StateRestored SyscallMade TablesLeftOut TlbFilled TrapReturned TrapTaken",
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
     "emu.machine": "Drive Machine MachineConfig Outcome Semihosting Snapshot StopReason",
@@ -111,6 +113,7 @@ _HOMES = {
     "emu.observe.calls": "CallTracer",
     "emu.observe.faults": "PageFaultHandled PageFaultObserver",
     "emu.observe.functions": "FunctionObserver",
+    "emu.observe.memory": "MemoryObserver WatchedRange",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.observe.writers": "LastWrite LastWrites",
     "emu.subscriptions": "Subscription",

@@ -101,6 +101,20 @@ class TablesLeftOut(Event):
 
 
 @late
+class MemoryAccessed(Event):
+    """The guest is about to read or write memory that is watched."""
+
+    address: VirtAddr
+    size: int
+    """Bytes: 1, 2, 4 or 8."""
+    write: bool
+    old: int
+    """What these bytes hold, unsigned."""
+    new: int
+    """What they are to hold: the same for a read."""
+
+
+@late
 class AddressSpaceSwitched(Event):
     """`satp` was written."""
 

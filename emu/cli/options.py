@@ -324,7 +324,7 @@ def _add_watching(words: Words) -> None:
     group.value(
         "--trace", to="trace", form="KINDS", default="",
         text="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
-        "stale, mmio, irq, calls=PATTERN; separated by commas.",
+        "stale, mmio, irq, calls=PATTERN, memory=RANGE|SYMBOL[,read|write]; separated by commas.",
     )  # fmt: skip
     group.value(
         "--trace-out", to="trace_out", form="FILE", kind=Path,

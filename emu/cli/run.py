@@ -29,6 +29,7 @@ from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
+from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.replacement import ReplacementObserver
 from emu.report.places import Places
 from emu.report.sentences import Sentences
@@ -284,6 +285,11 @@ def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) 
     allocations = Allocations(machine, asked, summed_up=request.json or not request.quiet)
     if trace.functions:
         FunctionObserver(machine, trace.functions)
+    if trace.memory:
+        ranges = [
+            WatchedRange.parse(machine, each.place, reads=each.reads, writes=each.writes) for each in trace.memory
+        ]
+        MemoryObserver(machine, tuple(ranges))
     for kind in {"tlb", "stale"} & set(trace.kinds):
         if machine.config.fidelity != "exact":
             raise ConfigError(f"--trace {kind}: only fidelity exact has the TLB in sight; add --fidelity exact")

@@ -1,6 +1,6 @@
 """What `--trace` and its relatives ask for, read and checked before anything starts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emu.errors import ConfigError
@@ -15,6 +15,7 @@ from emu.events import (
     HeapFreed,
     InterruptRaised,
     MachineReset,
+    MemoryAccessed,
     MmioAccess,
     PageEvicted,
     PageFault,
@@ -49,33 +50,48 @@ TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
 DEFAULT_TRACE = "faults,frames,heap"
 """What `--trace-out` writes when nothing else was asked for."""
 
-_CALLS = "calls="
+_CALLS, _MEMORY = "calls=", "memory="
+_ACCESSES = ("read", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRequest:
+    """A range of memory, and which accesses to it."""
+
+    place: str
+    reads: bool = True
+    writes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRequest:
-    """Kinds of events and patterns of function names.
+    """Kinds of events, patterns of function names, and ranges of memory.
 
     >>> TraceRequest.parse("heap,calls=frame_*")
-    TraceRequest(kinds=('heap',), functions=('frame_*',))
+    TraceRequest(kinds=('heap',), functions=('frame_*',), memory=())
+    >>> TraceRequest.parse("memory=counter,write").memory
+    (MemoryRequest(place='counter', reads=False, writes=True),)
     """
 
     kinds: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    memory: tuple[MemoryRequest, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "TraceRequest":
         """Read a comma-separated list. Raises ConfigError for a word that is none of the known ones."""
         words = [word.strip() for word in text.split(",") if word.strip()]
         functions = tuple(word.removeprefix(_CALLS) for word in words if word.startswith(_CALLS))
-        kinds = tuple(dict.fromkeys(word for word in words if not word.startswith(_CALLS)))
+        words, memory = _memory(word for word in words if not word.startswith(_CALLS))
+        kinds = tuple(dict.fromkeys(words))
         for kind in kinds:
             if kind not in TRACE_KINDS:
                 suggestion = did_you_mean(kind, TRACE_KINDS)
                 raise ConfigError(
-                    f"--trace does not know '{kind}': {suggestion}it takes {', '.join(TRACE_KINDS)}, calls=PATTERN"
+                    f"--trace does not know '{kind}': {suggestion}it takes {', '.join(TRACE_KINDS)}, calls=PATTERN, "
+                    "memory=RANGE|SYMBOL[,read|write]"
                 )
-        return cls(kinds, functions)
+        return cls(kinds, functions, memory)
 
     def events(self) -> Iterator[type[Event]]:
         """The kinds of events to listen to."""
@@ -83,3 +99,23 @@ class TraceRequest:
             yield from TRACE_KINDS[kind]
         if self.functions:
             yield from (FunctionCalled, FunctionReturned)
+        if self.memory:
+            yield MemoryAccessed
+
+
+def _memory(words: Iterable[str]) -> tuple[list[str], tuple[MemoryRequest, ...]]:
+    """Words without those that are about memory, and what these ask for."""
+    others: list[str] = []
+    requests: list[MemoryRequest] = []
+    follows = False
+    for word in words:
+        if word.startswith(_MEMORY):
+            requests.append(MemoryRequest(word.removeprefix(_MEMORY)))
+            follows = True
+            continue
+        if follows and word in _ACCESSES:
+            requests[-1] = MemoryRequest(requests[-1].place, reads=word == "read", writes=word == "write")
+        else:
+            others.append(word)
+        follows = False
+    return others, tuple(requests)

@@ -19,6 +19,7 @@ from emu.events import (
     TrapTaken,
 )
 from emu.hart.platform import Platform
+from emu.hart.shadow import SharedShadow
 from emu.hart.table_watch import TableWatch
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.csrs import Csr
@@ -79,6 +80,7 @@ class HartCore(ABC):
         self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
         self.words = self.engine.words
         self.slots = self.engine.slots
+        self.shadow = SharedShadow(self.engine)
         self.tables = TableWatch(self)
         for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten, TablesLeftOut):
             self.add_source(kind)

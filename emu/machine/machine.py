@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
-from emu.events import Event, StateRestored
+from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
 from emu.firmware.names import SymbolFile
@@ -26,6 +26,7 @@ from emu.machine.running import Runner
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
 from emu.machine.watches import Watches
+from emu.machine.watchpoints import Watchpoints
 from emu.mmu.space import AddressSpace
 from emu.subscriptions import Listener, Subscription
 from emu.walks import Walk
@@ -52,6 +53,7 @@ class Machine:
         self.core = platform.core
         self.hart = Hart(platform.core)
         self._watches = Watches(platform.core)
+        self._watchpoints = Watchpoints(platform.core)
         self._runner = Runner(platform, self._watches)
         self._followers: list[Follower] = []
 
@@ -66,6 +68,7 @@ class Machine:
         if "platform" in vars(self):
             self.platform.close()
             self._watches.close()
+            self._watchpoints.close()
             vars(self).clear()
 
     def __enter__(self) -> Self:
@@ -81,7 +84,8 @@ class Machine:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            if name in ("platform", "memory", "events", "core", "hart", "config", "_watches", "_runner", "_followers"):
+            parts = "platform memory events core hart config _watches _watchpoints _runner _followers"
+            if name in parts.split():
                 raise ConfigError("this machine is closed; make another")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -337,6 +341,33 @@ class Machine:
     def watch(self, address: int | str, callback: Callable[[], None]) -> Subscription:
         """Call back just before the instruction at a virtual address (or symbol) executes."""
         return self._watches.add(self.address_of(address), callback)
+
+    def watch_memory(
+        self,
+        place: int | str,
+        listener: Callable[[MemoryAccessed], None],
+        *,
+        length: int | None = None,
+        reads: bool = True,
+        writes: bool = True,
+    ) -> Subscription:
+        """Call back just before each access to `length` bytes at a virtual address, or to what a symbol names.
+
+        Any number of ranges costs the same: some percent, and some microseconds for each access that is told. Raises
+        ConfigError where no length is given or known.
+
+        >>> machine = Machine(MachineConfig(ram_size=16 << 20))
+        >>> machine.load(Image.from_bytes(bytes.fromhex("17030000 23304300 93088000 73000000"), "store.bin"))
+        >>> with machine.watch_memory(0x80200000, print, length=4):  # auipc t1, 0; sd tp, 0(t1); li a7, 8; ecall
+        ...     _ = machine.run()  # doctest: +ELLIPSIS
+        MemoryAccessed(instret=1, pc=VA:0x80200004, ..., address=VA:0x80200000, size=8, write=True, old=..., new=0)
+        """
+        address = self.address_of(place)
+        if length is None:
+            length = self.symbols.lookup(place).size if isinstance(place, str) else 0
+            if not length:
+                raise ConfigError(f"how many bytes at {place if isinstance(place, str) else hex(place)}? Give a length")
+        return self._watchpoints.add(address, length, listener, reads=reads, writes=writes)
 
     def snapshot(self) -> Snapshot:
         """Everything that the guest can observe, to return to with `restore`."""

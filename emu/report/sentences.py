@@ -14,6 +14,7 @@ from emu.events import (
     HeapFreed,
     InterruptRaised,
     MachineReset,
+    MemoryAccessed,
     MmioAccess,
     PageEvicted,
     PageFault,
@@ -71,6 +72,7 @@ class Sentences:
             TablesLeftOut: ("pte", self._tables_left_out),
             InterruptRaised: ("irq", self._interrupt_raised),
             MmioAccess: ("mmio", self._mmio_access),
+            MemoryAccessed: ("memory", self._memory_accessed),
             MachineReset: ("reset", lambda event: f"the machine starts again {self._at(event)}"),
         }
 
@@ -176,6 +178,12 @@ class Sentences:
     def _mmio_access(self, event: MmioAccess) -> str:
         verb = "writes" if event.write else "reads"
         return f"{verb} {event.value:#x} ({event.size} bytes) at {event.device} {event.address} {self._at(event)}"
+
+    def _memory_accessed(self, event: MemoryAccessed) -> str:
+        what = f"{event.old:#x} becomes {event.new:#x}" if event.write else f"{event.old:#x} is read"
+        place = self._places.name(event.address)
+        named = "" if place == f"{event.address}" else f" {place}"
+        return f"{event.address}{named} ({event.size} bytes): {what} {self._at(event)}"
 
 
 def _entry(pte: int) -> str:

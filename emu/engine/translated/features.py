@@ -98,5 +98,8 @@ class Feature:
     def block_began(self, _number: int, _length: int, /) -> None:
         """A block begins: its number and length."""
 
+    def stores(self, _access: Access, /) -> None:
+        """A store to RAM is about to be carried out."""
+
     def accessed(self, _access: Access, _physical: int, /) -> None:
         """A load or store has been carried out, to a physical address."""

@@ -15,9 +15,10 @@ from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.installation import replace_table
 from emu.engine.translated.operations import ADDRESS, Operand, Operation, T, known, op
 from emu.engine.translated.plan import Known, Part
-from emu.engine.translated.shadow_probes import CALLED, CHECKS, LOADS, STORE, STORES
+from emu.engine.translated.shadow_probes import CALLED, CHECKS, LOADS, STORE, STORES, Word
 
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64)
+_ALL = (1 << 64) - 1
 
 
 class Poisoned(NamedTuple):
@@ -35,41 +36,189 @@ class Poisoned(NamedTuple):
 Report = Callable[[Poisoned], None]
 
 
-class Shadow(Feature):
-    """A bit for each byte of virtual memory that is poisoned.
+class Bits:
+    """A bit for each byte of virtual memory, in a table that addresses share modulo RAM's size."""
 
-    The table is of one eighth of RAM's size, and addresses share it modulo RAM's size; what is not meant costs some
-    time and is not reported. Seen are loads and stores of the guest's instructions, before they are carried out
-    (without native probes right behind); not fetches, page walks, devices and the host. `report` may raise: that comes
-    out of the run when the current block has ended.
+    def __init__(self, mask: int) -> None:
+        self._mask = mask
+        self._memory = mmap.mmap(-1, mask + 2, flags=mmap.MAP_PRIVATE)
+        """A byte behind the last repeats the first: two are read at once."""
+        self.table = memoryview(self._memory)
+        self._low, self._high = mask + 1, 0
+        """Where bits have been changed."""
+
+    @property
+    def address(self) -> int:
+        """Where the host has the table."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+
+    def change(self, address: int, length: int, *, poisoned: bool) -> None:
+        """Set or clear the bits of a range of addresses."""
+        end = address + length
+        first, behind = address + 7 >> 3, end >> 3
+        if first > behind:  # within 8 bytes
+            self._part(behind, (1 << length) - 1 << (address & 7), poisoned=poisoned)
+            return
+        self._part(first - 1, 0xFF << (address & 7) & 0xFF if address & 7 else 0, poisoned=poisoned)
+        self._part(behind, (1 << (end & 7)) - 1, poisoned=poisoned)
+        for start, count in self.places(first, behind - first):
+            self.table[start : start + count] = (b"\xff" if poisoned else b"\0") * count
+            self._changed(start, start + count)
+
+    def places(self, cell: int, cells: int) -> list[tuple[int, int]]:
+        """Where in the table so many cells stand from one on: starts and lengths."""
+        size = self._mask + 1
+        start, cells = cell & self._mask, min(cells, size)
+        parts = [(start, min(cells, size - start)), (0, cells - min(cells, size - start))]
+        return [(start, count) for start, count in parts if count]
+
+    def at(self, address: int, size: int) -> int:
+        """The bits of at most 8 bytes."""
+        cell = address >> 3
+        both = self.table[cell & self._mask] | self.table[cell + 1 & self._mask] << 8
+        return both >> (address & 7) & (1 << size) - 1
+
+    def save(self) -> tuple[int, bytes]:
+        """The part that has ever been changed."""
+        return self._low, bytes(self.table[self._low : self._high])
+
+    def restore(self, saved: tuple[int, bytes] | None) -> None:
+        """Return to what `save` gave; None clears all."""
+        low, part = saved or (self._low, b"")
+        self.table[self._low : self._high] = bytes(max(self._high - self._low, 0))
+        self.table[low : low + len(part)] = part
+        self.table[self._mask + 1] = self.table[0]
+
+    def _part(self, cell: int, bits: int, *, poisoned: bool) -> None:
+        if bits:
+            place = cell & self._mask
+            self.table[place] = self.table[place] | bits if poisoned else self.table[place] & ~bits
+            self._changed(place, place + 1)
+
+    def _changed(self, start: int, end: int) -> None:
+        self._low, self._high = min(self._low, start), max(self._high, end)
+        if start == 0:
+            self.table[self._mask + 1] = self.table[0]
+
+
+class Layer:
+    """What one user of a core's shadow has poisoned; it is told of accesses to that between two addresses."""
+
+    def __init__(self, shadow: "Shadow", report: Report, low: int, high: int) -> None:
+        self._shadow = shadow
+        self.report, self.low, self.high = report, low, high
+        self.bits = Bits(shadow.mask)
+        self.is_suspended = False
+
+    def poison(self, address: int, length: int) -> None:
+        """Report accesses to these bytes from now on."""
+        self.bits.change(address, length, poisoned=True)
+        self._shadow.show(address, length)
+
+    def clear(self, address: int, length: int) -> None:
+        """Report accesses to these bytes no more, nor to those that share the table's bits with them."""
+        self.bits.change(address, length, poisoned=False)
+        self._shadow.show(address, length)
+
+    def reach(self, low: int, high: int) -> None:
+        """Report accesses from `low` to below `high` from now on."""
+        self.low, self.high = low, high
+        self._shadow.choose()
+
+    def suspend(self) -> None:
+        """Report nothing until `resume`; costs no more than that."""
+        self.is_suspended = True
+        self._shadow.choose()
+
+    def resume(self) -> None:
+        """Report again."""
+        self.is_suspended = False
+        self._shadow.choose()
+
+    def restore(self, saved: tuple[int, bytes] | None) -> None:
+        """Return to what `bits.save` gave."""
+        self.bits.restore(saved)
+        self._shadow.show_all()
+
+    def is_meant(self, address: int, size: int) -> bool:
+        """Whether an access is one that it reports."""
+        return self.low <= address < self.high and not self.is_suspended and bool(self.bits.at(address, size))
+
+
+class Shadow(Feature):
+    """A bit for each byte of virtual memory that is poisoned, of all layers together.
+
+    The tables are of one eighth of RAM's size, and addresses share them modulo RAM's size; a layer tells apart by its
+    lowest and highest address what it means. Seen are loads and stores of the guest's instructions, before they are
+    carried out (loads, without native probes, right behind); not fetches, page walks, devices and the host. A report
+    may raise: that comes out of the run when the current block has ended.
     """
 
     order: ClassVar[int] = 10
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._cells: dict[int, int] = {}
-        self._table: mmap.mmap | None = None
-        self._mask = 0
-        self._words = (ctypes.c_uint64 * 3)()
+    def __init__(self, size: int) -> None:
+        """`size` is that of RAM in bytes."""
+        self.mask = (1 << (size - 1).bit_length() - 3) - 1
+        self.layers: tuple[Layer, ...] = ()
+        self._shown = Bits(self.mask)
+        self._nothing = Bits(self.mask)
+        self._words = (ctypes.c_uint64 * len(Word))()
         self._core: Core | None = None
         self._told = _Told(self._tell)
+        self._words[Word.TELL] = library.address_of(self._told)
+        self.choose()
+
+    def add(self, report: Report, low: int = 0, high: int = 1 << 64) -> Layer:
+        """A layer for accesses from `low` to below `high`."""
+        layer = Layer(self, report, low, high)
+        self.layers = (*self.layers, layer)
+        self.choose()
+        return layer
+
+    def remove(self, layer: Layer) -> None:
+        """Forget all that a layer has poisoned."""
+        self.layers = tuple(other for other in self.layers if other is not layer)
+        self.show_all()
+
+    def choose(self) -> None:
+        """Bring up to date what native code looks at."""
+        told = [layer for layer in self.layers if not layer.is_suspended]
+        low = max(min((layer.low for layer in told), default=0), 0)
+        self._words[Word.TABLE] = (self._shown if told else self._nothing).address
+        self._words[Word.MASK] = self.mask
+        self._words[Word.LOW] = low
+        self._words[Word.SPAN] = max((layer.high for layer in told), default=0) - low - 1 & _ALL
+
+    def show(self, address: int, length: int) -> None:
+        """A layer has changed its bits of a range."""
+        if length <= 0:
+            return
+        shown, cell = self._shown, address >> 3
+        for start, count in shown.places(cell, (address + length - 1 >> 3) - cell + 1):
+            end = start + count
+            parts = [layer.bits.table[start:end] for layer in self.layers]
+            if len(parts) == 1:
+                shown.table[start:end] = parts[0]
+            else:
+                joined = 0
+                for part in parts:
+                    joined |= int.from_bytes(part, "little")
+                shown.table[start:end] = joined.to_bytes(count, "little")
+        shown.table[self.mask + 1] = shown.table[0]
+
+    def show_all(self) -> None:
+        """Layers have changed as a whole."""
+        self.choose()
+        self.show(0, 8 * (self.mask + 1))
 
     def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
         """See `Feature`."""
-        if self._table is None:
-            self._mask = (1 << (core.size - 1).bit_length() - 3) - 1
-            self._table = mmap.mmap(-1, self._mask + 2, flags=mmap.MAP_PRIVATE)
-            for cell in self._cells:
-                self._show(cell)
         self._core = core
         if not core.state_address:
             return {}
         replace_table(CHECKS, CALLED, (*LOADS.values(), *STORES.values()))
-        table = ctypes.addressof(ctypes.c_char.from_buffer(self._table))
-        self._words[:] = [table, self._mask, library.address_of(self._told)]
         core.slots[Slot.SHADOW] = ctypes.addressof(self._words)
-        flip = _flip(table, self._mask)
+        flip = _flip(ctypes.addressof(self._words), self.mask)
         back = (op("mov", ADDRESS, T[8]),)
         return {
             Part.BEFORE_LOAD: flip, Part.AFTER_LOAD: back, Part.BEFORE_STORE: flip, Part.AFTER_STORE: back,
@@ -80,61 +229,30 @@ class Shadow(Feature):
         if self._core is not None:
             self._core.slots[Slot.SHADOW] = 0
 
-    def poison(self, address: int, length: int) -> None:
-        """Report accesses to these bytes from now on."""
-        self._change(address, length, poisoned=True)
-
-    def clear(self, address: int, length: int) -> None:
-        """Report accesses to these bytes no more."""
-        self._change(address, length, poisoned=False)
-
-    def _change(self, address: int, length: int, *, poisoned: bool) -> None:
-        end = address + length
-        for cell in range(address >> 3, (end - 1 >> 3) + 1 if length > 0 else address >> 3):
-            low, high = max(address - (cell << 3), 0), min(end - (cell << 3), 8)
-            bits = (1 << high) - (1 << low)
-            self._cells[cell] = self._cells.get(cell, 0) | bits if poisoned else self._cells.get(cell, 0) & ~bits
-            self._show(cell)
-            if not self._cells[cell]:
-                del self._cells[cell]
-
-    def _show(self, cell: int) -> None:
-        """Bring the byte of the table up to date that a cell shares with others."""
-        if self._table is None:
-            return
-        place, bits = cell & self._mask, self._cells.get(cell, 0)
-        if not bits:
-            for other in self._cells:  # rare, and few: whoever shares the byte keeps it
-                if other & self._mask == place:
-                    bits |= self._cells[other]
-        else:
-            bits |= self._table[place]
-        self._table[place] = bits
-        if place == 0:
-            self._table[self._mask + 1] = bits
-
-    def _meant(self, address: int, size: int) -> bool:
-        bits = ((1 << size) - 1) << (address & 7)
-        cells = self._cells
-        return bool(cells.get(address >> 3, 0) & bits or cells.get((address >> 3) + 1, 0) & bits >> 8)
-
     def _tell(self, address: int, kind: int, value: int, pc: int) -> None:
-        size = kind & ~STORE
-        if self._meant(address, size):
-            try:
-                self._report(Poisoned(pc, address, size, bool(kind & STORE), value & (1 << 8 * size) - 1))
-            except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
-                assert self._core is not None
-                self._core.fail(error)
+        size, is_store = kind & ~STORE, bool(kind & STORE)
+        try:
+            self._report(Poisoned(pc, address, size, is_store, value & (1 << 8 * size) - 1 if is_store else 0))
+        except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
+            assert self._core is not None
+            self._core.fail(error)
+
+    def _report(self, poisoned: Poisoned) -> None:
+        for layer in self.layers:
+            if layer.is_meant(poisoned.address, poisoned.size):
+                layer.report(poisoned)
+
+    def stores(self, access: Access, /) -> None:
+        """See `Feature`."""
+        self._report(Poisoned(access.pc, access.address, access.size, True, access.value))
 
     def accessed(self, access: Access, _physical: int, /) -> None:
         """See `Feature`."""
-        if self._meant(access.address, access.size):
-            value = access.value if access.is_store else 0
-            self._report(Poisoned(access.pc, access.address, access.size, access.is_store, value))
+        if not access.is_store:
+            self._report(Poisoned(access.pc, access.address, access.size, False, 0))
 
 
-def _flip(table: int, mask: int) -> tuple[Operation, ...]:
+def _flip(words: int, mask: int) -> tuple[Operation, ...]:
     """Flip the upper bits of the address of an access to poisoned bytes; T[8] keeps the address."""
     cell, bits, other = T[0], T[1], T[2]
     address: Operand = T[8]
@@ -144,7 +262,8 @@ def _flip(table: int, mask: int) -> tuple[Operation, ...]:
         op("shr", cell, address, other),
         op("movi", other, mask),
         op("and", cell, cell, other),
-        op("movi", other, table),
+        op("movi", other, words),
+        op("ld", other, other, 8 * Word.TABLE),
         op("add", cell, cell, other),
         op("ld16u", cell, cell, 0),
         op("movi", other, 7),

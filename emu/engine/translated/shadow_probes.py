@@ -1,21 +1,41 @@
 """Native functions in front of the core's own for accesses that its TLB does not answer: they find poisoned bytes."""
 
+from enum import IntEnum
+
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import ENGINE_CPU, ENV_ENGINE
-from emu.engine.window import Word
+from emu.engine.window import Word as StateWord
 
 LOADS = {1: "helper_ret_ldub_mmu", 2: "helper_le_lduw_mmu", 4: "helper_le_ldul_mmu", 8: "helper_le_ldq_mmu"}
 STORES = {1: "helper_ret_stb_mmu", 2: "helper_le_stw_mmu", 4: "helper_le_stl_mmu", 8: "helper_le_stq_mmu"}
 """By the bytes of the access. Translated code finds them in tables of addresses."""
 CALLED = (*LOADS.values(), *STORES.values(), "cpu_restore_state")
 _ENTRIES = [(size, name, name in STORES.values()) for table in (LOADS, STORES) for size, name in table.items()]
-_CLOCK, _SHADOW, _PC = 8 * Word.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * Word.PC
+_CLOCK, _SHADOW, _PC = 8 * StateWord.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * StateWord.PC
 STORE = 0x80
 
 
+class Word(IntEnum):
+    """Index of a 64-bit word of a shadow."""
+
+    TABLE = 0
+    """The address of a bit for each byte of virtual memory."""
+    MASK = 1
+    """Which bytes of the table there are: addresses share them."""
+    TELL = 2
+    """What to call: with the address, the access, the value and the pc."""
+    LOW = 3
+    """Of accesses to lower addresses nobody is told."""
+    SPAN = 4
+    """How many bytes behind it the last one lies of whose accesses somebody is told."""
+
+
+_TABLE, _MASK, _TELL, _LOW, _SPAN = (8 * word for word in Word)
+
+
 # A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
-# behind the address. The words of a shadow are its table, its mask and whom to tell.
+# behind the address.
 def _x86_64(size: int, name: str, *, store: bool) -> str:
     go_on = "r8" if store else "rcx"
     return f"""
@@ -28,8 +48,8 @@ check_{name}:
     jz clean_{name}
     mov r11, rsi
     shr r11, 3
-    and r11, [r10+8]
-    add r11, [r10]
+    and r11, [r10+{_MASK}]
+    add r11, [r10+{_TABLE}]
     movzx r11d, word ptr [r11]
     mov eax, {(1 << size) - 1}
     mov r9, rcx
@@ -41,6 +61,10 @@ check_{name}:
     jz clean_{name}
     shl r11, 48
     xor rsi, r11
+    mov rax, rsi
+    sub rax, [r10+{_LOW}]
+    cmp rax, [r10+{_SPAN}]
+    ja clean_{name}
     push rdi
     push rsi
     push rdx
@@ -60,7 +84,7 @@ check_{name}:
     {"mov rdx, [rsp+32]" if store else "xor edx, edx"}
     mov rcx, [rsp+48]
     mov rcx, [rcx+{_PC}]
-    call qword ptr [r10+16]
+    call qword ptr [r10+{_TELL}]
     add rsp, 16
     pop r8
     pop rcx
@@ -79,7 +103,7 @@ check_{name}:
     cbz x9, clean_{name}
     ldr x10, [x9, #{_SHADOW}]
     cbz x10, clean_{name}
-    ldp x11, x12, [x10]
+    ldp x11, x12, [x10, #{_TABLE}]
     and x12, x12, x1, lsr #3
     ldrh w11, [x11, x12]
     mov w12, #{(1 << size) - 1}
@@ -88,6 +112,10 @@ check_{name}:
     and w11, w11, w12
     cbz w11, clean_{name}
     eor x1, x1, x11, lsl #48
+    ldp x11, x12, [x10, #{_LOW}]
+    sub x11, x1, x11
+    cmp x11, x12
+    b.hi clean_{name}
     stp x29, x30, [sp, #-64]!
     mov x29, sp
     stp x0, x1, [sp, #16]
@@ -105,7 +133,7 @@ check_{name}:
     {"ldr x2, [sp, #32]" if store else "mov x2, #0"}
     ldr x3, [sp, #16]
     ldr x3, [x3, #{_PC}]
-    ldr x9, [x10, #16]
+    ldr x9, [x10, #{_TELL}]
     blr x9
     ldp x4, x10, [sp, #48]
     ldp x2, x3, [sp, #32]
@@ -117,13 +145,13 @@ clean_{name}:
 """
 
 
-_TABLE = "".join(f"{name}: .quad 0\n" for name in CALLED)
+_QUADS = "".join(f"{name}: .quad 0\n" for name in CALLED)
 CHECKS = Probe(
     "checks",
-    x86_64=_TABLE
+    x86_64=_QUADS
     + "".join(f"jmp check_{name}\n .p2align 3\n" for _, name, _ in _ENTRIES)
     + "".join(_x86_64(size, name, store=store) for size, name, store in _ENTRIES),
-    aarch64=_TABLE
+    aarch64=_QUADS
     + "".join(f"b check_{name}\n nop\n" for _, name, _ in _ENTRIES)
     + "".join(_aarch64(size, name, store=store) for size, name, store in _ENTRIES),
 )

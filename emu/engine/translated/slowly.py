@@ -140,6 +140,8 @@ class SlowFeatures:
             access = Access(pc, address, size, is_store, value & (1 << 8 * size) - 1, instret)
             if is_store:
                 self._stored = access, physical
+                for feature in self._features:
+                    feature.stores(access)
             else:
                 for feature in self._features:
                     feature.accessed(access, physical)
