@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.observe.writers import LastWrite as LastWrite, LastWrites as LastWrites
+    from emu.record.recorder import Recorder as Recorder
+    from emu.record.recording import Recording as Recording
     from emu.subscriptions import Subscription as Subscription
     from emu.walks import Refusal as Refusal, Walk as Walk, WalkStep as WalkStep
     from kernel.build import BuiltKernel as BuiltKernel, build as build
@@ -116,6 +118,8 @@ _HOMES = {
     "emu.observe.memory": "MemoryObserver WatchedRange",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.observe.writers": "LastWrite LastWrites",
+    "emu.record.recorder": "Recorder",
+    "emu.record.recording": "Recording",
     "emu.subscriptions": "Subscription",
     "emu.walks": "Refusal Walk WalkStep",
     "kernel.build": "BuiltKernel build",

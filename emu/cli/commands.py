@@ -12,6 +12,7 @@ _PURPOSE = "Boot RISC-V kernels inside Python and watch what they do to memory."
 OWN = {
     "run": "Boot a kernel and watch what it does to memory.",
     "build": "Assemble and link the kernel of a profile, without running it.",
+    "trace": "Show what a recording holds: instructions, calls, accesses.",
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
     "pagetable": "Show what a kernel's page tables map, at any moment.",
     "lab": "Experiments on the teaching kernel.",

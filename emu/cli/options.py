@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emu.cli.words import Words, count, seconds
+from emu.cli.words import Group, Words, count, seconds
 
 DEFAULT_PROFILE = "full"
 _HERE = "the guest's console and the monitor are this terminal; leave it out"
@@ -83,6 +83,9 @@ class RunWords(KernelWords):
     gdb: str | None
     halted: bool
     last_writes: bool
+    record: Path | None
+    record_what: str
+    record_from: str | None
 
 
 class HeapWords(RunWords):
@@ -109,29 +112,6 @@ class PageTableWords(HeapWords):
     invariants: str
 
 
-class _Group:
-    """Adds options to a group of the help."""
-
-    def __init__(self, words: Words, title: str) -> None:
-        self._group = words.add_argument_group(title)
-
-    def flag(self, *names: str, to: str, text: str) -> None:
-        """An option without a value."""
-        self._group.add_argument(*names, dest=to, action="store_true", help=text)
-
-    def constant(self, name: str, *, to: str, value: str, text: str) -> None:
-        """An option that stands for another one with a value."""
-        self._group.add_argument(name, dest=to, action="store_const", const=value, help=text)
-
-    def value(self, *names: str, to: str, form: str, text: str, kind: object = str, default: object = None) -> None:
-        """An option with a value; of two the last counts."""
-        self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, default=default)  # type: ignore[arg-type]  # what argparse calls
-
-    def values(self, *names: str, to: str, form: str, text: str, kind: object = str) -> None:
-        """An option that can be repeated."""
-        self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, action="append", default=[])  # type: ignore[arg-type]  # what argparse calls
-
-
 def run_options() -> Words:
     """The words of `ekernel run`."""
     words = Words(
@@ -150,7 +130,7 @@ def run_options() -> Words:
     _add_output(words)
     _add_debugging(words)
     _add_unchanging(words)
-    _Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
 
@@ -159,7 +139,7 @@ def build_options() -> Words:
     words = Words("ekernel build", "Assemble and link the kernel of a profile; run nothing.", operands=" -o FILE")
     words.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="Where the ELF goes.")
     _add_kernel(words)
-    _Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
 
@@ -172,7 +152,7 @@ def heap_options() -> Words:
         elsewhere=ELSEWHERE,
     )
     _add_boot(words)
-    group = _Group(words, "Which moment")
+    group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
     group.value(
         "--max-instructions", to="max_instructions", form="N", kind=count,
@@ -182,7 +162,7 @@ def heap_options() -> Words:
     _add_kernel(words)
     _add_machine(words)
     _add_devices(words, writable=False)
-    _Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
 
@@ -195,7 +175,7 @@ def pagetable_options() -> Words:
         elsewhere=ELSEWHERE,
     )
     _add_boot(words)
-    moment = _Group(words, "Which moment")
+    moment = Group(words, "Which moment")
     moment.value(
         "-at", "--at", to="at", form="SYMBOL|ADDRESS|N", text="At a place or after N instructions; or the end."
     )
@@ -203,7 +183,7 @@ def pagetable_options() -> Words:
         "-diff", "--diff", to="diff", form="SYMBOL|ADDRESS|N", text="What has changed by this later one.", default=""
     )
     moment.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
-    group = _Group(words, "What of the tables")
+    group = Group(words, "What of the tables")
     group.value(
         "-format", "--format", to="form", form="tree|flat|ptdump|vmprint", default="tree",
         text="How: ptdump is Linux's way, vmprint xv6's.",
@@ -231,12 +211,12 @@ def pagetable_options() -> Words:
     _add_kernel(words)
     _add_machine(words)
     _add_devices(words, writable=False)
-    _Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
 
 def _add_boot(words: Words) -> None:
-    boot = _Group(words, "What to boot")
+    boot = Group(words, "What to boot")
     words.add_argument("elf", metavar="ELF", nargs="?", type=Path, help="A kernel; without it the profile's.")
     boot.value("-kernel", "--kernel", to="kernel", form="FILE", kind=Path, text="The same: ELF, Linux Image or raw.")
     boot.value(
@@ -254,7 +234,7 @@ def _add_boot(words: Words) -> None:
 
 
 def _add_kernel(words: Words) -> None:
-    group = _Group(words, "The teaching kernel")
+    group = Group(words, "The teaching kernel")
     group.value(
         "--profile", to="profile", form="NAME", default=DEFAULT_PROFILE, text="Which of the teaching kernel's profiles."
     )
@@ -272,7 +252,7 @@ def _add_kernel(words: Words) -> None:
 
 
 def _add_machine(words: Words) -> None:
-    group = _Group(words, "The machine")
+    group = Group(words, "The machine")
     group.value("-m", "--memory", to="memory", form="SIZE", text="RAM, for example 64M or 1G.")
     group.value(
         "-machine", "-M", to="machine", form="virt", default="virt",
@@ -291,7 +271,7 @@ def _add_machine(words: Words) -> None:
 
 
 def _add_devices(words: Words, *, writable: bool = True) -> None:
-    group = _Group(words, "Disks, devices and the host")
+    group = Group(words, "Disks, devices and the host")
     group.values(
         "-drive", "--drive", to="drives", form="file=FILE,format=raw",
         text="A disk behind a virtio slot; also readonly=on, snapshot=on, and if=none,id=NAME for -device.",
@@ -320,7 +300,7 @@ def _add_devices(words: Words, *, writable: bool = True) -> None:
 
 
 def _add_watching(words: Words) -> None:
-    group = _Group(words, "What to watch")
+    group = Group(words, "What to watch")
     group.value(
         "--trace", to="trace", form="KINDS", default="",
         text="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
@@ -337,6 +317,15 @@ def _add_watching(words: Words) -> None:
     group.value(
         "-d", to="log", form="int|guest_errors", default="", text="int: log each trap on standard error, as QEMU does."
     )
+    group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
+    group.value(
+        "--record-what", to="record_what", form="WORDS", default="instructions",
+        text="Record these, too: memory (each access), registers (each write).",
+    )  # fmt: skip
+    group.value(
+        "--record-from", to="record_from", form="SYMBOL|INSTRET",
+        text="Begin there: when pc is first at an address, or after so many instructions.",
+    )  # fmt: skip
     group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
     group.value(
         "--fail-on", to="fail_on", form="WORDS", default="",
@@ -345,7 +334,7 @@ def _add_watching(words: Words) -> None:
 
 
 def _add_allocations(words: Words) -> None:
-    group = _Group(words, "Whose allocators")
+    group = Group(words, "Whose allocators")
     group.value(
         "--frame-functions", to="frame_functions", form="ALLOC,FREE[,UNIT]",
         text="The kernel's own frame allocator, by symbol or pattern; UNIT is ppn or address. Where numbers stand "
@@ -367,7 +356,7 @@ def _add_allocations(words: Words) -> None:
 
 
 def _add_output(words: Words) -> None:
-    group = _Group(words, "Limits and output")
+    group = Group(words, "Limits and output")
     group.value(
         "--max-instructions", to="max_instructions", form="N", kind=count,
         text="Stop after so many instructions (exit status 124).",
@@ -383,7 +372,7 @@ def _add_output(words: Words) -> None:
 
 
 def _add_debugging(words: Words) -> None:
-    group = _Group(words, "Under gdb")
+    group = Group(words, "Under gdb")
     group.value(
         "-gdb", "--gdb", to="gdb", form="tcp::PORT|unix:PATH",
         text="Wait for gdb there; without a host (tcp:HOST:PORT) on this computer only.",
@@ -393,7 +382,7 @@ def _add_debugging(words: Words) -> None:
 
 
 def _add_unchanging(words: Words) -> None:
-    group = _Group(words, "QEMU's words for what is so anyway")
+    group = Group(words, "QEMU's words for what is so anyway")
     group.flag("-nographic", to="nographic", text="The console is this terminal.")
     group.value("-serial", to="serial", form="stdio|mon:stdio", default="stdio", text="The same.")
     group.value("-display", to="display", form="none", default="none", text="There is no display.")

@@ -21,6 +21,7 @@ from emu.cli.qemu import (
     read_semihosting,
     read_virtio,
 )
+from emu.cli.recording import first_moment, recorder
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
@@ -39,6 +40,7 @@ from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard_input
+from emu.terminal.moment import Moment
 from emu.terminal.signals import Signals
 from linker.commands.files import WholeFile, write_whole
 
@@ -84,12 +86,17 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         told = [transcript.event] if request.trace and not request.quiet and not request.json else []
         if request.trace_out:
             told.append(TraceFile(_opened(stack, request.trace_out), places).write)
+        recording = recorder(machine, request)
+        if recording is not None:
+            stack.enter_context(recording)
+            told.append(TraceFile(recording.events, places).write)
         for listener in told:
             for kind in events:
                 machine.on(kind, listener)
         if logs_traps:
             TrapLog(machine, _opened(stack, request.log_file) if request.log_file else sys.stderr.buffer)
-        ending, error, seconds = _run(machine, request, transcript, signals, allocations)
+        moment = first_moment(machine, request, recording)
+        ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
     failed = allocations.failed(faults)
     missed = request.until_console is not None and ending.is_regular
     status = ending.status or int(bool(failed) or missed)
@@ -106,13 +113,14 @@ def run_guest(request: RunWords, signals: Signals) -> int:
 
 
 def _run(
-    machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations
-) -> tuple[Ending, EmuError | None, float]:
+    machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations,
+    moment: Moment | None,
+) -> tuple[Ending, EmuError | None, float]:  # fmt: skip
     """Run to the end, which may be an error, and hand on the output; how it ended and after how many seconds."""
     start = time.perf_counter()
     error: EmuError | None = None
     try:
-        ending = _execute(machine, request, transcript, signals, allocations)
+        ending = _execute(machine, request, transcript, signals, allocations, moment)
     except EmuError as raised:
         ending, error = Ending(Cause.ERROR), raised
     seconds = time.perf_counter() - start
@@ -146,8 +154,9 @@ def _check(request: RunWords) -> None:
 
 
 def _execute(
-    machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations
-) -> Ending:
+    machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations,
+    moment: Moment | None,
+) -> Ending:  # fmt: skip
     keyboard = standard_input()
     with ExitStack() as stack:
         monitor = None
@@ -173,6 +182,7 @@ def _execute(
             machine, keyboard, signals,
             monitor=talk, flush=transcript.flush, max_instructions=request.max_instructions,
             until_console=request.until_console, debugger=_debugger(stack, machine, monitor, request),
+            moment=moment,
         )  # fmt: skip
         has_output = (lambda: transcript.waits) if _is_read_elsewhere() else None
         return execution.run(timeout=request.timeout, has_output=has_output)

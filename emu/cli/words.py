@@ -111,3 +111,26 @@ def one_of(*known: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+class Group:
+    """Adds options to a group of the help."""
+
+    def __init__(self, words: Words, title: str) -> None:
+        self._group = words.add_argument_group(title)
+
+    def flag(self, *names: str, to: str, text: str) -> None:
+        """An option without a value."""
+        self._group.add_argument(*names, dest=to, action="store_true", help=text)
+
+    def constant(self, name: str, *, to: str, value: str, text: str) -> None:
+        """An option that stands for another one with a value."""
+        self._group.add_argument(name, dest=to, action="store_const", const=value, help=text)
+
+    def value(self, *names: str, to: str, form: str, text: str, kind: object = str, default: object = None) -> None:
+        """An option with a value; of two the last counts."""
+        self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, default=default)  # type: ignore[arg-type]  # what argparse calls
+
+    def values(self, *names: str, to: str, form: str, text: str, kind: object = str) -> None:
+        """An option that can be repeated."""
+        self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, action="append", default=[])  # type: ignore[arg-type]  # what argparse calls

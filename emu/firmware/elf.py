@@ -57,7 +57,8 @@ class ElfFile:
 
     def __init__(self, data: bytes, name: str) -> None:
         """Raises ImageError for a file that is not a loadable RISC-V executable."""
-        self._data = data
+        self.data = data
+        """The whole file."""
         self._name = name
         self._check_identity()
         if len(data) < _HEADER.size:
@@ -69,7 +70,7 @@ class ElfFile:
 
     def mentions(self, text: bytes) -> bool:
         """Whether these bytes are anywhere in the file: quicker to know than what its tables say."""
-        return text in self._data
+        return text in self.data
 
     def without_file_headers(self, header: LoadHeader) -> LoadHeader:
         """A segment as it is loaded: what lies below RAM is left out when it is the file's own headers and padding.
@@ -77,7 +78,7 @@ class ElfFile:
         GNU ld puts them there, unless told otherwise, when it links for the start of RAM; QEMU ignores them.
         """
         below = RAM_BASE - header.physical
-        if header.offset or below <= 0 or any(self._data[self._headers_end : min(below, header.file_size)]):
+        if header.offset or below <= 0 or any(self.data[self._headers_end : min(below, header.file_size)]):
             return header
         in_file, in_memory = (max(0, size - below) for size in (header.file_size, header.memory_size))
         return LoadHeader(below, header.virtual + below, header.physical + below, in_file, in_memory, header.flags)
@@ -111,7 +112,7 @@ class ElfFile:
             return None
 
     def _check_identity(self) -> None:
-        data, name = self._data, self._name
+        data, name = self.data, self._name
         if len(data) <= _EI_DATA:
             raise self._truncated("the ELF header", _HEADER.size)
         if data[_EI_CLASS] != _CLASS_64:
@@ -134,7 +135,7 @@ class ElfFile:
             raise ImageError(f"{name} is an ELF of type {kind}, not an executable; link it first")
 
     def _load_headers(self, table: int, entry_size: int, count: int) -> list[LoadHeader]:
-        name, data = self._name, self._data
+        name, data = self._name, self.data
         if count and entry_size != _PROGRAM_HEADER.size:
             raise ImageError(
                 f"{name}: a program header has {entry_size} bytes instead of {_PROGRAM_HEADER.size}; "
@@ -164,14 +165,14 @@ class ElfFile:
 
     def _truncated(self, what: str, needed: int) -> ImageError:
         return ImageError(
-            f"{self._name} is truncated: {what} needs {needed:#x} bytes, the file has {len(self._data):#x}; "
+            f"{self._name} is truncated: {what} needs {needed:#x} bytes, the file has {len(self.data):#x}; "
             "build or copy it again"
         )
 
     def _sections(self) -> "ELFFile":
         from elftools.elf.elffile import ELFFile
 
-        return ELFFile(io.BytesIO(self._data))
+        return ELFFile(io.BytesIO(self.data))
 
     def _read_symbols(self) -> Iterator[Symbol]:
         sections = self._sections()

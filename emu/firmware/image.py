@@ -141,6 +141,11 @@ class Image:
         """Whether an ELF file has these bytes anywhere; False for other files."""
         return self._parsed is not None and self._parsed.mentions(text)
 
+    @property
+    def names_in(self) -> tuple[str, bytes]:
+        """Its own name, and the bytes of the file that names its addresses; none for one without symbols."""
+        return self.name, self._parsed.data if self._parsed else b""
+
     @cached_property
     def symbols(self) -> Symbols:
         """Its symbol table; empty when it has none."""

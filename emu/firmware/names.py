@@ -25,6 +25,10 @@ class Named(Protocol):
     """Something that names addresses."""
 
     @property
+    def names_in(self) -> tuple[str, bytes]:
+        """The name of the file, and its bytes, that `SymbolFile` reads."""
+
+    @property
     def symbols(self) -> Symbols:
         """Its symbol table."""
 
@@ -53,6 +57,8 @@ class SymbolFile:
         self.symbols = parsed.symbols() if parsed else Symbols(_read_listing(data, name))
         """Its symbols, at least one."""
         self._parsed = parsed
+        self.names_in = name, data
+        """The name of the file, and its bytes."""
         if not len(self.symbols):
             raise ImageError(f"{name} has no symbols: it was stripped; give the file as the linker wrote it")
 
@@ -80,6 +86,11 @@ class Names:
     def __init__(self) -> None:
         self._files: list[Named] = []
         self._sizes: dict[str, int | None] = {}
+
+    @property
+    def files(self) -> list[tuple[str, bytes]]:
+        """Name and bytes of each file that names something."""
+        return [file.names_in for file in self._files if file.names_in[1]]
 
     def add(self, file: Named) -> None:
         """Know the names of one more file."""

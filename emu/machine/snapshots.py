@@ -67,6 +67,7 @@ def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapsho
     if snapshot.platform is not platform:
         raise ConfigError("this snapshot belongs to another machine; a snapshot returns only the machine that made it")
     core = platform.core
+    core.engine.flush_features()  # what they hold belongs to the time before
     changed_code = platform.ram_history.restore(snapshot.ram, core.engine.pages.chunks)
     platform.clock.restore(snapshot.clock)
     core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time

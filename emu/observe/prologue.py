@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from emu.firmware.unwind import FrameRule
+from emu.isa.jumps import jump_offset
 from emu.machine import Machine
-from emu.observe.code import jump_offset
 
 _RA, _SP, _T0, _S0 = 1, 2, 5, 8
 _JAL_T0, _JR_T0 = 0x2EF, 0x8282

@@ -66,7 +66,7 @@ class Writer:
             raise ConfigError(f"cannot record to {path}: {reason}; name another file") from None
         self._put(_START.pack(MAGIC, VERSION))
 
-    def add(self, section: str, data: bytes | memoryview) -> None:
+    def add(self, section: str, data: bytes | bytearray | memoryview) -> None:
         """Append whole records to a section, in chunks of their own; they are handed to the operating system at once.
 
         A section's name has up to 16 small letters, digits, '.', '_' and '-'.

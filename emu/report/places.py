@@ -4,37 +4,46 @@ from functools import lru_cache
 from pathlib import PurePath
 
 from emu.address import VirtAddr
+from emu.firmware.names import Names
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine
 from emu.observe.code import HOST
 from emu.report.disassembly import disassemble
 
 
-class Places:
-    """Names addresses of one machine's image; each address is looked up once."""
+class PlaceNames:
+    """Names addresses by files that are known; each address is looked up once."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self.name = lru_cache(maxsize=65536)(self._name)
-        """`touch+0x8 (lazy.S:12)`, as much of it as the image knows; else the bare address."""
+        """`touch+0x8 (lazy.S:12)`, as much of it as the files know; else the bare address."""
 
     def _name(self, address: VirtAddr) -> str:
         if address == HOST:
             return "the host"
-        found = self.machine.symbols.at(address)
+        found = self._names.symbols.at(address)
         if found is None:
             return f"{address:#x}"
         symbol, offset = found
         name = f"{symbol.label}+{offset:#x}" if offset else symbol.label
-        line = self.machine.lines.at(address)
+        line = self._names.lines.at(address)
         return name if line is None else f"{name} ({PurePath(line.file).name}:{line.line})"
 
     def function(self, address: VirtAddr) -> str:
         """The function that the address is in, without offset and line."""
         if address == HOST:
             return "the host"
-        found = self.machine.symbols.at(address)
+        found = self._names.symbols.at(address)
         return f"{address:#x}" if found is None else found[0].label
+
+
+class Places(PlaceNames):
+    """Names addresses of one machine's image."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine.platform.names)
+        self.machine = machine
 
     def instruction(self, address: int, privilege: Privilege | None = None) -> str | None:
         """The instruction at an address in assembly language, None where memory cannot be read.

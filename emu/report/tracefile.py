@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import BinaryIO, TypeAlias
+from typing import Protocol, TypeAlias
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.events import Event
@@ -37,10 +37,17 @@ def to_json(value: object) -> Json:
     raise TypeError(f"an event holds a {type(value).__name__}, which has no form in JSON")
 
 
+class Sink(Protocol):
+    """Takes bytes: a file, or a part of one."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append them."""
+
+
 class TraceFile:
     """Writes events to a stream."""
 
-    def __init__(self, stream: BinaryIO, places: Places) -> None:
+    def __init__(self, stream: Sink, places: Places) -> None:
         self._stream = stream
         self._places = places
 

@@ -10,6 +10,7 @@ from emu.machine.host_clock import HostClock
 from emu.terminal.attention import Attention
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.keyboard import HostInput
+from emu.terminal.moment import Moment
 from emu.terminal.signals import Ended, Signals
 
 if TYPE_CHECKING:  # loaded by whoever asks for it
@@ -36,8 +37,9 @@ class Execution:
         max_instructions: int | None,
         until_console: str | None = None,
         debugger: "GdbServer | None" = None,
+        moment: Moment | None = None,
     ) -> None:
-        self._debugger = debugger
+        self._debugger, self._moment = debugger, moment
         self._machine, self._keyboard, self._signals = machine, keyboard, signals
         self._monitor, self._flush = monitor, flush
         self._limit = None if max_instructions is None else machine.instret + max_instructions
@@ -103,11 +105,12 @@ class Execution:
             self._flush()
 
     def _run_on(self) -> Outcome | None:
-        """Run until something ends that; None for what no hart survives, when a debugger looks at it first."""
+        """Run until something ends that; None when it goes on: a moment has come, or a debugger looks at an error."""
         machine = self._machine
         limit = None if self._limit is None else self._limit - machine.instret
+        moment = self._moment
         try:
-            return machine.run(max_instructions=limit)
+            return machine.run(limit) if moment is None or moment.has_come else moment.run(limit)
         except MachineError as error:
             if self._debugger is None or not self._debugger.is_attached:
                 raise

@@ -1,7 +1,7 @@
 """A record of what is written to registers."""
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from emu.engine.translated.accesses import instret
 from emu.engine.translated.features import Core, Feature, Write
@@ -56,11 +56,17 @@ class RegisterWrites(Feature):
 
 def decode(records: bytes | memoryview) -> Iterator[Write]:
     """What `RegisterWrites` has handed over: whole runs, for the last of several records is looked for."""
+    return decode_all((records,))
+
+
+def decode_all(parts: Iterable[bytes | memoryview]) -> Iterator[Write]:
+    """The same of what was handed over in parts."""
     last: Write | None = None
-    for where, value, time in RECORD.iter_unpack(records):
-        write = Write(where >> 8 & (1 << 64) - 1, where & 0xFF, value, time)
-        if last is not None and (last.instret, last.register) != (time, write.register):
-            yield last
-        last = write
+    for records in parts:
+        for where, value, time in RECORD.iter_unpack(records):
+            write = Write(where >> 8 & (1 << 64) - 1, where & 0xFF, value, time)
+            if last is not None and (last.instret, last.register) != (time, write.register):
+                yield last
+            last = write
     if last is not None:
         yield last

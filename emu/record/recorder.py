@@ -1,0 +1,215 @@
+"""Records a run into a file: every instruction, on request every access and every register that is written."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from emu.engine.slots import Slot
+from emu.engine.translated.accesses import Accesses
+from emu.engine.translated.blocks import NUMBER, Blocks
+from emu.engine.translated.definitions import Block
+from emu.engine.translated.features import Core, Feature
+from emu.engine.translated.operations import Operation
+from emu.engine.translated.plan import Part
+from emu.engine.translated.registerwrites import RegisterWrites
+from emu.errors import ConfigError
+from emu.events import StateRestored
+from emu.machine import Machine
+from emu.record import formats
+from emu.record.container import Writer
+from emu.spelling import did_you_mean
+
+WHAT = ("instructions", "memory", "registers")
+"""What can be recorded."""
+_EVENTS_AT_ONCE = 1 << 16
+
+
+class BlockSink(Protocol):
+    """Takes what `emu.engine.translated.blocks` records, in the order in which it happens."""
+
+    def span(self, instret: int, /) -> None:
+        """What follows begins after so many instructions."""
+
+    def define(self, block: Block, /) -> None:
+        """A block that will be named by its number from now on."""
+
+    def words(self, words: memoryview, /) -> None:
+        """Numbers of blocks, and marks; the memory is used again afterwards."""
+
+
+class BlockFeature(Blocks):
+    """Hands blocks to a sink."""
+
+    def __init__(self, sink: BlockSink) -> None:
+        super().__init__(sink.words)
+        self._sink = sink
+        self._core: Core | None = None
+
+    def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
+        """See `Feature`."""
+        if self._core is None:
+            self._core = core
+            self.restored()
+        return super().operations(core)
+
+    def switched_off(self) -> None:
+        """See `Feature`."""
+        self._core = None
+
+    def block_defined(self, block: Block, /) -> None:
+        """See `Feature`."""
+        self._sink.define(block)
+
+    def restored(self) -> None:
+        """The count of instructions has been set to another value."""
+        if self._core is not None:
+            self.position_changed()
+            self._sink.span(self._core.slots[Slot.COUNT])
+
+
+class Following:
+    """Features of a machine that are on between `start` and `stop`, and in a `with` block."""
+
+    def __init__(self, machine: Machine, features: Iterable[Feature], blocks: BlockFeature | None) -> None:
+        self._engine = machine.core.engine
+        self._features = tuple(features)
+        self._restored = machine.on(StateRestored, lambda _: blocks.restored()) if blocks else None
+        self.is_on = False
+
+    def start(self) -> None:
+        """Begin, or go on; in a run at the end of the current slice."""
+        if not self.is_on:
+            self.is_on = True
+            for feature in self._features:
+                self._engine.switch_on(feature)
+
+    def stop(self) -> None:
+        """End for now; in a run at the end of the current slice."""
+        if self.is_on:
+            self.is_on = False
+            for feature in self._features:
+                self._engine.switch_off(feature)
+
+    def close(self) -> None:
+        """Stop, and forget the machine."""
+        self.stop()
+        if self._restored is not None:
+            self._restored.cancel()
+            self._restored = None
+
+
+class _FileSink:
+    """Writes blocks to a recording."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._count = 0
+        self._code = bytearray()
+
+    def span(self, instret: int, /) -> None:
+        self._writer.add(formats.SPANS, formats.SPAN.pack(self._count, instret))
+
+    def define(self, block: Block, /) -> None:
+        code = self._code
+        code += formats.DEFINITION.pack(block.number, block.pc, block.length, len(block.code), block.privilege)
+        code += block.code
+
+    def words(self, words: memoryview, /) -> None:
+        if self._code:
+            self._writer.add(formats.CODE, self._code)
+            self._code.clear()
+        self._writer.add(formats.BLOCKS, words)
+        self._count += len(words) // NUMBER.size
+
+
+class _Lines:
+    """The section of events."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer, self._lines = writer, bytearray()
+
+    def write(self, data: bytes, /) -> None:
+        self._lines += data
+        if len(self._lines) > _EVENTS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._lines:
+            self._writer.add(formats.EVENTS, self._lines)
+            self._lines.clear()
+
+
+class Recorder:
+    """Records a machine's run into a file, from now on or from `start` on, until `close`.
+
+    `what` are words of `WHAT`: every instruction costs nearly nothing, the others a multiple of the run. A recording
+    is complete when `close` has returned; before that it can be read as far as it got (the last 256 Ki blocks at most
+    are missing when the process is killed). Raises ConfigError when the file cannot be made; a run raises
+    RecordingError when it cannot be written.
+
+    >>> import tempfile
+    >>> from ekernel import Image, Machine, MachineConfig, Recording
+    >>> machine = Machine(MachineConfig(ram_size=16 << 20))
+    >>> machine.load(Image.from_bytes(bytes.fromhex("9308800073000000"), "off.bin"))  # li a7, 8; ecall
+    >>> path = Path(tempfile.mkdtemp(), "run.ekrec")
+    >>> with Recorder(machine, path):
+    ...     _ = machine.run()
+    >>> with Recording(path) as recording:
+    ...     [instruction.pc for instruction in recording.instructions()]
+    [VA:0x80200000, VA:0x80200004]
+    """
+
+    def __init__(
+        self, machine: Machine, path: str | Path, what: Iterable[str] = ("instructions",), *, start: bool = True
+    ) -> None:
+        wanted = tuple(what)
+        for word in wanted:
+            if word not in WHAT:
+                raise ConfigError(f"'{word}' cannot be recorded: {did_you_mean(word, WHAT)}there are {', '.join(WHAT)}")
+        self._writer = writer = Writer(path)
+        self.events = _Lines(writer)
+        """Takes events, each a line of JSON."""
+        files = [(name, data) for name, data in machine.platform.names.files if len(data) <= formats.LARGEST_FILE]
+        files = files[: formats.MOST_FILES]
+        about = {"fidelity": machine.config.fidelity, "what": ["instructions", *wanted], "files": [n for n, _ in files]}
+        writer.add(formats.RUN, json.dumps(about).encode())
+        for number, (_, data) in enumerate(files):
+            writer.add(formats.FILE.format(number), data)
+        blocks = BlockFeature(_FileSink(writer))
+        features: list[Feature] = [blocks]
+        if "memory" in wanted:
+            features.append(Accesses(lambda records: writer.add(formats.MEMORY, records)))
+        if "registers" in wanted:
+            features.append(RegisterWrites(lambda records: writer.add(formats.REGISTERS, records)))
+        self._following = Following(machine, features, blocks)
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Begin, or go on; in a run at the end of the current slice."""
+        self._following.start()
+
+    def stop(self) -> None:
+        """Leave out what follows; in a run from the end of the current slice on."""
+        self._following.stop()
+
+    def section(self, name: str, data: bytes | memoryview) -> None:
+        """Add to a section of another kind: what replays the run, say."""
+        self._writer.add(name, data)
+
+    def close(self) -> None:
+        """Write what is left, and say that the recording is complete."""
+        try:
+            self._following.close()
+            self.events.flush()
+            self._writer.close()
+        finally:
+            self._writer.abandon()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

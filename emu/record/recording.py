@@ -1,0 +1,252 @@
+"""Reads a recording: every instruction that retired, with its names; accesses and writes of registers."""
+
+import json
+from array import array
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from emu.address import VirtAddr
+from emu.engine.translated import accesses, registerwrites
+from emu.engine.translated.blocks import CUT
+from emu.engine.translated.definitions import Block
+from emu.engine.translated.features import Access, Write
+from emu.errors import ImageError, RecordingError
+from emu.firmware.names import Names, SymbolFile
+from emu.isa.operands import instruction_length
+from emu.isa.privilege import Privilege
+from emu.record import formats
+from emu.record.container import Reader
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MOST_CODE = 1 << 28
+"""Bytes of the table of blocks that are read at most."""
+_MARK = CUT - 1
+_END = (1 << 64) - 1
+
+
+class Instruction(NamedTuple):
+    """An instruction that has retired."""
+
+    instret: int
+    """Instructions that had retired before it."""
+    pc: VirtAddr
+    code: bytes
+    """Its 2 or 4 bytes, as they were when it was executed."""
+    privilege: Privilege
+
+
+class Executed(NamedTuple):
+    """A block of code that was executed, or its beginning."""
+
+    instret: int
+    """Instructions that had retired before it."""
+    block: Block
+    retired: int
+    """How many of its instructions retired: less than it has where a trap has ended it."""
+
+
+class _Lengths(dict[int, int]):
+    """Instructions by the words of a recording: what marks take off, too."""
+
+    def __missing__(self, word: int) -> int:
+        if word & CUT:
+            return -left_by(word)
+        raise RecordingError(f"the recording is damaged: it names block {word}, which it does not define")
+
+
+def left_by(word: int) -> int:
+    """How many instructions a mark says did not retire: a signed number of 31 bits."""
+    return (word & _MARK) - ((word & _MARK) >> 30 << 31)
+
+
+class Recording:
+    """A recorded run, read from its file; also a `with` block. Nothing in the file is executed.
+
+    Raises RecordingError for a file that is no recording, and when a damaged part of it is read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._reader = Reader(path)
+        self.path = self._reader.path
+        self.names = Names()
+        """Symbols and source lines: of the files in the recording, and of those that are added."""
+        try:
+            self._read_about()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _read_about(self) -> None:
+        try:
+            about = json.loads(self._reader.whole(formats.RUN, most=1 << 20) or b"{}")
+            self.fidelity = str(about.get("fidelity", "fast"))
+            self.what = tuple(str(word) for word in about.get("what", ()))
+            """What was recorded."""
+            files = [str(name) for name in about.get("files", ())][: formats.MOST_FILES]
+        except (ValueError, AttributeError, TypeError):
+            raise RecordingError(f"{self.path} does not say what it is a recording of: it is damaged") from None
+        for number, name in enumerate(files):
+            data = self._reader.whole(formats.FILE.format(number), most=formats.LARGEST_FILE)
+            try:
+                self.names.add(SymbolFile(data, f"{name} in {self.path}"))
+            except ImageError:
+                continue  # a stripped file names nothing
+
+    @property
+    def missing(self) -> str | None:
+        """What keeps the file from being complete, in words; None for a complete one."""
+        return self._reader.missing
+
+    @property
+    def container(self) -> Reader:
+        """The file's sections."""
+        return self._reader
+
+    @cached_property
+    def blocks(self) -> dict[int, Block]:
+        """The blocks of code that were executed, by number."""
+        found: dict[int, Block] = {}
+        size = 0
+        head = formats.DEFINITION
+        for chunk in self._reader.chunks(formats.CODE):
+            size += len(chunk)
+            if size > _MOST_CODE:
+                raise RecordingError(f"{self.path} has more than {_MOST_CODE >> 20} MiB of code: it is damaged")
+            place = 0
+            while place + head.size <= len(chunk):
+                number, pc, length, code, privilege = head.unpack_from(chunk, place)
+                place += head.size + code
+                found[number] = Block(number, pc, length, privilege, chunk[place - code : place])
+        return found
+
+    @cached_property
+    def lengths(self) -> dict[int, int]:
+        """How many instructions each word of the section `blocks` stands for; of marks a negative number."""
+        return _Lengths({number: block.length for number, block in self.blocks.items()})
+
+    def words(self) -> Iterator[tuple[int | None, "array[int]"]]:
+        """The section `blocks`, in pieces; first comes the instret at which a piece begins that does not go on."""
+        spans = iter(list(formats.SPAN.iter_unpack(self._reader.whole(formats.SPANS))))
+        upcoming = next(spans, None)
+        position = 0
+        for chunk in self._reader.chunks(formats.BLOCKS):
+            if len(chunk) % 4:
+                raise RecordingError(f"{self.path} is damaged: a chunk of '{formats.BLOCKS}' holds half a word")
+            words = array("I", chunk)
+            begin: int | None = None
+            while upcoming is not None and upcoming[0] < position + len(words):
+                cut = upcoming[0] - position
+                if cut:
+                    yield begin, words[:cut]
+                words, position = words[cut:], position + cut
+                begin, upcoming = upcoming[1], next(spans, None)
+            yield begin, words
+            position += len(words)
+
+    def executed(self, first: int = 0, last: int = _END) -> Iterator[Executed]:
+        """The blocks that were executed while `instret` was in a range, in order; blocks that begin in it are whole."""
+        lengths, blocks = self.lengths, self.blocks
+        instret = pending = 0  # pending: a block whose mark may follow
+        for begin, words in self.words():
+            if begin is not None:
+                if pending:
+                    yield Executed(instret, blocks[pending], lengths[pending])
+                instret, pending = begin, 0
+            total = sum(map(lengths.__getitem__, words))
+            after = instret + (lengths[pending] if pending else 0) + total
+            if after <= first and len(words) > 1:
+                pending = words[-1] if not words[-1] & CUT else 0
+                instret = after - (lengths[pending] if pending else 0)
+                continue
+            for word in words:
+                retired = lengths[pending] if pending else 0
+                if word & CUT:
+                    retired -= left_by(word)
+                if pending and instret + retired > first and retired > 0:
+                    yield Executed(instret, blocks[pending], retired)
+                instret += retired
+                pending = 0 if word & CUT else word
+                if instret > last:
+                    return
+        if pending:
+            yield Executed(instret, blocks[pending], lengths[pending])
+
+    def instructions(self, first: int = 0, last: int = _END) -> Iterator[Instruction]:
+        """Each instruction that retired, in order, from the one before which `first` had retired to that of `last`."""
+        parts: dict[int, list[tuple[VirtAddr, bytes]]] = {}
+        for instret, block, retired in self.executed(first, last):
+            known = parts.get(block.number)
+            if known is None:
+                known = parts[block.number] = _instructions(block)
+            privilege = Privilege(block.privilege)
+            for number, (pc, code) in enumerate(known[:retired], start=instret):
+                if first <= number <= last:
+                    yield Instruction(number, pc, code, privilege)
+
+    def accesses(self, first: int = 0, last: int = _END) -> Iterator[Access]:
+        """Loads and stores, where they were recorded, in the same range."""
+        self._check("memory")
+        for chunk in self._reader.chunks(formats.MEMORY):
+            for access in accesses.decode(chunk[: len(chunk) // accesses.RECORD.size * accesses.RECORD.size]):
+                if first <= access.instret <= last:
+                    yield access
+
+    def writes(self, first: int = 0, last: int = _END) -> Iterator[Write]:
+        """Writes of registers, where they were recorded, in the same range."""
+        self._check("registers")
+        chunks = self._reader.chunks(formats.REGISTERS)
+        for write in registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks):
+            if first <= write.instret <= last:
+                yield write
+
+    def events(self) -> Iterator[dict[str, object]]:
+        """The events that were recorded, as the files of `--trace-out` have them."""
+        rest = b""
+        for chunk in self._reader.chunks(formats.EVENTS):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    raise RecordingError(f"{self.path} is damaged: an event is no JSON") from None
+                if isinstance(event, dict):
+                    yield event
+
+    def _check(self, what: str) -> None:
+        if what not in self.what:
+            raise RecordingError(
+                f"{self.path} has no {what}: record them with `ekernel run --record FILE --record-what {what}`"
+            )
+
+    def columns(self, first: int = 0, last: int = _END) -> "dict[str, np.ndarray]":
+        """The same instructions as NumPy columns: `instret`, `pc` and `privilege`.
+
+        Raises ConfigError where the package numpy is not installed (`pip install 'ekernel[numpy]'`).
+        """
+        from emu.record.columns import columns
+
+        return columns(self.executed(first, last), first, last)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _instructions(block: Block) -> list[tuple[VirtAddr, bytes]]:
+    """Address and code of each instruction."""
+    found = []
+    for pc in block.addresses():
+        place = pc - block.pc
+        found.append((VirtAddr(pc), block.code[place : place + instruction_length(block.code[place])]))
+    return found

@@ -1,0 +1,122 @@
+"""`ekernel run --record` and `ekernel trace` as a user types them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ekernel
+
+Program = Callable[[str], Path]
+SOURCE = """
+    la sp, stack
+    la t0, handler
+    csrw stvec, t0
+    li s0, 3
+again:
+    call outer
+    addi s0, s0, -1
+    bnez s0, again
+    ld t0, (x0)
+    li a7, 8
+    ecall
+outer:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    call inner
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+inner:
+    ret
+    .balign 4
+handler:
+    csrr t0, sepc
+    addi t0, t0, 4
+    csrw sepc, t0
+    sret
+    .bss
+    .balign 16
+    .zero 64
+stack:
+"""
+
+
+def lines(finished) -> list[str]:
+    assert finished.returncode == 0, finished.stderr
+    return [re.sub(r"\s+", " ", line).strip() for line in finished.stdout.splitlines()]
+
+
+def test_a_recorded_run_is_shown_by_instructions_calls_accesses_and_registers(
+    ekernel: Ekernel, program: Program
+) -> None:
+    elf = program(SOURCE)
+    recorded = ekernel("run", elf, "--record", "run.ekrec", "--record-what", "memory,registers", "-q")
+    assert recorded.returncode == 0, recorded.stderr
+    elf.unlink()
+    shown = lines(ekernel("trace", "run.ekrec"))
+    assert len(shown) == 48
+    assert shown[0] == "0 S 0x0000000080200000 00001117 auipc sp, 1 _start (guest.s:4)"
+    calls = lines(ekernel("trace", "run.ekrec", "functions"))
+    assert [re.sub(r"^\d+ | \(.*", "", line) for line in calls] == [
+        *["outer from again", "inner from outer+0x4"] * 3, "trap to handler at again+0x8",
+    ]  # fmt: skip
+    assert lines(ekernel("trace", "run.ekrec", "functions", "-function", "inner", "-range", "20-40")) == [
+        line for line in calls if " inner " in line and 20 <= int(line.split()[0]) <= 40
+    ]
+    accesses = lines(ekernel("trace", "run.ekrec", "memory"))
+    assert [line.split()[1] for line in accesses] == ["store", "load"] * 3
+    returns_to = int(shown[next(n for n, line in enumerate(shown) if "again" in line) + 1].split()[2], 16) + 4
+    assert int(accesses[0].split()[3], 16) == returns_to
+    assert "s0 = 0x0000000000000003 _start" in " ".join(lines(ekernel("trace", "run.ekrec", "registers")))
+
+
+@pytest.mark.parametrize(("place", "first"), [("outer", 8), ("9", 9), ("_start", 0), ("0", 0)])
+def test_recording_begins_where_it_is_asked_to(ekernel: Ekernel, program: Program, place: str, first: int) -> None:
+    assert ekernel("run", program(SOURCE), "--record", "r", "--record-from", place, "-q").returncode == 0
+    shown = lines(ekernel("trace", "r"))
+    assert shown[0].startswith(f"{first} S ")
+    assert len(shown) == 48 - first
+
+
+def test_events_of_a_traced_run_are_in_its_recording(ekernel: Ekernel, program: Program) -> None:
+    finished = ekernel("run", program(SOURCE), "--record", "r", "--trace", "traps", "--trace-out", "out", "-q")
+    assert finished.returncode == 0
+    events = ekernel("trace", "r", "events")
+    assert events.stdout == (Path(str(finished.args[2])).parent / "out").read_text()
+    assert '"event": "TrapTaken"' in events.stdout
+
+
+def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE)
+    ekernel("run", elf, "--record", "r", "-q")
+    whole = (elf.parent / "r").read_bytes()
+    (elf.parent / "r").write_bytes(whole[:-10])
+    finished = ekernel("trace", "r")
+    assert finished.returncode == 0
+    assert len(finished.stdout.splitlines()) == 48
+    assert re.fullmatch(r"ekernel: r is not complete: it ends in the middle of a chunk, at byte .*\n", finished.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["trace", "guest.elf"], "guest.elf is no recording: those are made by"),
+        (["trace", "none"], "cannot read none: No such file"),
+        (["trace", "r", "instruction"], "does not show 'instruction': did you mean 'instructions'?"),
+        (["trace", "r", "memory"], "r has no memory: record them with"),
+        (["trace", "r", "-range", "9-3"], "-range 9-3: the first comes after the last"),
+        (["trace", "r", "-function", "outr"], "no symbol 'outr' in the image; did you mean outer?"),
+        (["run", "guest.elf", "--record-from", "outer"], "name the file with --record FILE"),
+        (["run", "guest.elf", "--record", "r", "--record-what", "all"], "'all' cannot be recorded"),
+        (["run", "guest.elf", "--record", "r", "--record-from", "outr"], "no symbol 'outr'"),
+        (["run", "guest.elf", "--record", "/"], "cannot record to /: Is a directory"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(ekernel: Ekernel, program: Program, words: list[str], text: str) -> None:
+    ekernel("run", program(SOURCE), "--record", "r", "-q")
+    finished = ekernel(*words)
+    assert finished.returncode == 125
+    assert text in finished.stderr
+    assert "Traceback" not in finished.stderr
