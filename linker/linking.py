@@ -9,7 +9,7 @@ from linker.errors import Diagnostic, LinkError, Location, ScriptError, Toolchai
 from linker.layout.alignment import align_code
 from linker.layout.alignments import align_thread_block
 from linker.layout.assigning import assign_unplaced, hide_symbols
-from linker.layout.checks import overlaps, stack_flags, unknown_regions
+from linker.layout.checks import outside_of_regions, overlaps, stack_flags, unknown_regions
 from linker.layout.files import FilePlacer
 from linker.layout.gc import collect
 from linker.layout.ghosts import make_ghosts
@@ -247,7 +247,7 @@ class _Link:
     def _lay_out(self, scope: Scope, stack: int | None) -> list[Segment]:
         options = self.options
         mapper = Mapper(self.script, scope, options.page_size, options.paged, stack, options.relocatable)
-        layout = Layout(scope, mapper, self.table.files, check_regions=self.options.check_regions)
+        layout = Layout(scope, mapper, self.table.files)
         segments = layout.run()
         self._stop_symbols(scope.plan)
         self.errors += scope.errors
@@ -271,6 +271,7 @@ class _Link:
         self.warnings += placer.warnings
         if self.options.check_regions:
             self.errors += overlaps(live)
+            self.warnings += outside_of_regions(live, scope.regions.values())
         too_large = check_file_size(live)
         if too_large:
             self.errors += too_large

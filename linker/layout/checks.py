@@ -49,6 +49,20 @@ def _overlap(what: str, right: OutputSection, begin: int, left: OutputSection, s
     return Diagnostic(message, where)
 
 
+def outside_of_regions(live: list[OutputSection], regions: Iterable[Region]) -> Iterator[Diagnostic]:
+    """Warnings for sections without an address of their own that no region took: they lie where nobody has memory."""
+    known = [region for region in regions if region.name != DEFAULT]
+    for section in live:
+        free = section.address is None and section.alloc and section.size and not section.is_tbss
+        if not known or not free or section.region is None or section.region.name != DEFAULT:
+            continue
+        if not any(region.origin <= section.vma < region.origin + region.length for region in known):
+            where = section.statement.location if section.statement else None
+            message = f"no memory region is given for section '{section.name}': it begins at {section.vma:#x}"
+            hint = "add '>region' behind it, or attributes such as (rwx) to a region"
+            yield Diagnostic(message, where, "warning", hint)
+
+
 def unknown_regions(script: Script, regions: dict[str, Region]) -> Iterable[Diagnostic]:
     """Sections that go to, or are loaded to, a region that MEMORY lacks."""
     for command in script.statements:

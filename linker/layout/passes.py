@@ -37,11 +37,11 @@ def drop_empty(scope: Scope) -> None:
 class Layout:
     """Lays out a plan."""
 
-    def __init__(self, scope: Scope, mapper: Mapper, files: list[InputFile], *, check_regions: bool) -> None:
+    def __init__(self, scope: Scope, mapper: Mapper, files: list[InputFile]) -> None:
         self.scope = scope
         self.mapper = mapper
         self.files = files
-        self.sizer = Sizer(scope, check_regions=check_regions)
+        self.sizer = Sizer(scope)
 
     def run(self) -> list[Segment]:
         """Give every section its address and every symbol its value; errors are left in the scope."""

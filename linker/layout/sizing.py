@@ -44,9 +44,8 @@ class _Cursor:
 class Sizer:
     """Runs passes."""
 
-    def __init__(self, scope: Scope, *, check_regions: bool) -> None:
+    def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.check_regions = check_regions
         self.untrimmed = True
         """Whether code still has the nops that its alignment does not need: GNU ld deletes them later."""
         self.reports = False
@@ -128,11 +127,6 @@ class Sizer:
         if region is None or (region is default and (output.alloc or output.load)):
             region = next((r for r in scope.regions.values() if accepts(r, output)), default)
             output.region = region
-        needs_one = output.alloc and not output.is_tbss and not output.ignored
-        if region is default and needs_one and self.check_regions and len(scope.regions) > 1:
-            message = f"no memory region is given for section '{output.name}'"
-            hint = "add '>region' behind it, or attributes such as (rwx) to a region"
-            self._report(message, _where(output), hint)
         return region
 
     # Contents

@@ -181,7 +181,6 @@ ERRORS = [
     ("SECTIONS { .a : ALIGN(3) { *(*) } }", "an alignment of 3 is not a power of two", ""),
     ("INCLUDE gone.ld", "test.ld:1:9: error: cannot find the file 'gone.ld'", "-L"),
     ("MEMORY { A : o = 0, l = 1 A : o = 0, l = 2 } SECTIONS { .a : { *(*) } >A }", "declared twice", ""),
-    ("MEMORY { A : ORIGIN = 0, LENGTH = 1M } SECTIONS { .a : { *(*) } }", "no memory region is given for", ">region"),
     ("SECTIONS { .a : { *(*) . = . + 0x1000000000000; } }", "section '.a' would have 0x100000000002", ""),
     ("SECTIONS { .a : { *(*) } } INSERT AFTER .text;", "there is no output section '.text' to insert at", ""),
     ("SECTIONS { . = nobody; .a : { *(*) } }", "undefined symbol 'nobody'", ""),
@@ -193,6 +192,14 @@ def test_mistakes_are_reported_with_their_place(script: str, message: str, hint:
     with pytest.raises((ScriptError, LinkError), match=message) as caught:
         link(script)
     assert hint in str(caught.value)
+
+
+def test_a_section_outside_of_all_regions_is_linked_with_a_warning() -> None:
+    memory = "MEMORY { A : ORIGIN = 64K, LENGTH = 1M } SECTIONS "
+    [warning] = link(memory + "{ .a : { *(*) } .b 0x20000 : { BYTE(1) } }").warnings
+    assert "warning: no memory region is given for section '.a': it begins at 0x" in str(warning)
+    assert ">region" in warning.hint
+    assert not link(memory + "{ .b 0x400000 : { *(*) } .c : { BYTE(1) } >A }").warnings
 
 
 def test_all_failed_assertions_are_reported() -> None:
