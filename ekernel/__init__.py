@@ -77,12 +77,14 @@ if TYPE_CHECKING:
     from emu.observe.calls import CallTracer as CallTracer
     from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
     from emu.observe.functions import FunctionObserver as FunctionObserver
+    from emu.observe.lastinstructions import LastInstructions as LastInstructions
     from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.observe.writers import LastWrite as LastWrite, LastWrites as LastWrites
     from emu.record.recorder import Recorder as Recorder
     from emu.record.recording import Recording as Recording
     from emu.subscriptions import Subscription as Subscription
+    from emu.testing.calls.crash import GuestCrash as GuestCrash
     from emu.walks import Refusal as Refusal, Walk as Walk, WalkStep as WalkStep
     from kernel.build import BuiltKernel as BuiltKernel, build as build
     from kernel.errors import KernelBuildError as KernelBuildError
@@ -115,12 +117,14 @@ _HOMES = {
     "emu.observe.calls": "CallTracer",
     "emu.observe.faults": "PageFaultHandled PageFaultObserver",
     "emu.observe.functions": "FunctionObserver",
+    "emu.observe.lastinstructions": "LastInstructions",
     "emu.observe.memory": "MemoryObserver WatchedRange",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.observe.writers": "LastWrite LastWrites",
     "emu.record.recorder": "Recorder",
     "emu.record.recording": "Recording",
     "emu.subscriptions": "Subscription",
+    "emu.testing.calls.crash": "GuestCrash",
     "emu.walks": "Refusal Walk WalkStep",
     "kernel.build": "BuiltKernel build",
     "kernel.errors": "KernelBuildError",

@@ -4,10 +4,12 @@ import io
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.errors import ImageError
+from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.lines import Unit, read_units
 from emu.firmware.structures import structure_size
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
@@ -108,6 +110,14 @@ class ElfFile:
         """Bytes of a C structure with this tag or type name; None when the debug information does not have it."""
         try:
             return structure_size(self._sections(), name)
+        except Exception:  # noqa: BLE001  # as above
+            return None
+
+    @cached_property
+    def debug_types(self) -> DebugTypes | None:
+        """Its functions and types in the words of C; None when the section table is damaged."""
+        try:
+            return DebugTypes(self._sections())
         except Exception:  # noqa: BLE001  # as above
             return None
 

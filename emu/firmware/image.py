@@ -12,6 +12,7 @@ from stat import S_ISREG
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
+from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbols
 from emu.firmware.unwind import FrameRange
@@ -167,6 +168,11 @@ class Image:
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure; None when the file has no debug information about it."""
         return self._parsed.structure_size(name) if self._parsed else None
+
+    @property
+    def debug_types(self) -> DebugTypes | None:
+        """Its functions and types in the words of C; None when it can have none."""
+        return self._parsed.debug_types if self._parsed else None
 
     def check_inside(self, ram_base: int, ram_size: int) -> None:
         """Raise ImageError for the first segment that does not lie in RAM."""

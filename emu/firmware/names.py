@@ -10,6 +10,8 @@ from typing import Protocol
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
+from emu.firmware.ctype import CType, Signature
+from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.image import read_file
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
@@ -40,6 +42,10 @@ class Named(Protocol):
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure."""
+
+    @property
+    def debug_types(self) -> DebugTypes | None:
+        """Functions and types in the words of C."""
 
 
 class SymbolFile:
@@ -78,6 +84,11 @@ class SymbolFile:
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure; None in a listing."""
         return self._parsed.structure_size(name) if self._parsed else None
+
+    @property
+    def debug_types(self) -> DebugTypes | None:
+        """Functions and types in the words of C; None in a listing."""
+        return self._parsed.debug_types if self._parsed else None
 
 
 class Names:
@@ -122,6 +133,19 @@ class Names:
             found = (file.structure_size(name) for file in self._files)
             self._sizes[name] = next((size for size in found if size is not None), None)
         return self._sizes[name]
+
+    def signature(self, name: str) -> Signature | None:
+        """What a function takes and gives; None when no file knows. Raises ConfigError for what no call can carry."""
+        found = (types.signature(name) for types in self._debug_types())
+        return next((signature for signature in found if signature is not None), None)
+
+    def type_named(self, name: str) -> CType | None:
+        """A C type: by its typedef, or by `struct NAME`, `union NAME`, `enum NAME`; None when no file knows."""
+        found = (types.type_named(name) for types in self._debug_types())
+        return next((kind for kind in found if kind is not None), None)
+
+    def _debug_types(self) -> Iterator[DebugTypes]:
+        return (file.debug_types for file in self._files if file.debug_types is not None)
 
 
 def _read_listing(data: bytes, name: str) -> Iterator[Symbol]:

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
@@ -25,6 +26,7 @@ from emu.machine.platform import Platform
 from emu.machine.running import Runner
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
+from emu.machine.typedcalls import GuestFunction, declare_function
 from emu.machine.watches import Watches
 from emu.machine.watchpoints import Watchpoints
 from emu.mmu.space import AddressSpace
@@ -149,6 +151,12 @@ class Machine:
         return self._runner.plan.image if self._runner.plan else None
 
     @property
+    def free_memory(self) -> range:
+        """The largest range of RAM, by physical address, that nothing was loaded into."""
+        ready, ram = self._runner.plan, self.memory.ram
+        return range(*ready.free) if ready else range(ram.base, ram.end)
+
+    @property
     def symbols(self) -> Symbols:
         """The symbols of the loaded image and of the files added to it; none before `load`."""
         return self.platform.names.symbols
@@ -222,6 +230,24 @@ class Machine:
             raise LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
         tail = self.console[-200:].decode(errors="replace").strip()
         raise GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
+
+    def function(
+        self,
+        function: str,
+        result: type[Any] | None = None,
+        parameters: Sequence[type[Any]] | None = None,
+        *,
+        max_instructions: int = 100_000_000,
+        handled: bool = False,
+    ) -> GuestFunction:
+        """A guest function with its C types, to be called with Python values: see docs/testing.md.
+
+        `function` is a prototype (`"int sum(int, int)"`), or a name: then `parameters` and `result` are types of
+        ctypes, or the image's debug information knows them. `handled` leaves the function's exceptions to the kernel's
+        handler; otherwise the first one ends the call with GuestCrash. Raises ConfigError when the types are not known,
+        SymbolError for a function that the image does not have.
+        """
+        return declare_function(self, function, result, parameters, max_instructions=max_instructions, handled=handled)
 
     def _call(self, address: int, args: tuple[int, ...], max_instructions: int) -> tuple[bool, int, Outcome]:
         core, runner = self.core, self._runner
@@ -331,6 +357,23 @@ class Machine:
                 return None
             data += self.memory.view(physical, part)
         return bytes(data)
+
+    def write_virtual(self, address: int, data: bytes | bytearray) -> None:
+        """Put bytes into the current address space, all or nothing, whatever the pages' permissions are.
+
+        Raises AddressError where the kernel has mapped nothing, or no RAM.
+        """
+        parts, at = list[tuple[int, int]](), 0
+        while at < len(data):
+            virtual = (int(address) + at) & (1 << 64) - 1
+            size = min(len(data) - at, PAGE_SIZE - (virtual & (PAGE_SIZE - 1)))
+            physical = self.core.look_up(virtual).physical
+            if physical is None or not self.memory.contains(physical, size):
+                raise AddressError(f"{len(data)} bytes at {VirtAddr(address)} cannot be written in this address space")
+            parts.append((int(physical), at))
+            at += size
+        for (place, start), (_, end) in pairwise([*parts, (0, len(data))]):
+            self.memory.write(place, data[start:end])
 
     # Listening.
 

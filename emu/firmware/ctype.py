@@ -1,0 +1,62 @@
+"""C types of the guest, as ctypes has them, and the signature of a function: RV64's sizes are those of an LP64 host."""
+
+import ctypes
+from typing import Any, ClassVar, NamedTuple
+
+CType = type[Any]
+"""A class of ctypes; `Pointer` for every pointer."""
+
+INTEGERS: dict[tuple[int, bool], CType] = {
+    (1, False): ctypes.c_uint8, (2, False): ctypes.c_uint16, (4, False): ctypes.c_uint32, (8, False): ctypes.c_uint64,
+    (1, True): ctypes.c_int8, (2, True): ctypes.c_int16, (4, True): ctypes.c_int32, (8, True): ctypes.c_int64,
+}  # fmt: skip
+"""By bytes, and whether it has a sign."""
+FLOATS: dict[int, CType] = {4: ctypes.c_float, 8: ctypes.c_double}
+
+
+class Pointer(ctypes.c_uint64):
+    """A guest's pointer: a number here, so that nobody follows it into the host's memory."""
+
+    target: ClassVar[CType | None] = None
+    """What it points to; None for `void` and what is not known."""
+    is_const: ClassVar[bool] = False
+    """Whether what it points to is only read."""
+
+
+class Parameter(NamedTuple):
+    """A parameter of a function."""
+
+    name: str
+    """Empty where the prototype does not name it."""
+    type: CType
+    spelling: str
+    """The type as its source has it."""
+
+
+class Signature(NamedTuple):
+    """What a function takes and gives."""
+
+    name: str
+    result: CType | None
+    """None for `void`."""
+    parameters: tuple[Parameter, ...]
+    variadic: bool = False
+    """Whether further arguments may follow."""
+
+
+def pointer_to(target: CType | None, *, is_const: bool = False) -> CType:
+    """A type of pointer.
+
+    >>> pointer_to(ctypes.c_int32).target.__name__
+    'c_int'
+    """
+    return type("Pointer", (Pointer,), {"target": target, "is_const": is_const})
+
+
+def in_memory(kind: CType | None) -> CType:
+    """A type as a field or an element has it: a pointer is read as a number."""
+    if kind is None:
+        return ctypes.c_uint8
+    if issubclass(kind, Pointer):
+        return ctypes.c_uint64
+    return kind

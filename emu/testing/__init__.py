@@ -1,0 +1,1 @@
+"""Tests of kernels: typed calls of guest functions, and what pytest needs to know of machines."""

@@ -1,0 +1,266 @@
+"""A guest function as a Python function: arguments by their C types, the result as Python has it."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from emu.errors import ConfigError
+from emu.events import TrapTaken
+from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to
+from emu.firmware.names import Names
+from emu.isa.causes import ExceptionCause
+from emu.isa.registers import A0
+from emu.isa.status import Status
+from emu.machine import Machine
+from emu.observe.code import HOST
+from emu.observe.lastinstructions import LastInstructions
+from emu.testing.calls.convention import (
+    Registers,
+    floating,
+    is_aggregate,
+    is_float,
+    is_signed,
+    passed_by_reference,
+    returned,
+)  # fmt: skip
+from emu.testing.calls.crash import GuestCrash, crash, last_instructions, undo_trap
+from emu.testing.calls.prototypes import read_prototype
+from emu.testing.calls.scratch import Scratch
+from emu.testing.calls.values import decode, encode
+
+_ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
+_FS_INITIAL = 1 << 13
+_GP, _FA0 = 3, 10
+_ALL = (1 << 64) - 1
+
+
+def declare(
+    machine: Machine,
+    function: str,
+    result: CType | None,
+    parameters: Sequence[CType] | None,
+    *,
+    max_instructions: int,
+    handled: bool,
+) -> "Function":
+    """See `Machine.function`."""
+    names = machine.platform.names
+    if "(" in function:
+        if parameters is not None or result is not None:
+            raise ConfigError(f"{function!r} says the types already: give a name alone with types of ctypes")
+        signature = read_prototype(function, names.type_named)
+    elif parameters is not None or result is not None:
+        signature = _by_ctypes(function, result, parameters or ())
+    else:
+        signature = _by_debug_information(names, function)
+    address = machine.address_of(signature.name)
+    return Function(machine, signature, address, max_instructions=max_instructions, handled=handled)
+
+
+class Function:
+    """A guest function that takes and gives Python values; made by `Machine.function`.
+
+    Integers must fit their types. A pointer takes an address, None, or something that is copied to guest memory for the
+    time of the call: text (with its 0), bytes, a list or tuple of elements, a mapping of a structure's fields, an
+    object of ctypes. A bytearray, list, dict or object of ctypes has afterwards what the function has made of it,
+    unless the pointer is to `const`. Structures are given as mappings or sequences of their fields, or as objects.
+    """
+
+    def __init__(
+        self, machine: Machine, signature: Signature, address: int, *, max_instructions: int, handled: bool
+    ) -> None:
+        self.signature, self.address = signature, address
+        self._machine, self._most, self._handled = machine, max_instructions, handled
+        kinds = [parameter.type for parameter in signature.parameters]
+        self._has_floats = any(floating(kind) for kind in (*kinds, signature.result or ctypes.c_uint8))
+        self._by_reference = signature.result is not None and passed_by_reference(signature.result)
+        self._wants_returned = (
+            signature.result is not None
+            and not self._by_reference
+            and (is_float(signature.result) or is_aggregate(signature.result))
+        )
+        self._last = LastInstructions.of(machine)
+        self._returned = _Returned.of(machine) if self._wants_returned else None
+
+    def __repr__(self) -> str:
+        return f"<guest function {self.signature.name} at {self.address:#x}>"
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Call it in the current privilege and address space. Registers are as before afterwards.
+
+        Raises TypeError and ValueError for arguments that do not fit, GuestCrash for an exception that the function
+        takes, GuestPanic when the guest ends, LimitExceeded when the function does not return.
+        """
+        __tracebackhide__ = True  # pytest shows the test's line
+        args = self._ordered(args, named) if named else args
+        scratch = Scratch(self._machine)
+        registers, room = self._arguments(args, scratch)
+        core, hart = self._machine.core, self._machine.hart
+        saved, status = core.save_registers(), hart.csr["mstatus"]
+        try:
+            scratch.enter(bytes(registers.stack))
+            if not hart.x[_GP] and "__global_pointer$" in self._machine.symbols:
+                hart.x[_GP] = self._machine.address_of("__global_pointer$")  # a program that has not run yet
+            if self._has_floats and not status & Status.FS:
+                hart.csr["mstatus"] = status | _FS_INITIAL
+            for number, value in enumerate(registers.floats):
+                hart.f[_FA0 + number] = value
+            word = self._run(registers.integers)
+            scratch.take_back()
+            return self._result(word, room)
+        finally:
+            scratch.give_back()
+            if self._has_floats and not status & Status.FS:
+                hart.csr["mstatus"] = hart.csr["mstatus"] & ~int(Status.FS)
+            core.restore_registers(saved)
+
+    def _run(self, integers: Sequence[int]) -> int:
+        __tracebackhide__ = True
+        machine, name = self._machine, self.signature.name
+        if self._handled:
+            return machine.call(name, *integers, max_instructions=self._most)
+        privilege, begin = machine.hart.privilege, machine.instret
+
+        def trapped(trap: TrapTaken) -> None:
+            if not trap.interrupt and trap.cause not in _ECALLS and trap.privilege >= privilege:
+                raise crash(machine, name, trap)
+
+        with machine.on(TrapTaken, trapped):
+            try:
+                return machine.call(name, *integers, max_instructions=self._most)
+            except GuestCrash as error:
+                undo_trap(machine, error.trap)
+                error.instructions = last_instructions(machine, self._last, error.trap.instret - begin)
+                raise error.with_traceback(None) from None
+
+    def _ordered(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments by position."""
+        names = [parameter.name for parameter in self.signature.parameters]
+        for name in named:
+            if not name or name not in names:
+                raise TypeError(f"{self.signature.name} has no parameter {name!r}: {_listed(self.signature)}")
+            if names.index(name) < len(args):
+                raise TypeError(f"{self.signature.name}: parameter {name} is given twice")
+        missing = [name for name in names[len(args) :] if name not in named]
+        if missing:
+            raise TypeError(f"{self.signature.name}: parameter {missing[0]} is missing: {_listed(self.signature)}")
+        return (*args, *(named[name] for name in names[len(args) :]))
+
+    def _arguments(self, args: Sequence[Any], scratch: Scratch) -> tuple[Registers, int]:
+        """Where the arguments go, and where a result by reference is to be put."""
+        __tracebackhide__ = True
+        signature, registers, room = self.signature, Registers(), 0
+        parameters = signature.parameters
+        if len(args) < len(parameters) or (len(args) > len(parameters) and not signature.variadic):
+            raise TypeError(
+                f"{signature.name} takes {len(parameters)} arguments{' or more' * signature.variadic}, and {len(args)} "
+                f"were given: {_listed(signature)}"
+            )
+        if self._by_reference and signature.result is not None:
+            size = ctypes.sizeof(signature.result)
+            room = scratch.place(bytes(size), 16)
+            registers.add(Pointer, room.to_bytes(8, "little"))
+        for number, value in enumerate(args):
+            is_named = number < len(parameters)
+            parameter = parameters[number] if is_named else Parameter("", _promoted(value), "...")
+            try:
+                raw = encode(value, parameter.type, scratch)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{signature.name}: {_called(parameter, number)}: {error}") from None
+            if passed_by_reference(parameter.type):
+                raw = scratch.place(raw, max(ctypes.alignment(parameter.type), 8)).to_bytes(8, "little")
+                registers.add(Pointer, raw, variadic=not is_named)
+            else:
+                registers.add(parameter.type, raw, variadic=not is_named)
+        return registers, room
+
+    def _result(self, word: int, room: int) -> Any:
+        kind = self.signature.result
+        if kind is None:
+            return None
+        if self._by_reference:
+            return decode(self._machine.read_virtual(room, ctypes.sizeof(kind)), kind)
+        if self._returned is not None:
+            return decode(returned(kind, self._returned.integers, self._returned.floats), kind)
+        if issubclass(kind, Pointer):
+            return word
+        if issubclass(kind, ctypes.c_bool):
+            return bool(word & 0xFF)
+        bits = 8 * ctypes.sizeof(kind)
+        word &= (1 << bits) - 1
+        return word - (word >> bits - 1 << bits) if is_signed(kind) else word
+
+
+class _Returned:
+    """The result registers of the last call from the host; there is one for a machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.integers, self.floats = (0, 0), (0, 0)
+        self._hart = machine.hart
+        self._watch = machine.watch(HOST, self._look)
+
+    @classmethod
+    def of(cls, machine: Machine) -> "_Returned":
+        """The machine's; made with the first call."""
+        made = machine.events.observers.get(cls)
+        if not isinstance(made, cls):
+            made = machine.events.observers[cls] = cls(machine)
+        return made
+
+    def _look(self) -> None:
+        x, f = self._hart.x, self._hart.f
+        self.integers, self.floats = (x[A0], x[A0 + 1]), (f[_FA0], f[_FA0 + 1])
+
+
+def _by_ctypes(name: str, result: CType | None, parameters: Sequence[CType]) -> Signature:
+    found = []
+    for number, kind in enumerate(parameters, start=1):
+        found.append(Parameter("", _guest(kind, f"{name}: parameter {number}"), kind.__name__))
+    return Signature(name, None if result is None else _guest(result, f"{name}: its result"), tuple(found))
+
+
+def _guest(kind: CType, what: str) -> CType:
+    """A type of ctypes as guests have it: without pointers of the host."""
+    if kind in (ctypes.c_char_p, ctypes.c_void_p):
+        return pointer_to(ctypes.c_uint8 if kind is ctypes.c_char_p else None)
+    if isinstance(kind, type) and issubclass(kind, ctypes._Pointer):
+        return pointer_to(kind._type_)
+    if kind is ctypes.c_char:
+        return ctypes.c_uint8
+    if not hasattr(kind, "from_buffer_copy") or kind is ctypes.c_longdouble:
+        raise ConfigError(f"{what} cannot be of type {getattr(kind, '__name__', kind)!r}: give a type of ctypes")
+    return kind
+
+
+def _by_debug_information(names: Names, name: str) -> Signature:
+    signature = names.signature(name)
+    if signature is not None:
+        return signature
+    names.symbols.lookup(name)  # a name that nobody has is the more likely mistake
+    raise ConfigError(
+        f"the image has no debug information about {name}: build it with -g, or say the types by a prototype: "
+        f'machine.function("long {name}(long)")'
+    )
+
+
+def _promoted(value: Any) -> CType:
+    """The type in which an argument is passed where `...` stands (C11, section 6.5.2.2)."""
+    if isinstance(value, float | ctypes.c_float):
+        return ctypes.c_double
+    if value is None or isinstance(value, str | bytes | bytearray):
+        return Pointer
+    if isinstance(value, int):
+        return ctypes.c_int64 if value < 0 else ctypes.c_uint64
+    if hasattr(type(value), "from_buffer_copy"):
+        return type(value)
+    return ctypes.c_int64
+
+
+def _called(parameter: Parameter, number: int) -> str:
+    name = f" ({parameter.name})" if parameter.name else ""
+    return f"parameter {number + 1}{name} of type {parameter.spelling}"
+
+
+def _listed(signature: Signature) -> str:
+    parts = [f"{each.spelling} {each.name}".strip() for each in signature.parameters]
+    return f"{signature.name}({', '.join([*parts, *['...'] * signature.variadic]) or 'void'})"

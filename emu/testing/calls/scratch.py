@@ -1,0 +1,86 @@
+"""Guest memory for the time of one call: below the stack pointer, given back as it was."""
+
+from typing import NamedTuple
+
+from emu.errors import ConfigError
+from emu.firmware.ctype import CType
+from emu.isa.privilege import Privilege
+from emu.isa.registers import SP
+from emu.isa.status import SATP_MODE_SHIFT
+from emu.machine import Machine
+from emu.testing.calls.values import take_back
+
+MOST = 1 << 20
+"""Bytes that one call's arguments may take."""
+_ALIGN = 16
+"""Of the stack pointer at a call (psABI, section 2.1)."""
+_STACK = 1 << 16
+"""Left below the arguments for the function itself, where the machine has no stack yet."""
+
+
+class _Blob(NamedTuple):
+    address: int
+    data: bytes
+    back: object
+    kind: CType | None
+
+
+class Scratch:
+    """What the arguments of one call point to, and what of them is on the stack."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._top = self._bottom = _stack_top(machine)
+        self._blobs = list[_Blob]()
+        self._before = b""
+
+    def place(self, data: bytes, align: int, back: object = None, kind: CType | None = None) -> int:
+        """See `emu.testing.calls.values.Memory`."""
+        self._bottom = (self._bottom - len(data)) & -max(align, 1)
+        if self._top - self._bottom > MOST:
+            raise ValueError(f"more than {MOST:,} bytes of arguments: put them into guest memory, and pass addresses")
+        self._blobs.append(_Blob(self._bottom, data, back, kind))
+        return self._bottom
+
+    def enter(self, stack: bytes) -> None:
+        """Write everything, and move the stack pointer below it."""
+        pointer = (self._bottom - len(stack)) & -_ALIGN
+        before = self._machine.peek(pointer, self._top - pointer)
+        if before is None:
+            raise ConfigError(
+                f"the arguments need {self._top - pointer:,} bytes of stack below {self._top:#x}, and not all of that "
+                "is mapped: pass addresses of guest memory instead"
+            )
+        self._bottom, self._before = pointer, before
+        for blob in self._blobs:
+            self._machine.write_virtual(blob.address, blob.data)
+        if stack:
+            self._machine.write_virtual(pointer, stack)
+        self._machine.hart.x[SP] = pointer
+
+    def take_back(self) -> None:
+        """Let the caller's objects have what the function has made of them."""
+        for blob in self._blobs:
+            if blob.back is not None:
+                take_back(blob.back, self._machine.read_virtual(blob.address, len(blob.data)), blob.kind)
+
+    def give_back(self) -> None:
+        """Leave memory as it was."""
+        if self._before:
+            self._machine.write_virtual(self._bottom, self._before)
+
+
+def _stack_top(machine: Machine) -> int:
+    pointer = machine.hart.x[SP] & -_ALIGN
+    if machine.peek(pointer - _ALIGN, _ALIGN) is not None:
+        return pointer
+    is_physical = machine.hart.privilege is Privilege.M or not machine.hart.csr["satp"] >> SATP_MODE_SHIFT
+    if not is_physical:
+        raise ConfigError(
+            f"sp is {machine.hart.x[SP]:#x}, which is no stack: run the machine to where the kernel has one, "
+            "for example machine.run(until='main')"
+        )
+    free = machine.free_memory
+    if free.stop - free.start < MOST + _STACK:
+        raise ConfigError(f"sp is {machine.hart.x[SP]:#x}, which is no stack, and no memory is free for another")
+    return free.stop & -_ALIGN
