@@ -17,13 +17,14 @@ from emu.engine.guest import Fault, Guest, Stop, Store
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
 from emu.engine.translated import installation, layout
-from emu.engine.translated.features import Core, Feature
+from emu.engine.translated.features import Core, Feature, Jump
 from emu.engine.translated.fetching import fetch
 from emu.engine.translated.player import Entry
 from emu.engine.window import EXT_ICSR_BYTE, StateWindow, Word, check_layout
 from emu.errors import ConfigError, MachineError
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access
+from emu.isa.registers import SP
 from emu.isa.status import Status
 
 KNOWN_VERSIONS = ("2.1.4",)
@@ -74,6 +75,8 @@ class Engine:
         self._features: tuple[Feature, ...] = ()
         self._switching = False
         self._one_block = False
+        self.looks_at_jumps = False
+        """Whether a feature wants to be told of traps, and of what leads back from them."""
         self._feature_error: BaseException | None = None
         self._host_translates = False
         self._keep: list[Any] = []
@@ -236,6 +239,11 @@ class Engine:
         if self.words[Word.PC] == pc + length & _LAST_ADDRESS:
             self.clock.features.completed(pc, int.from_bytes(code[:length], "little"), self.words)
 
+    def jumped(self, pc: int, instruction: int, target: int, satp: int) -> None:
+        """Tell features of a trap (instruction 0), or of an `sret` or `mret` that the guest has carried out."""
+        jump = Jump(pc & _LAST_ADDRESS, instruction, target, self.words[SP], self.slots[Slot.COUNT], satp)
+        self.clock.features.jumped(jump)
+
     def request_stop(self) -> None:
         """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
         self._stop_requested = True
@@ -354,6 +362,7 @@ class Engine:
 
     def _apply_features(self) -> None:
         self.clock.features.switch(self._features)
+        self.looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
         self.forget_all_code()
 
     def flush_tlb(self) -> None:

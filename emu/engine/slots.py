@@ -40,10 +40,8 @@ class Slot(IntEnum):
     """Block numbers in tables count from this one."""
     MOST = 16
     """The largest of them: all further blocks have it together."""
-    SHADOW = 18
+    SHADOW = 17
     """Where a core's shadow is; see `emu.engine.translated.shadow`."""
-    LAST_PC = 17
-    """The address of the last instruction of the block that was translated last."""
 
 
 SLOTS = 32

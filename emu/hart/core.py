@@ -252,11 +252,18 @@ class HartCore(ABC):
         slots[COUNT] -= self.instructions_from(pc)
         slots[BLOCK_PC], slots[BLOCK_LENGTH] = pc, 0
 
-    def note_entry(self, target: int) -> None:
+    def note_entry(self, epc: int, target: int, satp: int) -> None:
         """Note that a trap has been entered, so that the last block goes no further."""
+        if self.engine.looks_at_jumps:
+            self.engine.jumped(epc, 0, target, satp)
         if self._runs_partly:
             self.engine.stop_after_block()
         self.between_blocks(target)
+
+    def note_return(self, epc: int, instruction: int, target: int, satp: int) -> None:
+        """Note that `sret` or `mret` has been carried out here, and not by the core."""
+        if self.engine.looks_at_jumps:
+            self.engine.jumped(epc, instruction, target, satp)
 
     def between_blocks(self, pc: int) -> None:
         """Note that the last block has run to its end and nothing of the next has."""

@@ -24,7 +24,7 @@ from emu.memory import Ram
 from emu.mmu import AdUpdate
 from emu.subscriptions import EventBus
 
-_MSTATUS = int(Csr.MSTATUS)
+_MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
 _MPRV = int(Status.MPRV)
 _TVM, _TW, _TSR = int(Status.TVM), int(Status.TW), int(Status.TSR)
 # Plain numbers: looking a member up in its Enum takes longer than the rest of a CSR access.
@@ -193,7 +193,7 @@ class ExactHart(ExactTranslation):
         if self._privilege is _U or (self._privilege is _S and status & _TSR):
             return self._illegal(epc, _SRET)
         values[_MSTATUS], privilege = leave_s(status)
-        return self._return(epc, values[_SEPC], status, privilege)
+        return self._return(epc, _SRET, values[_SEPC], status, privilege)
 
     def _mret(self, epc: int) -> None:
         values = self._values
@@ -201,12 +201,13 @@ class ExactHart(ExactTranslation):
             return self._illegal(epc, _MRET)
         status = values[_MSTATUS]
         values[_MSTATUS], privilege = leave_m(status)
-        return self._return(epc, values[_MEPC], status, privilege)
+        return self._return(epc, _MRET, values[_MEPC], status, privilege)
 
-    def _return(self, epc: int, target: int, old_status: int, privilege: Privilege) -> None:
+    def _return(self, epc: int, instruction: int, target: int, old_status: int, privilege: Privilege) -> None:
         source = self._privilege
         self.words[PC] = target
         self._change_privilege(privilege)
+        self.note_return(epc, instruction, target, self._values[_SATP])
         if old_status & _MPRV and not self._values[_MSTATUS] & _MPRV:
             self._change_translations()
         if TrapReturned in self._listening:
@@ -281,7 +282,7 @@ class ExactHart(ExactTranslation):
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
         self._change_privilege(to)
-        self.note_entry(target)
+        self.note_entry(epc, target, values[_SATP])
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
         return target

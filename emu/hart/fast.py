@@ -169,6 +169,7 @@ class FastHart(FastState):
         words[PRIVILEGE] = int(privilege)
         words[PC] = words[_SEPC]
         words[RESERVATION] = _ALL
+        self.note_return(epc, _SRET, words[PC], words[_SATP])
         if TrapReturned in self._listening:
             self.bus.emit(
                 TrapReturned(
@@ -203,7 +204,7 @@ class FastHart(FastState):
         words[PRIVILEGE], words[PC], words[RESERVATION] = to, target, _ALL
         if status & _MPRV:
             self.flush_translations()
-        self.note_entry(target)
+        self.note_entry(epc, target, words[_SATP])
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
         return target

@@ -7,7 +7,7 @@ from emu.engine import library
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block, Definitions, Full
-from emu.engine.translated.features import MOST_BLOCKS, Core, Feature, Write
+from emu.engine.translated.features import MOST_BLOCKS, Core, Feature, Jump, Write
 from emu.engine.translated.installation import Installed
 from emu.engine.translated.layout import ENV_EXIT_REQUEST
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
@@ -18,6 +18,7 @@ from emu.isa.results import written_register
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
 _OF_INSTRUCTIONS = (
     Part.INSTRUCTION, Part.BEFORE_LOAD, Part.AFTER_LOAD, Part.BEFORE_STORE, Part.AFTER_STORE, Part.WRITTEN,
+    Part.LEAVING, Part.JUMPING,
 )  # fmt: skip
 _NOT_BEGUN = 0
 """The label of what a block does instead of beginning."""
@@ -102,6 +103,12 @@ class Features:
             for feature in self._features:
                 if feature.looks_at_registers:
                     feature.written(write)
+
+    def jumped(self, jump: Jump) -> None:
+        """Python has entered a trap, or carried out `sret` or `mret`."""
+        for feature in self._features:
+            if feature.looks_at_jumps:
+                feature.jumped(jump)
 
     def _defined(self, block: Block) -> None:
         for feature in self._features:

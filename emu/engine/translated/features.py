@@ -59,6 +59,19 @@ class Write(NamedTuple):
     """Instructions that had retired before this one."""
 
 
+class Jump(NamedTuple):
+    """An instruction that ended its block: a jump that is always taken, `sret`, `mret`; or a trap."""
+
+    pc: int
+    instruction: int
+    """Its bits; 0 for a trap, which was entered in front of the instruction at pc."""
+    target: int
+    stack_pointer: int
+    instret: int
+    """Instructions that have retired, this one among them."""
+    satp: int
+
+
 class Feature:
     """One feature of one core. Those with a lower `order` act before others at the same place."""
 
@@ -80,6 +93,14 @@ class Feature:
 
     def written(self, _write: Write, /) -> None:
         """A register has been written by Python, or without native probes."""
+
+    @property
+    def looks_at_jumps(self) -> bool:
+        """Whether it wants to be told of traps, and of `sret` and `mret` that Python completes, by `jumped`."""
+        return False
+
+    def jumped(self, _jump: Jump, /) -> None:
+        """Python has carried it out; or, without native probes, any instruction that always jumps has."""
 
     def switched_off(self) -> None:
         """Blocks do it no more."""

@@ -62,3 +62,5 @@ class Global:
     """x1 is the first that exists."""
     F0 = 33
     END = 65
+    """Behind the last register."""
+    PC = 65

@@ -6,12 +6,15 @@ OPCODES = {
     "ld8u": 67, "ld8s": 68, "ld16u": 69, "ld16s": 70, "ld32u": 71, "ld32s": 72, "ld": 73,
     "st8": 74, "st16": 75, "st32": 76, "st": 77,
     "add": 78, "sub": 79, "mul": 80, "and": 87, "or": 88, "xor": 89, "shl": 90, "shr": 91, "sar": 92, "brcond": 103,
-    "insn_start": 129, "exit_tb": 130, "qemu_ld": 135, "qemu_st": 136,
+    "insn_start": 129, "exit_tb": 130, "goto_tb": 131, "goto_ptr": 132, "qemu_ld": 135, "qemu_st": 136,
 }  # fmt: skip
 """All but the first row and the last are for 64-bit values."""
 CONDITIONS = {"never": 0, "always": 1, "eq": 8, "ne": 9, "lt": 2, "ge": 3, "le": 10, "gt": 11, "ltu": 4, "geu": 5}
 WRITES_ITS_FIRST_ARGUMENT = (*range(63, 74), *range(78, 103), *range(104, 129))
 """Opcodes of 64-bit operations whose first argument is their result."""
+C_J, C_JR, JAL, JALR = 0xA001, 0x8002, 0x6F, 0x67
+"""What a block of RISC-V is left by: `c.jr` and `c.jalr` (without bit 12), by opcode and funct3."""
+SRET, MRET = 0x10200073, 0x30200073
 TB_EXIT_REQUESTED = 3
 NO_READ_WRITE_GLOBALS = 1 | 2
 """Flags of a call: it neither reads nor writes what the translator keeps of the state in registers."""

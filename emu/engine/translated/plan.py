@@ -22,7 +22,12 @@ class Part(IntEnum):
     AFTER_STORE = 7
     WRITTEN = 8
     """Behind each operation that has written a register, x1 to x31 or f0 to f31."""
-    CONDITION = 9
+    LEAVING = 9
+    """Where a block is left by a call, a return, a jump to a register, `sret` or `mret`; pc is the target of all but
+    `jal`. The instruction has retired."""
+    JUMPING = 10
+    """Where a block is left by a jump that is none of those: `jal x0` and `c.j`."""
+    CONDITION = 11
     """No word of a plan, but a part of the head: what makes LATE negative when the block must not begin."""
 
 
@@ -90,6 +95,8 @@ class Known(IntEnum):
     """The bytes of an access, less 1."""
     NUMBER = 15
     """The block's number in tables: from 1 to Slot.MOST."""
+    INSTRUCTION = 16
+    """The bits of the instruction that the block is left by, where it is a jump, `sret` or `mret`."""
 
 
 TEMPORARIES, LABELS = 16, 4

@@ -14,6 +14,7 @@ from emu.engine.translated import callbacks, player_aarch64, player_x86_64
 CALLED = (
     "tcg_gen_code", "tcg_op_insert_before", "tcg_op_remove", "tcg_temp_new_internal", "gen_new_label",
     "helper_check_exit_request", "cpu_loop_exit", "cpu_exit", "uc_emu_stop",
+    "get_page_addr_code_hostp",
 )  # fmt: skip
 """The library's functions that the native code calls or looks for, in the order of the table it begins with."""
 

@@ -4,7 +4,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.translated.layout import AARCH64 as LAYOUT
 from emu.engine.translated.layout import OP_ARGUMENTS, OP_NEXT, OP_PARAMETERS, TEMP_SIZE, Global
-from emu.engine.translated.opcodes import OPCODES, TB_EXIT_REQUESTED
+from emu.engine.translated.opcodes import C_J, C_JR, JAL, JALR, MRET, OPCODES, SRET, TB_EXIT_REQUESTED
 from emu.engine.translated.plan import LABELS, TEMPORARIES, Kind, Known, Part, Source
 from emu.engine.window import Word
 
@@ -14,8 +14,8 @@ _TEMPS = _KNOWN + 8 * len(Known)
 _LABELS = _TEMPS + 8 * TEMPORARIES
 _ZEROED = len(Known) + TEMPORARIES + LABELS
 _FIRST = _KNOWN + 8 * _ZEROED
-_NEXT, _LAST = _FIRST + 8, _FIRST + 16
-_FRAME = _FIRST + 24 + 15 & ~15
+_NEXT, _LAST, _INSTRUCTION, _HOST, _LINK = range(_FIRST + 8, _FIRST + 48, 8)
+_FRAME = _FIRST + 48 + 15 & ~15
 _REGISTERS = LAYOUT.temps + TEMP_SIZE * (Global.X0 + 1)
 
 
@@ -167,6 +167,7 @@ another:
     {_play(Part.WRITTEN, before=_BEHIND)}
     b advance
 is_instruction:
+    str x21, [sp, #{_INSTRUCTION}]
     ldr x10, {_known(Known.POSITION)}
     add x10, x10, #1
     str x10, {_known(Known.POSITION)}
@@ -189,9 +190,69 @@ is_store:
 advance:
     ldr x21, [sp, #{_NEXT}]
     cbnz x21, each
-    ldr x9, {_known(Known.PC)}
-    ldr x10, {_known(Known.SLOTS)}
-    str x9, [x10, #{8 * Slot.LAST_PC}]
+    ldr x9, [x20, #{8 * Part.LEAVING}]
+    ldr x10, [x20, #{8 * Part.JUMPING}]
+    orr x9, x9, x10
+    cbz x9, ends
+    ldr x1, {_known(Known.PC)}
+    bl fetch
+    str x0, {_known(Known.INSTRUCTION)}
+    and w9, w0, #3
+    cmp w9, #3
+    b.eq wide
+    mov w10, #0xe003
+    and w9, w0, w10
+    mov w10, #{C_J}
+    cmp w9, w10
+    b.eq jumps
+    mov w10, #0xe07f
+    and w9, w0, w10
+    mov w10, #{C_JR}
+    cmp w9, w10
+    b.ne ends
+    tst w0, #0xf80
+    b.ne leaves
+    b ends
+wide:
+    ldr x1, {_known(Known.PC)}
+    add x1, x1, #2
+    bl fetch
+    ldr x9, {_known(Known.INSTRUCTION)}
+    orr x0, x9, x0, lsl #16
+    str x0, {_known(Known.INSTRUCTION)}
+    mov w10, #0x707f
+    and w9, w0, w10
+    cmp w9, #{JALR}
+    b.eq leaves
+    mov w10, #{SRET & 0xFFFF}
+    movk w10, #{SRET >> 16}, lsl #16
+    cmp w0, w10
+    b.eq leaves
+    movk w10, #{MRET >> 16}, lsl #16
+    cmp w0, w10
+    b.eq leaves
+    and w9, w0, #0x7f
+    cmp w9, #{JAL}
+    b.ne ends
+    tst w0, #0xf80
+    b.eq jumps
+leaves:
+    ldr x22, [x20, #{8 * Part.LEAVING}]
+    b find
+jumps:
+    ldr x22, [x20, #{8 * Part.JUMPING}]
+find:
+    ldr x21, [sp, #{_INSTRUCTION}]
+find_on:
+    ldr x21, [x21, #{OP_NEXT}]
+    ldrb w9, [x21]
+    sub w9, w9, #{OPCODES["exit_tb"]}
+    cmp w9, #{OPCODES["goto_ptr"] - OPCODES["exit_tb"]}
+    b.hi find_on
+    ldr x9, [x21, #{OP_NEXT}]
+    cbz x9, ends
+    {_HERE}
+    bl play
 ends:
     ldr x21, [sp, #{_FIRST}]
     {_play(Part.HEAD, before=_HERE)}
@@ -211,6 +272,24 @@ finish:
 untouched:
     ldr x9, tcg_gen_code
     br x9
+fetch:
+    str x30, [sp, #{_LINK}]
+    mov x9, #{LAYOUT.engine & ~0xFFF}
+    add x9, x19, x9
+    ldr x9, [x9, #{LAYOUT.engine & 0xFFF}]
+    ldr x9, [x9, #{layout.ENGINE_CPU}]
+    ldr x0, [x9, #{LAYOUT.env_pointer}]
+    add x2, sp, #{_HOST}
+    str xzr, [x2]
+    ldr x9, get_page_addr_code_hostp
+    blr x9
+    mov w0, #0
+    ldr x9, [sp, #{_HOST}]
+    cbz x9, fetched
+    ldrh w0, [x9]
+fetched:
+    ldr x30, [sp, #{_LINK}]
+    ret
 measure:
     ldr w9, [x21, #{OP_ARGUMENTS + 16}]
     and x10, x9, #15

@@ -4,7 +4,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.translated.layout import OP_ARGUMENTS, OP_NEXT, OP_PARAMETERS, TEMP_SIZE, Global
 from emu.engine.translated.layout import X86_64 as LAYOUT
-from emu.engine.translated.opcodes import OPCODES, TB_EXIT_REQUESTED
+from emu.engine.translated.opcodes import C_J, C_JR, JAL, JALR, MRET, OPCODES, SRET, TB_EXIT_REQUESTED
 from emu.engine.translated.plan import LABELS, TEMPORARIES, Kind, Known, Part, Source
 from emu.engine.window import Word
 
@@ -12,8 +12,8 @@ _TEMPS = 8 * len(Known)
 _LABELS = _TEMPS + 8 * TEMPORARIES
 _ZEROED = len(Known) + TEMPORARIES + LABELS
 _FIRST = 8 * _ZEROED
-_NEXT, _OPERANDS, _PLACE, _LAST = _FIRST + 8, _FIRST + 16, _FIRST + 24, _FIRST + 32
-_FRAME = (_FIRST + 40 + 15 & ~15) + 8
+_NEXT, _OPERANDS, _PLACE, _LAST, _INSTRUCTION, _HOST = range(_FIRST + 8, _FIRST + 56, 8)
+_FRAME = (_FIRST + 56 + 15 & ~15) + 8
 _REGISTERS = LAYOUT.temps + TEMP_SIZE * (Global.X0 + 1)
 
 
@@ -154,6 +154,7 @@ another:
 is_instruction:
     test eax, eax
     jz advance
+    mov [rbp+{_INSTRUCTION}], r13
     mov rcx, {_known(Known.LENGTH)}
     inc qword ptr {_known(Known.POSITION)}
     sub rcx, {_known(Known.POSITION)}
@@ -175,9 +176,64 @@ advance:
     mov r13, [rbp+{_NEXT}]
     test r13, r13
     jnz each
-    mov rax, {_known(Known.PC)}
-    mov rcx, {_known(Known.SLOTS)}
-    mov [rcx+{8 * Slot.LAST_PC}], rax
+    mov rax, [r12+{8 * Part.LEAVING}]
+    or rax, [r12+{8 * Part.JUMPING}]
+    jz ends
+    mov rsi, {_known(Known.PC)}
+    call fetch
+    mov {_known(Known.INSTRUCTION)}, rax
+    mov ecx, eax
+    and ecx, 3
+    cmp ecx, 3
+    je wide
+    mov ecx, eax
+    and ecx, 0xe003
+    cmp ecx, {C_J}
+    je jumps
+    mov ecx, eax
+    and ecx, 0xe07f
+    cmp ecx, {C_JR}
+    jne ends
+    test eax, 0xf80
+    jnz leaves
+    jmp ends
+wide:
+    mov rsi, {_known(Known.PC)}
+    add rsi, 2
+    call fetch
+    shl eax, 16
+    or rax, {_known(Known.INSTRUCTION)}
+    mov {_known(Known.INSTRUCTION)}, rax
+    mov ecx, eax
+    and ecx, 0x707f
+    cmp ecx, {JALR}
+    je leaves
+    cmp eax, {SRET}
+    je leaves
+    cmp eax, {MRET}
+    je leaves
+    and ecx, 0x7f
+    cmp ecx, {JAL}
+    jne ends
+    test eax, 0xf80
+    jz jumps
+leaves:
+    mov r14, [r12+{8 * Part.LEAVING}]
+    jmp find
+jumps:
+    mov r14, [r12+{8 * Part.JUMPING}]
+find:
+    mov r13, [rbp+{_INSTRUCTION}]
+find_on:
+    mov r13, [r13+{OP_NEXT}]
+    movzx eax, byte ptr [r13]
+    sub eax, {OPCODES["exit_tb"]}
+    cmp eax, {OPCODES["goto_ptr"] - OPCODES["exit_tb"]}
+    ja find_on
+    cmp qword ptr [r13+{OP_NEXT}], 0
+    je ends
+    mov r15, r13
+    call play
 ends:
     mov r13, [rbp+{_FIRST}]
     {_play(Part.HEAD, before="r13")}
@@ -197,6 +253,22 @@ finish:
     pop rbx
 untouched:
     jmp qword ptr [rip+tcg_gen_code]
+fetch:
+    sub rsp, 8
+    mov rdi, [rbx+{LAYOUT.engine}]
+    mov rdi, [rdi+{layout.ENGINE_CPU}]
+    mov rdi, [rdi+{LAYOUT.env_pointer}]
+    lea rdx, [rbp+{_HOST}]
+    mov qword ptr [rdx], 0
+    call qword ptr [rip+get_page_addr_code_hostp]
+    xor eax, eax
+    mov rcx, [rbp+{_HOST}]
+    test rcx, rcx
+    jz fetched
+    movzx eax, word ptr [rcx]
+fetched:
+    add rsp, 8
+    ret
 measure:
     mov ecx, [r13+{OP_ARGUMENTS + 16}]
     mov eax, ecx

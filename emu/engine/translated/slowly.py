@@ -6,11 +6,13 @@ from emu.engine import library
 from emu.engine.guest import Guest
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
+from emu.engine.translated.calls import always_jumps
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.features import MOST_BLOCKS, Access, Core, Feature, Write
+from emu.engine.translated.features import MOST_BLOCKS, Access, Core, Feature, Jump, Write
 from emu.engine.translated.fetching import fetch
 from emu.engine.window import StateWindow, Word
 from emu.isa.operands import memory_operand
+from emu.isa.registers import SP
 from emu.isa.results import written_register
 
 
@@ -28,6 +30,8 @@ class SlowFeatures:
         self._code_hook = 0
         self._instruction = library.CodeCallback(self._on_instruction)
         self._position = 0
+        self._looks_at_jumps = False
+        self._jump: tuple[int, int, int] | None = None  # pc, instruction, the count of instructions behind it
         self._stored: tuple[Access, int] | None = None
         self._writing: tuple[int, int, int] | None = None  # pc, register, instret
         core.slots[Slot.MOST] = MOST_BLOCKS
@@ -51,6 +55,7 @@ class SlowFeatures:
                 library.check(library.hook_del(self._handle, identifier), "remove a hook")
             self._hooks.clear()
 
+        self._looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
         looks = any(feature.looks_at_registers for feature in self._features)
         if looks and not self._code_hook:
             self._code_hook = library.add_hook(self._handle, library.HOOK_CODE, self._instruction, None)
@@ -63,6 +68,7 @@ class SlowFeatures:
         self._window.load()
         self._settle(self._core.slots[Slot.COUNT])
         self._settle_register(self._core.slots[Slot.COUNT])
+        self._settle_jump(self._core.slots[Slot.COUNT], self._window.words[Word.PC])
         for feature in self._features:
             feature.flush()
 
@@ -86,10 +92,36 @@ class SlowFeatures:
                 number = self._core.slots[Slot.SERIAL] = self._numbers[key] = self._core.slots[Slot.SERIAL] + 1
                 for feature in self._features:
                     feature.block_defined(Block(number, pc, length, privilege, code))
+            self._settle_jump(self._core.slots[Slot.COUNT] - length, pc)
+            if self._looks_at_jumps:
+                last = Block(number, pc, length, privilege, code).addresses()[-1]
+                instruction = int.from_bytes(code[last - pc :][:4], "little")
+                if always_jumps(instruction):
+                    self._jump = last, instruction, self._core.slots[Slot.COUNT]
             for feature in self._features:
                 feature.block_began(number, length)
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
             self._fail(error)
+
+    def _settle_jump(self, retired: int, target: int) -> None:
+        """An instruction that always jumps has done so if all of its block has retired."""
+        jump, self._jump = self._jump, None
+        if jump is not None and jump[2] == retired:
+            words = self._window.words
+            self._tell(Jump(jump[0], jump[1], target, words[SP], retired, words[Word.SATP]))
+
+    def jumped(self, jump: Jump) -> None:
+        """See `emu.engine.translated.composition.Features`."""
+        if jump.instruction:
+            self._jump = None
+        else:
+            self._settle_jump(jump.instret, jump.pc)
+        self._tell(jump)
+
+    def _tell(self, jump: Jump) -> None:
+        for feature in self._features:
+            if feature.looks_at_jumps:
+                feature.jumped(jump)
 
     def _settle(self, retired: int) -> None:
         """A store has been carried out if its instruction has retired."""
