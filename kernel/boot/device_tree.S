@@ -74,9 +74,10 @@ FUNCTION device_tree_memory
     beqz a0, .Lname
     lbu t0, 0(a1)                               # behind "memory": the unit address or nothing
     li t1, '@'
-    beq t0, t1, 1f
+    beq t0, t1, .Lmemory_node
     bnez t0, .Lname
-1:  li s6, 1
+.Lmemory_node:
+    li s6, 1
 .Lname:
     bgeu s2, s3, .Lnone
     lbu t0, 0(s2)
@@ -125,12 +126,13 @@ FUNCTION device_tree_memory
     mv a0, s1
     la a1, name_address_cells
     call equals
-    beqz a0, 2f
+    beqz a0, .Lsize_cells
     mv a0, s2
     call load_be32
     mv s7, a0
     j .Lskip
-2:  mv a0, s1
+.Lsize_cells:
+    mv a0, s1
     la a1, name_size_cells
     call equals
     beqz a0, .Lskip
@@ -150,8 +152,7 @@ FUNCTION device_tree_memory
 END_FUNCTION device_tree_memory
 
 # load_be32(a0 = address, multiple of 4) -> a0 = the big-endian word there. Clobbers t0 t1 t2 only.
-.type load_be32, @function
-load_be32:
+LOCAL_FUNCTION load_be32
     lwu t0, 0(a0)
     srli a0, t0, 24
     andi t1, t0, 0xff
@@ -166,53 +167,56 @@ load_be32:
     slli t1, t1, 16
     or a0, a0, t1
     ret
-.size load_be32, . - load_be32
+END_FUNCTION load_be32
 
 # load_cells(a0 = address, a1 = how many words, 0 to 2) -> a0 = the number that they are
-.type load_cells, @function
-load_cells:
+LOCAL_FUNCTION load_cells
     mv t3, ra                                   # load_be32 leaves t3 to t6 alone
     mv t4, a0
     li t5, 0
-1:  beqz a1, 2f
+.Lword:
+    beqz a1, .Lloaded
     mv a0, t4
     call load_be32
     slli t5, t5, 32
     or t5, t5, a0
     addi t4, t4, 4
     addi a1, a1, -1
-    j 1b
-2:  mv a0, t5
+    j .Lword
+.Lloaded:
+    mv a0, t5
     jr t3
-.size load_cells, . - load_cells
+END_FUNCTION load_cells
 
 # starts_with(a0 = string, a1 = prefix) -> a0 = 1 or 0, a1 = the rest of the string behind the prefix
-.type starts_with, @function
-starts_with:
-1:  lbu t1, 0(a1)
-    beqz t1, 2f
+LOCAL_FUNCTION starts_with
+.Lcompare:
+    lbu t1, 0(a1)
+    beqz t1, .Lis_prefix
     lbu t0, 0(a0)
-    bne t0, t1, 3f
+    bne t0, t1, .Ldiffers
     addi a0, a0, 1
     addi a1, a1, 1
-    j 1b
-2:  mv a1, a0
+    j .Lcompare
+.Lis_prefix:
+    mv a1, a0
     li a0, 1
     ret
-3:  li a0, 0
+.Ldiffers:
+    li a0, 0
     ret
-.size starts_with, . - starts_with
+END_FUNCTION starts_with
 
 # equals(a0 = string, a1 = string) -> a0 = 1 or 0
-.type equals, @function
-equals:
+LOCAL_FUNCTION equals
     mv t3, ra
     call starts_with
-    beqz a0, 1f
+    beqz a0, .Lreturn
     lbu a0, 0(a1)
     seqz a0, a0
-1:  jr t3
-.size equals, . - equals
+.Lreturn:
+    jr t3
+END_FUNCTION equals
 
 STRING name_memory, "memory"
 STRING name_reg, "reg"

@@ -15,12 +15,13 @@ FUNCTION _start
     # Clear what C would expect cleared. Stacks and heap lie behind cleared_end: they need no clearing and are large.
     la t0, sbss
     la t1, cleared_end
-1:  bgeu t0, t1, 2f
+.Lclear:
+    bgeu t0, t1, .Lcleared
     sd zero, 0(t0)
     sd zero, 8(t0)
     addi t0, t0, 16
-    j 1b
-2:
+    j .Lclear
+.Lcleared:
     la sp, boot_stack_top
     li s0, 0                                    # the end of every backtrace
     mv s1, a0

@@ -109,8 +109,7 @@ END_FUNCTION disk_write
 
 # disk_transfer(a0 = page of the disk, a1 = ppn, a2 = type of the request, a3 = flags of the page's descriptor)
 # -> a0 = 0, -1
-.type disk_transfer, @function
-disk_transfer:
+LOCAL_FUNCTION disk_transfer
     la t0, disk_registers
     ld t0, 0(t0)                                # t0: registers
     beqz t0, .Lfailed
@@ -142,15 +141,17 @@ disk_transfer:
     la t5, disk_patience
     ld t5, 0(t5)
     add t4, t4, t5                              # t4: when to give up
-1:  lhu t5, USED_INDEX(t3)
-    beq t5, t2, 2f
+.Lwait:
+    lhu t5, USED_INDEX(t3)
+    beq t5, t2, .Lanswered
     rdtime t5
-    bltu t5, t4, 1b
+    bltu t5, t4, .Lwait
     sw zero, VIRTIO_STATUS(t0)                  # reset, so that it touches no frame any more
     la t0, disk_registers
     sd zero, 0(t0)
     j .Lfailed
-2:  fence r, rw                                 # the index before what it announces
+.Lanswered:
+    fence r, rw                                 # the index before what it announces
     lbu t5, 0(a4)
     bnez t5, .Lfailed
     li a0, 0
@@ -158,7 +159,7 @@ disk_transfer:
 .Lfailed:
     li a0, -1
     ret
-.size disk_transfer, . - disk_transfer
+END_FUNCTION disk_transfer
 
 STRING reason_no_frame, "no available frame to allocate"
 STRING reason_none, "there is no disk"

@@ -31,15 +31,18 @@ FUNCTION virtio_find
     li t1, VIRTIO_SLOTS
     li t2, VIRTIO_SLOT_SIZE
     li t3, VIRTIO_MAGIC_VALUE
-1:  lwu t4, VIRTIO_MAGIC(t0)
-    bne t4, t3, 2f
+.Lslot:
+    lwu t4, VIRTIO_MAGIC(t0)
+    bne t4, t3, .Lnext_slot
     lwu t4, VIRTIO_DEVICE_ID(t0)
-    beq t4, a0, 3f
-2:  add t0, t0, t2
+    beq t4, a0, .Lfound
+.Lnext_slot:
+    add t0, t0, t2
     addi t1, t1, -1
-    bnez t1, 1b
+    bnez t1, .Lslot
     li t0, 0
-3:  mv a0, t0
+.Lfound:
+    mv a0, t0
     ret
 END_FUNCTION virtio_find
 
@@ -54,7 +57,7 @@ FUNCTION virtio_start
     sw zero, VIRTIO_DRIVER_FEATURES_SEL(a0)
     sw zero, VIRTIO_DRIVER_FEATURES(a0)
     li t2, VIRTIO_LEGACY
-    beq t1, t2, 1f
+    beq t1, t2, .Lqueue
     li t2, VIRTIO_MODERN
     bne t1, t2, .Lrefused
     li t2, 1
@@ -67,21 +70,23 @@ FUNCTION virtio_start
     andi t2, t2, VIRTIO_FEATURES_OK
     beqz t2, .Lrefused
 
-1:  sw zero, VIRTIO_QUEUE_SEL(a0)
+.Lqueue:
+    sw zero, VIRTIO_QUEUE_SEL(a0)
     lwu t2, VIRTIO_QUEUE_NUM_MAX(a0)
     li t3, QUEUE_ENTRIES
     bltu t2, t3, .Lrefused
     sw t3, VIRTIO_QUEUE_NUM(a0)
     VA_TO_PA t2, a1, t3                         # t2: where the device sees the queue
     li t3, VIRTIO_LEGACY
-    bne t1, t3, 2f
+    bne t1, t3, .Lmodern
     li t3, PAGE_SIZE
     sw t3, VIRTIO_LEGACY_PAGE_SIZE(a0)
     sw t3, VIRTIO_LEGACY_QUEUE_ALIGN(a0)
     srli t3, t2, PAGE_SHIFT
     sw t3, VIRTIO_LEGACY_QUEUE_PFN(a0)
-    j 3f
-2:  sw t2, VIRTIO_QUEUE_DESCRIPTORS(a0)
+    j .Lqueue_set
+.Lmodern:
+    sw t2, VIRTIO_QUEUE_DESCRIPTORS(a0)
     srli t3, t2, 32
     sw t3, VIRTIO_QUEUE_DESCRIPTORS + 4(a0)
     addi t4, t2, QUEUE_AVAILABLE
@@ -95,7 +100,8 @@ FUNCTION virtio_start
     sw t3, VIRTIO_QUEUE_DEVICE + 4(a0)
     li t3, 1
     sw t3, VIRTIO_QUEUE_READY(a0)
-3:  li t2, AVAILABLE_NO_INTERRUPT               # whoever waits looks at the used ring
+.Lqueue_set:
+    li t2, AVAILABLE_NO_INTERRUPT               # whoever waits looks at the used ring
     sh t2, QUEUE_AVAILABLE + AVAILABLE_FLAGS(a1)
     fence w, o
     ori t0, t0, VIRTIO_DRIVER_OK

@@ -23,10 +23,12 @@ FUNCTION print_string
     # The legacy call changes a0 only (SBI specification, chapter 5), so t0 keeps the position.
     mv t0, a0
     li a7, SBI_LEGACY_CONSOLE_PUTCHAR
-1:  lbu a0, 0(t0)
-    beqz a0, 2f
+.Lcharacter:
+    lbu a0, 0(t0)
+    beqz a0, .Lend
     ecall
     addi t0, t0, 1
-    j 1b
-2:  ret
+    j .Lcharacter
+.Lend:
+    ret
 END_FUNCTION print_string

@@ -10,8 +10,9 @@ FUNCTION fill_zero
     sub t0, a1, a0
     andi t0, t0, -64
     add t0, a0, t0
-    beq a0, t0, 2f
-1:  sd zero, 0(a0)
+    beq a0, t0, .Ldoubleword
+.Lblock:
+    sd zero, 0(a0)
     sd zero, 8(a0)
     sd zero, 16(a0)
     sd zero, 24(a0)
@@ -20,12 +21,14 @@ FUNCTION fill_zero
     sd zero, 48(a0)
     sd zero, 56(a0)
     addi a0, a0, 64
-    bne a0, t0, 1b
-2:  bgeu a0, a1, 3f
+    bne a0, t0, .Lblock
+.Ldoubleword:
+    bgeu a0, a1, .Lfilled
     sd zero, 0(a0)
     addi a0, a0, 8
-    j 2b
-3:  ret
+    j .Ldoubleword
+.Lfilled:
+    ret
 END_FUNCTION fill_zero
 
 # zero_frame(a0 = ppn)
@@ -41,23 +44,26 @@ FUNCTION copy_bytes
     add a2, a0, a2                              # a2: end of the target
     or t0, a0, a1
     andi t0, t0, 7
-    bnez t0, 2f
+    bnez t0, .Lcopy_byte
     sub t0, a2, a0
     andi t0, t0, -8
     add t0, a0, t0                              # both on 8 bytes: doublewords up to here
-1:  beq a0, t0, 2f
+.Lcopy_doubleword:
+    beq a0, t0, .Lcopy_byte
     ld t1, 0(a1)
     sd t1, 0(a0)
     addi a1, a1, 8
     addi a0, a0, 8
-    j 1b
-2:  bgeu a0, a2, 3f
+    j .Lcopy_doubleword
+.Lcopy_byte:
+    bgeu a0, a2, .Lcopied
     lbu t1, 0(a1)
     sb t1, 0(a0)
     addi a0, a0, 1
     addi a1, a1, 1
-    j 2b
-3:  ret
+    j .Lcopy_byte
+.Lcopied:
+    ret
 END_FUNCTION copy_bytes
 
 # copy_frame(a0 = ppn of the target, a1 = ppn of the source)

@@ -11,14 +11,16 @@ FUNCTION format_hex
     addi a1, a1, -1
     sb zero, 0(a1)
     li t1, 10
-1:  andi t0, a0, 15
+.Lhex_digit:
+    andi t0, a0, 15
     addi t2, t0, '0'
-    bltu t0, t1, 2f
+    bltu t0, t1, .Lstore_digit
     addi t2, t0, 'a' - 10
-2:  addi a1, a1, -1
+.Lstore_digit:
+    addi a1, a1, -1
     sb t2, 0(a1)
     srli a0, a0, 4
-    bnez a0, 1b
+    bnez a0, .Lhex_digit
     li t0, 'x'
     sb t0, -1(a1)
     li t0, '0'
@@ -32,12 +34,13 @@ FUNCTION format_decimal
     addi a1, a1, -1
     sb zero, 0(a1)
     li t1, 10
-1:  remu t0, a0, t1
+.Ldecimal_digit:
+    remu t0, a0, t1
     divu a0, a0, t1
     addi t0, t0, '0'
     addi a1, a1, -1
     sb t0, 0(a1)
-    bnez a0, 1b
+    bnez a0, .Ldecimal_digit
     mv a0, a1
     ret
 END_FUNCTION format_decimal

@@ -61,19 +61,21 @@ FUNCTION print_backtrace
     ENTER 2
     mv s1, a0
     li s2, MOST_FRAMES
-1:  beqz s1, 2f
+.Lframe:
+    beqz s1, .Loutermost
     andi t0, s1, 7
-    bnez t0, 2f
+    bnez t0, .Loutermost
     ld a1, -8(s1)
     la a0, message_return_address
     call printf
     ld t0, -16(s1)
     addi s2, s2, -1
-    beqz s2, 2f
+    beqz s2, .Loutermost
     mv t1, s1
     mv s1, t0
-    bgtu s1, t1, 1b
-2:  LEAVE 2
+    bgtu s1, t1, .Lframe
+.Loutermost:
+    LEAVE 2
 END_FUNCTION print_backtrace
 
 STRING message_panic, "panic at %p : "

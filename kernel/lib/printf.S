@@ -85,12 +85,14 @@ FUNCTION printf
     addi s2, s2, 8
     mv s5, a0                                   # s5: the text
     mv t0, a0
-1:  lbu t1, 0(t0)
-    beqz t1, 2f
+.Lmeasure:
+    lbu t1, 0(t0)
+    beqz t1, .Lmeasured
     addi t0, t0, 1
     addi s3, s3, -1                             # from here on s3 is the padding that is left
-    j 1b
-2:  beqz s4, .Lleft
+    j .Lmeasure
+.Lmeasured:
+    beqz s4, .Lleft
     call print_string
     call print_spaces
     j .Lnext
@@ -104,13 +106,14 @@ FUNCTION printf
 END_FUNCTION printf
 
 # print_spaces(s3 = how many, none when negative): printf's own, keeps every s register but s3.
-.type print_spaces, @function
-print_spaces:
+LOCAL_FUNCTION print_spaces
     mv t3, ra                                   # console_putchar leaves the t registers alone
-1:  blez s3, 2f
+.Lspace:
+    blez s3, .Lno_space
     li a0, ' '
     call console_putchar
     addi s3, s3, -1
-    j 1b
-2:  jr t3
-.size print_spaces, . - print_spaces
+    j .Lspace
+.Lno_space:
+    jr t3
+END_FUNCTION print_spaces

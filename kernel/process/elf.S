@@ -42,20 +42,24 @@
 FUNCTION program_find
     la t0, programs
     la t1, programs_end
-1:  beq t0, t1, 4f
+.Lcompare_program:
+    beq t0, t1, .Lno_program
     ld t2, PROGRAM_NAME(t0)
     mv t3, a0
-2:  lbu t4, 0(t2)
+.Lcompare_name:
+    lbu t4, 0(t2)
     lbu t5, 0(t3)
-    bne t4, t5, 3f
+    bne t4, t5, .Lnext_program
     addi t2, t2, 1
     addi t3, t3, 1
-    bnez t4, 2b
+    bnez t4, .Lcompare_name
     mv a0, t0
     ret
-3:  addi t0, t0, PROGRAM_SIZE
-    j 1b
-4:  li a0, 0
+.Lnext_program:
+    addi t0, t0, PROGRAM_SIZE
+    j .Lcompare_program
+.Lno_program:
+    li a0, 0
     ret
 END_FUNCTION program_find
 
@@ -110,18 +114,20 @@ FUNCTION program_load
     PPN_TO_VA t0, t0, t1
     addi t1, t0, 8                              # x1 to x31 begin as zeros: nothing of another program shows
     addi t2, t0, 32 * 8
-1:  sd zero, 0(t1)
+.Lclear_register:
+    sd zero, 0(t1)
     addi t1, t1, 8
-    bne t1, t2, 1b
+    bne t1, t2, .Lclear_register
     li t1, USER_STACK_TOP
     sd t1, CONTEXT_SP(t0)
     sd s4, CONTEXT_SEPC(t0)
     mv a0, s1
     call floats_clear
-    beqz s5, 2f
+    beqz s5, .Lloaded
     mv a0, s5
     call space_free
-2:  li a0, 0
+.Lloaded:
+    li a0, 0
     LEAVE 5
 .Lfail_space:
     mv a0, s3
@@ -189,17 +195,20 @@ FUNCTION elf_map
     add a2, a2, t1
     srli a2, a2, PAGE_SHIFT                     # behind its last page
     srli a1, t0, PAGE_SHIFT
-    bleu a2, s6, 1f
+    bleu a2, s6, .Lend_known
     mv s6, a2
-1:  lwu t0, SEGMENT_FLAGS(s4)
+.Lend_known:
+    lwu t0, SEGMENT_FLAGS(s4)
     li a3, PTE_R | PTE_U                        # what is written or executed can be read: W alone is reserved
     andi t1, t0, SEGMENT_W
-    beqz t1, 2f
+    beqz t1, .Lnot_writable
     ori a3, a3, PTE_W
-2:  andi t1, t0, SEGMENT_X
-    beqz t1, 3f
+.Lnot_writable:
+    andi t1, t0, SEGMENT_X
+    beqz t1, .Lnot_executable
     ori a3, a3, PTE_X
-3:  mv a0, s1
+.Lnot_executable:
+    mv a0, s1
     li a4, AREA_LAZY
     call area_add
     beqz a0, .Lbad

@@ -11,7 +11,7 @@ FUNCTION floats_save
     csrr t0, sstatus
     li t1, SSTATUS_FS
     and t0, t0, t1
-    bne t0, t1, 1f                              # not dirty: the block has them
+    bne t0, t1, .Lsaved                         # not dirty: the block has them
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     fsd f\n, PROCESS_FLOATS + 8 * \n(a0)
     .endr
@@ -19,7 +19,8 @@ FUNCTION floats_save
     sd t0, PROCESS_FCSR(a0)
     li t0, SSTATUS_FS_LOW
     csrc sstatus, t0                            # clean
-1:  ret
+.Lsaved:
+    ret
 END_FUNCTION floats_save
 
 # floats_load(a0 = process whose turn it is): the registers are those of its block. Clobbers t0 only.

@@ -14,17 +14,17 @@ FUNCTION sys_fork
     ld s1, 0(t0)                                # s1: the parent
     mv a0, s1
     call process_new
-    beqz a0, 3f
+    beqz a0, .Lno_process
     mv s2, a0                                   # s2: the child
     ld a0, PROCESS_SPACE(s1)
     ld a1, PROCESS_PID(s2)
     call space_fork
-    beqz a0, 2f
+    beqz a0, .Lno_memory
     sd a0, PROCESS_SPACE(s2)
     mv s3, a0                                   # s3: its space
     ld a1, PROCESS_CONTEXT_PPN(s2)
     call map_trap_pages
-    bnez a0, 2f
+    bnez a0, .Lno_memory
 
     mv a0, s1
     call floats_save
@@ -39,12 +39,13 @@ FUNCTION sys_fork
     ld a1, PROCESS_HEAP_START(s1)
     sd a1, PROCESS_HEAP_START(s2)
     ld t0, PROCESS_HEAP(s1)
-    beqz t0, 1f
+    beqz t0, .Lno_heap
     mv a0, s3
     srli a1, a1, PAGE_SHIFT
     call area_find
     sd a0, PROCESS_HEAP(s2)
-1:  ld t0, PROCESS_CONTEXT_PPN(s1)
+.Lno_heap:
+    ld t0, PROCESS_CONTEXT_PPN(s1)
     PPN_TO_VA a1, t0, t1
     ld t0, PROCESS_CONTEXT_PPN(s2)
     PPN_TO_VA a0, t0, t1
@@ -56,9 +57,11 @@ FUNCTION sys_fork
     sd zero, CONTEXT_A0(s1)
     ld a0, PROCESS_PID(s2)
     LEAVE 3
-2:  mv a0, s2
+.Lno_memory:
+    mv a0, s2
     call process_free
-3:  li a0, -1
+.Lno_process:
+    li a0, -1
     LEAVE 3
 END_FUNCTION sys_fork
 
@@ -73,15 +76,16 @@ FUNCTION sys_exec
     mv a1, sp
     li a3, LONGEST_NAME
     call copy_string_from_user
-    bltz a0, 1f
+    bltz a0, .Lexec_done
     mv a0, s1
     mv a1, sp
     call program_load
-    bnez a0, 1f
+    bnez a0, .Lexec_done
     mv a0, s1
     call floats_load                            # zeros: nothing of the old program shows
     li a0, 0
-1:  LEAVE 1, LONGEST_NAME
+.Lexec_done:
+    LEAVE 1, LONGEST_NAME
 END_FUNCTION sys_exec
 
 # process_exit(a0 = exit code): the current process ends. Never returns.
@@ -98,13 +102,16 @@ FUNCTION process_exit
     call space_free
     la t0, process_list
     ld t0, 0(t0)
-1:  beqz t0, 3f
+.Leach_child:
+    beqz t0, .Lleave
     ld t1, PROCESS_PARENT(t0)
-    bne t1, s1, 2f
+    bne t1, s1, .Lnot_child
     sd zero, PROCESS_PARENT(t0)
-2:  ld t0, PROCESS_NEXT(t0)
-    j 1b
-3:  call schedule
+.Lnot_child:
+    ld t0, PROCESS_NEXT(t0)
+    j .Leach_child
+.Lleave:
+    call schedule
     la a0, message_undead
     call panic
 END_FUNCTION process_exit
@@ -121,24 +128,28 @@ FUNCTION sys_waitpid
     li s5, 0                                    # s5: whether there is one that can still exit
     la t0, process_list
     ld s4, 0(t0)
-1:  beqz s4, 4f
+.Leach_process:
+    beqz s4, .Lall_asked
     ld t0, PROCESS_PARENT(s4)
-    bne t0, s1, 3f
-    bltz s2, 2f
+    bne t0, s1, .Lnot_mine
+    bltz s2, .Lany_child
     ld t0, PROCESS_PID(s4)
-    bne t0, s2, 3f
-2:  ld t0, PROCESS_STATE(s4)
+    bne t0, s2, .Lnot_mine
+.Lany_child:
+    ld t0, PROCESS_STATE(s4)
     li t1, STATE_EXITED
     beq t0, t1, .Lexited
     li s5, 1
-3:  ld s4, PROCESS_NEXT(s4)
-    j 1b
-4:  li a0, -1
+.Lnot_mine:
+    ld s4, PROCESS_NEXT(s4)
+    j .Leach_process
+.Lall_asked:
+    li a0, -1
     beqz s5, .Lwaited
     call schedule                               # the others' turn, and then look again
     j .Lagain
 .Lexited:
-    beqz s3, 5f
+    beqz s3, .Lno_exit_code
     ld t0, PROCESS_EXIT_CODE(s4)
     sw t0, 0(sp)
     ld a0, PROCESS_SPACE(s1)
@@ -147,7 +158,8 @@ FUNCTION sys_waitpid
     li a3, 4
     call copy_to_user
     bnez a0, .Lwaited
-5:  ld s5, PROCESS_PID(s4)
+.Lno_exit_code:
+    ld s5, PROCESS_PID(s4)
     mv a0, s4
     call process_free
     mv a0, s5

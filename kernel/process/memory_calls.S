@@ -27,7 +27,7 @@ FUNCTION sys_sbrk
     add s5, s3, t0
     srli s5, s5, PAGE_SHIFT                     # s5: vpn behind the last
     ld s6, PROCESS_HEAP(s1)
-    bnez s6, 1f
+    bnez s6, .Lhas_heap
     beq s4, s5, .Lmoved                         # no page is needed
     ld a0, PROCESS_SPACE(s1)
     mv a1, s4
@@ -38,22 +38,25 @@ FUNCTION sys_sbrk
     beqz a0, .Lno
     sd a0, PROCESS_HEAP(s1)
     j .Lmoved
-1:  ld t0, AREA_END(s6)
-    bgtu s5, t0, 3f
+.Lhas_heap:
+    ld t0, AREA_END(s6)
+    bgtu s5, t0, .Lgrow
     mv a3, t0
-    bne s4, s5, 2f
+    bne s4, s5, .Lshrink
     ld a0, PROCESS_SPACE(s1)                    # no page is left
     mv a1, s6
     call area_remove
     sd zero, PROCESS_HEAP(s1)
     j .Lmoved
-2:  sd s5, AREA_END(s6)
+.Lshrink:
+    sd s5, AREA_END(s6)
     ld a0, PROCESS_SPACE(s1)
     mv a1, s6
     mv a2, s5
     call area_unmap
     j .Lmoved
-3:  ld a0, PROCESS_SPACE(s1)
+.Lgrow:
+    ld a0, PROCESS_SPACE(s1)
     mv a1, t0
     mv a2, s5
     call area_overlapping
@@ -85,13 +88,13 @@ END_FUNCTION sys_brk
 FUNCTION sys_mmap
     ENTER
     call page_range
-    beqz a0, 1f
+    beqz a0, .Lnot_mapped
     addi t0, a2, -1
     li t1, MMAP_R | MMAP_W | MMAP_X
-    bgeu t0, t1, 1f
+    bgeu t0, t1, .Lnot_mapped
     andi t0, a2, MMAP_R | MMAP_W
     li t1, MMAP_W
-    beq t0, t1, 1f                              # reserved in a PTE
+    beq t0, t1, .Lnot_mapped                    # reserved in a PTE
     slli a3, a2, 1                              # PTE_R, PTE_W, PTE_X are the next higher bits
     ori a3, a3, PTE_U
     mv a2, a1
@@ -101,10 +104,11 @@ FUNCTION sys_mmap
     ld a0, PROCESS_SPACE(t0)
     li a4, AREA_LAZY
     call area_add
-    beqz a0, 1f
+    beqz a0, .Lnot_mapped
     li a0, 0
     LEAVE
-1:  li a0, -1
+.Lnot_mapped:
+    li a0, -1
     LEAVE
 END_FUNCTION sys_mmap
 
@@ -112,7 +116,7 @@ END_FUNCTION sys_mmap
 FUNCTION sys_munmap
     ENTER 3
     call page_range
-    beqz a0, 1f
+    beqz a0, .Lnot_unmapped
     mv s2, a0
     mv s3, a1
     la t0, current_process
@@ -120,39 +124,40 @@ FUNCTION sys_munmap
     mv a1, s2
     ld a0, PROCESS_SPACE(s1)
     call area_find
-    beqz a0, 1f
+    beqz a0, .Lnot_unmapped
     ld t0, PROCESS_HEAP(s1)
-    beq a0, t0, 1f
+    beq a0, t0, .Lnot_unmapped
     ld t0, AREA_START(a0)
-    bne t0, s2, 1f
+    bne t0, s2, .Lnot_unmapped
     ld t0, AREA_END(a0)
-    bne t0, s3, 1f
+    bne t0, s3, .Lnot_unmapped
     mv a1, a0
     ld a0, PROCESS_SPACE(s1)
     call area_remove
     li a0, 0
     LEAVE 3
-1:  li a0, -1
+.Lnot_unmapped:
+    li a0, -1
     LEAVE 3
 END_FUNCTION sys_munmap
 
 # page_range(a0 = va, a1 = bytes) -> a0 = first vpn, a1 = vpn behind the last; a0 = 0 when va is not on a page, there is
 # no page, or they are not all a program's. Clobbers t0 t1 only.
-.type page_range, @function
-page_range:
+LOCAL_FUNCTION page_range
     slli t0, a0, 64 - PAGE_SHIFT
-    bnez t0, 1f
-    beqz a1, 1f
+    bnez t0, .Lbad_range
+    beqz a1, .Lbad_range
     li t0, USER_END_VPN << PAGE_SHIFT
-    bgeu a0, t0, 1f
+    bgeu a0, t0, .Lbad_range
     sub t1, t0, a0
-    bgtu a1, t1, 1f
+    bgtu a1, t1, .Lbad_range
     add a1, a0, a1
     li t0, PAGE_SIZE - 1
     add a1, a1, t0
     srli a1, a1, PAGE_SHIFT
     srli a0, a0, PAGE_SHIFT
     ret
-1:  li a0, 0
+.Lbad_range:
+    li a0, 0
     ret
-.size page_range, . - page_range
+END_FUNCTION page_range

@@ -19,10 +19,11 @@ FUNCTION process_init
     la t0, kernel_space
     ld a0, 0(t0)
     call map_trampoline
-    bnez a0, 1f
+    bnez a0, .Lno_trampoline
     sfence.vma                                  # the page is global: for every space, also those that come
     LEAVE
-1:  la a0, message_no_frame
+.Lno_trampoline:
+    la a0, message_no_frame
     call panic
 END_FUNCTION process_init
 
@@ -42,13 +43,14 @@ FUNCTION map_trap_pages
     mv s1, a0
     mv s2, a1
     call map_trampoline
-    bnez a0, 1f
+    bnez a0, .Ltrap_pages_done
     ld a0, SPACE_ROOT(s1)
     li a1, TRAP_CONTEXT >> PAGE_SHIFT
     mv a2, s2
     li a3, PTE_R | PTE_W | PTE_A | PTE_D
     call map_page
-1:  LEAVE 2
+.Ltrap_pages_done:
+    LEAVE 2
 END_FUNCTION map_trap_pages
 
 # process_new(a0 = parent or 0) -> a0 = a process without address space, 0 when there is no memory or no pid for it
@@ -97,11 +99,13 @@ FUNCTION process_new
 
     # At the end of the list, which stays in the order of creation.
     la t0, process_list
-1:  ld t1, 0(t0)
-    beqz t1, 2f
+.Llast_process:
+    ld t1, 0(t0)
+    beqz t1, .Lappend
     addi t0, t1, PROCESS_NEXT
-    j 1b
-2:  sd s1, 0(t0)
+    j .Llast_process
+.Lappend:
+    sd s1, 0(t0)
     mv a0, s1
     LEAVE 4
 .Lno_stack:
@@ -122,16 +126,19 @@ FUNCTION process_free
     ENTER 2
     mv s1, a0
     la t0, process_list
-1:  ld t1, 0(t0)
-    beq t1, s1, 2f
+.Lfind_process:
+    ld t1, 0(t0)
+    beq t1, s1, .Lunlink
     addi t0, t1, PROCESS_NEXT
-    j 1b
-2:  ld t1, PROCESS_NEXT(s1)
+    j .Lfind_process
+.Lunlink:
+    ld t1, PROCESS_NEXT(s1)
     sd t1, 0(t0)
     ld a0, PROCESS_SPACE(s1)
-    beqz a0, 3f
+    beqz a0, .Lspace_freed
     call space_free
-3:  ld a0, PROCESS_PID(s1)
+.Lspace_freed:
+    ld a0, PROCESS_PID(s1)
     call kernel_stack_top
     srli a1, a0, PAGE_SHIFT
     addi a1, a1, -1
@@ -152,30 +159,31 @@ FUNCTION process_free
 END_FUNCTION process_free
 
 # free_pid() -> a0 = the lowest pid from 1 on that no process has, 0 when all are taken
-.type free_pid, @function
-free_pid:
+LOCAL_FUNCTION free_pid
     li a0, 1
-1:  la t0, process_list
+.Ltry_pid:
+    la t0, process_list
     ld t0, 0(t0)
-2:  beqz t0, 3f
+.Ltaken_by:
+    beqz t0, .Lpid_found
     ld t1, PROCESS_PID(t0)
     ld t0, PROCESS_NEXT(t0)
-    bne t1, a0, 2b
+    bne t1, a0, .Ltaken_by
     addi a0, a0, 1
     li t1, MOST_PROCESSES
-    bleu a0, t1, 1b
+    bleu a0, t1, .Ltry_pid
     li a0, 0
-3:  ret
-.size free_pid, . - free_pid
+.Lpid_found:
+    ret
+END_FUNCTION free_pid
 
 # kernel_stack_top(a0 = pid) -> a0 = va
-.type kernel_stack_top, @function
-kernel_stack_top:
+LOCAL_FUNCTION kernel_stack_top
     addi a0, a0, -1
     slli a0, a0, KERNEL_STACK_SLOT_SHIFT
     li t0, KERNEL_STACKS
     sub a0, t0, a0
     ret
-.size kernel_stack_top, . - kernel_stack_top
+END_FUNCTION kernel_stack_top
 
 STRING message_no_frame, "no available frame to allocate"

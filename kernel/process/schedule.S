@@ -31,20 +31,24 @@ FUNCTION schedule
     la t0, current_process
     ld s1, 0(t0)
     mv t1, s1                                   # t1: whom to ask next
-1:  ld t1, PROCESS_NEXT(t1)
-    bnez t1, 2f
+.Lask_next:
+    ld t1, PROCESS_NEXT(t1)
+    bnez t1, .Lin_list
     la t1, process_list
     ld t1, 0(t1)
-2:  ld t2, PROCESS_STATE(t1)
-    beqz t2, 3f                                 # STATE_READY
-    bne t1, s1, 1b
+.Lin_list:
+    ld t2, PROCESS_STATE(t1)
+    beqz t2, .Lis_ready                         # STATE_READY
+    bne t1, s1, .Lask_next
     la a1, kernel_switch                        # all have exited
     li t1, 0
-    j 4f
-3:  li a0, 0
-    beq t1, s1, 5f
+    j .Lswitch_to
+.Lis_ready:
+    li a0, 0
+    beq t1, s1, .Lswitched
     addi a1, t1, PROCESS_SWITCH
-4:  mv a0, s1
+.Lswitch_to:
+    mv a0, s1
     mv s2, t1
     mv s3, a1
     call floats_save
@@ -56,7 +60,8 @@ FUNCTION schedule
     mv a0, s1
     call floats_load
     li a0, 1
-5:  LEAVE 3
+.Lswitched:
+    LEAVE 3
 END_FUNCTION schedule
 
 # process_begin: the first turn of a process begins here, on its own kernel stack. Never returns.
@@ -74,11 +79,11 @@ FUNCTION process_run
     mv s2, a0
     li a0, 0
     call process_new
-    beqz a0, 2f
+    beqz a0, .Lnot_run
     mv s1, a0
     mv a1, s2
     call program_load
-    bnez a0, 1f
+    bnez a0, .Lnot_loaded
     call timer_start
     la t0, current_process
     sd s1, 0(t0)
@@ -90,36 +95,41 @@ FUNCTION process_run
     call reap_orphans                           # it among them: its parent is the kernel
     mv a0, s2
     LEAVE 2
-1:  mv a0, s1
+.Lnot_loaded:
+    mv a0, s1
     call process_free
-2:  li a0, -1
+.Lnot_run:
+    li a0, -1
     LEAVE 2
 END_FUNCTION process_run
 
 # reap_orphans(): frees what is left of exited processes for which nobody waits but the kernel
 # The program that process_run started stays until all have ended, because its exit code is asked for then.
-.type reap_orphans, @function
-reap_orphans:
+LOCAL_FUNCTION reap_orphans
     ENTER 3
     la t0, current_process
     ld s2, 0(t0)
     la t0, process_list
     ld s1, 0(t0)
-1:  beqz s1, 3f
+.Leach_process:
+    beqz s1, .Lall_reaped
     ld s3, PROCESS_NEXT(s1)
     ld t0, PROCESS_STATE(s1)
     li t1, STATE_EXITED
-    bne t0, t1, 2f
+    bne t0, t1, .Lnot_orphan
     ld t0, PROCESS_PARENT(s1)
-    bnez t0, 2f
-    beq s1, s2, 2f                              # its stack is in use
+    bnez t0, .Lnot_orphan
+    beq s1, s2, .Lnot_orphan                    # its stack is in use
     ld t0, PROCESS_PID(s1)
     li t1, 1
-    bne t0, t1, 4f
-    bnez s2, 2f
-4:  mv a0, s1
+    bne t0, t1, .Lreap
+    bnez s2, .Lnot_orphan
+.Lreap:
+    mv a0, s1
     call process_free
-2:  mv s1, s3
-    j 1b
-3:  LEAVE 3
-.size reap_orphans, . - reap_orphans
+.Lnot_orphan:
+    mv s1, s3
+    j .Leach_process
+.Lall_reaped:
+    LEAVE 3
+END_FUNCTION reap_orphans

@@ -16,21 +16,23 @@ FUNCTION process_selftest
     la a0, name_tour
     call process_run
     li t0, -1
-    beq a0, t0, 2f
-    bnez a0, 1f
+    beq a0, t0, .Lno_frame
+    bnez a0, .Lfailed
     call frame_in_use
-    bne a0, s1, 1f
+    bne a0, s1, .Lfailed
     mv s3, a0
     call heap_requested
-    bne a0, s2, 1f
+    bne a0, s2, .Lfailed
     mv a2, a0
     mv a1, s3
     la a0, line_end
     call printf
     LEAVE 3
-1:  la a0, message_failed
+.Lfailed:
+    la a0, message_failed
     call panic
-2:  la a0, message_no_frame
+.Lno_frame:
+    la a0, message_no_frame
     call panic
 END_FUNCTION process_selftest
 

@@ -37,13 +37,15 @@ calls_end:
 FUNCTION syscall
     la t0, calls
     la t1, calls_end
-1:  ld t2, CALL_NUMBER(t0)
-    beq t2, a7, 2f
+.Ltry_number:
+    ld t2, CALL_NUMBER(t0)
+    beq t2, a7, .Lcall_found
     addi t0, t0, CALL_SIZE
-    bne t0, t1, 1b
+    bne t0, t1, .Ltry_number
     li a0, -1
     ret
-2:  ld t2, CALL_FUNCTION(t0)
+.Lcall_found:
+    ld t2, CALL_FUNCTION(t0)
     jr t2
 END_FUNCTION syscall
 
@@ -53,7 +55,7 @@ FUNCTION sys_write
     ENTER 7
     addi t0, a0, -STDOUT
     li t1, STDERR - STDOUT
-    bgtu t0, t1, 5f
+    bgtu t0, t1, .Lnot_written
     mv s2, a1
     mv s3, a2                                   # s3: bytes left
     mv s6, a1                                   # s6, s7: as they were
@@ -61,40 +63,47 @@ FUNCTION sys_write
     la t0, current_process
     ld t0, 0(t0)
     ld s1, PROCESS_SPACE(t0)
-1:  beqz s3, 2f                                 # first only look whether all of it can be read
+.Lcheck_page:
+    beqz s3, .Lreadable                         # first only look whether all of it can be read
     mv a0, s1
     mv a1, s2
     li a2, PTE_R
     call user_page
-    beqz a0, 5f
+    beqz a0, .Lnot_written
     add s2, s2, a1
     sub t0, s3, a1
     sltu t1, a1, s3
     neg t1, t1
     and s3, t0, t1                              # none left when this page holds more than that
-    j 1b
-2:  mv s2, s6
+    j .Lcheck_page
+.Lreadable:
+    mv s2, s6
     mv s3, s7
-3:  beqz s3, 6f
+.Lwrite_page:
+    beqz s3, .Lwritten
     mv a0, s1
     mv a1, s2
     li a2, PTE_R
     call user_page
-    beqz a0, 5f                                 # readable a moment ago, but now there is no frame to bring it back
+    beqz a0, .Lnot_written                      # readable a moment ago, but now there is no frame to bring it back
     mv s4, a0                                   # s4 .. s5: what of it lies in this page
-    bleu a1, s3, 4f
+    bleu a1, s3, .Lwrite_part
     mv a1, s3
-4:  add s5, a0, a1
+.Lwrite_part:
+    add s5, a0, a1
     add s2, s2, a1
     sub s3, s3, a1
-7:  lbu a0, 0(s4)
+.Lwrite_byte:
+    lbu a0, 0(s4)
     call console_putchar
     addi s4, s4, 1
-    bne s4, s5, 7b
-    j 3b
-6:  mv a0, s7
+    bne s4, s5, .Lwrite_byte
+    j .Lwrite_page
+.Lwritten:
+    mv a0, s7
     LEAVE 7
-5:  li a0, -1
+.Lnot_written:
+    li a0, -1
     LEAVE 7
 END_FUNCTION sys_write
 
@@ -103,16 +112,18 @@ END_FUNCTION sys_write
 # Reads one character, as 003 does, and lets others run until it is typed.
 FUNCTION sys_read
     ENTER 1, 16
-    bnez a0, 3f                                 # STDIN
-    beqz a2, 2f
+    bnez a0, .Lnot_read                         # STDIN
+    beqz a2, .Lnothing_asked
     mv s1, a1
-1:  call console_getchar
-    bgez a0, 4f
+.Ltry_again:
+    call console_getchar
+    bgez a0, .Lgot_character
     call schedule
-    bnez a0, 1b
+    bnez a0, .Ltry_again
     call timer_wait
-    j 1b
-4:  sb a0, 0(sp)
+    j .Ltry_again
+.Lgot_character:
+    sb a0, 0(sp)
     mv a2, s1
     la t0, current_process
     ld t0, 0(t0)
@@ -120,10 +131,12 @@ FUNCTION sys_read
     mv a1, sp
     li a3, 1
     call copy_to_user
-    bnez a0, 3f
+    bnez a0, .Lnot_read
     li a0, 1
-2:  LEAVE 1, 16
-3:  li a0, -1
+.Lnothing_asked:
+    LEAVE 1, 16
+.Lnot_read:
+    li a0, -1
     LEAVE 1, 16
 END_FUNCTION sys_read
 

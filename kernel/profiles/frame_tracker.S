@@ -19,7 +19,7 @@ FUNCTION profile_main
     ENTER 2
     PA_TO_VA a0, a1, t0
     call device_tree_memory
-    beqz a1, 1f
+    beqz a1, .Lno_memory
     mv s1, a0
     mv s2, a1
     call kernel_end_ppn
@@ -38,13 +38,13 @@ FUNCTION profile_main
     call tracker_test
     call heap_filling_test
     LEAVE 2
-1:  la a0, message_no_memory
+.Lno_memory:
+    la a0, message_no_memory
     call panic
 END_FUNCTION profile_main
 
 # tracker_test(): frees five frames in a row and another one, allocates six again, and maps them in a row
-.type tracker_test, @function
-tracker_test:
+LOCAL_FUNCTION tracker_test
     ENTER 5
     la t0, kernel_space
     ld t0, 0(t0)
@@ -76,7 +76,8 @@ tracker_test:
     call printf
 
     li s2, 0
-1:  call frame_alloc
+.Lmap_each:
+    call frame_alloc
     beqz a0, .Lno_frame
     mv s3, a0
     li a1, USER_VA >> PAGE_SHIFT
@@ -102,9 +103,10 @@ tracker_test:
     call printf
     addi s2, s2, 1
     li t0, ROW + 1
-    bne s2, t0, 1b
+    bne s2, t0, .Lmap_each
 
-2:  addi s2, s2, -1
+.Lunmap_each:
+    addi s2, s2, -1
     mv a0, s4
     li a1, USER_VA >> PAGE_SHIFT
     add a1, a1, s2
@@ -112,7 +114,7 @@ tracker_test:
     slli a0, a0, PAGE_SHIFT
     call frame_find                             # 002: unmap returns the tracker that belongs to the address
     call frame_unref
-    bnez s2, 2b
+    bnez s2, .Lunmap_each
     mv a0, s1
     li a1, ROW_FIRST
     call frame_dealloc_contiguous
@@ -130,53 +132,57 @@ tracker_test:
 .Lno_frame:
     la a0, message_no_frame
     call panic
-.size tracker_test, . - tracker_test
+END_FUNCTION tracker_test
 
 # heap_filling_test(): fills the heap with blocks until it has grown, and empties it, again and again, in changing order
 # The blocks are linked through their first words, so that no other memory is needed.
-.type heap_filling_test, @function
-heap_filling_test:
+LOCAL_FUNCTION heap_filling_test
     ENTER 6
     call heap_largest_free
     mv s1, a0                                   # s1: the largest block of the beginning
     call frame_in_use
     mv s6, a0                                   # s6: frames in use in the beginning
     li s5, ROUNDS
-1:  li s2, 0                                    # s2: the last block so far
+.Lround:
+    li s2, 0                                    # s2: the last block so far
     li s3, BLOCKS                               # s3: how many are to come
-2:  li a0, BLOCK
+.Lfill:
+    li a0, BLOCK
     li a1, 8
     call heap_alloc
     beqz a0, .Lno_frame
     sd s2, 0(a0)
     mv s2, a0
     addi s3, s3, -1
-    bnez s3, 2b
+    bnez s3, .Lfill
     call heap_total
     srli s3, a0, 10                             # s3: KiB of the heap
     mv s4, s2                                   # first every other block, then the ones between
-4:  beqz s4, 6f
+.Lfree_every_other:
+    beqz s4, .Lfree_rest
     ld a0, 0(s4)
-    beqz a0, 6f
+    beqz a0, .Lfree_rest
     ld t0, 0(a0)
     sd t0, 0(s4)
     mv s4, t0
     li a1, BLOCK
     li a2, 8
     call heap_dealloc
-    j 4b
-6:  beqz s2, 7f
+    j .Lfree_every_other
+.Lfree_rest:
+    beqz s2, .Lall_freed
     mv a0, s2
     ld s2, 0(s2)
     li a1, BLOCK
     li a2, 8
     call heap_dealloc
-    j 6b
-7:  call heap_largest_free
-    bne a0, s1, 8f
+    j .Lfree_rest
+.Lall_freed:
+    call heap_largest_free
+    bne a0, s1, .Lwrong_heap
     srli s4, a0, 10
     call frame_in_use
-    bne a0, s6, 8f
+    bne a0, s6, .Lwrong_heap
     mv a4, s4
     mv a3, s3
     li a1, BLOCKS
@@ -184,11 +190,12 @@ heap_filling_test:
     la a0, line_heap
     call printf
     addi s5, s5, -1
-    bnez s5, 1b
+    bnez s5, .Lround
     LEAVE 6
-8:  la a0, message_heap
+.Lwrong_heap:
+    la a0, message_heap
     call panic
-.size heap_filling_test, . - heap_filling_test
+END_FUNCTION heap_filling_test
 
 STRING line_frames, "frame tracker: %d frames, %d MiB of memory\n"
 STRING line_allocated, "allocated %d frames from PPN=%p\n"

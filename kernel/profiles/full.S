@@ -10,7 +10,7 @@ FUNCTION profile_main
     mv s1, a0
     PA_TO_VA a0, a1, t0
     call device_tree_memory
-    beqz a1, 1f
+    beqz a1, .Lno_memory
     mv s2, a0
     mv s3, a1
     mv a1, s1
@@ -42,7 +42,8 @@ FUNCTION profile_main
     la a0, line_end
     call print_string
     LEAVE 3
-1:  la a0, message_no_memory
+.Lno_memory:
+    la a0, message_no_memory
     call panic
 END_FUNCTION profile_main
 

@@ -19,11 +19,12 @@ FUNCTION profile_main
     call print_string
 
     li s3, ROUNDS
-1:  call frame_alloc
-    beqz a0, 2f
+.Lround:
+    call frame_alloc
+    beqz a0, .Lno_frame
     mv s1, a0
     call frame_alloc
-    beqz a0, 2f
+    beqz a0, .Lno_frame
     mv s2, a0
     slli a1, s1, PAGE_SHIFT
     slli a2, s2, PAGE_SHIFT
@@ -34,7 +35,7 @@ FUNCTION profile_main
     mv a0, s1
     call frame_dealloc
     addi s3, s3, -1
-    bnez s3, 1b
+    bnez s3, .Lround
 
     call heap_test
     la a0, line_heap
@@ -42,7 +43,8 @@ FUNCTION profile_main
     li a0, 0
     call kernel_space_init                      # the documents' next chapter: leave the boot table
     LEAVE 3
-2:  la a0, message_no_frame
+.Lno_frame:
+    la a0, message_no_frame
     call panic
 END_FUNCTION profile_main
 

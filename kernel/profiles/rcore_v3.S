@@ -20,14 +20,15 @@ FUNCTION profile_main
     li a1, MEMORY_END
     call frames_start
     la s1, sections
-1:  la a0, line_section
+.Lsection:
+    la a0, line_section
     ld a1, 0(s1)
     ld a2, 8(s1)
     ld a3, 16(s1)
     call printf
     addi s1, s1, 24
     la t0, sections_end
-    bne s1, t0, 1b
+    bne s1, t0, .Lsection
     la a0, announce
     call kernel_space_init
 
@@ -41,42 +42,46 @@ FUNCTION profile_main
     li a1, STORE_PAGES
     call replacement_init
     la s1, applications
-2:  ld a0, 0(s1)
+.Lapplication:
+    ld a0, 0(s1)
     call process_run
-    bnez a0, 3f
+    bnez a0, .Lfailed
     addi s1, s1, 8
     la t0, applications_end
-    bne s1, t0, 2b
+    bne s1, t0, .Lapplication
     la a0, line_end
     call print_string
     LEAVE 1
-3:  ld a1, 0(s1)
+.Lfailed:
+    ld a1, 0(s1)
     la a0, message_application
     call panic
 END_FUNCTION profile_main
 
 # announce(a0 = name of a section that is about to be mapped)
-.type announce, @function
-announce:
+LOCAL_FUNCTION announce
     la t0, section_name_stack
-    beq a0, t0, 1f                              # 003 counts it to .bss
+    beq a0, t0, .Lnot_announced                 # 003 counts it to .bss
     mv a1, a0
     la a0, line_mapping
     la t0, section_name_memory
-    bne a1, t0, 2f
+    bne a1, t0, .Lprint_mapping
     la a0, line_mapping_memory
-2:  j printf
-1:  ret
-.size announce, . - announce
+.Lprint_mapping:
+    j printf
+.Lnot_announced:
+    ret
+END_FUNCTION announce
 
 # frame_allocator_test(): five frames, all dropped, and five again, which are the same from the last to the first
-.type frame_allocator_test, @function
-frame_allocator_test:
+LOCAL_FUNCTION frame_allocator_test
     ENTER 3, TRACKERS * 8
     li s2, HALVES
-1:  li s1, 0
-2:  call frame_alloc
-    beqz a0, 4f
+.Lhalf:
+    li s1, 0
+.Lallocate:
+    call frame_alloc
+    beqz a0, .Lno_frame
     slli t0, s1, 3
     add t0, sp, t0
     sd a0, 0(t0)
@@ -85,27 +90,28 @@ frame_allocator_test:
     call printf
     addi s1, s1, 1
     li t0, TRACKERS
-    bne s1, t0, 2b
+    bne s1, t0, .Lallocate
     li s1, 0                                    # a vector drops its elements from the first to the last
-3:  slli t0, s1, 3
+.Ldrop:
+    slli t0, s1, 3
     add t0, sp, t0
     ld a0, 0(t0)
     call frame_dealloc
     addi s1, s1, 1
     li t0, TRACKERS
-    bne s1, t0, 3b
+    bne s1, t0, .Ldrop
     addi s2, s2, -1
-    bnez s2, 1b
+    bnez s2, .Lhalf
     la a0, line_frame_test
     call print_string
     LEAVE 3, TRACKERS * 8
-4:  la a0, message_no_frame
+.Lno_frame:
+    la a0, message_no_frame
     call panic
-.size frame_allocator_test, . - frame_allocator_test
+END_FUNCTION frame_allocator_test
 
 # remap_test(): the middle of .text and .rodata is not writable, that of .data not executable
-.type remap_test, @function
-remap_test:
+LOCAL_FUNCTION remap_test
     ENTER
     la a0, stext
     la a1, etext
@@ -122,11 +128,10 @@ remap_test:
     la a0, line_remap_test
     call print_string
     LEAVE
-.size remap_test, . - remap_test
+END_FUNCTION remap_test
 
 # check_middle(a0 = start, a1 = end, a2 = the flag that the page in the middle must not have)
-.type check_middle, @function
-check_middle:
+LOCAL_FUNCTION check_middle
     ENTER 1
     mv s1, a2
     add a1, a0, a1
@@ -135,14 +140,15 @@ check_middle:
     ld t0, 0(t0)
     ld a0, SPACE_ROOT(t0)
     call find_pte
-    beqz a0, 1f
+    beqz a0, .Lwrong_mapping
     ld t0, 0(a0)
     and t0, t0, s1
-    bnez t0, 1f
+    bnez t0, .Lwrong_mapping
     LEAVE 1
-1:  la a0, message_remap
+.Lwrong_mapping:
+    la a0, message_remap
     call panic
-.size check_middle, . - check_middle
+END_FUNCTION check_middle
 
 .section .rodata
 .balign 8

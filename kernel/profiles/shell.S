@@ -9,7 +9,7 @@ FUNCTION profile_main
     ENTER 2
     PA_TO_VA a0, a1, t0
     call device_tree_memory
-    beqz a1, 1f
+    beqz a1, .Lno_memory
     mv s1, a0
     mv s2, a1
     call kernel_end_ppn
@@ -28,13 +28,15 @@ FUNCTION profile_main
     call print_string
     la a0, name_shell
     call process_run
-    bnez a0, 2f
+    bnez a0, .Lno_shell
     la a0, line_end
     call print_string
     LEAVE 2
-1:  la a0, message_no_memory
+.Lno_memory:
+    la a0, message_no_memory
     call panic
-2:  la a0, message_shell
+.Lno_shell:
+    la a0, message_shell
     call panic
 END_FUNCTION profile_main
 

@@ -26,8 +26,7 @@ FUNCTION profile_main
 END_FUNCTION profile_main
 
 # frame_test(): two frames, the first freed and allocated again
-.type frame_test, @function
-frame_test:
+LOCAL_FUNCTION frame_test
     ENTER 2
     call allocate_and_print
     mv s1, a0
@@ -42,23 +41,23 @@ frame_test:
     mv a0, s1
     call frame_dealloc
     LEAVE 2
-.size frame_test, . - frame_test
+END_FUNCTION frame_test
 
 # allocate_and_print() -> a0 = ppn
-.type allocate_and_print, @function
-allocate_and_print:
+LOCAL_FUNCTION allocate_and_print
     ENTER 1
     call frame_alloc
-    beqz a0, 1f
+    beqz a0, .Lno_frame
     mv s1, a0
     slli a1, a0, PAGE_SHIFT
     la a0, line_frame
     call printf
     mv a0, s1
     LEAVE 1
-1:  la a0, message_no_frame
+.Lno_frame:
+    la a0, message_no_frame
     call panic
-.size allocate_and_print, . - allocate_and_print
+END_FUNCTION allocate_and_print
 
 STRING line_init, "++++init frame allocator succeed!++++\n"
 STRING line_frame, "test frame_allocator : %p\n"

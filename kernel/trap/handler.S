@@ -13,20 +13,22 @@ FUNCTION trap_handler
     ENTER
     ld t0, TRAP_SCAUSE(a0)
     li t1, CAUSE_STORE_PAGE_FAULT
-    beq t0, t1, 1f
+    beq t0, t1, .Lpage_fault
     li t1, CAUSE_LOAD_PAGE_FAULT
-    beq t0, t1, 1f
+    beq t0, t1, .Lpage_fault
     li t1, CAUSE_INSTRUCTION_PAGE_FAULT
-    bne t0, t1, 2f
-1:  call page_fault
+    bne t0, t1, .Lunexpected
+.Lpage_fault:
+    call page_fault
     LEAVE
 
-2:  mv t2, a0
+.Lunexpected:
+    mv t2, a0
     mv a1, t0
     ld a2, TRAP_SEPC(t2)
     ld a3, TRAP_STVAL(t2)
     mv a4, t0
-    bltz t0, 3f                                 # the highest bit of scause: an interrupt
+    bltz t0, .Linterrupt                        # the highest bit of scause: an interrupt
     mv a0, t0
     mv t3, a2
     mv t4, a3
@@ -38,20 +40,22 @@ FUNCTION trap_handler
     mv a4, t5
     la a0, message_exception
     call panic
-3:  la a0, message_interrupt
+.Linterrupt:
+    la a0, message_interrupt
     call panic
 END_FUNCTION trap_handler
 
 # cause_name(a0 = exception code) -> a0 = its name (privileged manual, table 4.2). Clobbers t0 t1 only.
 FUNCTION cause_name
     li t0, CAUSES
-    bgeu a0, t0, 1f
+    bgeu a0, t0, .Lreserved
     la t1, cause_names
     slli a0, a0, 3
     add t1, t1, a0
     ld a0, 0(t1)
     ret
-1:  la a0, cause_reserved
+.Lreserved:
+    la a0, cause_reserved
     ret
 END_FUNCTION cause_name
 

@@ -18,11 +18,11 @@ FUNCTION page_fault
     ld a0, 0(t0)
     ld a1, TRAP_STVAL(s1)
     call space_fault
-    beqz a0, 1f
+    beqz a0, .Lhandled
     mv s2, a0                                   # s2: why not
     mv a0, s1
     call probe_fault
-    bnez a0, 1f
+    bnez a0, .Lhandled
     ld a0, TRAP_SCAUSE(s1)
     call cause_name
     mv a1, a0
@@ -31,20 +31,23 @@ FUNCTION page_fault
     mv a4, s2
     la a0, message_fault
     call panic
-1:  LEAVE 2
+.Lhandled:
+    LEAVE 2
 END_FUNCTION page_fault
 
 # access_of_fault(a0 = scause of a page fault) -> a0 = what was tried: PTE_R, PTE_W or PTE_X
 FUNCTION access_of_fault
     li t0, CAUSE_LOAD_PAGE_FAULT
-    beq a0, t0, 1f
+    beq a0, t0, .Lload
     li t0, CAUSE_STORE_PAGE_FAULT
-    beq a0, t0, 2f
+    beq a0, t0, .Lstore
     li a0, PTE_X
     ret
-1:  li a0, PTE_R
+.Lload:
+    li a0, PTE_R
     ret
-2:  li a0, PTE_W
+.Lstore:
+    li a0, PTE_W
     ret
 END_FUNCTION access_of_fault
 

@@ -34,11 +34,12 @@ END_FUNCTION probe_store
 FUNCTION probe_execute
     ENTER
     la t0, probe_resume
-    la t1, 1f
+    la t1, .Lresumed
     sd t1, 0(t0)
     jalr a0
     li a0, 0
-1:  la t0, probe_resume                         # a refused fetch has changed nothing but ra
+.Lresumed:
+    la t0, probe_resume                         # a refused fetch has changed nothing but ra
     sd zero, 0(t0)
     LEAVE
 END_FUNCTION probe_execute
@@ -47,12 +48,13 @@ END_FUNCTION probe_execute
 FUNCTION probe_fault
     la t0, probe_resume
     ld t1, 0(t0)
-    beqz t1, 1f
+    beqz t1, .Lno_probe
     sd t1, TRAP_SEPC(a0)
     ld t1, TRAP_SCAUSE(a0)
     sd t1, TRAP_A0(a0)
     li a0, 1
     ret
-1:  li a0, 0
+.Lno_probe:
+    li a0, 0
     ret
 END_FUNCTION probe_fault

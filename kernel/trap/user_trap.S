@@ -63,9 +63,10 @@ FUNCTION user_trap_handler
     mv a5, s4
     mv a6, s5
     la a0, line_killed
-    beqz s5, 2f
+    beqz s5, .Lprint_killed
     la a0, line_killed_why
-2:  call printf
+.Lprint_killed:
+    call printf
     li a0, KILLED
     call process_exit
 
@@ -73,11 +74,12 @@ FUNCTION user_trap_handler
     slli t0, s3, 1
     srli t0, t0, 1
     li t1, INTERRUPT_SUPERVISOR_TIMER
-    bne t0, t1, 1f
+    bne t0, t1, .Lother_interrupt
     call timer_next
     call schedule
     j user_trap_return
-1:  mv a1, s3
+.Lother_interrupt:
+    mv a1, s3
     la a0, message_interrupt
     call panic
 END_FUNCTION user_trap_handler

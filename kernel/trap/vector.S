@@ -48,8 +48,7 @@ END_FUNCTION kernel_trap
 
 # The kernel stack is full: say so on the emergency stack, from which no way leads back. The frame record of the
 # interrupted code goes on top of it, so that the backtrace shows who filled the stack.
-.type stack_overflow, @function
-stack_overflow:
+LOCAL_FUNCTION stack_overflow
     la sp, emergency_stack_top
     addi sp, sp, -16
     sd s0, 0(sp)
@@ -60,6 +59,6 @@ stack_overflow:
     csrr a1, sscratch
     csrr a2, sepc
     call panic
-.size stack_overflow, . - stack_overflow
+END_FUNCTION stack_overflow
 
 STRING message_overflow, "kernel stack overflow: sp=%p at %p"

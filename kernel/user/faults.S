@@ -42,18 +42,20 @@ END_FUNCTION overflow_stack
 FUNCTION main
     ENTER 2, 16
     la s1, deeds
-1:  call fork
-    bltz a0, 3f
-    bnez a0, 2f
+.Ldeed:
+    call fork
+    bltz a0, .Lno_memory
+    bnez a0, .Lparent
     ld t0, 0(s1)
     jalr t0
     li a0, 0
     call exit
-2:  mv a1, sp
+.Lparent:
+    mv a1, sp
     call waitpid
     addi s1, s1, 8
     la t0, deeds_end
-    bne s1, t0, 1b
+    bne s1, t0, .Ldeed
 
     li a0, STDOUT
     li a1, KERNEL_ADDRESS
@@ -73,7 +75,8 @@ FUNCTION main
     call printf
     li a0, 0
     LEAVE 2, 16
-3:  la a0, line_no_memory
+.Lno_memory:
+    la a0, line_no_memory
     call print_string
     li a0, 1
     LEAVE 2, 16

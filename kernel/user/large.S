@@ -16,17 +16,19 @@ FUNCTION main
 .Lround:
     li s3, 0                                    # s3: page
     mv s4, s1
-1:  add t0, s3, s2
+.Lwrite:
+    add t0, s3, s2
     sd t0, 8(s4)
     lbu t1, 0(s1)                               # the first page stays in use
     li t1, PAGE_SIZE
     add s4, s4, t1
     addi s3, s3, 1
     li t1, PAGES
-    bne s3, t1, 1b
+    bne s3, t1, .Lwrite
     li s3, 0
     mv s4, s1
-2:  ld t0, 8(s4)
+.Lcheck:
+    ld t0, 8(s4)
     add t1, s3, s2
     bne t0, t1, .Lwrong
     lbu t1, 0(s1)
@@ -34,7 +36,7 @@ FUNCTION main
     add s4, s4, t1
     addi s3, s3, 1
     li t1, PAGES
-    bne s3, t1, 2b
+    bne s3, t1, .Lcheck
     addi s2, s2, -1
     bnez s2, .Lround
     la a0, line
@@ -43,10 +45,11 @@ FUNCTION main
     LEAVE 5
 .Lno_memory:
     la a0, line_no_memory
-    j 3f
+    j .Lprint
 .Lwrong:
     la a0, line_wrong
-3:  call print_string
+.Lprint:
+    call print_string
     li a0, 1
     LEAVE 5
 END_FUNCTION main

@@ -23,7 +23,7 @@ FUNCTION main
 
     call fork
     bltz a0, .Lfailed
-    bnez a0, 1f
+    bnez a0, .Lparent
     li t0, 33
     sd t0, 0(s1)
     ld a1, 0(s1)
@@ -32,7 +32,8 @@ FUNCTION main
     call printf
     li a0, 5
     call exit
-1:  mv a1, sp
+.Lparent:
+    mv a1, sp
     call waitpid
     ld a1, 0(s1)
     ld a2, 0(s2)

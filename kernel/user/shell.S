@@ -56,12 +56,13 @@ FUNCTION main
     mv a1, sp
     la a0, line_not_found
     li t0, 127
-    beq a2, t0, 1f
+    beq a2, t0, .Lprint_result
     la a0, line_failed
-    bgez a2, 1f
+    bgez a2, .Lprint_result
     sub a2, zero, a2
     la a0, line_killed
-1:  call printf
+.Lprint_result:
+    call printf
     j .Lprompt
 .Lend:
     li a0, 0
@@ -70,15 +71,17 @@ END_FUNCTION main
 
 # same(a0, a1 = strings) -> a0 = 1 or 0
 same:
-1:  lbu t0, 0(a0)
+.Lcompare_character:
+    lbu t0, 0(a0)
     lbu t1, 0(a1)
-    bne t0, t1, 2f
+    bne t0, t1, .Ldifferent
     addi a0, a0, 1
     addi a1, a1, 1
-    bnez t0, 1b
+    bnez t0, .Lcompare_character
     li a0, 1
     ret
-2:  li a0, 0
+.Ldifferent:
+    li a0, 0
     ret
 
 STRING prompt, "$ "

@@ -8,28 +8,33 @@
 FUNCTION main
     ENTER 1
     li s1, CHILDREN
-1:  call fork
-    bltz a0, 4f
-    beqz a0, 3f
+.Lfork_child:
+    call fork
+    bltz a0, .Lno_memory
+    beqz a0, .Lchild
     addi s1, s1, -1
-    bnez s1, 1b
+    bnez s1, .Lfork_child
     li s1, CHILDREN
-2:  li a0, -1
+.Lwait_child:
+    li a0, -1
     li a1, 0
     call waitpid
-    bltz a0, 4f
+    bltz a0, .Lno_memory
     addi s1, s1, -1
-    bnez s1, 2b
+    bnez s1, .Lwait_child
     la a0, line
     call print_string
     li a0, 0
     LEAVE 1
-3:  li t0, COUNT
-5:  addi t0, t0, -1
-    bnez t0, 5b
+.Lchild:
+    li t0, COUNT
+.Lcount:
+    addi t0, t0, -1
+    bnez t0, .Lcount
     li a0, 0
     call exit
-4:  la a0, line_no_memory
+.Lno_memory:
+    la a0, line_no_memory
     call print_string
     li a0, 1
     LEAVE 1

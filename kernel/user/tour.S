@@ -5,21 +5,24 @@
 FUNCTION main
     ENTER 1
     la s1, names
-1:  ld a0, 0(s1)
+.Lprogram:
+    ld a0, 0(s1)
     call run
-    bnez a0, 2f
+    bnez a0, .Lfailed
     addi s1, s1, 8
     la t0, names_end
-    bne s1, t0, 1b
+    bne s1, t0, .Lprogram
     li a0, 0
     LEAVE 1
-2:  mv a2, a0
+.Lfailed:
+    mv a2, a0
     ld a1, 0(s1)
     la a0, line_no_memory
     li t0, -1
-    beq a2, t0, 3f
+    beq a2, t0, .Lprint
     la a0, line
-3:  call printf
+.Lprint:
+    call printf
     li a0, 1
     LEAVE 1
 END_FUNCTION main

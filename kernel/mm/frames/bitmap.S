@@ -27,35 +27,34 @@ VARIABLE bitmap_level, LEVELS * 8 + 8           # address of each level's words,
 .text
 
 # lay_out(a0 = frames, a1 = memory) -> a0 = end of the books; fills in bitmap_level
-.type lay_out, @function
-lay_out:
+LOCAL_FUNCTION lay_out
     la t0, bitmap_level
     addi t1, t0, LEVELS * 8
-1:  sd a1, 0(t0)
+.Lplace_level:
+    sd a1, 0(t0)
     addi a0, a0, WORD_BITS - 1
     srli a0, a0, WORD_SHIFT                     # words here, bits in the next level
     slli t2, a0, 3
     add a1, a1, t2
     addi t0, t0, 8
-    bne t0, t1, 1b
+    bne t0, t1, .Lplace_level
     mv a0, a1
     ret
-.size lay_out, . - lay_out
+END_FUNCTION lay_out
 
 # Panics when there are more frames than four levels can govern.
-.type policy_bytes, @function
-policy_bytes:
+LOCAL_FUNCTION policy_bytes
     srli t0, a0, WORD_SHIFT * LEVELS
-    bnez t0, 1f
+    bnez t0, .Ltoo_large
     li a1, 0
     j lay_out
-1:  ENTER
+.Ltoo_large:
+    ENTER
     la a0, message_large
     call panic
-.size policy_bytes, . - policy_bytes
+END_FUNCTION policy_bytes
 
-.type policy_init, @function
-policy_init:
+LOCAL_FUNCTION policy_init
     ENTER 3
     mv s2, a1
     la s1, bitmap_level
@@ -68,33 +67,36 @@ policy_init:
     mv a0, s3
     call fill_zero
     addi s3, s1, LEVELS * 8
-1:  ld a0, 0(s1)                                # set as many bits in each level as it has
+.Lfill_level:
+    ld a0, 0(s1)                                # set as many bits in each level as it has
     mv a1, s2
     call set_bits
     addi s2, s2, WORD_BITS - 1
     srli s2, s2, WORD_SHIFT
     addi s1, s1, 8
-    bne s1, s3, 1b
+    bne s1, s3, .Lfill_level
     LEAVE 3
-.size policy_init, . - policy_init
+END_FUNCTION policy_init
 
 # set_bits(a0 = address, a1 = how many): sets the first bits of a cleared area
-.type set_bits, @function
-set_bits:
+LOCAL_FUNCTION set_bits
     srli t0, a1, WORD_SHIFT
     li t1, -1
-1:  beqz t0, 2f
+.Lwhole_word:
+    beqz t0, .Lrest_of_word
     sd t1, 0(a0)
     addi a0, a0, 8
     addi t0, t0, -1
-    j 1b
-2:  andi t0, a1, WORD_BITS - 1
-    beqz t0, 3f
+    j .Lwhole_word
+.Lrest_of_word:
+    andi t0, a1, WORD_BITS - 1
+    beqz t0, .Lbits_set
     sll t1, t1, t0
     not t1, t1
     sd t1, 0(a0)
-3:  ret
-.size set_bits, . - set_bits
+.Lbits_set:
+    ret
+END_FUNCTION set_bits
 
 # TAKE_LOWEST_BIT word, number, sequence, table   clears the lowest set bit of word and tells its number
 .macro TAKE_LOWEST_BIT word, number, sequence, table
@@ -120,8 +122,7 @@ set_bits:
     or a0, a0, t3
 .endm
 
-.type policy_take, @function
-policy_take:
+LOCAL_FUNCTION policy_take
     li t0, 1
     bne a0, t0, take_run
     la t0, bitmap_level
@@ -136,30 +137,32 @@ policy_take:
 
     # Where a word becomes empty, its parent's bit goes, too.
     sd a3, 0(a4)
-    bnez a3, 1f
+    bnez a3, .Ltaken
     sd t4, 0(a5)
-    bnez t4, 1f
+    bnez t4, .Ltaken
     sd t5, 0(a6)
-    bnez t5, 1f
+    bnez t5, .Ltaken
     sd t6, 0(a7)
-1:  ld t1, BITMAP_COUNT(t0)
+.Ltaken:
+    ld t1, BITMAP_COUNT(t0)
     sub a0, t1, a0
     addi a0, a0, -1                             # the frame of that bit
     ret
-.size policy_take, . - policy_take
+END_FUNCTION policy_take
 
-.type policy_give, @function
-policy_give:
+LOCAL_FUNCTION policy_give
     la a2, bitmap_level
     ld t0, BITMAP_COUNT(a2)
     sub a0, t0, a0                              # a0: behind the bit of the next frame
     sub a1, a0, a1                              # a1: bit of the last one
     addi a3, a2, LEVELS * 8
     li t6, 1
-1:  addi a0, a0, -1
+.Lgive_frame:
+    addi a0, a0, -1
     mv t0, a2                                   # t0: the level, t1: the bit in it
     mv t1, a0
-2:  sll t5, t6, t1                              # by the lowest six bits of its number: the bit in its word
+.Lset_in_level:
+    sll t5, t6, t1                              # by the lowest six bits of its number: the bit in its word
     srli t1, t1, WORD_SHIFT
     slli t4, t1, 3
     ld t2, 0(t0)
@@ -167,20 +170,21 @@ policy_give:
     ld t4, 0(t2)
     or t5, t4, t5
     sd t5, 0(t2)
-    bnez t4, 3f                                 # where a word was empty, its parent's bit is set, too
+    bnez t4, .Lframe_given                      # where a word was empty, its parent's bit is set, too
     addi t0, t0, 8
-    bne t0, a3, 2b
-3:  bne a0, a1, 1b
+    bne t0, a3, .Lset_in_level
+.Lframe_given:
+    bne a0, a1, .Lgive_frame
     ret
-.size policy_give, . - policy_give
+END_FUNCTION policy_give
 
 # clear_bit(a0 = bit of a free frame): marks it as used, on all levels. Clobbers t0 .. t5 only.
-.type clear_bit, @function
-clear_bit:
+LOCAL_FUNCTION clear_bit
     la t0, bitmap_level                         # t0: the level, t1: the bit in it
     addi t5, t0, LEVELS * 8
     mv t1, a0
-1:  li t4, 1
+.Lclear_in_level:
+    li t4, 1
     sll t4, t4, t1
     srli t1, t1, WORD_SHIFT
     slli t3, t1, 3
@@ -189,16 +193,16 @@ clear_bit:
     ld t3, 0(t2)
     xor t3, t3, t4
     sd t3, 0(t2)
-    bnez t3, 2f                                 # where a word becomes empty, its parent's bit goes, too
+    bnez t3, .Lbit_cleared                      # where a word becomes empty, its parent's bit goes, too
     addi t0, t0, 8
-    bne t0, t5, 1b
-2:  ret
-.size clear_bit, . - clear_bit
+    bne t0, t5, .Lclear_in_level
+.Lbit_cleared:
+    ret
+END_FUNCTION clear_bit
 
 # take_run(a0 = n) -> a0 = number of the first of n consecutive free frames, the highest such run; -1 when there is none
 # Looks at the frames one by one from the top, whole words where they are all free or all used.
-.type take_run, @function
-take_run:
+LOCAL_FUNCTION take_run
     ENTER 2
     mv s1, a0                                   # s1: frames wanted
     la t0, bitmap_level
@@ -214,20 +218,22 @@ take_run:
     add t4, t2, t4
     ld t4, 0(t4)
     andi t5, a0, WORD_BITS - 1
-    bnez t4, 1f
+    bnez t4, .Lword_has_free
     ori a0, a0, WORD_BITS - 1                   # nothing free in the rest of this word
     addi a0, a0, 1
     li t1, 0
     j .Lrun
-1:  bnez t5, 2f
+.Lword_has_free:
+    bnez t5, .Lone_bit
     not t6, t4
-    bnez t6, 2f
+    bnez t6, .Lone_bit
     addi t6, t1, WORD_BITS
-    bgtu t6, s1, 2f                             # the run ends inside of this word
+    bgtu t6, s1, .Lone_bit                      # the run ends inside of this word
     mv t1, t6
     addi a0, a0, WORD_BITS
     j .Lrun
-2:  srl t4, t4, t5
+.Lone_bit:
+    srl t4, t4, t5
     andi t4, t4, 1
     addi a0, a0, 1
     addi t1, t1, 1
@@ -238,15 +244,16 @@ take_run:
 .Lfound:
     sub s2, t3, a0                              # s2: number of the first frame
     sub s1, a0, s1                              # s1: bit of the last one
-1:  addi a0, a0, -1
+.Lclear_run:
+    addi a0, a0, -1
     call clear_bit
-    bne a0, s1, 1b
+    bne a0, s1, .Lclear_run
     mv a0, s2
     LEAVE 2
 .Lnone:
     li a0, -1
     LEAVE 2
-.size take_run, . - take_run
+END_FUNCTION take_run
 
 .section .rodata
 .balign 8

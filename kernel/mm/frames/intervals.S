@@ -22,14 +22,12 @@ VARIABLE intervals_length
 
 .text
 
-.type policy_bytes, @function
-policy_bytes:
+LOCAL_FUNCTION policy_bytes
     slli a0, a0, INTERVAL_SHIFT
     ret
-.size policy_bytes, . - policy_bytes
+END_FUNCTION policy_bytes
 
-.type policy_init, @function
-policy_init:
+LOCAL_FUNCTION policy_init
     la t0, intervals
     sd a0, 0(t0)
     sw zero, INTERVAL_START(a0)
@@ -38,11 +36,10 @@ policy_init:
     li t1, 1
     sd t1, 0(t0)
     ret
-.size policy_init, . - policy_init
+END_FUNCTION policy_init
 
 # Called only when enough frames are free: the stack is not empty.
-.type policy_take, @function
-policy_take:
+LOCAL_FUNCTION policy_take
     la t0, intervals
     ld t0, 0(t0)                                # t0: the lowest interval
     la t1, intervals_length
@@ -50,49 +47,51 @@ policy_take:
     slli t2, t2, INTERVAL_SHIFT
     add t2, t0, t2                              # t2: behind the top
     mv t3, t2                                   # t3: behind the interval to look at
-1:  beq t3, t0, take_joined_run
+.Llook_at_interval:
+    beq t3, t0, take_joined_run
     addi t3, t3, -INTERVAL_SIZE
     lwu t4, INTERVAL_START(t3)
     lwu t5, INTERVAL_END(t3)
     sub t6, t5, t4
-    bltu t6, a0, 1b
+    bltu t6, a0, .Llook_at_interval
     add t6, t4, a0
     sw t6, INTERVAL_START(t3)
     mv a0, t4
-    bne t6, t5, 3f
+    bne t6, t5, .Ltaken
 
     # Nothing is left of it: those above move down.
     addi t2, t2, -INTERVAL_SIZE
     sub t0, t2, t0
     srli t0, t0, INTERVAL_SHIFT
     sd t0, 0(t1)
-2:  beq t3, t2, 3f
+.Lmove_down:
+    beq t3, t2, .Ltaken
     ld t0, INTERVAL_SIZE(t3)
     sd t0, 0(t3)
     addi t3, t3, INTERVAL_SIZE
-    j 2b
-3:  ret
-.size policy_take, . - policy_take
+    j .Lmove_down
+.Ltaken:
+    ret
+END_FUNCTION policy_take
 
 # take_joined_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run, whatever intervals it lies in
-.type take_joined_run, @function
-take_joined_run:
+LOCAL_FUNCTION take_joined_run
     ENTER 2
     mv s1, a0
     call find_free_run
     mv s2, a0
-    bltz a0, 1f
+    bltz a0, .Lno_run_joined
     mv a1, s1
     li a2, 1
     call set_owners                             # so that join_intervals leaves the run out
     call join_intervals
-1:  mv a0, s2
+.Lno_run_joined:
+    mv a0, s2
     LEAVE 2
-.size take_joined_run, . - take_joined_run
+END_FUNCTION take_joined_run
 
 # join_intervals(): makes the stack anew from the owners, one interval for each run of free frames, the lowest on top
-.type join_intervals, @function
-join_intervals:
+LOCAL_FUNCTION join_intervals
     la t0, intervals
     ld t0, 0(t0)                                # t0: where the next interval goes
     la t1, frame_entries
@@ -102,23 +101,26 @@ join_intervals:
     slli t3, t2, ENTRY_SHIFT
     add t1, t1, t3                              # t1: behind its entry
     li t3, 0                                    # t3: whether the frame above it is free
-1:  beqz t2, 3f
+.Llook_at_frame_below:
+    beqz t2, .Ljoined
     addi t2, t2, -1
     addi t1, t1, -(1 << ENTRY_SHIFT)
     lw t4, ENTRY_OWNERS(t1)
     seqz t4, t4
-    beqz t4, 2f
+    beqz t4, .Linterval_ends
     sw t2, INTERVAL_START(t0)
-    bnez t3, 1b                                 # the interval reaches one frame further down
+    bnez t3, .Llook_at_frame_below              # the interval reaches one frame further down
     addi t5, t2, 1
     sw t5, INTERVAL_END(t0)
     li t3, 1
-    j 1b
-2:  beqz t3, 1b
+    j .Llook_at_frame_below
+.Linterval_ends:
+    beqz t3, .Llook_at_frame_below
     li t3, 0
     addi t0, t0, INTERVAL_SIZE
-    j 1b
-3:  slli t3, t3, INTERVAL_SHIFT                 # the lowest interval may reach down to frame 0
+    j .Llook_at_frame_below
+.Ljoined:
+    slli t3, t3, INTERVAL_SHIFT                 # the lowest interval may reach down to frame 0
     add t0, t0, t3
     la t1, intervals
     ld t1, 0(t1)
@@ -127,10 +129,9 @@ join_intervals:
     la t1, intervals_length
     sd t0, 0(t1)
     ret
-.size join_intervals, . - join_intervals
+END_FUNCTION join_intervals
 
-.type policy_give, @function
-policy_give:
+LOCAL_FUNCTION policy_give
     la t0, intervals_length
     ld t1, 0(t0)
     addi t2, t1, 1
@@ -143,7 +144,7 @@ policy_give:
     sw a0, INTERVAL_START(t0)
     sw a1, INTERVAL_END(t0)
     ret
-.size policy_give, . - policy_give
+END_FUNCTION policy_give
 
 STRING frame_allocator_name, "intervals"
 .include "mm/frames/allocator.inc"

@@ -26,19 +26,19 @@ VARIABLE segment_tree_nodes                     # address of node 0, which does 
 
 .text
 
-.type policy_bytes, @function
-policy_bytes:
+LOCAL_FUNCTION policy_bytes
     li t0, 1
-1:  bgeu t0, a0, 2f
+.Ldouble_leaves:
+    bgeu t0, a0, .Lleaves_known
     slli t0, t0, 1
-    j 1b
-2:  slli a0, t0, NODE_SHIFT + 1
+    j .Ldouble_leaves
+.Lleaves_known:
+    slli a0, t0, NODE_SHIFT + 1
     ret
-.size policy_bytes, . - policy_bytes
+END_FUNCTION policy_bytes
 
 # All frames are free, so each node's runs are as long as the node: lengths are halved from the root down.
-.type policy_init, @function
-policy_init:
+LOCAL_FUNCTION policy_init
     la t0, segment_tree_nodes
     sd a0, 0(t0)
     addi t0, a0, NODE_SIZE                      # t0: a node
@@ -48,18 +48,22 @@ policy_init:
     sw a1, NODE_RIGHT(t0)
     addi t1, a0, 2 * NODE_SIZE                  # t1: its children
     li t4, 1                                    # t4: the first number on the last level, then that node
-1:  bgeu t4, a1, 2f
+.Ldouble_width:
+    bgeu t4, a1, .Llast_level
     slli t4, t4, 1
-    j 1b
-2:  slli t4, t4, NODE_SHIFT
+    j .Ldouble_width
+.Llast_level:
+    slli t4, t4, NODE_SHIFT
     add t4, a0, t4
-3:  beq t0, t4, 5f
+.Lset_children:
+    beq t0, t4, .Ltree_done
     lwu t2, NODE_LENGTH(t0)
     srli t3, t2, 1                              # t3: length of the right child
     sub t2, t2, t3                              # t2: length of the left child, the longer one
-    bnez t3, 4f
+    bnez t3, .Ltwo_children
     li t2, 0                                    # a single frame is not halved
-4:  sw t2, NODE_LENGTH(t1)
+.Ltwo_children:
+    sw t2, NODE_LENGTH(t1)
     sw t2, NODE_MAX(t1)
     sw t2, NODE_LEFT(t1)
     sw t2, NODE_RIGHT(t1)
@@ -69,12 +73,12 @@ policy_init:
     sw t3, NODE_SIZE + NODE_RIGHT(t1)
     addi t0, t0, NODE_SIZE
     addi t1, t1, 2 * NODE_SIZE
-    j 3b
-5:  ret
-.size policy_init, . - policy_init
+    j .Lset_children
+.Ltree_done:
+    ret
+END_FUNCTION policy_init
 
-.type policy_take, @function
-policy_take:
+LOCAL_FUNCTION policy_take
     la t0, segment_tree_nodes
     ld t0, 0(t0)
     li t1, 1                                    # t1: number of the node
@@ -83,36 +87,38 @@ policy_take:
     li t4, 1
     beq a0, t4, take_one
     lwu t4, NODE_MAX(t2)
-    bltu t4, a0, 4f
-1:  slli t1, t1, 1
+    bltu t4, a0, .Lno_run_there
+.Ldescend:
+    slli t1, t1, 1
     slli t2, t1, NODE_SHIFT
     add t2, t0, t2                              # t2: the left child
     lwu t4, NODE_MAX(t2)
-    bgeu t4, a0, 1b
+    bgeu t4, a0, .Ldescend
     lwu t4, NODE_LENGTH(t2)
     add t3, t3, t4                              # t3: first frame of the right child
     lwu t5, NODE_RIGHT(t2)
     addi t2, t2, NODE_SIZE
     lwu t6, NODE_LEFT(t2)
     add t6, t5, t6
-    bgeu t6, a0, 2f
+    bgeu t6, a0, .Lcrosses_middle
     addi t1, t1, 1
-    j 1b
-2:  sub t3, t3, t5                              # the run crosses the middle
+    j .Ldescend
+.Lcrosses_middle:
+    sub t3, t3, t5                              # the run crosses the middle
     mv a1, a0
     mv a0, t3
     li a2, 0
     j set_frames
-4:  li a0, -1
+.Lno_run_there:
+    li a0, -1
     ret
-.size policy_take, . - policy_take
+END_FUNCTION policy_take
 
 # take_one: where policy_take branches to for one frame, which is surely there. The way down ends at the leaf to change.
 # a0 = 1, t0 = node 0, t1 = number of a node, t2 = that node, t3 = its first frame
-.type take_one, @function
-take_one:
+LOCAL_FUNCTION take_one
     lwu t4, NODE_LENGTH(t2)
-    beq t4, a0, 1f
+    beq t4, a0, .Lfree_leaf
     slli t1, t1, 1
     slli t2, t1, NODE_SHIFT
     add t2, t0, t2                              # t2: the left child
@@ -123,7 +129,8 @@ take_one:
     addi t1, t1, 1
     addi t2, t2, NODE_SIZE
     j take_one
-1:  li a2, 0
+.Lfree_leaf:
+    li a2, 0
     mv a0, t3
     mv a3, t0
     mv a4, t3
@@ -131,17 +138,15 @@ take_one:
     mv a6, t1
     mv t1, t2
     j set_leaf
-.size take_one, . - take_one
+END_FUNCTION take_one
 
-.type policy_give, @function
-policy_give:
+LOCAL_FUNCTION policy_give
     li a2, 1
     j set_frames
-.size policy_give, . - policy_give
+END_FUNCTION policy_give
 
 # set_frames(a0 = number of the first, a1 = n, a2 = 1 when they become free, 0 when they do not stay so) -> a0 as it was
-.type set_frames, @function
-set_frames:
+LOCAL_FUNCTION set_frames
     la a3, segment_tree_nodes
     ld a3, 0(a3)
     mv a4, a0                                   # a4: the frame
@@ -152,30 +157,33 @@ set_frames:
 .Lframe:
     li a6, 1                                    # a6: number of the node
     mv t0, a4                                   # t0: number of the frame, from the node's first on
-1:  slli t1, a6, NODE_SHIFT
+.Lto_child:
+    slli t1, a6, NODE_SHIFT
     add t1, a3, t1                              # t1: the node
     lwu t2, NODE_LENGTH(t1)
     li t3, 1
-    beq t2, t3, 2f
+    beq t2, t3, .Lleaf
     slli a6, a6, 1
     srli t3, t2, 1
     sub t2, t2, t3                              # t2: length of the left child
-    bltu t0, t2, 1b
+    bltu t0, t2, .Lto_child
     sub t0, t0, t2
     addi a6, a6, 1
-    j 1b
+    j .Lto_child
 set_leaf:
-2:  sw a2, NODE_MAX(t1)
+.Lleaf:
+    sw a2, NODE_MAX(t1)
     sw a2, NODE_LEFT(t1)
     sw a2, NODE_RIGHT(t1)
 
     # Up to the root: each parent anew from its children.
 .Lparent:
     andi t0, a6, 1
-    bnez t0, 3f
-    bne a4, a5, 8f                              # a later frame comes by the parent again: it lies under the right child
-3:  srli a6, a6, 1
-    beqz a6, 8f
+    bnez t0, .Lto_parent
+    bne a4, a5, .Lnext_frame                    # a later frame comes by the parent again: it lies under the right child
+.Lto_parent:
+    srli a6, a6, 1
+    beqz a6, .Lnext_frame
     slli t0, a6, NODE_SHIFT
     add t0, a3, t0                              # t0: the parent
     slli t1, a6, NODE_SHIFT + 1
@@ -183,28 +191,33 @@ set_leaf:
     lwu t2, NODE_LENGTH(t1)
     lwu t3, NODE_LEFT(t1)
     lwu t4, NODE_SIZE + NODE_LEFT(t1)
-    bne t3, t2, 4f
+    bne t3, t2, .Lleft_known
     add t3, t3, t4
-4:  sw t3, NODE_LEFT(t0)
+.Lleft_known:
+    sw t3, NODE_LEFT(t0)
     lwu t2, NODE_SIZE + NODE_LENGTH(t1)
     lwu t3, NODE_SIZE + NODE_RIGHT(t1)
     lwu t5, NODE_RIGHT(t1)
     add t4, t4, t5                              # t4: the run that crosses the middle
-    bne t3, t2, 5f
+    bne t3, t2, .Lright_known
     add t3, t3, t5
-5:  sw t3, NODE_RIGHT(t0)
+.Lright_known:
+    sw t3, NODE_RIGHT(t0)
     lwu t2, NODE_MAX(t1)
     lwu t3, NODE_SIZE + NODE_MAX(t1)
-    bgeu t4, t2, 6f
+    bgeu t4, t2, .Lnot_left
     mv t4, t2
-6:  bgeu t4, t3, 7f
+.Lnot_left:
+    bgeu t4, t3, .Lmax_known
     mv t4, t3
-7:  sw t4, NODE_MAX(t0)
+.Lmax_known:
+    sw t4, NODE_MAX(t0)
     j .Lparent
-8:  addi a4, a4, 1
+.Lnext_frame:
+    addi a4, a4, 1
     bleu a4, a5, .Lframe
     ret
-.size set_frames, . - set_frames
+END_FUNCTION set_frames
 
 STRING frame_allocator_name, "segment tree"
 .include "mm/frames/allocator.inc"

@@ -24,7 +24,7 @@ FUNCTION frame_selftest
     mv s2, a0
     call frame_alloc
     mv s3, a0
-    beqz s3, 2f                                 # the last one: if there was a frame for it, there was for all
+    beqz s3, .Lno_frame                         # the last one: if there was a frame for it, there was for all
     slli a1, s1, PAGE_SHIFT
     slli a2, s2, PAGE_SHIFT
     slli a3, s3, PAGE_SHIFT
@@ -42,7 +42,7 @@ FUNCTION frame_selftest
     li a0, RUN
     call frame_alloc_contiguous
     mv s4, a0
-    beqz s4, 2f
+    beqz s4, .Lno_frame
     slli a2, a0, PAGE_SHIFT
     li a1, RUN
     li t0, RUN << PAGE_SHIFT
@@ -52,7 +52,7 @@ FUNCTION frame_selftest
     call frame_in_use
     sub a0, a0, s5
     li t0, 3 + RUN
-    bne a0, t0, 1f
+    bne a0, t0, .Lwrong_count
 
     mv a0, s4
     li a1, RUN
@@ -65,13 +65,15 @@ FUNCTION frame_selftest
     call frame_dealloc
     call frame_in_use
     sub a1, a0, s5
-    bnez a1, 1f
+    bnez a1, .Lwrong_count
     la a0, line_freed
     call printf
     LEAVE 5
-1:  la a0, message_count
+.Lwrong_count:
+    la a0, message_count
     call panic
-2:  la a0, message_no_frame
+.Lno_frame:
+    la a0, message_no_frame
     call panic
 END_FUNCTION frame_selftest
 

@@ -18,14 +18,12 @@ VARIABLE stack_recycled_length
 
 .text
 
-.type policy_bytes, @function
-policy_bytes:
+LOCAL_FUNCTION policy_bytes
     slli a0, a0, 2
     ret
-.size policy_bytes, . - policy_bytes
+END_FUNCTION policy_bytes
 
-.type policy_init, @function
-policy_init:
+LOCAL_FUNCTION policy_init
     la t0, stack_current
     sd zero, 0(t0)
     la t0, stack_end
@@ -35,15 +33,14 @@ policy_init:
     la t0, stack_recycled_length
     sd zero, 0(t0)
     ret
-.size policy_init, . - policy_init
+END_FUNCTION policy_init
 
-.type policy_take, @function
-policy_take:
+LOCAL_FUNCTION policy_take
     li t0, 1
-    bne a0, t0, 1f
+    bne a0, t0, .Lnever_handed_out
     la t0, stack_recycled_length
     ld t1, 0(t0)
-    beqz t1, 1f
+    beqz t1, .Lnever_handed_out
     addi t1, t1, -1
     sd t1, 0(t0)
     la t0, stack_recycled
@@ -52,7 +49,8 @@ policy_take:
     add t0, t0, t1
     lwu a0, 0(t0)
     ret
-1:  la t0, stack_current
+.Lnever_handed_out:
+    la t0, stack_current
     ld t1, 0(t0)
     la t2, stack_end
     ld t2, 0(t2)
@@ -62,15 +60,14 @@ policy_take:
     sd t2, 0(t0)
     mv a0, t1
     ret
-.size policy_take, . - policy_take
+END_FUNCTION policy_take
 
 # take_recycled_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run; it begins among the recycled
-.type take_recycled_run, @function
-take_recycled_run:
+LOCAL_FUNCTION take_recycled_run
     ENTER 1
     mv s1, a0
     call find_free_run
-    bltz a0, 3f
+    bltz a0, .Lrun_taken
     # Take its frames out of the stack; the others keep their order.
     la t0, stack_recycled
     ld t0, 0(t0)                                # t0: next to look at
@@ -79,15 +76,17 @@ take_recycled_run:
     slli t2, t2, 2
     add t2, t0, t2                              # t2: end of the stack
     mv t3, t0                                   # t3: next to write
-1:  beq t0, t2, 2f
+.Lfilter:
+    beq t0, t2, .Lfiltered
     lwu t4, 0(t0)
     addi t0, t0, 4
     sub t5, t4, a0
-    bltu t5, s1, 1b
+    bltu t5, s1, .Lfilter
     sw t4, 0(t3)
     addi t3, t3, 4
-    j 1b
-2:  la t0, stack_recycled
+    j .Lfilter
+.Lfiltered:
+    la t0, stack_recycled
     ld t0, 0(t0)
     sub t3, t3, t0
     srli t3, t3, 2
@@ -96,14 +95,14 @@ take_recycled_run:
     add t1, a0, s1
     la t0, stack_current
     ld t2, 0(t0)
-    bleu t1, t2, 3f
+    bleu t1, t2, .Lrun_taken
     sd t1, 0(t0)
-3:  LEAVE 1
-.size take_recycled_run, . - take_recycled_run
+.Lrun_taken:
+    LEAVE 1
+END_FUNCTION take_recycled_run
 
 # Several frames are recycled in ascending order: the highest is the next.
-.type policy_give, @function
-policy_give:
+LOCAL_FUNCTION policy_give
     la t0, stack_recycled_length
     ld t1, 0(t0)
     add t2, t1, a1
@@ -112,13 +111,14 @@ policy_give:
     ld t0, 0(t0)
     slli t1, t1, 2
     add t0, t0, t1
-1:  sw a0, 0(t0)
+.Lpush:
+    sw a0, 0(t0)
     addi t0, t0, 4
     addi a0, a0, 1
     addi a1, a1, -1
-    bnez a1, 1b
+    bnez a1, .Lpush
     ret
-.size policy_give, . - policy_give
+END_FUNCTION policy_give
 
 STRING frame_allocator_name, "stack"
 .include "mm/frames/allocator.inc"

@@ -13,14 +13,12 @@
 
 .text
 
-.type policy_bytes, @function
-policy_bytes:
+LOCAL_FUNCTION policy_bytes
     li a0, 0                                    # all is in the entries
     ret
-.size policy_bytes, . - policy_bytes
+END_FUNCTION policy_bytes
 
-.type policy_init, @function
-policy_init:
+LOCAL_FUNCTION policy_init
     la t0, frame_entries
     ld t0, 0(t0)
     la t1, frame_first_ppn
@@ -29,46 +27,46 @@ policy_init:
     slli t2, a1, ENTRY_SHIFT
     add t2, t0, t2
     li t3, PAGE_SIZE
-1:  sd t1, TRACKER_PA(t0)
+.Lwrite_address:
+    sd t1, TRACKER_PA(t0)
     add t1, t1, t3
     addi t0, t0, 1 << ENTRY_SHIFT
-    bne t0, t2, 1b
+    bne t0, t2, .Lwrite_address
     ret
-.size policy_init, . - policy_init
+END_FUNCTION policy_init
 
-.type policy_take, @function
-policy_take:
+LOCAL_FUNCTION policy_take
     ENTER 1
     mv a1, a0
     call find_free_run
-    bltz a0, 1f
+    bltz a0, .Lno_frame_free
     mv s1, a0
     li a2, 1
     call set_in_use
     mv a0, s1
-1:  LEAVE 1
-.size policy_take, . - policy_take
+.Lno_frame_free:
+    LEAVE 1
+END_FUNCTION policy_take
 
-.type policy_give, @function
-policy_give:
+LOCAL_FUNCTION policy_give
     li a2, 0
     j set_in_use
-.size policy_give, . - policy_give
+END_FUNCTION policy_give
 
 # set_in_use(a0 = number of the first, a1 = n, a2 = 1 or 0)
-.type set_in_use, @function
-set_in_use:
+LOCAL_FUNCTION set_in_use
     la t0, frame_entries
     ld t0, 0(t0)
     slli a0, a0, ENTRY_SHIFT
     add a0, t0, a0
     slli a1, a1, ENTRY_SHIFT
     add a1, a0, a1
-1:  sw a2, TRACKER_IN_USE(a0)
+.Lmark_tracker:
+    sw a2, TRACKER_IN_USE(a0)
     addi a0, a0, 1 << ENTRY_SHIFT
-    bne a0, a1, 1b
+    bne a0, a1, .Lmark_tracker
     ret
-.size set_in_use, . - set_in_use
+END_FUNCTION set_in_use
 
 STRING frame_allocator_name, "tracker"
 .include "mm/frames/allocator.inc"

@@ -33,45 +33,50 @@ FUNCTION heap_init
     call space_init
     la t0, heap_free_lists
     li t1, MOST_ORDER + 1
-1:  sd t0, LINK_NEXT(t0)                        # an empty ring
+.Lempty_ring:
+    sd t0, LINK_NEXT(t0)                        # an empty ring
     sd t0, LINK_PREVIOUS(t0)
     addi t0, t0, 16
     addi t1, t1, -1
-    bnez t1, 1b
+    bnez t1, .Lempty_ring
     call open_region
     LEAVE
 END_FUNCTION heap_init
 
 # order_for(a0 = size, a1 = align) -> a0 = the order of a block for it, MOST_ORDER + 1 when there cannot be one
 # align is a power of two, or 0 for no wish. Clobbers t0 t1 only.
-.type order_for, @function
-order_for:
+LOCAL_FUNCTION order_for
     addi t0, a1, -1
     and t0, t0, a1
-    bnez t0, 3f                                 # not a power of two
+    bnez t0, .Ltoo_large                        # not a power of two
     srli t0, a0, MOST_ORDER + 1
     srli t1, a1, MOST_ORDER + 1
     or t0, t0, t1
-    bnez t0, 3f
+    bnez t0, .Ltoo_large
     li t1, PAGE_SIZE
-    bgtu a1, t1, 1f
-    bgeu a0, a1, 2f
+    bgtu a1, t1, .Lbeyond_page
+    bgeu a0, a1, .Lraise
     mv a0, a1                                   # a block is aligned to its size, so it must be as large as its alignment
-    j 2f
-1:  seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
+    j .Lraise
+.Lbeyond_page:
+    seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
     add a0, a0, t0
     add a0, a0, a1                              # a block of two pages or more begins on a page, so that at most
     sub a0, a0, t1                              # align less a page lie before the bytes that are handed out
-2:  mv t0, a0
+.Lraise:
+    mv t0, a0
     li a0, LEAST_ORDER
     li t1, 1 << LEAST_ORDER
-4:  bgeu t1, t0, 5f
+.Lraise_order:
+    bgeu t1, t0, .Lorder_known
     slli t1, t1, 1
     addi a0, a0, 1
-    j 4b
-3:  li a0, MOST_ORDER + 1
-5:  ret
-.size order_for, . - order_for
+    j .Lraise_order
+.Ltoo_large:
+    li a0, MOST_ORDER + 1
+.Lorder_known:
+    ret
+END_FUNCTION order_for
 
 # heap_alloc(a0 = size in bytes, a1 = align) -> a0 = pointer, 0 when no free block is large enough and no frames are left
 # align is a power of two, or 0 for no wish; for any other align the answer is 0.
@@ -87,29 +92,33 @@ FUNCTION heap_alloc
     mv a1, s1
     li t1, MOST_ORDER
     la t2, heap_free_lists
-1:  bgtu a1, t1, .Lfull
+.Llook_in_list:
+    bgtu a1, t1, .Lfull
     slli t3, a1, 4
     add t3, t2, t3
     ld a0, LINK_NEXT(t3)
-    bne a0, t3, 2f
+    bne a0, t3, .Ltake_block
     addi a1, a1, 1
-    j 1b
-2:  call find_region
+    j .Llook_in_list
+.Ltake_block:
+    call find_region
     beqz a2, panic_corrupt                      # the block before it in the list was written to
     call remove_free
     mv s2, a0                                   # s2: the block
     mv s3, a1                                   # s3: its order
 
     # Split it down to what is wanted: the upper halves become free blocks.
-3:  beq s3, s1, 4f
+.Lsplit:
+    beq s3, s1, .Lsplit_done
     addi s3, s3, -1
     li t0, 1
     sll t0, t0, s3
     add a0, s2, t0
     mv a1, s3
     call insert_free
-    j 3b
-4:  LOAD_STATE_ADDRESS t0, s2, a2, t1
+    j .Lsplit
+.Lsplit_done:
+    LOAD_STATE_ADDRESS t0, s2, a2, t1
     ori t1, s1, STATE_USED
     sb t1, 0(t0)
     mv a0, s4
@@ -118,20 +127,21 @@ FUNCTION heap_alloc
     call count_allocated
     mv a0, s2
     li t0, PAGE_SIZE
-    bleu s5, t0, 5f
+    bleu s5, t0, .Lhanded_out
     addi t0, s5, -1                             # aligned to more than a page
     add a0, s2, t0
     neg t0, s5
     and a0, a0, t0
-    beq a0, s2, 5f
+    beq a0, s2, .Lhanded_out
     LOAD_STATE_ADDRESS t0, a0, a2, t1
     li t1, STATE_POINTER
     sb t1, 0(t0)
-5:  LEAVE 5
+.Lhanded_out:
+    LEAVE 5
 
 .Lfull:
     li a0, 0
-    bgtu s1, t1, 5b                             # no block can have that order
+    bgtu s1, t1, .Lhanded_out                   # no block can have that order
     li a0, 1
     sll a0, a0, s1
     call heap_grow
@@ -142,8 +152,7 @@ END_FUNCTION heap_alloc
 # find_allocated(a0 = pointer, a1 = size, a2 = align)
 #   -> a0 = its block, a1 = order, a2 = region, a3 = pointer, a4 = size, a5 = align
 # Clobbers a6 t0 .. t4 only. Panics when the pointer was not handed out, or its size was another.
-.type find_allocated, @function
-find_allocated:
+LOCAL_FUNCTION find_allocated
     mv a6, ra
     mv a3, a0
     mv a4, a1
@@ -155,21 +164,23 @@ find_allocated:
     LOAD_STATE_ADDRESS t0, a0, a2, t1
     lbu t2, 0(t0)                               # t2: its state
     li t3, STATE_POINTER
-    bne t2, t3, 2f
+    bne t2, t3, .Lblock_found
 
     # Inside of an allocated block: of the places where one that holds it may begin, the first one where one does.
     ld t4, REGION_START(a2)
     li t3, -(1 << LEAST_ORDER)
-1:  slli t3, t3, 1
+.Lenclosing:
+    slli t3, t3, 1
     sub a0, a3, t4
     and a0, a0, t3
     add a0, t4, a0
     LOAD_STATE_ADDRESS t0, a0, a2, t1
     lbu t2, 0(t0)
     andi t0, t2, STATE_USED | STATE_FREE
-    beqz t0, 1b
+    beqz t0, .Lenclosing
 
-2:  andi t0, t2, STATE_USED
+.Lblock_found:
+    andi t0, t2, STATE_USED
     beqz t0, .Lforeign
     andi t2, t2, STATE_ORDER                    # t2: its order
     mv t3, a0
@@ -189,7 +200,7 @@ find_allocated:
     sll a1, t0, a1
     mv a2, a4
     j panic_size
-.size find_allocated, . - find_allocated
+END_FUNCTION find_allocated
 
 # heap_dealloc(a0 = pointer, a1 = size, a2 = align), size and align as they were at heap_alloc
 # Panics when the pointer was not handed out, or its size was another.
@@ -200,38 +211,41 @@ FUNCTION heap_dealloc
     mv s2, a1                                   # s2: its order
     LOAD_STATE_ADDRESS t0, s1, a2, t1
     sb zero, 0(t0)
-    beq a3, s1, 1f
+    beq a3, s1, .Lpointer_cleared
     LOAD_STATE_ADDRESS t0, a3, a2, t1           # the pointer lies further inside
     sb zero, 0(t0)
-1:  neg a0, a4
+.Lpointer_cleared:
+    neg a0, a4
     li a1, -1
     sll a1, a1, s2
     call count_allocated
 
     # Join the buddy as long as it is free and of the same order.
-1:  mv a0, s1
+.Ljoin:
+    mv a0, s1
     mv a1, s2
     call free_buddy
-    beqz a0, 2f
+    beqz a0, .Ljoined
     call remove_free
     addi s2, s2, 1
-    bltu s1, a0, 1b
+    bltu s1, a0, .Ljoin
     mv s1, a0
-    j 1b
-2:  mv a0, s1
+    j .Ljoin
+.Ljoined:
+    mv a0, s1
     mv a1, s2
     call insert_free
     ld t0, REGION_ALLOCATED(a2)
-    bnez t0, 3f
+    bnez t0, .Lregion_stays
     mv a0, a2
     call release_region
-3:  LEAVE 2
+.Lregion_stays:
+    LEAVE 2
 END_FUNCTION heap_dealloc
 
 # free_buddy(a0 = block, a1 = order, a2 = region) -> a0 = its buddy, 0 when that is not free and whole
 # Clobbers t0 t1 t2 only.
-.type free_buddy, @function
-free_buddy:
+LOCAL_FUNCTION free_buddy
     li t0, 1
     sll t0, t0, a1
     ld t1, REGION_START(a2)
@@ -240,15 +254,16 @@ free_buddy:
     add a0, t1, a0
     add t0, a0, t0
     ld t1, REGION_END(a2)
-    bgtu t0, t1, 1f                             # it would end behind the region
+    bgtu t0, t1, .Lno_buddy                     # it would end behind the region
     LOAD_STATE_ADDRESS t0, a0, a2, t1
     lbu t0, 0(t0)
     ori t1, a1, STATE_FREE
-    bne t0, t1, 1f
+    bne t0, t1, .Lno_buddy
     ret
-1:  li a0, 0
+.Lno_buddy:
+    li a0, 0
     ret
-.size free_buddy, . - free_buddy
+END_FUNCTION free_buddy
 
 # heap_resize(a0 = pointer, a1 = size, a2 = align, a3 = new size) -> a0 = 1: it has the new size where it is; 0: it cannot
 # size and align as they were at heap_alloc. Panics as heap_dealloc does.
@@ -263,46 +278,52 @@ FUNCTION heap_resize
     call order_for
     mv s4, a0                                   # s4: the new order
     li t0, MOST_ORDER
-    bgtu s4, t0, 6f
+    bgtu s4, t0, .Lcannot
 
     # Larger: up to the new order, each buddy must be the upper one, and free.
     mv a1, s2
-1:  bgeu a1, s4, 2f
+.Llarger:
+    bgeu a1, s4, .Lgrow_possible
     mv a0, s1
     call free_buddy
-    bltu a0, s1, 6f
+    bltu a0, s1, .Lcannot
     addi a1, a1, 1
-    j 1b
-2:  sub a0, s3, a4
+    j .Llarger
+.Lgrow_possible:
+    sub a0, s3, a4
     li t0, 1
     sll a1, t0, s4
     sll t0, t0, s2
     sub a1, a1, t0
     call count_allocated
-3:  bgeu s2, s4, 4f
+.Ljoin_upper:
+    bgeu s2, s4, .Lshrink
     li a0, 1
     sll a0, a0, s2
     add a0, s1, a0
     mv a1, s2
     call remove_free
     addi s2, s2, 1
-    j 3b
+    j .Ljoin_upper
 
     # Smaller: the upper halves become free blocks. Their buddies are not free.
-4:  beq s2, s4, 5f
+.Lshrink:
+    beq s2, s4, .Lresized
     addi s2, s2, -1
     li a0, 1
     sll a0, a0, s2
     add a0, s1, a0
     mv a1, s2
     call insert_free
-    j 4b
-5:  LOAD_STATE_ADDRESS t0, s1, a2, t1
+    j .Lshrink
+.Lresized:
+    LOAD_STATE_ADDRESS t0, s1, a2, t1
     ori t1, s4, STATE_USED
     sb t1, 0(t0)
     li a0, 1
     LEAVE 4
-6:  li a0, 0
+.Lcannot:
+    li a0, 0
     LEAVE 4
 END_FUNCTION heap_resize
 
@@ -310,15 +331,17 @@ END_FUNCTION heap_resize
 FUNCTION heap_largest_free
     la t0, heap_free_lists
     li t1, MOST_ORDER
-1:  slli t2, t1, 4
+.Lnext_order:
+    slli t2, t1, 4
     add t2, t0, t2
     ld t3, LINK_NEXT(t2)
-    bne t3, t2, 2f
+    bne t3, t2, .Lfound_order
     addi t1, t1, -1
-    bnez t1, 1b
+    bnez t1, .Lnext_order
     li a0, 0
     ret
-2:  li a0, 1
+.Lfound_order:
+    li a0, 1
     sll a0, a0, t1
     ret
 END_FUNCTION heap_largest_free

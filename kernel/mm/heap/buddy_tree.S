@@ -34,11 +34,13 @@ FUNCTION heap_init
     ld t1, REGION_END(a0)
     sub t0, t1, t0
     li t1, MOST_ORDER
-1:  srl t2, t0, t1
-    bnez t2, 2f
+.Ltry_order:
+    srl t2, t0, t1
+    bnez t2, .Lroot_found
     addi t1, t1, -1
-    j 1b
-2:  la t0, heap_root_order
+    j .Ltry_order
+.Lroot_found:
+    la t0, heap_root_order
     sd t1, 0(t0)
     la a0, heap_lists
     la a1, heap_masks_end
@@ -51,29 +53,32 @@ END_FUNCTION heap_init
 # order_for(a0 = size, a1 = align) -> a0 = order of a block for it, MOST_ORDER + 1 when there cannot be one;
 #                                     a1 = to what the bytes that are handed out are aligned, and most that lies before them
 # align is a power of two, or 0 for no wish. Clobbers t0 t1 only.
-.type order_for, @function
-order_for:
+LOCAL_FUNCTION order_for
     addi t0, a1, -1
     and t0, t0, a1
-    bnez t0, 3f                                 # not a power of two
+    bnez t0, .Ltoo_large                        # not a power of two
     li t0, 1 << MOST_ORDER
-    bgtu a0, t0, 3f
-    bgtu a1, t0, 3f
+    bgtu a0, t0, .Ltoo_large
+    bgtu a1, t0, .Ltoo_large
     li t0, HEADER_SIZE
-    bgeu a1, t0, 1f
+    bgeu a1, t0, .Lheader_fits
     mv a1, t0
-1:  seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
+.Lheader_fits:
+    seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
     add t0, t0, a0
     add t0, t0, a1
     addi t0, t0, -1                             # one less, so that 2^order bytes fit into order, not into the next
     li a0, LEAST_ORDER
-2:  srl t1, t0, a0
-    beqz t1, 4f
+.Ltry_order_for:
+    srl t1, t0, a0
+    beqz t1, .Lorder_known
     addi a0, a0, 1
-    j 2b
-3:  li a0, MOST_ORDER + 1
-4:  ret
-.size order_for, . - order_for
+    j .Ltry_order_for
+.Ltoo_large:
+    li a0, MOST_ORDER + 1
+.Lorder_known:
+    ret
+END_FUNCTION order_for
 
 # heap_alloc(a0 = size in bytes, a1 = align) -> a0 = pointer, 0 when no free block is large enough and no frames are left
 # align is a power of two, or 0; for any other align, and more than the largest size, the answer is 0.
@@ -100,17 +105,19 @@ FUNCTION heap_alloc
     li t0, 1
     sll s6, t0, s6                              # s6: its size
     mv s7, a0                                   # s7: the block
-1:  beq s4, s3, 2f
+.Lhalve:
+    beq s4, s3, .Lhalved
     addi s4, s4, 1
     slli s5, s5, 1
     srli s6, s6, 1
     add a0, s7, s6
     addi a1, s5, 1
     call insert_free
-    j 1b
+    j .Lhalve
 
     # The first aligned address behind the header. A region begins on a page, so this may lie before s7 + s2.
-2:  addi t0, s2, HEADER_SIZE - 1
+.Lhalved:
+    addi t0, s2, HEADER_SIZE - 1
     add t0, s7, t0
     neg t1, s2
     and s2, t0, t1
@@ -142,11 +149,10 @@ END_FUNCTION heap_alloc
 # Clobbers t0 .. t6 a1 only.
 # Walks down the tree of ids to the block. Where a node begins, there lies the header of its block: of the node itself, or
 # of the lowest of the blocks that it is halved into. Panics when such a header does not make sense: somebody wrote over it.
-.type find_block, @function
-find_block:
+LOCAL_FUNCTION find_block
     mv t1, ra
     call find_region
-    beqz a2, 3f
+    beqz a2, .Loutside
     ld t0, REGION_START(a2)
     sub t3, a0, t0                              # t3: offset of the address
     la t2, heap_root_order
@@ -156,56 +162,61 @@ find_block:
     sub t3, t3, t5                              # t3: offset of the address in the node
     add t5, t0, t5                              # t5: the node
     li t4, 1                                    # t4: its id
-1:  ld t6, BLOCK_ADDRESS(t5)
-    bne t6, t5, 4f
+.Lnode:
+    ld t6, BLOCK_ADDRESS(t5)
+    bne t6, t5, .Ldamaged
     lwu t6, BLOCK_ID(t5)
     li a1, 1
-    beq t6, t4, 2f
+    beq t6, t4, .Lblock_found
     slli t4, t4, 1
-    bltu t6, t4, 4f                             # not an id below this node
+    bltu t6, t4, .Ldamaged                      # not an id below this node
     addi t2, t2, -1
     li t0, LEAST_ORDER
-    bltu t2, t0, 4f
+    bltu t2, t0, .Ldamaged
     sll a1, a1, t2
-    bltu t3, a1, 1b
+    bltu t3, a1, .Lnode
     sub t3, t3, a1
     add t5, t5, a1
     addi t4, t4, 1
-    j 1b
-2:  sll a1, a1, t2
+    j .Lnode
+.Lblock_found:
+    sll a1, a1, t2
     ld t6, BLOCK_SIZE(t5)
-    bne t6, a1, 4f
+    bne t6, a1, .Ldamaged
     mv a0, t5
     jr t1
-3:  li a0, 0
+.Loutside:
+    li a0, 0
     jr t1
-4:  mv a0, t5
+.Ldamaged:
+    mv a0, t5
     mv ra, t1
     j panic_corrupt
-.size find_block, . - find_block
+END_FUNCTION find_block
 
 # find_allocated(a0 = pointer, a1 = size) -> a0 = its block, a2 = region
 # Clobbers t0 .. t6 a1 a3 .. a5 only. Panics when the pointer was not handed out, or its size was another.
-.type find_allocated, @function
-find_allocated:
+LOCAL_FUNCTION find_allocated
     mv a5, ra
     mv a3, a0
     mv a4, a1
     call find_block
-    beqz a0, 1f
+    beqz a0, .Lforeign
     lwu t0, BLOCK_OFFSET(a0)
-    beqz t0, 1f
+    beqz t0, .Lforeign
     add t0, a0, t0
-    bne t0, a3, 1f
+    bne t0, a3, .Lforeign
     ld a1, BLOCK_REQUESTED(a0)
-    bne a1, a4, 2f
+    bne a1, a4, .Lwrong_size
     jr a5
-1:  mv a0, a3
+.Lforeign:
+    mv a0, a3
     j panic_foreign
-2:  mv a0, a3
+.Lwrong_size:
+    mv a0, a3
     mv a2, a4
     j panic_size
-.size find_allocated, . - find_allocated
+END_FUNCTION find_allocated
 
 # heap_dealloc(a0 = pointer, a1 = size, a2 = align), size and align as they were at heap_alloc
 # Panics when the pointer was not handed out, or its size was another.
@@ -222,50 +233,53 @@ FUNCTION heap_dealloc
     call count_allocated
 
     # Join the buddy as long as it is free and whole.
-1:  mv a0, s1
+.Ljoin:
+    mv a0, s1
     mv a1, s2
     mv a2, s4
     mv a3, s3
     call free_buddy
-    beqz a0, 2f
+    beqz a0, .Ljoined
     call remove_free
     srli s2, s2, 1
     slli s3, s3, 1
-    bltu s1, a0, 1b
+    bltu s1, a0, .Ljoin
     mv s1, a0
-    j 1b
-2:  mv a0, s1
+    j .Ljoin
+.Ljoined:
+    mv a0, s1
     mv a1, s2
     call insert_free
     ld t0, REGION_ALLOCATED(s4)
-    bnez t0, 3f
+    bnez t0, .Lregion_stays
     mv a0, s4
     call release_region
-3:  LEAVE 4
+.Lregion_stays:
+    LEAVE 4
 END_FUNCTION heap_dealloc
 
 # free_buddy(a0 = block, a1 = id, a2 = region, a3 = size) -> a0 = its buddy, 0 when that is not free and whole
 # Both lie in one block of twice the size, at a multiple of it. Clobbers t0 t1 only.
-.type free_buddy, @function
-free_buddy:
+LOCAL_FUNCTION free_buddy
     li t0, 1
-    beq a1, t0, 1f
+    beq a1, t0, .Lno_buddy
     ld t0, REGION_START(a2)
     sub a0, a0, t0
     xor a0, a0, a3
     add a0, t0, a0
     add t0, a0, a3
     ld t1, REGION_END(a2)
-    bgtu t0, t1, 1f                             # it would end behind the region
+    bgtu t0, t1, .Lno_buddy                     # it would end behind the region
     lwu t0, BLOCK_ID(a0)
     xori t1, a1, 1
-    bne t0, t1, 1f
+    bne t0, t1, .Lno_buddy
     lwu t0, BLOCK_OFFSET(a0)
-    bnez t0, 1f
+    bnez t0, .Lno_buddy
     ret
-1:  li a0, 0
+.Lno_buddy:
+    li a0, 0
     ret
-.size free_buddy, . - free_buddy
+END_FUNCTION free_buddy
 
 # heap_resize(a0 = pointer, a1 = size, a2 = align, a3 = new size) -> a0 = 1: it has the new size where it is; 0: it cannot
 # size and align as they were at heap_alloc. Panics as heap_dealloc does.
@@ -289,33 +303,38 @@ FUNCTION heap_resize
     # Larger: up to the new size, each buddy must be the upper one, and free.
     mv a1, s2
     mv a3, s3
-1:  bgeu a3, s5, 2f
+.Llarger:
+    bgeu a3, s5, .Lgrow_possible
     mv a0, s1
     call free_buddy
     bltu a0, s1, .Lcannot
     srli a1, a1, 1
     slli a3, a3, 1
-    j 1b
-2:  ld t0, BLOCK_REQUESTED(s1)
+    j .Llarger
+.Lgrow_possible:
+    ld t0, BLOCK_REQUESTED(s1)
     sub a0, s4, t0
     sub a1, s5, s3
     call count_allocated
-3:  bgeu s3, s5, 4f
+.Ljoin_upper:
+    bgeu s3, s5, .Lshrink
     add a0, s1, s3
     call remove_free
     srli s2, s2, 1
     slli s3, s3, 1
-    j 3b
+    j .Ljoin_upper
 
     # Smaller: the upper halves become free blocks. Their buddies are not free.
-4:  beq s3, s5, 5f
+.Lshrink:
+    beq s3, s5, .Lresized
     slli s2, s2, 1
     srli s3, s3, 1
     add a0, s1, s3
     addi a1, s2, 1
     call insert_free
-    j 4b
-5:  sw s2, BLOCK_ID(s1)
+    j .Lshrink
+.Lresized:
+    sw s2, BLOCK_ID(s1)
     sd s3, BLOCK_SIZE(s1)
     sd s4, BLOCK_REQUESTED(s1)
     li a0, 1
@@ -330,17 +349,19 @@ FUNCTION heap_largest_free
     la t0, heap_masks
     lhu t1, 2(t0)                               # the root's mask
     li a0, 0
-    beqz t1, 2f
+    beqz t1, .Ldepth_found
     la t0, heap_root_order
     ld t0, 0(t0)
     li a0, 1
     sll a0, a0, t0
-1:  andi t0, t1, 1
-    bnez t0, 2f
+.Ltry_depth:
+    andi t0, t1, 1
+    bnez t0, .Ldepth_found
     srli t1, t1, 1
     srli a0, a0, 1
-    j 1b
-2:  ret
+    j .Ltry_depth
+.Ldepth_found:
+    ret
 END_FUNCTION heap_largest_free
 
 STRING heap_allocator_name, "buddy tree"

@@ -27,7 +27,8 @@ FUNCTION heap_test
     call check_in_bss
     mv s2, a0
     li s4, 0
-1:  bne s4, s3, 2f
+.Lpush:
+    bne s4, s3, .Lhas_room
     mv a0, s2                                   # full: twice the capacity
     slli a1, s3, 3
     li a2, NUMBER
@@ -36,22 +37,24 @@ FUNCTION heap_test
     call check_in_bss
     mv s2, a0
     slli s3, s3, 1
-2:  slli t0, s4, 3
+.Lhas_room:
+    slli t0, s4, 3
     add t0, s2, t0
     sd s4, 0(t0)
     addi s4, s4, 1
     li t0, NUMBERS
-    bne s4, t0, 1b
+    bne s4, t0, .Lpush
 
-3:  addi s4, s4, -1
+.Lpop:
+    addi s4, s4, -1
     slli t0, s4, 3
     add t0, s2, t0
     ld t0, 0(t0)
-    bne t0, s4, 4f
-    bnez s4, 3b
+    bne t0, s4, .Lwrong_contents
+    bnez s4, .Lpop
     ld t0, 0(s1)
     li t1, BOXED
-    bne t0, t1, 4f
+    bne t0, t1, .Lwrong_contents
     mv a0, s1
     li a1, NUMBER
     li a2, NUMBER
@@ -61,23 +64,24 @@ FUNCTION heap_test
     li a2, NUMBER
     call heap_dealloc
     LEAVE 4
-4:  la a0, message_contents
+.Lwrong_contents:
+    la a0, message_contents
     call panic
 END_FUNCTION heap_test
 
 # check_in_bss(a0 = pointer) -> a0 unchanged
-.type check_in_bss, @function
-check_in_bss:
+LOCAL_FUNCTION check_in_bss
     la t0, sbss
-    bltu a0, t0, 1f
+    bltu a0, t0, .Loutside
     la t0, ebss
-    bgeu a0, t0, 1f
+    bgeu a0, t0, .Loutside
     ret
-1:  ENTER
+.Loutside:
+    ENTER
     mv a1, a0
     la a0, message_outside
     call panic
-.size check_in_bss, . - check_in_bss
+END_FUNCTION check_in_bss
 
 STRING message_outside, "heap test: the block %p is not in .bss"
 STRING message_contents, "heap test: a number is not what it was"

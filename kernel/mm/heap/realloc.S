@@ -15,21 +15,23 @@ FUNCTION heap_realloc
     mv s4, a3                                   # s4: new size
     call heap_resize
     mv s5, s1                                   # s5: the new block
-    bnez a0, 2f
+    bnez a0, .Lmoved
     mv a0, s4
     mv a1, s3
     call heap_alloc
     mv s5, a0
-    beqz a0, 2f
+    beqz a0, .Lmoved
     mv a1, s1
     mv a2, s2
-    bleu s2, s4, 1f
+    bleu s2, s4, .Lcopy
     mv a2, s4
-1:  call copy_bytes
+.Lcopy:
+    call copy_bytes
     mv a0, s1
     mv a1, s2
     mv a2, s3
     call heap_dealloc
-2:  mv a0, s5
+.Lmoved:
+    mv a0, s5
     LEAVE 5
 END_FUNCTION heap_realloc

@@ -37,7 +37,8 @@ FUNCTION heap_selftest
     call printf
 
     li s1, 0
-1:  la s2, cases
+.Lallocate:
+    la s2, cases
     slli t0, s1, 3
     add s2, s2, t0
     lwu a0, 0(s2)
@@ -57,7 +58,7 @@ FUNCTION heap_selftest
     call printf
     addi s1, s1, 1
     li t0, BLOCKS
-    bne s1, t0, 1b
+    bne s1, t0, .Lallocate
 
     call heap_requested
     mv s1, a0
@@ -68,7 +69,8 @@ FUNCTION heap_selftest
     call printf
 
     li s1, 0
-2:  la t0, free_order
+.Lfree:
+    la t0, free_order
     add t0, t0, s1
     lbu t0, 0(t0)
     slli t0, t0, 3
@@ -81,7 +83,7 @@ FUNCTION heap_selftest
     call heap_dealloc
     addi s1, s1, 1
     li t0, BLOCKS
-    bne s1, t0, 2b
+    bne s1, t0, .Lfree
 
     call heap_largest_free
     bne a0, s4, .Lwrong
@@ -103,8 +105,7 @@ END_FUNCTION heap_selftest
 
 # array_test(a0 = bytes of a block that is allocated behind the array)
 # Numbers are appended to an array, which is given twice the room whenever it is full.
-.type array_test, @function
-array_test:
+LOCAL_FUNCTION array_test
     ENTER 6
     mv s6, a0
     li a0, FIRST_NUMBERS * 8
@@ -120,7 +121,8 @@ array_test:
     li s2, FIRST_NUMBERS                        # s2: numbers that it has room for
     li s3, 0                                    # s3: numbers in it
     li s4, 0                                    # s4: how often it had to move
-1:  bne s3, s2, 2f
+.Lappend:
+    bne s3, s2, .Lhas_room
     mv a0, s1
     slli a1, s2, 3
     li a2, 8
@@ -132,24 +134,26 @@ array_test:
     add s4, s4, t0
     mv s1, a0
     slli s2, s2, 1
-2:  slli t0, s3, 3
+.Lhas_room:
+    slli t0, s3, 3
     add t0, s1, t0
     sd s3, 0(t0)
     addi s3, s3, 1
     li t0, LAST_NUMBERS
-    bne s3, t0, 1b
+    bne s3, t0, .Lappend
     slli a2, s2, 3
     mv a3, s6
     mv a4, s4
     li a1, FIRST_NUMBERS * 8
     la a0, line_array
     call printf
-3:  addi s3, s3, -1
+.Lcheck_number:
+    addi s3, s3, -1
     slli t0, s3, 3
     add t0, s1, t0
     ld t0, 0(t0)
     bne t0, s3, .Lwrong
-    bnez s3, 3b
+    bnez s3, .Lcheck_number
     mv a0, s1
     slli a1, s2, 3
     li a2, 8
@@ -159,11 +163,10 @@ array_test:
     li a2, 8
     call heap_dealloc
     LEAVE 6
-.size array_test, . - array_test
+END_FUNCTION array_test
 
 # growth_test(): fills the heap until it grows, and empties it. The blocks are linked through their first words.
-.type growth_test, @function
-growth_test:
+LOCAL_FUNCTION growth_test
     ENTER 5
     call frame_in_use
     mv s1, a0                                   # s1: frames in use before
@@ -171,7 +174,8 @@ growth_test:
     mv s2, a0                                   # s2: bytes of the heap before
     li s3, 0                                    # s3: the last block so far
     li s4, 0                                    # s4: how many
-1:  li a0, FILLING
+.Lfill:
+    li a0, FILLING
     li a1, 8
     call heap_alloc
     beqz a0, .Lno_frame
@@ -179,7 +183,7 @@ growth_test:
     mv s3, a0
     addi s4, s4, 1
     call heap_total
-    beq a0, s2, 1b
+    beq a0, s2, .Lfill
     srli s5, a0, 10
     call frame_in_use
     sub a3, a0, s1
@@ -188,12 +192,13 @@ growth_test:
     mv a4, s5
     la a0, line_grown
     call printf
-2:  mv a0, s3
+.Lempty:
+    mv a0, s3
     ld s3, 0(s3)
     li a1, FILLING
     li a2, 8
     call heap_dealloc
-    bnez s3, 2b
+    bnez s3, .Lempty
     call heap_total
     bne a0, s2, .Lwrong
     call frame_in_use
@@ -205,7 +210,7 @@ growth_test:
 .Lno_frame:
     la a0, message_no_frame
     call panic
-.size growth_test, . - growth_test
+END_FUNCTION growth_test
 
 STRING line_title, "\nheap (%s): %d KiB, largest free block %d KiB\n"
 STRING line_block, "  %4d bytes, aligned to %4d   %p\n"

@@ -14,16 +14,18 @@ FUNCTION space_new
     li a0, SPACE_SIZE
     li a1, POINTER_ALIGN
     call heap_alloc
-    beqz a0, 1f
+    beqz a0, .Lnew_done
     mv s1, a0
     call page_table_new
-    beqz a0, 2f
+    beqz a0, .Lno_root
     sd a0, SPACE_ROOT(s1)
     sd zero, SPACE_AREAS(s1)
     sd s2, SPACE_ASID(s1)
     mv a0, s1
-1:  LEAVE 2
-2:  mv a0, s1
+.Lnew_done:
+    LEAVE 2
+.Lno_root:
+    mv a0, s1
     li a1, SPACE_SIZE
     li a2, POINTER_ALIGN
     call heap_dealloc
@@ -35,12 +37,14 @@ END_FUNCTION space_new
 FUNCTION space_free
     ENTER 1
     mv s1, a0
-1:  ld a1, SPACE_AREAS(s1)
-    beqz a1, 2f
+.Lremove_areas:
+    ld a1, SPACE_AREAS(s1)
+    beqz a1, .Lall_removed
     mv a0, s1
     call area_remove
-    j 1b
-2:  ld a0, SPACE_ROOT(s1)
+    j .Lremove_areas
+.Lall_removed:
+    ld a0, SPACE_ROOT(s1)
     call page_table_free
     ld t0, SPACE_ASID(s1)
     sfence.vma zero, t0                         # its identifier may be given to another
@@ -63,7 +67,7 @@ END_FUNCTION satp_of_space
 # nothing has changed but tables, which stay.
 FUNCTION area_add
     ENTER 7
-    bgeu a1, a2, 1f
+    bgeu a1, a2, .Lnot_added
     mv s1, a0
     mv s2, a1
     mv s3, a2
@@ -72,11 +76,11 @@ FUNCTION area_add
     mv s6, a5
     mv a2, s3
     call area_overlapping
-    bnez a0, 1f
+    bnez a0, .Lnot_added
     li a0, AREA_SIZE
     li a1, POINTER_ALIGN
     call heap_alloc
-    beqz a0, 1f
+    beqz a0, .Lnot_added
     mv s7, a0
     ld t0, SPACE_AREAS(s1)
     sd t0, AREA_NEXT(s7)
@@ -90,29 +94,33 @@ FUNCTION area_add
     mv a1, s7
     mv a2, s6
     call area_map
-    bnez a0, 2f
+    bnez a0, .Lunmap_again
     mv a0, s7
     LEAVE 7
-2:  mv a0, s1
+.Lunmap_again:
+    mv a0, s1
     mv a1, s7
     call area_remove
-1:  li a0, 0
+.Lnot_added:
+    li a0, 0
     LEAVE 7
 END_FUNCTION area_add
 
 # area_overlapping(a0 = space, a1 = first vpn, a2 = vpn behind the last) -> a0 = an area that has a page in common, or 0
 FUNCTION area_overlapping
     ld a0, SPACE_AREAS(a0)
-1:  beqz a0, 2f
+.Lcompare_area:
+    beqz a0, .Lcompared
     ld t0, AREA_START(a0)
     ld t1, AREA_END(a0)
     sltu t0, t0, a2
     sltu t1, a1, t1
     and t0, t0, t1
-    bnez t0, 2f
+    bnez t0, .Lcompared
     ld a0, AREA_NEXT(a0)
-    j 1b
-2:  ret
+    j .Lcompare_area
+.Lcompared:
+    ret
 END_FUNCTION area_overlapping
 
 # area_find(a0 = space, a1 = vpn) -> a0 = the area of this page, 0 when there is none
@@ -122,8 +130,7 @@ FUNCTION area_find
 END_FUNCTION area_find
 
 # area_map(a0 = space, a1 = area, a2 = first ppn) -> a0 = 0, -1 when memory runs out: what an area gets at once
-.type area_map, @function
-area_map:
+LOCAL_FUNCTION area_map
     ENTER 6
     mv s6, a0
     ld s1, SPACE_ROOT(a0)
@@ -141,16 +148,18 @@ area_map:
 .Lpage:
     ld t0, AREA_KIND(s2)
     li t1, AREA_SHARED
-    beq t0, t1, 1f
+    beq t0, t1, .Lshared_frame
     call make_room
     call frame_alloc
     beqz a0, .Lno_frame
     mv s3, a0
     call zero_frame
-    j 2f
-1:  mv a0, s3
+    j .Lmap_frame
+.Lshared_frame:
+    mv a0, s3
     call frame_ref
-2:  mv a0, s1
+.Lmap_frame:
+    mv a0, s1
     mv a1, s4
     mv a2, s3
     ld a3, AREA_FLAGS(s2)
@@ -182,7 +191,7 @@ area_map:
 .Lno_frame:
     li a0, -1
     LEAVE 6
-.size area_map, . - area_map
+END_FUNCTION area_map
 
 # area_remove(a0 = space, a1 = area): unmaps its pages, gives up its frames, forgets it
 FUNCTION area_remove
@@ -193,11 +202,13 @@ FUNCTION area_remove
     ld a3, AREA_END(a1)
     call area_unmap
     addi t0, s1, SPACE_AREAS                    # t0: where the pointer to the area stands
-1:  ld t1, 0(t0)
-    beq t1, s2, 2f
+.Lfind_area_link:
+    ld t1, 0(t0)
+    beq t1, s2, .Larea_found
     addi t0, t1, AREA_NEXT
-    j 1b
-2:  ld t1, AREA_NEXT(s2)
+    j .Lfind_area_link
+.Larea_found:
+    ld t1, AREA_NEXT(s2)
     sd t1, 0(t0)
     mv a0, s2
     li a1, AREA_SIZE
@@ -216,24 +227,26 @@ FUNCTION area_unmap
     mv s3, a2
     mv s4, a3
     li s5, 0
-1:  bgeu s3, s4, 3f
+.Lunmap_next:
+    bgeu s3, s4, .Lunmapped
     mv a0, s1
     mv a1, s3
     call find_pte
     mv s6, a1                                   # s6: level of the leaf, or on which the walk ended without one
-    bnez a0, 4f
+    bnez a0, .Lunmap_leaf
     call stored_page
-    beqz a0, 5f
+    beqz a0, .Lnext_table_entry
     ld a0, 0(a2)
     sd zero, 0(a2)
     srli a0, a0, PTE_PPN_SHIFT
     call store_free
-5:  mv a0, s3
+.Lnext_table_entry:
+    mv a0, s3
     mv a1, s6
     call next_entry
     mv s3, a0
-    j 1b
-4:
+    j .Lunmap_next
+.Lunmap_leaf:
     mv a0, s1
     mv a1, s3
     call unmap_page
@@ -245,14 +258,16 @@ FUNCTION area_unmap
     add s3, s3, t1                              # a linear area may have larger leaves
     ld t0, AREA_KIND(s2)
     li t1, AREA_LINEAR
-    beq t0, t1, 2f
+    beq t0, t1, .Lleaf_unmapped
     mv a1, s7
     call page_gone
     call frame_unref
     addi s5, s5, 1
-2:  addi s3, s3, 1
-    j 1b
-3:  mv a0, s5
+.Lleaf_unmapped:
+    addi s3, s3, 1
+    j .Lunmap_next
+.Lunmapped:
+    mv a0, s5
     LEAVE 7
 END_FUNCTION area_unmap
 

@@ -27,7 +27,7 @@ FUNCTION space_fault
     beq t0, t1, .Lend
     ld t0, AREA_FLAGS(s4)
     and t0, t0, s3
-    bnez t0, 1f
+    bnez t0, .Lallowed
     la a0, reason_not_readable
     li t0, PTE_R
     beq s3, t0, .Lend
@@ -36,7 +36,8 @@ FUNCTION space_fault
     beq s3, t0, .Lend
     la a0, reason_not_executable
     j .Lend
-1:  ld a0, SPACE_ROOT(s1)
+.Lallowed:
+    ld a0, SPACE_ROOT(s1)
     mv a1, s2
     call find_pte
     bnez a0, .Lmapped
@@ -75,14 +76,14 @@ FUNCTION space_fault
     mv s4, a0                                   # s4: address of the PTE
     ld t0, 0(s4)
     li t1, PTE_W
-    bne s3, t1, 3f
+    bne s3, t1, .Lset_flags
     and t1, t0, t1
-    bnez t1, 3f
+    bnez t1, .Lset_flags
     srli s5, t0, PTE_PPN_SHIFT                  # s5: the frame that is shared
     mv a0, s5
     call frame_owners
     li t0, 1
-    beq a0, t0, 5f                              # all others have left: it is ours to write
+    beq a0, t0, .Lonly_owner                    # all others have left: it is ours to write
     call make_room                              # which leaves this frame alone: it has several owners
     call frame_alloc
     la t0, reason_no_frame
@@ -104,18 +105,21 @@ FUNCTION space_fault
     ld t1, 0(t0)
     addi t1, t1, 1
     sd t1, 0(t0)
-5:  mv a0, s5
+.Lonly_owner:
+    mv a0, s5
     mv a1, s1
     mv a2, s2
     call page_loaded
     li s3, PTE_W
-3:  ld t0, 0(s4)
+.Lset_flags:
+    ld t0, 0(s4)
     or t0, t0, s3
     ori t0, t0, PTE_A
     andi t1, t0, PTE_W
-    beqz t1, 4f
+    beqz t1, .Lflags_known
     ori t0, t0, PTE_D
-4:  sd t0, 0(s4)
+.Lflags_known:
+    sd t0, 0(s4)
 .Lfence:
     slli t0, s2, PAGE_SHIFT
     ld t1, SPACE_ASID(s1)
@@ -139,26 +143,27 @@ FUNCTION space_fault
 END_FUNCTION space_fault
 
 # fill_frame(a0 = ppn, a1 = area, a2 = vpn): what this page of the area holds at first
-.type fill_frame, @function
-fill_frame:
+LOCAL_FUNCTION fill_frame
     ENTER 3
     mv s1, a0
     mv s2, a1
     slli s3, a2, PAGE_SHIFT                     # s3: address of the page
     call zero_frame
     ld t0, AREA_SOURCE(s2)
-    beqz t0, 4f
+    beqz t0, .Lfilled
     ld t1, AREA_SOURCE_VA(s2)
     ld t2, AREA_SOURCE_BYTES(s2)
     add t2, t1, t2                              # t1 .. t2: the addresses that have contents
     li t3, PAGE_SIZE
     add t3, s3, t3
     mv t4, s3                                   # t4 .. t3: those of them in this page
-    bgeu t4, t1, 1f
+    bgeu t4, t1, .Lfrom_page_start
     mv t4, t1
-1:  bleu t3, t2, 2f
+.Lfrom_page_start:
+    bleu t3, t2, .Lto_source_end
     mv t3, t2
-2:  bgeu t4, t3, 4f
+.Lto_source_end:
+    bgeu t4, t3, .Lfilled
     PPN_TO_VA a0, s1, t5
     sub t5, t4, s3
     add a0, a0, t5
@@ -166,8 +171,9 @@ fill_frame:
     add a1, t0, t5
     sub a2, t3, t4
     call copy_bytes
-4:  LEAVE 3
-.size fill_frame, . - fill_frame
+.Lfilled:
+    LEAVE 3
+END_FUNCTION fill_frame
 
 STRING reason_no_area, "nothing is mapped there"
 STRING reason_guard, "that is a guard page"

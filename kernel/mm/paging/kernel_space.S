@@ -42,15 +42,17 @@ FUNCTION kernel_space_init
     sd t0, SECTION_END(t1)
     li a0, KERNEL_ASID
     call space_new
-    beqz a0, 2f
+    beqz a0, .Lno_frame
     la t0, kernel_space
     sd a0, 0(t0)
     mv s2, a0
     la s1, kernel_sections
-1:  beqz s3, 3f
+.Lmap_section:
+    beqz s3, .Lannounced
     ld a0, SECTION_NAME(s1)
     jalr s3
-3:  mv a0, s2
+.Lannounced:
+    mv a0, s2
     ld t3, SECTION_START(s1)
     ld t4, SECTION_END(s1)
     srli a1, t3, PAGE_SHIFT
@@ -59,10 +61,10 @@ FUNCTION kernel_space_init
     li a4, AREA_LINEAR
     VA_TO_PPN a5, t3, t0
     call area_add
-    beqz a0, 2f
+    beqz a0, .Lno_frame
     addi s1, s1, SECTION_SIZE
     la t0, kernel_sections_end
-    bne s1, t0, 1b
+    bne s1, t0, .Lmap_section
 
     mv a0, s2
     la a1, boot_stack_guard
@@ -71,12 +73,13 @@ FUNCTION kernel_space_init
     li a3, 0
     li a4, AREA_GUARD
     call area_add
-    beqz a0, 2f
+    beqz a0, .Lno_frame
     ld a0, SPACE_ROOT(s2)
     li a1, KERNEL_ASID
     call page_table_activate
     LEAVE 3
-2:  la a0, message_no_frame
+.Lno_frame:
+    la a0, message_no_frame
     call panic
 END_FUNCTION kernel_space_init
 
@@ -84,7 +87,8 @@ END_FUNCTION kernel_space_init
 FUNCTION kernel_space_print
     ENTER 1
     la s1, kernel_sections
-1:  la a0, line_section
+.Lprint_section:
+    la a0, line_section
     ld a1, SECTION_NAME(s1)
     ld a2, SECTION_START(s1)
     ld a3, SECTION_END(s1)
@@ -92,16 +96,18 @@ FUNCTION kernel_space_print
     li a4, 'r'                                  # every section is readable
     li a5, '-'
     andi t1, t0, PTE_W
-    beqz t1, 2f
+    beqz t1, .Lexecutable
     li a5, 'w'
-2:  li a6, '-'
+.Lexecutable:
+    li a6, '-'
     andi t1, t0, PTE_X
-    beqz t1, 3f
+    beqz t1, .Lprint_flags
     li a6, 'x'
-3:  call printf
+.Lprint_flags:
+    call printf
     addi s1, s1, SECTION_SIZE
     la t0, kernel_sections_end
-    bne s1, t0, 1b
+    bne s1, t0, .Lprint_section
     LEAVE 1
 END_FUNCTION kernel_space_print
 

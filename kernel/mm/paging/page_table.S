@@ -27,33 +27,37 @@ FUNCTION page_table_new
     call make_room
     call frame_alloc
     mv s1, a0
-    beqz a0, 1f
+    beqz a0, .Ltable_ready
     call zero_frame
     mv a0, s1
-1:  LEAVE 1
+.Ltable_ready:
+    LEAVE 1
 END_FUNCTION page_table_new
 
 # find_pte(a0 = root ppn, a1 = vpn) -> a0 = address of the leaf PTE that maps vpn, a1 = its level (2, 1, 0)
 # a0 = 0 when nothing maps vpn; a1 is then the level on which the walk ended. a2 = address of the last PTE, in any case.
 FUNCTION find_pte
     li t0, TOP_LEVEL
-1:  PPN_TO_VA t1, a0, t2
+.Lwalk:
+    PPN_TO_VA t1, a0, t2
     VPN_INDEX t3, a1, t0, t2
     add t1, t1, t3                              # t1: address of the PTE
     ld t4, 0(t1)
     andi t5, t4, PTE_V
-    beqz t5, 3f
+    beqz t5, .Lno_leaf
     andi t5, t4, PTE_RWX
-    bnez t5, 2f
-    beqz t0, 3f                                 # a pointer on the last level points nowhere
+    bnez t5, .Lleaf
+    beqz t0, .Lno_leaf                          # a pointer on the last level points nowhere
     PTE_TO_PPN a0, t4
     addi t0, t0, -1
-    j 1b
-2:  mv a0, t1
+    j .Lwalk
+.Lleaf:
+    mv a0, t1
     mv a1, t0
     mv a2, t1
     ret
-3:  li a0, 0
+.Lno_leaf:
+    li a0, 0
     mv a1, t0
     mv a2, t1
     ret
@@ -67,38 +71,43 @@ FUNCTION find_pte_create
     mv s1, a1                                   # s1: vpn
     mv s2, a2                                   # s2: level wanted
     li s3, TOP_LEVEL                            # s3: level of the table a0
-1:  PPN_TO_VA t1, a0, t2
+.Lwalk_create:
+    PPN_TO_VA t1, a0, t2
     VPN_INDEX t3, s1, s3, t2
     add s4, t1, t3                              # s4: address of the PTE
-    beq s3, s2, 4f
+    beq s3, s2, .Lpte_found
     ld t4, 0(s4)
     andi t5, t4, PTE_V
-    bnez t5, 2f
+    bnez t5, .Lhas_table
     call page_table_new
-    beqz a0, 5f
+    beqz a0, .Lcreated_or_not
     slli t4, a0, PTE_PPN_SHIFT
     ori t4, t4, PTE_V
     sd t4, 0(s4)
-    j 3f
-2:  andi t5, t4, PTE_RWX
-    bnez t5, 6f
+    j .Ldown
+.Lhas_table:
+    andi t5, t4, PTE_RWX
+    bnez t5, .Lis_mapped
     PTE_TO_PPN a0, t4
-3:  addi s3, s3, -1
-    j 1b
-4:  mv a0, s4
-5:  LEAVE 5
-6:  mv a0, s1
+.Ldown:
+    addi s3, s3, -1
+    j .Lwalk_create
+.Lpte_found:
+    mv a0, s4
+.Lcreated_or_not:
+    LEAVE 5
+.Lis_mapped:
+    mv a0, s1
     j panic_mapped
 END_FUNCTION find_pte_create
 
 # panic_mapped(a0 = vpn)
-.type panic_mapped, @function
-panic_mapped:
+LOCAL_FUNCTION panic_mapped
     ENTER                                       # for the backtrace
     mv a1, a0
     la a0, message_mapped
     call panic
-.size panic_mapped, . - panic_mapped
+END_FUNCTION panic_mapped
 
 # map_page(a0 = root ppn, a1 = vpn, a2 = ppn, a3 = flags) -> a0 = 0, -1 when there is no frame for a table
 # Maps one page of 4 KiB. flags are those of a PTE (PTE_R, PTE_W, ..); PTE_V is added. A TLB that remembers that the
@@ -121,25 +130,28 @@ FUNCTION map_leaf
     sll t1, t1, t0
     or t0, a1, a2
     and t1, t0, t1
-    bne t0, t1, 2f
+    bne t0, t1, .Lmisaligned
     mv a2, a4
     call find_pte_create
-    beqz a0, 3f
+    beqz a0, .Lno_table
     ld t0, 0(a0)
     andi t0, t0, PTE_V
-    bnez t0, 1f
+    bnez t0, .Lalready_mapped
     slli t0, s2, PTE_PPN_SHIFT
     or t0, t0, s3
     ori t0, t0, PTE_V
     sd t0, 0(a0)
     li a0, 0
     LEAVE 3
-1:  mv a0, s1
+.Lalready_mapped:
+    mv a0, s1
     call panic_mapped
-2:  mv a3, a4
+.Lmisaligned:
+    mv a3, a4
     la a0, message_misaligned
     call panic
-3:  li a0, -1
+.Lno_table:
+    li a0, -1
     LEAVE 3
 END_FUNCTION map_leaf
 
@@ -149,14 +161,15 @@ FUNCTION unmap_page
     ENTER 1
     mv s1, a1
     call find_pte
-    beqz a0, 1f
+    beqz a0, .Lnot_mapped
     ld t0, 0(a0)
     sd zero, 0(a0)
     slli t1, s1, PAGE_SHIFT
     sfence.vma t1, zero
     PTE_TO_PPN a0, t0
     LEAVE 1
-1:  mv a1, s1
+.Lnot_mapped:
+    mv a1, s1
     la a0, message_unmapped
     call panic
 END_FUNCTION unmap_page
@@ -167,7 +180,7 @@ FUNCTION translate
     mv s1, a1
     srli a1, a1, PAGE_SHIFT
     call find_pte
-    beqz a0, 1f
+    beqz a0, .Lno_translation
     ld t0, 0(a0)
     PTE_TO_PPN t0, t0
     slli t0, t0, PAGE_SHIFT
@@ -180,7 +193,8 @@ FUNCTION translate
     and t2, s1, t2
     or a0, t0, t2
     LEAVE 1
-1:  li a0, -1
+.Lno_translation:
+    li a0, -1
     LEAVE 1
 END_FUNCTION translate
 
@@ -193,17 +207,19 @@ FUNCTION map_range
     mv s3, a2
     mv s4, a3
     mv s5, a4
-1:  beqz s4, 4f
+.Lnext_leaf:
+    beqz s4, .Lrange_mapped
     or t2, s2, s3
     li a4, TOP_LEVEL                            # a4: level of the leaf
-2:  slli t0, a4, 3
+.Ltry_level:
+    slli t0, a4, 3
     add t0, t0, a4
     li t1, 1
     sll t1, t1, t0                              # t1: pages that a leaf on this level maps
-    bgtu t1, s4, 3f
+    bgtu t1, s4, .Llower_level
     addi t0, t1, -1
     and t0, t0, t2
-    bnez t0, 3f
+    bnez t0, .Llower_level
     mv a0, s1
     mv a1, s2
     mv a2, s3
@@ -212,11 +228,13 @@ FUNCTION map_range
     add s3, s3, t1
     sub s4, s4, t1
     call map_leaf
-    beqz a0, 1b
+    beqz a0, .Lnext_leaf
     LEAVE 5
-3:  addi a4, a4, -1                             # every page fits a leaf on level 0
-    j 2b
-4:  li a0, 0
+.Llower_level:
+    addi a4, a4, -1                             # every page fits a leaf on level 0
+    j .Ltry_level
+.Lrange_mapped:
+    li a0, 0
     LEAVE 5
 END_FUNCTION map_range
 
@@ -227,28 +245,30 @@ FUNCTION page_table_free
 END_FUNCTION page_table_free
 
 # free_table(a0 = ppn, a1 = its level): the table and all below
-.type free_table, @function
-free_table:
+LOCAL_FUNCTION free_table
     ENTER 4
     mv s1, a0
     mv s2, a1
-    beqz s2, 3f                                 # the last level has leaves only
+    beqz s2, .Lno_tables_below                  # the last level has leaves only
     PPN_TO_VA s3, s1, t0
     li t0, PAGE_SIZE
     add s4, s3, t0
-1:  ld t0, 0(s3)
+.Leach_pte:
+    ld t0, 0(s3)
     addi s3, s3, 8
     andi t1, t0, PTE_V | PTE_RWX
     li t2, PTE_V
-    bne t1, t2, 2f
+    bne t1, t2, .Lno_pointer
     PTE_TO_PPN a0, t0
     addi a1, s2, -1
     call free_table
-2:  bne s3, s4, 1b
-3:  mv a0, s1
+.Lno_pointer:
+    bne s3, s4, .Leach_pte
+.Lno_tables_below:
+    mv a0, s1
     call frame_dealloc
     LEAVE 4
-.size free_table, . - free_table
+END_FUNCTION free_table
 
 # satp_of(a0 = root ppn, a1 = asid) -> a0 = the value of satp that translates by this table
 FUNCTION satp_of

@@ -18,94 +18,103 @@ FUNCTION choose_page
 END_FUNCTION choose_page
 
 # choose_first() -> a0 = the resident that was loaded first, or 0. Time: O(1), and O(residents) where frames are shared.
-.type choose_first, @function
-choose_first:
+LOCAL_FUNCTION choose_first
     ENTER 1
     la t0, resident_ring
     ld s1, RESIDENT_NEXT(t0)
-1:  la t0, resident_ring
-    beq s1, t0, 2f
+.Ltry_first:
+    la t0, resident_ring
+    beq s1, t0, .Lnone_first
     mv a0, s1
     call can_be_replaced
-    bnez a0, 3f
+    bnez a0, .Lchosen_first
     ld s1, RESIDENT_NEXT(s1)
-    j 1b
-2:  li s1, 0
-3:  mv a0, s1
+    j .Ltry_first
+.Lnone_first:
+    li s1, 0
+.Lchosen_first:
+    mv a0, s1
     LEAVE 1
-.size choose_first, . - choose_first
+END_FUNCTION choose_first
 
 # choose_by_clock() -> a0 = the first resident that was not accessed since the hand came by, or 0
 # An accessed one gets a second chance, behind all others; so the hand goes round twice at most. Time: O(residents).
-.type choose_by_clock, @function
-choose_by_clock:
+LOCAL_FUNCTION choose_by_clock
     ENTER 2
     la t0, resident_count
     ld s2, 0(t0)
     slli s2, s2, 1                              # s2: looks that are left
-1:  beqz s2, 3f
+.Llook:
+    beqz s2, .Lnone_by_clock
     addi s2, s2, -1
     la t0, resident_ring
     ld s1, RESIDENT_NEXT(t0)                    # s1: the resident at the hand
     mv a0, s1
     call can_be_replaced
-    beqz a0, 2f
+    beqz a0, .Ladvance_hand
     mv a0, s1
     call take_access
     mv t0, a0
     mv a0, s1
-    beqz t0, 4f
+    beqz t0, .Lchosen_by_clock
     ld t0, RESIDENT_VPN(s1)
     slli t0, t0, PAGE_SHIFT
     ld t1, RESIDENT_SPACE(s1)
     ld t1, SPACE_ASID(t1)
     sfence.vma t0, t1                           # a cached translation would set no A bit
-2:  mv a0, s1
+.Ladvance_hand:
+    mv a0, s1
     call resident_again
-    j 1b
-3:  li a0, 0
-4:  LEAVE 2
-.size choose_by_clock, . - choose_by_clock
+    j .Llook
+.Lnone_by_clock:
+    li a0, 0
+.Lchosen_by_clock:
+    LEAVE 2
+END_FUNCTION choose_by_clock
 
 # choose_oldest() -> a0 = the resident whose accesses lie back farthest, of several the one loaded first; or 0
 # Time: O(residents), and once in SAMPLE_PERIOD replacements a walk for each.
-.type choose_oldest, @function
-choose_oldest:
+LOCAL_FUNCTION choose_oldest
     ENTER 3
     la t0, pages_stored
     ld t0, 0(t0)
     andi t0, t0, SAMPLE_PERIOD - 1
-    bnez t0, 1f
+    bnez t0, .Lfrom_first
     call sample_all
-1:  la t0, resident_ring
+.Lfrom_first:
+    la t0, resident_ring
     ld s1, RESIDENT_NEXT(t0)
     li s2, 0                                    # s2: the oldest so far
     li s3, -1                                   # s3: its age; the smaller the older
-2:  la t0, resident_ring
-    beq s1, t0, 4f
+.Lcompare_ages:
+    la t0, resident_ring
+    beq s1, t0, .Loldest_known
     ld t0, RESIDENT_AGE(s1)
-    bgtu t0, s3, 3f
-    beqz s2, 5f
-    beq t0, s3, 3f
-5:  mv a0, s1
+    bgtu t0, s3, .Lnext_resident
+    beqz s2, .Lconsider
+    beq t0, s3, .Lnext_resident
+.Lconsider:
+    mv a0, s1
     call can_be_replaced
-    beqz a0, 3f
+    beqz a0, .Lnext_resident
     mv s2, s1
     ld s3, RESIDENT_AGE(s1)
-3:  ld s1, RESIDENT_NEXT(s1)
-    j 2b
-4:  mv a0, s2
+.Lnext_resident:
+    ld s1, RESIDENT_NEXT(s1)
+    j .Lcompare_ages
+.Loldest_known:
+    mv a0, s2
     LEAVE 3
-.size choose_oldest, . - choose_oldest
+END_FUNCTION choose_oldest
 
 # sample_all(): the A bit of each resident becomes the highest bit of its age, and is clear
-.type sample_all, @function
-sample_all:
+LOCAL_FUNCTION sample_all
     ENTER 1
     la t0, resident_ring
     ld s1, RESIDENT_NEXT(t0)
-1:  la t0, resident_ring
-    beq s1, t0, 2f
+.Lsample:
+    la t0, resident_ring
+    beq s1, t0, .Lsampled
     mv a0, s1
     call take_access
     slli a0, a0, 63
@@ -114,15 +123,15 @@ sample_all:
     or a0, a0, t0
     sd a0, RESIDENT_AGE(s1)
     ld s1, RESIDENT_NEXT(s1)
-    j 1b
-2:  sfence.vma                                  # cached translations would set no A bits
+    j .Lsample
+.Lsampled:
+    sfence.vma                                  # cached translations would set no A bits
     LEAVE 1
-.size sample_all, . - sample_all
+END_FUNCTION sample_all
 
 # take_access(a0 = entry) -> a0 = 1 when the page was accessed since the last time, else 0; its A bit is clear afterwards.
 # The caller fences.
-.type take_access, @function
-take_access:
+LOCAL_FUNCTION take_access
     ENTER
     ld t0, RESIDENT_SPACE(a0)
     ld a1, RESIDENT_VPN(a0)
@@ -134,15 +143,14 @@ take_access:
     sd t0, 0(a0)
     snez a0, t1
     LEAVE
-.size take_access, . - take_access
+END_FUNCTION take_access
 
 # can_be_replaced(a0 = entry) -> a0 = 1 or 0
-.type can_be_replaced, @function
-can_be_replaced:
+LOCAL_FUNCTION can_be_replaced
     ENTER
     ld a0, RESIDENT_PPN(a0)
     call frame_owners
     addi a0, a0, -1
     seqz a0, a0
     LEAVE
-.size can_be_replaced, . - can_be_replaced
+END_FUNCTION can_be_replaced

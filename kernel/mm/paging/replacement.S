@@ -20,7 +20,7 @@ FUNCTION replacement_init
     ENTER 4
     mv s1, a0                                   # s1: policy
     mv s2, a1                                   # s2: slots
-    beqz a0, 3f
+    beqz a0, .Linitialised
     call residents_bytes
     li t0, PAGE_SIZE - 1
     add a0, a0, t0
@@ -28,23 +28,26 @@ FUNCTION replacement_init
     mv a0, s3
     call frame_alloc_contiguous
     la t0, reason_no_room
-    beqz a0, 2f
+    beqz a0, .Lno_replacement
     mv s4, a0                                   # s4: the first of them
     mv a0, s2
     call store_init
-    bnez a0, 1f
+    bnez a0, .Lno_store
     PPN_TO_VA a0, s4, t0
     call residents_init
     la t0, replacement_policy
     sd s1, 0(t0)
-3:  li a0, 0
+.Linitialised:
+    li a0, 0
     LEAVE 4
-1:  mv s2, a0                                   # s2: why not
+.Lno_store:
+    mv s2, a0                                   # s2: why not
     mv a0, s4
     mv a1, s3
     call frame_dealloc_contiguous
     mv t0, s2
-2:  mv a1, t0
+.Lno_replacement:
+    mv a1, t0
     la a0, line_no_store
     call printf
     li a0, -1
@@ -55,31 +58,34 @@ END_FUNCTION replacement_init
 FUNCTION make_room
     la t0, replacement_policy
     ld t0, 0(t0)
-    beqz t0, 2f
+    beqz t0, .Lnothing_replaced
     ENTER
-1:  la t0, frame_count
+.Lcheck_room:
+    la t0, frame_count
     ld t0, 0(t0)
     la t1, frame_used
     ld t1, 0(t1)
     sub t0, t0, t1
     li t1, ROOM
-    bgeu t0, t1, 3f
+    bgeu t0, t1, .Lroom_made
     la t0, resident_count
     ld t0, 0(t0)
     li t1, LEAST_RESIDENTS
-    bleu t0, t1, 3f
+    bleu t0, t1, .Lroom_made
     la t0, replacement_policy
     ld a0, 0(t0)
     call choose_page
-    beqz a0, 3f
+    beqz a0, .Lroom_made
     mv t0, a0
     ld a0, RESIDENT_SPACE(t0)
     ld a1, RESIDENT_VPN(t0)
     ld a2, RESIDENT_PPN(t0)
     call page_out
-    bgez a0, 1b
-3:  LEAVE
-2:  ret
+    bgez a0, .Lcheck_room
+.Lroom_made:
+    LEAVE
+.Lnothing_replaced:
+    ret
 END_FUNCTION make_room
 
 # page_out(a0 = space, a1 = vpn, a2 = ppn: a resident) -> a0 = the slot of the store that it went to, and its frame is free;
@@ -92,7 +98,7 @@ FUNCTION page_out
     mv a0, a2
     call store_put
     mv s4, a0                                   # s4: slot
-    bltz a0, 1f
+    bltz a0, .Lnot_stored
     ld a0, SPACE_ROOT(s1)
     mv a1, s2
     call find_pte
@@ -113,7 +119,8 @@ FUNCTION page_out
     ld t1, 0(t0)
     addi t1, t1, 1
     sd t1, 0(t0)
-1:  mv a0, s4
+.Lnot_stored:
+    mv a0, s4
     LEAVE 4
 END_FUNCTION page_out
 
@@ -127,13 +134,13 @@ FUNCTION page_in
     call make_room
     call frame_alloc
     la t0, reason_no_frame
-    beqz a0, 1f
+    beqz a0, .Lno_frame_for_page
     mv s4, a0                                   # s4: its new frame
     mv a1, a0
     ld a0, 0(s3)
     srli a0, a0, PTE_PPN_SHIFT
     call store_get
-    bnez a0, 2f
+    bnez a0, .Lnot_read
     ld t0, 0(s3)
     andi t0, t0, 0xff
     ori t0, t0, PTE_V | PTE_A
@@ -151,23 +158,26 @@ FUNCTION page_in
     li a0, 0
     mv a1, s4
     LEAVE 4
-2:  mv a0, s4
+.Lnot_read:
+    mv a0, s4
     call frame_dealloc
     la t0, reason_lost
-1:  mv a0, t0
+.Lno_frame_for_page:
+    mv a0, t0
     LEAVE 4
 END_FUNCTION page_in
 
 # stored_page(a0 = what find_pte gave for a page, 0; a1 = its level; a2 = the PTE's address) -> a0 = 1 when the page lies in
 # the store, else 0. Clobbers t0 only.
 FUNCTION stored_page
-    bnez a0, 1f
-    bnez a1, 1f
+    bnez a0, .Lnot_in_store
+    bnez a1, .Lnot_in_store
     ld t0, 0(a2)
     andi t0, t0, PTE_STORED
     snez a0, t0
     ret
-1:  li a0, 0
+.Lnot_in_store:
+    li a0, 0
     ret
 END_FUNCTION stored_page
 

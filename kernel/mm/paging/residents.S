@@ -39,8 +39,7 @@ FUNCTION residents_init
 END_FUNCTION residents_init
 
 # resident(a0 = ppn) -> t0 = address of its entry in the table. Clobbers t1 only.
-.type resident, @function
-resident:
+LOCAL_FUNCTION resident
     la t0, frame_first_ppn
     ld t0, 0(t0)
     sub t1, a0, t0
@@ -50,11 +49,10 @@ resident:
     ld t0, 0(t0)
     add t0, t0, t1
     ret
-.size resident, . - resident
+END_FUNCTION resident
 
 # ring_append(t0 = entry): it was loaded last. Clobbers t1 t2 only.
-.type ring_append, @function
-ring_append:
+LOCAL_FUNCTION ring_append
     la t1, resident_ring
     ld t2, RESIDENT_PREVIOUS(t1)
     sd t1, RESIDENT_NEXT(t0)
@@ -62,40 +60,39 @@ ring_append:
     sd t0, RESIDENT_NEXT(t2)
     sd t0, RESIDENT_PREVIOUS(t1)
     ret
-.size ring_append, . - ring_append
+END_FUNCTION ring_append
 
 # ring_remove(t0 = entry). Clobbers t1 t2 only.
-.type ring_remove, @function
-ring_remove:
+LOCAL_FUNCTION ring_remove
     ld t1, RESIDENT_NEXT(t0)
     ld t2, RESIDENT_PREVIOUS(t0)
     sd t1, RESIDENT_NEXT(t2)
     sd t2, RESIDENT_PREVIOUS(t1)
     ret
-.size ring_remove, . - ring_remove
+END_FUNCTION ring_remove
 
 # forget(t0 = entry of a resident): nothing that can be replaced lies in the frame. Clobbers t1 t2 only.
-.type forget, @function
-forget:
+LOCAL_FUNCTION forget
     sd zero, RESIDENT_SPACE(t0)
     la t1, resident_count
     ld t2, 0(t1)
     addi t2, t2, -1
     sd t2, 0(t1)
     j ring_remove
-.size forget, . - forget
+END_FUNCTION forget
 
 # page_loaded(a0 = ppn, a1 = space, a2 = vpn): this page lies in the frame, and could be replaced
 FUNCTION page_loaded
     la t0, replacement_policy
     ld t0, 0(t0)
-    beqz t0, 2f
+    beqz t0, .Lnot_tracked
     ENTER
     call resident
     ld t1, RESIDENT_SPACE(t0)
-    beqz t1, 1f
+    beqz t1, .Lrecord
     call forget                                 # it was another's, with whom the frame was shared
-1:  sd a1, RESIDENT_SPACE(t0)
+.Lrecord:
+    sd a1, RESIDENT_SPACE(t0)
     sd a2, RESIDENT_VPN(t0)
     sd a0, RESIDENT_PPN(t0)
     li t1, -1
@@ -106,21 +103,24 @@ FUNCTION page_loaded
     addi t2, t2, 1
     sd t2, 0(t1)
     LEAVE
-2:  ret
+.Lnot_tracked:
+    ret
 END_FUNCTION page_loaded
 
 # page_gone(a0 = ppn, a1 = space) -> a0 unchanged: the space does not map the frame any more
 FUNCTION page_gone
     la t0, replacement_policy
     ld t0, 0(t0)
-    beqz t0, 2f
+    beqz t0, .Lgone_untracked
     ENTER
     call resident
     ld t1, RESIDENT_SPACE(t0)
-    bne t1, a1, 1f
+    bne t1, a1, .Lnot_resident
     call forget
-1:  LEAVE
-2:  ret
+.Lnot_resident:
+    LEAVE
+.Lgone_untracked:
+    ret
 END_FUNCTION page_gone
 
 # resident_again(a0 = entry): as if it were loaded last

@@ -46,7 +46,7 @@ FUNCTION lazy_selftest
     li a3, PTE_R | PTE_W
     li a4, AREA_LAZY
     call area_add
-    beqz a0, 2f
+    beqz a0, .Lwrong_number
     mv s6, a0                                   # s6: the area
     la a0, line_reserved
     li a1, LAZY_PAGES
@@ -54,7 +54,8 @@ FUNCTION lazy_selftest
     call printf
 
     li s1, 0
-1:  la t0, touched_pages
+.Ltouch:
+    la t0, touched_pages
     add t0, t0, s1
     lbu s2, 0(t0)
     slli s3, s2, PAGE_SHIFT
@@ -75,7 +76,7 @@ FUNCTION lazy_selftest
     call printf
     addi s1, s1, 1
     li t0, TOUCHES
-    bne s1, t0, 1b
+    bne s1, t0, .Ltouch
 
     call frame_in_use
     mv s2, a0
@@ -86,13 +87,14 @@ FUNCTION lazy_selftest
     sub a2, s2, a0
     la t0, lazy_pages_served
     ld a1, 0(t0)
-    bne a1, a2, 2f
+    bne a1, a2, .Lwrong_number
     li t0, TOUCHED
-    bne a1, t0, 2f
+    bne a1, t0, .Lwrong_number
     la a0, line_released
     call printf
     LEAVE 6
-2:  la a0, message_frames
+.Lwrong_number:
+    la a0, message_frames
     call panic
 END_FUNCTION lazy_selftest
 
@@ -103,21 +105,23 @@ FUNCTION permission_selftest
     la a0, line_permissions
     call print_string
     la s1, probes
-1:  ld a0, PROBE_ADDRESS(s1)
+.Lprobe:
+    ld a0, PROBE_ADDRESS(s1)
     ld t0, PROBE_FUNCTION(s1)
     jalr t0
     ld a1, PROBE_WHAT(s1)
     ld a2, PROBE_ADDRESS(s1)
-    beqz a0, 2f
+    beqz a0, .Lwas_allowed
     call cause_name
     mv a3, a0
     la a0, line_refused
     call printf
     addi s1, s1, PROBE_SIZE
     la t0, probes_end
-    bne s1, t0, 1b
+    bne s1, t0, .Lprobe
     LEAVE 1
-2:  la a0, message_allowed
+.Lwas_allowed:
+    la a0, message_allowed
     call panic
 END_FUNCTION permission_selftest
 

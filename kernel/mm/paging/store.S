@@ -16,11 +16,12 @@ VARIABLE store_map, STORE_PAGES                 # a byte for each, SLOT_FREE or 
 FUNCTION store_init
     ENTER
     call store_open
-    beqz a0, 1f
+    beqz a0, .Lopened
     la t0, store_slots
     sd a0, 0(t0)
     li a1, 0
-1:  mv a0, a1
+.Lopened:
+    mv a0, a1
     LEAVE
 END_FUNCTION store_init
 
@@ -33,36 +34,41 @@ FUNCTION store_put
     ld t0, 0(t0)                                # t0: slots
     la t1, store_used
     ld t2, 0(t1)
-    bgeu t2, t0, 4f
+    bgeu t2, t0, .Lstore_full
     addi t2, t2, 1
     sd t2, 0(t1)
     la t1, store_next
     ld s2, 0(t1)                                # s2: slot
     la t2, store_map
-1:  bltu s2, t0, 2f
+.Ltry_slot:
+    bltu s2, t0, .Lslot_in_range
     li s2, 0                                    # from the start again: one is free, by their number
-2:  add t3, t2, s2
+.Lslot_in_range:
+    add t3, t2, s2
     lbu t4, 0(t3)
-    beqz t4, 3f
+    beqz t4, .Lslot_free
     addi s2, s2, 1
-    j 1b
-3:  li t4, SLOT_TAKEN
+    j .Ltry_slot
+.Lslot_free:
+    li t4, SLOT_TAKEN
     sb t4, 0(t3)
     addi t3, s2, 1
     sd t3, 0(t1)
     mv a0, s2
     mv a1, s1
     call store_write
-    bnez a0, 5f
+    bnez a0, .Lwrite_failed
     mv a0, s2
     LEAVE 2
-5:  mv a0, s2
+.Lwrite_failed:
+    mv a0, s2
     call store_free
     la t0, store_slots
     sd zero, 0(t0)
     la a0, line_failed
     call print_string
-4:  li a0, -1
+.Lstore_full:
+    li a0, -1
     LEAVE 2
 END_FUNCTION store_put
 
@@ -72,11 +78,12 @@ FUNCTION store_get
     ENTER 1
     mv s1, a0
     call store_read
-    bnez a0, 1f
+    bnez a0, .Lgot
     mv a0, s1
     call store_free
     li a0, 0
-1:  LEAVE 1
+.Lgot:
+    LEAVE 1
 END_FUNCTION store_get
 
 # store_free(a0 = slot)

@@ -9,9 +9,10 @@ FUNCTION store_open
     ENTER 1
     mv s1, a0
     call disk_init
-    bleu a0, s1, 1f
+    bleu a0, s1, .Lall_pages
     mv a0, s1
-1:  LEAVE 1
+.Lall_pages:
+    LEAVE 1
 END_FUNCTION store_open
 
 # store_write(a0 = slot, a1 = ppn) -> a0 = 0, -1 when the disk fails: the frame's contents go to the slot

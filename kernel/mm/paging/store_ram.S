@@ -11,11 +11,12 @@ FUNCTION store_open
     mv s1, a0
     call frame_alloc_contiguous
     la a1, reason_no_room
-    beqz a0, 1f
+    beqz a0, .Lreserved
     la t0, store_first_ppn
     sd a0, 0(t0)
     mv a0, s1
-1:  LEAVE 1
+.Lreserved:
+    LEAVE 1
 END_FUNCTION store_open
 
 # store_write(a0 = slot, a1 = ppn) -> a0 = 0: the frame's contents go to the slot

@@ -13,16 +13,17 @@ FUNCTION user_page
     mv s1, a0
     mv s2, a1
     mv s3, a2
-1:  ld a0, SPACE_ROOT(s1)
+.Llook_up_page:
+    ld a0, SPACE_ROOT(s1)
     srli a1, s2, PAGE_SHIFT
     call find_pte
-    beqz a0, 2f
-    bnez a1, 3f                                 # programs have no large leaves
+    beqz a0, .Lfault_in
+    bnez a1, .Lno_access                        # programs have no large leaves
     ld t0, 0(a0)
     andi t1, t0, PTE_U
-    beqz t1, 3f                                 # a page of the kernel in the program's space
+    beqz t1, .Lno_access                        # a page of the kernel in the program's space
     and t1, t0, s3
-    beqz t1, 2f
+    beqz t1, .Lfault_in
     srli t0, t0, PTE_PPN_SHIFT
     PPN_TO_VA a0, t0, t1
     li t0, PAGE_SIZE - 1
@@ -31,12 +32,14 @@ FUNCTION user_page
     sub a1, t0, t1
     addi a1, a1, 1
     LEAVE 3
-2:  mv a0, s1                                   # what the program's own access would do
+.Lfault_in:
+    mv a0, s1                                   # what the program's own access would do
     mv a1, s2
     mv a2, s3
     call space_fault
-    beqz a0, 1b
-3:  li a0, 0
+    beqz a0, .Llook_up_page
+.Lno_access:
+    li a0, 0
     LEAVE 3
 END_FUNCTION user_page
 
@@ -53,39 +56,43 @@ FUNCTION copy_to_user
     j copy_user
 END_FUNCTION copy_to_user
 
-.type copy_user, @function
-copy_user:
+LOCAL_FUNCTION copy_user
     ENTER 6
     mv s1, a0                                   # s1: space
     mv s2, a1                                   # s2: in the kernel
     mv s3, a2                                   # s3: in the program
     mv s4, a3                                   # s4: bytes left
     mv s5, a4                                   # s5: access
-1:  beqz s4, 4f
+.Lcopy_part:
+    beqz s4, .Lall_copied
     mv a0, s1
     mv a1, s3
     mv a2, s5
     call user_page
-    beqz a0, 5f
+    beqz a0, .Lcopy_failed
     mv s6, a1                                   # s6: bytes in this page
-    bleu s6, s4, 2f
+    bleu s6, s4, .Lpart_known
     mv s6, s4
-2:  mv a2, s6
+.Lpart_known:
+    mv a2, s6
     mv a1, s2
     li t0, PTE_R
-    bne s5, t0, 3f
+    bne s5, t0, .Ldirection_known
     mv a1, a0
     mv a0, s2
-3:  call copy_bytes
+.Ldirection_known:
+    call copy_bytes
     add s2, s2, s6
     add s3, s3, s6
     sub s4, s4, s6
-    j 1b
-4:  li a0, 0
+    j .Lcopy_part
+.Lall_copied:
+    li a0, 0
     LEAVE 6
-5:  li a0, -1
+.Lcopy_failed:
+    li a0, -1
     LEAVE 6
-.size copy_user, . - copy_user
+END_FUNCTION copy_user
 
 # copy_string_from_user(a0 = space, a1 = target in the kernel, a2 = va of the program, a3 = room) -> a0 = length, -1 when
 # the program may not read it, or it does not end within the room (the NUL counts)
@@ -96,24 +103,28 @@ FUNCTION copy_string_from_user
     mv s3, a2
     mv s4, a3
     mv s5, a1
-1:  mv a0, s1
+.Lstring_page:
+    mv a0, s1
     mv a1, s3
     li a2, PTE_R
     call user_page
-    beqz a0, 3f
-2:  beqz s4, 3f
+    beqz a0, .Lstring_failed
+.Lstring_byte:
+    beqz s4, .Lstring_failed
     lbu t0, 0(a0)
     sb t0, 0(s2)
-    beqz t0, 4f
+    beqz t0, .Lstring_ends
     addi a0, a0, 1
     addi s2, s2, 1
     addi s3, s3, 1
     addi s4, s4, -1
     addi a1, a1, -1
-    bnez a1, 2b
-    j 1b
-3:  li a0, -1
+    bnez a1, .Lstring_byte
+    j .Lstring_page
+.Lstring_failed:
+    li a0, -1
     LEAVE 5
-4:  sub a0, s2, s5
+.Lstring_ends:
+    sub a0, s2, s5
     LEAVE 5
 END_FUNCTION copy_string_from_user

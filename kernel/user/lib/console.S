@@ -24,9 +24,10 @@ END_FUNCTION console_putchar
 FUNCTION print_string
     mv a1, a0
     mv t0, a0
-1:  lbu t1, 0(t0)
+.Lmeasure:
+    lbu t1, 0(t0)
     addi t0, t0, 1
-    bnez t1, 1b
+    bnez t1, .Lmeasure
     sub a2, t0, a1
     addi a2, a2, -1
     li a0, STDOUT
@@ -41,9 +42,10 @@ FUNCTION getchar
     mv a1, sp
     li a2, 1
     call read
-    blez a0, 1f
+    blez a0, .Lend_of_input
     lbu a0, 0(sp)
-1:  ld ra, 8(sp)
+.Lend_of_input:
+    ld ra, 8(sp)
     addi sp, sp, 16
     ret
 END_FUNCTION getchar

@@ -10,14 +10,16 @@ FUNCTION run
     ENTER 1, 16
     mv s1, a0
     call fork
-    bltz a0, 2f
-    bnez a0, 1f
+    bltz a0, .Lrun_done
+    bnez a0, .Lparent
     mv a0, s1
     call exec
     li a0, NOT_FOUND
     call exit
-1:  mv a1, sp
+.Lparent:
+    mv a1, sp
     call waitpid
     lw a0, 0(sp)
-2:  LEAVE 1, 16
+.Lrun_done:
+    LEAVE 1, 16
 END_FUNCTION run
