@@ -183,7 +183,7 @@ def pairs() -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "frames", "heap"), pairs())
+@pytest.mark.parametrize(("name", "frames", "heap"), list(pairs()))
 def test_the_self_tests_pass_in_every_profile_with_all_allocators(
     kernel_of: Callable[..., BuiltKernel],
     machine_with: Callable[[Path, int], Machine],
