@@ -271,7 +271,15 @@ def lists() -> st.SearchStrategy:
         lambda name, given: op(name, *given), st.sampled_from(list(OPCODES)), st.lists(operands(), max_size=6)
     )
     parts = [part for part in Part if part is not Part.CLASSES]
-    return st.dictionaries(st.sampled_from(parts), st.lists(operation, min_size=1, max_size=4))
+
+    def meaningful(found: dict[Part, list]) -> dict[Part, list]:
+        """An exit has no arguments that a list could want."""
+        for part in (Part.LEAVING, Part.JUMPING):
+            if part in found:
+                found[part] = [o for o in found[part] if all(x.source is not Source.ARGUMENT for x in o.operands)]
+        return {part: operations for part, operations in found.items() if operations}
+
+    return st.dictionaries(st.sampled_from(parts), st.lists(operation, min_size=1, max_size=4)).map(meaningful)
 
 
 def blocks() -> st.SearchStrategy[Callable[[Translator], Block]]:
