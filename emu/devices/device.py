@@ -56,5 +56,5 @@ class GuestMemory(Protocol):
     def read(self, address: int, length: int) -> bytes:
         """Bytes of a range that is RAM."""
 
-    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+    def transfer(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Store into a range that is RAM, and make translated code there invalid."""

@@ -66,6 +66,12 @@ class HartCore(ABC):
         """The first of those."""
         self._positions: dict[int, int] = {}
         """How many instructions stand before one that was asked for, by its block and its place in there."""
+        self.traps_taken = 0
+        """Traps entered since power-on: with `instret`, which a trap does not change, it names a moment."""
+        self.last_trap = 0
+        """The run ends behind the trap of this number; 0: behind none."""
+        self.is_between = False
+        """Whether a callback is called just before an instruction, of which nothing is carried out yet."""
         self.returned = False
         """Whether a function that the host called has returned to RETURN_ADDRESS."""
         self.repeated_at: tuple[int, int] | None = None
@@ -201,7 +207,8 @@ class HartCore(ABC):
         self.deliver_interrupts()
         engine.window.store()
         slots[Slot.DEADLINE] = deadline
-        if slots[COUNT] >= deadline or self.bus.error is not None:  # a listener may have been told of an interrupt
+        # A listener may have been told of an interrupt, and it may have been the last trap that was wanted.
+        if slots[COUNT] >= deadline or self.bus.error is not None or self.traps_taken == self.last_trap != 0:
             return Stop.DEADLINE
         stop = engine.run()
         if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
@@ -547,6 +554,12 @@ class HartCore(ABC):
             self._trap_event(*first),
             self._trap_event(*last),
         )
+
+    def count_trap(self) -> None:
+        """A trap has been entered, and who listens has been told."""
+        self.traps_taken += 1
+        if self.traps_taken == self.last_trap and self.engine.running:
+            self.engine.stop_after_block()
 
     # Events.
 

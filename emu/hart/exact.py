@@ -285,6 +285,7 @@ class ExactHart(ExactTranslation):
         self.note_entry(epc, target, values[_SATP])
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
+        self.count_trap()
         return target
 
     def deliver_interrupts(self) -> None:

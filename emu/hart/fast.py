@@ -207,6 +207,7 @@ class FastHart(FastState):
         self.note_entry(epc, target, words[_SATP])
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
+        self.count_trap()
         return target
 
     def deliver_interrupts(self) -> None:

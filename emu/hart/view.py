@@ -1,6 +1,6 @@
 """The hart as users see it: registers by number and name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from emu.address import VirtAddr
@@ -12,13 +12,20 @@ from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_NUMBERS, REGISTER_NUMBERS
 
 _ALL = (1 << 64) - 1
+Note = Callable[[str, int, int], bool]
+"""Asked before a register is written: its kind, number and new value; False means that it is not to be done."""
+
+
+def _write_all(_kind: str, _number: int, _value: int) -> bool:
+    return True
 
 
 class Registers(Sequence[int]):
     """Thirty-two 64-bit registers, unsigned, by number or name; a slice gives a tuple."""
 
-    def __init__(self, window: StateWindow, first: int, names: dict[str, int], *, zero: bool) -> None:
+    def __init__(self, window: StateWindow, first: int, names: dict[str, int], *, zero: bool, note: Note) -> None:
         self._window, self._first, self._names, self._zero = window, first, names, zero
+        self._note = note
 
     def __len__(self) -> int:
         return 32
@@ -37,7 +44,7 @@ class Registers(Sequence[int]):
 
     def __setitem__(self, key: int | str, value: int) -> None:
         number = self._number(key)
-        if number or not self._zero:
+        if (number or not self._zero) and self._note("x" if self._zero else "f", number, value & _ALL):
             self._window.words[self._first + number] = value & _ALL
             self._window.store()
 
@@ -51,8 +58,8 @@ class Registers(Sequence[int]):
 class Csrs:
     """CSRs by number or name; writing follows their WARL rules, as M mode would."""
 
-    def __init__(self, core: HartCore) -> None:
-        self._core = core
+    def __init__(self, core: HartCore, note: Note) -> None:
+        self._core, self._note = core, note
 
     def __getitem__(self, key: int | str) -> int:
         value = self._core.read_csr(_csr(key))
@@ -61,7 +68,10 @@ class Csrs:
         return value
 
     def __setitem__(self, key: int | str, value: int) -> None:
-        if not self._core.write_csr(_csr(key), value):
+        number = _csr(key)
+        if not self._note("csr", number, value):
+            return
+        if not self._core.write_csr(number, value):
             raise SymbolError(f"this hart has no CSR {key!r} that can be written")
 
 
@@ -71,13 +81,13 @@ class Hart:
     `hart.x["a0"]`, `hart.x[10]`, `hart.csr["satp"]`, `hart.pc`.
     """
 
-    def __init__(self, core: HartCore) -> None:
+    def __init__(self, core: HartCore, note: Note = _write_all) -> None:
         window = core.engine.window
-        self._core, self._window = core, window
-        self.x = Registers(window, Word.X0, REGISTER_NUMBERS, zero=True)
-        self.f = Registers(window, Word.F0, FLOAT_NUMBERS, zero=False)
+        self._core, self._window, self._note = core, window, note
+        self.x = Registers(window, Word.X0, REGISTER_NUMBERS, zero=True, note=note)
+        self.f = Registers(window, Word.F0, FLOAT_NUMBERS, zero=False, note=note)
         """Their 64 bits; a single-precision value has ones above."""
-        self.csr = Csrs(core)
+        self.csr = Csrs(core, note)
 
     @property
     def pc(self) -> VirtAddr:
@@ -86,8 +96,9 @@ class Hart:
 
     @pc.setter
     def pc(self, address: int) -> None:
-        self._window.words[Word.PC] = address & _ALL
-        self._window.store()
+        if self._note("pc", 0, address & _ALL):
+            self._window.words[Word.PC] = address & _ALL
+            self._window.store()
 
     @property
     def privilege(self) -> Privilege:
@@ -96,7 +107,8 @@ class Hart:
 
     @privilege.setter
     def privilege(self, privilege: Privilege) -> None:
-        self._core.set_privilege(Privilege(privilege))
+        if self._note("privilege", 0, int(Privilege(privilege))):
+            self._core.set_privilege(Privilege(privilege))
 
 
 def _csr(key: int | str) -> int:

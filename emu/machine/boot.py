@@ -53,9 +53,9 @@ class BootPlan:
     def place(self, memory: PhysicalMemory, *, again: bool) -> None:
         """Put everything where it belongs; `again` after the guest has executed, when not all is zero any more."""
         for start, end in self.zeroed if again else ():
-            memory.write(start, bytes(end - start))
+            memory.transfer(start, bytes(end - start))
         for address, data in self.pieces:
-            memory.write(address, data)
+            memory.transfer(address, data)
 
     def enter(self, hart: Hart) -> None:
         """Put the hart at its first instruction: a0 = hart id, a1 = device tree."""

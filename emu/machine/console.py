@@ -79,27 +79,55 @@ class Keyboard:
     (97, -1)
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, note: Callable[..., bool] = lambda *_what, **_how: True, hears: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`note` is asked before anything arrives (see `Inputs.note`), `hears` before `source` is asked."""
+        self._note, self._hears = note, hears
         self._typed: deque[int] = deque()
+        self.given = 0
+        """Bytes that the guest has got since power-on."""
         self.source: Callable[[], bytes] = _nothing
         """Asked for more when nothing is left; may have nothing."""
-        self.ended = False
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
         """Whether a guest that would wait for more is told that the input has ended."""
+        return self._ended
+
+    @ended.setter
+    def ended(self, ended: bool) -> None:
+        if ended != self._ended and self._note("input ended", ended):
+            self.end(ended)
+
+    def end(self, ended: bool) -> None:
+        """Let the input end, or not."""
+        self._ended = ended
 
     def type(self, data: bytes) -> None:
         """Add bytes behind those that wait."""
+        if self._note("typed", bytes(data)):
+            self.put(data)
+
+    def put(self, data: bytes) -> None:
+        """The same, as a part of the machine."""
         self._typed.extend(data)
 
     def take(self) -> int:
         """The next byte, or -1."""
+        if not self._typed and self._hears() and (data := self.source()) and self._note("typed", data, before=True):
+            self._typed.extend(data)
         if not self._typed:
-            self._typed.extend(self.source())
-        return self._typed.popleft() if self._typed else -1
+            return -1
+        self.given += 1
+        return self._typed.popleft()
 
     def save(self) -> tuple[int, ...]:
         """The state, for `restore`."""
-        return tuple(self._typed)
+        return (self.given, self._ended, *self._typed)
 
     def restore(self, state: tuple[int, ...]) -> None:
         """Return to a saved state."""
-        self._typed = deque(state)
+        self.given, ended, *typed = state
+        self._ended, self._typed = bool(ended), deque(typed)

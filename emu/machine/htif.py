@@ -119,4 +119,4 @@ class Htif:
         return int.from_bytes(self._platform.memory.view(address, _WORD), "little")
 
     def _write(self, address: int, value: int) -> None:
-        self._platform.memory.write(address, value.to_bytes(_WORD, "little"))
+        self._platform.memory.transfer(address, value.to_bytes(_WORD, "little"))

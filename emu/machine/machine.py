@@ -21,6 +21,8 @@ from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
 from emu.machine.boot import device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason
+from emu.machine.history.travel import History
+from emu.machine.history.travelling import Travelling
 from emu.machine.htif import Htif
 from emu.machine.platform import Platform
 from emu.machine.running import Runner
@@ -35,9 +37,10 @@ from emu.walks import Walk
 
 E = TypeVar("E", bound=Event)
 _ARGUMENT_REGISTERS = 8
+_PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "_watches", "_watchpoints", "_runner"}
 
 
-class Machine:
+class Machine(Travelling):
     """A single-hart RV64GC machine with the memory map of QEMU's `virt`.
 
     >>> machine = Machine(MachineConfig(ram_size=16 << 20))
@@ -53,11 +56,13 @@ class Machine:
         """What the machine is made of: devices, clock, keyboard, and what the hart asks of them."""
         self.memory, self.events = platform.memory, platform.events
         self.core = platform.core
-        self.hart = Hart(platform.core)
+        self.hart = Hart(platform.core, platform.inputs.note)
         self._watches = Watches(platform.core)
         self._watchpoints = Watchpoints(platform.core)
         self._runner = Runner(platform, self._watches)
         self._followers: list[Follower] = []
+        self.history = History(platform, self._runner, self._followers)
+        """All moments since power-on, to go to."""
 
     # Closing.
 
@@ -71,6 +76,8 @@ class Machine:
             self.platform.close()
             self._watches.close()
             self._watchpoints.close()
+            for part in (self._runner, self.history):  # they know each other
+                vars(part).clear()
             vars(self).clear()
 
     def __enter__(self) -> Self:
@@ -86,8 +93,7 @@ class Machine:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            parts = "platform memory events core hart config _watches _watchpoints _runner _followers"
-            if name in parts.split():
+            if name in _PARTS or name == "_followers":
                 raise ConfigError("this machine is closed; make another")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -112,15 +118,11 @@ class Machine:
             raise ConfigError("this machine has an image already; make another machine for another image")
         platform = self.platform
         ready = plan(self.config, self.memory.ram, platform.devices, image, initrd, files)
-        self._runner.plan = ready
-        ready.place(self.memory, again=False)
-        ready.enter(self.hart)
+        self._runner.load(ready)
         platform.names.add(ready.image)
         self._runner.htif = Htif.wanted_by(platform, ready.image)
         if self._runner.htif is not None:
             self._followers.append(self._runner.htif)
-        if platform.semihosting:
-            platform.semihosting.loaded(ready.command_line, ready.free)
 
     def add_symbols(self, path: str | Path) -> None:
         """Know the names in one more file, that is not loaded: an ELF, or a listing of `nm` or Linux's System.map.
@@ -250,16 +252,17 @@ class Machine:
         return declare_function(self, function, result, parameters, max_instructions=max_instructions, handled=handled)
 
     def _call(self, address: int, args: tuple[int, ...], max_instructions: int) -> tuple[bool, int, Outcome]:
-        core, runner = self.core, self._runner
+        core, runner, hart = self.core, self._runner, Hart(self.core)
         off, was_asleep = runner.off, self.platform.is_asleep
         saved = core.save_registers()
         core.returned = runner.resets = self.platform.is_asleep = False
         runner.off = None
         try:
             for number, value in enumerate(args):
-                self.hart.x[A0 + number] = value
-            self.hart.x[RA] = RETURN_ADDRESS
-            self.hart.pc = VirtAddr(address)
+                hart.x[A0 + number] = value
+            hart.x[RA] = RETURN_ADDRESS
+            hart.pc = VirtAddr(address)
+            self.platform.inputs.note("registers", core.save_registers(), False)
             outcome = self.run(max_instructions)
             result = self.hart.x[A0]
         finally:
@@ -267,6 +270,7 @@ class Machine:
             runner.resets, self.platform.is_asleep = self.config.reboot, was_asleep
             if returned:
                 self._watches.notify(RETURN_ADDRESS)
+            self.platform.inputs.note("registers", saved, was_asleep)
             core.restore_registers(saved)
             runner.off = off
             if not returned:
@@ -309,7 +313,7 @@ class Machine:
 
     def offer_input(self) -> None:
         """Give a guest that waits for the console's interrupt what was typed meanwhile."""
-        self.platform.typed.offer()
+        self.platform.offer_input()
 
     def address_of(self, place: int | str) -> int:
         """A virtual address given as a number or by symbol; raises SymbolError for an unknown name."""
@@ -419,6 +423,7 @@ class Machine:
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot of this machine."""
         restore(self.platform, self._followers, snapshot)
+        self.history.begin_at(snapshot)
         self.platform.tell(StateRestored)
 
     def add_follower(self, follower: Follower) -> Subscription:

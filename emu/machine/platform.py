@@ -17,6 +17,8 @@ from emu.isa.privilege import Privilege
 from emu.isa.status import STIP
 from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, StopReason
 from emu.machine.console import Console, Keyboard
+from emu.machine.history.inputs import Inputs
+from emu.machine.history.moment import Moment
 from emu.machine.host_clock import HostClock
 from emu.machine.sbi import SbiServices
 from emu.machine.semihosting import SemihostingServices
@@ -64,7 +66,10 @@ class Platform:
         self._attention = False
         self._pc_offset = 0
         self.console = Console(self._console_written, kept=config.console_kept)
-        self.keyboard = Keyboard()
+        self.inputs = Inputs(lambda: self.moment, self._is_executing)
+        """All that came from outside."""
+        self.memory.noted = partial(self.inputs.note, "memory")
+        self.keyboard = Keyboard(self.inputs.note, lambda: self.inputs.is_present)
         self.board = Board(self, config, self.console.write, self.keyboard.take)
         self.devices, self._clint, self._bus = self.board.devices, self.board.clint, self.board.bus
         self.typed = TypedInput(self.keyboard, self.board.uart, self.board.virtio_console)
@@ -90,6 +95,14 @@ class Platform:
         core.engine.close()
         vars(core).clear()  # parts that know each other live until Python looks for cycles, which can take long
         vars(self).clear()
+
+    @property
+    def moment(self) -> Moment:
+        """Where the machine is in time."""
+        return Moment(self.core.retired_count, self.core.traps_taken)
+
+    def _is_executing(self) -> bool:
+        return self.core.engine.running and not self.core.is_between
 
     # Ending a run.
 
@@ -257,6 +270,14 @@ class Platform:
         self.semihosting.answer()
         return True
 
+    def offer_input(self) -> None:
+        """Give a guest that waits for the console's interrupt what was typed, unless the future is known."""
+        if self.inputs.is_present:
+            given = self.keyboard.given
+            self.typed.offer()
+            if self.keyboard.given != given:
+                self.inputs.note("offered")
+
     def typed_byte(self) -> int:
         """The next byte that was typed, or -1."""
         return self.typed.take()
@@ -283,7 +304,7 @@ class Platform:
             self.events.emit(kind(**self.event_fields()))
 
     def _console_written(self, data: bytes) -> None:
-        if self.events.wants(ConsoleOutput):
+        if self.events.wants(ConsoleOutput) and not self.inputs.is_travelling:
             self.events.emit(ConsoleOutput(data=data, **self.event_fields()))
 
     def _report_accesses(self) -> Callable[[], None]:

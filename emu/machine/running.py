@@ -1,20 +1,27 @@
 """The loop that runs a machine: slices of execution between the moments at which timers have to be looked at."""
 
 import time
+from collections.abc import Callable
 
 from emu.engine import Stop
 from emu.hart.core import PC
+from emu.hart.view import Hart
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
+from emu.machine.history.effects import carry_out
+from emu.machine.history.inputs import way_to
+from emu.machine.history.moment import Moment
 from emu.machine.htif import Htif
 from emu.machine.platform import Platform
 from emu.machine.reset import reset
+from emu.machine.timers import NEVER
 from emu.machine.watches import Watches
 
 _SLICE = 20_000_000
 """Instructions between two looks at what the host wants."""
 _FIRST, _FEWEST, _SECONDS = 200_000, 1_000, 0.01
 """With a limit of time: instructions before the first look, at the least before each, and seconds between two."""
+_WAITS = (StopReason.IDLE_FOREVER, StopReason.WANTS_INPUT, StopReason.ASLEEP)
 _RESET, _IDLE = (StopReason.RESET, 0), (StopReason.IDLE_FOREVER, 0)
 _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 
@@ -35,6 +42,11 @@ class Runner:
         """Instructions retired and pc when the guest ended the machine, and how."""
         self._step = _SLICE
         self._interrupted = False
+        self._inputs = platform.inputs
+        self.pause = NEVER
+        """At how many instructions retired `paused` is called next."""
+        self.paused: Callable[[], object] = lambda: None
+        self._target: Moment | None = None
 
     def interrupt(self) -> None:
         """See `Machine.interrupt`."""
@@ -43,8 +55,26 @@ class Runner:
 
     def reset(self) -> None:
         """Start again as at power-on, with `instret` counted on; ConfigError while the guest executes."""
+        if self._inputs.note("reset"):
+            self._reset_again()
+
+    def _reset_again(self) -> None:
         reset(self._platform, self._power_on, self.plan)
         self.off = None
+
+    def load(self, plan: BootPlan) -> None:
+        """Put into memory what a plan says, and the hart at its entry."""
+        self.plan = plan
+        if self._inputs.note("load"):
+            self._load_again()
+
+    def _load_again(self) -> None:
+        assert self.plan is not None
+        platform = self._platform
+        self.plan.place(platform.memory, again=False)
+        self.plan.enter(Hart(platform.core))
+        if platform.semihosting:
+            platform.semihosting.loaded(self.plan.command_line, self.plan.free)
 
     @property
     def off(self) -> tuple[StopReason, int] | None:
@@ -56,6 +86,27 @@ class Runner:
     def off(self, ended: tuple[StopReason, int] | None) -> None:
         core = self._platform.core
         self._off = None if ended is None else (core.retired_count, core.words[PC], ended)
+
+    def advance(self, moment: Moment) -> Outcome:
+        """Execute up to a later moment, or less when something ends the run before."""
+        self._target = moment
+        try:
+            return self.run_to(moment.instret + 1)
+        finally:
+            self._target = None
+
+    def live(self) -> None:
+        """Let the inputs have their effect that are due."""
+        platform, inputs = self._platform, self._inputs
+        while (what := inputs.due(platform.moment)) is not None:
+            if what[0] == "load":
+                self._load_again()
+            elif what[0] == "reset":
+                self._reset_again()
+            else:
+                carry_out(platform, what)
+            if platform.ended is not None and platform.ended[0] in _WAITS:
+                platform.ended = None
 
     def run_to(self, limit: int, *, timeout: float | None = None) -> Outcome:
         """Execute until something ends the run, or `limit` instructions have retired since power-on.
@@ -99,7 +150,10 @@ class Runner:
         core.tables.settle()
         platform.tell_time()
         count, start = core.retired_count, time.monotonic()
-        deadline = min(limit, count + self._step, clock.look_at(count))
+        deadline = min(limit, count + self._step, clock.look_at(count), self.pause)
+        core.last_trap = 0
+        if self._target is not None or self._inputs.horizon is not None:
+            deadline = min(deadline, self._stretch())
         htif = self.htif
         stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
         asleep = stop is Stop.WAITING or platform.ended == _IDLE
@@ -107,16 +161,31 @@ class Runner:
             htif.look()
         if stop is Stop.WAITING and platform.ended is None:
             platform.waiting()
+        if self._inputs.horizon is not None:
+            self.live()
+        if core.retired_count >= self.pause:
+            self.paused()
         if platform.deadline is not None:
             rate = (core.retired_count - count) / max(time.monotonic() - start, 1e-6)
             self._step = min(max(int(rate * _SECONDS), _FEWEST), 4 * self._step, _SLICE)
+
+    def _stretch(self) -> int:
+        """How far to run at once towards the moment that is wanted, and the next input; sets the trap to end behind."""
+        core, now = self._platform.core, self._platform.moment
+        stops = [stop for stop in (self._inputs.next_stop(now),) if stop is not None]
+        if self._target is not None:
+            stops.append(way_to(now, self._target))
+        core.last_trap = max((trap for _, trap in stops), default=0)
+        return min((limit for limit, _ in stops), default=NEVER)
 
     def _ended(self, limit: int) -> tuple[StopReason, int] | None:
         """How the run has ended, if it has; a reset is done."""
         platform, core = self._platform, self._platform.core
         if core.returned:
             platform.ended = StopReason.REACHED, 0
-        elif platform.ended is None and core.retired_count >= limit:
+        elif platform.ended is None and (
+            core.retired_count >= limit or (self._target is not None and platform.moment >= self._target)
+        ):
             platform.ended = StopReason.INSTRUCTION_LIMIT, 0
         elif platform.ended is None and platform.time_is_up:
             platform.ended = StopReason.TIMED_OUT, 0

@@ -79,7 +79,7 @@ class SbiServices:
         memory = self._host.memory
         if not memory.contains(physical, len(data)):
             return False
-        memory.write(physical, data)
+        memory.transfer(physical, data)
         return True
 
     def read_virtual(self, virtual: int, size: int) -> bytes | None:

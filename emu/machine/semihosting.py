@@ -354,7 +354,7 @@ class SemihostingServices:
     def _store(self, address: int, data: bytes) -> None:
         position = 0
         for at, size in self._pieces(address, len(data), Access.STORE):
-            self._host.memory.write(at, data[position : position + size])
+            self._host.memory.transfer(at, data[position : position + size])
             position += size
 
 

@@ -29,6 +29,8 @@ class Snapshot:
     platform: Platform
     instret: int
     """Instructions retired when it was taken."""
+    traps: int
+    """Traps entered until then."""
     ram: RamState
     hart: object
     devices: tuple[object, ...]
@@ -42,13 +44,14 @@ class Snapshot:
     followers: tuple[tuple[Follower, object], ...]
 
 
-def take(platform: Platform, followers: Sequence[Follower]) -> Snapshot:
-    """The state of a machine and of what follows it; it must not be running."""
+def take(platform: Platform, followers: Sequence[Follower], *, at_power_on: bool = False) -> Snapshot:
+    """The state of a machine and of what follows it; it must not be running. At power-on its RAM is empty."""
     _check_stopped(platform)
     return Snapshot(
         platform=platform,
         instret=platform.core.retired_count,
-        ram=platform.ram_history.take(),
+        traps=platform.core.traps_taken,
+        ram=platform.ram_history.take_empty() if at_power_on else platform.ram_history.take(),
         hart=platform.core.save(),
         devices=tuple(device.save() for device in platform.devices),
         clock=platform.clock.save(),
@@ -70,6 +73,7 @@ def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapsho
     core.engine.flush_features()  # what they hold belongs to the time before
     changed_code = platform.ram_history.restore(snapshot.ram, core.engine.pages.chunks)
     platform.clock.restore(snapshot.clock)
+    core.traps_taken = snapshot.traps
     core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time
     platform.supervisor_timer.restore(snapshot.timer)
     for device, state in zip(platform.devices, snapshot.devices, strict=True):

@@ -38,8 +38,12 @@ class Watches:
 
     def notify(self, address: int) -> None:
         """Call back whoever watches an address."""
-        for callback in self._callbacks.get(address, ()):
-            self._hart.bus.call(callback)
+        self._hart.is_between = True
+        try:
+            for callback in self._callbacks.get(address, ()):
+                self._hart.bus.call(callback)
+        finally:
+            self._hart.is_between = False
 
     def settle(self) -> None:
         """Before the core runs on: forget code that was translated before its watch was there."""

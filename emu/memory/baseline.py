@@ -7,21 +7,58 @@ another state first exchanges the differences on the way to it (Baker's rerootin
 import mmap
 import os
 from collections.abc import Collection, Iterable
+from weakref import WeakSet, WeakValueDictionary
 
 from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.memory.pagescan import written_pages
 from emu.memory.ram import Ram
 
+_ZEROS = bytes(PAGE_SIZE)
 
-class RamState:
-    """One saved state. Without `toward` it is what the file holds."""
 
-    __slots__ = ("pages", "toward")
+class _Node:
+    """A state in the tree of states. Without `toward` it is what the file holds."""
+
+    __slots__ = ("__weakref__", "children", "is_zero", "pages", "toward")
 
     def __init__(self) -> None:
         self.pages: dict[int, bytes] = {}
         """What differs from the state `toward`, by page index."""
-        self.toward: RamState | None = None
+        self.toward: _Node | None = None
+        self.children: WeakSet[_Node] = WeakSet()
+        """Those that differ from this one."""
+        self.is_zero = False
+        """Whether no byte is other than 0."""
+
+    def differ(self, pages: dict[int, bytes], toward: "_Node") -> None:
+        """Be kept as a difference."""
+        self.pages, self.toward = pages, toward
+        toward.children.add(self)
+
+    def leave_out(self) -> None:
+        """Let those that differ from this one differ from what it differs from."""
+        assert self.toward is not None
+        self.toward.children.discard(self)
+        for child in list(self.children):
+            child.differ({**self.pages, **child.pages}, self.toward)
+        self.children.clear()
+
+
+class RamState:
+    """One saved state; what it takes is given back when nobody holds it any more."""
+
+    __slots__ = ("__weakref__", "_freed", "node")
+
+    def __init__(self, node: _Node, freed: list[_Node]) -> None:
+        self.node, self._freed = node, freed
+
+    def __del__(self) -> None:
+        self._freed.append(self.node)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes of the host's memory."""
+        return 0 if self.node.toward is not None and self.node.is_zero else len(self.node.pages) << PAGE_BITS
 
 
 class RamHistory:
@@ -40,18 +77,24 @@ class RamHistory:
 
     def __init__(self, ram: Ram) -> None:
         self._ram = ram
-        self._current: RamState | None = None
+        self._current: _Node | None = None
+        self._states: WeakValueDictionary[int, RamState] = WeakValueDictionary()
+        """What users hold, by the identity of the node."""
+        self._freed: list[_Node] = []
+        """Nodes that nobody holds any more, unless they were asked for again."""
         self._copy: dict[int, bytes] = {}
 
     def take(self) -> RamState:
         """The state now."""
+        self._leave_out_freed()
         changed = self._changed_pages()
         if self._current is not None and not changed:
-            return self._current
-        state = RamState()
-        if self._current is not None:
-            self._current.pages = {page: self._saved(page) for page in changed}
-            self._current.toward = state
+            return self._held(self._current)
+        node = _Node()
+        if self._current is not None and self._current.is_zero:
+            self._current.differ(dict.fromkeys(changed, _ZEROS), node)
+        elif self._current is not None:
+            self._current.differ({page: self._saved(page) for page in changed}, node)
         if self._ram.has_own_file:
             for start, length in _runs(changed):
                 self._save_run(start << PAGE_BITS, (start + length) << PAGE_BITS)
@@ -60,14 +103,39 @@ class RamHistory:
             self._ram.own_file()
             self._save(pages)
         self._drop(changed)
-        self._current = state
+        self._current = node
+        return self._held(node)
+
+    def take_empty(self) -> RamState:
+        """The state of a RAM that nobody has written to yet."""
+        self._current = _Node()
+        self._current.is_zero = True
+        return self._held(self._current)
+
+    def _held(self, node: _Node) -> RamState:
+        """What users hold of a node."""
+        state = self._states.get(id(node))
+        if state is None:
+            state = self._states[id(node)] = RamState(node, self._freed)
         return state
+
+    def _leave_out_freed(self) -> None:
+        """Forget states that nobody holds; the current one has to wait."""
+        waiting = []
+        while self._freed:
+            node = self._freed.pop()
+            if node is self._current:
+                waiting.append(node)
+            elif id(node) not in self._states and node.toward is not None:
+                node.leave_out()
+        self._freed.extend(waiting)
 
     def restore(self, state: RamState, code_chunks: Collection[int] = (), chunk_bits: int = 16) -> bool:
         """Return to a state; True when a page in one of the chunks (address >> chunk_bits) has changed."""
+        self._leave_out_freed()
         changed = set(self._changed_pages())
         self._drop(sorted(changed))
-        path = [state]
+        path = [state.node]
         while (following := path[-1].toward) is not None:
             path.append(following)
         for node in reversed(path[:-1]):
@@ -77,13 +145,13 @@ class RamHistory:
         shift = chunk_bits - PAGE_BITS
         return any((first + page) >> shift in code_chunks for page in changed)
 
-    def _exchange(self, node: RamState) -> None:
+    def _exchange(self, node: _Node) -> None:
         """Make `node` the state in the file, and what was there a difference to it."""
         other = node.toward
         if other is None:
             return
-        other.pages = {page: self._saved(page) for page in node.pages}
-        other.toward = node
+        other.children.discard(node)
+        other.differ({page: self._saved(page) for page in node.pages}, node)
         self._ram.own_file()
         self._save(node.pages)
         node.pages, node.toward = {}, None

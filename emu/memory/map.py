@@ -49,6 +49,8 @@ class PhysicalMemory:
 
     def __init__(self, ram: Ram) -> None:
         self.ram = ram
+        self.noted: Callable[[int, bytes], bool] = lambda _address, _data: True
+        """Asked before a write by whoever holds the machine: False means that it is not to be done."""
         self.written: Callable[[int, int], None] = lambda _address, _length: None
         """Called after a write by the host, with address and length: translated code must not survive it."""
         self._regions: list[Region] = []
@@ -95,7 +97,13 @@ class PhysicalMemory:
         return bytes(self.view(address, length))
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
-        """Put bytes into RAM, as a DMA transfer does; raises AddressError outside it."""
+        """Put bytes into RAM from outside the machine, which its history remembers; raises AddressError outside RAM."""
+        self._check(address, len(data))
+        if self.noted(int(address), bytes(data)):
+            self.transfer(address, data)
+
+    def transfer(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Put bytes into RAM as a part of the machine, as a DMA transfer does; raises AddressError outside RAM."""
         self.view(address, len(data))[:] = data
         self.written(int(address), len(data))
 

@@ -63,7 +63,7 @@ class Chain:
         for address, length in self.writable:
             if offset < length and rest:
                 part = rest[: length - offset]
-                self.memory.write(address + offset, part)
+                self.memory.transfer(address + offset, part)
                 rest = rest[len(part) :]
                 offset = length
             offset -= length
@@ -133,9 +133,9 @@ class Virtqueue:
         """Give a request back, with the number of bytes that were written into it (section 2.7.8)."""
         state = self.state
         slot = state.device + 4 + 8 * (state.next_used % state.size)
-        self._memory.write(slot, _USED_ELEMENT.pack(chain.head, written))
+        self._memory.transfer(slot, _USED_ELEMENT.pack(chain.head, written))
         state.next_used = (state.next_used + 1) & _INDEX_MASK
-        self._memory.write(state.device + 2, _U16.pack(state.next_used))
+        self._memory.transfer(state.device + 2, _U16.pack(state.next_used))
         if not self._u16(state.driver) & _AVAIL_NO_INTERRUPT:
             self.interrupt_wanted = True
 

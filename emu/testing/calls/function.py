@@ -112,6 +112,7 @@ class Function:
             scratch.give_back()
             if self._has_floats and not status & Status.FS:
                 hart.csr["mstatus"] = hart.csr["mstatus"] & ~int(Status.FS)
+            self._machine.platform.inputs.note("registers", saved, self._machine.platform.is_asleep)
             core.restore_registers(saved)
 
     def _run(self, integers: Sequence[int]) -> int:

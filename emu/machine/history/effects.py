@@ -1,0 +1,46 @@
+"""What each input of the log does to the machine when it is lived again."""
+
+from typing import cast
+
+from emu.address import VirtAddr
+from emu.hart.view import Hart
+from emu.isa.privilege import Privilege
+from emu.machine.history.inputs import What
+from emu.machine.platform import Platform
+
+
+def carry_out(platform: Platform, what: What) -> None:
+    """Do what came from outside, but for `load` and `reset`, which are the runner's."""
+    match what:
+        case ("typed", bytes(data)):
+            platform.keyboard.put(data)
+        case ("offered",):
+            platform.typed.offer()
+        case ("input ended", bool(ended)):
+            platform.keyboard.end(ended)
+        case ("memory", int(address), bytes(data)):
+            platform.memory.transfer(address, data)
+        case ("translations",):
+            platform.core.flush_translations()
+        case ("registers", bytes(registers), bool(is_asleep)):
+            platform.core.restore_registers(registers)
+            platform.core.between_blocks(int(Hart(platform.core).pc))
+            platform.core.returned, platform.is_asleep = False, is_asleep
+        case _:
+            kind, number, value = cast("tuple[str, int, int]", what)
+            _write_register(Hart(platform.core), kind, number, value)
+
+
+def _write_register(hart: Hart, kind: str, number: int, value: int) -> None:
+    if kind == "x":
+        hart.x[number] = value
+    elif kind == "f":
+        hart.f[number] = value
+    elif kind == "csr":
+        hart.csr[number] = value
+    elif kind == "pc":
+        hart.pc = VirtAddr(value)
+    elif kind == "privilege":
+        hart.privilege = Privilege(value)
+    else:
+        raise ValueError(f"nothing of the kind '{kind}' comes from outside")
