@@ -1,0 +1,106 @@
+"""The walks of docs/architecture.md are taken: each step is a function that is called, in the order of the page."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from ekernel import assemble, link
+from emu.cli import main
+from tests.documentation.documents import ROOT
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+STEP = re.compile(r"^\d+\. `(?P<file>[\w/.]+)` `(?P<function>[\w.<>]+)`", re.MULTILINE)
+
+
+def steps(title: str) -> list[tuple[str, str]]:
+    """File and function of each step below a heading."""
+    section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    found = STEP.findall(section)
+    assert found
+    return found
+
+
+def called(work: Callable[[], object]) -> list[tuple[str, str]]:
+    """File and function of each call of ours while it works, in order."""
+    calls = []
+
+    ours = f"{ROOT}/"
+
+    def note(frame: FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(ours):
+            calls.append((frame.f_code.co_filename.removeprefix(ours), frame.f_code.co_qualname))
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def assert_walked(title: str, calls: list[tuple[str, str]]) -> None:
+    rest = iter(calls)
+    for step in steps(title):
+        assert step in rest, f"{title}: {step} is not called, or not behind the step before"
+
+
+FAULTING = """
+    .globl _start
+_start:
+    la t0, handler
+    csrw stvec, t0
+    la t0, root
+    srli t0, t0, 12
+    li t1, 8 << 60                  # Sv39
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    ld a0, 0(zero)                  # nothing is mapped there
+    .balign 4
+handler:
+    li a7, 8                        # SBI: shutdown
+    ecall
+    .balign 4096
+root:
+    .dword 0, 0, (0x80000000 >> 2) | 0xcf
+    .zero 4096 - 24
+"""
+SCRIPT = "SECTIONS { . = 0x80200000; .text : { *(.text) } }"
+
+
+def test_a_load_and_a_page_fault_go_the_ways_that_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kernel = tmp_path / "faulting.elf"
+    kernel.write_bytes(link([assemble(FAULTING, name="faulting.S")], script=SCRIPT).elf)
+    monkeypatch.setattr(sys, "argv", ["ekernel", "run", str(kernel), "--fidelity", "exact", "--trace", "faults"])
+
+    def run() -> None:
+        with pytest.raises(SystemExit):
+            main()
+
+    calls = called(run)
+    assert "load from 0x0 by `ld a0, 0(zero)`" in capfd.readouterr().out
+    assert_walked("From a virtual address to a frame", calls)
+    assert_walked("From a page fault to a sentence", calls)
+
+
+def test_a_relocation_goes_the_way_that_is_shown() -> None:
+    def build() -> None:
+        here = assemble(".globl _start\n_start: la a0, message", name="here.S")
+        there = assemble('.globl message\nmessage: .string "there"', name="there.S")
+        link([here, there], script=SCRIPT)
+
+    assert_walked("From a source line to four bytes", called(build))
+
+
+def test_files_and_folders_that_are_named_exist() -> None:
+    named = set(re.findall(r"`((?:emu|linker|kernel|ekernel)/[\w/.]+)`", PAGE))
+    missing = [name for name in named if not (ROOT / name.replace("NAME", "full")).exists() and "mm/" not in name]
+    assert named
+    assert not missing
