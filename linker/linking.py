@@ -40,10 +40,13 @@ from linker.relocate.got import make_got
 from linker.script.default import default_script
 from linker.script.parser import ScriptReader, parse_script
 from linker.script.syntax import Script
+from linker.unwind.editing import NAME, UnwindTables
+from linker.unwind.header import HEADER, header_bytes, make_header, settle_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from linker.parts.inputs import InputSection
     from linker.parts.sections import OutputSection
     from linker.parts.segments import Segment
     from linker.relocate.got import GlobalOffsetTable
@@ -96,6 +99,9 @@ class _Link:
     table: SymbolTable = field(default_factory=SymbolTable)
     errors: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    header: InputSection | None = None
+    """`.eh_frame_hdr`, when it was asked for and has something to say."""
+    frames: UnwindTables = field(init=False)
 
     def run(self, inputs: Sequence[Input]) -> LinkResult:
         statements = self._statements()
@@ -116,6 +122,8 @@ class _Link:
         if not relocatable or self.options.define_common:
             loader.allocate_commons()
         self._strip_and_collect()
+        if self.options.eh_frame_hdr and not relocatable:
+            self.header = make_header(self.table.files)
         if not relocatable:
             self.errors += align_code(s for f in self.table.files for s in f.sections if not s.discarded)
         self.warnings += merge_attributes(self.table.files)
@@ -128,6 +136,8 @@ class _Link:
         got = make_got(self.table)
         make_ghosts(self.table)
         scope.plan = self._plan(statements)
+        if self.header is not None and not settle_header(self.header, scope.plan.find(NAME), self.table):
+            self.header = None
         align_thread_block(scope)
         hide_symbols(scope, statements)
         merge_sections(s for f in self.table.files for s in f.sections)
@@ -247,7 +257,9 @@ class _Link:
     def _lay_out(self, scope: Scope, stack: int | None) -> list[Segment]:
         options = self.options
         mapper = Mapper(self.script, scope, options.page_size, options.paged, stack, options.relocatable)
-        layout = Layout(scope, mapper, self.table.files)
+        mapper.frame_header = self.header
+        self.frames = UnwindTables(self.table)
+        layout = Layout(scope, mapper, self.table.files, self.frames)
         segments = layout.run()
         self._stop_symbols(scope.plan)
         self.errors += scope.errors
@@ -281,6 +293,7 @@ class _Link:
         if got is not None and got.section.output is not None:
             got.fill(relocator.key_address, relocator.tls_base)
         contents = fill_sections(live, relocator)
+        self._fill_header(scope.plan, contents)
         relocator.finish()
         self.errors += relocator.errors
         if self.errors:
@@ -290,6 +303,21 @@ class _Link:
         symbols = None if self.options.strip_all else output_symbols(self.table, scope, live, self.options)
         elf = write_elf(contents, segments, symbols, entry, flags)
         return self._result(elf, scope, relocator.warnings)
+
+    def _fill_header(self, plan: Plan, contents: list[tuple[OutputSection, bytes]]) -> None:
+        header, frames = self.header, plan.find(NAME)
+        if header is None or frames is None:
+            return
+        if self.frames.odd:
+            names = ", ".join(section.file.name for section in self.frames.odd)
+            self.warnings.append(
+                Diagnostic(f"no table in {HEADER}: {NAME} of {names} is not understood", None, "warning")
+            )
+        made = header_bytes(header, frames, self.frames, self.errors)
+        for index, (output, data) in enumerate(contents):
+            if output is header.output:
+                end = header.offset + header.size
+                contents[index] = output, data[: header.offset] + made + data[end:]
 
     def _write_object(self, scope: Scope, flags: int) -> LinkResult:
         live = scope.plan.live()

@@ -45,6 +45,8 @@ class LinkOptions:
     warn_rwx: bool = False
     """Warn of segments that are both writable and executable, as GNU ld does."""
     check_regions: bool = True
+    eh_frame_hdr: bool = False
+    """`--eh-frame-hdr`: a table that finds the unwind entry of an address, in a segment of its own."""
 
 
 @dataclass(frozen=True, slots=True)

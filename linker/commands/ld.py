@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from linker.commands.files import read_input, show, write_output
 from linker.commands.run import guarded
 from linker.errors import Diagnostic, LinkError, Location, ToolchainError
+from linker.layout.placement import named_files
 from linker.linking import ArchiveGroup, Input, link
 from linker.objects.archive import Archive, is_archive, read_archive
 from linker.objects.reader import read_object
@@ -28,7 +29,7 @@ _DESCRIPTION = (
 )
 _IGNORED_FLAGS = (
     "-no-relax --relax -nostdlib -static -Bstatic -dn -non_shared --no-warn-rwx-segments --no-dynamic-linker"
-    " --eh-frame-hdr --no-eh-frame-hdr --fatal-warnings --warn-common --no-undefined --as-needed"
+    " --fatal-warnings --warn-common --no-undefined --as-needed"
     " --no-as-needed --cref -t --trace --verbose --no-gc-sections --print-gc-sections"
     " --sort-common --emit-relocs -q -EL --no-export-dynamic --no-print-gc-sections --stats -no-pie"
     " --orphan-handling=place --error-rwx-segments --no-ld-generated-unwind-info"
@@ -66,6 +67,8 @@ class _Say(argparse.Action):
         del parser, option_string
         said: list[tuple[str, str]] = namespace.said
         said.append((self.dest, str(values)))
+        if self.dest == "scripts":
+            namespace.sequence.append(("named_by", str(len(said) - 1)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-check-sections", action="store_true", help="allow sections to overlap")
     add("--allow-multiple-definition", action="store_true", help="the first definition of a symbol wins")
     add("--no-warn-rwx-segments", action="store_true", help="no warning of writable and executable segments")
+    add("--eh-frame-hdr", action="store_true", help="make a table that finds unwind entries by address, .eh_frame_hdr")
+    add("--no-eh-frame-hdr", dest="eh_frame_hdr", action="store_false", help=argparse.SUPPRESS)
     add("-v", "--version", action="version", version="ekernel ld (takes the options of GNU ld)")
     ignored = [flag for flag in _IGNORED_FLAGS.split() if flag not in parser._option_string_actions]
     add("-r", "-i", "--relocatable", "-Ur", action="store_true", help="join the objects into one object to link again")
@@ -171,6 +176,11 @@ class _Command:
     inputs: list[Input] = field(default_factory=list)
     group: list[Archive] | None = None
     whole: bool = False
+    named: dict[str, list[str]] = field(default_factory=dict)
+    """The objects that each script names."""
+    early: set[str] = field(default_factory=set)
+    """Those of them that were read in its place."""
+    read: set[str] = field(default_factory=set)
 
     def run(self) -> int:
         options = self.options
@@ -207,9 +217,12 @@ class _Command:
         return Path(name)
 
     def _read_scripts(self) -> None:
-        for kind, text in self.options.said:
+        for index, (kind, text) in enumerate(self.options.said):
             if kind == "scripts":
+                known = len(self.script.statements) if self.script is not None else 0
                 self._read_script(self._find_script(text))
+                assert self.script is not None
+                self.named[str(index)] = named_files(self.script.statements[known:])
                 continue
             name, expression = self._pair(text, "--defsym")
             script = self.script or Script("--defsym")
@@ -245,8 +258,18 @@ class _Command:
             self.group = None
         elif kind in ("whole_archive", "no_whole_archive"):
             self.whole = kind == "whole_archive"
-        else:
+        elif kind == "named_by":
+            self._read_named(self.named[text])
+        elif kind != "files" or text not in self.early:
             self._read_file(self._library(text) if kind == "library" else text)
+
+    def _read_named(self, names: list[str]) -> None:
+        """Objects that a script names come before those that follow it, and need not be given (GNU ld)."""
+        for name in names:
+            given = ("files", name) in self.options.sequence
+            if name not in self.early and name not in self.read and (given or Path(name).is_file()):
+                self._read_file(name)
+                self.early.add(name)
 
     def _library(self, name: str) -> str:
         file = name[1:] if name.startswith(":") else f"lib{name}.a"
@@ -257,6 +280,7 @@ class _Command:
         raise LinkError([Diagnostic(f"cannot find -l{name} ({file})", hint=f"searched: {searched}")])
 
     def _read_file(self, name: str) -> None:
+        self.read.add(name)
         data = read_input(name)
         if is_archive(data):
             self._add_archive(read_archive(data, name))
@@ -303,6 +327,7 @@ class _Command:
             discard_locals=options.discard_all,
             allow_multiple_definition=options.allow_multiple_definition or "muldefs" in options.z,
             warn_rwx=not options.no_warn_rwx_segments,
+            eh_frame_hdr=options.eh_frame_hdr,
             check_regions=not options.no_check_sections,
         )
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from linker.objects.model import Section, SectionFlag, SectionType
 from linker.parts.inputs import InputSection
+from linker.unwind.editing import NAME
+from linker.unwind.entries import Fde, read_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linker.objects.model import Symbol
+    from linker.objects.model import Relocation, Symbol
     from linker.parts.inputs import InputFile
     from linker.parts.symbols import SymbolTable
 
@@ -36,6 +38,11 @@ class _Collector:
         self.live: set[InputSection] = set()
         self.work: list[InputSection] = []
         self.by_name: dict[str, list[InputSection]] = {}
+        self.split: set[InputSection] = set()
+        """Sections of unwind entries."""
+        self.frames: dict[InputSection, list[Fde]] = {}
+        """The unwind entries of the functions in a section."""
+        self._split_frames()
         for file in table.files:
             for section in file.sections:
                 if section.name.isidentifier():
@@ -81,11 +88,38 @@ class _Collector:
                 for other in section.file.sections:
                     if other.section.group is group:
                         self.mark(other)
-            if section.name == ".eh_frame":  # unwind entries describe functions, they do not use them
-                continue
-            for relocation in section.relocations:
-                if relocation.symbol is not None:
-                    self.mark_symbol(relocation.symbol)
+            if section not in self.split:
+                self.mark_all(section.relocations)
+            for fde in self.frames.get(section, ()):
+                self.mark_all(fde.relocations)
+                if fde.cie is not None:
+                    self.mark_all(fde.cie.relocations)
+
+    def mark_all(self, relocations: Iterable[Relocation]) -> None:
+        for relocation in relocations:
+            if relocation.symbol is not None:
+                self.mark_symbol(relocation.symbol)
+
+    def _split_frames(self) -> None:
+        """Unwind entries describe functions, they do not use them; what they name lives with their functions."""
+        for file in self.table.files:
+            for section in file.sections:
+                entries = read_entries(section) if section.name == NAME and not section.discarded else None
+                if entries is None:
+                    continue
+                self.split.add(section)
+                for entry in entries:
+                    symbol = entry.function.symbol if isinstance(entry, Fde) and entry.function is not None else None
+                    home = self._home(symbol) if symbol is not None else None
+                    if home is not None and isinstance(entry, Fde):
+                        self.frames.setdefault(home, []).append(entry)
+
+    def _home(self, symbol: Symbol) -> InputSection | None:
+        entry = self.table.resolve(symbol)
+        home: object = entry.home if entry is not None else None
+        if entry is None and isinstance(symbol.section, Section):
+            home = self.table.sections[symbol.section]
+        return home if isinstance(home, InputSection) else None
 
     def mark_symbol(self, symbol: Symbol) -> None:
         if isinstance(symbol.section, Section) and symbol.binding == 0:

@@ -13,6 +13,8 @@ from linker.script.evaluate import WORD, align_up
 
 if TYPE_CHECKING:
     from linker.layout.scope import Scope
+    from linker.parts.inputs import InputSection
+    from linker.parts.placed import Placed
     from linker.parts.sections import OutputSection
     from linker.script.syntax import ProgramHeader, Script
 
@@ -35,6 +37,8 @@ class Mapper:
     """Of PT_GNU_STACK, when an object says something about its stack."""
     relocatable: bool = False
     """Whether the output is an object, which has no program headers."""
+    frame_header: InputSection | None = None
+    """`.eh_frame_hdr`, when it was asked for and has something to say."""
     errors: list[Diagnostic] = field(default_factory=list)
     _unallocated: set[int] = field(default_factory=set)
 
@@ -53,10 +57,16 @@ class Mapper:
             rules = _Rules(sections, headers, self.page, paged=self.paged)
             segments = rules.run(loads_headers=loads_headers)
             self.errors += rules.errors
+            holder = next((s for s in sections if s is self._frame_output()), None)
+            if holder is not None and holder.load:
+                segments.append(Segment(SegmentType.GNU_EH_FRAME, [holder]))
             if self.stack_flags is not None:
                 flags = SegmentFlag(self.stack_flags)
                 segments.append(Segment(SegmentType.GNU_STACK, flags=flags, align=_STACK_ALIGN))
         return _with_attributes(segments, sections)
+
+    def _frame_output(self) -> Placed | None:
+        return self.frame_header.output if self.frame_header is not None else None
 
     def header_size(self, segments: list[Segment]) -> int:
         """The size of the ELF header and of all program headers."""
@@ -126,6 +136,7 @@ def guess_header_size(sections: list[OutputSection], mapper: Mapper) -> int:
     count += any(section.name == ".riscv.attributes" for section in sections)
     count += 2 * any(section.name == ".interp" and section.load and section.size for section in sections)
     count += mapper.stack_flags is not None
+    count += mapper.frame_header is not None
     last: OutputSection | None = None
     for section in sections:
         note = _is_note(section)

@@ -12,11 +12,14 @@ from linker.layout.mapping import Mapper, guess_header_size
 from linker.layout.regions import choose_regions
 from linker.layout.scope import Phase
 from linker.layout.sizing import Sizer
+from linker.unwind.editing import NAME
+from linker.unwind.header import size_header
 
 if TYPE_CHECKING:
     from linker.layout.scope import Scope
     from linker.parts.inputs import InputFile
     from linker.parts.segments import Segment
+    from linker.unwind.editing import UnwindTables
 
 _ROUNDS = 3
 """Of assignments and sizes, each time the size of the headers changes."""
@@ -37,9 +40,10 @@ def drop_empty(scope: Scope) -> None:
 class Layout:
     """Lays out a plan."""
 
-    def __init__(self, scope: Scope, mapper: Mapper, files: list[InputFile]) -> None:
+    def __init__(self, scope: Scope, mapper: Mapper, files: list[InputFile], frames: UnwindTables) -> None:
         self.scope = scope
         self.mapper = mapper
+        self.frames = frames
         self.files = files
         self.sizer = Sizer(scope)
 
@@ -55,6 +59,8 @@ class Layout:
         scope.headers = guess_header_size(scope.plan.live(), self.mapper)
         self._size()
         self.sizer.untrimmed = False
+        if not self.mapper.relocatable:
+            self._edit_frames()
         segments: list[Segment] = []
         settled = False
         for tries in range(_TRIES, 0, -1):
@@ -68,6 +74,14 @@ class Layout:
         if not settled and not scope.errors and self._size_moves():
             scope.errors.append(Diagnostic("the addresses do not settle: a section's place depends on itself"))
         return segments
+
+    def _edit_frames(self) -> None:
+        """As GNU ld: when sections have their alignments, and before code moves for its own."""
+        output = self.scope.plan.find(NAME)
+        if output is not None:
+            self.frames.edit(output)
+        if self.mapper.frame_header is not None:
+            size_header(self.mapper.frame_header, self.frames)
 
     def _size(self, *, reports: bool = False) -> None:
         """Sizes, twice when the data segment saves a page by that (GNU ld, lang_size_sections)."""

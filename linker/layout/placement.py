@@ -33,6 +33,16 @@ def input_statements(script: Script) -> Iterator[InputSections]:
                     yield statement
 
 
+def named_files(statements: Iterable[SectionsCommand]) -> list[str]:
+    """The objects that statements take sections of by an exact name, in their order."""
+    names: dict[str, None] = {}
+    for command in statements:
+        for item in command.statements if isinstance(command, OutputSectionStatement) else ():
+            if isinstance(item, InputSections) and item.files.archive is None and not is_wild(item.files.glob):
+                names.setdefault(item.files.glob)
+    return list(names)
+
+
 def mark_kept(script: Script, files: list[InputFile]) -> None:
     """Mark the sections that KEEP names."""
     for statement in input_statements(script):

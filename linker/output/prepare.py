@@ -44,10 +44,11 @@ def merge_attributes(files: list[InputFile]) -> list[Diagnostic]:
 
     Until `settle_attributes` it is as long as those that it replaces: GNU ld lays out so.
     """
-    found = [s for f in files for s in f.sections if s.name == ATTRIBUTES and not s.discarded]
-    if len(found) < 1:
+    every = [s for f in files for s in f.sections if s.name == ATTRIBUTES]
+    found = [s for s in every if not s.discarded]
+    if not found:
         return []
-    data, problems = merge(found)
+    data, problems = merge(every)  # also of objects of which nothing else is linked
     first = found[0]
     source = Section(ATTRIBUTES, first.section.type, first.section.flags, first.section.align, data=bytearray(data))
     for section in found:

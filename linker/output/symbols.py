@@ -105,7 +105,7 @@ class _Writer:
 
     def _global(self, entry: LinkSymbol, binding: SymbolBinding) -> list[OutputSymbol]:
         if not entry.defined:
-            return []
+            return [OutputSymbol(entry.name, 0, binding=SymbolBinding.GLOBAL)] if entry.wanted else []
         home = entry.home
         size, index = entry.size, _ABSOLUTE
         if home is None:

@@ -29,7 +29,11 @@ class Rewritten(Protocol):
         ...
 
     def contents(self, section: InputSection) -> bytes:
-        """The bytes that the section has now."""
+        """The bytes that the section has now, before relocation."""
+        ...
+
+    def finished(self, section: InputSection, data: bytearray) -> bytearray:
+        """The bytes of the output, made of those bytes relocated."""
         ...
 
 

@@ -42,6 +42,8 @@ class LinkSymbol:
     hidden: bool = False
     referenced: bool = False
     """Whether an object mentions it: only then PROVIDE provides it."""
+    wanted: bool = False
+    """Whether the command line or the script asked for it by name: it is shown even when nothing defines it."""
 
     @property
     def address(self) -> int:
@@ -89,7 +91,7 @@ class SymbolTable:
     def reference(self, name: str) -> LinkSymbol:
         """An entry that something outside the objects needs: the entry point, EXTERN, `-u`."""
         entry = self.get(name)
-        entry.referenced = True
+        entry.referenced = entry.wanted = True
         if not entry.defined:
             entry.weak = False
         return entry

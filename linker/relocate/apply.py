@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
-from linker.objects.model import Section, Special, SymbolType
+from linker.objects.model import Section, SectionFlag, Special, SymbolType
 from linker.objects.riscv import R
 from linker.parts.symbols import LinkSymbol, place_of
 from linker.relocate import fields
@@ -72,7 +72,7 @@ class Relocator:
         data = bytearray(section.contents())
         if section.relocations:
             _SectionRelocator(self, section, data).run()
-        return data
+        return data if section.merged is None else section.merged.finished(section, data)
 
     def finish(self) -> None:
         """Turn the undefined symbols that were met into errors, one for each symbol."""
@@ -107,6 +107,8 @@ class Relocator:
             home = self.table.sections[symbol.section]
             if home.output is None:
                 raise _Discarded
+            if symbol.type == SymbolType.SECTION:
+                return home.address + home.moved(symbol.value)
             return place_of(home, symbol.value)
         if not entry.defined:
             if entry.weak:
@@ -189,7 +191,7 @@ class _SectionRelocator:
         section = symbol.section
         if symbol.type == SymbolType.SECTION and isinstance(section, Section):
             home = self.owner.table.sections[section]
-            if home.merged is not None and home.output is not None:
+            if section.flags & SectionFlag.MERGE and home.merged is not None and home.output is not None:
                 other, inside = home.merged.find(home, symbol.value + relocation.addend)
                 return other.address + inside - relocation.addend
         if isinstance(section, Section) and not self._complains():

@@ -135,3 +135,37 @@ def test_page_options_lay_out_the_file_as_in_gnu(
 ) -> None:
     arguments = [option, *saved(tmp_path, (f"SECTIONS {{ . = 0x10000; {PLAIN} }}",)), sample]
     assert_same(gnu_ld(*arguments), our_ld(*arguments))
+
+
+@pytest.fixture
+def objects(oracle: Oracle, tmp_path: Path) -> Path:
+    """A directory with two small objects, the second of an architecture of its own."""
+    for name, more in (("first", ""), ("second", '.attribute arch, "rv64gc_zba"')):
+        source = tmp_path / f"{name}.s"
+        source.write_text(f"{more}\n.globl {name}, _start\n.weak _start\n_start: {name}: nop\n.data\n.word 1\n")
+        command = [oracle("riscv64-unknown-elf-as"), "-march=rv64gc", str(source), "-o", str(tmp_path / f"{name}.o")]
+        subprocess.run(command, check=True)
+    (tmp_path / "named.ld").write_text("SECTIONS { .text 4K : { *(.text) } .first : { second.o(.data) } }")
+    (tmp_path / "asking.ld").write_text(
+        "ENTRY(gone) EXTERN(asked first) SECTIONS { .text 4K : { *(.text) } } x = DEFINED(other) ? other : 1;"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "-T named.ld first.o second.o",
+        "first.o -T named.ld second.o",
+        "first.o second.o -T named.ld",
+        "-T named.ld first.o",
+        "-T asking.ld first.o",
+        "-T asking.ld -u nobody -e missing second.o first.o",
+        "-T asking.ld --gc-sections first.o second.o",
+    ],
+)
+def test_what_a_script_asks_for_by_name_comes_as_in_gnu(
+    arguments: str, objects: Path, gnu_ld: Callable[..., Path], our_ld: Callable[..., Path]
+) -> None:
+    assert objects
+    assert_same(gnu_ld(*arguments.split()), our_ld(*arguments.split()))
