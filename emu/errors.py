@@ -20,7 +20,7 @@ class ImageError(EmuError):
 
 
 class RecordingError(EmuError):
-    """A recording that cannot be read or written: damaged, of another version, or the disk is full."""
+    """A recording or saved snapshot that cannot be read or written: damaged, of another version, a full disk."""
 
 
 class SymbolError(EmuError):

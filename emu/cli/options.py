@@ -83,6 +83,8 @@ class RunWords(KernelWords):
     gdb: str | None
     halted: bool
     last_writes: bool
+    origin: Path | None = None
+    save: Path | None = None
     record: Path | None
     record_what: str
     record_from: str | None
@@ -122,6 +124,9 @@ def run_options() -> Words:
         elsewhere=ELSEWHERE,
     )
     _add_boot(words)
+    Group(words, "Or go on").value(
+        "--from", to="origin", form="FILE", kind=Path, text="Go on where a snapshot was saved (--save, snapshot.save)."
+    )
     _add_kernel(words)
     _add_machine(words)
     _add_devices(words)
@@ -367,6 +372,7 @@ def _add_output(words: Words) -> None:
     group.value(
         "--until-console", to="until_console", form="TEXT", text="Stop when the console has shown this (exit status 0)."
     )
+    group.value("--save", to="save", form="FILE", kind=Path, text="Save where the run ended, for --from.")
     group.flag("-q", "--quiet", to="quiet", text="The guest's console alone on standard output.")
     group.flag("--json", to="json", text="Print one JSON object for programs: how the run ended, with the console.")
 

@@ -22,6 +22,7 @@ from emu.cli.qemu import (
     read_virtio,
 )
 from emu.cli.recording import first_moment, recorder
+from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
@@ -97,6 +98,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
             TrapLog(machine, _opened(stack, request.log_file) if request.log_file else sys.stderr.buffer)
         moment = first_moment(machine, request, recording)
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
+        save_end(request, machine)
     failed = allocations.failed(faults)
     missed = request.until_console is not None and ending.is_regular
     status = ending.status or int(bool(failed) or missed)
@@ -232,6 +234,8 @@ def _opened(stack: ExitStack, path: Path) -> BinaryIO:
 
 def new_machine(request: RunWords) -> Machine:
     """The machine that was asked for, with its kernel loaded."""
+    if request.origin is not None:
+        return open_saved(request, options())
     kernel: Path | Image | None = request.kernel or request.elf
     firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
     fidelity, ram_size = "fast", MachineConfig().ram_size

@@ -5,7 +5,7 @@
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import IntEnum
 from typing import Protocol
 
@@ -60,6 +60,39 @@ EXT_COUNTERS_BYTE = 1579
 EXT_ICSR_BYTE = 1581
 _CONFIGURATION_BYTES = (1568, bytes((1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1)))
 """Where the core keeps which extensions it has, and what a fresh one has."""
+
+
+_GUESTS = (
+    *range(Word.FRM), Word.FRM, Word.BAD_ADDRESS, Word.PRIVILEGE, Word.MSTATUS, Word.MIP, Word.MIE, Word.MIDELEG,
+    Word.SATP, Word.STVAL, Word.MTVAL, Word.MEDELEG, Word.STVEC, Word.SEPC, Word.SCAUSE, Word.MTVEC, Word.MEPC,
+    Word.MCAUSE, Word.SCOUNTEREN, Word.MCOUNTEREN, Word.SSCRATCH, Word.MSCRATCH,
+)  # fmt: skip
+"""What is the guest's own; all other words are how the core was made, and some of them lead into the host's memory."""
+_FIELDS: dict[int, int] = {Word.FRM: 7, Word.MIP: 0xAAA, Word.MIE: 0xAAA, Word.MIDELEG: 0xAAA, Word.MEDELEG: 0xFFFF}
+"""The bits that the core may find in words which it uses without a check."""
+_PRIVILEGES = (0, 1, 3)
+_MPP_SHIFT, _SATP_SHIFT = 11, 60
+
+
+def of_the_guest(octets: bytes, core: bytes, paging: Collection[int]) -> bytes:
+    """The state of a core that has from `octets` what is the guest's, and all else from `core`.
+
+    `octets` may come from a stranger. Raises ValueError for what would bring the core down; `paging` are the modes that
+    `satp` may have.
+    """
+    if len(octets) != STATE_BYTES:
+        raise ValueError(f"a core's state has {STATE_BYTES} bytes, and not {len(octets)}")
+    given, made = memoryview(octets).cast("Q"), bytearray(core)
+    words = memoryview(made).cast("Q")
+    for word in _GUESTS:
+        words[word] = given[word] & _FIELDS.get(word, (1 << 64) - 1)
+    made[FFLAGS_BYTE] = octets[FFLAGS_BYTE] & 0x1F
+    mode = words[Word.SATP] >> _SATP_SHIFT
+    if words[Word.PRIVILEGE] not in _PRIVILEGES or words[Word.MSTATUS] >> _MPP_SHIFT & 3 not in _PRIVILEGES:
+        raise ValueError("the hart is in a privilege that there is not")
+    if mode and mode not in paging:
+        raise ValueError(f"satp has mode {mode}, which this machine has not")
+    return bytes(made)
 
 
 class StateWindow(Protocol):

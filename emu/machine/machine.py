@@ -19,7 +19,7 @@ from emu.hart.core import RETURN_ADDRESS
 from emu.hart.view import Hart
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
-from emu.machine.boot import device_tree, plan
+from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason
 from emu.machine.history.travel import History
 from emu.machine.history.travelling import Travelling
@@ -28,7 +28,7 @@ from emu.machine.platform import Platform
 from emu.machine.running import Runner
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
-from emu.machine.typedcalls import GuestFunction, declare_function
+from emu.machine.upward import GuestFunction, declare_function, snapshot_files
 from emu.machine.watches import Watches
 from emu.machine.watchpoints import Watchpoints
 from emu.mmu.space import AddressSpace
@@ -119,6 +119,17 @@ class Machine(Travelling):
         platform = self.platform
         ready = plan(self.config, self.memory.ram, platform.devices, image, initrd, files)
         self._runner.load(ready)
+        self._know(ready)
+
+    def adopt(self, ready: BootPlan) -> None:
+        """Know what lies in memory already: its names, what a reset loads again, how the guest asks the host."""
+        self._runner.plan = ready
+        if self.platform.semihosting:
+            self.platform.semihosting.loaded(ready.command_line, ready.free)
+        self._know(ready)
+
+    def _know(self, ready: BootPlan) -> None:
+        platform = self.platform
         platform.names.add(ready.image)
         self._runner.htif = Htif.wanted_by(platform, ready.image)
         if self._runner.htif is not None:
@@ -418,13 +429,28 @@ class Machine(Travelling):
 
     def snapshot(self) -> Snapshot:
         """Everything that the guest can observe, to return to with `restore`."""
-        return take(self.platform, self._followers)
+        return take(self.platform, self._followers, self._runner.plan)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Machine":
+        """A machine that goes on where a saved snapshot was taken: `snapshot.save(path)`, `ekernel run --save FILE`.
+
+        Names, symbols and what a reset loads come with it; disks are opened where they were. Raises RecordingError for
+        a file that cannot be read or was made by another version, ConfigError for a disk that has changed.
+        """
+        machine: Machine = snapshot_files().open_machine(path)
+        return machine
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot of this machine."""
         restore(self.platform, self._followers, snapshot)
         self.history.begin_at(snapshot)
         self.platform.tell(StateRestored)
+
+    @property
+    def followers(self) -> tuple[Follower, ...]:
+        """What is saved with each snapshot besides the machine."""
+        return tuple(self._followers)
 
     def add_follower(self, follower: Follower) -> Subscription:
         """Save and restore something else with each snapshot, until the subscription is cancelled."""

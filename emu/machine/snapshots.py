@@ -1,14 +1,17 @@
 """Snapshots of a whole machine: RAM, hart, devices, clock and console."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from emu.errors import ConfigError
 from emu.hart.core import COUNT
+from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform
 from emu.machine.semihosting import State as SemihostingState
+from emu.machine.upward import snapshot_files
 from emu.memory.baseline import RamState
 
 
@@ -42,9 +45,30 @@ class Snapshot:
     is_asleep: bool
     """Whether the hart waits in `wfi`."""
     followers: tuple[tuple[Follower, object], ...]
+    plan: BootPlan | None = field(default=None, repr=False)
+    """What was loaded."""
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file, compressed, that `Machine.open` and `Snapshot.load` read, also on another computer.
+
+        The accounts of observers are not in it, nor what disks have in their own files. Raises ConfigError when the
+        file cannot be written, or the guest holds files of the host.
+        """
+        snapshot_files().save(self, path)
+
+    @staticmethod
+    def load(path: str | Path, machine: object) -> "Snapshot":
+        """A saved snapshot for a machine of the same configuration, to restore as often as wanted.
+
+        Raises ConfigError when the machine is another, RecordingError when the file cannot be read.
+        """
+        snapshot: Snapshot = snapshot_files().load(path, machine)
+        return snapshot
 
 
-def take(platform: Platform, followers: Sequence[Follower], *, at_power_on: bool = False) -> Snapshot:
+def take(
+    platform: Platform, followers: Sequence[Follower], plan: BootPlan | None = None, *, at_power_on: bool = False
+) -> Snapshot:
     """The state of a machine and of what follows it; it must not be running. At power-on its RAM is empty."""
     _check_stopped(platform)
     return Snapshot(
@@ -61,6 +85,7 @@ def take(platform: Platform, followers: Sequence[Follower], *, at_power_on: bool
         semihosting=platform.semihosting.save() if platform.semihosting else None,
         is_asleep=platform.is_asleep,
         followers=tuple((follower, follower.save()) for follower in followers),
+        plan=plan,
     )
 
 

@@ -6,12 +6,16 @@ another state first exchanges the differences on the way to it (Baker's rerootin
 
 import mmap
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from weakref import WeakSet, WeakValueDictionary
 
 from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.memory.pagescan import written_pages
-from emu.memory.ram import Ram
+from emu.memory.ram import Ram, extents
+
+_ZEROS = bytes(PAGE_SIZE)
+_LARGEST_RUN = 1 << 20
+"""Bytes that are handed over at once."""
 
 _ZEROS = bytes(PAGE_SIZE)
 
@@ -145,6 +149,52 @@ class RamHistory:
         shift = chunk_bits - PAGE_BITS
         return any((first + page) >> shift in code_chunks for page in changed)
 
+    def runs(self, state: RamState) -> Iterator[tuple[int, bytes]]:
+        """The pages of a state that are not zero, as runs: the first page and the bytes; RAM stays as it is."""
+        differing: dict[int, bytes] = {}
+        node = state.node
+        while node.toward is not None:
+            differing = node.pages | differing
+            node = node.toward
+        waiting, first = bytearray(), 0
+        for page in sorted({*self._filled(), *differing}):
+            data = differing.get(page) or self._saved(page)
+            if waiting and (page != first + len(waiting) // PAGE_SIZE or len(waiting) >= _LARGEST_RUN):
+                yield first, bytes(waiting)
+                waiting.clear()
+            if data != _ZEROS:
+                first = first if waiting else page
+                waiting += data
+        if waiting:
+            yield first, bytes(waiting)
+
+    def add(self, runs: Iterable[tuple[int, bytes]]) -> RamState:
+        """A state that consists of such pages, all others being zero; RAM stays as it is."""
+        now, node = self.take().node, _Node()
+        if self._ram.has_own_file and not self._filled():  # nothing that could differ: fill the file itself
+            for first, data in runs:
+                self._write(first << PAGE_BITS, memoryview(data))
+            now.differ(dict.fromkeys(self._filled(), _ZEROS), node)
+            self._current = node
+            return self._held(node)
+        pages = dict.fromkeys(self._filled(), _ZEROS)
+        for first, data in runs:
+            for number in range(len(data) // PAGE_SIZE):
+                pages[first + number] = data[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
+        node.differ(pages, now)
+        return self._held(node)
+
+    def _filled(self) -> list[int]:
+        """Pages of the current state that may differ from zero."""
+        ram = self._ram
+        if ram.file is None:
+            return list(self._copy)
+        return [
+            page
+            for start, end in extents(ram.file, ram.size)
+            for page in range(start >> PAGE_BITS, -(-end >> PAGE_BITS))
+        ]
+
     def _exchange(self, node: _Node) -> None:
         """Make `node` the state in the file, and what was there a difference to it."""
         other = node.toward
@@ -183,9 +233,13 @@ class RamHistory:
 
     def _save_run(self, start: int, end: int) -> None:
         """Write a part of RAM to the file, without a copy."""
+        self._write(start, self._ram.view[start:end])
+
+    def _write(self, start: int, data: memoryview) -> None:
         assert self._ram.file is not None
-        while start < end:
-            start += os.pwrite(self._ram.file, self._ram.view[start:end], start)
+        while data:
+            done = os.pwrite(self._ram.file, data, start)
+            start, data = start + done, data[done:]
 
     def _drop(self, pages: Iterable[int]) -> None:
         """Let the mapping show the file again."""

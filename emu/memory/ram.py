@@ -115,7 +115,7 @@ class Ram:
             return
         new = os.memfd_create("ekernel-ram")
         os.ftruncate(new, self.size)
-        for start, end in _extents(self.file, self.size):
+        for start, end in extents(self.file, self.size):
             os.lseek(new, start, os.SEEK_SET)
             at = start
             while at < end:
@@ -142,7 +142,7 @@ def _map_at(address: int, size: int, protection: int, flags: int, file: int) -> 
     return int(function(address, size, protection, flags, file, 0) or 0)
 
 
-def _extents(file: int, size: int) -> list[tuple[int, int]]:
+def extents(file: int, size: int) -> list[tuple[int, int]]:
     """The parts of a file that are not holes, as (start, end)."""
     found, at = [], 0
     while at < size:

@@ -35,6 +35,7 @@ _TAG = b"EKc1"
 _CHECKED = _HEADER.size - 4
 _NAME = re.compile(rb"([a-z][a-z0-9._-]{0,15})\0*")
 _MOST_SECTIONS = 64
+_RECORDING = "recording: those are made by `ekernel run --record FILE`"
 _FRAME_OVERHEAD = 1 << 16
 """More than what a frame of Zstandard needs besides its contents, for `MOST_IN_CHUNK` bytes that do not compress."""
 
@@ -137,8 +138,9 @@ class Reader:
     Raises RecordingError for what is no recording, and for a chunk that is damaged when it comes to it.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, kind: str = _RECORDING) -> None:
+        """`kind` says what the file should be, and how such files are made."""
+        self.path, self._kind = Path(path), kind
         try:
             self._stream: BinaryIO = self.path.open("rb")
             status = os.fstat(self._stream.fileno())
@@ -168,7 +170,7 @@ class Reader:
 
     def _check_start(self, start: bytes) -> None:
         if not MAGIC.startswith(start[: len(MAGIC)]):
-            raise RecordingError(f"{self.path} is no recording: those are made by `ekernel run --record FILE`")
+            raise RecordingError(f"{self.path} is no {self._kind}")
         if len(start) < _START.size:
             raise RecordingError(f"{self.path} ends before its first section: nothing was recorded")
         version = _START.unpack(start)[1]

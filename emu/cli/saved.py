@@ -1,0 +1,50 @@
+"""`--from` and `--save`: a run goes on where a saved snapshot was taken, and its end is saved."""
+
+import argparse
+
+from emu.cli.options import RunWords
+from emu.cli.words import Words
+from emu.errors import ConfigError
+from emu.machine import Machine
+
+_OF_THE_MACHINE = frozenset(
+    {
+        "elf",
+        "kernel",
+        "bios",
+        "append",
+        "initrd",
+        "dtb",
+        "dumpdtb",
+        "memory",
+        "no_reboot",
+        "fidelity",
+        "clock",
+        "drives",
+    }
+    | {"devices", "settings", "snapshot", "semihosting", "semihosting_settings", "semihosting_files"}
+    | {"profile", "frames", "heap", "replacement", "store", "programs"}
+)
+"""What words may not say when the file says it."""
+
+
+def open_saved(request: RunWords, words: Words) -> Machine:
+    """The machine of `--from`. Raises ConfigError for a word that says what the machine is."""
+    plain = words.read([], argparse.Namespace())
+    for spelling, action in words.options().items():
+        name = action.dest
+        if name in _OF_THE_MACHINE and getattr(request, name) != getattr(plain, name):
+            raise ConfigError(f"{spelling}: the machine is that of {request.origin}; leave {spelling} out, or --from")
+    if request.elf is not None:
+        raise ConfigError(f"{request.elf}: the machine of {request.origin} has its kernel; leave one of them out")
+    assert request.origin is not None
+    machine = Machine.open(request.origin)
+    for path in request.symbols:
+        machine.add_symbols(path)
+    return machine
+
+
+def save_end(request: RunWords, machine: Machine) -> None:
+    """Save the moment at which the run has ended, if that was asked for."""
+    if request.save is not None:
+        machine.snapshot().save(request.save)

@@ -1,0 +1,25 @@
+"""Doors to what is made above the machine and still belongs to it for a user: typed calls, files of snapshots.
+
+No layer imports one above it, so each is found by the name of its module with its first use.
+"""
+
+from importlib import import_module
+from typing import Any, Protocol
+
+
+class GuestFunction(Protocol):
+    """A guest function that takes and gives Python values."""
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Call it."""
+
+
+def declare_function(*words: object, **options: object) -> GuestFunction:
+    """See `Machine.function`: a crash in it is explained by observers and reports."""
+    made: GuestFunction = import_module("emu.testing.calls.function").declare(*words, **options)
+    return made
+
+
+def snapshot_files() -> Any:
+    """The module that writes and reads snapshots: it needs the container of recordings."""
+    return import_module("emu.record.snapshotfile")
