@@ -87,11 +87,11 @@ class Runner:
         core = self._platform.core
         self._off = None if ended is None else (core.retired_count, core.words[PC], ended)
 
-    def advance(self, moment: Moment) -> Outcome:
+    def advance(self, moment: Moment, *, timeout: float | None = None) -> Outcome:
         """Execute up to a later moment, or less when something ends the run before."""
         self._target = moment
         try:
-            return self.run_to(moment.instret + 1)
+            return self.run_to(moment.instret + 1, timeout=timeout)
         finally:
             self._target = None
 

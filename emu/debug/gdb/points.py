@@ -13,6 +13,7 @@ SOFTWARE, HARDWARE = 0, 1
 """Kinds of breakpoints of the packets `Z` and `z`: here both are the same, and change no code of the guest."""
 OF_A_SPACE = -1
 """The kind of a breakpoint that the client does not know: of one that it does not find in its list it would go on."""
+_WHY = {SOFTWARE: "swbreak:;", HARDWARE: "hwbreak:;", OF_A_SPACE: ""}
 
 
 @dataclass(slots=True)
@@ -28,6 +29,8 @@ class Breakpoints:
         self._machine = machine
         self._by_place: dict[tuple[int, int], _Breakpoint] = {}
         self._of_spaces: dict[int, tuple[Subscription, int, int]] = {}
+        self.found: Callable[[], None] | None = None
+        """Called for each that is met, instead of a stop, while a client goes back in time."""
         self.hit: int | None = None
         """The kind of the breakpoint that has stopped the machine; None while none has."""
 
@@ -92,6 +95,22 @@ class Breakpoints:
         if not conditions or any(condition.holds(self._machine) for condition in conditions):
             self._stop(kind)
 
+    def why(self) -> str | None:
+        """What a stop reply says of the breakpoint that was hit, which is forgotten then; None when none was."""
+        hit, self.hit = self.hit, None
+        return None if hit is None else _WHY[hit]
+
+    def here(self) -> str | None:
+        """The same of the breakpoint that the hart stands at, if any."""
+        pc = int(self._machine.hart.pc)
+        kinds = [kind for kind, address in self._by_place if address == pc]
+        if not kinds and any(address == pc for _, address, _ in self._of_spaces.values()):
+            kinds = [OF_A_SPACE]
+        return _WHY[kinds[0]] if kinds else None
+
     def _stop(self, kind: int) -> None:
-        self.hit = kind
-        self._machine.platform.end(StopReason.REACHED)
+        if self.found is not None:
+            self.found()
+        elif not self._machine.platform.inputs.is_travelling:
+            self.hit = kind
+            self._machine.platform.end(StopReason.REACHED)

@@ -6,10 +6,9 @@ from typing import Self
 
 from emu.debug.gdb.connection import Arrival, Connection
 from emu.debug.gdb.packets import Mark, Packet, framed
-from emu.debug.gdb.points import HARDWARE, OF_A_SPACE, SOFTWARE
+from emu.debug.gdb.reverse import Reverse
 from emu.debug.gdb.session import SIGINT, SIGTRAP, Answer, Session, Wish
 from emu.errors import MachineError
-from emu.events import TrapTaken
 from emu.machine import Machine, Outcome, StopReason
 
 DEFAULT_ADDRESS = "tcp::1234"
@@ -17,7 +16,6 @@ DEFAULT_ADDRESS = "tcp::1234"
 _ENDED = (StopReason.POWERED_OFF, StopReason.RESET)
 _SAYS_WHY = (StopReason.IDLE_FOREVER, StopReason.WANTS_INPUT)
 _THREAD = "thread:1;"
-_WHY = {SOFTWARE: "swbreak:;", HARDWARE: "hwbreak:;", OF_A_SPACE: ""}
 
 
 def _no_monitor(line: str) -> Iterable[str]:
@@ -123,6 +121,7 @@ class GdbServer:
         if arrived is Arrival.CONNECTED:
             self._drop()
             self._session = Session(self._machine, self._monitor)
+            self._machine.history.follow()
             self._acknowledges, self._halted = True, True
         elif arrived is Arrival.GONE:
             self._drop()
@@ -150,6 +149,8 @@ class GdbServer:
             self._halted = False
         elif answer.wish is Wish.STEP:
             self._step(answer.leave_range)
+        elif answer.wish in (Wish.STEP_BACK, Wish.CONTINUE_BACK):
+            self._go_back(answer.wish)
         elif answer.wish is Wish.DETACH:
             self._drop()
             self._connection.hang_up()
@@ -166,9 +167,12 @@ class GdbServer:
         session = self._session
         if session is None or outcome is None:
             return
-        hit, session.breakpoints.hit = session.breakpoints.hit, None
-        if hit is not None:
-            self._stop(SIGTRAP, _WHY[hit])
+        why = session.breakpoints.why()
+        if session.watching.hit is not None:
+            session.watching.pass_by()
+            why = session.watching.why()
+        if why is not None:
+            self._stop(SIGTRAP, why)
         elif outcome.reason in _SAYS_WHY:
             self._say(outcome.description)
             self._stop(SIGTRAP, "")
@@ -177,19 +181,27 @@ class GdbServer:
         """Execute one instruction, or trap; with a range, until pc leaves it or something arrives."""
         session, machine = self._session, self._machine
         assert session is not None
-        with machine.on(TrapTaken, lambda _: machine.interrupt()):
-            while True:
-                outcome = machine.step()
-                stays = leave_range is not None and leave_range[0] <= machine.hart.pc < leave_range[1]
-                if outcome.reason is not StopReason.INSTRUCTION_LIMIT or not stays or self._connection.has_news:
-                    break
+        while True:
+            outcome = machine.history.forward()
+            stays = leave_range is not None and leave_range[0] <= machine.hart.pc < leave_range[1]
+            if outcome.reason is not StopReason.INSTRUCTION_LIMIT or not stays or self._connection.has_news:
+                break
         if outcome.reason in _ENDED:
             self._send(b"W%02x" % (outcome.exit_code & 0xFF))
             return
-        if session.breakpoints.hit is not None or outcome.reason in _SAYS_WHY:
+        if session.breakpoints.hit is not None or session.watching.hit is not None or outcome.reason in _SAYS_WHY:
             self._report(outcome)
         else:
             self._stop(SIGTRAP, "")
+
+    def _go_back(self, wish: Wish) -> None:
+        session = self._session
+        assert session is not None
+        reverse = Reverse(
+            self._machine, session.breakpoints, session.watching,
+            has_news=lambda: self._connection.has_news, say=self._say,
+        )  # fmt: skip
+        self._stop(SIGTRAP, reverse.step() if wish is Wish.STEP_BACK else reverse.go_on())
 
     def _stop(self, signal: int, why: str) -> None:
         self._halted = True
@@ -212,4 +224,5 @@ class GdbServer:
         """Forget the client and what it has set."""
         if self._session is not None:
             self._session.breakpoints.clear()
+            self._session.watching.clear()
             self._session = None

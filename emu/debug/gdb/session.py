@@ -11,6 +11,7 @@ from emu.debug.gdb.memory import DebuggerMemory
 from emu.debug.gdb.packets import LARGEST_PACKET
 from emu.debug.gdb.points import HARDWARE, SOFTWARE, Breakpoints
 from emu.debug.gdb.registers import RegisterFile, target_description
+from emu.debug.gdb.watching import ACCESS, WRITE, Watching
 from emu.errors import EmuError
 from emu.machine import Machine
 
@@ -27,7 +28,7 @@ _MEMORY_MAP = (
 """All virtual addresses may be RAM: what is mapped decides, and that changes."""
 _SUPPORTED = (
     f"PacketSize={LARGEST_PACKET:x};qXfer:features:read+;qXfer:memory-map:read+;QStartNoAckMode+;vContSupported+;"
-    "swbreak+;hwbreak+;ConditionalBreakpoints+"
+    "swbreak+;hwbreak+;ConditionalBreakpoints+;ReverseStep+;ReverseContinue+"
 )
 
 
@@ -36,6 +37,8 @@ class Wish(Enum):
 
     CONTINUE = "let the guest go on"
     STEP = "execute one instruction"
+    STEP_BACK = "take one instruction back"
+    CONTINUE_BACK = "go back to the last breakpoint or watchpoint"
     DETACH = "let the guest go on without the client"
     KILL = "end the machine"
     NO_ACKNOWLEDGEMENTS = "the connection acknowledges nothing from the next packet on"
@@ -60,6 +63,7 @@ class Session:
         self.registers = RegisterFile(machine)
         self.memory = DebuggerMemory(machine)
         self.breakpoints = Breakpoints(machine)
+        self.watching = Watching(machine)
         self.last_stop = b"S%02x" % SIGTRAP
         self._commands: dict[str, Callable[[str], Answer | bytes]] = {
             "?": lambda _: self.last_stop,
@@ -73,6 +77,7 @@ class Session:
             "z": self._remove,
             "c": lambda text: self._go(Wish.CONTINUE, text),
             "s": lambda text: self._go(Wish.STEP, text),
+            "b": self._go_back,
             "C": lambda text: self._go(Wish.CONTINUE, text.partition(";")[2]),
             "S": lambda text: self._go(Wish.STEP, text.partition(";")[2]),
             "H": lambda _: _OK,
@@ -153,14 +158,19 @@ class Session:
 
     def _insert(self, text: str) -> bytes:
         place, *rest = text.split(";")
-        kind, address, _ = place.split(",")
+        kind, address, length = place.split(",")
+        if WRITE <= _number(kind) <= ACCESS:
+            return _OK if self.watching.insert(_number(kind), _number(address), _number(length)) else _BAD
         if _number(kind) not in (SOFTWARE, HARDWARE):
             return _UNKNOWN
         conditions = tuple(Condition(_agent_code(part)) for part in rest if part.startswith("X"))
         return _OK if self.breakpoints.insert(_number(kind), _number(address), conditions) else _BAD
 
     def _remove(self, text: str) -> bytes:
-        kind, address, _ = text.split(",")
+        kind, address, length = text.split(",")
+        if WRITE <= _number(kind) <= ACCESS:
+            self.watching.remove(_number(kind), _number(address), _number(length))
+            return _OK
         if _number(kind) not in (SOFTWARE, HARDWARE):
             return _UNKNOWN
         self.breakpoints.remove(_number(kind), _number(address))
@@ -170,6 +180,11 @@ class Session:
         if address:
             self._machine.hart.pc = VirtAddr(_number(address))
         return Answer(None, wish)
+
+    @staticmethod
+    def _go_back(text: str) -> Answer | bytes:
+        wish = {"s": Wish.STEP_BACK, "c": Wish.CONTINUE_BACK}.get(text)
+        return _UNKNOWN if wish is None else Answer(None, wish)
 
     def _go_on(self, text: str) -> Answer | bytes:
         """`vCont;ACTION[:THREAD]...`: there is one thread, so the first action counts."""

@@ -151,7 +151,8 @@ class Shadow(Feature):
     The tables are of one eighth of RAM's size, and addresses share them modulo RAM's size; a layer tells apart by its
     lowest and highest address what it means. Seen are loads and stores of the guest's instructions, before they are
     carried out (loads, without native probes, right behind); not fetches, page walks, devices and the host. A report
-    may raise: that comes out of the run when the current block has ended.
+    may raise: that comes out of the run when the current block has ended. It may stop the run: before the access,
+    natively.
     """
 
     order: ClassVar[int] = 10

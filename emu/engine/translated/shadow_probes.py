@@ -4,13 +4,13 @@ from enum import IntEnum
 
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
-from emu.engine.translated.layout import ENGINE_CPU, ENV_ENGINE
+from emu.engine.translated.layout import ENGINE_CPU, ENGINE_STOP_REQUEST, ENV_ENGINE
 from emu.engine.window import Word as StateWord
 
 LOADS = {1: "helper_ret_ldub_mmu", 2: "helper_le_lduw_mmu", 4: "helper_le_ldul_mmu", 8: "helper_le_ldq_mmu"}
 STORES = {1: "helper_ret_stb_mmu", 2: "helper_le_stw_mmu", 4: "helper_le_stl_mmu", 8: "helper_le_stq_mmu"}
 """By the bytes of the access. Translated code finds them in tables of addresses."""
-CALLED = (*LOADS.values(), *STORES.values(), "cpu_restore_state")
+CALLED = (*LOADS.values(), *STORES.values(), "cpu_restore_state", "cpu_loop_exit")
 _ENTRIES = [(size, name, name in STORES.values()) for table in (LOADS, STORES) for size, name in table.items()]
 _CLOCK, _SHADOW, _PC = 8 * StateWord.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * StateWord.PC
 STORE = 0x80
@@ -85,6 +85,13 @@ check_{name}:
     mov rcx, [rsp+48]
     mov rcx, [rcx+{_PC}]
     call qword ptr [r10+{_TELL}]
+    mov rdi, [rsp+48]
+    mov rdi, [rdi+{ENV_ENGINE}]
+    cmp byte ptr [rdi+{ENGINE_STOP_REQUEST}], 0
+    je told_{name}
+    mov rdi, [rdi+{ENGINE_CPU}]
+    call qword ptr [rip+cpu_loop_exit]
+told_{name}:
     add rsp, 16
     pop r8
     pop rcx
@@ -135,6 +142,14 @@ check_{name}:
     ldr x3, [x3, #{_PC}]
     ldr x9, [x10, #{_TELL}]
     blr x9
+    ldr x0, [sp, #16]
+    ldr x0, [x0, #{ENV_ENGINE}]
+    ldrb w9, [x0, #{ENGINE_STOP_REQUEST}]
+    cbz w9, told_{name}
+    ldr x0, [x0, #{ENGINE_CPU}]
+    ldr x9, cpu_loop_exit
+    blr x9
+told_{name}:
     ldp x4, x10, [sp, #48]
     ldp x2, x3, [sp, #32]
     ldp x0, x1, [sp, #16]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from emu.errors import ConfigError, MachineError
 from emu.events import StateRestored
-from emu.machine.config import HOST_CLOCK, StopReason
+from emu.machine.config import HOST_CLOCK, Outcome, StopReason
 from emu.machine.history.checkpoints import Checkpoint, Checkpoints
 from emu.machine.history.moment import Moment
 from emu.machine.platform import Platform
@@ -18,6 +18,10 @@ _NEAR = (2_000_000, 100_000, 2_000)
 """How many instructions before its aim a journey leaves checkpoints: the next one is likely to end there."""
 _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 
+_PATIENCE = 0.1
+"""Seconds between two looks at whether a journey is to go on."""
+
+Search = Callable[[Callable[[], None]], Callable[[], "int | None"]]
 Stop = Callable[[], bool]
 """Whether whoever waits for the journey has lost patience."""
 
@@ -122,14 +126,12 @@ class History:
             self._go(self._before(self.now, stop), stop)
         return True
 
-    def forward(self) -> None:
-        """Execute one instruction, or enter one trap, as part of a journey."""
+    def forward(self) -> Outcome:
+        """Execute one instruction, or enter one trap."""
         now = self.now
-        self._runner.advance(Moment(now.instret, now.traps + 1))
+        return self._runner.advance(Moment(now.instret, now.traps + 1))
 
-    def last(
-        self, search: Callable[[Callable[[], None]], Callable[[], "int | None"]], stop: Stop = _never
-    ) -> Moment | None:
+    def last(self, search: Search, stop: Stop = _never) -> Moment | None:
         """Go back to the last moment before now that `search` finds; None, and no move, where there is none.
 
         `search` is called at the beginning of each stretch of time, with what to call at a moment that is looked for.
@@ -154,12 +156,7 @@ class History:
         return None
 
     def _in_stretch(
-        self,
-        checkpoint: Checkpoint,
-        end: Moment,
-        here: Moment,
-        search: Callable[[Callable[[], None]], Callable[[], "int | None"]],
-        stop: Stop,
+        self, checkpoint: Checkpoint, end: Moment, here: Moment, search: Search, stop: Stop
     ) -> Moment | None:
         hits: list[Moment] = []
 
@@ -220,7 +217,7 @@ class History:
 
     def _advance(self, target: Moment, stop: Stop) -> None:
         while (before := self.now) < target:
-            outcome = self._runner.advance(target)
+            outcome = self._runner.advance(target, timeout=_PATIENCE)
             if stop():
                 raise Interrupted
             if outcome.reason in _FINAL and self.now < target:

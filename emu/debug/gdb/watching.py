@@ -1,0 +1,119 @@
+"""Watchpoints of a client: accesses to ranges of memory, in any number, at native speed elsewhere."""
+
+from collections.abc import Callable, Iterator
+
+from emu.engine.translated.lastwriter import LastWriter
+from emu.errors import ConfigError
+from emu.machine import Machine, StopReason
+from emu.subscriptions import Subscription
+
+WRITE, READ, ACCESS = 2, 3, 4
+"""Kinds of watchpoints of the packets `Z` and `z`."""
+_STOP_WORDS = {WRITE: "watch", READ: "rwatch", ACCESS: "awatch"}
+_ALL = (1 << 64) - 1
+_MOST_CELLS = 512
+"""Cells of 8 bytes that are looked up backwards at once; a larger range is watched access by access."""
+
+
+class Watching:
+    """Stops the machine at an access to watched memory, for the packets `Z` and `z`."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._watched: dict[tuple[int, int, int], Subscription] = {}
+        self.hit: tuple[int, int] | None = None
+        """Kind and address of the watchpoint that has stopped the machine, before the access; None while none has."""
+        self.is_passing = False
+        """Whether the access that has stopped the machine is being carried out."""
+        self._found: Callable[[], None] | None = None
+
+    def insert(self, kind: int, address: int, length: int) -> bool:
+        """Watch a range; False when there is no such range."""
+        key = kind, address, length
+        if key in self._watched:
+            return True
+        try:
+            self._watched[key] = self._machine.watch_memory(
+                address,
+                lambda _: self._accessed(kind, address),
+                length=length,
+                reads=kind != WRITE,
+                writes=kind != READ,
+            )
+        except ConfigError:
+            return False
+        return True
+
+    def remove(self, kind: int, address: int, length: int) -> None:
+        """Watch a range no more; one that is not watched is none."""
+        subscription = self._watched.pop((kind, address, length), None)
+        if subscription is not None:
+            subscription.cancel()
+
+    def clear(self) -> None:
+        """Watch nothing."""
+        for key in list(self._watched):
+            self.remove(*key)
+
+    def why(self) -> str | None:
+        """What a stop reply says of the watchpoint that was hit, which is forgotten then; None when none was."""
+        hit, self.hit = self.hit, None
+        return None if hit is None else f"{_STOP_WORDS[hit[0]]}:{hit[1]:x};"
+
+    def _accessed(self, kind: int, address: int) -> None:
+        if self._found is not None:
+            self._found()
+        elif not self.is_passing and not self._machine.platform.inputs.is_travelling:
+            self.hit = kind, address
+            self._machine.platform.end(StopReason.REACHED)
+
+    def pass_by(self) -> None:
+        """Carry out the access that has stopped the machine: a client is told of it behind that."""
+        self.is_passing = True
+        try:
+            self._machine.history.forward()
+        finally:
+            self.is_passing = False
+
+    # Backwards.
+
+    def search(self, found: Callable[[], None]) -> Callable[[], int | None]:
+        """Look for accesses in a stretch of time; see `History.last`. Stores are found by native code alone."""
+        written = [key for key in self._watched if key[0] == WRITE and key[2] <= 8 * _MOST_CELLS]
+        cells = {cell for _, address, length in written for cell in self._cells(address, length)}
+        engine, writer = self._machine.core.engine, LastWriter()
+        for key in written:
+            self.remove(*key)
+        self._found = found
+        if cells:
+            engine.switch_on(writer)
+
+        def finish() -> int | None:
+            self._found = None
+            engine.switch_off(writer)
+            for key in written:
+                self.insert(*key)
+            stores = (writer.of(cell) for cell in cells)
+            return max((store.instret for store in stores if store is not None), default=None)
+
+        return finish
+
+    def recognize(self) -> None:
+        """The machine was put before an instruction: find out which watchpoint it will hit."""
+        machine = self._machine
+        operand = machine.core.operand_at(int(machine.hart.pc))
+        self.hit = None
+        if operand is None:
+            return
+        start = operand.address(machine.core.words)
+        for kind, address, length in self._watched:
+            if start < address + length and address < start + operand.size:
+                self.hit = kind, address
+                return
+
+    def _cells(self, address: int, length: int) -> Iterator[int]:
+        """The physical addresses of the aligned 8 bytes that a range touches, as it is mapped now."""
+        for at in range(address & -8, address + length, 8):
+            physical = self._machine.core.look_up(at & _ALL).physical
+            if physical is not None:
+                yield int(physical)

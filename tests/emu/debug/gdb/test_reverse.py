@@ -1,0 +1,138 @@
+"""Backwards under a debugger: by instruction, to breakpoints and watchpoints, until history begins."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emu.machine import Machine, MachineConfig
+from kernel.build import build as build_kernel
+from kernel.profiles import PROFILES
+from tests.emu.debug.gdb.conftest import Client, Served
+
+Boot = Callable[..., Machine]
+Serve = Callable[..., Served]
+Gdb = Callable[..., str]
+
+LOOP = """
+ la s1, place
+ li s2, 9
+round: sd s2, (s1)
+ lw t0, 8(s1)
+ .globl bottom
+bottom: addi s2, s2, -1
+ bnez s2, round
+ .globl stays
+stays: j stays
+ .balign 8
+ .globl place
+place: .dword 0, 0, 0
+"""
+
+
+def register(client: Client, number: int) -> int:
+    return int.from_bytes(bytes.fromhex(client.ask(f"p{number:x}")), "little")
+
+
+@pytest.fixture
+def held(boot: Boot, serve: Serve) -> tuple[Client, Machine]:
+    served = serve(boot(LOOP), halted=True)
+    return Client(served.port), served.machine
+
+
+def test_breakpoints_are_met_in_the_other_order(held: tuple[Client, Machine]) -> None:
+    client, machine = held
+    assert "ReverseStep+;ReverseContinue+" in client.ask("qSupported")
+    bottom, stays = machine.address_of("bottom"), machine.address_of("stays")
+    client.ask(f"Z0,{stays:x},2")
+    client.ask("c")
+    client.ask(f"Z0,{bottom:x},4")
+    for rounds_left in range(1, 10):
+        assert client.ask("bc") == "T05swbreak:;thread:1;"
+        assert (register(client, 18), register(client, 32)) == (rounds_left, bottom)
+    assert client.ask("bc") == "T05replaylog:begin;thread:1;"
+    assert client.ask("bs") == "T05replaylog:begin;thread:1;"
+    assert client.ask("c") == "T05swbreak:;thread:1;"
+    assert register(client, 18) == 9
+
+
+def test_a_step_back_undoes_a_step(held: tuple[Client, Machine]) -> None:
+    client, _ = held
+    places = []
+    for _ in range(12):
+        places.append((register(client, 32), register(client, 18)))
+        client.ask("s")
+    for place in reversed(places):
+        assert client.ask("bs") == "T05thread:1;"
+        assert (register(client, 32), register(client, 18)) == place
+
+
+@pytest.mark.parametrize(("kind", "word", "offset"), [(2, "watch", 0), (3, "rwatch", 8), (4, "awatch", 8)])
+def test_a_watchpoint_stops_behind_the_access_and_backwards_before_it(
+    held: tuple[Client, Machine], kind: int, word: str, offset: int
+) -> None:
+    client, machine = held
+    watched, stays = machine.address_of("place") + offset, machine.address_of("stays")
+    assert client.ask(f"Z{kind},{watched:x},4") == "OK"
+    passed = []
+    for _ in range(3):
+        assert client.ask("c") == f"T05{word}:{watched:x};thread:1;"
+        passed.append((machine.instret, register(client, 18)))
+    assert [value for _, value in passed] == [9, 8, 7]
+    client.ask(f"z{kind},{watched:x},4")
+    client.ask(f"Z0,{stays:x},2")
+    client.ask("c")
+    client.ask(f"Z{kind},{watched:x},4")
+    for rounds_left in (1, 2, 3):
+        assert client.ask("bc") == f"T05{word}:{watched:x};thread:1;"
+        assert register(client, 18) == rounds_left
+        value = int.from_bytes(bytes.fromhex(client.ask(f"m{machine.address_of('place'):x},8")), "little")
+        assert value == (rounds_left + 1 if kind == 2 else rounds_left)
+
+
+def test_neighbours_of_watched_bytes_do_not_stop(held: tuple[Client, Machine]) -> None:
+    client, machine = held
+    client.ask(f"Z2,{machine.address_of('place') + 16:x},8")
+    client.ask(f"Z0,{machine.address_of('stays'):x},2")
+    assert client.ask("c") == "T05swbreak:;thread:1;"
+    assert client.ask("bc") == "T05replaylog:begin;thread:1;"
+
+
+def test_a_long_way_back_is_left_when_the_client_says_so(held: tuple[Client, Machine]) -> None:
+    client, machine = held
+    client.send("c")
+    while machine.instret < 40_000_000:
+        machine.platform.console.output  # noqa: B018  # let the guest run
+    client.socket.sendall(b"\x03")
+    assert client.hear() == "T02thread:1;"
+    here = machine.instret
+    client.ask(f"Z3,{machine.address_of('place') + 16:x},8")
+    client.send("bc")
+    client.socket.sendall(b"\x03")
+    answers = [client.hear()]
+    while answers[-1].startswith("O"):
+        answers.append(client.hear())
+    assert answers[-1] in ("T05thread:1;", "T05replaylog:begin;thread:1;")
+    assert machine.instret in (here, 0)
+
+
+def test_gdb_goes_back_to_who_added_the_area_and_out_of_its_function(
+    serve: Serve, gdb: Gdb, fidelity: str, tmp_path: Path
+) -> None:
+    """From a page fault's handler back into the program that faulted, and to where its area was added."""
+    kernel = build_kernel(PROFILES["full"], tmp_path).elf
+    machine = Machine(MachineConfig(fidelity=fidelity))
+    machine.load(kernel)
+    served = serve(machine, halted=True)
+    shown = gdb(
+        served.port, kernel,
+        "break space_fault", "continue", "printf \"cause %d\\n\", $scause", "delete",
+        "set $fault = $sepc", "break *$fault", "reverse-continue", "printf \"faulted at %d\\n\", $pc == $fault",
+        "delete", "tbreak area_add", "reverse-continue", "watch -l *(long *)($sp - 8)", "reverse-continue", "delete",
+        "tbreak area_add", "continue", "reverse-finish", "stepi", "info symbol $pc", "kill",
+    )  # fmt: skip
+    assert re.search(r"cause 1[235]", shown)
+    assert "faulted at 1" in shown
+    assert re.search(r"Hardware watchpoint \d+: -location", shown)
+    assert "area_add in section" in shown
