@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from emu.observe.lastinstructions import LastInstructions as LastInstructions
     from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
+    from emu.observe.sanitizer.address import AddressSanitizer as AddressSanitizer
+    from emu.observe.sanitizer.bugs import Bug as Bug, MemoryBug as MemoryBug
     from emu.observe.writers import LastWrite as LastWrite, LastWrites as LastWrites
     from emu.record.recorder import Recorder as Recorder
     from emu.record.recording import Recording as Recording
@@ -120,6 +122,8 @@ _HOMES = {
     "emu.observe.lastinstructions": "LastInstructions",
     "emu.observe.memory": "MemoryObserver WatchedRange",
     "emu.observe.replacement": "ReplacementObserver",
+    "emu.observe.sanitizer.address": "AddressSanitizer",
+    "emu.observe.sanitizer.bugs": "Bug MemoryBug",
     "emu.observe.writers": "LastWrite LastWrites",
     "emu.record.recorder": "Recorder",
     "emu.record.recording": "Recording",

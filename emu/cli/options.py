@@ -67,6 +67,8 @@ class RunWords(KernelWords):
     semihosting_settings: list[str]
     semihosting_files: Path | None
     trace: str
+    sanitize: str
+    stacks: list[str]
     trace_out: Path | None
     log: str
     log_file: Path | None
@@ -311,6 +313,12 @@ def _add_watching(words: Words) -> None:
         text="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
         "stale, mmio, irq, calls=PATTERN, memory=RANGE|SYMBOL[,read|write]; separated by commas.",
     )  # fmt: skip
+    group.value(
+        "--sanitize", to="sanitize", form="KINDS", default="",
+        text="address: report accesses to memory that nobody holds, as KASAN does, exit status 1; leak: name what is "
+        "held and what nothing points to at the end.",
+    )  # fmt: skip
+    group.values("--stack", to="stacks", form="SYMBOL|A-B", text="Where --sanitize address finds a stack.")
     group.value(
         "--trace-out", to="trace_out", form="FILE", kind=Path,
         text="Write the traced events to a file, one JSON object a line.",

@@ -22,6 +22,7 @@ from emu.cli.qemu import (
     read_virtio,
 )
 from emu.cli.recording import first_moment, recorder
+from emu.cli.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
@@ -65,6 +66,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     check_unchanging(request)
     dumpdtb = read_machine(request.machine) or request.dumpdtb
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
+    sanitize = SanitizeRequest.parse(request.sanitize, request.stacks)
     logs_traps = read_log(request.log)
     machine = new_machine(request)
     if dumpdtb:
@@ -82,6 +84,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     faults = PageFaultObserver(machine)
     allocations = _attach_observers(machine, request, trace)
     telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)
+    sanitizing = Sanitizing(machine, sanitize, allocations, telling.aside)
     with ExitStack() as stack:
         events = list(trace.events())
         told = [transcript.event] if request.trace and not request.quiet and not request.json else []
@@ -101,8 +104,9 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         save_end(request, machine)
     failed = allocations.failed(faults)
     missed = request.until_console is not None and ending.is_regular
-    status = ending.status or int(bool(failed) or missed)
-    telling.finish(ending, error, status, seconds)
+    status = ending.status or int(bool(failed) or missed or bool(sanitizing.bugs))
+    telling.finish(ending, error, status, seconds, sanitizing.numbers())
+    sanitizing.finish()
     if error is not None:
         return status
     for what in failed:
@@ -295,8 +299,9 @@ def allocation_request(request: RunWords, *, asked: bool) -> AllocationRequest:
 
 
 def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) -> Allocations:
-    asked = allocation_request(request, asked=bool({"frames", "heap"} & set(request.trace.split(","))))
-    allocations = Allocations(machine, asked, summed_up=request.json or not request.quiet)
+    traced = {"frames", "heap"} & set(request.trace.split(","))
+    asked = allocation_request(request, asked=bool(traced or request.sanitize))
+    allocations = Allocations(machine, asked, summed_up=bool(request.json or not request.quiet or request.sanitize))
     if trace.functions:
         FunctionObserver(machine, trace.functions)
     if trace.memory:

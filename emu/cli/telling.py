@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 
 from emu.cli.allocations import Allocations
 from emu.errors import EmuError
@@ -37,8 +38,20 @@ class Telling:
         on_loop = (lambda _cause: None) if json else self._tell
         self._summary = Summary(machine, faults, places, allocations.ledger, on_loop) if json or not quiet else None
 
-    def finish(self, ending: Ending, failure: EmuError | None, status: int, seconds: float) -> None:
-        """The run has ended, by itself or by an error of the guest, and the process will with `status`."""
+    def aside(self, text: str) -> None:
+        """Say something between the guest's lines; nothing where one JSON object says all."""
+        if not self._json:
+            self._transcript.end_line()
+            self._transcript.flush()
+            print(text, file=sys.stderr)
+
+    def finish(
+        self, ending: Ending, failure: EmuError | None, status: int, seconds: float, more: Mapping[str, object]
+    ) -> None:
+        """The run has ended, by itself or by an error of the guest, and the process will with `status`.
+
+        `more` is for the JSON object.
+        """
         summary = self._summary
         if summary is not None:
             cause = summary.cause(failure, orderly=ending.is_regular and not ending.status)
@@ -49,7 +62,7 @@ class Telling:
         if summary is None:
             return
         if self._json:
-            self._print_json(summary, ending, status, seconds, cause)
+            self._print_json(summary, ending, status, seconds, cause, more)
             return
         allocations, fidelity = self._allocations, self._machine.config.fidelity
         since, followed = allocations.since, allocations.says()
@@ -64,7 +77,10 @@ class Telling:
         self._transcript.flush()
         print("ekernel: " + cause.replace("\n", _INDENT), file=sys.stderr)
 
-    def _print_json(self, summary: Summary, ending: Ending, status: int, seconds: float, cause: str | None) -> None:
+    def _print_json(
+        self, summary: Summary, ending: Ending, status: int, seconds: float, cause: str | None,
+        more: Mapping[str, object],
+    ) -> None:  # fmt: skip
         machine = self._machine
         fields: dict[str, object] = {
             "ended": ending.word,
@@ -76,6 +92,7 @@ class Telling:
             "cause": cause and cause.replace("\n", "; "),
             **summary.numbers(),
             "allocators": self._allocations.says(),
+            **more,
             "console": machine.console.decode(errors="replace"),
         }
         print(json.dumps(fields))

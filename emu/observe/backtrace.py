@@ -42,6 +42,26 @@ class Backtrace:
         frames = islice(self.frames(return_address, stack_pointer), _MOST_CALLERS)
         return tuple(self.site(address) for address, _ in frames)
 
+    def callers_here(self) -> tuple[VirtAddr, ...]:
+        """The same for the instruction at pc, wherever in its function that stands."""
+        machine = self._machine
+        registers, pc = machine.hart.x, int(machine.hart.pc)
+        rule = machine.call_frames.at(pc)
+        if rule is None:
+            function = machine.symbols.at(pc)
+            rule = None if function is None else frame_rule(machine, function[0].address, pc)
+        return_address, stack_pointer = registers[_RA], registers[_SP]
+        if rule is not None and (rule.register == _SP or rule.register in _KEPT):
+            stack_pointer = registers[rule.register] + rule.offset
+            if _RA in rule.saved:
+                saved = _Stack(machine).word(stack_pointer + rule.saved[_RA])
+                if saved is None or not self._is_code(saved):
+                    return ()
+                return_address = saved
+        if not self._is_code(return_address):
+            return ()
+        return (self.site(return_address), *self.callers(return_address, stack_pointer))[:_MOST_CALLERS]
+
     def frames(self, return_address: int, stack_pointer: int) -> Iterator[tuple[int, int]]:
         """Return address and stack pointer at the entry of each function that is open above such a call."""
         stack = _Stack(self._machine)

@@ -120,6 +120,11 @@ class Layer:
         self.bits.change(address, length, poisoned=False)
         self._shadow.show(address, length)
 
+    @property
+    def span(self) -> int:
+        """Addresses that differ by this many bytes share their bits."""
+        return self._shadow.mask + 1 << 3
+
     def reach(self, low: int, high: int) -> None:
         """Report accesses from `low` to below `high` from now on."""
         self.low, self.high = low, high

@@ -84,6 +84,19 @@ class FreeLists:
 
 
 @dataclass(frozen=True, slots=True)
+class Governed:
+    """Memory that becomes an allocator's when a function has returned. In these values a0 to a7 are its arguments."""
+
+    pattern: str
+    blocks: bool
+    """For blocks of a heap; otherwise for frames."""
+    at: Value
+    """Its first address."""
+    size: Value
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Allocator:
     """A described allocator."""
 
@@ -92,6 +105,12 @@ class Allocator:
     frames: tuple[Function, ...] = ()
     blocks: tuple[Function, ...] = ()
     free_lists: tuple[FreeLists, ...] = ()
+    memory: tuple[Governed, ...] = ()
+    """What it governs from the beginning on."""
+    parts: tuple[str, ...] = ()
+    """Patterns of its other functions: what they do to memory that nobody holds is its own business."""
+    readable: tuple[str, ...] = ()
+    """Patterns of kinds of blocks that may be looked at when they are free."""
     needs: tuple[str, ...] = ()
     """Patterns of symbols that an image with this allocator has."""
     lacks: tuple[str, ...] = ()
@@ -111,7 +130,11 @@ class Allocator:
 _VALUE_KEYS = {"count", "size", "align", "old", "array", "element"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
 _LIST_KEYS = {"what", "symbol", "lists", "first", "next", "size", "stop"}
-_KEYS = {"name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free"}
+_MEMORY_KEYS = {"what", "function", "at", "size"}
+_KEYS = {
+    "name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free",
+    "memory", "parts", "readable",
+}  # fmt: skip
 
 
 def read_description(path: Path, *, trusted: bool = False) -> Allocator:
@@ -142,6 +165,9 @@ class _Reader:
             frames=frames,
             blocks=blocks,
             free_lists=tuple(self._lists(entry) for entry in self._entries(table, "free")),
+            memory=tuple(one for entry in self._entries(table, "memory") for one in self._governed(entry)),
+            parts=self._texts(table, "parts"),
+            readable=self._texts(table, "readable"),
             needs=self._texts(table, "needs"),
             lacks=self._texts(table, "lacks"),
             handle=self._value(table, "handle", "the file"),
@@ -171,6 +197,15 @@ class _Reader:
         return FreeLists(
             what == "blocks", self._text(entry, "symbol", ""), lists, first, following, size, values["stop"]
         )
+
+    def _governed(self, entry: Mapping[str, object]) -> Iterator[Governed]:
+        self._check_keys(entry, _MEMORY_KEYS, "[[memory]]")
+        patterns, what = self._texts(entry, "function"), entry.get("what", "blocks")
+        at, size = self._value(entry, "at", "[[memory]]"), self._value(entry, "size", "[[memory]]")
+        if not patterns or what not in ("blocks", "frames") or at is None or size is None:
+            raise self._error("[[memory]] wants 'function', 'at' and 'size'; what is blocks or frames")
+        for pattern in patterns:
+            yield Governed(pattern, what == "blocks", at, size)
 
     def _function(self, entry: Mapping[str, object], where: str) -> Iterator[Function]:
         self._check_keys(entry, _FUNCTION_KEYS, where)

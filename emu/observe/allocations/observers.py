@@ -1,7 +1,7 @@
 """Frame and heap allocations, seen at the calls of a kernel's own allocator functions."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
@@ -14,6 +14,7 @@ from emu.observe.allocations.values import Moment, Value
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, CallTracer, Return
 from emu.observe.source import Source
+from emu.subscriptions import Subscription
 
 
 class AllocatorObserver(Source[Placed]):
@@ -33,11 +34,19 @@ class AllocatorObserver(Source[Placed]):
         for allocator in found:
             for one in catalogue.place(allocator, self.functions_of(allocator)):
                 placed.setdefault(one.address, one)
+        self.crossed: list[Callable[[Placed, Call, bool], None]] = []
+        """Told of each outermost call, before its events with True, and behind them with False: it has returned."""
         self.functions = tuple(placed.values())
         """The functions of the given or fitting descriptions that the image has; none if none of them allocates."""
         self._tracers = {one.allocator.layer: CallTracer(machine) for one in self.functions}
         self._backtrace = Backtrace(machine)
         super().__init__(machine, kinds, self.functions)
+
+    def tell_crossings(self, tell: Callable[[Placed, Call, bool], None]) -> Subscription:
+        """Call `tell` whenever the guest enters (True) or leaves one of its functions, calls inside others left out."""
+        crossed = self._leader.crossed
+        crossed.append(tell)
+        return Subscription(lambda: crossed.remove(tell))
 
     @property
     def allocators(self) -> tuple[Allocator, ...]:
@@ -58,12 +67,20 @@ class AllocatorObserver(Source[Placed]):
         at_call = item.function.does in (Does.FREE, Does.GIVE)
 
         def called(call: Call) -> None:
-            if at_call and call.depth == 0:
+            if call.depth:
+                return
+            for tell in self.crossed:
+                tell(item, call, True)
+            if at_call:
                 self.report(item, call, CallMoment(self._machine, call))
 
         def returned(end: Return) -> None:
-            if not at_call and end.call.depth == 0:
+            if end.call.depth:
+                return
+            if not at_call:
                 self.report(item, end.call, ReturnMoment(self._machine, end.call))
+            for tell in self.crossed:
+                tell(item, end.call, False)
 
         tracer = self._tracers.setdefault(item.allocator.layer, CallTracer(self._machine))
         tracer.trace(item.name, item.address, called, returned)

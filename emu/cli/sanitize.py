@@ -1,0 +1,118 @@
+"""`--sanitize`: what the command line asks of the sanitizer, and its reports on standard error."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emu.cli.allocations import Allocations
+from emu.errors import ConfigError
+from emu.machine import Machine
+from emu.observe.memory import WatchedRange
+from emu.report.places import Places
+from emu.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from emu.observe.sanitizer.bugs import MemoryBug
+
+ADDRESS, LEAK = "address", "leak"
+KINDS = (ADDRESS, LEAK)
+_STACKS = (("boot_stack", "boot_stack_top"), ("boot_stack_lower_bound", "boot_stack_top"), ("stack0", ""))
+"""Symbols by which kernels name their first stack: its lower end, and what is behind it; or one with a size."""
+
+
+@dataclass(frozen=True, slots=True)
+class SanitizeRequest:
+    """The words of `--sanitize`, and the ranges of `--stack`."""
+
+    kinds: tuple[str, ...] = ()
+    stacks: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, stacks: list[str]) -> "SanitizeRequest":
+        """Read them. Raises ConfigError for a word that is none of the known ones.
+
+        >>> SanitizeRequest.parse("address,leak", [])
+        SanitizeRequest(kinds=('address', 'leak'), stacks=())
+        """
+        kinds = tuple(word.strip() for word in text.split(",") if word.strip())
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ConfigError(
+                    f"--sanitize does not know '{kind}': {did_you_mean(kind, KINDS)}it takes {', '.join(KINDS)}"
+                )
+        if stacks and ADDRESS not in kinds:
+            raise ConfigError("--stack says where --sanitize address finds a stack; add that")
+        return cls(kinds, tuple(stacks))
+
+
+class Sanitizing:
+    """The sanitizer of one run."""
+
+    def __init__(
+        self, machine: Machine, request: SanitizeRequest, allocations: Allocations, tell: Callable[[str], None]
+    ) -> None:
+        """`tell` gets each report, as it happens. Raises ConfigError for an image without a known allocator."""
+        self._machine, self._request, self._allocations = machine, request, allocations
+        self.bugs: list[MemoryBug] = []
+        if ADDRESS in request.kinds:
+            self._begin(tell)
+
+    def _begin(self, tell: Callable[[str], None]) -> None:
+        from emu.observe.sanitizer.address import AddressSanitizer  # only who asks for it pays for its import
+        from emu.observe.sanitizer.bugs import MemoryBug
+        from emu.report.sanitizer import BugReport
+
+        machine, allocations = self._machine, self._allocations
+        frames, blocks = allocations.frames.allocators, allocations.heap.allocators
+        stacks = tuple(self._ranges())
+        if not (frames or blocks or self._request.stacks):
+            raise ConfigError(
+                "--sanitize address: the image has none of the allocators that are known by name; name its own with "
+                "--frame-functions, --heap-functions or --allocator"
+            )
+        AddressSanitizer(machine, frames, blocks, stacks=stacks)
+        report = BugReport(machine)
+
+        def found(event: MemoryBug) -> None:
+            self.bugs.append(event)
+            tell(report.text(event))
+
+        machine.on(MemoryBug, found)
+
+    def _ranges(self) -> list[range]:
+        machine = self._machine
+        if self._request.stacks:
+            named = [WatchedRange.parse(machine, text) for text in self._request.stacks]
+            return [range(one.address, one.address + one.length) for one in named]
+        found = []
+        for low, high in _STACKS:
+            first, behind = machine.symbols.named(low), machine.symbols.named(high)
+            if first and (behind or first[0].size):
+                end = int(behind[0].address) if behind else int(first[0].address) + first[0].size
+                found.append(range(int(first[0].address), end))
+        return found
+
+    def numbers(self) -> dict[str, object]:
+        """The reports for programs; empty when nothing was asked for."""
+        if ADDRESS not in self._request.kinds:
+            return {}
+        from emu.report.sanitizer import bug_numbers
+
+        return {"sanitizer": bug_numbers(self._machine, self.bugs)}
+
+    def finish(self) -> None:
+        """Tell leaks, if they were asked for, and how many bugs there were."""
+        if LEAK in self._request.kinds:
+            from emu.observe.allocations.reach import unreachable
+            from emu.report.heap import HeapReport
+
+            machine, allocations = self._machine, self._allocations
+            assert allocations.ledger is not None
+            report = HeapReport(machine, Places(machine), allocations.ledger, allocations.chosen)
+            found = unreachable(machine, allocations.ledger, allocations.chosen)
+            for line in report.leaks(found, allocations.since or 0):
+                print(f"ekernel: {line}", file=sys.stderr)
+        if self.bugs:
+            noun = "memory bug" if len(self.bugs) == 1 else "memory bugs"
+            print(f"ekernel: --sanitize: {len(self.bugs):,} {noun}", file=sys.stderr)

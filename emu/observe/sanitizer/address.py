@@ -1,0 +1,298 @@
+"""The address sanitizer: reports accesses to memory that nobody holds, of kernels that were not recompiled for it."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, cast
+
+from emu.address import PAGE_BITS, VirtAddr
+from emu.engine.translated.shadow import Poisoned
+from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.isa.registers import SP
+from emu.machine import Machine
+from emu.observe.allocations.description import Allocator, Governed
+from emu.observe.allocations.moments import CallMoment
+from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
+from emu.observe.calls import CallTracer, Return
+from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
+from emu.observe.sanitizer.contents import Contents
+from emu.observe.sanitizer.inside import Inside
+
+_CELL, _LINE = 8, 128
+_GUARD = 256
+"""Bytes below a stack that are watched."""
+_DEEPEST = 1 << 16
+"""So far below its stack sp is taken for grown out of it."""
+_MOST_PLACES = 1 << 12
+
+
+class AddressSanitizer:
+    """Makes MemoryBug events; each instruction is told of once for each kind of bug.
+
+    Attach it before the kernel runs; it follows snapshots. What allocators' own functions do, and what they call, is
+    not judged. An access is seen where virtual and physical address are equal modulo RAM's size (rounded up to a power
+    of two), as in linear maps.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        frames: Sequence[Allocator] | None = None,
+        blocks: Sequence[Allocator] | None = None,
+        *,
+        stacks: Sequence[range] = (),
+    ) -> None:
+        """`frames` and `blocks` as for FrameObserver and HeapObserver; `stacks` are ranges of virtual addresses."""
+        self._machine = machine
+        self.contents = Contents()
+        self.found = 0
+        """How many bugs were reported."""
+        self._told: set[tuple[int, Bug]] = set()
+        self._named: list[tuple[range, str]] = []
+        self._stacks: list[range] = []
+        self._layer = machine.core.shadow.open(self._accessed)
+        self._observers = FrameObserver(machine, frames), HeapObserver(machine, blocks)
+        self._inside = Inside(machine, self._observers, self._crossed)
+        self._tracer = CallTracer(machine)
+        self._subscriptions = [
+            machine.on(FrameAllocated, self._frames_allocated),
+            machine.on(FrameFreed, self._frames_freed),
+            machine.on(HeapAllocated, self._block_allocated),
+            machine.on(HeapFreed, self._block_freed),
+            machine.on(MachineReset, lambda _event: self.restore(None)),
+            machine.events.add_source(MemoryBug, lambda: lambda: None),
+            machine.add_follower(self),
+        ]
+        self._follow_governed([one for observer in self._observers for one in observer.allocators])
+        for stack in stacks:
+            self.guard_stack(stack)
+
+    @property
+    def observers(self) -> tuple[AllocatorObserver, ...]:
+        """What tells it of allocations."""
+        return self._observers
+
+    def close(self) -> None:
+        """Judge nothing more."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._subscriptions.clear()
+        self._inside.close()
+        self._tracer.close()
+        for observer in self._observers:
+            observer.close()
+        self._machine.core.shadow.close(self._layer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # What users say.
+
+    def poison(self, place: range, why: str) -> None:
+        """Report accesses to these virtual addresses, with the reason."""
+        self._named.append((place, why))
+        self._layer.poison(place.start, len(place))
+
+    def unpoison(self, place: range) -> None:
+        """Whoever accesses these virtual addresses may do so."""
+        self._named = [(other, why) for other, why in self._named if not _meet(other, place)]
+        self._layer.clear(place.start, len(place))
+
+    def guard_stack(self, stack: range) -> None:
+        """Report accesses below a stack while sp is there."""
+        self._stacks.append(stack)
+        self._layer.poison(stack.start - _GUARD, _GUARD)
+
+    # Snapshots.
+
+    def save(self) -> object:
+        """What it knows, for a snapshot."""
+        return self.contents.copied(), self._layer.bits.save()
+
+    def restore(self, state: object | None) -> None:
+        """Return to what was saved; to nothing when the snapshot is older than the sanitizer."""
+        contents, bits = cast("tuple[Contents, tuple[int, bytes]]", state or (Contents(), None))
+        self.contents = contents.copied()
+        self._layer.restore(bits)
+        if state is None:
+            for stack in self._stacks:
+                self._layer.poison(stack.start - _GUARD, _GUARD)
+            for place, _ in self._named:
+                self._layer.poison(place.start, len(place))
+
+    # What allocators do.
+
+    def _follow_governed(self, allocators: Sequence[Allocator]) -> None:
+        for allocator in dict.fromkeys(allocators):
+            for one in allocator.memory:
+                for symbol in self._machine.symbols.named(one.pattern):
+                    self._tracer.trace(symbol.label, symbol.address, self._begins, self._governs(one))
+
+    def _begins(self, _call: object) -> None:
+        return
+
+    def _governs(self, one: Governed) -> Callable[[Return], None]:
+        def returned(end: Return) -> None:
+            moment = CallMoment(self._machine, end.call)
+            at, size = one.at.at(moment), one.size.at(moment)
+            physical = self._physical(at or 0)
+            if not at or not size or physical is None:
+                return
+            if one.blocks:
+                self.contents.heap_governed(physical, size)
+            else:
+                self.contents.frames_governed(physical, size)
+            self._layer.poison(physical, size)
+
+        return returned
+
+    def _crossed(self, is_inside: bool) -> None:  # as `Inside` tells it
+        if is_inside:
+            self._layer.suspend()
+        else:
+            self._layer.resume()
+
+    def _frames_allocated(self, event: FrameAllocated) -> None:
+        for_heap = self._inside.heap_is_asking
+        self.contents.frames_allocated(event, for_heap=for_heap)
+        change = self._layer.poison if for_heap else self._layer.clear
+        change(int(event.ppn) << PAGE_BITS, event.count << PAGE_BITS)
+
+    def _frames_freed(self, event: FrameFreed) -> None:
+        contents, ppn = self.contents, int(event.ppn)
+        known = contents.free_frames.get(ppn, (None, None))
+        place = VirtAddr(ppn << PAGE_BITS)
+        if event.offset:
+            held = contents.frames.get(ppn)
+            region = Region(place, 1 << PAGE_BITS, is_frames=True, allocated=held) if held else None
+            self._free(Bug.INVALID_FREE, event, place + event.offset, region)
+        elif known[1] is not None and ppn not in contents.frames and not event.given:
+            self._free(Bug.DOUBLE_FREE, event, place, Region(place, 1 << PAGE_BITS, True, *known))
+        else:
+            contents.frames_freed(event)
+            self._layer.poison(ppn << PAGE_BITS, event.count << PAGE_BITS)
+
+    def _block_allocated(self, event: HeapAllocated) -> None:
+        physical = self._physical(event.address)
+        if physical is None or (physical - event.address) % self._layer.span:
+            return
+        self.contents.block_allocated(physical, event)
+        self._layer.clear(physical, event.size)
+        self._layer.poison(physical + event.size, -(physical + event.size) % _CELL)
+
+    def _block_freed(self, event: HeapFreed) -> None:
+        contents, physical = self.contents, self._physical(event.address)
+        if physical is None or (physical - event.address) % self._layer.span:
+            return
+        freed = contents.block_freed(physical, event)
+        if freed is not None:
+            self._layer.poison(physical, freed.region.size)
+            return
+        before = contents.freed_around(physical)
+        holder = contents.blocks.holding(physical)
+        if before is not None and before.physical == physical and before.region.freed is not None:
+            self._free(Bug.DOUBLE_FREE, event, event.address, before.region)
+        elif holder is not None:
+            self._free(Bug.INVALID_FREE, event, event.address, holder.region)
+        elif physical >> PAGE_BITS in contents.heap:
+            self._free(Bug.INVALID_FREE, event, event.address, None)
+
+    # What the guest does.
+
+    def _accessed(self, access: Poisoned) -> None:
+        physical = self._physical(access.address)
+        if physical is None or not self._layer.bits.at(physical, access.size):
+            return
+        self._machine.core.in_mid_block(access.pc, self._judge, access, physical)
+
+    def _judge(self, access: Poisoned, physical: int) -> None:
+        callers = self._inside.callers()
+        if self._inside.is_allocator(access.pc, callers):
+            return
+        bits = self._layer.bits.at(physical, access.size)
+        first = (bits & -bits).bit_length() - 1  # of the access, the first byte that must not be touched
+        bug, region, why = self._what(access.address + first, physical + first)
+        if bug is None:
+            return
+        self._tell(
+            bug, access.pc, VirtAddr(access.address), callers, region, why,
+            size=access.size, write=access.is_store, value=access.value, physical=physical,
+        )  # fmt: skip
+
+    def _what(self, address: int, physical: int) -> tuple[Bug | None, Region | None, str]:
+        contents, sp = self.contents, self._machine.hart.x[SP]
+        for place, why in self._named:
+            if address in place:
+                return Bug.USER, None, why
+        for stack in self._stacks:
+            if stack.start - _GUARD <= address < stack.start:
+                if stack.start - _DEEPEST <= sp < stack.start:
+                    return Bug.STACK, Region(VirtAddr(stack.start), len(stack), False, None), ""
+                return None, None, ""
+        freed = contents.freed_around(physical)
+        if freed is not None:
+            return Bug.USE_AFTER_FREE, freed.region, ""
+        frame = contents.frame_around(physical, address)
+        if frame is not None and physical >> PAGE_BITS not in contents.heap:
+            return (Bug.PAGE_USE_AFTER_FREE if frame.allocated else Bug.WILD), frame, ""
+        beside = contents.beside(physical)
+        return (Bug.WILD, None, "") if beside is None else (Bug.OUT_OF_BOUNDS, beside.region, "")
+
+    def _free(self, bug: Bug, event: HeapFreed | FrameFreed, address: VirtAddr, region: Region | None) -> None:
+        physical = self._physical(address)
+        self._tell(bug, event.pc, address, event.callers, region, "", size=0, write=False, value=0, physical=physical)
+
+    def _tell(
+        self, bug: Bug, pc: int, address: VirtAddr, callers: Sequence[int], region: Region | None, why: str,
+        *, size: int, write: bool, value: int, physical: int | None,
+    ) -> None:  # fmt: skip
+        if (pc, bug) in self._told or len(self._told) >= _MOST_PLACES:
+            return
+        self._told.add((pc, bug))
+        self.found += 1
+        machine = self._machine
+        machine.events.emit(
+            MemoryBug(
+                instret=machine.instret, pc=VirtAddr(pc), privilege=machine.hart.privilege,
+                bug=bug, address=address, size=size, write=write, value=value, region=region, why=why,
+                callers=tuple(map(VirtAddr, callers)), shadow=self._around(address, physical),
+            )
+        )  # fmt: skip
+
+    def _around(self, address: int, physical: int | None) -> tuple[tuple[int, bytes], ...]:
+        """KASAN's bytes of five lines."""
+        if physical is None:
+            return ()
+        first = (physical & -_LINE) - 2 * _LINE
+        distance = address - physical & -_LINE
+        return tuple(
+            (line + distance, bytes(map(self._byte, range(line, line + _LINE, _CELL))))
+            for line in range(first, first + 5 * _LINE, _LINE)
+        )
+
+    def _byte(self, physical: int) -> int:
+        bits = self._layer.bits.at(physical, _CELL)
+        if not bits:
+            return 0
+        good = (bits & -bits).bit_length() - 1
+        if good:
+            return good
+        return 0xF1 if self._is_guard(physical) else 0xF7 if self._is_named(physical) else self.contents.code(physical)
+
+    def _is_guard(self, physical: int) -> bool:
+        return any(stack.start - _GUARD <= physical < stack.start for stack in self._stacks)
+
+    def _is_named(self, physical: int) -> bool:
+        span = self._layer.span
+        return any((physical - place.start) % span < len(place) for place, _ in self._named)
+
+    def _physical(self, address: int) -> int | None:
+        machine = self._machine
+        found = machine.core.look_up(int(address)).physical
+        return None if found is None or not machine.memory.ram.contains(int(found)) else int(found)
+
+
+def _meet(first: range, second: range) -> bool:
+    return first.start < second.stop and second.start < first.stop
