@@ -60,14 +60,15 @@ def test_a_recorded_run_is_shown_by_instructions_calls_accesses_and_registers(
     assert shown[0] == "0 S 0x0000000080200000 00001117 auipc sp, 1 _start (guest.s:4)"
     calls = lines(ekernel("trace", "run.ekrec", "functions"))
     assert [re.sub(r"^\d+ | \(.*", "", line) for line in calls] == [
-        *["outer from again", "inner from outer+0x4"] * 3, "trap to handler at again+0x8",
+        *["outer from again+0x4", "inner from outer+0x8"] * 3, "trap to handler at again+0xc",
     ]  # fmt: skip
     assert lines(ekernel("trace", "run.ekrec", "functions", "-function", "inner", "-range", "20-40")) == [
         line for line in calls if " inner " in line and 20 <= int(line.split()[0]) <= 40
     ]
     accesses = lines(ekernel("trace", "run.ekrec", "memory"))
     assert [line.split()[1] for line in accesses] == ["store", "load"] * 3
-    returns_to = int(shown[next(n for n, line in enumerate(shown) if "again" in line) + 1].split()[2], 16) + 4
+    call = next(line for line in shown if " again+0x4 " in line)
+    returns_to = int(call.split()[2], 16) + 4
     assert int(accesses[0].split()[3], 16) == returns_to
     assert "s0 = 0x0000000000000003 _start" in " ".join(lines(ekernel("trace", "run.ekrec", "registers")))
 
