@@ -66,6 +66,12 @@ class SourceLines:
                 return line
         return self._unplaced.at(address)
 
+    def rows(self) -> Iterator[tuple[int, int, SourceLine]]:
+        """Each run of code that one line was made into: its first address, the one behind it, the line."""
+        for unit in self._units:
+            for sequence in unit.read():
+                yield from zip(sequence.starts, [*sequence.starts[1:], sequence.end], sequence.rows, strict=True)
+
     @cached_property
     def _units(self) -> list[Unit]:
         return list(self._read_units())

@@ -1,62 +1,7 @@
-"""Where an instruction sends the hart: branches, jumps, calls, returns (unprivileged manual, 2.5 and 16.4)."""
+"""Where branches and jumps lead (unprivileged manual, 2.5 and 16.4)."""
 
-from enum import Enum
-from typing import NamedTuple
-
-_JAL, _JALR, _BRANCH = 0x6F, 0x67, 0x63
-_LINKS = (1, 5)
-"""x1 and x5 keep return addresses (table 3 of section 2.5.1)."""
+_JAL, _BRANCH = 0x6F, 0x63
 _RD = 0x1F << 7
-_TRAP_RETURNS = 0x10200073, 0x30200073
-"""`sret`, `mret` (privileged manual, 3.3.2)."""
-
-
-class Way(Enum):
-    """What an instruction does to pc."""
-
-    ON = "on"
-    """The next instruction follows."""
-    BRANCH = "branch"
-    JUMP = "jump"
-    CALL = "call"
-    RETURN = "return"
-    TRAP_RETURN = "trap return"
-
-
-class Flow(NamedTuple):
-    """Where an instruction sends the hart."""
-
-    way: Way
-    offset: int | None
-    """From the instruction, in bytes; None where a register decides, and for `Way.ON`."""
-
-
-def flow(word: int) -> Flow:
-    """What an instruction does to pc, by its 16 or 32 bits.
-
-    >>> flow(0x008000EF), flow(0x8082).way, flow(0x9782).way  # jal ra, 8; ret; jalr a5
-    (Flow(way=<Way.CALL: 'call'>, offset=8), <Way.RETURN: 'return'>, <Way.CALL: 'call'>)
-    """
-    if word & 3 != 3:
-        return _compressed(word & 0xFFFF)
-    opcode, rd, rs1 = word & 0x7F, word >> 7 & 31, word >> 15 & 31
-    if opcode == _BRANCH:
-        return Flow(Way.BRANCH, jump_offset(word))
-    if opcode == _JAL:
-        return Flow(Way.CALL if rd in _LINKS else Way.JUMP, jump_offset(word & ~_RD))
-    if opcode == _JALR:
-        return Flow(Way.CALL if rd in _LINKS else Way.RETURN if rs1 in _LINKS else Way.JUMP, None)
-    return Flow(Way.TRAP_RETURN if word in _TRAP_RETURNS else Way.ON, None)
-
-
-def _compressed(half: int) -> Flow:
-    offset = compressed_jump_offset(half)
-    if offset is not None:
-        return Flow(Way.JUMP if half >> 13 == 5 else Way.BRANCH, offset)
-    register = half >> 7 & 31
-    if half & 0xE07F == 0x8002 and register:  # c.jr, c.jalr
-        return Flow(Way.CALL if half & 0x1000 else Way.RETURN if register in _LINKS else Way.JUMP, None)
-    return Flow(Way.ON, None)
 
 
 def jump_offset(word: int) -> int | None:

@@ -99,6 +99,12 @@ class Following:
             self._restored.cancel()
             self._restored = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
 
 class _FileSink:
     """Writes blocks to a recording."""

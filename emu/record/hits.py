@@ -1,0 +1,113 @@
+"""How often each instruction was executed: counted from the blocks of a run, exactly."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+
+from emu.engine.translated.blocks import CUT
+from emu.engine.translated.definitions import Block
+from emu.machine import Machine
+from emu.record.recorder import BlockFeature, Following
+from emu.record.recording import Recording, left_by
+
+
+class Hits:
+    """Counts blocks as they are executed, or as a recording has them; a `BlockSink`.
+
+    >>> hits = Hits()
+    >>> hits.define(Block(7, 0x80200000, 2, 1, bytes.fromhex("01000100")))  # two times c.nop
+    >>> hits.words(memoryview(array("I", [7, 7, CUT | 1])))  # in the second the last did not retire
+    >>> hits.by_address()
+    Counter({2149580800: 2, 2149580802: 1})
+    """
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Block] = {}
+        self._counts: Counter[int] = Counter()
+        self._left: Counter[tuple[int, int]] = Counter()
+        self._last = 0
+        self._earlier: Counter[int] = Counter()
+
+    def define(self, block: Block, /) -> None:
+        """See `BlockSink`."""
+        self._blocks[block.number] = block
+
+    def span(self, _instret: int, /) -> None:
+        """See `BlockSink`."""
+        self._last = 0
+
+    def words(self, words: "array[int] | memoryview", /) -> None:
+        """See `BlockSink`."""
+        words = words if isinstance(words, array) else array("I", words.cast("B"))
+        if not len(words):
+            return
+        found = Counter(words)
+        for mark in [word for word in found if word & CUT]:
+            self._note_left(words, mark, found.pop(mark))
+        self._counts.update(found)
+        self._last = words[-1]
+
+    def _note_left(self, words: "array[int]", mark: int, number: int) -> None:
+        place, left = -1, left_by(mark)
+        for _ in range(number):
+            place = words.index(mark, place + 1)
+            self._left[words[place - 1] if place else self._last, left] += 1
+
+    def by_address(self) -> Counter[int]:
+        """How often the instruction at each virtual address has retired."""
+        found = Counter(self._earlier)
+        skipped: dict[int, list[tuple[int, int]]] = {}
+        for (number, left), times in self._left.items():
+            skipped.setdefault(number, []).append((left, times))
+        for number, times in self._counts.items():
+            block = self._blocks.get(number)
+            if block is None:
+                continue
+            addresses = block.addresses()
+            for pc in addresses:
+                found[pc] += times
+            for left, cut in skipped.get(number, ()):
+                missing = block.length - left  # the first that has not retired
+                for pc in addresses[max(0, missing) :]:
+                    found[pc] -= cut
+        return found
+
+    def add(self, other: "Hits") -> None:
+        """Count what another has counted, too: a run of the same image."""
+        self._earlier.update(other.by_address())
+
+    def read(self, recording: Recording) -> None:
+        """Count what a recording has."""
+        for block in recording.blocks.values():
+            self.define(block)
+        for begin, words in recording.words():
+            if begin is not None:
+                self.span(begin)
+            self.words(words)
+
+
+class HitCounter(Following):
+    """Counts a machine's instructions by address, from now on until `close`; also a `with` block.
+
+    >>> from ekernel import Image, Machine, MachineConfig
+    >>> machine = Machine(MachineConfig(ram_size=16 << 20))
+    >>> machine.load(Image.from_bytes(bytes.fromhex("9308800073000000"), "off.bin"))  # li a7, 8; ecall
+    >>> with HitCounter(machine) as counter:
+    ...     _ = machine.run()
+    >>> counter.hits.by_address()
+    Counter({2149580800: 1, 2149580804: 1})
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.hits = Hits()
+        blocks = BlockFeature(self.hits)
+        super().__init__(machine, [blocks], blocks)
+        self.start()
+
+
+def merged(parts: Iterable[Hits]) -> Hits:
+    """What several runs of one image have executed together."""
+    whole = Hits()
+    for part in parts:
+        whole.add(part)
+    return whole
