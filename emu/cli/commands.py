@@ -13,6 +13,8 @@ OWN = {
     "run": "Boot a kernel and watch what it does to memory.",
     "build": "Assemble and link the kernel of a profile, without running it.",
     "trace": "Show what a recording holds: instructions, calls, accesses.",
+    "profile": "Show where a kernel's instructions went, by function, line and call.",
+    "coverage": "Show which functions and lines of a kernel were never executed.",
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
     "pagetable": "Show what a kernel's page tables map, at any moment.",
     "lab": "Experiments on the teaching kernel.",

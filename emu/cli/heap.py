@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from emu.cli.allocations import Allocations
+from emu.cli.moments import run_to_moment
 from emu.cli.options import HeapWords, heap_options
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
@@ -27,21 +28,10 @@ def main(words: Sequence[str], _signals: Signals) -> int:
             "--frame-functions, --heap-functions or --allocator"
         )
     history = AllocationHistory(machine)
-    outcome = _run(machine, request)
+    outcome = run_to_moment(machine, request)
     for line in _lines(machine, allocations, history, outcome):
         print(line)
     return 0
-
-
-def _run(machine: Machine, request: HeapWords) -> str:
-    at, limit = request.at, request.max_instructions
-    if at is None:
-        return machine.run(limit).description
-    if at.replace(",", "").isdigit():
-        return machine.run(int(at.replace(",", ""))).description
-    address = machine.address_of(at)
-    outcome = machine.run(limit, until=address)
-    return f"{at} is reached" if machine.hart.pc == address else f"{outcome.description}, {at} was not reached"
 
 
 def _lines(machine: Machine, allocations: Allocations, history: AllocationHistory, ending: str) -> Iterator[str]:

@@ -101,6 +101,23 @@ class HeapWords(RunWords):
     """Whatever happens to the disks on the way is not to stay."""
 
 
+class CoverageWords(HeapWords):
+    """What `ekernel coverage` was asked for."""
+
+    output: Path | None
+    merge: list[Path]
+    never: bool
+
+
+class ProfileWords(HeapWords):
+    """What `ekernel profile` was asked for."""
+
+    output: Path | None
+    lines: bool
+    paths: bool
+    most: int
+
+
 class PageTableWords(HeapWords):
     """What `ekernel pagetable` was asked for."""
 
@@ -171,6 +188,53 @@ def heap_options() -> Words:
     _add_devices(words, writable=False)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
+
+
+def coverage_options() -> Words:
+    """The words of `ekernel coverage`."""
+    words, group = _looking(
+        "ekernel coverage",
+        "Run a kernel, or read recordings of it, and show which of its functions and lines were never executed.",
+        "What of it",
+    )
+    group.flag("-never", "--never", to="never", text="List the lines that were never executed, too.")
+    group.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it for lcov and genhtml.")
+    group.values(
+        "--merge", to="merge", form="RECORDING", kind=Path, text="Count what another run has executed, too."
+    )
+    return words
+
+
+def profile_options() -> Words:
+    """The words of `ekernel profile`."""
+    words, group = _looking(
+        "ekernel profile",
+        "Run a kernel, or read a recording, and show where its instructions went: exact numbers, no samples.",
+        "What of it",
+    )
+    group.flag("-lines", "--lines", to="lines", text="By source line.")
+    group.flag("-paths", "--paths", to="paths", text="By the calls that led there.")
+    group.value("-n", "--most", to="most", form="N", kind=count, default=20, text="How many lines; 20.")
+    group.value(
+        "-o", "--output", to="output", form="FILE", kind=Path,
+        text="Write folded stacks, for flamegraph.pl and speedscope.",
+    )  # fmt: skip
+    return words
+
+
+def _looking(command: str, purpose: str, title: str) -> tuple[Words, Group]:
+    """The words of a command that runs a kernel to a moment, or reads a recording; and a group for its own."""
+    words = Words(command, purpose, operands=" [ELF|RECORDING]", elsewhere=ELSEWHERE)
+    _add_boot(words)
+    group = Group(words, title)
+    moment = Group(words, "Which moment")
+    moment.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
+    moment.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    _add_kernel(words)
+    _add_machine(words)
+    _add_devices(words, writable=False)
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    return words, group
 
 
 def pagetable_options() -> Words:
@@ -332,8 +396,8 @@ def _add_watching(words: Words) -> None:
     )
     group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
     group.value(
-        "--record-what", to="record_what", form="WORDS", default="instructions",
-        text="Record these, too: memory (each access), registers (each write).",
+        "--record-what", to="record_what", form="WORDS", default="calls",
+        text="Record these with the instructions: calls (the default), memory (each access), registers (each write).",
     )  # fmt: skip
     group.value(
         "--record-from", to="record_from", form="SYMBOL|INSTRET",

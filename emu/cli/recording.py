@@ -10,7 +10,7 @@ from emu.terminal.moment import Moment
 def recorder(machine: Machine, request: RunWords) -> Recorder | None:
     """What records the run, if that was asked for. Raises ConfigError for words that mean nothing."""
     if request.record is None:
-        if request.record_from is not None or request.record_what != "instructions":
+        if request.record_from is not None or request.record_what != "calls":
             raise ConfigError("--record-from and --record-what say what to record; name the file with --record FILE")
         return None
     what = [word.strip() for word in request.record_what.split(",") if word.strip()]

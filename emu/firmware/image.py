@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from stat import S_ISREG
+from typing import NamedTuple
 
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
@@ -46,6 +47,14 @@ _FOREIGN = (
 """First bytes that are certainly no RISC-V program, what the file is then, and what to do."""
 _TEXT_SAMPLE = 512
 _TEXT_BYTES = frozenset(b"\t\n\r\f") | frozenset(range(0x20, 0x7F))
+
+
+class Load(NamedTuple):
+    """Where a part of a file is loaded, and where it is linked for."""
+
+    physical: int
+    virtual: int
+    size: int
 
 
 class ImageKind(Enum):
@@ -146,6 +155,11 @@ class Image:
     def names_in(self) -> tuple[str, bytes]:
         """Its own name, and the bytes of the file that names its addresses; none for one without symbols."""
         return self.name, self._parsed.data if self._parsed else b""
+
+    @property
+    def loads(self) -> Sequence[Load]:
+        """Where its parts lie in memory, and where they are linked for."""
+        return [Load(int(part.physical), int(part.virtual), part.memory_size) for part in self.segments]
 
     @cached_property
     def symbols(self) -> Symbols:

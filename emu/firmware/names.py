@@ -1,7 +1,7 @@
 """The names of a guest's addresses: those of its image, and of further files that the user has (`--symbols`)."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.ctype import CType, Signature
 from emu.firmware.debugtypes import DebugTypes
-from emu.firmware.image import read_file
+from emu.firmware.image import Load, read_file
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 from emu.firmware.unwind import CallFrames, FrameRange
@@ -29,6 +29,10 @@ class Named(Protocol):
     @property
     def names_in(self) -> tuple[str, bytes]:
         """The name of the file, and its bytes, that `SymbolFile` reads."""
+
+    @property
+    def loads(self) -> Sequence[Load]:
+        """Where its code and data lie in memory, and where they are linked for."""
 
     @property
     def symbols(self) -> Symbols:
@@ -65,6 +69,8 @@ class SymbolFile:
         self._parsed = parsed
         self.names_in = name, data
         """The name of the file, and its bytes."""
+        self.loads = loads_of(parsed)
+        """See `Named`; none for a listing."""
         if not len(self.symbols):
             raise ImageError(f"{name} has no symbols: it was stripped; give the file as the linker wrote it")
 
@@ -111,6 +117,15 @@ class Names:
         self.__dict__.pop("lines", None)
         self.__dict__.pop("frames", None)
 
+    def linked(self, address: int) -> int:
+        """The address that code was linked for, when it runs where it was loaded, before paging; else the same."""
+        if self.symbols.at(address) is None:
+            for file in self._files:
+                for physical, virtual, size in file.loads:
+                    if physical <= address < physical + size:
+                        return address - physical + virtual
+        return address
+
     @cached_property
     def symbols(self) -> Symbols:
         """All symbols."""
@@ -146,6 +161,12 @@ class Names:
 
     def _debug_types(self) -> Iterator[DebugTypes]:
         return (file.debug_types for file in self._files if file.debug_types is not None)
+
+
+def loads_of(parsed: elf.ElfFile | None) -> list[Load]:
+    """The parts of an ELF file that are loaded."""
+    headers = parsed.loadable if parsed else ()
+    return [Load(header.physical, header.virtual, header.memory_size) for header in headers]
 
 
 def _read_listing(data: bytes, name: str) -> Iterator[Symbol]:

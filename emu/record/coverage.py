@@ -52,7 +52,11 @@ class FileCoverage:
 def coverage(names: Names, hits: Counter[int]) -> list[FileCoverage]:
     """What was executed of each file of an image, by how often each address was; files with code only, by path."""
     files: dict[str, FileCoverage] = {}
-    addresses = sorted(hits)
+    linked: Counter[int] = Counter()
+    for pc, times in hits.items():
+        if times:
+            linked[names.linked(pc)] += times
+    hits, addresses = linked, sorted(linked)
     _add_lines(files, names, addresses, hits)
     for symbol in names.symbols.functions():
         line = names.lines.at(symbol.address)
@@ -66,9 +70,7 @@ def coverage(names: Names, hits: Counter[int]) -> list[FileCoverage]:
     return [files[path] for path in sorted(files)]
 
 
-def _add_lines(
-    files: dict[str, FileCoverage], names: Names, addresses: list[int], hits: Mapping[int, int]
-) -> None:
+def _add_lines(files: dict[str, FileCoverage], names: Names, addresses: list[int], hits: Mapping[int, int]) -> None:
     for start, end, row in names.lines.rows():
         if end <= start or names.symbols.at(start) is None:  # no code, or code that the linker threw away
             continue

@@ -38,7 +38,7 @@ class Hits:
 
     def words(self, words: "array[int] | memoryview", /) -> None:
         """See `BlockSink`."""
-        words = words if isinstance(words, array) else array("I", words.cast("B"))
+        words = words if isinstance(words, array) else array("I", bytes(words))
         if not len(words):
             return
         found = Counter(words)

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from emu.engine.slots import Slot
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.blocks import NUMBER, Blocks
+from emu.engine.translated.calls import Calls
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.operations import Operation
@@ -21,7 +22,7 @@ from emu.record import formats
 from emu.record.container import Writer
 from emu.spelling import did_you_mean
 
-WHAT = ("instructions", "memory", "registers")
+WHAT = ("instructions", "calls", "memory", "registers")
 """What can be recorded."""
 _EVENTS_AT_ONCE = 1 << 16
 
@@ -150,7 +151,8 @@ class _Lines:
 class Recorder:
     """Records a machine's run into a file, from now on or from `start` on, until `close`.
 
-    `what` are words of `WHAT`: every instruction costs nearly nothing, the others a multiple of the run. A recording
+    `what` are words of `WHAT`. The instructions are always recorded, and cost nearly nothing, calls little, accesses
+    and registers a multiple of the run. A recording
     is complete when `close` has returned; before that it can be read as far as it got (the last 256 Ki blocks at most
     are missing when the process is killed). Raises ConfigError when the file cannot be made; a run raises
     RecordingError when it cannot be written.
@@ -168,7 +170,7 @@ class Recorder:
     """
 
     def __init__(
-        self, machine: Machine, path: str | Path, what: Iterable[str] = ("instructions",), *, start: bool = True
+        self, machine: Machine, path: str | Path, what: Iterable[str] = ("calls",), *, start: bool = True
     ) -> None:
         wanted = tuple(what)
         for word in wanted:
@@ -179,12 +181,15 @@ class Recorder:
         """Takes events, each a line of JSON."""
         files = [(name, data) for name, data in machine.platform.names.files if len(data) <= formats.LARGEST_FILE]
         files = files[: formats.MOST_FILES]
-        about = {"fidelity": machine.config.fidelity, "what": ["instructions", *wanted], "files": [n for n, _ in files]}
+        recorded = list(dict.fromkeys(("instructions", *wanted)))
+        about = {"fidelity": machine.config.fidelity, "what": recorded, "files": [name for name, _ in files]}
         writer.add(formats.RUN, json.dumps(about).encode())
         for number, (_, data) in enumerate(files):
             writer.add(formats.FILE.format(number), data)
         blocks = BlockFeature(_FileSink(writer))
         features: list[Feature] = [blocks]
+        if "calls" in wanted:
+            features.append(Calls(lambda records: writer.add(formats.CALLS, records)))
         if "memory" in wanted:
             features.append(Accesses(lambda records: writer.add(formats.MEMORY, records)))
         if "registers" in wanted:

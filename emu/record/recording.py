@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from emu.address import VirtAddr
-from emu.engine.translated import accesses, registerwrites
+from emu.engine.translated import accesses, calls, registerwrites
 from emu.engine.translated.blocks import CUT
+from emu.engine.translated.calls import Transfer
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import Access, Write
 from emu.errors import ImageError, RecordingError
@@ -176,6 +177,17 @@ class Recording:
         if pending:
             yield Executed(instret, blocks[pending], lengths[pending])
 
+    def extent(self) -> tuple[int, int, int]:
+        """Instructions retired when the recording begins, and at its end; the pc of the last block."""
+        first, last, pc = -1, 0, 0
+        for begin, words in self.words():
+            if begin is not None:
+                last = begin
+                first = begin if first < 0 else min(first, begin)
+            last += sum(map(self.lengths.__getitem__, words))
+            pc = next((self.blocks[word].pc for word in reversed(words) if not word & CUT), pc)
+        return max(first, 0), last, pc
+
     def instructions(self, first: int = 0, last: int = _END) -> Iterator[Instruction]:
         """Each instruction that retired, in order, from the one before which `first` had retired to that of `last`."""
         parts: dict[int, list[tuple[VirtAddr, bytes]]] = {}
@@ -203,6 +215,13 @@ class Recording:
         for write in registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks):
             if first <= write.instret <= last:
                 yield write
+
+    def transfers(self) -> Iterator[Transfer]:
+        """Calls, returns and traps, where they were recorded; `emu.observe.callstacks` makes stacks of them."""
+        self._check("calls")
+        size = calls.RECORD.size
+        for chunk in self._reader.chunks(formats.CALLS):
+            yield from calls.decode(chunk[: len(chunk) // size * size])
 
     def events(self) -> Iterator[dict[str, object]]:
         """The events that were recorded, as the files of `--trace-out` have them."""

@@ -1,6 +1,7 @@
 """Coverage for people and for lcov."""
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 
 from emu.record.coverage import FileCoverage
 
@@ -16,17 +17,27 @@ def coverage_lines(files: Iterable[FileCoverage], *, never: bool) -> Iterator[st
     yield f"functions  {run:,} of {len(functions):,} executed{_percent(run, len(functions))}"
     if lines:
         yield f"lines      {lines_run:,} of {lines:,} executed{_percent(lines_run, lines)}"
+    folder = _folder([file.path for file in files if file.path])
+    if folder:
+        yield f"below      {folder}"
     for file in sorted(files, key=lambda file: (file.lines_executed - len(file.lines), file.path)):
         missed = [function.name for function in file.functions if not function.executed]
         if never and not missed and file.lines_executed == len(file.lines):
             continue
         part = f"{file.lines_executed:,}/{len(file.lines):,}"
         percent = _percent(file.lines_executed, len(file.lines)).strip(" ()")
-        yield f"{part:>12} {percent:>7}  {file.path or '(no source file)'}"
+        yield f"{part:>12} {percent:>7}  {file.path.removeprefix(folder) or '(no source file)'}"
         if missed:
             yield from _wrapped("never called: ", missed)
         if never and file.never():
             yield from _wrapped("never executed: ", [f"{a}-{b}" if b > a else str(a) for a, b in file.never()])
+
+
+def _folder(paths: list[str]) -> str:
+    """The folder that all paths begin with; nothing for a single file."""
+    parts = [path.split("/")[:-1] for path in paths]
+    common = list(takewhile(lambda names: len(set(names)) == 1, zip(*parts, strict=False)))
+    return "".join(f"{names[0]}/" for names in common) if len(paths) > 1 else ""
 
 
 def _percent(part: int, whole: int) -> str:

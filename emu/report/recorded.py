@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from emu.address import VirtAddr
+from emu.engine.translated.calls import Kind
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
-from emu.record.flow import Flow, Listener
+from emu.observe.callstacks import CallStacks
 from emu.record.recording import Recording
 from emu.report.disassembly import disassemble
 from emu.report.places import PlaceNames
@@ -46,37 +47,17 @@ def writes(recording: Recording, names: PlaceNames, first: int, last: int, chose
             yield f"{write.instret:>14,}  {name:<4} = {write.value:#018x}  {names.name(VirtAddr(write.pc))}"
 
 
-class _Lines(Listener):
-    """Collects a line for each call and trap."""
-
-    def __init__(self, names: PlaceNames, first: int, last: int, chosen: Chosen) -> None:
-        self._names, self._first, self._last, self._chosen = names, first, last, chosen
-        self.lines: list[str] = []
-
-    def _add(self, instret: int, depth: int, pc: int, text: str) -> None:
-        if self._first <= instret <= self._last and self._chosen(pc):
-            self.lines.append(f"{instret:>14,}  {'  ' * min(depth, 40)}{text}")
-
-    def called(self, instret: int, pc: int, site: int, depth: int, /) -> None:
-        name = self._names.function(VirtAddr(pc))
-        self._add(instret, depth, pc, f"{name}  from {self._names.name(VirtAddr(site))}")
-
-    def trapped(self, instret: int, pc: int, at: int, depth: int, /) -> None:
-        name = self._names.function(VirtAddr(pc))
-        self._add(instret, depth, pc, f"trap to {name}  at {self._names.name(VirtAddr(at))}")
-
-
 def functions(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
     """A line for each call of a function and each trap, indented by depth."""
-    listener = _Lines(names, first, last, chosen)
-    flow = Flow(lambda pc: names.function(VirtAddr(pc)), listener)
-    for block in recording.blocks.values():
-        flow.define(block)
-    for begin, words in recording.words():
-        if begin is not None:
-            flow.span(begin)
-        flow.words(words)
-        yield from listener.lines
-        listener.lines.clear()
-        if flow.instret > last:
+    stacks = CallStacks()
+    for transfer in recording.transfers():
+        if transfer.instret > last:
             return
+        stacks.apply(transfer)
+        kind, target = transfer.kind, transfer.target
+        if kind in (Kind.CALL, Kind.SWAP, Kind.TRAP) and transfer.instret >= first and chosen(target):
+            indent = "  " * min(len(stacks.current), 40)
+            site, trap, by = names.name(VirtAddr(transfer.pc)), "", "from"
+            if kind is Kind.TRAP:
+                trap, by = "trap to ", "at"
+            yield f"{transfer.instret:>14,}{indent}{trap}{names.function(VirtAddr(target))}  {by} {site}"

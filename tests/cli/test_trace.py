@@ -52,7 +52,7 @@ def test_a_recorded_run_is_shown_by_instructions_calls_accesses_and_registers(
     ekernel: Ekernel, program: Program
 ) -> None:
     elf = program(SOURCE)
-    recorded = ekernel("run", elf, "--record", "run.ekrec", "--record-what", "memory,registers", "-q")
+    recorded = ekernel("run", elf, "--record", "run.ekrec", "--record-what", "calls,memory,registers", "-q")
     assert recorded.returncode == 0, recorded.stderr
     elf.unlink()
     shown = lines(ekernel("trace", "run.ekrec"))

@@ -1,0 +1,138 @@
+"""The tree of calls of a run: how many instructions each function has retired, by the calls that led to it."""
+
+from collections.abc import Callable, Iterator
+
+from emu.engine.translated.calls import Kind, Transfer
+from emu.observe.callstacks import CallStacks, Frame
+
+_MOST_STACKS = 1 << 13
+
+
+class Node:
+    """A function as it was called from others."""
+
+    __slots__ = ("calls", "children", "function", "instructions", "parent")
+
+    def __init__(self, function: str, parent: "Node | None") -> None:
+        self.function, self.parent = function, parent
+        self.children: dict[str, Node] = {}
+        self.calls = 0
+        """How often it was called from here."""
+        self.instructions = 0
+        """Retired in the function itself, when it was called from here."""
+
+    def child(self, function: str) -> "Node":
+        """A function that this one has called."""
+        found = self.children.get(function)
+        if found is None:
+            found = self.children[function] = Node(function, self)
+        return found
+
+    def walk(self) -> Iterator["Node"]:
+        """The function and all below it, callers first."""
+        todo = [self]
+        while todo:
+            node = todo.pop()
+            yield node
+            todo += reversed(node.children.values())
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The functions from the outermost to this one."""
+        names: list[str] = []
+        node: Node | None = self
+        while node is not None and node.parent is not None:
+            names.append(node.function)
+            node = node.parent
+        return tuple(reversed(names))
+
+
+class CallTree:
+    """Follows the calls of a run, thread by thread (see `CallStacks`).
+
+    What a function retires between two calls or returns counts for the path that is open then. After a direct jump
+    into another function (a tail call) the whole stretch counts for that one, in the first one's place.
+    """
+
+    def __init__(self, function_at: Callable[[int], str], instret: int = 0) -> None:
+        """`instret` is where the run begins."""
+        self.root = Node("", None)
+        self.stacks = CallStacks()
+        self._function_at = function_at
+        self._instret = instret
+        self._nodes: dict[int, tuple[list[Frame], list[Node]]] = {}
+        self._open: list[Node] = []
+
+    def apply(self, transfer: Transfer) -> None:
+        """Follow one transfer, in the order of the record."""
+        self.until(transfer.instret, transfer.pc)
+        self.stacks.apply(transfer)
+        stack = self.stacks.current
+        known = self._nodes.get(id(stack))
+        if known is None:
+            if len(self._nodes) > _MOST_STACKS:
+                self._nodes.clear()
+            known = self._nodes[id(stack)] = stack, []
+        self._open = nodes = known[1]
+        if transfer.kind in (Kind.CALL, Kind.TRAP, Kind.SWAP):
+            del nodes[len(stack) - 1 :]
+        else:
+            del nodes[len(stack) :]
+        if len(nodes) < len(stack) - 1:
+            nodes.clear()
+        for frame in stack[len(nodes) :]:
+            above = nodes[-1] if nodes else self.root
+            if not nodes:
+                above = self._outermost(frame.site)
+            node = above.child(self._function_at(frame.entry))
+            nodes.append(node)
+        if transfer.kind in (Kind.CALL, Kind.TRAP, Kind.SWAP):
+            nodes[-1].calls += 1
+
+    def _outermost(self, site: int) -> Node:
+        """Who has made the outermost call: a function that nobody was seen to call."""
+        return self.root.child(self._function_at(site))
+
+    def until(self, instret: int, pc: int) -> None:
+        """What has retired up to here belongs to the calls that are open; pc is in the innermost."""
+        retired = instret - self._instret
+        self._instret = instret
+        if retired <= 0:
+            return
+        name = self._function_at(pc)
+        if not self._open:
+            self.root.child(name).instructions += retired
+            return
+        node = self._open[-1]
+        if node.function != name and node.parent is not None:
+            node = node.parent.child(name)
+        node.instructions += retired
+
+
+def totals(root: Node) -> dict[str, tuple[int, int, int]]:
+    """Of each function: instructions of its own, those and what it called, and calls. Recursion counts once."""
+    own: dict[str, int] = {}
+    calls: dict[str, int] = {}
+    whole: dict[str, int] = {}
+    sums: dict[int, int] = {}
+    order = list(root.walk())
+    for node in reversed(order):
+        sums[id(node)] = node.instructions + sum(sums[id(child)] for child in node.children.values())
+    open_names: list[str] = []
+    for node in order:
+        path = node.path
+        del open_names[max(0, len(path) - 1) :]
+        own[node.function] = own.get(node.function, 0) + node.instructions
+        calls[node.function] = calls.get(node.function, 0) + node.calls
+        if node.function not in open_names:
+            whole[node.function] = whole.get(node.function, 0) + sums[id(node)]
+        if node.parent is not None:
+            open_names.append(node.function)
+    return {name: (own[name], whole.get(name, 0), calls[name]) for name in own if name}
+
+
+def folded(root: Node) -> Iterator[str]:
+    """Folded stacks, as flamegraph.pl and speedscope read them: `outer;inner 123`, a line for each path."""
+    for node in root.walk():
+        if node.instructions:
+            yield f"{';'.join(name.replace(';', ':') for name in node.path)} {node.instructions}"

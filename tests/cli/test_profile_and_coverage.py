@@ -1,0 +1,121 @@
+"""`ekernel profile` and `ekernel coverage` as a user types them, and as lcov reads what they write."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ekernel
+
+Program = Callable[[str], Path]
+SOURCE = """
+    la sp, stack
+    li s0, 5
+again:
+    call work
+    addi s0, s0, -1
+    bnez s0, again
+    li a7, 8
+    ecall
+    .type work, @function
+work:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    call leaf
+    bgtz s0, out
+    li a0, 1
+    li a0, 2
+out:
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+    .size work, . - work
+    .type leaf, @function
+leaf:
+    nop
+    nop
+    ret
+    .size leaf, . - leaf
+    .type unused, @function
+unused:
+    ret
+    .size unused, . - unused
+    .bss
+    .balign 16
+    .zero 64
+stack:
+"""
+
+
+def test_the_profile_has_exact_numbers_and_is_the_same_of_a_recording(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE)
+    live = ekernel("profile", elf)
+    assert live.returncode == 0, live.stderr
+    rows = [line.split() for line in live.stdout.splitlines()]
+    by_name = {row[-1]: (row[0], row[3], row[-2]) for row in rows if len(row) == 8}
+    assert by_name["leaf"] == ("15", "15", "5")  # 5 calls of 3 instructions
+    assert by_name["work"] == ("40", "55", "5")
+    assert ekernel("run", elf, "--record", "r", "-q").returncode == 0
+    recorded = ekernel("profile", "r")
+    assert recorded.stdout.splitlines() == live.stdout.splitlines()[1:]
+    paths = ekernel("profile", "r", "-paths", "-o", "out.folded").stdout
+    assert re.search(r" 15 +\d+.\d % +5  \S+ > work > leaf$", paths, re.MULTILINE)
+    folded = (elf.parent / "out.folded").read_text().splitlines()
+    assert "again;work;leaf 15" in folded
+    total = sum(int(line.rpartition(" ")[2]) for line in folded)
+    assert f": {total:,} instructions" in live.stdout
+    lines = ekernel("profile", "r", "-lines", "-n", "3").stdout
+    assert re.search(r"^ +10 .*guest.s:7$", lines, re.MULTILINE)  # `call` is two instructions
+
+
+def test_coverage_lists_functions_and_lines_that_were_never_executed(ekernel: Ekernel, program: Program) -> None:
+    shown = ekernel("coverage", program(SOURCE), "-never")
+    assert shown.returncode == 0, shown.stderr
+    assert "functions  2 of 3 executed (66.7 %)" in shown.stdout
+    assert re.search(r"never called: unused\n +never executed: 18-19, 33$", shown.stdout.rstrip())
+
+
+def test_lcov_reads_what_coverage_writes(ekernel: Ekernel, program: Program, oracle: Callable[[str], str]) -> None:
+    elf = program(SOURCE)
+    finished = ekernel("coverage", elf, "-o", "cov.info")
+    assert finished.returncode == 0, finished.stderr
+    summary = subprocess.run(
+        [oracle("lcov"), "--summary", "cov.info"], cwd=elf.parent, capture_output=True, text=True, check=True
+    )
+    lines = re.search(r"lines +(\d+) of ([\d]+) ", finished.stdout)
+    assert lines
+    assert f"({lines[1]} of {lines[2]} lines)" in summary.stdout + summary.stderr
+    assert "(2 of 3 functions)" in summary.stdout + summary.stderr
+    subprocess.run([oracle("genhtml"), "-q", "-o", "html", "cov.info"], cwd=elf.parent, check=True)
+    assert list((elf.parent / "html").rglob("guest.s.gcov.html"))
+
+
+def test_runs_are_merged(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE)
+    ekernel("run", elf, "--record", "short", "-q", "--max-instructions", "4")
+    ekernel("run", elf, "--record", "long", "-q")
+    whole = ekernel("coverage", "long").stdout
+    assert ekernel("coverage", "short", "--merge", "long").stdout == whole
+    assert ekernel("coverage", "short").stdout != whole
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["coverage", "raw.bin"], "the image has no symbols, so nothing can be named"),
+        (["coverage", "guest.elf", "-o", "/"], "/ cannot be written: Is a directory"),
+        (["profile", "guest.elf", "-o", "/"], "/ cannot be written: Is a directory"),
+        (["profile", "none"], "none"),
+        (["profile", "r"], "r has no calls: record them with `ekernel run --record FILE --record-what calls`"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(ekernel: Ekernel, program: Program, words: list[str], text: str) -> None:
+    elf = program("li a7, 8\n ecall")
+    (elf.parent / "raw.bin").write_bytes(bytes.fromhex("9308800073000000"))
+    ekernel("run", elf, "--record", "r", "--record-what", "instructions", "-q")
+    finished = ekernel(*words)
+    assert finished.returncode == 125
+    assert text in finished.stderr
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,109 @@
+"""Counts of instructions, coverage and the tree of calls, compared with single steps."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from emu.address import VirtAddr
+from emu.engine.translated.calls import Calls, decode
+from emu.isa.operands import instruction_length
+from emu.machine import StopReason
+from emu.observe.calltree import CallTree, folded, totals
+from emu.record.coverage import coverage
+from emu.record.hits import HitCounter, Hits, merged
+from emu.record.recorder import Recorder
+from emu.record.recording import Recording
+from emu.report.coverage import coverage_lines, lcov
+from tests.emu.record import recorded_guest as guest
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
+def test_each_instruction_is_counted_as_often_as_it_retires(build, fidelity, probes, tmp_path: Path) -> None:
+    expected = Counter(pc for pc, _ in guest.stepped(build, fidelity))
+    machine = guest.machine(build, fidelity, probes)
+    with Recorder(machine, tmp_path / "run.ekrec", []), HitCounter(machine) as counter:
+        while machine.run(97).reason is not StopReason.POWERED_OFF:
+            pass
+    assert +counter.hits.by_address() == expected
+    read = Hits()
+    with Recording(tmp_path / "run.ekrec") as recording:
+        read.read(recording)
+    assert +read.by_address() == expected
+    assert +merged([read, counter.hits]).by_address() == Counter({pc: 2 * n for pc, n in expected.items()})
+
+
+RETURN, CALL, TRAP_RETURN = 0x8082, (0xEF, 0xE7), 0x10200073
+
+
+def comes_after(steps, number: int, begin: int, handler: int) -> bool:
+    """Whether this is the first instruction that no handler executes."""
+    returned = number == begin or int.from_bytes(steps[number - 1][1], "little") == TRAP_RETURN
+    return returned and steps[number][0] != handler
+
+
+def tree_by_steps(build, fidelity: str) -> Counter[tuple[str, ...]]:
+    """Instructions by the path of calls, without the outermost function."""
+    machine = guest.machine(build, fidelity)
+    symbols = machine.symbols
+    found: Counter[tuple[str, ...]] = Counter()
+    stack: list[str] = []
+    called = False
+    steps = guest.stepped(build, fidelity)
+    handler = machine.address_of("handler")
+    for number, (pc, code) in enumerate(steps):
+        if called:  # the function is entered when it is called, though an interrupt may come first
+            entry = next(n for n in range(number, len(steps)) if comes_after(steps, n, number, handler))
+            stack.append(symbols.at(steps[entry][0])[0].name)
+        if pc == handler:
+            stack.append("handler")
+        word = int.from_bytes(code, "little")
+        assert instruction_length(code[0]) == len(code)
+        found[tuple(stack)] += 1
+        called = word & 0xFFF in CALL
+        if word in (RETURN, TRAP_RETURN):
+            stack.pop()
+    return found
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
+def test_the_tree_of_calls_has_each_instruction_at_its_path(build, fidelity, probes) -> None:
+    machine = guest.machine(build, fidelity, probes)
+    tree = CallTree(lambda pc: machine.symbols.at(VirtAddr(pc))[0].name)
+    calls = Calls(lambda records: [tree.apply(transfer) for transfer in decode(records)])
+    machine.core.engine.switch_on(calls)
+    machine.run()
+    machine.core.engine.flush_features()
+    tree.until(machine.instret, machine.address_of("again"))
+    found: Counter[tuple[str, ...]] = Counter()
+    for node in tree.root.walk():
+        found[node.path[1:]] += node.instructions
+    assert +found == tree_by_steps(build, fidelity)
+    lines = [line.rpartition(" ") for line in folded(tree.root)]
+    assert sum(int(number) for _, _, number in lines) == machine.instret
+    assert max(path.count("work") for path, _, _ in lines) == 7  # halved from up to 60 to 0
+    own, whole, times = totals(tree.root)["work"]
+    assert own == sum(n for path, n in found.items() if path and path[-1] == "work")
+    assert whole == sum(n for path, n in found.items() if "work" in path)
+    assert times == sum(s.bit_length() + 1 for s in range(1, 61))
+
+
+def test_coverage_names_what_was_never_executed_and_merges_runs(build, tmp_path: Path) -> None:
+    source = "".join(
+        f"{name}:\n    bnez a0, {name}_on\n    addi a0, a0, 1\n{name}_on: ret\n    .type {name}, @function\n"
+        for name in ("one", "two", "three")
+    )
+    runs = []
+    for name, argument in (("one", 0), ("two", 1)):
+        machine = guest.machine(build, "fast", source=f"    li a7, 8\n    ecall\n{source}")
+        with HitCounter(machine) as counter:
+            machine.call(name, argument)
+        runs.append(counter.hits)
+    names = machine.platform.names
+    missed = [[f.name for file in coverage(names, hits.by_address()) for f in file.functions if not f.executed]
+              for hits in (*runs, merged(runs))]  # fmt: skip
+    assert missed == [["two", "three"], ["one", "three"], ["three"]]
+    text = "\n".join(coverage_lines(coverage(names, merged(runs).by_address()), never=False))
+    assert text.startswith("functions  2 of 3 executed (66.7 %)")
+    assert "never called: three" in text
+    assert not list(lcov(coverage(names, Counter())))
