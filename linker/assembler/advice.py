@@ -8,7 +8,7 @@ from linker.assembler.encoding.registers import FLOAT, INTEGER
 
 _NO_FLAGS = "there are no flags: compare and branch at once, as in 'beq a0, a1, label', or set a register with 'slt'"
 _STACK = (
-    "there is no such instruction: 'addi sp, sp, -16' makes room and 'sd ra, 8(sp)' stores, 'ld ra, 8(sp)' loads again"
+    "the stack is moved by hand: 'addi sp, sp, -16' makes room and 'sd ra, 8(sp)' stores, 'ld ra, 8(sp)' loads again"
 )
 _CONSTANT = "'addi rd, rs, constant' adds, with a negative constant it subtracts"
 _JUMP = "a jump is 'j label', to an address in a register 'jr rs'"

@@ -52,7 +52,7 @@ def assemble(
     for procedure in assembly.frames.open.values():
         assembly.diagnostics.error("this procedure has no '.cfi_endproc'", procedure.mark)
     assembly.diagnostics.raise_errors()
-    write_unwind_tables(assembly, assembly.frames.procedures, assembly.frames.sections)
+    write_unwind_tables(assembly, assembly.frames)
     obj = ObjectBuilder(assembly).build()
     if on_warning is not None:
         for warning in assembly.diagnostics.warnings:

@@ -78,10 +78,12 @@ class SectionWriter:
 
     def write(self) -> None:
         """Fill `data` and `relocations`; errors go to the assembly's diagnostics."""
+        if self._section.data_mark:
+            self._error(f"section {self._section.name!r} holds no data, only space", self._section.data_mark)
         for fragment in self._section.fragments():
             if self._section.is_nobits:
-                if any(fragment.data) or isinstance(fragment.tail, Branch):
-                    self._error(f"section {self._section.name!r} holds no data, only space", self._assembly.mark)
+                if isinstance(fragment.tail, Branch):
+                    self._error(f"section {self._section.name!r} holds no data, only space", fragment.tail.mark)
                 elif isinstance(fragment.tail, Fill):
                     self._known(fragment.tail.count, fragment.tail.mark, "the count")
                 continue
@@ -139,6 +141,13 @@ class SectionWriter:
             self.data += bytes(align.size) if self._assembly.modes.relax else nops(align.size)
             return
         width = len(align.fill)
+        if align.size % width:
+            self._error(
+                f"{align.size} bytes of padding are not filled by a value of {width} bytes",
+                align.mark,
+                "take '.balign'",
+            )
+            return
         self.data += bytes(align.size % width) + align.fill * (align.size // width)
 
     def _org(self, org: Org) -> None:
@@ -280,6 +289,9 @@ class SectionWriter:
         elif kind in _LO_FIELDS:
             self._patch(offset, size, _LO_FIELDS[kind].place(value.constant))
         if not value.added:
+            if kind in _THREAD_LOCAL or kind in _THREAD_LOCAL_DATA:
+                self._error("a number is not thread-local", mark, "expected a symbol of '.tdata' or '.tbss'")
+                return
             if kind not in (R.HI20, R.LO12_I, R.LO12_S):
                 self.relocations.append(PendingRelocation(offset, kind, None, value.constant))
             return
@@ -289,8 +301,21 @@ class SectionWriter:
             target = (place[0].address + place[1] if place else 0) + value.constant
             self._patch(offset, size, _TARGET_FIELDS[kind].place(target - offset))
         if kind in _THREAD_LOCAL or kind in _THREAD_LOCAL_DATA:
-            symbol.type = SymbolType.TLS
+            self._thread_local(symbol, mark)
+        if kind in _THREAD_LOCAL_DATA:
+            self._patch(offset, size, value.constant & (1 << 8 * size) - 1)
         self._relocate(offset, kind, symbol, value.constant)
+
+    def _thread_local(self, symbol: AsmSymbol, mark: Mark) -> None:
+        place = self._evaluator.place(symbol)
+        if symbol.common or (place and not place[0].section.flags & SectionFlag.TLS):
+            where = f"section {place[0].section.name!r}" if place else "a common block"
+            self._error(
+                f"{symbol.name!r} is not thread-local: it is in {where}",
+                mark,
+                "take its address with 'la', or put it into '.tdata' or '.tbss'",
+            )
+        symbol.type = SymbolType.TLS
 
     def _relocate(self, offset: int, kind: int, symbol: AsmSymbol, addend: int) -> None:
         symbol.relocated = True

@@ -50,6 +50,8 @@ class Procedure:
 
     start: AsmSymbol
     mark: Mark
+    sections: frozenset[str]
+    """What `.cfi_sections` named before it."""
     place: tuple[Fragment, int, int]
     """Where the rules given last hold from: fragment, run of instructions in it, offset."""
     last: AsmSymbol | None = None
@@ -84,5 +86,10 @@ class Frames:
         self.procedures: list[Procedure] = []
         self.open: dict[tuple[SectionBuilder, int], Procedure] = {}
         """By section and subsection, those without their `.cfi_endproc` so far."""
-        self.sections = {".eh_frame"}
-        """Where the tables go."""
+        self.sections = frozenset({".eh_frame"})
+        """Where the tables of the procedures that follow go."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """All sections that some procedure is in."""
+        return frozenset().union(*(procedure.sections for procedure in self.procedures))

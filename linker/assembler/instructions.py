@@ -15,8 +15,10 @@ from linker.assembler.program import Branch, Expr, Fixup, Fragment, Tail
 from linker.assembler.source import Mark
 from linker.objects.riscv import R
 
-_LONG_FORM = {"c.j": 0x0000_006F, "c.beqz": 0x0000_0063, "c.bnez": 0x0000_1063}
-"""What GNU turns a compressed jump or branch into when its target is far: jal zero, beq and bne with zero."""
+_LONG_FORM = {0xA001: 0x0000_006F, 0xC001: 0x0000_0063, 0xE001: 0x0000_1063}
+"""What GNU turns `c.j`, `c.beqz` and `c.bnez` into when the target is far: jal zero, beq and bne with zero."""
+_COMPRESSED_CODE = 0xE003
+"""The bits of a compressed jump or branch that say which one it is."""
 
 
 _UPPER = (0x37, 0x17)
@@ -171,7 +173,7 @@ class InstructionEncoder:
         if operand.kind is Kind.RELOCATION:
             return None
         try:
-            expression = self._assembly.expression(text.removesuffix("@plt") if operand.kind is Kind.LABEL else text)
+            expression = self._assembly.expression(text)
             if operand.kind is Kind.LABEL:
                 assert operand.relocations is not None
                 self._pending = operand.relocations[""], expression
@@ -217,23 +219,24 @@ class InstructionEncoder:
                     assembly.end_run()
             return
         kind, expression = self._pending
-        if row.label is None or (row.size == 2 and row.mnemonic not in _LONG_FORM):
+        long = _LONG_FORM.get(word & _COMPRESSED_CODE) if row.size == 2 else None
+        if row.label is None or (row.size == 2 and long is None):
             self.emit_relocated(word, row.size, kind, expression)
-        elif row.size == 2:
-            long = _LONG_FORM[row.mnemonic]
-            if row.mnemonic != "c.j":
+        elif long is not None:
+            if kind != R.RVC_JUMP:
                 long |= (8 + (word >> 7 & 7)) << 15
-            self._emit_branch(row, long, word, expression)
+            self._emit_branch(row, kind, long, word, expression)
         else:
-            self._emit_branch(row, word, row.compress(word) if row.compressions else None, expression)
+            self._emit_branch(row, kind, word, row.compress(word) if row.compressions else None, expression)
 
-    def _emit_branch(self, row: Row, word: int, short: int | None, target: Expr) -> None:
+    def _emit_branch(self, row: Row, kind: R, word: int, short: int | None, target: Expr) -> None:
         assembly = self._assembly
-        if short is None and isinstance(target, int) and word & 0x7F == 0x6F:
+        is_jump = kind in (R.JAL, R.RVC_JUMP)
+        if short is None and isinstance(target, int) and is_jump:
             # a jump to a number is as long as it can be already
             self.emit_relocated(word, 4, R.JAL, target)
             return
-        assembly.add_tail(Branch(row, word, short, target, assembly.mark))
+        assembly.add_tail(Branch(row, word, short, target, is_jump, assembly.mark))
 
     def emit_relocated(self, word: int, size: int, kind: R, expression: Expr) -> None:
         """Write bits whose field for a symbol is filled in later."""

@@ -4,7 +4,7 @@ from linker.assembler.dwarf import add_debug_sections
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.fixups import PendingRelocation, SectionWriter
 from linker.assembler.layout import MAX_SIZE, Layout, leb128
-from linker.assembler.program import FAKE_LABEL, AsmSymbol, SectionBuilder
+from linker.assembler.program import FAKE_LABEL, AsmSymbol, Binary, SectionBuilder
 from linker.assembler.state import Assembly
 from linker.objects.model import (
     Group,
@@ -192,6 +192,8 @@ class ObjectBuilder:
         if place is not None:
             made.section = self._sections[place[0].section]
             made.value = place[0].address + place[1]
+            if self._is_indirect(symbol):
+                made.type = SymbolType.GNU_IFUNC
             if made.section.flags & SectionFlag.TLS:
                 made.type = SymbolType.TLS
         elif symbol.expression is not None:
@@ -206,6 +208,14 @@ class ObjectBuilder:
         made.binding = SymbolBinding.LOCAL if binding is None else binding
         made.size = self._size(symbol)
         return made
+
+    @staticmethod
+    def _is_indirect(symbol: AsmSymbol) -> bool:
+        """Whether a symbol is another name of an indirect function."""
+        expression = symbol.expression
+        while isinstance(expression, Binary):
+            expression = expression.left
+        return isinstance(expression, AsmSymbol) and expression.type is SymbolType.GNU_IFUNC
 
     def _size(self, symbol: AsmSymbol) -> int:
         if symbol.size is None:

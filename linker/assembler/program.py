@@ -87,6 +87,7 @@ class Align:
     """The pattern; None pads with `nop` in code and with zeros elsewhere."""
     maximum: int
     """More padding than this is left out altogether; 0: no limit."""
+    mark: Mark
     size: int = 0
 
 
@@ -130,13 +131,10 @@ class Branch:
     short: int | None
     """The compressed form, where there is one."""
     target: Expr
+    is_jump: bool
+    """Whether it is unconditional: then there is nothing to invert when the target is far."""
     mark: Mark
     size: int = 0
-
-    @property
-    def is_jump(self) -> bool:
-        """Whether it is unconditional: then there is nothing to invert when the target is far."""
-        return self.word & 0x7F == 0x6F
 
 
 @dataclass(slots=True)
@@ -225,6 +223,8 @@ class SectionBuilder:
     lines: list[LineEntry] = field(default_factory=list)
     size: int = 0
     """Known after layout."""
+    data_mark: Mark | None = None
+    """Where the first byte was written that is not zero, in a section that takes no room in the file."""
     compressed: bool = True
     """Whether code in it was last written with compressed instructions allowed."""
 

@@ -40,7 +40,7 @@ def _register(text: str, names: dict[str, int] = INTEGER) -> int:
 
 def _symbol(assembly: "Assembly", text: str) -> Expr:
     try:
-        return assembly.expression(text.removesuffix("@plt"))
+        return assembly.expression(text)
     except ExpressionError as error:
         raise StatementError(f"{text!r} is not a symbol: {error}", text, "expected a symbol") from None
 
@@ -120,18 +120,22 @@ def _jump(assembly: "Assembly", symbol: Expr, link: int, scratch: int) -> None:
     assembly.emit((0x67 | link << 7 | scratch << 15).to_bytes(4, "little"))
 
 
+def _function(assembly: "Assembly", text: str) -> Expr:
+    return _symbol(assembly, text.removesuffix("@plt"))
+
+
 def _call(assembly: "Assembly", mnemonic: str, operands: list[str]) -> None:
     if len(operands) == 2:
         link = _register(operands[0])
-        _jump(assembly, _symbol(assembly, operands[1]), link, 6)
+        _jump(assembly, _function(assembly, operands[1]), link, 6)
         return
     _count(mnemonic, operands, "call symbol")
-    _jump(assembly, _symbol(assembly, operands[0]), 1, 1)
+    _jump(assembly, _function(assembly, operands[0]), 1, 1)
 
 
 def _tail(assembly: "Assembly", mnemonic: str, operands: list[str]) -> None:
     _count(mnemonic, operands, "tail symbol")
-    _jump(assembly, _symbol(assembly, operands[0]), 0, 6)
+    _jump(assembly, _function(assembly, operands[0]), 0, 6)
 
 
 def _jump_through(assembly: "Assembly", mnemonic: str, operands: list[str]) -> None:

@@ -147,6 +147,8 @@ class Reader:
                 self._statement(statement, line if len(statements) == 1 else None)
                 if assembly.in_absolute:
                     assembly.offsets.settle()
+                elif assembly.section.is_nobits:
+                    assembly.note_data()
             except (StatementError, ExpressionError) as error:
                 part = error.part if isinstance(error, StatementError) else error.text
                 hint = error.hint if isinstance(error, StatementError) else ""
@@ -252,6 +254,7 @@ class Reader:
             )
         if assembly.options.debug:
             self._mark_line()
+        assembly.has_instructions = True
         fragment, start, volatile = assembly.fragment, len(assembly.fragment.data), assembly.volatile
         mnemonic = word if word in assembly.table.rows else word.lower()
         operands = split_operands(text)

@@ -77,6 +77,10 @@ class Assembly:
         self.attributes: dict[int, int | str] = {}
         self.uses_privileged = False
         """Some instruction depends on the privileged version."""
+        self.has_instructions = False
+        """An instruction was written by its name."""
+        self._looked_at = self.fragment, 0
+        """Up to where data was looked for in a section that holds none."""
         self.volatile = 0
         """Counts what keeps a statement from being encoded the same way again: uses of symbols, and fixups."""
         self.caches: dict[Modes, dict[str, bytes]] = {}
@@ -96,7 +100,7 @@ class Assembly:
         """Switch to other instructions or options."""
         self.modes = modes
         self.table = Table.of(modes.isa.extensions)
-        self.cache = {} if self.in_absolute else self.caches.setdefault(modes, {})
+        self.cache = {} if self.in_absolute or self.section.is_nobits else self.caches.setdefault(modes, {})
         """Statements whose bytes depend on nothing but these modes."""
 
     @property
@@ -247,6 +251,15 @@ class Assembly:
     def emit(self, data: bytes) -> None:
         """Append bytes to the current section."""
         self.fragment.data += data
+
+    def note_data(self) -> None:
+        """Remember the current place if data was written in a section that holds none."""
+        fragment, start = self._looked_at
+        if fragment is not self.fragment:
+            fragment, start = self.fragment, 0
+        if self.section.data_mark is None and fragment.data.count(0, start) != len(fragment.data) - start:
+            self.section.data_mark = self.mark
+        self._looked_at = fragment, len(fragment.data)
 
     def add_fixup(self, fixup: Fixup) -> None:
         """Have a value written at the end."""

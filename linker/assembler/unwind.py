@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from linker.assembler.frames import DATA_ALIGNMENT, Pointer, Procedure, Rule, Step
+from linker.assembler.frames import DATA_ALIGNMENT, Frames, Pointer, Procedure, Rule, Step
 from linker.assembler.layout import advance, leb128
 from linker.assembler.program import Advance, Align, AsmSymbol, Binary, Expr, Fixup, Fragment, SectionBuilder
 from linker.assembler.state import Assembly
@@ -26,9 +26,10 @@ class _CommonEntry:
     rules: list[Rule]
 
 
-def write_unwind_tables(assembly: Assembly, procedures: list[Procedure], sections: set[str]) -> None:
-    """Append `.eh_frame` and `.debug_frame`, as far as they are wanted, for all procedures of the source."""
-    if not procedures:
+def write_unwind_tables(assembly: Assembly, frames: Frames) -> None:
+    """Append `.eh_frame`, for all procedures of the source, and `.debug_frame`, as far as they are wanted."""
+    sections = frames.wanted
+    if not sections:
         return
     back = assembly.section, assembly.subsection
     for name, flags in ((".eh_frame", SectionFlag.ALLOC), (".debug_frame", 0)):
@@ -38,7 +39,10 @@ def write_unwind_tables(assembly: Assembly, procedures: list[Procedure], section
                 section = assembly.add_section((name, None), SectionBuilder(name, flags=flags))
             section.align = max(section.align, 8)
             assembly.enter(section, 0)
-            _Writer(assembly, exceptions=name == ".eh_frame").write(procedures)
+            exceptions = name == ".eh_frame"
+            _Writer(assembly, exceptions=exceptions).write(
+                [p for p in frames.procedures if exceptions or name in p.sections]
+            )
     assembly.enter(*back)
 
 
@@ -90,7 +94,7 @@ class _Writer:
         return end
 
     def _close(self, end: AsmSymbol, alignment: int) -> None:
-        self._assembly.add_tail(Align(alignment, b"\0", 0))
+        self._assembly.add_tail(Align(alignment, b"\0", 0, self._mark))
         end.fragment, end.offset = self._fragment, len(self._fragment.data)
 
     # Common entries

@@ -59,6 +59,8 @@ class SymbolType(IntEnum):
     FILE = 4
     COMMON = 5
     TLS = 6
+    GNU_IFUNC = 10
+    """A function that returns the address of the one to take."""
 
 
 class SymbolVisibility(IntEnum):

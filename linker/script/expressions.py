@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TypeAlias
 
 from lark import Token, Tree
@@ -170,21 +171,21 @@ class ExpressionBuilder:
         return Call(name, self.location(node), arguments)
 
     def number(self, token: Node) -> int:
-        """The value of a number, with its suffix."""
+        """The value of a number, with its suffix; GNU ld ends it where a digit is none of its base."""
         text = str(token)
         scale = {"k": 1 << 10, "m": 1 << 20}.get(text[-1].lower(), 1)
         digits = text[:-1] if scale > 1 else text
-        try:
-            if digits[0] == "$":
-                value = int(digits[1:], 16)
-            elif digits[:2] in ("0x", "0X"):
-                value = int(digits, 16)
-            elif digits[-1] in _SUFFIXES:
-                value = int(digits[:-1], _SUFFIXES[digits[-1]])
-            else:
-                value = int(digits, 8 if digits[0] == "0" else 10)
-        except ValueError:
-            raise self.error(f"'{text}' is no number", token) from None
+        if digits[0] == "$":
+            digits, base = digits[1:], 16
+        elif digits[:2] in ("0x", "0X"):
+            digits, base = digits[2:], 16
+        elif digits[-1] in _SUFFIXES:
+            digits, base = digits[:-1], _SUFFIXES[digits[-1]]
+        else:
+            base = 8 if digits[0] == "0" else 10
+        # as bfd_scan_vma reads it: up to the first digit that the base lacks
+        valid = "".join(takewhile(lambda digit: int(digit, 16) < base, digits))
+        value = int(valid, base) if valid else 0
         return value * scale & 0xFFFF_FFFF_FFFF_FFFF
 
     def operator_row(self, node: "Tree[Token]") -> Expression:

@@ -83,8 +83,8 @@ def name(text: str) -> str:
 
 
 def names(text: str) -> list[str]:
-    """Names separated by commas or space."""
-    return [name(part) for part in re.split(r"[,\s]+", text.strip())]
+    """Names separated by commas."""
+    return [name(part) for part in text.strip().split(",")]
 
 
 def fields(text: str, least: int, most: int, form: str) -> list[str]:

@@ -29,7 +29,7 @@ def _start(assembly: "Assembly", text: str) -> None:
         raise StatementError(
             f"{text!r} does not fit here", text, "expected '.cfi_startproc' or '.cfi_startproc simple'"
         )
-    procedure = Procedure(assembly.place_here(), assembly.mark, place=assembly.run_position)
+    procedure = Procedure(assembly.place_here(), assembly.mark, frames.sections, place=assembly.run_position)
     frames.procedures.append(procedure)
     frames.open[assembly.position] = procedure
     if not text:
@@ -76,15 +76,26 @@ def _number(value: int) -> bytes:
 
 def _factored(code: int, code_signed: int, register: bytes, offset: int) -> bytes:
     """An offset in units of the data alignment, by the signed form where it is negative."""
-    factored = int(offset / DATA_ALIGNMENT)
+    factored = _units(offset)
     if factored < 0:
         return bytes([code_signed]) + register + leb128(factored, signed=True)
     return bytes([code]) + register + _number(factored)
 
 
+def _units(offset: int) -> int:
+    """An offset in units of the data alignment."""
+    if offset % DATA_ALIGNMENT:
+        raise StatementError(
+            f"a register is saved at a multiple of {abs(DATA_ALIGNMENT)} bytes from the CFA, not at {offset}",
+            "",
+            "the CFA of '.cfi_def_cfa' or its offset is odd, or the register's offset",
+        )
+    return offset // DATA_ALIGNMENT
+
+
 def _saved(register: int, offset: int) -> Rule:
     if register < 0x40 and offset / DATA_ALIGNMENT >= 0:
-        return Rule(bytes([0x80 | register]) + _number(int(offset / DATA_ALIGNMENT)))
+        return Rule(bytes([0x80 | register]) + _number(_units(offset)))
     return Rule(_factored(0x05, 0x11, _number(register), offset))
 
 
@@ -223,7 +234,10 @@ def _sections(assembly: "Assembly", text: str) -> None:
     for name in names:
         if name not in (".eh_frame", ".debug_frame"):
             raise StatementError(f"{name!r} is not a section for unwind tables", name, "known: .eh_frame, .debug_frame")
-    assembly.frames.sections = set(names)
+    frames = assembly.frames
+    if ".eh_frame" in names and frames.procedures and ".eh_frame" not in frames.wanted:
+        raise StatementError("the procedures before have no '.eh_frame'", text, "name it before the first procedure")
+    frames.sections = frozenset(names)
 
 
 DIRECTIVES: dict[str, Directive] = {

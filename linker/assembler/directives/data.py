@@ -88,6 +88,8 @@ def _text(terminator: bytes, width: int = 1) -> Directive:
 
 def _leb128(*, signed: bool) -> Directive:
     def emit(assembly: "Assembly", text: str) -> None:
+        if not text:
+            raise StatementError("the value is missing")
         for part in split_operands(text):
             value: Expr = assembly.value(part)
             if isinstance(value, int):
@@ -191,9 +193,8 @@ def _incbin(assembly: "Assembly", text: str) -> None:
 DIRECTIVES: dict[str, Directive] = {
     ".byte": _integers(1), ".dc.b": _integers(1),
     ".half": _integers(2), ".short": _integers(2), ".2byte": _integers(2), ".hword": _integers(2),
-    ".dc.w": _integers(2), ".value": _integers(2), ".uahalf": _integers(2), ".dc": _integers(2),
+    ".dc.w": _integers(2), ".dc": _integers(2),
     ".word": _integers(4), ".long": _integers(4), ".int": _integers(4), ".4byte": _integers(4), ".dc.l": _integers(4),
-    ".uaword": _integers(4),
     ".dword": _integers(8), ".quad": _integers(8), ".8byte": _integers(8), ".dc.a": _integers(8),
     ".octa": _integers(16), ".16byte": _integers(16),
     ".dtprelword": _thread_offsets(4, R.TLS_DTPREL32), ".dtpreldword": _thread_offsets(8, R.TLS_DTPREL64),

@@ -76,7 +76,30 @@ def insn(assembly: "Assembly", text: str) -> None:
         raise StatementError(f"format {kind!r} belongs to extension 'c', which is not enabled", kind)
     operands = split_operands(rest)
     names = [str(_OPCODES.get(operand.upper(), operand)) for operand in operands[:1]]
+    fragment, start = assembly.fragment, len(assembly.fragment.data)
     assembly.encoder.choose(f".insn {kind}", rows, names + operands[1:])
+    if rows[0].size == 4 and len(fragment.data) == start + 4:
+        length = _length(int.from_bytes(fragment.data[start:], "little"))
+        if length is None:
+            raise StatementError("no instruction has these bits: they stand for more than 22 bytes", operands[0])
+        assembly.emit(bytes(length - 4))
+
+
+def _length(word: int) -> int | None:
+    """Bytes of an instruction (unprivileged manual, "Expanded Instruction-Length Encoding"); None where reserved.
+
+    >>> _length(0x0001), _length(0x13), _length(0x1F), _length(0x3F), _length(0x307F), _length(0x707F)
+    (2, 4, 6, 8, 16, None)
+    """
+    if word & 3 != 3:
+        return 2
+    if word & 0x1F != 0x1F:
+        return 4
+    if word & 0x3F == 0x1F:
+        return 6
+    if word & 0x7F == 0x3F:
+        return 8
+    return 10 + 2 * (word >> 12 & 7) if word & 0x7000 != 0x7000 else None
 
 
 def _raw(assembly: "Assembly", text: str) -> None:
@@ -86,7 +109,9 @@ def _raw(assembly: "Assembly", text: str) -> None:
             f"{text!r} is neither an instruction format nor bits", text, "formats: " + ", ".join(_rows())
         )
     value = assembly.absolute(parts[-1])
-    length = 2 if value & 3 != 3 else 4 if value & 0x1C != 0x1C else 8
+    length = _length(value)
+    if length is None:
+        raise StatementError(f"no instruction has the bits {parts[-1]}", parts[-1])
     if len(parts) == 2:
         given = assembly.absolute(parts[0])
         if given != length:

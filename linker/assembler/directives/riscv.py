@@ -65,6 +65,7 @@ _TAGS = {
     "stack_align": 4, "arch": 5, "unaligned_access": 6, "priv_spec": 8, "priv_spec_minor": 10, "priv_spec_revision": 12,
 }  # fmt: skip
 """psABI, "Attributes"."""
+_BEFORE_INSTRUCTIONS = (5, 8, 10, 12)
 
 
 def _attribute(assembly: "Assembly", text: str) -> None:
@@ -72,6 +73,8 @@ def _attribute(assembly: "Assembly", text: str) -> None:
     tag = _TAGS.get(key.lower().removeprefix("tag_riscv_"))
     if tag is None:
         tag = assembly.absolute(key)
+    if tag in _BEFORE_INSTRUCTIONS and assembly.has_instructions:
+        raise StatementError(f"attribute {key!r} comes behind instructions", key, "put it before the first instruction")
     if not value.startswith('"'):
         assembly.attributes[tag] = assembly.absolute(value)
         return

@@ -107,6 +107,8 @@ def _find_or_make(assembly: "Assembly", name: str) -> SectionBuilder:
 
 def _declared(assembly: "Assembly", name: str, parts: list[str]) -> SectionBuilder:
     """The section of a name with flags, a type, and what those need behind them."""
+    if not parts[0]:
+        raise StatementError("the flags of the section are missing", name, 'expected .section name, "flags", @type')
     letters = parts.pop(0).strip('"')
     kind, known_flags, entry_size = _known(name)
     flags = known_flags | _flags(letters)
@@ -125,6 +127,8 @@ def _declared(assembly: "Assembly", name: str, parts: list[str]) -> SectionBuild
             raise StatementError(f"the group name of section {name!r} is missing", name)
         group = parts.pop(0).strip('"')
         comdat = bool(parts) and parts.pop(0) == "comdat"
+    if parts:
+        raise StatementError(f"unexpected {', '.join(parts)!r} behind the section", parts[0] or name)
     key = (name, "\0".join(filter(None, (group, link_order))) or None)
     section = assembly.sections.get(key)
     if section is not None:

@@ -52,7 +52,7 @@ def _align(assembly: "Assembly", number: int, pattern: bytes | None, maximum: in
         data += nops(worst)
         assembly.end_run()
         return
-    assembly.add_tail(Align(number, pattern if pattern is not None or code else b"\0", maximum))
+    assembly.add_tail(Align(number, pattern if pattern is not None or code else b"\0", maximum, assembly.mark))
 
 
 def nops(size: int) -> bytes:
@@ -71,7 +71,11 @@ def _org(assembly: "Assembly", text: str) -> None:
 
 def _skip(assembly: "Assembly", text: str) -> None:
     count, fill = fields(text, 1, 2, "size[, fill]")
-    _fill(assembly, count, bytes([optional_number(assembly, fill, 0) & 0xFF]))
+    value = optional_number(assembly, fill, 0) & 0xFF
+    if value and assembly.section.is_nobits:
+        assembly.diagnostics.warning(f"section {assembly.section.name!r} holds only zeros", assembly.mark, fill)
+        value = 0
+    _fill(assembly, count, bytes([value]))
 
 
 def _fill_directive(assembly: "Assembly", text: str) -> None:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 _TYPES = {
     "function": SymbolType.FUNC, "object": SymbolType.OBJECT, "notype": SymbolType.NOTYPE,
-    "tls_object": SymbolType.TLS, "common": SymbolType.OBJECT, "gnu_unique_object": SymbolType.OBJECT,
+    "tls_object": SymbolType.TLS,
+    "gnu_indirect_function": SymbolType.GNU_IFUNC, "common": SymbolType.OBJECT, "gnu_unique_object": SymbolType.OBJECT,
     "stt_func": SymbolType.FUNC, "stt_object": SymbolType.OBJECT, "stt_notype": SymbolType.NOTYPE,
-    "stt_tls": SymbolType.TLS, "stt_common": SymbolType.OBJECT,
+    "stt_tls": SymbolType.TLS, "stt_gnu_ifunc": SymbolType.GNU_IFUNC,
+    "stt_common": SymbolType.OBJECT,
 }  # fmt: skip
 
 
@@ -111,7 +113,7 @@ def _allocate(assembly: "Assembly", symbol_name: str, size: int, alignment: int)
     back = assembly.section, assembly.subsection
     assembly.enter(assembly.sections[".bss", None], 1)
     assembly.section.align = max(assembly.section.align, alignment)
-    assembly.add_tail(Align(alignment, b"\0", 0))
+    assembly.add_tail(Align(alignment, b"\0", 0, assembly.mark))
     assembly.define_label(symbol_name)
     symbol = assembly.symbol(symbol_name)
     symbol.size, symbol.type = size, SymbolType.OBJECT

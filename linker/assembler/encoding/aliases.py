@@ -56,6 +56,7 @@ jalr    rs1               = jalr ra, 0(rs1)
 jalr    imm12(rs1)        = jalr ra, imm12(rs1)
 jalr    rd, rs1           = jalr rd, 0(rs1)
 jalr    rd, rs1, imm12    = jalr rd, imm12(rs1)
+jalr    rs1, imm12        = jalr ra, imm12(rs1)
 ret                       = jalr zero, 0(ra)
 scall                     = ecall
 sbreak                    = ebreak

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from linker.assembler.encoding.csrs import CSRS
+from tests.linker.assembler.constructs import CONSTRUCTS
 
 X = [f"{kind}{n}" for kind, last in (("a", 8), ("s", 12), ("t", 7)) for n in range(last)] + [
     "ra",
@@ -53,8 +54,14 @@ class Composer:
         self.count += 1
         return f"{stem}_{self.count}"
 
+    def below(self, number: int) -> int:
+        return self.rng.randrange(number)
+
     def x(self) -> str:
         return self.rng.choice(X)
+
+    def f(self) -> str:
+        return self.rng.choice(F)
 
     def label(self) -> str:
         """A symbol that is defined somewhere, or not at all."""
@@ -123,6 +130,10 @@ class Composer:
     def enter_code(self) -> None:
         self.put(self.pick(".text", '.section .text.boot, "ax", @progbits', ".text"))
         self.code = self.data = True
+
+    def enter_data(self) -> None:
+        self.put(self.pick(".data", ".section .rodata", '.section .sdata, "aw"'))
+        self.code, self.data = False, True
 
     def function(self) -> None:
         self.enter_code()
@@ -236,8 +247,7 @@ class Composer:
         self.constants.append(name)
 
     def tables(self) -> None:
-        self.put(self.pick(".data", ".section .rodata", '.section .sdata, "aw"'))
-        self.code, self.data = False, True
+        self.enter_data()
         name = self.new("table")
         self.labels.append(name)
         self.put(f".balign {self.pick('4', '8', '16')}", f"{name}:")
@@ -332,7 +342,10 @@ class Composer:
             self.vectors, self.thread_local, self.section, self.exception_table,
         ]  # fmt: skip
         for _ in range(self.rng.randrange(2, 9)):
-            self.rng.choice(constructs)()
+            if self.rng.random() < 0.5:
+                self.rng.choice(constructs)()
+            else:
+                self.rng.choice(CONSTRUCTS)(self)
         self.enter_code()
         self.put("later:", "    nop")
         return "\n".join(line for line in self.lines if line) + "\n"

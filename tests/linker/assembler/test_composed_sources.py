@@ -23,13 +23,26 @@ def differences(reference, seed):
     if gnu.described is None or ours.described is None:
         if gnu.described is ours.described:
             return ""
-        who, messages = ("GNU", gnu.messages) if gnu.described is None else ("ours", ours.messages)
-        return f"seed {seed}: only {who} refuses: {messages}"
+        who, refused = ("GNU", gnu) if gnu.described is None else ("ours", ours)
+        lines = source.split("\n")
+        written = [lines[n - 1] for n in sorted(refused.rejected)]
+        said = [line for line in refused.messages.split("\n") if "rror: " in line]
+        return f"seed {seed}: only {who} refuses {written}: {said}"
     keys = sorted(set(gnu.described) | set(ours.described))
     found = [key for key in keys if gnu.described.get(key) != ours.described.get(key)]
-    return (
-        f"seed {seed}: {found}: GNU {gnu.described.get(found[0])}, ours {ours.described.get(found[0])}" if found else ""
-    )
+    return f"seed {seed}: {found}: {first_difference(gnu.described, ours.described, found[0])}" if found else ""
+
+
+def first_difference(gnu, ours, key):
+    """Where two descriptions part."""
+    theirs, own = gnu.get(key), ours.get(key)
+    if not isinstance(theirs, list) or not isinstance(own, list):
+        return f"GNU {theirs}, ours {own}"
+    only = [
+        (who, [one for one in some if one not in others])
+        for who, some, others in (("GNU", theirs, own), ("ours", own, theirs))
+    ]
+    return "; ".join(f"{who} {rest[:2]}" for who, rest in only if rest) or "another order"
 
 
 @pytest.mark.parametrize("part", range(_PARTS))

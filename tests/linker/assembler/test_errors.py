@@ -64,6 +64,16 @@ def test_all_errors_of_a_file_are_reported_in_one_go():
         (".data\n.byte x", "an address does not fit in 1 byte", "'.word' or '.dword'"),
         (".data\n.word x + y", "data can refer to a symbol or to the difference of two", "x + y"),
         (".bss\n.word 1", "holds no data, only space", ""),
+        ("nop\n.attribute arch, \"rv64gc\"", "attribute 'arch' comes behind instructions", "first instruction"),
+        ("la.tls.ie a0, x\n.data\nx: .word 1", "'x' is not thread-local: it is in section '.data'", "'.tdata'"),
+        ("la.tls.gd a0, x\n.comm x, 8", "'x' is not thread-local: it is in a common block", "'.tdata'"),
+        (".dtprelword 5", "a number is not thread-local", ""),
+        (".cfi_startproc\n.cfi_offset ra, -6\n.cfi_endproc", "a multiple of 4 bytes from the CFA, not at -6", ""),
+        (".data\n.byte 1\n.balignw 4, 2", "3 bytes of padding are not filled by a value of 2 bytes", "'.balign'"),
+        (".section .x, \"a\", @progbits, junk", "unexpected 'junk' behind the section", ""),
+        (".globl a b", "'a b' is not a symbol name", ""),
+        ("j x@plt\nx:", "unexpected '@plt'", ""),
+        (".insn i 0x7f, 7, a0, a0, 0", "no instruction has these bits", ""),
         (".org 8\n.org 4", "'.org' goes back from 0x8 to 0x4", "only go forward"),
         ("x = y\ny = x\n.word x", "refers to itself", ""),
         (".data\n.skip b - a\na: .skip b - a + 1\nb:", "the size of this depends on itself", ""),
@@ -150,3 +160,8 @@ def test_a_value_that_does_not_fit_is_cut_with_a_warning():
 )
 def test_a_mistake_in_a_table_or_a_structure_says_what_it_is(source, message):
     assert message in "\n".join(str(found) for found in errors_of(source))
+
+
+def test_data_in_a_section_without_data_is_reported_where_it_stands():
+    (error,) = errors_of(".bss\n.skip 8\n.byte 0, 3\n.skip 8\n.text\nnop\nnop\n")
+    assert (error.location.line, error.message) == (3, "section '.bss' holds no data, only space")

@@ -38,6 +38,7 @@ MEMORY = "MEMORY { R : ORIGIN = 0x80000000, LENGTH = 64K } "
 KINDS = {
     "a string over several lines": (f'SECTIONS {{ . = 0x1000; {PLAIN} }} ASSERT(SIZEOF(.bss) < 4K, "too\nlarge")',),
     "suffixes of numbers": ("a = 1010b; b = 17o; c = 0ffh; d = 99d; e = 1fX; SECTIONS { .x : { *(*) } }",),
+    "digits that a base lacks": ("a = 21b; b = 28B; c = 129O; d = 0779; e = 5cD; f = 09K; SECTIONS { .x : { *(*) } }",),
     "one script for the memory, one for the sections": (
         f'{MEMORY} REGION_ALIAS("CODE", R);',
         "SECTIONS { .text : { *(.text*) } >CODE .rest : { *(*) } >R }",
