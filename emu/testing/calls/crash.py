@@ -1,5 +1,6 @@
 """What is known of a crash inside a guest function that the host has called."""
 
+from itertools import takewhile
 from typing import NamedTuple
 
 from emu.address import VirtAddr
@@ -101,7 +102,7 @@ def crash(machine: Machine, function: str, trap: TrapTaken) -> GuestCrash:
         walk=None if access is None else machine.walk(trap.tval, access, trap.privilege),
         line=machine.lines.at(trap.pc),
         registers=registers,
-        stack=tuple(Frame(at, places.name(at)) for at in _open_calls(machine, trap.pc, registers)),
+        stack=tuple(Frame(at, places.name(at)) for at in open_calls(machine, trap.pc, registers)),
     )
 
 
@@ -123,7 +124,7 @@ def undo_trap(machine: Machine, trap: TrapTaken) -> None:
     machine.hart.privilege = trap.privilege
 
 
-def _open_calls(machine: Machine, pc: VirtAddr, registers: tuple[int, ...]) -> list[VirtAddr]:
+def open_calls(machine: Machine, pc: VirtAddr, registers: tuple[int, ...]) -> list[VirtAddr]:
     """The instruction that trapped and the calls that led to its function, without the host's."""
     backtrace = Backtrace(machine)
     found = machine.symbols.at(pc)
@@ -135,7 +136,7 @@ def _open_calls(machine: Machine, pc: VirtAddr, registers: tuple[int, ...]) -> l
         saved = machine.peek(frame + rule.saved[RA], 8) if RA in rule.saved else None
         return_address = int.from_bytes(saved, "little") if saved is not None else return_address
         stack_pointer = frame
-    callers = [] if return_address == HOST else [
+    callers = () if return_address == pc else (
         backtrace.site(return_address), *backtrace.callers(return_address, stack_pointer)
-    ]  # fmt: skip
-    return [pc, *(each for each in callers if each != HOST)]
+    )  # fmt: skip
+    return [pc, *takewhile(lambda each: each != HOST and machine.peek(each, 2) is not None, callers)]

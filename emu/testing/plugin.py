@@ -1,0 +1,390 @@
+"""The pytest plugin: machines as fixtures, and reports of failed tests that show the guest. See docs/testing.md."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # a run of pytest that uses no machine loads none of this
+    from emu.machine import Machine
+    from emu.observe.allocations.description import Allocator
+    from emu.testing.accounts import Allocations, Faults
+    from emu.testing.console import Console
+    from emu.testing.execute import Executor
+    from emu.testing.failures import Watched
+    from emu.testing.golden import Golden
+    from emu.testing.machines import Boots
+
+_FIDELITIES = ("exact", "fast")
+_WATCHED = pytest.StashKey[list["Watched"]]()
+_GOLDEN = pytest.StashKey[list[Path]]()
+_SETTINGS = frozenset({"until", "text", "fidelity", "memory", "bootargs", "initrd", "most", "config"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options and settings."""
+    parser.addini("ekernel_kernel", "The kernels that the fixture `machine` boots: ELF files, or profile:NAME.", "args")
+    parser.addini("ekernel_until", "How far `machine` is booted: a symbol.", default="")
+    parser.addini("ekernel_text", "How far `machine` is booted: a text on its console.", default="")
+    parser.addini("ekernel_fidelity", "exact, fast, or both.", "args", default=["exact"])
+    parser.addini("ekernel_memory", "The machine's memory, 128M for example.", default="128M")
+    group = parser.getgroup("ekernel", "kernels in RISC-V machines")
+    with suppress(ValueError):  # where syrupy is installed: the same word for the same wish
+        group.addoption("--snapshot-update", action="store_true", default=False, help="Write golden traces anew.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which marks there are."""
+    config.addinivalue_line(
+        "markers",
+        "kernel(*files, until=SYMBOL, text=TEXT, fidelity='exact'|'fast'|'both', memory='128M', bootargs=TEXT, "
+        "initrd=FILE, most=INSTRUCTIONS): what the fixture `machine` boots, and how far",
+    )
+    config.addinivalue_line(
+        "markers", "budget(instructions=N, traps=N): fail when a test's machine has executed or taken more"
+    )
+    config.addinivalue_line("markers", "no_leaks: fail when frames or heap blocks that the test allocated are held")
+    config.addinivalue_line("markers", "no_faults: fail for page faults that the kernel did not resolve")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test for each kernel and fidelity that were asked for."""
+    if "machine" not in metafunc.fixturenames and "fidelity" not in metafunc.fixturenames:
+        return
+    settings = _settings(metafunc.definition)
+    if "fidelity" in metafunc.fixturenames and _is_ours(metafunc, "fidelity"):
+        words = _fidelities(metafunc.config, settings)
+        if len(words) > 1:
+            metafunc.parametrize("fidelity", words, indirect=True)
+    kernels = settings.get("files") or metafunc.config.getini("ekernel_kernel")
+    if "kernel" in metafunc.fixturenames and _is_ours(metafunc, "kernel") and len(kernels) > 1:
+        metafunc.parametrize("kernel", kernels, indirect=True, ids=[Path(str(each)).name for each in kernels])
+
+
+def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        if name in (names.replace(",", " ").split() if isinstance(names, str) else names):
+            return False
+    found = metafunc._arg2fixturedefs.get(name)
+    return found is not None and found[-1].func.__module__ == __name__
+
+
+def _settings(node: pytest.Item | Any) -> dict[str, Any]:
+    """What the nearest mark says; UsageError for a word that none knows."""
+    mark = node.get_closest_marker("kernel")
+    if mark is None:
+        return {}
+    for name in mark.kwargs.keys() - _SETTINGS:
+        raise pytest.UsageError(f"{node.nodeid}: kernel({name}=...): it takes {', '.join(sorted(_SETTINGS))}")
+    return {"files": list(mark.args), **mark.kwargs}
+
+
+def _fidelities(config: pytest.Config, settings: dict[str, Any]) -> list[str]:
+    given = settings.get("fidelity") or config.getini("ekernel_fidelity")
+    words = [given] if isinstance(given, str) else list(given)
+    found = [each for word in words for each in (_FIDELITIES if word == "both" else (word,))]
+    for each in found:
+        if each not in _FIDELITIES:
+            raise pytest.UsageError(f"fidelity {each!r}: it takes exact, fast or both")
+    return found
+
+
+# Machines.
+
+
+@pytest.fixture(scope="session")
+def _boots() -> Iterator["Boots"]:
+    from emu.testing.machines import Boots
+
+    boots = Boots()
+    yield boots
+    boots.close()
+
+
+@pytest.fixture
+def fidelity(request: pytest.FixtureRequest) -> str:
+    """`exact` or `fast`: by the mark `kernel`, the setting `ekernel_fidelity`, or a fixture of the test's own."""
+    word: str = getattr(request, "param", "") or _fidelities(request.config, _settings(request.node))[0]
+    return word
+
+
+@pytest.fixture
+def kernel(request: pytest.FixtureRequest) -> Any:
+    """The kernel that `machine` boots: by the mark `kernel`, the setting `ekernel_kernel`, or one's own fixture."""
+    if hasattr(request, "param"):
+        return request.param
+    files = _settings(request.node).get("files") or request.config.getini("ekernel_kernel")
+    if not files:
+        pytest.fail(
+            "no kernel to boot: mark the test with @pytest.mark.kernel('kernel.elf'), set ekernel_kernel in "
+            "pytest's settings, or write a fixture `kernel` that returns the file",
+            pytrace=False,
+        )
+    return files[0]
+
+
+@pytest.fixture
+def boot(request: pytest.FixtureRequest, _boots: "Boots", fidelity: str) -> Iterator[Callable[..., "Machine"]]:
+    """`boot("kernel.elf", until="main")`: a machine that stands there; booted once a session, then returned to it.
+
+    `until` is a symbol, an address or a class of events, or `text` a text on its console; `memory`, `bootargs`,
+    `initrd` and `config` (a MachineConfig) say what it is booted with.
+    """
+    settings = {name: value for name, value in _settings(request.node).items() if name != "files"}
+    config = request.config
+    if not settings.keys() & {"until", "text"}:
+        settings |= {name: value for name in ("until", "text") if (value := config.getini(f"ekernel_{name}"))}
+    settings.setdefault("memory", config.getini("ekernel_memory"))
+    with ExitStack() as stack:
+        yield lambda image, **words: _booted(
+            request.node, _boots, stack, image, settings | {"fidelity": fidelity} | words
+        )
+
+
+def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, words: dict[str, Any]) -> "Machine":
+    """A machine of the session, watched until the test ends."""
+    __tracebackhide__ = True
+    from emu.errors import EmuError
+    from emu.machine import MachineConfig
+    from emu.testing.failures import Watched
+    from emu.testing.machines import BOOT_LIMIT, Place, without_a_trace
+
+    try:
+        config = words.get("config") or MachineConfig(
+            fidelity=words["fidelity"], ram_size=_size(words["memory"]), bootargs=words.get("bootargs", "")
+        )
+        place = Place(words.get("until"), words.get("text"), words.get("most", BOOT_LIMIT))
+        loading = {"initrd": words["initrd"]} if "initrd" in words else {}
+        machine = boots.at(_profile(image), place, config, **loading)
+    except EmuError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    stack.enter_context(without_a_trace(machine))
+    watched = Watched(machine, machine.platform.console.written)
+    stack.callback(watched.close)
+    node.stash.setdefault(_WATCHED, []).append(watched)
+    return machine
+
+
+def _profile(image: Any) -> Any:
+    """An image; `profile:NAME` is the teaching kernel in that profile."""
+    if not (isinstance(image, str) and image.startswith("profile:")):
+        return image
+    from emu.errors import ConfigError
+    from kernel.build import build
+    from kernel.profiles import PROFILES
+
+    name = image.removeprefix("profile:")
+    if name not in PROFILES:
+        raise ConfigError(f"{image}: there are {', '.join(sorted(PROFILES))}")
+    folder = Path.home() / ".cache" / "ekernel" / "testing" / name
+    return build(PROFILES[name], folder).elf
+
+
+def _size(text: str | int) -> int:
+    if isinstance(text, int):
+        return text
+    shift = {"K": 10, "M": 20, "G": 30}.get(text[-1:].upper())
+    digits = text if shift is None else text[:-1]
+    if not digits.isdigit():
+        from emu.errors import ConfigError
+
+        raise ConfigError(f"memory {text!r}: give a number with K, M or G, for example 128M")
+    return int(digits) << (shift or 0)
+
+
+@pytest.fixture
+def machine(boot: Callable[..., "Machine"], kernel: Any) -> "Machine":
+    """The kernel's machine, as far as the mark or the settings say: the same at the beginning of each test."""
+    __tracebackhide__ = True
+    return boot(kernel)
+
+
+@pytest.fixture
+def assemble(request: pytest.FixtureRequest, fidelity: str) -> Iterator[Callable[..., "Machine"]]:
+    """`assemble("li a0, 1; ret")`: a machine that stands at the first instruction of a program of its own.
+
+    In S mode above the built-in firmware, or with `firmware="none"` in M mode; labels are symbols.
+    """
+    from emu.machine import MachineConfig
+    from emu.testing.failures import Watched
+    from emu.testing.program import program
+
+    with ExitStack() as stack:
+
+        def make(source: str, **config: Any) -> "Machine":
+            __tracebackhide__ = True
+            made = program(source, MachineConfig(**{"fidelity": fidelity, "ram_size": 16 << 20, **config}))
+            stack.callback(made.close)
+            watched = Watched(made, 0)
+            stack.callback(watched.close)
+            request.node.stash.setdefault(_WATCHED, []).append(watched)
+            return made
+
+        yield make
+
+
+# What a test asks of its machine.
+
+
+@pytest.fixture
+def call(machine: "Machine") -> Callable[..., Any]:
+    """`call("int sum(int, int)", 1, 2)` or `call("sum", 1, 2)`: the result of a guest function.
+
+    Types are those of the prototype or of the debug information; without, up to eight integers and a0 unsigned.
+    """
+    from emu.errors import ConfigError
+
+    functions: dict[str, Callable[..., Any]] = {}
+
+    def make(function: str, *args: Any, **named: Any) -> Any:
+        __tracebackhide__ = True
+        if function not in functions:
+            try:
+                functions[function] = machine.function(function)
+            except ConfigError:
+                if "(" in function or named:
+                    raise
+                words = [f"unsigned long a{number}" for number in range(len(args))]
+                functions[function] = machine.function(f"unsigned long {function}({', '.join(words) or 'void'})")
+        return functions[function](*args, **named)
+
+    return make
+
+
+@pytest.fixture
+def console(machine: "Machine") -> "Console":
+    """The machine's console from the beginning of the test: `expect`, `send`, `sendline`."""
+    from emu.testing.console import Console
+
+    return Console(machine)
+
+
+@pytest.fixture
+def allocators() -> tuple["Allocator", ...]:
+    """The kernel's allocators; a fixture of one's own describes them where `ekernel run` does not find them."""
+    return ()
+
+
+@pytest.fixture
+def allocations(machine: "Machine", allocators: tuple["Allocator", ...]) -> Iterator["Allocations"]:
+    """The account of frames and heap blocks since the test began: `no_leaks()`, `no_mistakes()`, `frames`, `blocks`."""
+    from emu.errors import EmuError
+    from emu.testing.accounts import Allocations
+
+    try:
+        made = Allocations(machine, tuple(allocators))
+    except EmuError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def faults(machine: "Machine") -> Iterator["Faults"]:
+    """The page faults since the test began: `no_faults()`, `unresolved`, `all`."""
+    from emu.testing.accounts import Faults
+
+    made = Faults(machine)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def _executors() -> Iterator[dict[str, "Executor"]]:
+    made: dict[str, Executor] = {}
+    yield made
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture(name="exec")
+def execute_instructions(fidelity: str, _executors: dict[str, "Executor"]) -> "Executor":
+    """`exec("add a0, a1, a2", a1=-1, a2=1) == {"a0": 0}`: instructions with registers in and changes out."""
+    from emu.testing.execute import Executor
+
+    if fidelity not in _executors:
+        _executors[fidelity] = Executor(fidelity)
+    return _executors[fidelity]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> "Golden":
+    """`golden(trace)`: compare with what is stored beside the test; `--snapshot-update` stores it anew."""
+    from emu.testing.golden import Golden
+
+    update = bool(request.config.getoption("--snapshot-update", default=False))
+    return Golden(request.path, request.node.name, update=update)
+
+
+# Marks, and reports.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """After a test that has passed, what its marks ask for."""
+    wants = [name for name in ("no_leaks", "no_faults") if pyfuncitem.get_closest_marker(name)]
+    machine = pyfuncitem.funcargs.get("machine")
+    if wants and machine is None:
+        pytest.fail(f"@pytest.mark.{wants[0]} needs the fixture `machine`", pytrace=False)
+    with ExitStack() as stack:
+        checks = [_check(name, machine, pyfuncitem, stack) for name in wants]
+        result = yield
+        try:
+            for check in checks:
+                check()
+        except AssertionError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        _check_budget(pyfuncitem)
+        return result
+
+
+def _check(name: str, machine: Any, item: pytest.Function, stack: ExitStack) -> Callable[[], None]:
+    from emu.testing.accounts import Allocations, Faults
+
+    if name == "no_leaks":
+        described: Any = item.funcargs.get("allocators", ())
+        allocations = Allocations(machine, tuple(described))
+        stack.callback(allocations.close)
+        return allocations.no_leaks
+    faults = Faults(machine)
+    stack.callback(faults.close)
+    return faults.no_faults
+
+
+def _check_budget(item: pytest.Function) -> None:
+    budget = item.get_closest_marker("budget")
+    if budget is None:
+        return
+    for word in budget.kwargs.keys() - {"instructions", "traps"}:
+        pytest.fail(f"budget({word}=...): it takes instructions and traps", pytrace=False)
+    watched = item.stash.get(_WATCHED, [])
+    for word, most in budget.kwargs.items():
+        used = sum(getattr(each, word) for each in watched)
+        if used > most:
+            pytest.fail(f"the test used {used:,} {word}, and its budget is {most:,}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the guest where a test has failed."""
+    report = yield
+    if report.failed and call.when == "call":
+        for watched in item.stash.get(_WATCHED, []):
+            report.sections += list(watched.sections())
+    return report
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain a failed comparison with what the guest has."""
+    import sys
+
+    if op != "==" or "emu.machine" not in sys.modules:
+        return None
+    from emu.testing.differences import explain
+
+    return explain(left, right)
