@@ -17,6 +17,8 @@ from emu.engine.floats.layout import (
     MSTATUS,
     NAN,
     OPERATIONS_MADE,
+    RESERVED_0,
+    RESERVED_1,
     ROUNDING,
     ROUNDINGS,
     SD,
@@ -66,6 +68,16 @@ _FETCH = f"""
     cmp w9, #3
     b.eq @wide
 @narrow:
+    mov w10, #{RESERVED_0[0]}
+    and w9, w21, w10
+    mov w10, #{RESERVED_0[1]}
+    cmp w9, w10
+    b.eq @reserved
+    mov w10, #{RESERVED_1[0]}
+    and w9, w21, w10
+    mov w10, #{RESERVED_1[1]}
+    cmp w9, w10
+    b.eq @reserved
     ldr w9, [x19, #{MSTATUS}]
     tst w9, #{FS}
     b.ne @done
@@ -73,6 +85,7 @@ _FETCH = f"""
     and w9, w21, w10
     cmp w9, #2, lsl #12
     b.ne @done
+@reserved:
     mov w21, wzr
     b @done
 @end:

@@ -23,6 +23,10 @@ ROUNDINGS = 0x04_02_01_03_00
 NAN = 0x7FC0_0000
 """The canonical NaN in single precision (section 11.3)."""
 
+RESERVED_0, RESERVED_1 = (0xE003, 0x8000), (0xFC43, 0x9C41)
+"""Mask and value of the 16-bit encodings that the core takes for instructions that do nothing, and that are reserved:
+quadrant 0 with funct3 4, and the two beside `c.subw` and `c.addw` (unprivileged manual, table 16.5 and 16.6)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:

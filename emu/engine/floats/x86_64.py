@@ -17,6 +17,8 @@ from emu.engine.floats.layout import (
     MSTATUS,
     NAN,
     OPERATIONS_MADE,
+    RESERVED_0,
+    RESERVED_1,
     ROUNDING,
     ROUNDINGS,
     SD,
@@ -62,12 +64,21 @@ _FETCH = f"""
     cmp eax, 3
     je @wide
 @narrow:
+    mov eax, r13d
+    and eax, {RESERVED_0[0]}
+    cmp eax, {RESERVED_0[1]}
+    je @reserved
+    mov eax, r13d
+    and eax, {RESERVED_1[0]}
+    cmp eax, {RESERVED_1[1]}
+    je @reserved
     test dword ptr [rbx+{MSTATUS}], {FS}
     jnz @done
     mov eax, r13d
     and eax, 0x6001
     cmp eax, 0x2000
     jne @done
+@reserved:
     xor r13d, r13d
     jmp @done
 @end:

@@ -46,16 +46,23 @@ def on_qemu(qemu: str, streams: Sequence[Stream], directory: Path, seconds: floa
     Each instruction is a block of its own, so that interrupts are taken behind the instruction that raises them, and
     there may be two harts, or QEMU would take an AMO for a load and a store.
     """
+    return ram_on_qemu(qemu, pieces(streams), directory, seconds, "-singlestep", "-smp", "1,maxcpus=2")
+
+
+def ram_on_qemu(
+    qemu: str, memory_pieces: Sequence[tuple[int, bytes]], directory: Path, seconds: float, *options: str
+) -> bytes:
+    """RAM after QEMU has executed what is there in M mode, until it powers itself off."""
     path = directory / "ram"
     with path.open("w+b") as file:
         file.truncate(RAM_SIZE)
-        for address, data in pieces(streams):
+        for address, data in memory_pieces:
             os.pwrite(file.fileno(), data, address - RAM_BASE)
         memory = f"memory-backend-file,id=ram,size={RAM_SIZE},mem-path={path},share=on"
         command = [
             qemu, "-machine", "virt,memory-backend=ram", "-object", memory, "-m", str(RAM_SIZE >> 20) + "M",
             "-cpu", _CPU, "-bios", "none", "-display", "none", "-serial", "none", "-monitor", "none",
-            "-singlestep", "-nodefaults", "-smp", "1,maxcpus=2",
+            "-nodefaults", *options,
         ]  # fmt: skip
         try:
             subprocess.run(command, check=True, timeout=seconds, stdin=subprocess.DEVNULL)

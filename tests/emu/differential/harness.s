@@ -166,7 +166,7 @@ next:
     slli t0, t0, AREA_SHIFT
     li t1, FIRST_AREA
     add sp, t0, t1
-    li t0, 3 << 13
+    li t0, (2 << 32) | (3 << 13)        # QEMU lets UXL become 3
     csrw mstatus, t0
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     fld f\n, (32+\n)*8(sp)

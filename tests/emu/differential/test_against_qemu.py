@@ -8,12 +8,8 @@ from emu.isa.causes import ExceptionCause
 from tests.emu.differential import batch
 from tests.emu.differential.compare import differences, records
 from tests.emu.differential.layout import CSR_WORDS, MOST_STREAMS, RAM_BASE
-from tests.emu.differential.streams import MODES, Exclusions, generate
-
-QEMU = "qemu-system-riscv64"
-LENGTH = 24
-"""Units of a stream: instructions, or a few of them that belong together."""
-EXCLUSIONS = {"exact": Exclusions(), "fast": Exclusions(native_walks=True)}
+from tests.emu.differential.run import EXCLUSIONS, LENGTH, QEMU
+from tests.emu.differential.streams import MODES, generate
 
 
 def streams(seed: int, mode: str, fidelity: str, count: int = MOST_STREAMS):
