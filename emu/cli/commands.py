@@ -16,6 +16,7 @@ OWN = {
     "profile": "Show where a kernel's instructions went, by function, line and call.",
     "coverage": "Show which functions and lines of a kernel were never executed.",
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
+    "report": "Put a whole run on one page of HTML.",
     "pagetable": "Show what a kernel's page tables map, at any moment.",
     "lab": "Experiments on the teaching kernel.",
     "doctor": "Say what this host can do, and what it lacks.",

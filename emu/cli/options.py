@@ -167,14 +167,13 @@ def build_options() -> Words:
     return words
 
 
-def heap_options() -> Words:
-    """The words of `ekernel heap`."""
-    words = Words(
-        "ekernel heap",
-        "Show who holds a kernel's frames and heap: drawn, by callers, at the peak, and what nothing points to.",
-        operands=" [ELF]",
-        elsewhere=ELSEWHERE,
-    )
+def heap_options(
+    command: str = "ekernel heap",
+    description: str = "Show who holds a kernel's frames and heap: drawn, by callers, at the peak, and what nothing "
+    "points to.",
+) -> Words:
+    """The words of `ekernel heap`, and of other commands that run to a moment and follow allocations."""
+    words = Words(command, description, operands=" [ELF]", elsewhere=ELSEWHERE)
     _add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
@@ -199,9 +198,7 @@ def coverage_options() -> Words:
     )
     group.flag("-never", "--never", to="never", text="List the lines that were never executed, too.")
     group.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it for lcov and genhtml.")
-    group.values(
-        "--merge", to="merge", form="RECORDING", kind=Path, text="Count what another run has executed, too."
-    )
+    group.values("--merge", to="merge", form="RECORDING", kind=Path, text="Count what another run has executed, too.")
     return words
 
 

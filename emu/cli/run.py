@@ -70,7 +70,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     logs_traps = read_log(request.log)
     machine = new_machine(request)
     if dumpdtb:
-        _write(Path(dumpdtb), machine.device_tree)
+        write_file(Path(dumpdtb), machine.device_tree)
         return 0
     places = Places(machine)
     transcript = Transcript(
@@ -277,7 +277,8 @@ def new_machine(request: RunWords) -> Machine:
     return machine
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Raises ConfigError."""
     try:
         write_whole(path, data)
     except BrokenPipeError:

@@ -1,0 +1,52 @@
+"""`ekernel report`: run a kernel, and put all of the run on one page of HTML."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from emu.cli.allocations import Allocations
+from emu.cli.moments import run_to_moment
+from emu.cli.options import HeapWords, heap_options
+from emu.cli.run import allocation_request, new_machine, write_file
+from emu.cli.words import Group, Words
+from emu.report.page.document import page
+from emu.report.page.story import Story
+from emu.terminal.signals import Signals
+
+
+class ReportWords(HeapWords):
+    """What `ekernel report` was asked for."""
+
+    output: Path
+
+
+def options() -> Words:
+    """The words of `ekernel report`."""
+    words = heap_options(
+        "ekernel report",
+        "Run a kernel, and write one page of HTML on which the whole run can be looked at: faults with their walks, "
+        "frames, heap, console, at every moment.",
+    )
+    Group(words, "Output").value(
+        "-o",
+        "--output",
+        to="output",
+        form="FILE",
+        kind=Path,
+        default=Path("report.html"),
+        text="The page.",
+    )
+    return words
+
+
+def main(words: Sequence[str], _signals: Signals) -> int:
+    """Run, write the page, and return the exit status. Raises ConfigError for a file that cannot be written."""
+    request = options().read(words, ReportWords())
+    machine = new_machine(request)
+    Allocations(machine, allocation_request(request, asked=True), summed_up=False)
+    story = Story(machine)
+    ending = f"{run_to_moment(machine, request)}: {machine.instret:,} instructions ({machine.config.fidelity})"
+    text = page(story.columns(Path(machine.image.name).name if machine.image else "kernel", ending)).encode()
+    write_file(request.output, text)
+    sys.stdout.write(f"{request.output}: {len(text):,} bytes; {ending}\n")
+    return 0

@@ -1,0 +1,208 @@
+"""What a page tells of a run: events in columns, the places they name, curves, and who held memory when."""
+
+from collections.abc import Callable
+from typing import Any
+
+from emu.address import VirtAddr
+from emu.events import (
+    AddressSpaceSwitched,
+    ConsoleOutput,
+    Event,
+    FrameAllocated,
+    FrameFreed,
+    HeapAllocated,
+    HeapFreed,
+    PageFault,
+    StateRestored,
+)
+from emu.machine import Machine
+from emu.memory import RAM_BASE
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.faults import PageFaultHandled, PageFaultObserver
+from emu.report.page.curves import Curves
+from emu.report.page.sources import excerpts
+from emu.report.places import Places
+from emu.report.reasons.pages import refusal
+from emu.report.sentences import Sentences
+
+MOST_EVENTS = 120_000
+"""Told one by one; later ones are in the curves and in the maps of memory only."""
+_MOST_MAPS = 128
+_POINTS = 2000
+_CONSOLE = 256 << 10
+_SHIFT = 12
+
+FAULT, HANDLED, FRAME, FRAME_FREE, HEAP, HEAP_FREE, SPACE = range(7)
+KINDS = ("fault", "handled", "frame +", "frame -", "heap +", "heap -", "satp")
+
+
+class Story:
+    """Listens to a machine from now on. `columns` is what the page is made of, when the run has ended."""
+
+    def __init__(self, machine: Machine, *, most_events: int = MOST_EVENTS) -> None:
+        self._machine, self._most = machine, most_events
+        PageFaultObserver(machine)
+        for observer in (FrameObserver, HeapObserver):
+            observer(machine, ())  # so that there are such events to listen to, if nobody else makes them
+        self._places = Places(machine)
+        self._sentences = Sentences(self._places)
+        self._rows: list[tuple[int, int, int, int, int, int]] = []
+        """Moment, kind, place, two figures, and a text or a chain of callers."""
+        self._known: dict[VirtAddr, int] = {}
+        self._chains: dict[tuple[int, ...], int] = {}
+        self._texts: list[str] = []
+        self._faults: list[dict[str, Any]] = []
+        self._console: list[tuple[int, str]] = []
+        self._console_bytes = 0
+        self._owners: dict[int, int] = {}
+        self._blocks: dict[int, int] = {}
+        self._in_heap = 0
+        self._curves = Curves()
+        self._maps: list[tuple[int, list[tuple[int, int, int]]]] = []
+        self._events = 0
+        self._next_map, self._between_maps = most_events, max(1, most_events // _MOST_MAPS)
+        listeners: dict[type[Event], Callable[[Any], None]] = {
+            ConsoleOutput: self._wrote,
+            PageFault: self._faulted,
+            PageFaultHandled: lambda event: self._say(HANDLED, event),
+            FrameAllocated: self._frame_allocated,
+            FrameFreed: self._frame_freed,
+            HeapAllocated: self._heap_allocated,
+            HeapFreed: self._heap_freed,
+            AddressSpaceSwitched: lambda event: self._say(SPACE, event),
+            StateRestored: lambda _event: self._forget(),
+        }
+        self._subscriptions = [machine.on(kind, listener) for kind, listener in listeners.items()]
+
+    def columns(self, title: str, ending: str) -> dict[str, Any]:
+        """Everything, as plain data."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        machine, places = self._machine, [self._place(address) for address in self._known]
+        rows = list(zip(*self._rows, strict=True)) or [()] * 6
+        return {
+            "title": title,
+            "ending": ending,
+            "instructions": machine.instret,
+            "fidelity": machine.config.fidelity,
+            "events": self._events,
+            "kinds": KINDS,
+            "moments": _differences(rows[0]),
+            **dict(zip(("kind", "place", "a", "b", "c"), map(list, rows[1:]), strict=True)),
+            "places": places,
+            "chains": [list(chain) for chain in self._chains],
+            "texts": self._texts,
+            "faults": self._faults,
+            "console": self._console,
+            "curves": list(zip(*self._curves.reduced(_POINTS), strict=True)),
+            "maps": self._maps,
+            "memory": [RAM_BASE >> _SHIFT, machine.config.ram_size >> _SHIFT],
+            "sources": excerpts((place["path"], place["line"]) for place in places if place["path"]),
+        }
+
+    # What happens.
+
+    def _note(self, kind: int, event: Event, a: int = 0, b: int = 0, c: int = -1) -> None:
+        self._events += 1
+        if len(self._rows) < self._most:
+            self._rows.append((event.instret, kind, self._number(event.pc), a, b, c))
+        elif self._events >= self._next_map:
+            self._draw(event.instret)
+        if kind in (FRAME, FRAME_FREE, HEAP, HEAP_FREE):
+            self._curves.note(event.instret, len(self._owners), self._in_heap)
+
+    def _say(self, kind: int, event: Event) -> None:
+        self._note(kind, event, c=len(self._texts))
+        if len(self._rows) < self._most:
+            self._texts.append(self._sentences.say(event)[1])
+
+    def _faulted(self, event: PageFault) -> None:
+        self._say(FAULT, event)
+        if len(self._rows) >= self._most:
+            return
+        walk = event.walk
+        leaf = walk.steps[-1] if walk.steps else None
+        self._faults.append(
+            {
+                "row": len(self._rows) - 1,
+                "access": event.access.name.lower(),
+                "address": hex(event.address),
+                "levels": {8: 3, 9: 4, 10: 5}.get(walk.satp >> 60, 0),
+                "steps": [[step.level, hex(step.pte_address), hex(step.pte)] for step in walk.steps],
+                "refusal": refusal(walk),
+                "level": leaf.level if leaf else -1,
+            }
+        )
+
+    def _frame_allocated(self, event: FrameAllocated) -> None:
+        chain = self._chain(event, event.callers)
+        for ppn in range(event.ppn, event.ppn + event.count):
+            self._owners[ppn] = chain
+        self._note(FRAME, event, event.ppn, event.count, chain)
+
+    def _frame_freed(self, event: FrameFreed) -> None:
+        for ppn in range(event.ppn, event.ppn + event.count):
+            self._owners.pop(ppn, None)
+        self._note(FRAME_FREE, event, event.ppn, event.count, self._chain(event, event.callers))
+
+    def _heap_allocated(self, event: HeapAllocated) -> None:
+        self._in_heap += event.size - self._blocks.pop(event.address, 0)
+        self._blocks[event.address] = event.size
+        self._note(HEAP, event, event.address, event.size, self._chain(event, event.callers))
+
+    def _heap_freed(self, event: HeapFreed) -> None:
+        self._in_heap -= self._blocks.pop(event.address, 0)
+        self._note(HEAP_FREE, event, event.address, event.size, self._chain(event, event.callers))
+
+    def _wrote(self, event: ConsoleOutput) -> None:
+        if self._console_bytes < _CONSOLE:
+            self._console_bytes += len(event.data)
+            text = event.data.decode("utf-8", "replace")
+            if self._console and not self._console[-1][1].endswith("\n"):
+                self._console[-1] = (self._console[-1][0], self._console[-1][1] + text)
+            else:
+                self._console.append((event.instret, text))
+
+    def _forget(self) -> None:
+        self._owners.clear()
+        self._blocks.clear()
+        self._in_heap = 0
+
+    def _draw(self, moment: int) -> None:
+        """Who holds which frames, as runs; where there are many of these maps, every other one goes."""
+        runs: list[tuple[int, int, int]] = []
+        for ppn, chain in sorted(self._owners.items()):
+            if runs and runs[-1][0] + runs[-1][1] == ppn and runs[-1][2] == chain:
+                runs[-1] = (runs[-1][0], runs[-1][1] + 1, chain)
+            else:
+                runs.append((ppn, 1, chain))
+        self._maps.append((moment, runs))
+        if len(self._maps) == _MOST_MAPS:
+            del self._maps[1::2]
+            self._between_maps *= 2
+        self._next_map = self._events + self._between_maps
+
+    # Numbers for what is named often.
+
+    def _number(self, address: VirtAddr) -> int:
+        return self._known.setdefault(address, len(self._known))
+
+    def _chain(self, event: Event, callers: tuple[VirtAddr, ...]) -> int:
+        chain = tuple(self._number(address) for address in (event.pc, *callers))
+        return self._chains.setdefault(chain, len(self._chains))
+
+    def _place(self, address: VirtAddr) -> dict[str, Any]:
+        line = self._machine.platform.names.lines.at(address)
+        return {
+            "address": hex(address),
+            "name": self._places.name(address),
+            "function": self._places.function(address),
+            "instruction": self._places.instruction(address) or "",
+            "path": line.file if line else "",
+            "line": line.line if line else 0,
+        }
+
+
+def _differences(values: tuple[int, ...]) -> list[int]:
+    """Each number less the one before: small numbers, which compress well."""
+    return [value - before for value, before in zip(values, (0, *values), strict=False)]

@@ -1,0 +1,180 @@
+"""`ekernel report`: one page on which a run can be looked at, in a real browser."""
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Ekernel = Callable[..., subprocess.CompletedProcess[str]]
+Program = Callable[[str], Path]
+
+BUSY = """
+    la sp, stack
+    li s1, {rounds}
+.Lagain:
+    li a0, 1
+    call frame_alloc
+    call frame_dealloc
+    addi s1, s1, -1
+    bnez s1, .Lagain
+    li a0, 3
+    call frame_alloc
+    li a7, 8
+    ecall
+
+    .globl frame_alloc, frame_dealloc
+    .type frame_alloc, @function
+frame_alloc:
+    la t0, next
+    ld t1, 0(t0)
+    add t2, t1, a0
+    sd t2, 0(t0)
+    mv a0, t1
+    ret
+    .size frame_alloc, . - frame_alloc
+    .type frame_dealloc, @function
+frame_dealloc:
+    la t0, next
+    sd a0, 0(t0)
+    ret
+    .size frame_dealloc, . - frame_dealloc
+    .data
+    .balign 8
+next: .dword 0x80400
+    .bss
+    .zero 256
+stack:
+"""
+"""Takes a frame and gives it back, many times; then keeps one."""
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """What a page is made of."""
+    found = re.search(r'<script id="data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(found[1])))
+    return data
+
+
+def test_the_page_tells_each_event_and_asks_for_no_other_file(
+    ekernel: Ekernel, program: Program, tmp_path: Path
+) -> None:
+    result = ekernel("report", program(BUSY.format(rounds=3)), "-o", "page.html")
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="', page)
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    data = data_of(page)
+    kinds = [data["kinds"][kind] for kind in data["kind"]]
+    assert kinds == [*["frame +", "frame -"] * 3, "frame +"]
+    assert data["a"] == [0x80400] * 7
+    assert {place["function"] for place in data["places"]} == {"_start"}
+    assert any("call frame_alloc" in text for text in data["sources"][data["places"][0]["path"]].values())
+    assert sum(data["moments"]) < data["instructions"]
+
+
+def test_later_events_of_very_many_are_in_the_curves_and_maps(program: Program) -> None:
+    from ekernel import FrameObserver, Machine, frame_allocator
+    from emu.report.page.document import page
+    from emu.report.page.story import Story
+
+    machine = Machine()
+    machine.load(program(BUSY.format(rounds=2000)))
+    FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc")])
+    story = Story(machine, most_events=100)
+    machine.run()
+    data = story.columns("busy", "it ended")
+    assert data["events"] == 4001
+    assert len(data["kind"]) == 100
+    assert 10 < len(data["maps"]) <= 128
+    assert data["curves"][1][-1] == 1
+    assert data["curves"][0][-1] <= machine.instret
+    assert data["maps"][-1][0] > sum(data["moments"])
+    assert data_of(page(data)) == json.loads(json.dumps(data))
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "nowhere/page.html"])
+def test_a_page_that_cannot_be_written_is_an_error_that_names_it(
+    ekernel: Ekernel, program: Program, output: str
+) -> None:
+    result = ekernel("report", program(BUSY.format(rounds=1)), "-o", output)
+    assert result.returncode == 125
+    assert result.stderr.startswith(f"ekernel: {output} cannot be written: ")
+
+
+@pytest.fixture
+def browser(oracle: Callable[[str], str], tmp_path: Path) -> Iterator[Any]:
+    """A browser without a window that keeps what it downloads in `tmp_path`."""
+    driver, chromium = oracle("chromedriver"), oracle("chromium")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000"):
+        options.add_argument(word)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
+
+
+@pytest.mark.slow
+def test_a_browser_shows_every_moment_of_the_run(ekernel: Ekernel, browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains, Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    assert ekernel("report").returncode == 0
+    waiting = WebDriverWait(browser, 30)
+    browser.get((tmp_path / "report.html").as_uri())
+    waiting.until(lambda page: page.find_element("css selector", "body[data-ready]"))
+
+    def text(name: str) -> str:
+        return str(browser.find_element("id", name).text)
+
+    def press(*keys: str) -> None:
+        ActionChains(browser).send_keys(*keys).perform()
+
+    assert text("sentence").startswith("load from 0x1000000128 by `ld s4, 0(s3)` at lazy_selftest+0x8a")
+    assert "ld s4, 0(s3)" in browser.find_element("css selector", "#source .here").text
+    assert re.search(r"VPN\[2\]\s+64\s+VPN\[1\]\s+0\s+VPN\[0\]\s+0\s+offset\s+0x128", text("walk"))
+    in_use = text("frames")
+    press(Keys.ARROW_RIGHT)
+    assert text("kind") == "frame +"
+    assert int(text("frames").split()[0]) == int(in_use.split()[0]) + 1
+    press(Keys.ARROW_LEFT)
+    assert text("frames") == in_use
+    press("n")
+    assert "0x1000005128" in text("sentence")
+    press("p")
+    assert "0x1000000128" in text("sentence")
+    press(Keys.END)
+    assert "all self-tests passed" in browser.find_element("id", "console").get_attribute("textContent")
+    assert text("frames").startswith("7 in use")
+    press(Keys.HOME)
+    assert text("moment").endswith("event 1 of 1,435")
+    press("/", "nothing is mapped", Keys.ENTER)
+    browser.find_element("id", "search").clear()
+    browser.find_element("id", "search").send_keys("frame - ppn", Keys.ENTER)
+    assert text("kind") == "frame -"
+    browser.find_element("css selector", "#list li:nth-child(1)").click()
+    curves = browser.find_element("id", "curves")
+    ActionChains(browser).move_to_element_with_offset(curves, curves.size["width"] // 4, 0).click().perform()
+    moment = int(text("moment").split()[0].replace(",", ""))
+    assert abs(moment / 1_672_024 - 0.75) < 0.02
+    before = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    press("t")
+    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != before
+    browser.find_element("css selector", "[data-of=map]").click()
+    waiting.until(lambda _page: (tmp_path / "map.svg").exists())
+    assert "var(" not in (tmp_path / "map.svg").read_text(encoding="utf-8")
+    browser.set_window_size(420, 800)
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert browser.get_log("browser") == []
