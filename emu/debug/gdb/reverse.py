@@ -40,18 +40,20 @@ class Reverse:
 
     def _search(self, stop: Callable[[], bool]) -> str:
         history = self._machine.history
+        with self._watching.searching() as watched:
 
-        def search(hit: Callable[[], None]) -> Callable[[], int | None]:
-            finish = self._watching.search(hit)
-            self._breakpoints.found = hit
+            def search(hit: Callable[[], None]) -> Callable[[], int | None]:
+                self._breakpoints.found = hit
+                finish = watched(hit)
 
-            def end() -> int | None:
-                self._breakpoints.found = None
-                return finish()
+                def end() -> int | None:
+                    self._breakpoints.found = None
+                    return finish()
 
-            return end
+                return end
 
-        if history.last(search, stop) is None:
+            found = history.last(search, stop)
+        if found is None:
             history.go(history.begin, stop)
             return BEGIN
         why = self._breakpoints.here()

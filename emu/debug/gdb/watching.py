@@ -1,10 +1,12 @@
 """Watchpoints of a client: accesses to ranges of memory, in any number, at native speed elsewhere."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from emu.engine.translated.lastwriter import LastWriter
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
+from emu.machine.history.travel import Search
 from emu.subscriptions import Subscription
 
 WRITE, READ, ACCESS = 2, 3, 4
@@ -77,26 +79,33 @@ class Watching:
 
     # Backwards.
 
-    def search(self, found: Callable[[], None]) -> Callable[[], int | None]:
-        """Look for accesses in a stretch of time; see `History.last`. Stores are found by native code alone."""
+    @contextmanager
+    def searching(self) -> Iterator[Search]:
+        """While it is entered: how to look for accesses backwards. Stores are found by native code alone."""
         written = [key for key in self._watched if key[0] == WRITE and key[2] <= 8 * _MOST_CELLS]
         cells = {cell for _, address, length in written for cell in self._cells(address, length)}
         engine, writer = self._machine.core.engine, LastWriter()
         for key in written:
             self.remove(*key)
-        self._found = found
         if cells:
             engine.switch_on(writer)
 
+        def search(found: Callable[[], None]) -> Callable[[], int | None]:
+            self._found = found
+            writer.forget()
+            return finish
+
         def finish() -> int | None:
             self._found = None
-            engine.switch_off(writer)
-            for key in written:
-                self.insert(*key)
             stores = (writer.of(cell) for cell in cells)
             return max((store.instret for store in stores if store is not None), default=None)
 
-        return finish
+        try:
+            yield search
+        finally:
+            engine.switch_off(writer)
+            for key in written:
+                self.insert(*key)
 
     def recognize(self) -> None:
         """The machine was put before an instruction: find out which watchpoint it will hit."""

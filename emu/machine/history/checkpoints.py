@@ -52,10 +52,11 @@ class Checkpoints:
         index = bisect_right(self._moments, moment)
         return self._all[index - 1] if index else None
 
-    def before(self, moment: Moment) -> Checkpoint | None:
-        """The last one before a moment."""
+    def before(self, moment: Moment, *, most: int = 0) -> Checkpoint | None:
+        """The last one before a moment; with `most` the first of those that are so many instructions before it."""
         index = bisect_left(self._moments, moment)
-        return self._all[index - 1] if index else None
+        first = bisect_left(self._moments, Moment(moment.instret - most, -1))
+        return self._all[min(first, index - 1)] if index else None
 
     def add(self, checkpoint: Checkpoint) -> None:
         """Keep one more; others go when there are too many."""

@@ -18,6 +18,8 @@ _NEAR = (2_000_000, 100_000, 2_000)
 """How many instructions before its aim a journey leaves checkpoints: the next one is likely to end there."""
 _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 
+_STRETCH = 6_000_000
+"""Instructions that are searched at once, where checkpoints are close."""
 _PATIENCE = 0.1
 """Seconds between two looks at whether a journey is to go on."""
 
@@ -143,7 +145,7 @@ class History:
         with self._journey():
             self._keep()
             try:
-                while (checkpoint := self._checkpoints.before(end)) is not None:
+                while (checkpoint := self._checkpoints.before(end, most=_STRETCH)) is not None:
                     found = self._in_stretch(checkpoint, end, here, search, stop)
                     if found is not None:
                         self._go(found, stop)
