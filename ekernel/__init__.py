@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     )
     from emu.firmware.image import Image as Image
     from emu.isa.privilege import Access as Access, Privilege as Privilege
+    from emu.machine.history.moment import Moment as Moment
     from emu.machine import (
         Drive as Drive,
         Machine as Machine,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from emu.observe.functions import FunctionObserver as FunctionObserver
     from emu.observe.lastinstructions import LastInstructions as LastInstructions
     from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
+    from emu.observe.origins import Link as Link, why as why
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.observe.sanitizer.address import AddressSanitizer as AddressSanitizer
     from emu.observe.sanitizer.bugs import Bug as Bug, MemoryBug as MemoryBug
@@ -109,6 +111,7 @@ _HOMES = {
     "PteWritten StateRestored SyscallMade TablesLeftOut TlbFilled TrapReturned TrapTaken",
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
+    "emu.machine.history.moment": "Moment",
     "emu.machine": "Drive Machine MachineConfig Outcome Semihosting Snapshot StopReason",
     "emu.observe.allocations.description": "Allocator read_description",
     "emu.observe.allocations.history": "AllocationHistory",
@@ -121,6 +124,7 @@ _HOMES = {
     "emu.observe.functions": "FunctionObserver",
     "emu.observe.lastinstructions": "LastInstructions",
     "emu.observe.memory": "MemoryObserver WatchedRange",
+    "emu.observe.origins": "Link why",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.observe.sanitizer.address": "AddressSanitizer",
     "emu.observe.sanitizer.bugs": "Bug MemoryBug",

@@ -200,3 +200,21 @@ def test_the_trees_name_memory_and_devices_where_qemu_has_them(monitor: Monitor)
     assert "    0000000080000000-0000000080ffffff (prio 0, ram): ram" in lines
     assert any(line.startswith("    0000000010000000-") and line.endswith("): uart") for line in lines)
     assert "    mmio 0000000010000000/0000000000001000" in list(monitor.answer("info qtree"))
+
+
+def test_the_monitor_explains_walks_and_goes_to_other_moments(monitor: Monitor) -> None:
+    assert next(iter(monitor.answer("explain"))).startswith("breakpoint at _start+")
+    assert list(monitor.answer("walk 0xffffffc000001008"))[-1] == "0xffffffc000001008 is 0x80501008"
+    assert "all zero) is invalid" in list(monitor.answer("walk 0xffffffc000003000"))[-1]
+    now = next(iter(monitor.answer("when")))
+    assert now.startswith("100 instructions and 1 traps since power-on")
+    assert next(iter(monitor.answer("mark here"))).startswith("here: 100 instructions")
+    assert next(iter(monitor.answer("goto start"))).startswith("0 instructions")
+    assert next(iter(monitor.answer("goto 7"))).startswith("7 instructions")
+    assert next(iter(monitor.answer("goto here"))) == now
+    assert "written by `sd t0, 0x10(s0)` at _start+" in next(iter(monitor.answer("last-write 0x80400010")))
+    made, read = monitor.answer("why t0")
+    assert ": arithmetic of t0, by `c.addi t0, 2` at handler+0x4" in made
+    assert ": a CSR, by `csrr t0, sepc` at handler" in read
+    assert "which goes from 0 to 100" in next(iter(monitor.answer("goto 1000")))
+    assert "no instruction of this history" in next(iter(monitor.answer("last-write 0x80700000")))

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emu.engine.translated.lastwriter import LastWriter
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
 from emu.machine.history.travel import Search
+from emu.machine.history.writes import CELL, stores_to
 from emu.subscriptions import Subscription
 
 WRITE, READ, ACCESS = 2, 3, 4
@@ -82,28 +82,25 @@ class Watching:
     @contextmanager
     def searching(self) -> Iterator[Search]:
         """While it is entered: how to look for accesses backwards. Stores are found by native code alone."""
-        written = [key for key in self._watched if key[0] == WRITE and key[2] <= 8 * _MOST_CELLS]
+        written = [key for key in self._watched if key[0] == WRITE and key[2] <= CELL * _MOST_CELLS]
         cells = {cell for _, address, length in written for cell in self._cells(address, length)}
-        engine, writer = self._machine.core.engine, LastWriter()
         for key in written:
             self.remove(*key)
-        if cells:
-            engine.switch_on(writer)
-
-        def search(found: Callable[[], None]) -> Callable[[], int | None]:
-            self._found = found
-            writer.forget()
-            return finish
-
-        def finish() -> int | None:
-            self._found = None
-            stores = (writer.of(cell) for cell in cells)
-            return max((store.instret for store in stores if store is not None), default=None)
-
         try:
-            yield search
+            with stores_to(self._machine.core.engine, cells) as stores:
+
+                def search(found: Callable[[], None]) -> Callable[[], int | None]:
+                    self._found = found
+                    finish = stores(found)
+
+                    def end() -> int | None:
+                        self._found = None
+                        return finish()
+
+                    return end
+
+                yield search
         finally:
-            engine.switch_off(writer)
             for key in written:
                 self.insert(*key)
 
@@ -122,7 +119,7 @@ class Watching:
 
     def _cells(self, address: int, length: int) -> Iterator[int]:
         """The physical addresses of the aligned 8 bytes that a range touches, as it is mapped now."""
-        for at in range(address & -8, address + length, 8):
+        for at in range(address & -CELL, address + length, CELL):
             physical = self._machine.core.look_up(at & _ALL).physical
             if physical is not None:
                 yield int(physical)

@@ -20,6 +20,8 @@ _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 
 _STRETCH = 6_000_000
 """Instructions that are searched at once, where checkpoints are close."""
+_SHORT = 1_000
+"""Instructions of the first stretch where what is looked for is likely to be near."""
 _PATIENCE = 0.1
 """Seconds between two looks at whether a journey is to go on."""
 
@@ -133,19 +135,26 @@ class History:
         now = self.now
         return self._runner.advance(Moment(now.instret, now.traps + 1))
 
-    def last(self, search: Search, stop: Stop = _never) -> Moment | None:
+    def last(self, search: Search, stop: Stop = _never, *, near: bool = False) -> Moment | None:
         """Go back to the last moment before now that `search` finds; None, and no move, where there is none.
 
         `search` is called at the beginning of each stretch of time, with what to call at a moment that is looked for.
         What it returns is called at the end, and returns how many instructions had retired before the last
-        instruction that is looked for, if it has found one by other means. Raises Interrupted when `stop` says so.
+        instruction that is looked for, if it has found one by other means. `near` looks at short stretches first.
+        Raises Interrupted when `stop` says so.
         """
         self.follow()
         here = end = self.now
         with self._journey():
             self._keep()
+            most = _STRETCH
             try:
-                while (checkpoint := self._checkpoints.before(end, most=_STRETCH)) is not None:
+                if near:
+                    most = _SHORT
+                    self._go(max(Moment(here.instret - most, -1), self._checkpoints.first.moment), stop)
+                    self._keep()
+                while (checkpoint := self._checkpoints.before(end, most=most)) is not None:
+                    most = min(most * 8, _STRETCH)
                     found = self._in_stretch(checkpoint, end, here, search, stop)
                     if found is not None:
                         self._go(found, stop)

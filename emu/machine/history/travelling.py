@@ -4,8 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from emu.errors import AddressError, ConfigError
+from emu.hart.core import PC
+from emu.isa.registers import REGISTER_NUMBERS
 from emu.machine.history.moment import Moment
 from emu.machine.history.travel import History
+from emu.machine.history.writes import CELL, changes_of, stores_to
 from emu.machine.platform import Platform
 from emu.subscriptions import EventBus, Subscription
 
@@ -63,3 +67,36 @@ class Travelling(ABC):
         address = self.address_of(until)
         with self.events.signals:
             return self.history.last(lambda hit: self.watch(address, hit).cancel)
+
+    def last_write(
+        self, address: int | str, length: int = CELL, *, before: Moment | int | None = None
+    ) -> Moment | None:
+        """The moment just before the last store to these bytes of the current address space: `goto` it to see more.
+
+        Only what was written before `before`, or now, counts. Stores of the guest's instructions are found; not what
+        devices, page walks and the host write. None when history has no such store. Raises AddressError where nothing
+        is mapped, ConfigError where there is no history.
+        """
+        start, cells = self.address_of(address), []
+        for at in range(start & -CELL, start + length, CELL):
+            physical = self.platform.core.look_up(at & (1 << 64) - 1).physical
+            if physical is None or not self.platform.memory.contains(int(physical), CELL):
+                raise AddressError(f"{at:#x} is not mapped to RAM in this address space")
+            cells.append(int(physical))
+        here, core = self.moment, self.platform.core
+        with self.at(here if before is None else before), stores_to(core.engine, cells) as search:
+            while (found := self.history.last(search)) is not None:  # it may have written to other bytes of a cell
+                operand = core.operand_at(core.words[PC])
+                place = None if operand is None else operand.address(core.words)
+                if operand is None or place is None or (place < start + length and start < place + operand.size):
+                    break
+            return found
+
+    def last_change(self, register: int | str, *, before: Moment | int | None = None) -> Moment | None:
+        """The moment just before the last instruction that wrote an integer register; see `last_write`."""
+        number = REGISTER_NUMBERS.get(register) if isinstance(register, str) else register
+        if number is None or not 0 < number < 32:
+            raise ConfigError(f"no instruction changes register {register!r}; name one of ra, sp, ... t6, or x1 to x31")
+        here = self.moment
+        with self.at(here if before is None else before), changes_of(self.platform.core.engine, number) as search:
+            return self.history.last(search, near=True)

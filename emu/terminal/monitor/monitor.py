@@ -10,10 +10,14 @@ from emu.isa.causes import cause_label
 from emu.isa.registers import INTEGER_REGISTERS
 from emu.machine import Machine
 from emu.machine.snapshots import Snapshot
+from emu.report.places import Places
+from emu.report.reasons.pages import pte_text, refusal
+from emu.report.reasons.traps import TrapReasons
 from emu.spelling import did_you_mean
 from emu.terminal.monitor.board import device_tree, memory_tree
 from emu.terminal.monitor.dump import Format, dump
 from emu.terminal.monitor.expressions import evaluate
+from emu.terminal.monitor.moments import Moments
 from emu.terminal.monitor.translations import Translations
 
 PROMPT = "(ekernel) "
@@ -24,14 +28,20 @@ _CSRS = (
 _RECENT = 16
 _COMMANDS = {
     "c|cont|continue": "resume emulation",
+    "explain": "the last trap, in sentences",
+    "goto instructions|start|end|mark": "go to another moment of the run",
     "help|?": "show the help",
-    "info registers|mem|tlb|mtree|qtree|traps|heap|snapshots": "show the state of the machine",
-    "last-write addr[,len]": "who wrote last to each 8 bytes from 'addr' on (--last-writes)",
+    "info registers|mem|tlb|mtree|qtree|traps|heap|frames|allocations|snapshots": "show the state of the machine",
+    "last-write addr[,len]": "who wrote last to each 8 bytes from 'addr' on",
     "loadvm name": "return to the snapshot 'name'",
-    "mark": "give this moment the name that --since mark means",
+    "mark [name]": "give this moment a name for goto; without one, that which --since mark means",
     "p|print/fmt expr": "print the value of an expression: numbers, $registers, symbols, + - * / % & | ^ ( )",
     "q|quit": "leave",
+    "symbols file": "know the names of one more file",
     "savevm name": "keep a snapshot 'name' of the machine, until the end of the run",
+    "walk addr": "the page walk of a load",
+    "when": "where in time the machine is",
+    "why register": "how a register got its value",
     "x /fmt addr": "virtual memory dump starting at 'addr'",
     "xp /fmt addr": "physical memory dump starting at 'addr'",
 }
@@ -50,15 +60,17 @@ class Monitor:
         *,
         heap: Callable[[], Iterable[str]] = lambda: ("nothing follows allocations",),
         mark: Callable[[], int] = lambda: 0,
-        last_write: Callable[[int], str] = lambda _: "nobody follows stores; begin the run with --last-writes",
+        last_write: Callable[[int], str] | None = None,
     ) -> None:
         """`heap` draws what is held, `mark` gives the moment the name that `--since mark` means.
 
-        `last_write` says who wrote last to a virtual address.
+        `last_write` says who wrote last to a virtual address; without it the machine's history is asked.
         """
         self._heap, self._mark, self._last_write = heap, mark, last_write
         self._machine = machine
         self._translations = Translations(machine)
+        self._moments = Moments(machine, self._value)
+        self._reasons = TrapReasons(Places(machine))
         self._format = Format()
         self._snapshots: dict[str, Snapshot] = {}
         self._counts: Counter[tuple[bool, int]] = Counter()
@@ -105,14 +117,22 @@ class Monitor:
         if command in ("p", "print"):
             changed, _ = self._format.changed(form)
             return (changed.value(self._value(rest)),)
-        if command == "last-write":
-            return self._writers(rest)
-        if command in ("savevm", "loadvm"):
-            return self._snapshot(command, rest)
-        if command == "mark":
-            return (f"marked: {self._mark():,} instructions",)
-        if command in ("help", "?"):
-            return self._help(rest)
+        words: dict[str, Callable[[], Iterable[str]]] = {
+            "explain": self._explain,
+            "goto": lambda: self._moments.goto(rest),
+            "help": lambda: self._help(rest),
+            "?": lambda: self._help(rest),
+            "last-write": lambda: self._writers(rest) if self._last_write else self._moments.last_write(rest),
+            "loadvm": lambda: self._snapshot(command, rest),
+            "mark": lambda: self._moments.mark(rest) if rest else (f"marked: {self._mark():,} instructions",),
+            "savevm": lambda: self._snapshot(command, rest),
+            "symbols": lambda: self._add_symbols(rest),
+            "walk": lambda: self._walk(self._value(rest)),
+            "when": self._moments.when,
+            "why": lambda: self._moments.why(rest),
+        }
+        if command in words:
+            return list(words[command]())  # an error is to be raised here
         known = [name for words in _COMMANDS for name in words.split("/")[0].split()[0].split("|")]
         near = did_you_mean(command, known)
         return (f"unknown command: '{command}'" + (f"; {near.strip()}" if near else ""),)
@@ -126,6 +146,8 @@ class Monitor:
             "qtree": lambda: device_tree(self._machine),
             "traps": self._traps,
             "heap": self._heap,
+            "frames": lambda: _part(self._heap(), "frames"),
+            "allocations": self._heap,
             "snapshots": lambda: self._snapshots or ("There is no snapshot available.",),
         }
         if topic in topics:
@@ -141,11 +163,35 @@ class Monitor:
     def _value(self, text: str) -> int:
         return evaluate(text, self._named)
 
+    def _explain(self) -> Iterator[str]:
+        trap = self._recent[-1] if self._recent else None
+        if trap is None:
+            yield "no trap yet"
+            return
+        yield f"{self._reasons.sentence(trap)}"
+        yield f"after {trap.instret:,} instructions, in {trap.privilege.name} mode; {trap.to_privilege.name} handles it"
+
+    def _walk(self, address: int) -> Iterator[str]:
+        walk = self._machine.walk(address)
+        for step in walk.steps:
+            yield pte_text(step.level, step.pte_address, step.pte)
+        if walk.physical is None:
+            yield f"a load from {address:#x} in {walk.privilege.name} mode is refused: {refusal(walk)}"
+        else:
+            yield f"{address:#x} is {walk.physical}"
+
+    def _add_symbols(self, path: str) -> Iterable[str]:
+        if not path:
+            return ("symbols: which file?",)
+        self._machine.add_symbols(path)
+        return ()
+
     def _writers(self, text: str) -> Iterator[str]:
         place, _, length = text.partition(",")
         first = self._value(place)
         last = first + max(self._value(length) if length.strip() else 1, 1) - 1
         for address in range(first & ~7, min(last, first + _MOST_WRITERS * 8) + 1, 8):
+            assert self._last_write is not None
             yield f"{address:#x}: {self._last_write(address)}"
 
     def _named(self, name: str) -> int:
@@ -203,3 +249,13 @@ class Monitor:
             )
         if not self._recent:
             yield "no trap yet"
+
+
+def _part(lines: Iterable[str], title: str) -> Iterator[str]:
+    """The part of a drawing under a title, with what is indented below it."""
+    inside = False
+    for line in lines:
+        if not line.startswith(" "):
+            inside = line.startswith(title)
+        if inside:
+            yield line
