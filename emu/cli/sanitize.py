@@ -19,6 +19,8 @@ ADDRESS, LEAK = "address", "leak"
 KINDS = (ADDRESS, LEAK)
 _STACKS = (("boot_stack", "boot_stack_top"), ("boot_stack_lower_bound", "boot_stack_top"), ("stack0", ""))
 """Symbols by which kernels name their first stack: its lower end, and what is behind it; or one with a size."""
+_MOST_TOLD = 20
+"""Reports that are printed; one mistake may lead to any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Sanitizing:
 
         def found(event: MemoryBug) -> None:
             self.bugs.append(event)
-            tell(report.text(event))
+            if len(self.bugs) <= _MOST_TOLD:
+                tell(report.text(event))
 
         machine.on(MemoryBug, found)
 
@@ -115,4 +118,5 @@ class Sanitizing:
                 print(f"ekernel: {line}", file=sys.stderr)
         if self.bugs:
             noun = "memory bug" if len(self.bugs) == 1 else "memory bugs"
-            print(f"ekernel: --sanitize: {len(self.bugs):,} {noun}", file=sys.stderr)
+            shown = f", the first {_MOST_TOLD} of them shown" if len(self.bugs) > _MOST_TOLD else ""
+            print(f"ekernel: --sanitize: {len(self.bugs):,} {noun}{shown}", file=sys.stderr)

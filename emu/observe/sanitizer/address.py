@@ -16,8 +16,10 @@ from emu.observe.calls import CallTracer, Return
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
 from emu.observe.sanitizer.contents import Contents
 from emu.observe.sanitizer.inside import Inside
+from emu.observe.sanitizer.poison import Poison
 
 _CELL, _LINE = 8, 128
+_ALL = (1 << 64) - 1
 _GUARD = 256
 """Bytes below a stack that are watched."""
 _DEEPEST = 1 << 16
@@ -29,8 +31,8 @@ class AddressSanitizer:
     """Makes MemoryBug events; each instruction is told of once for each kind of bug.
 
     Attach it before the kernel runs; it follows snapshots. What allocators' own functions do, and what they call, is
-    not judged. An access is seen where virtual and physical address are equal modulo RAM's size (rounded up to a power
-    of two), as in linear maps.
+    not judged. Accesses are seen by the addresses at which the kernel's linear map (or none) has the memory of its
+    allocators.
     """
 
     def __init__(
@@ -49,9 +51,9 @@ class AddressSanitizer:
         self._told: set[tuple[int, Bug]] = set()
         self._named: list[tuple[range, str]] = []
         self._stacks: list[range] = []
-        self._layer = machine.core.shadow.open(self._accessed)
+        self._poison = Poison(machine, self._accessed)
         self._observers = FrameObserver(machine, frames), HeapObserver(machine, blocks)
-        self._inside = Inside(machine, self._observers, self._crossed)
+        self._inside = Inside(machine, self._observers, self._poison.suspend)
         self._tracer = CallTracer(machine)
         self._subscriptions = [
             machine.on(FrameAllocated, self._frames_allocated),
@@ -80,7 +82,7 @@ class AddressSanitizer:
         self._tracer.close()
         for observer in self._observers:
             observer.close()
-        self._machine.core.shadow.close(self._layer)
+        self._poison.close()
 
     def __enter__(self) -> Self:
         return self
@@ -93,34 +95,29 @@ class AddressSanitizer:
     def poison(self, place: range, why: str) -> None:
         """Report accesses to these virtual addresses, with the reason."""
         self._named.append((place, why))
-        self._layer.poison(place.start, len(place))
+        self._poison.set_virtual(place)
 
     def unpoison(self, place: range) -> None:
         """Whoever accesses these virtual addresses may do so."""
         self._named = [(other, why) for other, why in self._named if not _meet(other, place)]
-        self._layer.clear(place.start, len(place))
+        self._poison.clear_virtual(place)
 
     def guard_stack(self, stack: range) -> None:
         """Report accesses below a stack while sp is there."""
         self._stacks.append(stack)
-        self._layer.poison(stack.start - _GUARD, _GUARD)
+        self._poison.set_virtual(_below(stack))
 
     # Snapshots.
 
     def save(self) -> object:
         """What it knows, for a snapshot."""
-        return self.contents.copied(), self._layer.bits.save()
+        return self.contents.copied(), self._poison.save()
 
     def restore(self, state: object | None) -> None:
         """Return to what was saved; to nothing when the snapshot is older than the sanitizer."""
-        contents, bits = cast("tuple[Contents, tuple[int, bytes]]", state or (Contents(), None))
+        contents, poison = cast("tuple[Contents, object]", state or (Contents(), None))
         self.contents = contents.copied()
-        self._layer.restore(bits)
-        if state is None:
-            for stack in self._stacks:
-                self._layer.poison(stack.start - _GUARD, _GUARD)
-            for place, _ in self._named:
-                self._layer.poison(place.start, len(place))
+        self._poison.restore(poison)
 
     # What allocators do.
 
@@ -144,26 +141,20 @@ class AddressSanitizer:
                 self.contents.heap_governed(physical, size)
             else:
                 self.contents.frames_governed(physical, size)
-            self._layer.poison(physical, size)
+            self._poison.set(physical, size)
 
         return returned
-
-    def _crossed(self, is_inside: bool) -> None:  # as `Inside` tells it
-        if is_inside:
-            self._layer.suspend()
-        else:
-            self._layer.resume()
 
     def _frames_allocated(self, event: FrameAllocated) -> None:
         for_heap = self._inside.heap_is_asking
         self.contents.frames_allocated(event, for_heap=for_heap)
-        change = self._layer.poison if for_heap else self._layer.clear
+        change = self._poison.set if for_heap else self._poison.clear
         change(int(event.ppn) << PAGE_BITS, event.count << PAGE_BITS)
 
     def _frames_freed(self, event: FrameFreed) -> None:
         contents, ppn = self.contents, int(event.ppn)
         known = contents.free_frames.get(ppn, (None, None))
-        place = VirtAddr(ppn << PAGE_BITS)
+        place = VirtAddr((ppn << PAGE_BITS) + self._poison.offset & _ALL)
         if event.offset:
             held = contents.frames.get(ppn)
             region = Region(place, 1 << PAGE_BITS, is_frames=True, allocated=held) if held else None
@@ -172,23 +163,23 @@ class AddressSanitizer:
             self._free(Bug.DOUBLE_FREE, event, place, Region(place, 1 << PAGE_BITS, True, *known))
         else:
             contents.frames_freed(event)
-            self._layer.poison(ppn << PAGE_BITS, event.count << PAGE_BITS)
+            self._poison.set(ppn << PAGE_BITS, event.count << PAGE_BITS)
 
     def _block_allocated(self, event: HeapAllocated) -> None:
         physical = self._physical(event.address)
-        if physical is None or (physical - event.address) % self._layer.span:
+        if physical is None or not self._poison.learn(event.address, physical):
             return
         self.contents.block_allocated(physical, event)
-        self._layer.clear(physical, event.size)
-        self._layer.poison(physical + event.size, -(physical + event.size) % _CELL)
+        self._poison.clear(physical, event.size)
+        self._poison.set(physical + event.size, -(physical + event.size) % _CELL)
 
     def _block_freed(self, event: HeapFreed) -> None:
         contents, physical = self.contents, self._physical(event.address)
-        if physical is None or (physical - event.address) % self._layer.span:
+        if physical is None or (event.address - physical - self._poison.offset) & _ALL:
             return
         freed = contents.block_freed(physical, event)
         if freed is not None:
-            self._layer.poison(physical, freed.region.size)
+            self._poison.set(physical, freed.region.size)
             return
         before = contents.freed_around(physical)
         holder = contents.blocks.holding(physical)
@@ -203,17 +194,18 @@ class AddressSanitizer:
 
     def _accessed(self, access: Poisoned) -> None:
         physical = self._physical(access.address)
-        if physical is None or not self._layer.bits.at(physical, access.size):
+        if physical is None:
             return
-        self._machine.core.in_mid_block(access.pc, self._judge, access, physical)
+        if self._poison.bits.at(physical, access.size) or self._is_named(access.address, access.size):
+            self._machine.core.in_mid_block(access.pc, self._judge, access, physical)
 
     def _judge(self, access: Poisoned, physical: int) -> None:
         callers = self._inside.callers()
         if self._inside.is_allocator(access.pc, callers):
             return
-        bits = self._layer.bits.at(physical, access.size)
-        first = (bits & -bits).bit_length() - 1  # of the access, the first byte that must not be touched
-        bug, region, why = self._what(access.address + first, physical + first)
+        bits = self._poison.bits.at(physical, access.size)
+        first = max((bits & -bits).bit_length() - 1, 0)  # of the access, the first byte that must not be touched
+        bug, region, why = self._what(range(access.address + first, access.address + access.size), physical + first)
         if bug is None:
             return
         self._tell(
@@ -221,16 +213,16 @@ class AddressSanitizer:
             size=access.size, write=access.is_store, value=access.value, physical=physical,
         )  # fmt: skip
 
-    def _what(self, address: int, physical: int) -> tuple[Bug | None, Region | None, str]:
-        contents, sp = self.contents, self._machine.hart.x[SP]
+    def _what(self, touched: range, physical: int) -> tuple[Bug | None, Region | None, str]:
+        contents, sp, address = self.contents, self._machine.hart.x[SP], touched.start
         for place, why in self._named:
-            if address in place:
+            if _meet(touched, place):
                 return Bug.USER, None, why
         for stack in self._stacks:
-            if stack.start - _GUARD <= address < stack.start:
-                if stack.start - _DEEPEST <= sp < stack.start:
-                    return Bug.STACK, Region(VirtAddr(stack.start), len(stack), False, None), ""
-                return None, None, ""
+            if _meet(touched, _below(stack)) and stack.start - _DEEPEST <= sp < stack.start:
+                return Bug.STACK, Region(VirtAddr(stack.start), len(stack), False, None), ""
+        if not self._poison.bits.at(physical, 1):
+            return None, None, ""
         freed = contents.freed_around(physical)
         if freed is not None:
             return Bug.USE_AFTER_FREE, freed.region, ""
@@ -265,33 +257,37 @@ class AddressSanitizer:
         """KASAN's bytes of five lines."""
         if physical is None:
             return ()
-        first = (physical & -_LINE) - 2 * _LINE
-        distance = address - physical & -_LINE
+        offset, first = address - physical, (address & -_LINE) - 2 * _LINE
         return tuple(
-            (line + distance, bytes(map(self._byte, range(line, line + _LINE, _CELL))))
+            (line, bytes(self._code(at, at - offset) for at in range(line, line + _LINE, _CELL)))
             for line in range(first, first + 5 * _LINE, _LINE)
         )
 
-    def _byte(self, physical: int) -> int:
-        bits = self._layer.bits.at(physical, _CELL)
-        if not bits:
-            return 0
+    def _code(self, virtual: int, physical: int) -> int:
+        cell = range(virtual, virtual + _CELL)
+        if any(_meet(cell, place) for place, _ in self._named):
+            return 0xF7
+        if any(_meet(cell, _below(stack)) for stack in self._stacks):
+            return 0xF1
+        bits = self._poison.bits.at(physical, _CELL)
         good = (bits & -bits).bit_length() - 1
-        if good:
-            return good
-        return 0xF1 if self._is_guard(physical) else 0xF7 if self._is_named(physical) else self.contents.code(physical)
+        return good if good > 0 else self.contents.code(physical) if bits else 0
 
-    def _is_guard(self, physical: int) -> bool:
-        return any(stack.start - _GUARD <= physical < stack.start for stack in self._stacks)
-
-    def _is_named(self, physical: int) -> bool:
-        span = self._layer.span
-        return any((physical - place.start) % span < len(place) for place, _ in self._named)
+    def _is_named(self, address: int, size: int) -> bool:
+        touched = range(address, address + size)
+        return any(_meet(touched, place) for place, _ in self._named) or any(
+            _meet(touched, _below(stack)) for stack in self._stacks
+        )
 
     def _physical(self, address: int) -> int | None:
         machine = self._machine
         found = machine.core.look_up(int(address)).physical
         return None if found is None or not machine.memory.ram.contains(int(found)) else int(found)
+
+
+def _below(stack: range) -> range:
+    """What is watched below a stack."""
+    return range(stack.start - _GUARD, stack.start)
 
 
 def _meet(first: range, second: range) -> bool:
