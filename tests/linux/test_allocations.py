@@ -12,6 +12,8 @@ from emu.observe.allocations.catalogue import shipped
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.reach import unreachable
+from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.bugs import Bug, MemoryBug
 from tests.linux.build import Linux
 from tests.linux.conftest import SERIAL
 
@@ -21,9 +23,13 @@ _PAGES_ASIDE = 1024
 """Free pages that the kernel keeps aside for its CPU, and does not count as free."""
 
 
+_BUGS: list[MemoryBug] = []
+"""What the sanitizer has found."""
+
+
 @cache
 def booted(linux: Linux) -> tuple[Machine, AllocationLedger, Counter[str]]:
-    """A boot to power-off with everything followed, and how often each slab cache was asked."""
+    """A boot to power-off with everything followed and sanitized, and how often each slab cache was asked."""
     drive = Drive(path=linux.disk, snapshot=True)
     machine = Machine(MachineConfig(fidelity="fast", bootargs=SERIAL, drives=(drive,)))
     machine.load(linux.kernel, initrd=linux.initrd)
@@ -33,6 +39,8 @@ def booted(linux: Linux) -> tuple[Machine, AllocationLedger, Counter[str]]:
     assert {one.name for one in heap.allocators} == {"linux-slab", "linux-vmalloc", "linux-percpu"}
     ledger, kinds = AllocationLedger(machine), Counter[str]()
     machine.on(HeapAllocated, lambda event: kinds.update([event.kind]))
+    AddressSanitizer(machine)
+    machine.on(MemoryBug, _BUGS.append)
     machine.run()
     return machine, ledger, kinds
 
@@ -48,6 +56,18 @@ def test_no_call_of_linux_is_accused(built: Linux) -> None:
     assert ledger.blocks.allocated > 5000
     assert ledger.frames.freed > 500
     assert ledger.blocks.freed > 2000
+
+
+def test_the_sanitizer_accuses_linux_of_nothing_and_a_reader_of_freed_memory_of_that(built: Linux) -> None:
+    machine, ledger, _ = booted(built)
+    assert _BUGS == []
+    freed = [address for address, event in ledger.blocks.frees.items() if event.size == 64][-1]
+    held = next(address for address, event in ledger.blocks.held.items() if event.size == 64)
+    machine.call("strnlen", held, 8)
+    assert _BUGS == []
+    machine.call("strnlen", freed, 8)
+    assert [(bug.bug, int(bug.address)) for bug in _BUGS] == [(Bug.USE_AFTER_FREE, freed)]
+    _BUGS.clear()
 
 
 def test_the_memory_that_the_buddy_allocator_got_is_what_linux_says(built: Linux) -> None:

@@ -109,8 +109,6 @@ class Allocator:
     """What it governs from the beginning on."""
     parts: tuple[str, ...] = ()
     """Patterns of its other functions: what they do to memory that nobody holds is its own business."""
-    readable: tuple[str, ...] = ()
-    """Patterns of kinds of blocks that may be looked at when they are free."""
     needs: tuple[str, ...] = ()
     """Patterns of symbols that an image with this allocator has."""
     lacks: tuple[str, ...] = ()
@@ -123,6 +121,8 @@ class Allocator:
     """A call inside another of the same layer is part of it; one of another layer is an allocation of its own."""
     on_request: bool = False
     """It is called so often that it is followed only when somebody asks for allocations."""
+    maps: bool = False
+    """Its blocks are addresses that it maps: the frames that it asks for lie elsewhere, and hold tables besides."""
     trusted: bool = False
     """The user has named it: what contradicts it is an error, not a reason to doubt that it is this allocator."""
 
@@ -133,7 +133,7 @@ _LIST_KEYS = {"what", "symbol", "lists", "first", "next", "size", "stop"}
 _MEMORY_KEYS = {"what", "function", "at", "size"}
 _KEYS = {
     "name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free",
-    "memory", "parts", "readable",
+    "memory", "parts", "maps",
 }  # fmt: skip
 
 
@@ -167,13 +167,13 @@ class _Reader:
             free_lists=tuple(self._lists(entry) for entry in self._entries(table, "free")),
             memory=tuple(one for entry in self._entries(table, "memory") for one in self._governed(entry)),
             parts=self._texts(table, "parts"),
-            readable=self._texts(table, "readable"),
             needs=self._texts(table, "needs"),
             lacks=self._texts(table, "lacks"),
             handle=self._value(table, "handle", "the file"),
             handle_size=self._value(table, "handle_size", "the file"),
             layer=self._text(table, "layer", ""),
             on_request=table.get("on_request") is True,
+            maps=table.get("maps") is True,
             trusted=trusted,
         )
 

@@ -44,7 +44,10 @@ class Inside:
     @property
     def heap_is_asking(self) -> bool:
         """Whether a heap's function is being executed: the frames that it asks for become the heap's."""
-        return any(placed.function in placed.allocator.blocks for call, placed in self._open if self._encloses(call))
+        return any(
+            placed.function in placed.allocator.blocks and not placed.allocator.maps and self._encloses(call)
+            for call, placed in self._open
+        )
 
     def is_allocator(self, pc: int, callers: Iterable[int]) -> bool:
         """Whether an instruction, or a call that led to it, is one of an allocator's function."""

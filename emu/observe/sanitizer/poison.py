@@ -1,6 +1,7 @@
 """Which bytes of RAM must not be accessed, and the hart's shadow of them at the kernel's addresses."""
 
 from collections import Counter
+from typing import cast
 
 from emu.address import PAGE_SIZE
 from emu.engine.translated.shadow import Bits, Layer, Report
@@ -85,7 +86,7 @@ class Poison:
             self.bits.restore(None)
             self.offset, self._offsets = 0, Counter()
         else:
-            bits, self.offset, offsets = saved  # type: ignore[misc]  # what `save` gave
+            bits, self.offset, offsets = cast("tuple[tuple[int, bytes], int, Counter[int]]", saved)
             self.bits.restore(bits)
             self._offsets = Counter(offsets)
         self._show()
