@@ -86,6 +86,8 @@ class SectionWriter:
                     self._error(f"section {self._section.name!r} holds no data, only space", fragment.tail.mark)
                 elif isinstance(fragment.tail, Fill):
                     self._known(fragment.tail.count, fragment.tail.mark, "the count")
+                elif isinstance(fragment.tail, Org):
+                    self._org(fragment.tail, fragment.address + len(fragment.data))
                 continue
             self.data += fragment.data
             if fragment.tail is not None:
@@ -126,7 +128,7 @@ class SectionWriter:
                     return
                 self.data += fill.pattern * (fill.size // max(len(fill.pattern), 1))
             case Org() as org:
-                self._org(org)
+                self._org(org, len(self.data))
             case Leb128() as number:
                 value = self._known(number.value, number.mark, "the value")
                 self.data += leb128(value or 0, signed=number.signed)
@@ -150,8 +152,7 @@ class SectionWriter:
             return
         self.data += bytes(align.size % width) + align.fill * (align.size // width)
 
-    def _org(self, org: Org) -> None:
-        start = len(self.data)
+    def _org(self, org: Org, start: int) -> None:
         value = self._linear(org.target, org.mark)
         if value is None:
             return
@@ -166,7 +167,7 @@ class SectionWriter:
             self._error(f"'.org' goes back from {start:#x} to {target:#x}", org.mark, "'.org' can only go forward")
         elif target - start != org.size:
             self._error(f"'.org {target:#x}' is too far away", org.mark)
-        else:
+        elif not self._section.is_nobits:
             self.data += bytes([org.fill]) * org.size
 
     def _known(self, expression: Expr, mark: Mark, what: str) -> int | None:

@@ -20,7 +20,8 @@ _RATIFIED = frozenset(
     zvkned zvkng zvknha zvknhb zvks zvksc zvksed zvksg zvksh zvkt sdext sdtrig sha shcounterenw shgatpa shtvala
     shvsatpa shvstvala shvstvecd smaia smcdeleg smcntrpmf smcsrind smctr smdbltrp smepmp smmpm smnpm smrnmi
     smstateen ssaia ssccfg ssccptr sscofpmf sscounterenw sscsrind ssctr ssdbltrp ssnpm ssstateen ssstrict sstc
-    sstvala sstvecd ssu64xl sspm supm svade svadu svbare svinval svnapot svpbmt svvptc
+    ssqosid sstvala sstvecd ssu64xl sspm supm svade svadu svbare svinval svnapot svpbmt svrsw60t59b svvptc zalasr zclsd
+    zilsd
     """.split()  # noqa: SIM905  as a list it would fill the page
 )
 """The other extensions that are ratified."""

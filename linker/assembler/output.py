@@ -204,7 +204,7 @@ class ObjectBuilder:
             made.value = symbol.common[1]
             binding = binding or SymbolBinding.GLOBAL
         elif binding is None or binding is SymbolBinding.LOCAL:
-            binding = SymbolBinding.GLOBAL
+            binding = SymbolBinding.GLOBAL if symbol.mentioned else SymbolBinding.WEAK
         made.binding = SymbolBinding.LOCAL if binding is None else binding
         made.size = self._size(symbol)
         return made

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import weakref
 from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol, Self, cast
@@ -117,28 +118,65 @@ def _lock(path: Path, descriptor: int, *, exclusive: bool) -> None:
         raise ImageError(f"disk {path} cannot be locked: {error.strerror}; copy it to a local file system") from None
 
 
+_WRITTEN: "weakref.WeakSet[RawDisk]" = weakref.WeakSet()
+"""The disks of this process whose files are written."""
+
+
+def _leave_to_parent() -> None:
+    """In a child after a fork: files that the parent writes stay the parent's, and so do their locks."""
+    for disk in list(_WRITTEN):
+        disk.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 class RawDisk:
-    """A file, sector by sector as it is; a last sector that the file does not fill reads as zeros there."""
+    """A file, sector by sector as it is; a last sector that the file does not fill reads as zeros there.
+
+    A file that is written belongs to the process that opened it: in a child after a fork, access raises ConfigError.
+    """
 
     def __init__(self, path: Path, descriptor: int, size: int, *, read_only: bool) -> None:
         self.path = path
         self.capacity = -(-size // SECTOR)
         self.read_only = read_only
         self._descriptor = descriptor
+        self._owner: int | None = None
+        """The process that the file was left to."""
+        if not read_only:
+            _WRITTEN.add(self)
+
+    def leave_to_parent(self) -> None:
+        """Give up the file, which the parent process goes on to write."""
+        if self._descriptor >= 0:
+            self.close()
+            self._owner = os.getppid()
+
+    def _check_owner(self) -> None:
+        if self._owner is not None:
+            raise ConfigError(
+                f"disk {self.path} is written by process {self._owner}, which this one was forked from; "
+                "attach it with snapshot=on, or make a machine with a disk of its own in each process"
+            )
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the file."""
+        self._check_owner()
         data = os.pread(self._descriptor, length, offset)
         return data if len(data) == length else data.ljust(length, b"\0")
 
     def write(self, offset: int, data: bytes) -> None:
         """Write at once: there is no cache here in which the order could be lost."""
+        self._check_owner()
         done = os.pwrite(self._descriptor, data, offset)
         while done < len(data):
             done += os.pwrite(self._descriptor, data[done:], offset + done)
 
     def flush(self) -> None:
         """Return when the host's disk has it."""
+        self._check_owner()
         os.fsync(self._descriptor)
 
     def save(self) -> object:

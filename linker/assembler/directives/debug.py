@@ -1,13 +1,14 @@
-"""Debugging information that sources carry: `.file`, `.loc`, `.ident`."""
+"""Debugging information that sources carry: `.file`, `.loc`, `.ident`, `.version`."""
 
 import re
+import struct
 from typing import TYPE_CHECKING
 
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import one_string
-from linker.assembler.program import LineEntry, SectionBuilder
-from linker.objects.model import SectionFlag
+from linker.assembler.program import Align, LineEntry, SectionBuilder
+from linker.objects.model import SectionFlag, SectionType
 
 if TYPE_CHECKING:
     from linker.assembler.state import Assembly
@@ -63,6 +64,19 @@ def _ident(assembly: "Assembly", text: str) -> None:
     assembly.enter(*back)
 
 
+def _version(assembly: "Assembly", text: str) -> None:
+    """A note without content, whose name is the version (System V ABI, "Note Section"); type 1 is a version's."""
+    name = one_string(text).encode("utf-8", "surrogateescape") + b"\0"
+    back = assembly.section, assembly.subsection
+    key = (".note", None)
+    note = assembly.sections.get(key) or assembly.add_section(key, SectionBuilder(".note", SectionType.NOTE))
+    note.align = max(note.align, 4)
+    assembly.enter(note, 0)
+    assembly.emit(struct.pack("<III", len(name), 0, 1) + name)
+    assembly.add_tail(Align(4, b"\0", 0, assembly.mark))
+    assembly.enter(*back)
+
+
 def _accepted(assembly: "Assembly", text: str) -> None:
     """What only unwinders and other tools read, and a kernel does without."""
 
@@ -70,5 +84,5 @@ def _accepted(assembly: "Assembly", text: str) -> None:
 DIRECTIVES: dict[str, Directive] = {
     ".file": _file, ".loc": _loc, ".ident": _ident,
     **dict.fromkeys((".line", ".func", ".endfunc", ".loc_mark_labels", ".addrsig", ".addrsig_sym"), _accepted),
-    **dict.fromkeys((".symver", ".version"), _accepted),
+    ".version": _version, ".symver": _accepted,
 }  # fmt: skip

@@ -124,9 +124,7 @@ def _allocate(assembly: "Assembly", symbol_name: str, size: int, alignment: int)
 
 def _weakref(assembly: "Assembly", text: str) -> None:
     alias, target = fields(text, 2, 2, ".weakref alias, target")
-    symbol = assembly.symbol(name(target))
-    if symbol.binding is None and not symbol.is_defined:
-        symbol.binding = SymbolBinding.WEAK
+    symbol = assembly.symbols.find_or_make(name(target), assembly.mark)  # weak, unless it is mentioned elsewhere too
     assembly.assign(name(alias), symbol)
 
 

@@ -7,7 +7,9 @@ import zlib
 
 import pytest
 
-from emu.machine import Machine
+from emu.devices.virtio.disk import open_disk
+from emu.errors import ConfigError
+from emu.machine import Drive, Machine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are safe on Linux only")
 
@@ -124,4 +126,88 @@ def test_a_grandchild_begins_where_its_parent_was(begun):
     assert life(machine) == expected
     with os.fdopen(reader, "rb") as told:
         assert told.read().decode() == repr(expected)
+    os.waitpid(child, 0)
+
+
+# Programs a modern virtio slot with one request, a sector that is written, and then asks for it.
+WRITER = """
+    .equ Q, 0x80300000
+    li s0, 0x10001000
+    li t1, 15
+    sw t1, 0x70(s0)
+    li t1, 8
+    sw t1, 0x38(s0)
+    li t2, Q
+    sw t2, 0x80(s0)
+    li t2, Q + 0x1000
+    sw t2, 0x90(s0)
+    li t2, Q + 0x2000
+    sw t2, 0xa0(s0)
+    li t1, 1
+    sw t1, 0x44(s0)
+    li t0, Q
+    li t1, Q + 0x3000       # header: write sector 1
+    sd t1, 0(t0)
+    li t1, 0x0001000100000010
+    sd t1, 8(t0)
+    li t1, Q + 0x3000
+    li t2, 1
+    sw t2, 0(t1)
+    sd t2, 8(t1)
+    li t1, Q + 0x4000       # data
+    sd t1, 16(t0)
+    li t2, 0x5a5a5a5a5a5a5a5a
+    sd t2, 0(t1)
+    li t1, 0x0002000100000200
+    sd t1, 24(t0)
+    li t1, Q + 0x5000       # status
+    sd t1, 32(t0)
+    li t1, 0x0000000200000001
+    sd t1, 40(t0)
+    li t0, Q + 0x1000
+    li t1, 1
+    sh t1, 2(t0)
+ask:
+    sw zero, 0x50(s0)
+    li a7, 8
+    ecall
+"""
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_child_never_touches_the_disk_that_its_parent_writes_nor_keeps_its_lock(boot, tmp_path, snapshot):
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(4096))
+    machine = boot(WRITER, virtio_version=2, drives=(Drive(path=image, slot=0, snapshot=snapshot),))
+    machine.run(until="ask")
+    told, tell = os.pipe()
+    go, let = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(let)
+        said = "ended"
+        try:
+            machine.run()
+        except ConfigError as error:
+            said = str(error)
+        os.write(tell, said.encode())
+        os.read(go, 1)  # until the parent has looked at the lock
+        os._exit(0)
+    os.close(tell)
+    os.close(go)
+    with os.fdopen(told) as pipe:
+        said = os.read(pipe.fileno(), 1000).decode()
+        if snapshot:
+            assert said == "ended"
+        else:
+            assert f"is written by process {os.getpid()}, which this one was forked from" in said
+            assert "snapshot=on" in said
+        assert image.read_bytes() == bytes(4096), "the child wrote nothing"
+        machine.run()
+        assert machine.memory.read(0x8030_5000, 1) == b"\0"
+        assert (image.read_bytes()[512:520] == b"Z" * 8) is not snapshot
+        machine.close()
+        if not snapshot:
+            open_disk(image).close()
+    os.close(let)
     os.waitpid(child, 0)

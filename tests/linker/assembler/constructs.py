@@ -326,7 +326,6 @@ def said_of_the_file(c: Words) -> None:
             "nop /**/ ; /* a */ nop /* b */",
             ".line 3" if c.below(20) == 0 else "",
             '.section .comment\n.asciz "c"\n.text',
-            ".addrsig" if c.below(20) == 0 else "",
         )
     )
     c.code = c.data = True
