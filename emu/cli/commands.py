@@ -12,6 +12,7 @@ _PURPOSE = "Boot RISC-V kernels inside Python and watch what they do to memory."
 OWN = {
     "run": "Boot a kernel and watch what it does to memory.",
     "build": "Assemble and link the kernel of a profile, without running it.",
+    "replay": "Live a recorded run again, to the instruction, and look at it in gdb.",
     "trace": "Show what a recording holds: instructions, calls, accesses.",
     "profile": "Show where a kernel's instructions went, by function, line and call.",
     "coverage": "Show which functions and lines of a kernel were never executed.",

@@ -34,6 +34,7 @@ from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
 from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.replacement import ReplacementObserver
+from emu.record.replay import ReplaySections
 from emu.report.places import Places
 from emu.report.sentences import Sentences
 from emu.report.tracefile import TraceFile
@@ -93,6 +94,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         recording = recorder(machine, request)
         if recording is not None:
             stack.enter_context(recording)
+            stack.callback(ReplaySections(machine, recording).close)
             told.append(TraceFile(recording.events, places).write)
         for listener in told:
             for kind in events:

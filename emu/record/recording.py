@@ -194,7 +194,7 @@ class Recording:
         for instret, block, retired in self.executed(first, last):
             known = parts.get(block.number)
             if known is None:
-                known = parts[block.number] = _instructions(block)
+                known = parts[block.number] = instructions_of(block)
             privilege = Privilege(block.privilege)
             for number, (pc, code) in enumerate(known[:retired], start=instret):
                 if first <= number <= last:
@@ -262,7 +262,7 @@ class Recording:
         self.close()
 
 
-def _instructions(block: Block) -> list[tuple[VirtAddr, bytes]]:
+def instructions_of(block: Block) -> list[tuple[VirtAddr, bytes]]:
     """Address and code of each instruction."""
     found = []
     for pc in block.addresses():

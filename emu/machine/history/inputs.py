@@ -46,6 +46,10 @@ class Inputs:
         """Whether the machine is on its way to another moment: nothing from outside counts."""
         self.on_cut: Callable[[Moment], object] = lambda _: None
         """Called when the future behind a moment is no more."""
+        self.on_note: Callable[[Input], object] | None = None
+        """Called with each new input."""
+        self.on_forget: Callable[[int], object] | None = None
+        """Called when only so many inputs stay."""
         self.is_whole = True
         """Whether nothing has been forgotten."""
         self._size = 0
@@ -74,6 +78,8 @@ class Inputs:
             self.cut(now)
         self.entries.append(Input(now, executing and not before, what))
         self.position = len(self.entries)
+        if self.on_note is not None:
+            self.on_note(self.entries[-1])
         self._size += _EACH + sum(len(part) for part in what if isinstance(part, bytes))
         if self._size > _MOST:
             self.forget()
@@ -100,6 +106,8 @@ class Inputs:
         """Forget the future."""
         self.horizon = None
         del self.entries[self.position :]
+        if self.on_forget is not None:
+            self.on_forget(self.position)
         self.on_cut(now)
 
     def forget(self) -> None:

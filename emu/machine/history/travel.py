@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 from emu.errors import ConfigError, MachineError
 from emu.events import StateRestored
+from emu.machine.boot import BootPlan
 from emu.machine.config import HOST_CLOCK, Outcome, StopReason
 from emu.machine.history.checkpoints import Checkpoint, Checkpoints
+from emu.machine.history.inputs import Input
 from emu.machine.history.moment import Moment
 from emu.machine.platform import Platform
 from emu.machine.running import Runner
@@ -70,6 +72,18 @@ class History:
             self._runner.pause = NEVER
             self.follow()
 
+    @property
+    def plan(self) -> BootPlan | None:
+        """What was loaded."""
+        return self._runner.plan
+
+    def foresee(self, plan: BootPlan, inputs: list[Input], end: Moment) -> None:
+        """At power-on: know the whole of a run that another machine has lived."""
+        self._runner.plan = plan
+        self._inputs.entries[:] = inputs
+        self._inputs.position, self._inputs.horizon, self._end = 0, end, end
+        self._runner.live()
+
     # Moments.
 
     @property
@@ -129,6 +143,10 @@ class History:
         with self._journey():
             self._go(self._before(self.now, stop), stop)
         return True
+
+    def arrive(self, moment: Moment) -> None:
+        """Live up to a later moment, as a run that listeners see."""
+        self._advance(moment, _never)
 
     def forward(self) -> Outcome:
         """Execute one instruction, or enter one trap."""

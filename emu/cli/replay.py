@@ -1,0 +1,91 @@
+"""`ekernel replay`: live a recorded run again, and look at it in gdb."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from emu.address import VirtAddr
+from emu.cli.words import Group, Words
+from emu.errors import EmuError
+from emu.events import ConsoleOutput
+from emu.machine import Machine
+from emu.machine.history.moment import Moment
+from emu.record.recorder import Recorder
+from emu.record.recording import Recording
+from emu.record.replay import first_difference, replayed
+from emu.report.places import Places
+from emu.terminal.monitor import Monitor
+from emu.terminal.signals import Signals
+
+
+class ReplayWords:
+    """What `ekernel replay` was asked for."""
+
+    file: Path
+    gdb: str | None
+    quiet: bool
+
+
+def options() -> Words:
+    """The words of `ekernel replay`."""
+    words = Words("ekernel replay", "Live a recorded run (ekernel run --record FILE) again.", operands=" FILE")
+    words.add_argument("file", metavar="FILE", type=Path, help="The recording.")
+    group = Group(words, "How")
+    group.value(
+        "--gdb", to="gdb", form="DEV", text="At its end, wait for gdb there (tcp::1234): it can go back from there."
+    )
+    group.flag("-q", "--quiet", to="quiet", text="Do not show the console again.")
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    return words
+
+
+def main(words: Sequence[str], _signals: Signals) -> int:
+    """Live the run again; 1 when it was another run. Raises RecordingError for a file that cannot be replayed."""
+    request = options().read(words, ReplayWords())
+    with Recording(request.file) as recording:
+        machine, end = replayed(recording)
+    with machine:
+        if not request.quiet:
+            machine.on(ConsoleOutput, _show)
+        differs = _live_again(machine, request.file, end)
+        print(f"ekernel: {differs or f'the same run: {machine.instret:,} instructions'}", file=sys.stderr)
+        if request.gdb is not None:
+            _debug(machine, request.gdb)
+    return 1 if differs else 0
+
+
+def _live_again(machine: Machine, path: Path, end: Moment) -> str | None:
+    """Run to the end of the recording; how the run differs from it, if it does."""
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder, "again.ekrec")
+        ended: str | None = None
+        with Recorder(machine, again, ()):
+            try:
+                machine.history.arrive(end)
+            except EmuError as error:  # it may be what the recorded run has died of
+                ended = str(error)
+        found = first_difference(path, again)
+    places = Places(machine)
+    if found is not None:
+        instret, before, now = found
+        return (
+            f"this is another run: after {instret:,} instructions it was at {places.name(VirtAddr(before))}, "
+            f"and is at {places.name(VirtAddr(now))} now"
+        )
+    if machine.instret < end.instret:
+        return f"this is another run: it ended after {machine.instret:,} of {end.instret:,} instructions: {ended}"
+    return None
+
+
+def _show(event: ConsoleOutput) -> None:
+    sys.stdout.buffer.write(event.data)
+    sys.stdout.buffer.flush()
+
+
+def _debug(machine: Machine, address: str) -> None:
+    from emu.debug.gdb import GdbServer
+
+    with GdbServer(machine, address, halted=True, monitor=Monitor(machine).answer) as server:
+        print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)
+        server.serve()

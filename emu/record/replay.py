@@ -1,0 +1,213 @@
+"""The part of a recording by which the run is lived again: the machine, what was loaded, what came from outside.
+
+Three sections: `replay`, one JSON object (the configuration, where the pieces of `replay.memory` lie, the hart's entry,
+or an `obstacle`); `replay.inputs`, one JSON object a line (`at`, `inside`, `what`; or `cut`, how many of those before
+count); `replay.end`, the moment at which the recording was closed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from emu.address import PhysAddr
+from emu.errors import ConfigError, EmuError, RecordingError
+from emu.firmware.image import Image
+from emu.firmware.names import SymbolFile
+from emu.isa.privilege import Privilege
+from emu.machine import Machine, MachineConfig
+from emu.machine.boot import BootPlan
+from emu.machine.config import BUILT_IN, NO_FIRMWARE
+from emu.machine.history.inputs import Input
+from emu.machine.history.moment import Moment
+from emu.memory.ram import LARGEST
+from emu.mmu import AdUpdate
+from emu.record.container import Reader
+from emu.record.recorder import Recorder
+from emu.record.recording import Executed, Recording, instructions_of
+
+ABOUT, MEMORY, INPUTS, END = "replay", "replay.memory", "replay.inputs", "replay.end"
+_ELSEWHERE = ("device_tree", "drives", "semihosting", "firmware", "probes")
+"""Fields of a configuration that name files of the host, or mean the host: they are not in a recording."""
+_MOST = 1 << 20
+_MOST_INPUTS = 1 << 26
+
+
+class ReplaySections:
+    """Writes the sections into a recording of a machine, until `close`, which comes before the recorder's."""
+
+    def __init__(self, machine: Machine, recorder: Recorder) -> None:
+        """Of a machine whose whole history is known; else the recording says what is missing."""
+        self._machine, self._recorder = machine, recorder
+        self._inputs = machine.platform.inputs
+        obstacle = _obstacle(machine)
+        plan = machine.history.plan
+        self._is_open = obstacle is None and plan is not None
+        if plan is None or obstacle is not None:
+            recorder.section(ABOUT, json.dumps({"obstacle": obstacle or "nothing was loaded"}).encode())
+            return
+        recorder.section(ABOUT, json.dumps({"config": _config(machine.config), "plan": _plan(plan)}).encode())
+        for _, data in plan.pieces:
+            recorder.section(MEMORY, data)
+        for entry in self._inputs.entries:
+            self._write(entry)
+        self._inputs.on_note, self._inputs.on_forget = self._write, self._forgotten
+
+    def close(self) -> None:
+        """Say when the run ended."""
+        if self._is_open:
+            self._is_open = False
+            self._inputs.on_note, self._inputs.on_forget = None, None
+            self._recorder.section(END, json.dumps(list(self._machine.history.end)).encode())
+
+    def _write(self, entry: Input) -> None:
+        what = [{"bytes": part.hex()} if isinstance(part, bytes) else part for part in entry.what]
+        line = {"at": list(entry.moment), "inside": entry.is_inside, "what": what}
+        self._recorder.section(INPUTS, json.dumps(line).encode() + b"\n")
+
+    def _forgotten(self, position: int) -> None:
+        self._recorder.section(INPUTS, json.dumps({"cut": position}).encode() + b"\n")
+
+
+def replayed(recording: Recording) -> tuple[Machine, Moment]:
+    """A machine at the beginning of a recorded run, whose future is known; and the run's end.
+
+    Raises RecordingError for a recording that cannot be lived again, and says why.
+    """
+    reader = recording.container
+    about = _json(reader, ABOUT)
+    if not about:
+        raise RecordingError(f"{recording.path} cannot be replayed: it was made without what came from outside")
+    if "obstacle" in about:
+        raise RecordingError(f"{recording.path} cannot be replayed: {about['obstacle']}")
+    try:
+        config = _read_config(about["config"])
+        plan, entries = _read_plan(reader, about["plan"], config), _read_inputs(reader)
+        end = _json(reader, END)
+        last = Moment(*map(int, end)) if end else Moment(recording.extent()[1], -1)
+    except (KeyError, TypeError, ValueError, AttributeError, EmuError) as error:
+        raise RecordingError(f"{recording.path} cannot be replayed: it is damaged ({error})") from None
+    machine = Machine(config)
+    for name, data in recording.names.files:
+        if name:
+            machine.platform.names.add(SymbolFile(data, name))
+    machine.history.foresee(plan, entries, last)
+    return machine, last
+
+
+def _obstacle(machine: Machine) -> str | None:
+    config = machine.config
+    if config.drives:
+        return "the machine had disks, which are not in a recording"
+    if config.semihosting is not None:
+        return "the guest could ask the host (semihosting)"
+    try:
+        begin = machine.history.begin
+    except ConfigError as error:
+        return str(error)
+    return None if begin == Moment(0, 0) else "its history does not begin at power-on"
+
+
+def _config(config: MachineConfig) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name not in _ELSEWHERE:
+            values[field.name] = value.value if isinstance(value, Enum) else value
+    return {**values, "firmware": BUILT_IN if config.firmware == BUILT_IN else NO_FIRMWARE}
+
+
+def _read_config(values: Mapping[str, Any]) -> MachineConfig:
+    known = {field.name for field in fields(MachineConfig)} - set(_ELSEWHERE)
+    chosen = {name: value for name, value in values.items() if name in known}
+    chosen["ad_update"] = AdUpdate(chosen["ad_update"])
+    return MachineConfig(**chosen, firmware=BUILT_IN if values["firmware"] == BUILT_IN else NO_FIRMWARE)
+
+
+def _plan(plan: BootPlan) -> dict[str, object]:
+    return {
+        "pieces": [[address, len(data)] for address, data in plan.pieces],
+        "entry": int(plan.entry), "mode": int(plan.mode), "tree": plan.tree_address, "information": plan.information,
+        "name": plan.image.name, "command_line": plan.command_line,
+        "zeroed": [list(part) for part in plan.zeroed], "free": list(plan.free),
+    }  # fmt: skip
+
+
+def _read_plan(reader: Reader, about: Mapping[str, Any], config: MachineConfig) -> BootPlan:
+    memory = memoryview(reader.whole(MEMORY, most=min(config.ram_size, LARGEST)))
+    pieces, at = [], 0
+    for address, size in about["pieces"]:
+        pieces.append((int(address), bytes(memory[at : at + int(size)])))
+        at += int(size)
+    if at != len(memory):
+        raise ValueError(f"{len(memory)} bytes of memory instead of {at}")
+    entry = PhysAddr(int(about["entry"]))
+    start, end = map(int, about["free"])
+    return BootPlan(
+        image=Image.raw(b"\0", str(about["name"]), int(entry)), pieces=tuple(pieces),
+        zeroed=tuple((int(first), int(last)) for first, last in about["zeroed"]), entry=entry,
+        mode=Privilege(about["mode"]), tree=b"", tree_address=int(about["tree"]),
+        information=int(about["information"]), free=(start, end), command_line=str(about["command_line"]),
+    )  # fmt: skip
+
+
+def _read_inputs(reader: Reader) -> list[Input]:
+    entries: list[Input] = []
+    for line in reader.whole(INPUTS, most=_MOST_INPUTS).splitlines():
+        found = json.loads(line)
+        if "cut" in found:
+            del entries[int(found["cut"]) :]
+            continue
+        instret, traps = found["at"]
+        what = tuple(bytes.fromhex(part["bytes"]) if isinstance(part, dict) else part for part in found["what"])
+        entries.append(Input(Moment(int(instret), int(traps)), bool(found["inside"]), what))
+    return entries
+
+
+def _json(reader: Reader, section: str) -> Any:
+    try:
+        return json.loads(reader.whole(section, most=_MOST) or b"null")
+    except ValueError:
+        raise RecordingError(f"section '{section}' of the recording is damaged") from None
+
+
+def first_difference(one: Path, other: Path) -> tuple[int, int, int] | None:
+    """Where two recordings of one run part: instructions retired before, and the pc in each; None if they do not.
+
+    They are compared as far as both go. A block of one may be two of the other.
+    """
+    with Recording(one) as first, Recording(other) as second:
+        places = _Places(), _Places()
+        left, right = first.executed(), second.executed()
+        a, b = next(left, None), next(right, None)
+        while a is not None and b is not None:
+            instret = max(a.instret, b.instret)
+            ends = a.instret + a.retired, b.instret + b.retired
+            if instret < min(ends):
+                pcs = places[0].pc(a, instret), places[1].pc(b, instret)
+                if pcs[0] != pcs[1]:
+                    return instret, *pcs
+            if ends[0] <= ends[1]:
+                a = next(left, None)
+            if ends[1] <= ends[0]:
+                b = next(right, None)
+    return None
+
+
+class _Places:
+    """The addresses of instructions in blocks."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[int]] = {}
+
+    def pc(self, executed: Executed, instret: int) -> int:
+        """Where the instruction is that retired when so many had."""
+        block, index = executed.block, instret - executed.instret
+        if not index:
+            return block.pc
+        known = self._known.get(block.number)
+        if known is None:
+            known = self._known[block.number] = [int(pc) for pc, _ in instructions_of(block)]
+        return known[index]
