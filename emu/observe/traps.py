@@ -12,7 +12,8 @@ from emu.machine import Machine
 from emu.subscriptions import Subscription
 
 _SUSPICIOUS = 1000
-"""Exceptions of one instruction in a row, with interrupts at most between them, before a closer look is worth it."""
+"""Exceptions of one instruction in a row, with interrupts at most between them, or interrupts of one instruction,
+before a closer look is worth it."""
 _CONVINCING = 100
 """So many more that all end in the same way are a loop."""
 _MISTAKES = frozenset(
@@ -26,14 +27,14 @@ class LoopKind(Enum):
     """How a trap comes to be taken for ever."""
 
     RETRY = "retry"
-    """The handler returns to the instruction that trapped, and has changed nothing."""
+    """The handler returns to the instruction that trapped or was interrupted, and has changed nothing."""
     NESTED = "nested"
     """The handler traps itself, before it could return."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenTrap:
-    """A trap with the integer registers that it was taken with."""
+    """A trap with the integer registers that it was taken with; without them where it is an interrupt."""
 
     trap: TrapTaken
     registers: tuple[int, ...]
@@ -50,24 +51,20 @@ class TrapLoop:
     """The trap whose handler traps itself; None where that was not seen, and for RETRY."""
 
 
-class TrapHistory:
-    """Listens to traps, and to returns only while it looks closer at a suspicion.
+class _Suspicion:
+    """Finds the one trap that is taken for ever, among exceptions or among interrupts.
 
     A demand-paged loop traps at one instruction again and again, and so does a system call's wrapper: only a return to
     the instruction that trapped, with no instruction executed in between, or no return at all, makes a loop.
     """
 
-    def __init__(self, machine: Machine, on_loop: Callable[[TrapLoop], None] = lambda _loop: None) -> None:
+    def __init__(self, machine: Machine, on_loop: Callable[[TrapLoop], None]) -> None:
         self._machine = machine
         self._on_loop = on_loop
-        self.counts: Counter[tuple[bool, int]] = Counter()
-        """Traps by whether they are interrupts and by cause."""
-        self.last: SeenTrap | None = None
-        """The last exception, unless that was an `ecall`."""
-        self.first_mistake: SeenTrap | None = None
-        """The first exception of S or U mode that healthy kernels do not have: an illegal instruction, for example."""
         self.loop: TrapLoop | None = None
         """The loop that the guest is in now."""
+        self._gap = 0
+        """Instructions from one trap of the loop to the next, when it was found."""
         self._key: tuple[int, int] | None = None
         self._repeats = 0
         self._threshold = _SUSPICIOUS
@@ -75,49 +72,49 @@ class TrapHistory:
         self._previous: SeenTrap | None = None
         self._returns: Subscription | None = None
         self._returned: TrapReturned | None = None
-        self._interrupts = 0
-        """Interrupts that have not returned while it looks."""
+        self._nested = 0
+        """Traps of the other kind that have not returned while it looks."""
         self._verdicts: Counter[LoopKind] = Counter()
-        self._subscriptions = [
-            machine.on(TrapTaken, self._trapped),
-            machine.on(StateRestored, lambda _event: self._start_again(None)),
-        ]
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._look_away()
-        for subscription in self._subscriptions:
-            subscription.cancel()
-
-    def _trapped(self, trap: TrapTaken) -> None:
-        self.counts[trap.interrupt, trap.cause] += 1
-        if trap.interrupt:
-            self._interrupts += 1
-            return
-        seen = SeenTrap(trap, self._machine.hart.x[:])
-        self.last = None if trap.cause in _ECALLS else seen
-        if self.first_mistake is None and trap.cause in _MISTAKES and trap.privilege is not Privilege.M:
-            self.first_mistake = self.last
+    def note(self, seen: SeenTrap) -> None:
+        """One more trap of this kind."""
+        trap = seen.trap
         key = trap.cause, int(trap.pc)
-        if key != self._key:
-            self._start_again(key)
+        if key != self._key or (self.loop is not None and self._goes_on(trap)):
+            self.start_again(key)
         self._repeats += 1
         if self._returns is not None:
             self._judge(seen)
         elif self._repeats >= self._threshold and self.loop is None:
-            self._returned, self._interrupts = None, 0
+            self._returned, self._nested = None, 0
             self._returns = self._machine.on(TrapReturned, self._note_return)
         self._previous = seen
 
-    def _start_again(self, key: tuple[int, int] | None) -> None:
+    def pass_over(self) -> None:
+        """A trap of the other kind, whose return is not of interest."""
+        self._nested += 1
+
+    def start_again(self, key: tuple[int, int] | None) -> None:
+        """Forget what was suspected."""
         self._key, self._repeats, self._threshold = key, 0, _SUSPICIOUS
         self._before = self._previous
         self.loop = None
-        self._look_away()
+        self.look_away()
+
+    def look_away(self) -> None:
+        """Listen to returns no more."""
+        self._verdicts.clear()
+        if self._returns is not None:
+            self._returns.cancel()
+            self._returns = None
+
+    def _goes_on(self, trap: TrapTaken) -> bool:
+        """Whether more was executed since the trap before than in the loop that was found."""
+        return self._previous is not None and trap.instret - self._previous.trap.instret > 2 * self._gap + 16
 
     def _note_return(self, end: TrapReturned) -> None:
-        if self._interrupts:
-            self._interrupts -= 1
+        if self._nested:
+            self._nested -= 1
         else:
             self._returned = end
 
@@ -130,17 +127,59 @@ class TrapHistory:
             kind = LoopKind.RETRY
         else:  # it does go on; look again much later
             self._threshold = self._repeats * 10
-            self._look_away()
+            self.look_away()
             return
         self._verdicts[kind] += 1
         if self._verdicts[kind] >= _CONVINCING:
-            self._look_away()
+            self.look_away()
             before = self._before if kind is LoopKind.NESTED else None
+            self._gap = trap.instret - self._previous.trap.instret if self._previous else 0
             self.loop = TrapLoop(kind, seen, before)
             self._on_loop(self.loop)
 
-    def _look_away(self) -> None:
-        self._verdicts.clear()
-        if self._returns is not None:
-            self._returns.cancel()
-            self._returns = None
+
+class TrapHistory:
+    """Listens to traps, and to returns only while it looks closer at a suspicion."""
+
+    def __init__(self, machine: Machine, on_loop: Callable[[TrapLoop], None] = lambda _loop: None) -> None:
+        self._machine = machine
+        self.counts: Counter[tuple[bool, int]] = Counter()
+        """Traps by whether they are interrupts and by cause."""
+        self.last: SeenTrap | None = None
+        """The last exception, unless that was an `ecall`."""
+        self.first_mistake: SeenTrap | None = None
+        """The first exception of S or U mode that healthy kernels do not have: an illegal instruction, for example."""
+        self._exceptions = _Suspicion(machine, on_loop)
+        self._interrupts = _Suspicion(machine, on_loop)
+        self._subscriptions = [
+            machine.on(TrapTaken, self._trapped),
+            machine.on(StateRestored, lambda _event: self._start_again()),
+        ]
+
+    @property
+    def loop(self) -> TrapLoop | None:
+        """The trap that the guest takes for ever now."""
+        return self._exceptions.loop or self._interrupts.loop
+
+    def close(self) -> None:
+        """Stop listening."""
+        for suspicion in (self._exceptions, self._interrupts):
+            suspicion.look_away()
+        for subscription in self._subscriptions:
+            subscription.cancel()
+
+    def _trapped(self, trap: TrapTaken) -> None:
+        self.counts[trap.interrupt, trap.cause] += 1
+        if trap.interrupt:
+            self._exceptions.pass_over()
+            self._interrupts.note(SeenTrap(trap, ()))
+            return
+        seen = SeenTrap(trap, self._machine.hart.x[:])
+        self.last = None if trap.cause in _ECALLS else seen
+        if self.first_mistake is None and trap.cause in _MISTAKES and trap.privilege is not Privilege.M:
+            self.first_mistake = self.last
+        self._exceptions.note(seen)
+
+    def _start_again(self) -> None:
+        for suspicion in (self._exceptions, self._interrupts):
+            suspicion.start_again(None)

@@ -2,7 +2,7 @@
 
 from emu.errors import DoubleFault, EmuError
 from emu.events import TrapTaken
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, InterruptCause, cause_label
 from emu.isa.operands import memory_operand
 from emu.isa.privilege import Privilege
 from emu.isa.registers import SP
@@ -17,6 +17,16 @@ _RETURNS_TO_NEXT = (
     ExceptionCause.ECALL_FROM_M,
     ExceptionCause.BREAKPOINT,
 )
+_CLEARED_BY_DEVICE = "clear it where it comes from, or its bit in mie or sie"
+_CLEARED_BY: dict[int, str] = {
+    InterruptCause.SUPERVISOR_SOFTWARE: "clear sip.SSIP",
+    InterruptCause.MACHINE_SOFTWARE: "write 0 to the hart's msip in the CLINT",
+    InterruptCause.SUPERVISOR_TIMER: "set the next deadline (set_timer of the SBI, or stimecmp), or clear sie.STIE",
+    InterruptCause.MACHINE_TIMER: "set the next deadline (mtimecmp in the CLINT), or clear mie.MTIE",
+    InterruptCause.SUPERVISOR_EXTERNAL: "claim it from the PLIC, serve the device, and complete it at the PLIC",
+    InterruptCause.MACHINE_EXTERNAL: "claim it from the PLIC, serve the device, and complete it at the PLIC",
+}
+"""What ends an interrupt (privileged manual, "Machine Interrupt (mip and mie) Registers"; PLIC specification)."""
 
 
 class EndingReasons:
@@ -37,6 +47,8 @@ class EndingReasons:
         itself, its stack grew over code and data, and it traps elsewhere by now.
         """
         trap, registers = loop.seen.trap, loop.seen.registers
+        if trap.interrupt:
+            return self._interrupt(loop)
         if loop.kind is LoopKind.RETRY:
             returned = "mret" if trap.to_privilege is Privilege.M else "sret"
             return f"{self._traps.sentence(trap, registers)}\n{self._for_ever(trap, returned)}"
@@ -48,6 +60,17 @@ class EndingReasons:
             return f"{where}\nthe trap handler {handler} traps itself{stack}, again and again{self._stack(loop.seen)}"
         again = f"its handler {handler} then traps itself{stack}, again and again"
         return f"{self.seen(first)}\n{again}{self._stack(loop.seen)}:\n{where}"
+
+    def _interrupt(self, loop: TrapLoop) -> str:
+        trap = loop.seen.trap
+        handler = self._places.name(trap.handler)
+        if loop.kind is LoopKind.RETRY:
+            what = f"its handler {handler} returns and it is pending again: the interrupted code executes nothing more"
+        else:
+            what = f"its handler {handler} allows interrupts while it is pending still, and never returns"
+        return (
+            f"{self._traps.sentence(trap)}, again and again\n{what}; {_CLEARED_BY.get(trap.cause, _CLEARED_BY_DEVICE)}"
+        )
 
     def seen(self, seen: SeenTrap) -> str:
         """A trap that was seen earlier, as a sentence."""

@@ -101,8 +101,9 @@ class _Writer:
 
     def _entry_of(self, procedure: Procedure) -> tuple[_CommonEntry, list[Rule | Step]]:
         """The common entry of a procedure, and the rules that it does not state."""
-        encoding = procedure.data.encoding if procedure.data else None
-        identity = (procedure.return_column, procedure.signal_frame, procedure.personality, encoding)
+        data = procedure.data if self._exceptions else None
+        personality = procedure.personality if self._exceptions else None
+        identity = procedure.return_column, procedure.signal_frame, personality, data.encoding if data else None
         for entry in reversed(self._common):
             count = len(entry.rules)
             if entry.identity == identity and procedure.rules[:count] == entry.rules:

@@ -188,7 +188,7 @@ def _restore_state(assembly: "Assembly", text: str) -> None:
 
 
 def _window_save(assembly: "Assembly", text: str) -> None:  # noqa: ARG001
-    _here(assembly).rules.append(Rule(b"\x2d"))
+    _here(assembly).rules.append(Rule(b"\x2d", shared=False))
 
 
 def _escape(assembly: "Assembly", text: str) -> None:

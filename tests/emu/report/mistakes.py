@@ -289,6 +289,18 @@ HANDLERS = [
         ("`csrr a0, mhartid`", "for ever: it must deal with the instruction and move sepc behind it, or stop"),
     ),
     Mistake(
+        "a timer interrupt that nothing clears",
+        " la t0, again\n csrw stvec, t0\n li a0, 100\n li a7, 0\n ecall\n li t0, 32\n csrs sie, t0\n csrsi sstatus, 2\n"
+        "work: addi s0, s0, 1\n j work\n .balign 4\nagain: nop\n sret",
+        ("supervisor timer interrupt at work", "again and again", "its handler again", "executes nothing more", "set_timer"),
+    ),
+    Mistake(
+        "a software interrupt that is allowed again before it is cleared",
+        " la t0, again\n csrw stvec, t0\n csrsi sie, 2\n csrsi sip, 2\n csrsi sstatus, 2\nwork: j work\n .balign 4\n"
+        "again: csrsi sstatus, 2\n nop\n sret",
+        ("supervisor software interrupt at again", "allows interrupts while it is pending", "clear sip.SSIP"),
+    ),
+    Mistake(
         "S mode without PMP",
         " la t0, main\n csrw mepc, t0\n li t0, 0x1800\n csrc mstatus, t0\n li t0, 0x800\n csrs mstatus, t0\n mret\nmain: j main",
         ("instruction access fault at main", "no PMP entry is on, and S mode needs one", "mtvec is 0"),

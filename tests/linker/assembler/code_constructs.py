@@ -126,8 +126,8 @@ def fields(c: Words) -> None:
     x, y = c.x(), c.x()
     for _ in range(c.below(4) + 1):
         c.put("    " + c.pick(
-            f".insn r 0x{c.below(32) * 4 + 3:x}, {c.below(8)}, {c.below(128)}, {x}, {y}, {x}", f".insn r CUSTOM_0, 1, 2, {x}, {y}, {x}", f".insn r4 MADD, 0, 1, {x}, {y}, {x}, {y}", f".insn r OP, 0, 1, {x}, {c.f()}, {y}", f".insn r MADD, 0, 1, {x}, {y}, {x}, {y}",
-            f".insn i OP_IMM, {c.below(8)}, {x}, {y}, {c.below(2047)}", f".insn i LOAD, 3, {x}, {c.below(2047)}({y})", f".insn i 0x{c.below(32) * 4 + 3:x}, 2, {x}, 4({y})", f".insn s STORE, 3, {x}, {c.below(2047)}({y})", f".insn s 0x23, 0, {x}, -1({y})", f".insn i 0x13, 0, {x}, {y}, -{c.small()}",
+            f".insn r 0x{c.below(31) * 4 + 3:x}, {c.below(8)}, {c.below(128)}, {x}, {y}, {x}", f".insn r CUSTOM_0, 1, 2, {x}, {y}, {x}", f".insn r4 MADD, 0, 1, {x}, {y}, {x}, {y}", f".insn r OP, 0, 1, {x}, {c.f()}, {y}", f".insn r MADD, 0, 1, {x}, {y}, {x}, {y}",
+            f".insn i OP_IMM, {c.below(8)}, {x}, {y}, {c.below(2047)}", f".insn i LOAD, 3, {x}, {c.below(2047)}({y})", f".insn i 0x{c.below(31) * 4 + 3:x}, 2, {x}, 4({y})", f".insn s STORE, 3, {x}, {c.below(2047)}({y})", f".insn s 0x23, 0, {x}, -1({y})", f".insn i 0x13, 0, {x}, {y}, -{c.small()}",
             f".insn sb BRANCH, 1, {x}, {y}, {c.label()}", f".insn b BRANCH, 0, {x}, {y}, {c.label()}", f".insn u LUI, {x}, 0x{c.below(1 << 20):x}", f".insn u AUIPC, {x}, {c.below(1000)}", f".insn uj JAL, {x}, {c.label()}", f".insn j 0x6f, x0, {c.label()}",
             f".insn cr C2, 8, {x}, {y}", f".insn ci C1, 2, {x}, {c.below(31)}", f".insn ciw C0, 0, a0, {c.below(200)}", ".insn cl C0, 3, a0, 8(a1)", ".insn cs C0, 7, a0, 8(a1)", f".insn cb C1, 6, a0, {c.label()}", f".insn cj C1, 5, {c.label()}", ".insn ca C1, 35, 0, a0, a1", f".insn css C2, 7, {x}, 16",
             f".insn 0x{c.below(1 << 30) * 4 + 3:x}" if c.below(2) else f".insn 4, 0x{c.below(1 << 24) * 128 + 0x13:x}", f".insn 2, 0x{c.below(1 << 14) * 4 + 1:x}", ".insn 0x0001", f".insn r 0x33, {c.small()} & 7, 1, {x}, {y}, {x}", ".insn s SYSTEM, 1, t0, 0(t1)", ".insn 0x00000013", ".2byte 0x0001", ".half 0x9002",

@@ -182,7 +182,6 @@ def attributes_of_symbols(c: Words) -> None:
         "@notype",
         "STT_OBJECT",
         "@gnu_indirect_function",
-        "@tls_object" if c.below(9) == 0 else "@object",
     )
     c.put(
         f".type {name}, {kind}",
