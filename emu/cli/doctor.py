@@ -10,7 +10,7 @@ from emu.cli.commands import installed_version
 from emu.cli.kernels import build_directory
 from emu.cli.words import Words
 from emu.engine import library
-from emu.engine.core import KNOWN_VERSIONS
+from emu.engine.library import KNOWN_VERSIONS
 from emu.engine.translated import installation
 from emu.terminal.signals import Signals
 

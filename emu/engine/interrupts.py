@@ -11,15 +11,10 @@ from emu.engine import library, native
 from emu.engine.library import Handle
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE, ENGINE_CPU, STATE_ASKED
 from emu.engine.window import Word
 from emu.errors import MachineError
 
-_CPU = 0x1B8
-"""Where `uc_struct` keeps the core (include/uc_priv.h)."""
-_STATE = {"x86_64": 0x8D10, "aarch64": 0x8D80}
-"""Where the core keeps its state, behind its jump buffer, which is of another size on each host."""
-_ASKED = 0x6D8
-"""Where, behind the state, its class keeps the function that takes interrupts (`cpu_exec_interrupt`)."""
 _REQUEST = 1
 """The bit of CPU_INTERRUPT_HARD in the request."""
 
@@ -30,7 +25,7 @@ Asked = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_int)
 
 
 def _of(word: Word, architecture: str) -> int:
-    return _STATE[architecture] + 8 * word
+    return CORE_STATE[architecture] + 8 * word
 
 
 def _x(word: Word) -> str:
@@ -82,7 +77,7 @@ take:
 """,
     aarch64=f"""
     tbz w1, #{_REQUEST}, none
-    mov x10, #{_STATE["aarch64"]}
+    mov x10, #{CORE_STATE["aarch64"]}
     add x9, x0, x10
     ldr x10, {_a(Word.MIP)}
     ldr x11, {_a(Word.MIE)}
@@ -151,6 +146,6 @@ def _place(handle: Handle) -> ctypes.c_uint64 | None:
         known = library.function_address("riscv_cpu_exec_interrupt")
     except MachineError:
         return None
-    core = ctypes.c_uint64.from_address((handle.value or 0) + _CPU).value
-    place = ctypes.c_uint64.from_address(core + _STATE[architecture] + _ASKED)
+    core = ctypes.c_uint64.from_address((handle.value or 0) + ENGINE_CPU).value
+    place = ctypes.c_uint64.from_address(core + CORE_STATE[architecture] + STATE_ASKED)
     return place if place.value == known else None

@@ -16,6 +16,8 @@ from emu.errors import MachineError
 
 LIBRARY: ctypes.CDLL = binding.uclib
 VERSION: str = unicorn.__version__
+KNOWN_VERSIONS = ("2.1.4",)
+"""Those whose state this program knows the layout of."""
 
 Handle = ctypes.c_void_p
 

@@ -33,7 +33,7 @@ class Slot(IntEnum):
     DRAIN = 12
     """The address of a function without arguments that empties buffers, for a block that finds one full; or 0."""
     MODEL = 14
-    """The address of the model's CSRs (see `emu.engine.csrtable`)."""
+    """The address of the model's CSRs (see `emu.engine.csrs`)."""
     INTERRUPT = 13
     """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
     FIRST = 15

@@ -1,12 +1,13 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 
-from emu.engine.csrtable import LINES
+from emu.engine.csrs.layout import LINES
+from emu.hart.counter_csrs import STCE, CounterCsrs
+from emu.hart.csr_owner import CsrOwner, Read, Write
 from emu.hart.pmp_csrs import PmpCsrs
-from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
+from emu.isa.csrs import MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
     ALL_INTERRUPTS,
@@ -37,65 +38,8 @@ MISA = (2 << 62) | sum(1 << (ord(letter) - ord("A")) for letter in "ACDFIMSU")
 """RV64 with A, C, D, F, I, M, S and U (section 3.1.1)."""
 DELEGABLE_EXCEPTIONS = 0xB3FF
 """Everything but `ecall` from M mode and the reserved causes (section 3.1.8)."""
-COUNTERS = {Csr.CYCLE: 0, Csr.TIME: 1, Csr.INSTRET: 2, **{number: number - 0xC00 for number in HPM_COUNTERS}}
-"""User counters and their bit in `mcounteren` and `scounteren`."""
-STCE = 1 << 63
-"""`menvcfg.STCE`: `stimecmp` exists (Sstc)."""
 ADUE = 1 << 61
 """`menvcfg.ADUE`: the page walk sets A and D (Svadu)."""
-_TIME_BIT = 1 << 1
-
-Read = Callable[[], int | None]
-"""None: the access is illegal at this moment."""
-Write = Callable[[int], bool]
-"""False: the access is illegal at this moment."""
-
-
-class CsrOwner(Protocol):
-    """What the CSRs need of the hart and its clock."""
-
-    @property
-    def privilege(self) -> Privilege:
-        """The current privilege."""
-
-    def status_written(self, old: int, new: int) -> None:
-        """`mstatus` changed (FS is always reported as it was and as it is)."""
-
-    def satp_written(self, old: int, new: int) -> None:
-        """`satp` was written."""
-
-    def protection_written(self) -> None:
-        """A PMP register changed."""
-
-    def interrupts_written(self) -> None:
-        """`mip`, `mie` or `mideleg` changed: an interrupt may have become due."""
-
-    def timer_written(self) -> None:
-        """`stimecmp` or what enables it changed."""
-
-    def retired(self) -> int:
-        """Instructions retired before the one that is executing."""
-
-    def cycles(self) -> int:
-        """Cycles passed, of the clock that the machine goes by."""
-
-    def time_now(self) -> int:
-        """`mtime`."""
-
-    def float_flags(self) -> int:
-        """`fflags` as it is in the core."""
-
-    def set_float_flags(self, value: int) -> None:
-        """Write `fflags` in the core."""
-
-    def rounding(self) -> int:
-        """`frm` as it is in the core."""
-
-    def set_rounding(self, value: int) -> None:
-        """Write `frm` in the core."""
-
-    def float_state_is_dirty(self) -> bool:
-        """Whether an instruction changed a floating-point register since FS was last written."""
 
 
 def _zero() -> int:
@@ -121,12 +65,9 @@ class CsrFile:
 
         `has_adue`: whether `menvcfg` has ADUE.
         """
-        self._selectable = ADUE if has_adue else 0
         self._owner = owner
         self._modes = modes | {SATP_BARE}
         self.values = values
-        self._offsets: dict[int, int] = {_MCYCLE: 0, _MINSTRET: 0}
-        """What to add to the instructions retired, since a counter was written."""
         values[_MSTATUS] = XLEN_64
         values[Csr.MISA] = MISA
         self.plain: dict[int, int] = {}
@@ -141,7 +82,9 @@ class CsrFile:
         for number in (*PMP_CONFIGS, *PMP_ADDRESSES):
             self.readers[number] = partial(self.pmp.read, number)
             self.writers[number] = partial(self.pmp.write, number)
-        self._add_counters()
+        self._counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
+        self.readers.update(self._counters.readers)
+        self.writers.update(self._counters.writers)
         self._add_float()
 
     def read(self, number: int) -> int | None:
@@ -179,13 +122,13 @@ class CsrFile:
 
     def save(self) -> object:
         """All values, for `restore`."""
-        return self.values.tobytes(), dict(self._offsets)
+        return self.values.tobytes(), dict(self._counters.offsets)
 
     def restore(self, state: object) -> None:
         """Return to saved values."""
         values, offsets = cast("tuple[bytes, dict[int, int]]", state)
         self.values.cast("B")[:] = values
-        self._offsets.update(offsets)
+        self._counters.offsets.update(offsets)
 
     def _plain(self, number: int, mask: int = _ALL) -> None:
         values, number = self.values, int(number)
@@ -298,85 +241,6 @@ class CsrFile:
 
         self.readers[_SATP] = lambda: None if hidden() else self._satp()
         self.writers[_SATP] = write
-
-    def _add_counters(self) -> None:
-        values, owner, offsets = self.values, self._owner, self._offsets
-        frozen: dict[int, int] = {_MCYCLE: 1, _MINSTRET: 4}
-        passed: dict[int, Callable[[], int]] = {_MCYCLE: owner.cycles, _MINSTRET: owner.retired}
-
-        def counter(number: int) -> int:
-            if values[_MCOUNTINHIBIT] & frozen[number]:
-                return values[number]
-            return (passed[number]() + offsets[number]) & _ALL
-
-        def set_counter(number: int, value: int) -> bool:
-            values[number] = value
-            # The write takes the place of the writing instruction's own increment (section 3.3.1).
-            offsets[number] = value - passed[number]() - 1
-            return True
-
-        def inhibit(value: int) -> bool:
-            current = {number: counter(number) for number in frozen}
-            values[_MCOUNTINHIBIT] = value & 5
-            for number, at in current.items():
-                values[number] = at
-                offsets[number] = at - passed[number]()
-            return True
-
-        sources: dict[int, Callable[[], int]] = {
-            Csr.CYCLE: lambda: counter(_MCYCLE),
-            Csr.TIME: owner.time_now,
-            Csr.INSTRET: lambda: counter(_MINSTRET),
-        }
-        for user in COUNTERS:
-            self.readers[user] = self._gated(user, sources.get(user, _zero))
-        for number in frozen:
-            self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
-            self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
-        self.readers[_MCOUNTINHIBIT] = lambda: values[_MCOUNTINHIBIT]
-        self.writers[_MCOUNTINHIBIT] = inhibit
-        self._add_supervisor_timer()
-
-    def _gated(self, number: int, source: Callable[[], int]) -> Read:
-        """A user counter, which `mcounteren` and `scounteren` can take away (sections 3.1.11 and 4.1.5)."""
-        values, owner, bit = self.values, self._owner, 1 << COUNTERS[number]
-
-        def read() -> int | None:
-            if owner.privilege != _M:
-                enabled = values[_MCOUNTEREN]
-                if owner.privilege == _U:
-                    enabled &= values[_SCOUNTEREN]
-                if not enabled & bit:
-                    return None
-            return source()
-
-        return read
-
-    def _add_supervisor_timer(self) -> None:
-        values, owner = self.values, self._owner
-        values[_STIMECMP] = _ALL
-
-        def hidden() -> bool:
-            if owner.privilege == _M:
-                return False
-            return not (values[_MENVCFG] & STCE and values[_MCOUNTEREN] & _TIME_BIT)
-
-        def write(value: int) -> bool:
-            if hidden():
-                return False
-            values[_STIMECMP] = value
-            owner.timer_written()
-            return True
-
-        def configure(value: int) -> bool:
-            values[_MENVCFG] = value & (STCE | self._selectable | 1)
-            owner.timer_written()
-            return True
-
-        self.readers[_STIMECMP] = lambda: None if hidden() else values[_STIMECMP]
-        self.writers[_STIMECMP] = write
-        self.readers[_MENVCFG] = lambda: values[_MENVCFG]
-        self.writers[_MENVCFG] = configure
 
     def _make_floats_dirty(self) -> None:
         old = self.values[_MSTATUS]

@@ -1,26 +1,56 @@
 """Tells of changed page-table entries: table pages are write-protected in the engine, so each store arrives here."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
-from emu.engine import Store
+from emu.engine import Engine, Store
 from emu.engine.window import Word
 from emu.events import PteWritten, TablesLeftOut
 from emu.hart.tables import TableMap
 from emu.isa.csrs import Csr
-
-if TYPE_CHECKING:
-    from emu.hart.core import HartCore
+from emu.isa.operands import MemoryOperand
+from emu.isa.privilege import Privilege
+from emu.memory import Ram
+from emu.subscriptions import EventBus
 
 _PC = int(Word.PC)
 _OPCODE, _ATOMIC = 0x7F, 0x2F
 
 
+class WatchedHart(Protocol):
+    """What the watch needs of its hart."""
+
+    ram: Ram
+    bus: EventBus
+    engine: Engine
+    words: memoryview
+
+    @property
+    def retired_count(self) -> int:
+        """Instructions retired."""
+
+    @property
+    def privilege(self) -> Privilege:
+        """The current privilege."""
+
+    def read_csr(self, number: int) -> int | None:
+        """The value of a CSR, whatever the guest's privilege."""
+
+    def ask_again(self) -> None:
+        """Have the core ask for each translation again."""
+
+    def operand_at(self, pc: int) -> MemoryOperand | None:
+        """What the instruction at `pc` accesses."""
+
+    def fetch_instruction(self, address: int) -> int:
+        """The instruction at a virtual address."""
+
+
 class TableWatch:
     """Off, and without any cost, until `start`."""
 
-    def __init__(self, hart: "HartCore") -> None:
+    def __init__(self, hart: WatchedHart) -> None:
         self._hart = hart
         self._map = TableMap(self._entries)
         self._is_on = False

@@ -11,7 +11,7 @@ from emu.firmware.devicetree import Chosen, Described, Hardware, generate, load_
 from emu.firmware.dynamic import DYNAMIC_INFO_SIZE, dynamic_info
 from emu.firmware.image import KERNEL_OFFSET, Image, ImageKind, read_file
 from emu.firmware.placement import Layout, Range
-from emu.hart.csrfile import STCE
+from emu.hart.counter_csrs import STCE
 from emu.hart.view import Hart
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege

@@ -15,8 +15,8 @@ from emu.firmware.lines import SourceLines
 from emu.firmware.names import SymbolFile
 from emu.firmware.symbols import Symbols
 from emu.firmware.unwind import CallFrames
-from emu.hart.core import RETURN_ADDRESS
 from emu.hart.view import Hart
+from emu.hart.words import RETURN_ADDRESS
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
 from emu.machine.boot import BootPlan, device_tree, plan

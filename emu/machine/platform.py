@@ -12,7 +12,8 @@ from emu.engine import Store
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess, StateRestored
 from emu.firmware.names import Names
-from emu.hart.core import PC, HartCore
+from emu.hart.core import HartCore
+from emu.hart.words import PC
 from emu.isa.privilege import Privilege
 from emu.isa.status import STIP
 from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, StopReason
@@ -325,11 +326,11 @@ class Platform:
     def _make_core(self, ram: Ram) -> HartCore:
         config = self.config  # each start needs one fidelity only, and pays for its import only
         if config.fidelity == "exact":
-            from emu.hart.exact import ExactHart
+            from emu.hart.exact.hart import ExactHart
 
             return ExactHart(
                 ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
             )
-        from emu.hart.fast import FastHart
+        from emu.hart.fast.hart import FastHart
 
         return FastHart(ram, self.events, self, probes=config.probes)

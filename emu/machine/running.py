@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from emu.engine import Stop
-from emu.hart.core import PC
 from emu.hart.view import Hart
+from emu.hart.words import PC
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
 from emu.machine.history.effects import carry_out

@@ -4,7 +4,8 @@ from typing import Protocol
 
 from emu.devices.power import PowerRequest
 from emu.firmware.sbi import Sbi
-from emu.hart.core import PC, HartCore
+from emu.hart.core import HartCore
+from emu.hart.words import PC
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1, A7

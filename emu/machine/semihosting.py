@@ -14,7 +14,8 @@ from typing import Protocol
 from emu.address import PAGE_SIZE
 from emu.devices.power import PowerRequest
 from emu.firmware.image import Image
-from emu.hart.core import PC, HartCore
+from emu.hart.core import HartCore
+from emu.hart.words import PC
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1
 from emu.machine.config import Semihosting

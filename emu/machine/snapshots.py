@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from emu.errors import ConfigError
-from emu.hart.core import COUNT
+from emu.hart.words import COUNT
 from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from emu.errors import ConfigError
-from emu.hart.core import PC, HartCore
+from emu.hart.core import HartCore
+from emu.hart.words import PC
 from emu.isa.privilege import Access
 from emu.subscriptions import Subscription
 

@@ -1,7 +1,7 @@
 """Reads a few things out of guest code: where a call was made, whether a function jumps to its own beginning."""
 
 from emu.address import VirtAddr
-from emu.hart.core import RETURN_ADDRESS
+from emu.hart.words import RETURN_ADDRESS
 from emu.isa.jumps import compressed_jump_offset, jump_offset
 from emu.machine import Machine
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emu.errors import AddressError, ConfigError
-from emu.hart.core import PC
+from emu.hart.words import PC
 from emu.isa.registers import REGISTER_NUMBERS
 from emu.machine.history.moment import Moment
 from emu.machine.history.travel import History

@@ -5,7 +5,7 @@ from pathlib import Path
 from emu.engine import native
 from emu.engine.codepages import FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
-from emu.engine.csrtable import ACCESS, MAY_ACCESS
+from emu.engine.csrs import ACCESS, MAY_ACCESS
 from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.engine import native
-from emu.engine.csrtable import ACCESS, FORCED, LINES, MAY_ACCESS, Kind
+from emu.engine.csrs import ACCESS, MAY_ACCESS
+from emu.engine.csrs.layout import FORCED, LINES, Kind
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.isa.csrs import Csr

@@ -16,9 +16,9 @@ from emu.engine import native
 from emu.engine.assembled import ASSEMBLED
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
-from emu.engine.interrupts import _STATE as STATE_IN_CORE
 from emu.engine.interrupts import ASKED
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE as STATE_IN_CORE
 from emu.engine.window import Word
 from emu.hart.traps import next_interrupt
 from tests.emu.engine import assembling

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emu.devices import rtc as rtc_registers
 from emu.devices.clint import MTIME, MTIMECMP
 from emu.events import ConsoleOutput
-from emu.hart.csrfile import STCE
+from emu.hart.counter_csrs import STCE
 from emu.isa.csrs import Csr
 from emu.machine import Drive, Machine, MachineConfig, StopReason
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.engine import Stop
-from emu.hart.core import COUNT
-from emu.hart.exact_state import ExactState
+from emu.hart.exact.state import ExactState
 from emu.hart.platform import Platform
+from emu.hart.words import COUNT
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
@@ -51,7 +51,7 @@ class ExactProtection(ExactState):
         self._measure()
 
     def protection_written(self) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         if self.csrs.pmp.state() != self._measured:
             self._measure()
         self.flush_translations()

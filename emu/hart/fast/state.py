@@ -5,14 +5,16 @@ from contextlib import contextmanager
 from typing import cast
 
 from emu.address import VirtAddr
-from emu.engine.csrtable import MOVED_BY, Kind, ModelCsrs
+from emu.engine.csrs import ModelCsrs
+from emu.engine.csrs.layout import MOVED_BY, Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, Event, PteWritten, TrapReturned
-from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
-from emu.hart.csrfile import STCE
-from emu.hart.fast_csrs import SERVED, FastCsrs
+from emu.hart.core import HartCore
+from emu.hart.counter_csrs import STCE
+from emu.hart.fast.csrs import SERVED, FastCsrs
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.platform import Platform
+from emu.hart.words import COUNT, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, SATP_MODE_SHIFT, Status
@@ -168,14 +170,14 @@ class FastState(HartCore):
     # What the CSRs ask of their hart.
 
     def status_written(self, old: int, new: int) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         if (old ^ new) & _TRANSLATION:
             self.engine.window.store()
             self.flush_translations()
         self._interrupts_changed = True
 
     def satp_written(self, old: int, new: int) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self.engine.window.store()
         self.flush_translations()
         self.tables.entered(new)
@@ -190,24 +192,24 @@ class FastState(HartCore):
         """Nothing is protected."""
 
     def interrupts_written(self) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self._interrupts_changed = True
 
     def timer_written(self) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self.platform.timer_written()
         self._interrupts_changed = True
 
     def retired(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`: the CSR instruction that asks is counted already."""
+        """See `emu.hart.csr_owner.CsrOwner`: the CSR instruction that asks is counted already."""
         return self.slots[COUNT] - 1
 
     def cycles(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return self.platform.cycles_at(self.slots[COUNT] - 1)
 
     def time_now(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return self.platform.time_at(self.slots[COUNT] - 1)
 
     def float_flags(self) -> int:

@@ -4,11 +4,11 @@ from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, PhysPageNum, VirtAddr, V
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
 from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
-from emu.hart.core import PC
-from emu.hart.exact_protection import ExactProtection
+from emu.hart.exact.protection import ExactProtection
+from emu.hart.exact.stale import Kept
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.platform import Platform
-from emu.hart.stale import Kept
+from emu.hart.words import PC
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege

@@ -8,12 +8,12 @@ from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import Word
 from emu.errors import MachineError
 from emu.events import PageFault, SyscallMade, TrapReturned, TrapTaken
-from emu.hart.core import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
-from emu.hart.csrfile import COUNTERS
-from emu.hart.fast_state import PRIVILEGES, FastState
+from emu.hart.counter_csrs import COUNTERS
+from emu.hart.fast.state import PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, leads_outside
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
+from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.operands import instruction_length

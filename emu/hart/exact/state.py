@@ -6,15 +6,18 @@ from contextlib import contextmanager
 from typing import cast
 
 from emu.address import VirtAddr
-from emu.engine.csrtable import Kind, ModelCsrs
+from emu.engine.csrs import ModelCsrs
+from emu.engine.csrs.layout import Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, Event, PteWritten, StaleTranslationUsed, TlbFilled
-from emu.hart.contexts import Contexts
-from emu.hart.core import COUNT, PC, PRIVILEGE, HartCore
-from emu.hart.csrfile import ADUE, STCE, CsrFile
+from emu.hart.core import HartCore
+from emu.hart.counter_csrs import STCE
+from emu.hart.csrfile import ADUE, CsrFile
+from emu.hart.exact.contexts import Contexts
+from emu.hart.exact.stale import StaleTranslations
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.platform import Platform
-from emu.hart.stale import StaleTranslations
+from emu.hart.words import COUNT, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
@@ -194,7 +197,7 @@ class ExactState(HartCore):
     # What the CSRs ask of their hart.
 
     def status_written(self, old: int, new: int) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         words = self.words
         native = words[_NATIVE_STATUS]
         if native & _FS != new & _FS:
@@ -213,7 +216,7 @@ class ExactState(HartCore):
             self._interrupts_changed = True
 
     def satp_written(self, old: int, new: int) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self.flush_translations()
         self.tables.entered(new)
         if AddressSpaceSwitched in self._listening:
@@ -225,27 +228,27 @@ class ExactState(HartCore):
 
     @abstractmethod
     def protection_written(self) -> None:
-        """See `emu.hart.csrfile.CsrOwner`: cached translations are forgotten."""
+        """See `emu.hart.csr_owner.CsrOwner`: cached translations are forgotten."""
 
     def interrupts_written(self) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self._interrupts_changed = True
 
     def timer_written(self) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self.platform.timer_written()
         self._interrupts_changed = True
 
     def retired(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`: the CSR instruction that asks is counted already."""
+        """See `emu.hart.csr_owner.CsrOwner`: the CSR instruction that asks is counted already."""
         return self.slots[COUNT] - 1
 
     def cycles(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return self.platform.cycles_at(self.slots[COUNT] - 1)
 
     def time_now(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return self.platform.time_at(self.slots[COUNT] - 1)
 
     def read_csr(self, number: int) -> int | None:
@@ -271,23 +274,23 @@ class ExactState(HartCore):
             self._privilege = privilege
 
     def float_flags(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return riscv_flags(self.engine.window.octets[FFLAGS_BYTE])
 
     def set_float_flags(self, value: int) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self.engine.window.octets[FFLAGS_BYTE] = softfloat_flags(value)
 
     def rounding(self) -> int:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return self.words[_FRM]
 
     def set_rounding(self, value: int) -> None:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         self.words[_FRM] = value
 
     def float_state_is_dirty(self) -> bool:
-        """See `emu.hart.csrfile.CsrOwner`."""
+        """See `emu.hart.csr_owner.CsrOwner`."""
         return self.words[_NATIVE_STATUS] & _FS == FS_DIRTY
 
 

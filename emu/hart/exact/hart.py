@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.events import SyscallMade, TrapReturned, TrapTaken
-from emu.hart.core import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
-from emu.hart.csrfile import Read, Write
-from emu.hart.exact_translation import ExactTranslation
+from emu.hart.csr_owner import Read, Write
+from emu.hart.exact.translation import ExactTranslation
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
+from emu.hart.words import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
 from emu.isa.causes import INTERRUPT_BIT, ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege

@@ -1,0 +1,83 @@
+"""CSR instructions by the guest's model, in native code: what it declares simple is served, the rest is refused.
+
+The core's table of CSR operations belongs to all cores of the process. What is put into it here finds the model's CSRs
+by the clock of its core, and for every other core does what the library does.
+"""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+
+from emu.engine import library, native
+from emu.engine.assembled import ASSEMBLED
+from emu.engine.csrs import aarch64, x86_64
+from emu.engine.csrs.layout import KINDS, NUMBERS, SIMPLE, Kind
+from emu.engine.native import Probe
+from emu.engine.slots import Slot
+
+MAY_ACCESS = Probe("may_access", x86_64=x86_64.MAY_ACCESS, aarch64=aarch64.MAY_ACCESS)
+ACCESS = Probe("access", x86_64=x86_64.ACCESS, aarch64=aarch64.ACCESS)
+"""Both end with the address of the table as the library had it."""
+
+
+class _Operations(ctypes.Structure):
+    """What the core does for a CSR (`riscv_csr_operations` in QEMU's target/riscv/cpu.h)."""
+
+    _fields_ = (
+        ("allowed", ctypes.c_void_p), ("read", ctypes.c_void_p), ("write", ctypes.c_void_p), ("both", ctypes.c_void_p),
+    )  # fmt: skip
+
+
+class ModelCsrs:
+    """The model's CSRs by number, in memory that native code finds, and who serves the instructions for each."""
+
+    def __init__(self) -> None:
+        self._memory = (ctypes.c_uint8 * (KINDS + NUMBERS))()
+        octets = memoryview(self._memory).cast("B")
+        self.values = octets[:KINDS].cast("Q")
+        self._kinds = octets[KINDS:]
+        self.is_served = False
+        """Whether native code serves the instructions; else all arrive as illegal ones, if the core has none at all."""
+
+    def serve(self, slots: memoryview, default: Kind, kinds: dict[int, Kind]) -> None:
+        """From now on the core whose native clock has these slots serves CSR instructions by kind."""
+        if not _install():
+            return
+        for number in range(NUMBERS):
+            self.set_kind(number, kinds.get(number, default))
+        slots[Slot.MODEL] = ctypes.addressof(self._memory)
+        self.is_served = True
+
+    def set_kind(self, number: int, kind: Kind) -> None:
+        """Change who serves the instructions that access one CSR."""
+        self._kinds[number] = kind
+
+
+@cache
+def _install() -> bool:
+    """Put the functions into the core's table, once in a process; False where the library does not export it."""
+    try:
+        get_operations: Callable[..., object] = library.LIBRARY.riscv_get_csr_ops_riscv64
+        set_operations: Callable[..., object] = library.LIBRARY.riscv_set_csr_ops_riscv64
+    except AttributeError:
+        return False
+    table = (_Operations * NUMBERS)()
+    for number in range(NUMBERS):
+        get_operations(number, ctypes.byref(table[number]))
+    _kept.append(table)
+    may_access, access = (_load(probe, ctypes.addressof(table)) for probe in (MAY_ACCESS, ACCESS))
+    for number, saved in enumerate(table):
+        if saved.allowed:
+            both = access if number in SIMPLE else saved.both
+            set_operations(number, ctypes.byref(_Operations(may_access, saved.read, saved.write, both)))
+    return True
+
+
+_kept: list[object] = []
+
+
+def _load(probe: Probe, table: int) -> int:
+    address = native.load(probe)
+    end = address + len(ASSEMBLED[native.architecture() or ""][probe.name])
+    ctypes.c_uint64.from_address(end - 8).value = table
+    return address

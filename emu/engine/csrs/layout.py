@@ -1,0 +1,47 @@
+"""What the functions for both hosts, and Python, know of the model's CSRs in memory and of the core's table."""
+
+from enum import IntEnum
+
+from emu.engine.window import Word
+from emu.isa.csrs import Csr
+from emu.isa.status import Status
+
+NUMBERS = 4096
+LINES, FORCED = 0xFFF, 0xFFE
+"""Where, among the values, stand the bits of `mip` that devices hold up, and bits that are to stay set in the core's
+`mstatus`: no CSR has these numbers."""
+KINDS = 8 * NUMBERS
+
+
+class Kind(IntEnum):
+    """Who carries out the instructions that access a CSR."""
+
+    REFUSED = 0
+    """The guest: they arrive as illegal instructions."""
+    CORE = 1
+    """The core."""
+    EVEN_IN_CORE = 2
+    """The core, which is never given an odd value."""
+    STATUS_IN_CORE = 3
+    """`mstatus` or `sstatus` of a core that has the privileges of its guest, with all fields of the manual's."""
+    PLAIN = 4
+    """They read and write the model's value, and nothing else comes of it."""
+    EVEN = 5
+    """The same, without bit 0."""
+    SSTATUS = 6
+    """The model's `sstatus`, as long as only SIE changes and no interrupt becomes due; the rest is refused."""
+
+
+SIMPLE = (Csr.SSTATUS, Csr.SSCRATCH, Csr.SEPC, Csr.SCAUSE, Csr.STVAL, Csr.MSTATUS, Csr.MEPC)
+"""Those that can be of a kind other than REFUSED and CORE."""
+
+FS, SD, MPP, SIE = int(Status.FS), int(Status.SD), int(Status.MPP), int(Status.SIE)
+MOVED = int(Status.TW | Status.TSR)
+MOVED_BY = 8
+"""The core looks for TW and TSR eight bits further up than the manual has them."""
+NOT_OF_GUEST = ~(MOVED << MOVED_BY | SD) & (1 << 64) - 1
+"""The bits of the core's `mstatus` that the guest has written or may see; SD follows from FS."""
+CLOCK, MSTATUS = 8 * Word.RDTIME_FUNCTION, 8 * Word.MSTATUS
+NUMBER = int(Csr.MSTATUS)
+OPERATIONS = 32
+"""Bytes of an entry in the core's table: four functions."""

@@ -1,0 +1,219 @@
+"""What an engine is made of, and what can be changed in it while its core does not execute."""
+
+import ctypes
+import gc
+import mmap
+import os
+from abc import ABC, abstractmethod
+from typing import Any
+
+import unicorn
+
+from emu.engine import floats, library, native
+from emu.engine.clock import BlockClock, PythonClock
+from emu.engine.codepages import CodePages
+from emu.engine.guest import Fault, Guest
+from emu.engine.slots import Slot
+from emu.engine.tlb import Translations
+from emu.engine.translated import installation, layout
+from emu.engine.translated.features import Feature
+from emu.engine.window import StateWindow, Word, check_layout
+from emu.errors import ConfigError, MachineError
+from emu.isa.status import Status
+
+_ROOM = (1 << 30) + (64 << 20)
+"""Bytes of address space that a core takes: its buffer for translated code, which it does not ask for twice."""
+LAST_ADDRESS = (1 << 64) - 1
+
+
+class EngineParts(ABC):
+    """The base of `Engine`."""
+
+    translations: Translations
+    """What the guest's answers to the core's questions for pages are kept in."""
+
+    def __init__(self, guest: Guest, base: int, size: int, host_address: int, *, probes: str | None = None) -> None:
+        if library.VERSION not in library.KNOWN_VERSIONS:
+            raise MachineError(
+                f"unicorn {library.VERSION} is installed, but this program knows the state layout of "
+                f"{', '.join(library.KNOWN_VERSIONS)} only; install that version"
+            )
+        probes = probes or os.environ.get("EKERNEL_PROBES") or ("python" if installation.obstacle() else "native")
+        if native.can_replace_functions() and os.environ.get("EKERNEL_PROBES") != "python":
+            floats.replace()
+        _check_room()
+        self._guest = guest
+        self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
+        self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it
+        self.base, self.size, self._host_address = base, size, host_address
+        self.running = False
+        self.in_memory_hook = False
+        """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
+        self._error: BaseException | None = None
+        self._fault: Fault | None = None
+        self._stop_requested = False
+        self._has_exits = False
+        self.started_at = 0
+        """Instructions retired when the core was started last."""
+        self._breakpoint = False
+        self._refused = False
+        self._attempted_at = self._attempts = 0
+        self._left_access = False
+        self._changed_code: list[tuple[int, int]] = []
+        self._features: tuple[Feature, ...] = ()
+        self._switching = False
+        self._one_block = False
+        self.looks_at_jumps = False
+        """Whether a feature wants to be told of traps, and of what leads back from them."""
+        self._feature_error: BaseException | None = None
+        self._host_translates = False
+        self._keep: list[Any] = []
+        self._value = (0, 0)
+        self._translated = ctypes.c_uint64()
+        self._translated_at = ctypes.addressof(self._translated)
+        self.virtual = False
+        library.set_exits(self.handle, [])
+        self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
+        self.pages = CodePages(self.handle, base, size)
+        self.clock: BlockClock | PythonClock
+        self.window: StateWindow
+        if probes == "native":
+            self._entries = installation.install().entries
+            self.clock = BlockClock(self.handle, base, size, host_address, self.fail_after_block)
+            self.window = self.clock.window
+            self.pages.follow_natively(self.clock.state_address, host_address)
+        else:
+            self._entries = ()
+            self.clock = PythonClock(self.handle, guest, base, size, host_address, self.fail_after_block)
+            self.window = self.clock.window
+            self.pages.follow(guest.code_address)
+        self.words, self.slots = self.window.words, self.clock.slots
+        self._reset_privilege()
+        check_layout(self.window, self._write_register)
+        library.check(
+            library.mem_map_ptr(self.handle, base, size, library.PROT_ALL, host_address), f"map {size:#x} bytes of RAM"
+        )
+        self._add_hooks()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether native functions find the slots by the core's state."""
+        return bool(self.window.words[Word.RDTIME_FUNCTION])
+
+    def close(self) -> None:
+        """Give the core back to the host; whoever has kept a word of it is told so."""
+        self.words.release()
+        self.window.octets.release()
+        vars(self).clear()  # its callbacks know it, and it them
+
+    def translate_in_guest(self, on: bool) -> None:
+        """Let the guest's `fill` translate (True), or the core's own page walker."""
+        self.virtual = on
+        library.set_tlb_mode(self.handle, library.TLB_VIRTUAL if on else library.TLB_CPU)
+        library.flush_tlb(self.handle)
+
+    def add_device(self, base: int, size: int) -> None:
+        """Send accesses to a range of physical addresses to the guest's `device_read` and `device_write`."""
+
+        def read(_engine: int, offset: int, _size: int, _data: int) -> int:
+            value, address = self._value
+            if base + offset < address:  # the rest of an access that was refused, in the page behind it
+                return 0
+            return value >> (8 * (base + offset - address)) & LAST_ADDRESS
+
+        callback = library.MmioReadCallback(read)
+        self._keep.append(callback)
+        library.check(
+            library.mmio_map(self.handle, base, size, library.address_of(callback), None, None, None),
+            f"map a device at {base:#x}",
+        )
+        # Protection hooks see the whole access and an exact pc; the core's own device callbacks get neither.
+        library.check(library.mem_protect(self.handle, base, size, library.PROT_NONE), "protect a device")
+
+    def serve_time(self, instructions_per_tick: int, slept: int, offset: int) -> None:
+        """Let the core read `time` by itself, as (instructions retired + slept) // instructions_per_tick + offset.
+
+        With 0 instructions per tick, and where it cannot, reading it is an illegal instruction, which the guest gets.
+        """
+        # Who sleeps to the end of time has slept for more than 64 bits of instructions.
+        ticks, rest = divmod(slept, instructions_per_tick) if instructions_per_tick else (0, 0)
+        slots = self.slots
+        slots[Slot.TICK], slots[Slot.SLEPT] = instructions_per_tick, rest
+        slots[Slot.TIME_OFFSET] = (offset + ticks) & LAST_ADDRESS
+
+    def translate_code(self, address: int) -> int | None:
+        """Where the core's own page walker or its TLB finds an instruction; None when it does not."""
+        if library.vmem_translate(self.handle, address, library.PROT_EXEC, self._translated_at) != library.ERR_OK:
+            return None
+        return self._translated.value
+
+    def set_exits(self, addresses: list[int]) -> None:
+        """Stop before these virtual addresses, until an exception. Their code must be forgotten by the caller."""
+        self._has_exits = bool(addresses)
+        library.set_exits(self.handle, addresses)
+
+    def flush_tlb(self) -> None:
+        """Forget cached translations; not inside a memory callback."""
+        library.flush_tlb(self.handle)
+
+    def forget_all_code(self) -> None:
+        """Forget all translated code; not inside a callback."""
+        library.flush_blocks(self.handle)
+
+    def forget_code(self, physical: int, length: int) -> None:
+        """Forget what was translated from a range of physical addresses, because the host changed it.
+
+        For a device that writes to memory while the core waits for its answer, it is done before the next instruction.
+        """
+        if not self.pages.holds_code(physical, length):
+            return
+        if self.in_memory_hook:
+            self._changed_code.append((physical, length))
+            return
+        words = self.words
+        self.window.load()
+        privilege, status = words[Word.PRIVILEGE], words[Word.MSTATUS]
+        words[Word.PRIVILEGE], words[Word.MSTATUS] = 3, status & ~int(Status.MPRV)
+        self.window.store()
+        self._host_translates = True
+        with self.translations.suspended():
+            library.remove_cache(self.handle, physical, physical + length)
+        self._host_translates = False
+        words[Word.PRIVILEGE], words[Word.MSTATUS] = privilege, status
+        self.window.store()
+
+    def _reset_privilege(self) -> None:
+        self.window.load()
+        self.words[Word.PRIVILEGE] = 3
+        self.words[Word.MSTATUS] = 0
+        self.window.store()
+
+    def _write_register(self, number: int, value: int) -> None:
+        register = unicorn.riscv_const.UC_RISCV_REG_PC if number == 32 else unicorn.riscv_const.UC_RISCV_REG_X0 + number
+        self._core.reg_write(register, value)
+
+    @abstractmethod
+    def _add_hooks(self) -> None:
+        """Have the core call back."""
+
+    @abstractmethod
+    def fail_after_block(self, error: BaseException) -> None:
+        """Raise `error` from `run` when the current block has ended: in the middle of an access nothing can stop."""
+
+
+def _check_room() -> None:
+    """Raise ConfigError where the core would find no room for what it translates, and end the process."""
+    for attempt in range(2):
+        try:
+            mmap.mmap(-1, _ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        except (OSError, ValueError, AttributeError) as error:
+            if isinstance(error, AttributeError):  # a host without mmap's flags
+                return
+            if attempt:
+                raise ConfigError(
+                    f"the host gives this process no {_ROOM >> 20} MiB of address space for the engine ({error}); "
+                    "close other machines, or raise the limit (ulimit -v)"
+                ) from None
+            gc.collect()  # machines that are part of a cycle are closed by this
+        else:
+            return

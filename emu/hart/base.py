@@ -1,0 +1,258 @@
+"""What a hart has, and what its fidelities do each in their own way: the engine, the guest's code, events."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from emu.address import VirtAddr
+from emu.engine import Engine, Guest
+from emu.errors import MachineError
+from emu.events import (
+    AddressSpaceSwitched,
+    Event,
+    PageFault,
+    PteWritten,
+    SyscallMade,
+    TablesLeftOut,
+    TrapReturned,
+    TrapTaken,
+)
+from emu.hart.platform import Platform
+from emu.hart.shadow import SharedShadow
+from emu.hart.table_watch import TableWatch
+from emu.hart.words import (
+    COUNT,
+    Trap,
+)
+from emu.isa.operands import MemoryOperand, memory_operand
+from emu.isa.privilege import Access, Privilege
+from emu.isa.registers import A7
+from emu.memory import Ram
+from emu.subscriptions import EventBus
+from emu.walks import Walk
+
+
+class HartBase(Guest, ABC):
+    """The base of `HartCore`."""
+
+    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
+        self.ram = ram
+        self.bus = bus
+        self.platform = platform
+        self._halves = ram.view.cast("H")
+        self._last_trap, self._traps = -1, 0
+        """At how many instructions retired the last exception was, and how many there were at that."""
+        self._first_trap: Trap | None = None
+        """The first of those."""
+        self._positions: dict[int, int] = {}
+        """How many instructions stand before one that was asked for, by its block and its place in there."""
+        self.traps_taken = 0
+        """Traps entered since power-on: with `instret`, which a trap does not change, it names a moment."""
+        self.last_trap = 0
+        """The run ends behind the trap of this number; 0: behind none."""
+        self.is_between = False
+        """Whether a callback is called just before an instruction, of which nothing is carried out yet."""
+        self.returned = False
+        """Whether a function that the host called has returned to RETURN_ADDRESS."""
+        self.repeated_at: tuple[int, int] | None = None
+        """`instret` and pc of an instruction that began, and begins again because a page had to be asked for."""
+        self._loaded: tuple[int, int] | None = None
+        """The register and value of a load that has left the core."""
+        self._runs_partly = False
+        """Whether the current block is the first part of one: a trap that it leads to does not begin to be handled."""
+        self.asks_again = False
+        """Whether the instruction at pc was stopped before it did anything, only to be executed again."""
+        self._listening: set[type[Event]] = set()
+        self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
+        self.words = self.engine.words
+        self.slots = self.engine.slots
+        self.shadow = SharedShadow(self.engine)
+        self.tables = TableWatch(self)
+        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten, TablesLeftOut):
+            self.add_source(kind)
+        bus.add_source(PteWritten, self.tables.start)
+
+    # What the fidelities do each in its own way.
+
+    @property
+    @abstractmethod
+    def privilege(self) -> Privilege:
+        """The current privilege."""
+
+    @abstractmethod
+    def set_privilege(self, privilege: Privilege) -> None:
+        """Change the current privilege, outside of `run`."""
+
+    @abstractmethod
+    def read_csr(self, number: int) -> int | None:
+        """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""
+
+    @abstractmethod
+    def write_csr(self, number: int, value: int) -> bool:
+        """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
+
+    @abstractmethod
+    def set_line(self, bit: int, level: bool) -> None:
+        """Set the level of an interrupt line into `mip`; the machine sees to it that the hart looks at it."""
+
+    @abstractmethod
+    def interrupt_is_pending(self) -> bool:
+        """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
+
+    @abstractmethod
+    def deliver_interrupts(self) -> None:
+        """Take an interrupt now if one is due, with pc exact."""
+
+    @abstractmethod
+    def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
+        """The page walk that an access at this moment would make; nothing is changed."""
+
+    @abstractmethod
+    def exception(self, number: int) -> None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def fill(self, address: int, access: int) -> tuple[int, int] | None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def refused(self) -> None:
+        """See `emu.engine.Guest`."""
+
+    @abstractmethod
+    def trap(self, cause: int, tval: int, epc: int) -> None:
+        """Enter the handler of a synchronous exception; `instret` is exact already."""
+
+    @abstractmethod
+    def flush_translations(self) -> None:
+        """Forget cached translations, with the core stopped or in an exception."""
+
+    def ask_again(self) -> None:
+        """Have the core ask for each translation again, of those that still hold; with the core stopped."""
+        self.flush_translations()
+
+    @property
+    @abstractmethod
+    def lines(self) -> int:
+        """The bits of `mip` that devices hold up."""
+
+    @abstractmethod
+    def supervisor_timecmp(self) -> int:
+        """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
+
+    @abstractmethod
+    def set_supervisor_timecmp(self, time: int) -> None:
+        """Write `stimecmp`, also in the middle of a run."""
+
+    @abstractmethod
+    def look_up(self, address: int) -> Walk:
+        """The walk of a load that is allowed everything in the current address space."""
+
+    @abstractmethod
+    def save(self) -> object:
+        """All state of the hart, for `restore`."""
+
+    @abstractmethod
+    def restore(self, state: object, *, forget_code: bool) -> None:
+        """Return to a saved state, after memory has; `forget_code` when memory that held code has changed."""
+
+    @abstractmethod
+    def add_device(self, base: int, size: int) -> None:
+        """Send accesses to a range of physical addresses to the platform."""
+
+    @abstractmethod
+    def _physical_code(self, address: int) -> int:
+        """The physical address that an instruction is fetched from; MachineError where it cannot be."""
+
+    # What is seen of the guest.
+
+    @property
+    def retired_count(self) -> int:
+        """Instructions retired; exact while the core is stopped, and in every event."""
+        return self.slots[COUNT]
+
+    def code_address(self, address: int) -> int | None:
+        """See `emu.engine.Guest`."""
+        try:
+            return self._physical_code(address)
+        except MachineError:
+            return None
+
+    def fetch_half(self, address: int) -> int:
+        """Sixteen bits of code."""
+        return self._halves[(self._physical_code(address) - self.ram.base) >> 1]
+
+    def fetch_instruction(self, address: int) -> int:
+        """The instruction at a virtual address: 32 bits, or 16 for a compressed one."""
+        index = (self._physical_code(address) - self.ram.base) >> 1
+        low = self._halves[index]
+        if low & 3 != 3:
+            return low
+        high = self.fetch_half(address + 2) if address & 0xFFE == 0xFFE else self._halves[index + 1]
+        return low | high << 16
+
+    def operand_at(self, pc: int) -> MemoryOperand | None:
+        """What the instruction at `pc` accesses; None where it accesses nothing or cannot be read."""
+        try:
+            return memory_operand(self.fetch_instruction(pc))
+        except MachineError:
+            return None
+
+    # Events.
+
+    def listens(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to events of this kind."""
+        return kind in self._listening
+
+    def emit_trap(
+        self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int, *, interrupt: bool
+    ) -> None:
+        """Tell who listens that a trap was entered."""
+        self.bus.emit(self._trap_event(cause, tval, epc, source, to, target, interrupt=interrupt))
+
+    def _trap_event(
+        self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int, *, interrupt: bool = False
+    ) -> TrapTaken:
+        return TrapTaken(
+            instret=self.retired_count,
+            pc=VirtAddr(epc),
+            privilege=source,
+            cause=int(cause),
+            interrupt=interrupt,
+            tval=tval,
+            to_privilege=to,
+            handler=VirtAddr(target),
+        )
+
+    def emit_syscall(self, epc: int) -> None:
+        """Tell who listens that a user program executed `ecall`."""
+        words = self.words
+        self.bus.emit(
+            SyscallMade(
+                instret=self.retired_count,
+                pc=VirtAddr(epc),
+                privilege=Privilege.U,
+                number=words[A7],
+                args=tuple(words[10:16]),
+            )
+        )
+
+    @abstractmethod
+    def listening_changed(self, kind: type[Event]) -> None:
+        """A kind of event has got its first listener or lost its last."""
+
+    def add_source(self, kind: type[Event]) -> None:
+        """Say that this hart makes events of a kind, while somebody listens."""
+        self.bus.add_source(kind, self._listen(kind))
+
+    def _listen(self, kind: type[Event]) -> Callable[[], Callable[[], None]]:
+        def start() -> Callable[[], None]:
+            self._listening.add(kind)
+            self.listening_changed(kind)
+
+            def stop() -> None:
+                self._listening.discard(kind)
+                self.listening_changed(kind)
+
+            return stop
+
+        return start

@@ -1,0 +1,114 @@
+"""The counters `cycle`, `time`, `instret` and their kin, and `stimecmp` (sections 3.1.10 to 3.1.12, Sstc)."""
+
+from collections.abc import Callable
+
+from emu.hart.csr_owner import CsrOwner, Read, Write
+from emu.isa.csrs import HPM_COUNTERS, Csr
+from emu.isa.privilege import Privilege
+
+_ALL = (1 << 64) - 1
+_MENVCFG, _STIMECMP = int(Csr.MENVCFG), int(Csr.STIMECMP)
+_MCYCLE, _MINSTRET, _MCOUNTINHIBIT = int(Csr.MCYCLE), int(Csr.MINSTRET), int(Csr.MCOUNTINHIBIT)
+_MCOUNTEREN, _SCOUNTEREN = int(Csr.MCOUNTEREN), int(Csr.SCOUNTEREN)
+_U, _M = Privilege.U, Privilege.M
+COUNTERS = {Csr.CYCLE: 0, Csr.TIME: 1, Csr.INSTRET: 2, **{number: number - 0xC00 for number in HPM_COUNTERS}}
+"""User counters and their bit in `mcounteren` and `scounteren`."""
+STCE = 1 << 63
+"""`menvcfg.STCE`: `stimecmp` exists (Sstc)."""
+_TIME_BIT = 1 << 1
+
+
+def _zero() -> int:
+    return 0
+
+
+class CounterCsrs:
+    """The counters, what enables them, and the timer of S mode: `readers` and `writers` by number."""
+
+    def __init__(self, values: memoryview, owner: CsrOwner, selectable: int) -> None:
+        """`values` has a word for each number; `selectable`: what `menvcfg` has beside STCE and FIOM."""
+        self._values, self._owner, self._selectable = values, owner, selectable
+        self.offsets: dict[int, int] = {_MCYCLE: 0, _MINSTRET: 0}
+        """What to add to the instructions retired, since a counter was written."""
+        self.readers: dict[int, Read] = {}
+        self.writers: dict[int, Write] = {}
+        self._add_counters()
+        self._add_supervisor_timer()
+
+    def _add_counters(self) -> None:
+        values, owner, offsets = self._values, self._owner, self.offsets
+        frozen: dict[int, int] = {_MCYCLE: 1, _MINSTRET: 4}
+        passed: dict[int, Callable[[], int]] = {_MCYCLE: owner.cycles, _MINSTRET: owner.retired}
+
+        def counter(number: int) -> int:
+            if values[_MCOUNTINHIBIT] & frozen[number]:
+                return values[number]
+            return (passed[number]() + offsets[number]) & _ALL
+
+        def set_counter(number: int, value: int) -> bool:
+            values[number] = value
+            # The write takes the place of the writing instruction's own increment (section 3.3.1).
+            offsets[number] = value - passed[number]() - 1
+            return True
+
+        def inhibit(value: int) -> bool:
+            current = {number: counter(number) for number in frozen}
+            values[_MCOUNTINHIBIT] = value & 5
+            for number, at in current.items():
+                values[number] = at
+                offsets[number] = at - passed[number]()
+            return True
+
+        sources: dict[int, Callable[[], int]] = {
+            Csr.CYCLE: lambda: counter(_MCYCLE),
+            Csr.TIME: owner.time_now,
+            Csr.INSTRET: lambda: counter(_MINSTRET),
+        }
+        for user in COUNTERS:
+            self.readers[user] = self._gated(user, sources.get(user, _zero))
+        for number in frozen:
+            self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
+            self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
+        self.readers[_MCOUNTINHIBIT] = lambda: values[_MCOUNTINHIBIT]
+        self.writers[_MCOUNTINHIBIT] = inhibit
+
+    def _gated(self, number: int, source: Callable[[], int]) -> Read:
+        """A user counter, which `mcounteren` and `scounteren` can take away (sections 3.1.11 and 4.1.5)."""
+        values, owner, bit = self._values, self._owner, 1 << COUNTERS[number]
+
+        def read() -> int | None:
+            if owner.privilege != _M:
+                enabled = values[_MCOUNTEREN]
+                if owner.privilege == _U:
+                    enabled &= values[_SCOUNTEREN]
+                if not enabled & bit:
+                    return None
+            return source()
+
+        return read
+
+    def _add_supervisor_timer(self) -> None:
+        values, owner = self._values, self._owner
+        values[_STIMECMP] = _ALL
+
+        def hidden() -> bool:
+            if owner.privilege == _M:
+                return False
+            return not (values[_MENVCFG] & STCE and values[_MCOUNTEREN] & _TIME_BIT)
+
+        def write(value: int) -> bool:
+            if hidden():
+                return False
+            values[_STIMECMP] = value
+            owner.timer_written()
+            return True
+
+        def configure(value: int) -> bool:
+            values[_MENVCFG] = value & (STCE | self._selectable | 1)
+            owner.timer_written()
+            return True
+
+        self.readers[_STIMECMP] = lambda: None if hidden() else values[_STIMECMP]
+        self.writers[_STIMECMP] = write
+        self.readers[_MENVCFG] = lambda: values[_MENVCFG]
+        self.writers[_MENVCFG] = configure

@@ -1,0 +1,129 @@
+"""A hart that counts: it stops behind exactly as many instructions as it is told, and knows how many have retired."""
+
+from emu.engine import Stop
+from emu.engine.slots import Slot
+from emu.errors import MachineError
+from emu.hart.base import HartBase
+from emu.hart.words import ALL, BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, remember
+from emu.isa.csrs import Csr
+from emu.isa.operands import instruction_length
+
+
+class CountingHart(HartBase):
+    """What runs, and counts."""
+
+    def reset(self, power_on: object) -> None:
+        """Return to what `save` gave at power-on, with instructions counted on, but not by `instret`."""
+        count = self.retired_count
+        self.restore(power_on, forget_code=True)
+        self.slots[COUNT] = count
+        self.between_blocks(self.words[PC])
+        self.write_csr(Csr.MCYCLE, 0)
+        self.write_csr(Csr.MINSTRET, 0)
+
+    def run(self, deadline: int) -> Stop:
+        """Execute until `deadline` instructions have retired, and not one more, or something stops the hart before."""
+        engine, slots = self.engine, self.slots
+        engine.window.load()
+        self.deliver_interrupts()
+        engine.window.store()
+        slots[Slot.DEADLINE] = deadline
+        # A listener may have been told of an interrupt, and it may have been the last trap that was wanted.
+        if slots[COUNT] >= deadline or self.bus.error is not None or self.traps_taken == self.last_trap != 0:
+            return Stop.DEADLINE
+        stop = engine.run()
+        if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
+            return stop
+        return self._run_partly(deadline - slots[COUNT])
+
+    def _run_partly(self, instructions: int) -> Stop:
+        """Execute the first instructions of a block that has more: it is translated anew, up to an exit."""
+        engine, words, slots = self.engine, self.words, self.slots
+        start = words[PC]
+        end = start
+        for _ in range(instructions):
+            end = (end + instruction_length(self.fetch_half(end))) & ALL
+        before = slots[COUNT]
+        self.between_blocks(start)
+        places = [place for place in map(self.code_address, (start, end)) if place is not None]
+        self._forget(places)
+        try:
+            self.asks_again = self._runs_partly = True
+            while self.asks_again and (slots[COUNT], words[PC]) == (before, start):
+                self.asks_again = False
+                engine.set_exits([end])
+                stop = engine.run_block(before + instructions + 1)  # the engine counts the exit as an instruction
+        finally:
+            self._runs_partly = False
+            engine.set_exits([])
+            self._forget(places)
+        after = before + instructions
+        passed = slots[COUNT] > after  # the exit is counted, and must not be
+        if passed:
+            slots[COUNT] = after
+        # An exit halts the core as wfi does; or it is refused, when the code before it has unmapped it.
+        if words[PC] == end and (stop is not Stop.REQUESTED or passed):
+            slots[COUNT] = after
+            self.between_blocks(end)
+            return Stop.DEADLINE
+        if stop is Stop.DEADLINE and slots[COUNT] == before and words[PC] == start:
+            raise MachineError(f"the engine does not execute the instruction at pc {self.platform.locate(start)}")
+        return stop
+
+    def _forget(self, places: list[int]) -> None:
+        for place in places:
+            self.engine.forget_code(place, 2)
+
+    def rewind(self, pc: int) -> None:
+        """Correct the count in the middle of a block: the instruction at `pc` is the first that has not retired."""
+        slots = self.slots
+        slots[COUNT] -= self.instructions_from(pc)
+        slots[BLOCK_PC], slots[BLOCK_LENGTH] = pc, 0
+
+    def note_entry(self, epc: int, target: int, satp: int) -> None:
+        """Note that a trap has been entered, so that the last block goes no further."""
+        if self.engine.looks_at_jumps:
+            self.engine.jumped(epc, 0, target, satp)
+        if self._runs_partly:
+            self.engine.stop_after_block()
+        self.between_blocks(target)
+
+    def note_return(self, epc: int, instruction: int, target: int, satp: int) -> None:
+        """Note that `sret` or `mret` has been carried out here, and not by the core."""
+        if self.engine.looks_at_jumps:
+            self.engine.jumped(epc, instruction, target, satp)
+
+    def between_blocks(self, pc: int) -> None:
+        """Note that the last block has run to its end and nothing of the next has."""
+        self.slots[BLOCK_PC], self.slots[BLOCK_LENGTH] = pc, 0
+
+    def instructions_from(self, pc: int) -> int:
+        """How many instructions of the current block have not retired when the one at `pc` executes."""
+        slots = self.slots
+        length, start = slots[BLOCK_LENGTH], slots[BLOCK_PC]
+        if not length:
+            return -self.instructions_between(start, pc)
+        block = slots[BLOCK]
+        key = block << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
+        position = self._positions.get(key)
+        if position is None:
+            # A block that has written over its own code is counted by what is there now.
+            position = min(self.instructions_between(start, pc), length)
+            # Without its mapping, which the block has destroyed, that was an estimate.
+            if block and self.code_address(pc) is not None:
+                remember(self._positions, key, position)
+        return length - position
+
+    def instructions_between(self, start: int, end: int) -> int:
+        """Instructions from `start` up to `end`, in straight line."""
+        halves, base, count, page, first = self._halves, self.ram.base, 0, -1, 0
+        while start < end:
+            if start >> 12 != page:
+                page = start >> 12
+                physical = self.code_address(start & ~0xFFF)
+                if physical is None:  # the block has destroyed the mapping that it executes from
+                    return count + (end - start) // 4
+                first = (physical - base) >> 1
+            start += instruction_length(halves[first + ((start & 0xFFF) >> 1)])
+            count += 1
+        return count

@@ -1,0 +1,26 @@
+"""Indexes of the words that a hart works with all the time, as plain numbers, and what else all its files share."""
+
+from typing import TypeVar
+
+from emu.engine import Word
+from emu.engine.slots import Slot
+from emu.isa.privilege import Privilege
+
+# Looking a member up in its Enum takes longer than reading the word.
+COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
+BLOCK = int(Slot.BLOCK)
+PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
+RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
+"""Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
+ALL = (1 << 64) - 1
+Trap = tuple[int, int, int, Privilege, Privilege, int]
+"""Cause, tval, epc, the privilege it came from and the one it went to, and the handler's address."""
+_Fact = TypeVar("_Fact")
+_MOST_FACTS = 1 << 18
+
+
+def remember(facts: dict[int, _Fact], key: int, fact: _Fact) -> None:
+    """Note a fact about a block. Blocks that are no more are not told from others: once there are many, all go."""
+    if len(facts) >= _MOST_FACTS:
+        facts.clear()
+    facts[key] = fact
