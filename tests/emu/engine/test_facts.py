@@ -9,6 +9,7 @@ from emu.engine.core import Engine
 from emu.engine.floats import layout
 from emu.engine.library import KNOWN_VERSIONS
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE, ENGINE_CPU
 from emu.engine.window import CopiedWindow, DirectWindow, check_layout
 from emu.errors import MachineError
 from emu.machine import Machine, MachineConfig, StopReason
@@ -304,7 +305,7 @@ def test_the_state_is_where_the_core_and_its_class_are_looked_for_from():
     machine = Machine(MachineConfig(fidelity="fast"))
     engine = machine.core.engine
     state = engine.clock.state_address
-    core = ctypes.c_uint64.from_address(engine.handle.value + layout.ENGINE_CPU).value
-    assert state - core == layout.CORE_STATE[native.architecture()]
+    core = ctypes.c_uint64.from_address(engine.handle.value + ENGINE_CPU).value
+    assert state - core == CORE_STATE[native.architecture()]
     assert ctypes.c_uint64.from_address(state + layout.ENGINE).value == engine.handle.value
     assert engine.slots[Slot.INTERRUPT] != 0
