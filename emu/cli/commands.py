@@ -12,6 +12,8 @@ _PURPOSE = "Boot RISC-V kernels inside Python and watch what they do to memory."
 OWN = {
     "run": "Boot a kernel and watch what it does to memory.",
     "build": "Assemble and link the kernel of a profile, without running it.",
+    "drgn": "Look at a kernel's data with drgn, at any moment.",
+    "dump": "Write an ELF core of a machine at any moment, for gdb and drgn.",
     "replay": "Live a recorded run again, to the instruction, and look at it in gdb.",
     "trace": "Show what a recording holds: instructions, calls, accesses.",
     "profile": "Show where a kernel's instructions went, by function, line and call.",

@@ -118,6 +118,16 @@ class ProfileWords(HeapWords):
     most: int
 
 
+class DumpWords(HeapWords):
+    """What `ekernel dump` was asked for."""
+
+    output: Path
+
+
+class DrgnWords(HeapWords):
+    """What `ekernel drgn` was asked for."""
+
+
 class PageTableWords(HeapWords):
     """What `ekernel pagetable` was asked for."""
 
@@ -232,6 +242,33 @@ def _looking(command: str, purpose: str, title: str) -> tuple[Words, Group]:
     _add_devices(words, writable=False)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words, group
+
+
+def dump_options() -> Words:
+    """The words of `ekernel dump`."""
+    words = _at_moment("ekernel dump", "Run a kernel to a moment, and write an ELF core of it.")
+    group = Group(words, "What to write")
+    group.value("-o", "--output", to="output", form="FILE", kind=Path, default=Path("core"), text="The core's file.")
+    return words
+
+
+def drgn_options() -> Words:
+    """The words of `ekernel drgn`."""
+    return _at_moment("ekernel drgn", "Run a kernel to a moment, and open drgn's shell on it.")
+
+
+def _at_moment(command: str, purpose: str) -> Words:
+    """The words of a command that runs a kernel to a moment and then looks at it."""
+    words = Words(command, purpose, operands=" [ELF]", elsewhere=ELSEWHERE)
+    _add_boot(words)
+    group = Group(words, "Which moment")
+    group.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
+    group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    _add_kernel(words)
+    _add_machine(words)
+    _add_devices(words, writable=False)
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    return words
 
 
 def pagetable_options() -> Words:

@@ -1,4 +1,4 @@
-"""Doors to what is made above the machine and still belongs to it for a user: typed calls, files of snapshots.
+"""Doors to what is made above the machine and still belongs to it for a user: typed calls, files of snapshots, drgn.
 
 No layer imports one above it, so each is found by the name of its module with its first use.
 """
@@ -23,3 +23,8 @@ def declare_function(*words: object, **options: object) -> GuestFunction:
 def snapshot_files() -> Any:
     """The module that writes and reads snapshots: it needs the container of recordings."""
     return import_module("emu.record.snapshotfile")
+
+
+def drgn_program(machine: object, files: object) -> Any:
+    """See `emu.debug.drgn.program`."""
+    return import_module("emu.debug.drgn").program(machine, files)

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from emu.errors import AddressError, ConfigError
 from emu.hart.words import PC
@@ -11,6 +13,7 @@ from emu.machine.history.moment import Moment
 from emu.machine.history.travel import History
 from emu.machine.history.writes import CELL, changes_of, stores_to
 from emu.machine.platform import Platform
+from emu.machine.upward import drgn_program
 from emu.subscriptions import EventBus, Subscription
 
 
@@ -100,3 +103,11 @@ class Travelling(ABC):
         here = self.moment
         with self.at(here if before is None else before), changes_of(self.platform.core.engine, number) as search:
             return self.history.last(search, near=True)
+
+    def drgn(self, *files: str | Path) -> Any:
+        """A `drgn.Program` of this machine, also at another moment: `machine.drgn("vmlinux")["init_task"].pid`.
+
+        `files` have the debug information; without any the image that was loaded. Raises ConfigError when drgn
+        (`pip install 'ekernel[drgn]'`) or the debug information is missing.
+        """
+        return drgn_program(self, files)
