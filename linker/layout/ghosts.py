@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from linker.objects.model import Section, SectionFlag, SectionType, SymbolBinding
 from linker.objects.riscv import R
 from linker.parts.inputs import InputSection
+from linker.relocate.got import first_relocated
 
 if TYPE_CHECKING:
-    from linker.parts.inputs import InputFile
     from linker.parts.symbols import SymbolTable
 
 _WORD = 8
@@ -23,14 +23,11 @@ _STATIC = frozenset({R.PCREL_HI20, R.JAL, R.BRANCH, R.RVC_BRANCH, R.RVC_JUMP, R.
 
 def make_ghosts(table: SymbolTable) -> None:
     """Add a section for each that refers to symbols which a shared library might define otherwise."""
-    holder: InputFile | None = None
+    holder = first_relocated(table.files)
     names: dict[str, None] = {}
     for file in table.files:
         for section in file.sections:
-            if section.discarded or not section.relocations:
-                continue
-            holder = holder or file
-            if section.is_alloc and _is_open(table, section):
+            if section.relocations and section.is_alloc and not section.discarded and _is_open(table, section):
                 names.setdefault(".rela" + section.name)
     for name in names:
         assert holder is not None

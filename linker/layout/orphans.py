@@ -42,8 +42,6 @@ def place_orphans(plan: Plan, files: list[InputFile], *, relocatable: bool = Fal
     placer = _Placer(plan, relocatable=relocatable)
     for section in list(unplaced(files)):
         placer.place(section)
-    for output in plan.unloaded:
-        output.load = output.has_contents = False
 
 
 class _Placer:
@@ -53,6 +51,8 @@ class _Placer:
         self.anchors: dict[str, _Anchor] = {}
         self.promised: set[int] = set()
         """Sections (by id) that, while empty, have the traits of their names."""
+        self.groups_notes = False
+        """Whether the orphan that was a note found another one: they stay together."""
         self.by_file: dict[int, dict[str, list[InputSection]]] = {}
 
     def place(self, section: InputSection) -> None:
@@ -129,7 +129,10 @@ class _Placer:
             return
         if traits.alloc or traits.load:
             output.like = after
-        if section.section.type == SectionType.NOTE and traits.load and self._place_note(output, anchor):
+        if _is_note(output):
+            if self._place_note(output, anchor):
+                return
+        elif self._place_behind_notes(output, anchor, anchor.latest or self._existing(after)):
             return
         if anchor.latest is not None:
             anchor.command = self.plan.commands.index(anchor.latest, anchor.command) + 1
@@ -167,13 +170,13 @@ class _Placer:
         """Notes stand together, those with larger alignments first."""
         first = best = None
         for known in self.plan.order:
-            is_note = known is not output and known.type == SectionType.NOTE and known.load
-            if is_note:
+            if known is not output and _is_note(known):
                 first = first or known
                 if known.align >= output.align:
                     best = known
             elif first is not None and known is not output:
                 break
+        self.groups_notes = first is not None
         if first is None:
             return False
         commands, order = self.plan.commands, self.plan.order
@@ -184,6 +187,19 @@ class _Placer:
         else:
             order.insert(order.index(first), output)
             commands.insert(commands.index(first), output)
+        anchor.latest, anchor.command, anchor.position = output, 0, 0
+        return True
+
+    def _place_behind_notes(self, output: OutputSection, anchor: _Anchor, before: OutputSection | None) -> bool:
+        """What would stand between a section and a note goes behind the last of the notes, once they are a group."""
+        order = self.plan.order
+        position = order.index(before, anchor.position) + 1 if before is not None else 0
+        if not self.groups_notes or not _is_note(order[position]):
+            return False
+        last = next(known for known in reversed(order) if _is_note(known))
+        order.pop()
+        order.insert(order.index(last) + 1, output)
+        self.plan.commands.insert(position_after(self.plan.commands, last), output)
         anchor.latest, anchor.command, anchor.position = output, 0, 0
         return True
 
@@ -198,7 +214,10 @@ class _Placer:
             return _last(output for output, own in known if own.debug == traits.debug)
         if traits.tls and not traits.code and not traits.read_only:
             return self._before_tls(known, traits)
-        return self._similar(fitting, traits) or self._similar(known, traits)
+        alike = None
+        if section.section.type != SectionType.RELA:  # those go behind code, too
+            alike = _last(output for output, own in known if not own.differs(traits, *_ALL))
+        return self._similar(fitting, traits) or alike or self._similar(known, traits)
 
     def _similar(self, outputs: list[tuple[OutputSection, Traits]], traits: Traits) -> OutputSection | None:
         if traits.code:
@@ -221,9 +240,13 @@ class _Placer:
                 found, seen = output, True
             elif seen:
                 break
-            elif own.contents and own.alloc and own.load:
+            elif (own.contents and own.alloc and own.load) or output in self.plan.unloaded:
                 found = output
         return found
+
+
+def _is_note(output: OutputSection) -> bool:
+    return output.type == SectionType.NOTE and output.load
 
 
 def _last(outputs: Iterable[OutputSection]) -> OutputSection | None:

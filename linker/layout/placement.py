@@ -155,7 +155,7 @@ class _Placer:
             output.has_contents |= contents
             output.read_only |= kind.startswith("READONLY")
         else:
-            self.create(output, alloc=alloc, load=alloc, has_contents=True, read_only=True)
+            self.create(output, alloc=alloc, load=loaded, has_contents=contents, read_only=True)
             if kind == "NOLOAD":
                 self.plan.unloaded.append(output)
         output.wanted_type = self._elf_type(statement.elf_type, statement) if "TYPE" in kind else SectionType.NULL

@@ -27,7 +27,7 @@ class Plan:
     discarded: list[InputSection] = field(default_factory=list)
     errors: list[Diagnostic] = field(default_factory=list)
     unloaded: list[OutputSection] = field(default_factory=list)
-    """NOLOAD sections that begin with data: orphans take them for loaded ones (GNU ld)."""
+    """NOLOAD sections that begin with data: thread-local orphans take them for loaded ones (GNU ld)."""
     common: OutputSection | None = None
     """Where COMMON symbols go that no pattern names."""
     _by_name: dict[str, list[OutputSection]] = field(default_factory=dict)

@@ -39,6 +39,8 @@ class _Cursor:
     output: OutputSection
     fill: bytes
     subalign: int | None
+    behind_gap: bool = False
+    """Whether the statement before this one was an assignment that moved `.`."""
 
 
 class Sizer:
@@ -140,16 +142,20 @@ class Sizer:
         output.pads = []
         output.steps.clear()
         for item in output.items:
+            gaps = len(output.pads)
             if isinstance(item, InputSection):
                 self._input(cursor, item)
             elif isinstance(item, Assignment):
                 self._assign_inside(cursor, item)
+                cursor.behind_gap = len(output.pads) > gaps
+                continue
             elif isinstance(item, DataItem):
                 self._data(cursor, item)
             elif isinstance(item, Fill):
                 cursor.fill = self._fill_pattern(item.pattern)
             elif isinstance(item, Assertion):
                 check(item, scope)
+            cursor.behind_gap = False
         scope.section = None
 
     def _input(self, cursor: _Cursor, section: InputSection) -> None:
@@ -161,6 +167,8 @@ class Sizer:
         align = section.align if cursor.subalign is None else cursor.subalign
         output.align = max(output.align, align)
         start = align_up(scope.dot, align)
+        if cursor.behind_gap and start != scope.dot:  # an orphan: GNU ld fills the latter of two gaps only
+            output.pads.pop()
         self._pad(cursor, start)
         section.offset = (start - output.vma) & WORD
         size = section.section.size if self.untrimmed and section.deleted_at else section.size

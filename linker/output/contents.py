@@ -48,7 +48,7 @@ def fill_sections(sections: list[OutputSection], source: Source) -> list[tuple[O
 def _contents(section: OutputSection, source: Source) -> bytes:
     data = bytearray(section.size)
     for offset, size, pattern in section.pads:
-        if pattern.strip(b"\0"):
+        if pattern.strip(b"\0") and section.has_contents:  # room alone is not filled
             data[offset : offset + size] = (pattern * (size // len(pattern) + 1))[:size]
     for item in section.items:
         if isinstance(item, InputSection) and not item.is_nobits and item.size:

@@ -113,11 +113,11 @@ class _Writer:
             if entry.name in self.scope.anchors:
                 index = self._index_near(anchor)
         elif isinstance(home, OutputSection):
-            index = home.index or self._index_near(self._nearby(home))
+            index = home.index or self._index_near(self._nearby(home, entry.address))
         else:
-            if home.output is None:
+            if home.output is None or home.ghost:
                 return []
-            index = home.output.index or self._index_near(self._nearby(home.output))
+            index = home.output.index or self._index_near(self._nearby(home.output, entry.address))
             if home.deleted_at:
                 size = home.moved(entry.value + size) - home.moved(entry.value)
         value = self._value(entry.address, entry.type)
@@ -128,8 +128,8 @@ class _Writer:
         """Thread-local symbols count from the start of their segment."""
         return address - self.tls_base if kind == SymbolType.TLS else address
 
-    def _nearby(self, section: Placed) -> OutputSection | None:
-        """The section of the output that stands for one that was left out (BFD, bfd_nearby_section)."""
+    def _nearby(self, section: Placed, address: int) -> OutputSection | None:
+        """Where a symbol at an address of a section that was left out belongs (BFD, bfd_nearby_section)."""
         sections = self.scope.plan.order
         if not isinstance(section, OutputSection):
             return None
@@ -145,7 +145,7 @@ class _Writer:
             return before if after.read_only != section.read_only else after
         if before.code != after.code:
             return before if after.code != section.code else after
-        return before if section.vma < after.vma else after
+        return before if address < after.vma else after
 
     def _index_near(self, section: OutputSection | None) -> int:
         if section is not None and section.index:

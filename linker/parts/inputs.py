@@ -76,7 +76,7 @@ class InputSection:
     """The section of another file that stands for this discarded one of a COMDAT group."""
     linker_made: bool = False
     ghost: bool = False
-    """Made by the linker and found empty: it takes no room, not even for its alignment."""
+    """Found empty by the linker: it takes no room, not even for its alignment, and global symbols in it are gone."""
     deleted_at: list[int] = field(default_factory=list)
     """Offsets behind which bytes were deleted (R_RISCV_ALIGN), ascending."""
     deleted_before: list[int] = field(default_factory=list)

@@ -14,6 +14,8 @@ class Placed(Protocol):
     """In bytes."""
     align: int
     """A power of two."""
+    alloc: bool
+    """Whether it is a part of the program's memory."""
     index: int
     """In the section header table; 0 when it is not in the output."""
     removed: bool

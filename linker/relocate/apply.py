@@ -213,6 +213,10 @@ class _SectionRelocator:
         name = self.section.name
         return self.section.is_alloc and not name.startswith((".eh_frame", ".gcc_except_table", ".stab"))
 
+    def _is_in_memory(self) -> bool:
+        output = self.section.output
+        return output is not None and output.alloc
+
     def _clear(self, relocation: Relocation, offset: int) -> None:
         clear_field(self.data, offset, relocation.type, self.section.name)
 
@@ -309,7 +313,9 @@ class _SectionRelocator:
             self._patch(offset, 4, mask, encode(target - (self.owner.tls_base if thread_local else 0)))
         elif kind in (R.PCREL32, R.PLT32):
             distance = _signed(target - self.base - offset)
-            if not fields.fits(distance, 32):
+            if (
+                not fields.fits(distance, 32) and self._is_in_memory()
+            ):  # elsewhere GNU ld cuts it off, and nobody uses it
                 self._out_of_range(relocation, f"{distance:+#x} bytes away; the field has 32 bits")
                 return
             self._store(offset, 4, distance)

@@ -76,12 +76,11 @@ def key_of(table: SymbolTable, symbol: Symbol) -> Key:
 
 def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
     """Make the table when anything reads from it; words stand in GNU ld's order: locals by file, then globals."""
-    first, local, shared = _accesses(table)
+    local, shared = _accesses(table)
     wanted = table.names.get(TABLE_SYMBOL)
-    if first is None:
-        if wanted is None or wanted.defined or not table.files:
-            return None
-        first = wanted.file or table.files[0]
+    if not local and not shared and (wanted is None or wanted.defined or not table.files):
+        return None
+    first = first_relocated(table.files) or table.files[0]
     got = GlobalOffsetTable(_make_section(first, ".got"))
     # The dynamic linker's part of the table: unused here, but GNU ld keeps its two words.
     plt = _make_section(first, ".got.plt")
@@ -104,24 +103,30 @@ def make_got(table: SymbolTable) -> GlobalOffsetTable | None:
     return got
 
 
-def _accesses(table: SymbolTable) -> tuple[InputFile | None, list[tuple[Key, R]], dict[str, list[R]]]:
-    """The first file that reads from the table, and the accesses: to local symbols, and by name to global ones."""
-    first: InputFile | None = None
+def first_relocated(files: list[InputFile]) -> InputFile | None:
+    """The first file that has anything to relocate: the sections that the linker makes stand among its own (BFD)."""
+    for file in files:
+        if any(s.relocations and s.is_alloc and not s.discarded for s in file.sections):
+            return file
+    return None
+
+
+def _accesses(table: SymbolTable) -> tuple[list[tuple[Key, R]], dict[str, list[R]]]:
+    """The accesses: to local symbols, and by name to global ones."""
     local: list[tuple[Key, R]] = []
     shared: dict[str, list[R]] = {}
     for file in table.files:
         for section in file.sections:
-            if section.discarded:
+            if section.discarded or not section.is_alloc:
                 continue
             for relocation in section.relocations:
                 if relocation.type in GOT_TYPES and relocation.symbol is not None:
-                    first = first or file
                     symbol, kind = relocation.symbol, R(relocation.type)
                     if symbol.binding == SymbolBinding.LOCAL:
                         local.append((symbol, kind))
                     else:
                         shared.setdefault(symbol.name, []).append(kind)
-    return first, local, shared
+    return local, shared
 
 
 _GOT_ORDER = [R.TLS_GD_HI20, R.TLS_GOT_HI20, R.GOT_HI20]

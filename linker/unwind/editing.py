@@ -74,6 +74,7 @@ class UnwindTables:
         """Let entries reach up to the next section: zeros between them would end the table."""
         position = len(inputs) - 1
         while position >= 0 and inputs[position].size <= TERMINATOR_SIZE:
+            inputs[position].ghost |= not inputs[position].size
             position -= 1
         for section in inputs[: max(position, 0)]:
             section.size = (section.size + align - 1) & -align

@@ -32,10 +32,27 @@ buffer: .space 40
     .weak wanted
     .data
     .dword wanted
+    .section .note.one, "a", @note
+    .word 4, 4, 1, 0x00444c45, 7
+    .section .note.two, "a", @note
+    .balign 8
+    .word 4, 4, 1, 0x00444c45, 7
+    .section .later, "a"
+    .word 1
+    .comm shared, 40, 16
 """
 PLAIN = ".text : { *(.text) } .data : { *(.data) } .bss : { *(.bss) }"
 MEMORY = "MEMORY { R : ORIGIN = 0x80000000, LENGTH = 64K } "
 KINDS = {
+    "orphans beside a group of notes": ("SECTIONS { . = 4K; .rodata : { BYTE(1) } .text : { *(.text) } }",),
+    "notes beside what is not loaded": (
+        f"SECTIONS {{ . = 4K; .t : {{ *(.tdata) *(.tbss) }} {PLAIN} .mark (NOLOAD) : {{ SHORT(1) . += 8; }} }}",
+    ),
+    "a gap before an orphan": ("SECTIONS { . = 4K; .text : { *(.text) } .bss : { BYTE(1) *(.bss) . += 4; } =0x90 }",),
+    "room without contents": (f"SECTIONS {{ . = 4K; {PLAIN} .room (COPY) : {{ . += 16; }} =0x90 }}",),
+    "a number in a section that is left out": (
+        f"SECTIONS {{ . = 4K; {PLAIN} .gone : {{ six = SIZEOF(.data); *(.nobody) }} .last : {{ *(.extra) }} }}",
+    ),
     "a string over several lines": (f'SECTIONS {{ . = 0x1000; {PLAIN} }} ASSERT(SIZEOF(.bss) < 4K, "too\nlarge")',),
     "suffixes of numbers": ("a = 1010b; b = 17o; c = 0ffh; d = 99d; e = 1fX; SECTIONS { .x : { *(*) } }",),
     "digits that a base lacks": ("a = 21b; b = 28B; c = 129O; d = 0779; e = 5cD; f = 09K; SECTIONS { .x : { *(*) } }",),

@@ -46,6 +46,6 @@ once:
 handler: ret
     .section .gcc_except_table.SELF, "a"
 actions: .byte 0xff, 0xff, 1, 0
-    .section .eh_frame
+    .section .eh_frame, "a"
     .globl SELF_frames
 SELF_frames:
