@@ -32,6 +32,10 @@ class BuildWords(KernelWords):
     output: Path
 
 
+_PATIENCE = 120.0
+"""Seconds that the run to a moment may take unless told otherwise."""
+
+
 class RunWords(KernelWords):
     """What `ekernel run` was asked for, as it was typed."""
 
@@ -187,10 +191,7 @@ def heap_options(
     _add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
-    group.value(
-        "--max-instructions", to="max_instructions", form="N", kind=count,
-        text="Show the moment after so many instructions at the latest.",
-    )  # fmt: skip
+    _add_ends(group)
     _add_allocations(words)
     _add_kernel(words)
     _add_machine(words)
@@ -236,7 +237,7 @@ def _looking(command: str, purpose: str, title: str) -> tuple[Words, Group]:
     group = Group(words, title)
     moment = Group(words, "Which moment")
     moment.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
-    moment.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    _add_ends(moment)
     _add_kernel(words)
     _add_machine(words)
     _add_devices(words, writable=False)
@@ -287,7 +288,7 @@ def pagetable_options() -> Words:
     moment.value(
         "-diff", "--diff", to="diff", form="SYMBOL|ADDRESS|N", text="What has changed by this later one.", default=""
     )
-    moment.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    _add_ends(moment)
     group = Group(words, "What of the tables")
     group.value(
         "-format", "--format", to="form", form="tree|flat|ptdump|vmprint", default="tree",
@@ -463,6 +464,15 @@ def _add_allocations(words: Words) -> None:
         "--since", to="since", form="SYMBOL|INSTRET|mark",
         text="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
         "monitor's `mark`.",
+    )  # fmt: skip
+
+
+def _add_ends(group: Group) -> None:
+    """What ends the run to a moment that never comes."""
+    group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    group.value(
+        "--timeout", to="timeout", form="SECONDS", kind=seconds, default=_PATIENCE,
+        text=f"Run no longer than that ({_PATIENCE:g}).",
     )  # fmt: skip
 
 

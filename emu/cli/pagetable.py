@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from emu.cli.allocations import Allocations
+from emu.cli.moments import run_on
 from emu.cli.options import PageTableWords, pagetable_options
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
@@ -36,15 +37,15 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         return _check_invariants(machine, request)
     if request.faults:
         groups = FaultGroups(machine, PageFaultObserver(machine))
-        _run_to(machine, request.at, request.max_instructions)
+        _run_to(machine, request, request.at)
         _print(fault_groups(groups, Places(machine)))
         return 0
     writers = PteWriters(machine) if request.writers else None
     satp = _number(request.satp, "-satp") if request.satp else None
-    _run_to(machine, request.at, request.max_instructions)
+    _run_to(machine, request, request.at)
     space = machine.address_space(satp)
     if request.diff:
-        _run_to(machine, request.diff, request.max_instructions)
+        _run_to(machine, request, request.diff)
         later = machine.address_space(space.satp if space.levels else satp)
         _print(list(pagetables.changes(space.diff(later))) or ["nothing has changed"])
         return 0
@@ -74,7 +75,7 @@ def _check_invariants(machine: Machine, request: PageTableWords) -> int:
         checks[_FREED] = FreedFrames(machine).check
     places = Places(machine)
     found = Invariants(machine, checks)
-    _run_to(machine, request.at, request.max_instructions)
+    _run_to(machine, request, request.at)
     for each in found.broken:
         write = each.write
         print(
@@ -115,16 +116,17 @@ def _writers(space: AddressSpace, writers: PteWriters, places: Places) -> Iterab
             yield f"{entry.first}: PTE at {entry.address} {by}"
 
 
-def _run_to(machine: Machine, place: str | None, limit: int | None) -> None:
+def _run_to(machine: Machine, request: PageTableWords, place: str | None) -> None:
     """Run to a moment; without one to the end."""
     if place is None:
-        machine.run(limit)
+        run_on(machine, request, request.max_instructions)
         return
     if place.isdecimal():
-        outcome = machine.run(max_instructions=max(0, int(place) - machine.instret))
+        outcome = run_on(machine, request, max(0, int(place) - machine.instret))
         reached = outcome.reason is StopReason.INSTRUCTION_LIMIT
     else:
-        outcome = machine.run(limit, until=_number(place, "-at") if place.startswith("0x") else place)
+        until = _number(place, "-at") if place.startswith("0x") else place
+        outcome = run_on(machine, request, request.max_instructions, until)
         reached = outcome.reason is StopReason.REACHED
     if not reached:
         raise ConfigError(f"{place} was not reached: {outcome.description} after {machine.instret:,} instructions")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
 from emu.cli.options import RunWords, run_options
+from emu.cli.outputs import OutputFile
 from emu.cli.qemu import (
     check_harts,
     check_unchanging,
@@ -45,7 +46,7 @@ from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard_input
 from emu.terminal.moment import Moment
 from emu.terminal.signals import Signals
-from linker.commands.files import WholeFile, write_whole
+from linker.commands.files import write_whole
 
 if TYPE_CHECKING:
     from emu.debug.gdb import GdbServer
@@ -90,7 +91,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         events = list(trace.events())
         told = [transcript.event] if request.trace and not request.quiet and not request.json else []
         if request.trace_out:
-            told.append(TraceFile(_opened(stack, request.trace_out), places).write)
+            told.append(TraceFile(stack.enter_context(OutputFile(request.trace_out)), places).write)
         recording = recorder(machine, request)
         if recording is not None:
             stack.enter_context(recording)
@@ -100,7 +101,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
             for kind in events:
                 machine.on(kind, listener)
         if logs_traps:
-            TrapLog(machine, _opened(stack, request.log_file) if request.log_file else sys.stderr.buffer)
+            log = stack.enter_context(OutputFile(request.log_file)) if request.log_file else sys.stderr.buffer
+            TrapLog(machine, log)
         moment = first_moment(machine, request, recording)
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
         save_end(request, machine)
@@ -226,16 +228,6 @@ def _is_read_elsewhere() -> bool:
     except OSError:  # not a file of the host
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _opened(stack: ExitStack, path: Path) -> BinaryIO:
-    """The stream of a file that gets its name when the stack ends, however it does: what is in it stays readable."""
-    try:
-        file = WholeFile(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write the trace to {path}: {error.strerror}; name another file") from error
-    stack.callback(file.finish)
-    return file.stream
 
 
 def new_machine(request: RunWords) -> Machine:

@@ -82,6 +82,10 @@ class TraceRequest:
         """Read a comma-separated list. Raises ConfigError for a word that is none of the known ones."""
         words = [word.strip() for word in text.split(",") if word.strip()]
         functions = tuple(word.removeprefix(_CALLS) for word in words if word.startswith(_CALLS))
+        for word in (_CALLS, _MEMORY):
+            if word in words:
+                what = "a function or a pattern, as in calls=frame_*" if word == _CALLS else "a symbol or a range"
+                raise ConfigError(f"--trace '{word}' names nothing: give {what}")
         words, memory = _memory(word for word in words if not word.startswith(_CALLS))
         kinds = tuple(dict.fromkeys(words))
         for kind in kinds:

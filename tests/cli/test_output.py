@@ -94,4 +94,15 @@ def test_a_trace_that_cannot_be_written_is_told_before_anything_runs(written: Wr
     for place, reason in ((tmp_path / "no" / "trace", "No such file"), (tmp_path, "Is a directory")):
         result = written("trace", place)
         assert result.returncode == 125
-        assert f"cannot write the trace to {place}: {reason}" in result.stderr.decode()
+        assert f"cannot write {place}: {reason}" in result.stderr.decode()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the host has no /dev/full")
+@pytest.mark.parametrize("words", [["--trace-out", "/dev/full", "--trace", "traps"], ["-d", "int", "-D", "/dev/full"]])
+def test_a_trace_whose_disk_is_full_is_told_with_its_name(program: Program, words: list[str]) -> None:
+    handler = ".balign 4\n1: csrr t0, sepc\n addi t0, t0, 4\n csrw sepc, t0\n sret"
+    guest = f"la t0, 1f\n csrw stvec, t0\n j 2f\n {handler}\n2: unimp\n j 2b"
+    command = [EKERNEL, "run", *words, "--max-instructions", "100000", str(program(guest))]
+    result = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)
+    assert result.returncode == 125
+    assert result.stderr.count("cannot write /dev/full: No space left on device") == 1

@@ -149,3 +149,21 @@ def test_page_faults_are_told_by_what_they_were_for(ekernel: Ekernel) -> None:
     assert re.search(r"^\d+ by demand: [\d,]+ instructions, ", told, re.MULTILINE)
     assert re.search(r"^    \d+ resolved at map_leaf\+\w+ \(page_table.S:\d+\)$", told, re.MULTILINE)
     assert re.search(r"^\d+ by (protection|bug)", told, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [["pagetable"], ["heap", "--frame-functions", "take,give"], ["coverage"]])
+def test_a_guest_that_traps_for_ever_is_looked_at_as_it_is(
+    ekernel: Ekernel, program: Program, command: list[str]
+) -> None:
+    guest = "la t0, again\n csrw stvec, t0\n unimp\ntake: ret\ngive: ret\n .balign 4\nagain: nop\n sret"
+    result = ekernel(*command, str(program(guest)))
+    assert "illegal instruction" in result.stderr
+    assert "for ever" in result.stderr
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_moment_that_never_comes_ends_with_the_time(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("pagetable", str(program("nop\n1: j 1b\nnever: nop")), "--timeout", "0.1", "-at", "never")
+    assert result.returncode == 125
+    assert "stopped after 0.1 s; --timeout gives more" in result.stderr
+    assert "never was not reached" in result.stderr

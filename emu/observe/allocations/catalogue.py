@@ -59,10 +59,11 @@ class Catalogue:
 
         Raises SymbolError, with the nearest names, for a function that the user has named and the image lacks.
         """
+        named = [(function, self._named(allocator, function)) for function in functions]
         found = {
             symbol.address: Placed(function, allocator, symbol.label, symbol.address)
-            for function in reversed(functions)
-            for symbol in self._named(allocator, function)
+            for function, symbols in reversed(named)
+            for symbol in symbols
         }
         placed = tuple(sorted(found.values(), key=lambda one: one.address))
         return placed if any(one.function.does in (Does.ALLOCATE, Does.RESIZE) for one in placed) else ()

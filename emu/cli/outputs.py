@@ -1,0 +1,54 @@
+"""Files that a run writes while it goes on: traces and logs."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from emu.errors import ConfigError
+from linker.commands.files import WholeFile
+
+
+class OutputFile:
+    """A file that gets its name when it is left, however it is: what is in it stays readable.
+
+    Raises ConfigError, which names the file, when it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = WholeFile(path)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._is_broken = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._is_broken:
+            self._file.discard()
+            return
+        try:
+            self._file.finish()
+        except OSError as failure:
+            raise self._failed(failure) from failure
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        try:
+            self._file.stream.write(data)
+        except OSError as error:
+            self._is_broken = True
+            raise self._failed(error) from error
+
+    def flush(self) -> None:
+        """Hand over what was written, for whoever reads along."""
+        try:
+            self._file.stream.flush()
+        except OSError as error:
+            self._is_broken = True
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> ConfigError:
+        return ConfigError(f"cannot write {self._path}: {error.strerror}; name another file")
