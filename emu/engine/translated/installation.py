@@ -14,6 +14,8 @@ from emu.engine.translated.player import CALLED, PLAYER, Entry
 from emu.errors import MachineError
 
 _LOCK = Lock()
+DIVERTED = {"tcg_gen_code": Entry.GEN_CODE, "riscv_cpu_set_mode": Entry.SET_MODE}
+"""The library's functions that are called through the native ones."""
 _WITHOUT_SUFFIX = ("cpu_exit", "uc_emu_stop")
 
 
@@ -61,15 +63,21 @@ def _install() -> Installed:
     layout = BUILDS[file.build_id]
     functions = [library.function_address(name, "" if name in _WITHOUT_SUFFIX else "_riscv64") for name in CALLED]
     begin = functions[0] - file.symbol("tcg_gen_code_riscv64")
-    word = ctypes.c_uint64.from_address(begin + file.call_word("tcg_gen_code_riscv64"))
-    if word.value != functions[0] and not begin <= word.value < functions[0]:  # or its stub, before its first call
-        raise MachineError("native probes are not possible here: somebody else has replaced tcg_gen_code")
+    words = {}
+    for name, entry in DIVERTED.items():
+        function = functions[CALLED.index(name)]
+        word = ctypes.c_uint64.from_address(begin + file.call_word(f"{name}_riscv64"))
+        if word.value != function and not begin <= word.value < function:  # or its stub, before its first call
+            raise MachineError(f"native probes are not possible here: somebody else has replaced {name}")
+        words[entry] = word
     address = native.load(PLAYER)
     (ctypes.c_uint64 * len(functions)).from_address(address)[:] = [*functions]
     jumps = address + 8 * len(functions)
     entries = tuple(jumps + 8 * entry for entry in Entry)
-    native.protect({ctypes.addressof(word) & -mmap.PAGESIZE}, mmap.PROT_READ | mmap.PROT_WRITE)
-    word.value = entries[Entry.GEN_CODE]
+    pages = {ctypes.addressof(word) & -mmap.PAGESIZE for word in words.values()}
+    native.protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
+    for entry, word in words.items():
+        word.value = entries[entry]
     return Installed(layout, entries)
 
 

@@ -9,12 +9,12 @@ of this program or of another user of Unicorn in the process, gets what it would
 from enum import IntEnum
 
 from emu.engine.native import Probe
-from emu.engine.translated import callbacks, player_aarch64, player_x86_64
+from emu.engine.translated import callbacks, modes, player_aarch64, player_x86_64
 
 CALLED = (
     "tcg_gen_code", "tcg_op_insert_before", "tcg_op_remove", "tcg_temp_new_internal", "gen_new_label",
     "helper_check_exit_request", "cpu_loop_exit", "cpu_exit", "uc_emu_stop",
-    "get_page_addr_code_hostp",
+    "get_page_addr_code_hostp", "riscv_cpu_set_mode", "tlb_flush",
 )  # fmt: skip
 """The library's functions that the native code calls or looks for, in the order of the table it begins with."""
 
@@ -30,19 +30,23 @@ class Entry(IntEnum):
     """A memory callback that leaves the core by itself where its Python callback has refused or stopped."""
     CODE = 3
     """The same for code callbacks."""
+    SET_MODE = 4
+    """In the place of `riscv_cpu_set_mode`."""
 
 
-_NAMES = ("gen_code", "late", "memory", "code")
+_NAMES = ("gen_code", "late", "memory", "code", "set_mode")
 
 PLAYER = Probe(
     "player",
     x86_64="".join(f"{name}: .quad 0\n" for name in CALLED)
     + "".join(f"jmp {name}\n .p2align 3\n" for name in _NAMES)
     + player_x86_64.SOURCE
-    + callbacks.X86_64,
+    + callbacks.X86_64
+    + modes.X86_64,
     aarch64="".join(f"{name}: .quad 0\n" for name in CALLED)
     + "".join(f"b {name}\n nop\n" for name in _NAMES)
     + player_aarch64.SOURCE
-    + callbacks.AARCH64,
+    + callbacks.AARCH64
+    + modes.AARCH64,
 )
 """A table of addresses, to be filled in; a jump to each function, eight bytes long; the functions."""

@@ -41,7 +41,7 @@ class Exclusions:
     kinds: frozenset[str] = frozenset()
     """Names of generators in `encodings`, or of the units below."""
     native_walks: bool = False
-    """The core walks the page tables, and returns from M mode by itself: MPRV stays clear."""
+    """The core walks the page tables."""
 
 
 @dataclass(slots=True)
@@ -293,7 +293,7 @@ class _Generator:
         value = source.getrandbits(23) & ~(3 << 9) & ~_FS | self._float_status()  # bits 9 and 10 are QEMU's VS
         if self.privilege == Privilege.M and source.random() < 0.7:
             value = value & ~(3 << 11) | source.choice((0, 3)) << 11  # QEMU takes the mode 2 that does not exist
-            if self.exclusions.native_walks or source.random() < 0.6:
+            if source.random() < 0.6:
                 value &= ~_MPRV
             return self._write_csr(0x300, value, (2, 3))
         return self._write_csr(0x100, value, (1, 2, 3))

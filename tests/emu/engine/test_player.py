@@ -152,6 +152,8 @@ class Translator:
                 self.put(third, INSTRUCTION)
         elif name == "tcg_gen_code":
             self.generated.append((first, second))
+        elif name in ("riscv_cpu_set_mode", "tlb_flush"):
+            self.generated.append((first, second if name == "riscv_cpu_set_mode" else -1))
         else:
             assert name == "uc_emu_stop"
             self.stopped += 1
@@ -413,6 +415,20 @@ def test_a_block_that_does_not_begin_stops_at_its_deadline_and_drains_before_it(
     assert words[Slot.HIT] == (late and not may_pass)
     assert (words[Slot.DEADLINE], words[Slot.LIMIT]) == ((end, 0) if may_pass else (deadline, limit))
     assert translator.stopped == (words[Slot.HIT] or (drains and not asked and not late))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("privilege", [0, 1, 3])
+@pytest.mark.parametrize("status", [0, 0x2_0000, ALL])
+def test_a_change_to_less_than_m_mode_clears_mprv_and_the_tlb(translator, ours, privilege, status):
+    translator.put(STATE + 8 * Word.RDTIME_FUNCTION, WORDS * ours)
+    translator.put(STATE + 8 * Word.MSTATUS, status)
+    translator.put(STATE + layout.ENV_ENGINE, ENGINE)
+    translator.generated.clear()
+    translator.call(Entry.SET_MODE, STATE, privilege)
+    clears = ours and privilege < 3 and status & 0x2_0000 != 0
+    assert translator.get(STATE + 8 * Word.MSTATUS) == [status & ~0x2_0000 if clears else status]
+    assert translator.generated == [(CPU, -1)] * clears + [(STATE, privilege)]
 
 
 def test_the_classes_say_what_an_operation_is():

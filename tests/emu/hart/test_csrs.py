@@ -342,8 +342,8 @@ RETURNS = [
 
 
 @pytest.mark.parametrize(("instruction", "before", "privilege", "after"), RETURNS)
-def test_a_return_changes_the_stacked_bits_as_the_manual_says(build, instruction, before, privilege, after):
-    machine = Machine(MachineConfig(ram_size=4 << 20, firmware="none"))
+def test_a_return_changes_the_stacked_bits_as_the_manual_says(build, fidelity, instruction, before, privilege, after):
+    machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, firmware="none"))
     machine.load(build(f"{instruction}\n j .", 0x8000_0000))
     csr = machine.hart.csr
     csr["pmpaddr0"], csr["pmpcfg0"] = M64, 0x1F
