@@ -21,6 +21,7 @@ OWN = {
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
     "report": "Put a whole run on one page of HTML.",
     "pagetable": "Show what a kernel's page tables map, at any moment.",
+    "grade": "Give points to students' kernels by a teacher's tests.",
     "lab": "Experiments on the teaching kernel.",
     "doctor": "Say what this host can do, and what it lacks.",
     "completion": "Print what makes a shell complete these words.",

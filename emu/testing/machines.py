@@ -11,6 +11,7 @@ from emu.errors import ConfigError
 from emu.events import ConsoleOutput, Event
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig, Outcome, Snapshot, StopReason
+from emu.testing.limits import Allowance, Limits
 
 _KEPT = 8
 """Booted machines that a session keeps."""
@@ -46,7 +47,9 @@ class Boots:
     def __init__(self) -> None:
         self._booted: OrderedDict[tuple[Any, ...], _Booted] = OrderedDict()
 
-    def at(self, image: Image | str | Path, place: Place, config: MachineConfig, **loading: Any) -> Machine:
+    def at(
+        self, image: Image | str | Path, place: Place, config: MachineConfig, limits: Limits, **loading: Any
+    ) -> Machine:
         """A machine at a place; the same one for the same words, as it was then.
 
         Raises ConfigError when the guest ends before it comes there, and whatever loading it raises.
@@ -58,7 +61,9 @@ class Boots:
         if booted is None:
             machine = Machine(config)
             machine.load(image, **loading)
+            allowance = Allowance(machine, Limits(console=limits.console))  # the place limits instructions
             advance(machine, place, name)
+            allowance.close()
             booted = self._booted[key] = _Booted(machine, machine.snapshot())
             while len(self._booted) > _KEPT:
                 self._booted.popitem(last=False)[1].machine.close()

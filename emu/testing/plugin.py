@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a run of pytest that uses no machine loads none of this
     from emu.testing.execute import Executor
     from emu.testing.failures import Watched
     from emu.testing.golden import Golden
+    from emu.testing.limits import Limits
     from emu.testing.machines import Boots
 
 _FIDELITIES = ("exact", "fast")
@@ -23,16 +24,31 @@ _GOLDEN = pytest.StashKey[list[Path]]()
 _SETTINGS = frozenset({"until", "text", "fidelity", "memory", "bootargs", "initrd", "most", "config"})
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Options and settings."""
+    _keep_as_they_are(pluginmanager)
     parser.addini("ekernel_kernel", "The kernels that the fixture `machine` boots: ELF files, or profile:NAME.", "args")
     parser.addini("ekernel_until", "How far `machine` is booted: a symbol.", default="")
     parser.addini("ekernel_text", "How far `machine` is booted: a text on its console.", default="")
     parser.addini("ekernel_fidelity", "exact, fast, or both.", "args", default=["exact"])
     parser.addini("ekernel_memory", "The machine's memory, 128M for example.", default="128M")
     group = parser.getgroup("ekernel", "kernels in RISC-V machines")
+    group.addoption("--kernel", action="append", default=[], help="Boot this instead of what marks and settings say.")
+    group.addoption("--guest-instructions", type=int, help="How many instructions a guest may execute in one test.")
+    group.addoption("--guest-console", type=int, help="How many bytes a guest may write to its console in one test.")
     with suppress(ValueError):  # where syrupy is installed: the same word for the same wish
         group.addoption("--snapshot-update", action="store_true", default=False, help="Write golden traces anew.")
+
+
+def _keep_as_they_are(manager: pytest.PytestPluginManager) -> None:
+    """Keep pytest from compiling all our packages anew: it means to explain the assertions of whole distributions.
+
+    That takes seconds, in each run where its results cannot be stored beside the modules.
+    """
+    marked = getattr(manager.rewrite_hook, "_must_rewrite", None)
+    if isinstance(marked, set):
+        marked -= {"emu", "ekernel", "kernel", "linker", __name__}
+        getattr(manager.rewrite_hook, "_marked_for_rewrite_cache", {}).clear()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "budget(instructions=N, traps=N): fail when a test's machine has executed or taken more"
     )
+    config.addinivalue_line("markers", "points(number): what a test is worth to `ekernel grade`")
     config.addinivalue_line("markers", "no_leaks: fail when frames or heap blocks that the test allocated are held")
     config.addinivalue_line("markers", "no_faults: fail for page faults that the kernel did not resolve")
 
@@ -58,7 +75,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         words = _fidelities(metafunc.config, settings)
         if len(words) > 1:
             metafunc.parametrize("fidelity", words, indirect=True)
-    kernels = settings.get("files") or metafunc.config.getini("ekernel_kernel")
+    kernels = _kernels(metafunc.config, settings)
     if "kernel" in metafunc.fixturenames and _is_ours(metafunc, "kernel") and len(kernels) > 1:
         metafunc.parametrize("kernel", kernels, indirect=True, ids=[Path(str(each)).name for each in kernels])
 
@@ -80,6 +97,11 @@ def _settings(node: pytest.Item | Any) -> dict[str, Any]:
     for name in mark.kwargs.keys() - _SETTINGS:
         raise pytest.UsageError(f"{node.nodeid}: kernel({name}=...): it takes {', '.join(sorted(_SETTINGS))}")
     return {"files": list(mark.args), **mark.kwargs}
+
+
+def _kernels(config: pytest.Config, settings: dict[str, Any]) -> list[Any]:
+    given: list[Any] = config.getoption("--kernel") or settings.get("files") or config.getini("ekernel_kernel")
+    return given
 
 
 def _fidelities(config: pytest.Config, settings: dict[str, Any]) -> list[str]:
@@ -116,7 +138,7 @@ def kernel(request: pytest.FixtureRequest) -> Any:
     """The kernel that `machine` boots: by the mark `kernel`, the setting `ekernel_kernel`, or one's own fixture."""
     if hasattr(request, "param"):
         return request.param
-    files = _settings(request.node).get("files") or request.config.getini("ekernel_kernel")
+    files = _kernels(request.config, _settings(request.node))
     if not files:
         pytest.fail(
             "no kernel to boot: mark the test with @pytest.mark.kernel('kernel.elf'), set ekernel_kernel in "
@@ -150,22 +172,33 @@ def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, wor
     from emu.errors import EmuError
     from emu.machine import MachineConfig
     from emu.testing.failures import Watched
+    from emu.testing.limits import Allowance
     from emu.testing.machines import BOOT_LIMIT, Place, without_a_trace
 
     try:
         config = words.get("config") or MachineConfig(
             fidelity=words["fidelity"], ram_size=_size(words["memory"]), bootargs=words.get("bootargs", "")
         )
-        place = Place(words.get("until"), words.get("text"), words.get("most", BOOT_LIMIT))
+        limits = _limits(node.config)
+        most = words.get("most", BOOT_LIMIT)
+        place = Place(words.get("until"), words.get("text"), min(most, limits.instructions or most))
         loading = {"initrd": words["initrd"]} if "initrd" in words else {}
-        machine = boots.at(_profile(image), place, config, **loading)
+        machine = boots.at(_profile(image), place, config, limits, **loading)
     except EmuError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     stack.enter_context(without_a_trace(machine))
+    allowance = Allowance(machine, limits)
+    stack.callback(allowance.close)
     watched = Watched(machine, machine.platform.console.written)
     stack.callback(watched.close)
     node.stash.setdefault(_WATCHED, []).append(watched)
     return machine
+
+
+def _limits(config: pytest.Config) -> "Limits":
+    from emu.testing.limits import Limits
+
+    return Limits(config.getoption("--guest-instructions"), config.getoption("--guest-console"))
 
 
 def _profile(image: Any) -> Any:

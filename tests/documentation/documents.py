@@ -106,7 +106,7 @@ def run(command: Command, folder: Path) -> str:
     """Run a command and return what it printed; it must end with the status that the document shows."""
     path = f"{folder}/.venv/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "NO_COLOR": "1"}
-    text = command.text.replace(" tests/", f" {ROOT}/tests/")
+    text = re.sub(r" (tests|docs)/", rf" {ROOT}/\1/", command.text)
     if text.startswith("make "):
         # A test must not start all tests again, nor clean the tree that it runs in.
         dry = "--dry-run " if re.match(r"make (test|clean|bench|check|docs|probes)\b", text) else ""

@@ -1,0 +1,125 @@
+"""Runs a teacher's tests against kernels, several at once, each in a process that ends when its time is up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emu.errors import ConfigError
+from emu.grading.results import Grade, Judged, with_all_tests
+
+_SHOWN = 2000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one kernel may use."""
+
+    instructions: int = 1_000_000_000
+    """Executed in one test, and in one boot."""
+    console: int = 1 << 20
+    """Bytes written in one test."""
+    seconds: float = 120.0
+    """For all tests."""
+    memory: int = 4 << 30
+    """Bytes of address space of its process: the guest's memory and all else."""
+
+
+def grade(
+    tests: Path,
+    kernels: Sequence[Path],
+    limits: Limits,
+    *,
+    jobs: int,
+    done: Callable[[Grade], None] = lambda _grade: None,
+) -> list[Grade]:
+    """Judge kernels, in the order in which they were given; `done` is told of each when it is judged.
+
+    Raises ConfigError for files that are not there.
+    """
+    for path, what in [(tests, "tests"), *((kernel, "kernel") for kernel in kernels)]:
+        if not path.exists():
+            raise ConfigError(f"{what} {path}: there is no such file")
+    grades: list[Grade | None] = [None] * len(kernels)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        waiting = {pool.submit(_judge, tests, kernel, limits): number for number, kernel in enumerate(kernels)}
+        for each in as_completed(waiting):
+            grades[waiting[each]] = each.result()
+            done(each.result())
+    found = [each for each in grades if each is not None]
+    with_all_tests(found)
+    return found
+
+
+def _judge(tests: Path, kernel: Path, limits: Limits) -> Grade:
+    """One kernel, in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="ekernel-grade-") as folder:
+        results, output = Path(folder, "results"), Path(folder, "output")
+        own = {
+            "RLIMIT_AS": limits.memory, "RLIMIT_CPU": int(limits.seconds) + 1, "RLIMIT_FSIZE": limits.memory,
+            "RLIMIT_CORE": 0,
+        }  # fmt: skip
+        command = [
+            sys.executable, "-m", "emu.grading.worker", json.dumps(own), str(tests.resolve()), "-q", "-p",
+            "no:cacheprovider", "-p", "emu.testing.plugin", f"--rootdir={tests.resolve().parent}",
+            f"--kernel={kernel.resolve()}",
+            f"--guest-instructions={limits.instructions}", f"--guest-console={limits.console}",
+            f"--grading-results={results}", "--tb=short",
+        ]  # fmt: skip
+        with output.open("wb") as stream:
+            ended = _run(command, folder, stream, limits.seconds)
+        made = Grade(str(kernel), list(_read(results)))
+        made.error = _error(ended, made, output, limits)
+        for test in made.tests:
+            if not test.passed and not test.message:
+                test.message = f"not judged: {made.error or 'the tests ended before it'}"
+        return made
+
+
+def _run(command: list[str], folder: str, stream: Any, seconds: float) -> int | None:
+    """The exit status; None when the time was up. Nothing of its group is left running."""
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+        env=os.environ | {"NO_COLOR": "1", "TMPDIR": folder, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )  # fmt: skip
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read(path: Path) -> Iterator[Judged]:
+    """What the worker has written."""
+    tests: dict[str, Judged] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        said = json.loads(line)
+        if "tests" in said:
+            tests = {each["name"]: Judged(each["name"], each["title"], each["points"]) for each in said["tests"]}
+        elif said["name"] in tests:
+            test = tests[said["name"]]
+            test.passed, test.seconds = said["passed"], said["seconds"]
+            test.message, test.detail = said.get("message", ""), said.get("detail", "")
+    yield from tests.values()
+
+
+def _error(ended: int | None, made: Grade, output: Path, limits: Limits) -> str:
+    if ended is None:
+        return f"the time was up after {limits.seconds:g} s"
+    if ended < 0:
+        name = signal.Signals(-ended).name
+        return f"its process was ended by {name}" + (" (the time was up)" if name in ("SIGXCPU", "SIGKILL") else "")
+    if ended in (0, 1) and made.tests:
+        return ""
+    return f"pytest could not run the tests (status {ended}):\n{output.read_text(errors='replace')[-_SHOWN:].strip()}"
