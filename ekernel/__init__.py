@@ -52,7 +52,6 @@ if TYPE_CHECKING:
         PteWritten as PteWritten,
         StateRestored as StateRestored,
         SyscallMade as SyscallMade,
-        TablesLeftOut as TablesLeftOut,
         TlbFilled as TlbFilled,
         TrapReturned as TrapReturned,
         TrapTaken as TrapTaken,
@@ -109,7 +108,7 @@ _HOMES = {
     "SymbolError",
     "emu.events": "AddressSpaceSwitched ConsoleOutput Event FrameAllocated FrameFreed FunctionCalled FunctionReturned "
     "HeapAllocated HeapFreed InterruptRaised MachineReset MemoryAccessed MmioAccess PageEvicted PageFault PageLoaded "
-    "PteWritten StateRestored SyscallMade TablesLeftOut TlbFilled TrapReturned TrapTaken",
+    "PteWritten StateRestored SyscallMade TlbFilled TrapReturned TrapTaken",
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
     "emu.machine.history.moment": "Moment",

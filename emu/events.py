@@ -93,14 +93,6 @@ class StaleTranslationUsed(Event):
 
 
 @late
-class TablesLeftOut(Event):
-    """There are more page tables than can be watched: PteWritten does not tell of all changes from here on."""
-
-    watched: int
-    """How many are."""
-
-
-@late
 class MemoryAccessed(Event):
     """The guest is about to read or write memory that is watched."""
 

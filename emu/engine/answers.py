@@ -4,7 +4,6 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from emu.address import PAGE_SIZE
 from emu.engine import interrupts, library
 from emu.engine.clock import BlockClock
 from emu.engine.guest import Fault, Store
@@ -33,24 +32,14 @@ _ACCESS = {
 class EngineAnswers(EngineParts):
     """Answers as its guest does."""
 
-    def watch_stores(self, page: int) -> Callable[[], None]:
-        """Send stores to a page of RAM to the guest's `device_write`, which carries them out; returns what ends it.
-
-        Not while the core runs; the caller flushes the TLB.
-        """
-        protection = library.PROT_READ | library.PROT_EXEC
-        library.check(library.mem_protect(self.handle, page, PAGE_SIZE, protection), "protect a page")
-        last = page + PAGE_SIZE - 1
-        identifier = self._hook(library.HOOK_WRITE_PROTECTED, self._memory, page, last, leaves=Entry.MEMORY)
-
-        def remove() -> None:
-            library.check(library.hook_del(self.handle, identifier), "remove a hook")
-            library.check(library.mem_protect(self.handle, page, PAGE_SIZE, library.PROT_ALL), "release a page")
-
-        return remove
-
     def request_stop(self) -> None:
-        """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE."""
+        """Return from `run` as soon as the current callback is done; not from a device's write: see Store.LEAVE.
+
+        In the report of an access, which cannot be left, when the current block has ended.
+        """
+        if self.in_report:
+            self.stop_after_block()
+            return
         self._stop_requested = True
         library.emu_stop(self.handle)
 

@@ -49,6 +49,8 @@ class EngineParts(ABC):
         self.running = False
         self.in_memory_hook = False
         """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
+        self.in_report = False
+        """Whether an access is being reported by the shadow."""
         self._error: BaseException | None = None
         self._fault: Fault | None = None
         self._stop_requested = False

@@ -12,7 +12,6 @@ from emu.events import (
     PageFault,
     PteWritten,
     SyscallMade,
-    TablesLeftOut,
     TrapReturned,
     TrapTaken,
 )
@@ -67,7 +66,7 @@ class HartBase(Guest, ABC):
         self.slots = self.engine.slots
         self.shadow = SharedShadow(self.engine)
         self.tables = TableWatch(self)
-        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten, TablesLeftOut):
+        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten):
             self.add_source(kind)
         bus.add_source(PteWritten, self.tables.start)
 
@@ -101,6 +100,10 @@ class HartBase(Guest, ABC):
     @abstractmethod
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
+
+    @abstractmethod
+    def instructions_from(self, pc: int) -> int:
+        """How many instructions of the current block have not retired when the one at `pc` executes."""
 
     @abstractmethod
     def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:

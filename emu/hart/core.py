@@ -44,8 +44,6 @@ class HartCore(CountingHart):
         ahead = self.instructions_from(self.words[PC])
         slots[COUNT] -= ahead
         try:
-            if self.ram.contains(address):  # a page that is watched
-                return self.tables.store(address, size, value)
             return self.platform.device_write(address, size, value)
         finally:
             slots[COUNT] += ahead  # even after an exception: the store has happened, and `access_done` counts it

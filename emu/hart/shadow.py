@@ -1,7 +1,23 @@
 """The one shadow of a hart's memory, which is on while anybody has a layer of it."""
 
+from collections.abc import Callable
+from typing import Protocol, TypeVarTuple, Unpack
+
 from emu.engine import Engine
+from emu.engine.slots import Slot
 from emu.engine.translated.shadow import Layer, Report, Shadow
+
+_Arguments = TypeVarTuple("_Arguments")
+_COUNT = int(Slot.COUNT)
+
+
+class Counting(Protocol):
+    """What a shadow needs to know of a hart."""
+
+    slots: memoryview
+
+    def instructions_from(self, pc: int, /) -> int:
+        """How many instructions of the current block have not retired when the one at `pc` executes."""
 
 
 class SharedShadow:
@@ -32,6 +48,19 @@ class SharedShadow:
             self._engine.switch_off(shadow)
             self._shadow = None
             self._switch_soon()
+
+    def in_access(
+        self, hart: Counting, pc: int, action: Callable[[Unpack[_Arguments]], object], *arguments: *_Arguments
+    ) -> None:
+        """Do something in a report, with an exact count; whoever stops the hart stops it behind the current block."""
+        slots, ahead = hart.slots, hart.instructions_from(pc)
+        slots[_COUNT] -= ahead
+        self._engine.in_report = True
+        try:
+            action(*arguments)
+        finally:
+            self._engine.in_report = False
+            slots[_COUNT] += ahead
 
     def _switch_soon(self) -> None:
         if self._engine.running:

@@ -1,21 +1,20 @@
-"""Tells of changed page-table entries: table pages are write-protected in the engine, so each store arrives here."""
+"""Tells of changed page-table entries: the hart's shadow reports each store to a page that holds a table."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
-from emu.engine import Engine, Store
-from emu.engine.window import Word
-from emu.events import PteWritten, TablesLeftOut
+from emu.engine import Engine
+from emu.engine.translated.shadow import Layer, Poisoned
+from emu.events import PteWritten
+from emu.hart.aliases import Aliases
+from emu.hart.shadow import SharedShadow
 from emu.hart.tables import TableMap
 from emu.isa.csrs import Csr
-from emu.isa.operands import MemoryOperand
-from emu.isa.privilege import Privilege
+from emu.isa.privilege import Access, Privilege
 from emu.memory import Ram
 from emu.subscriptions import EventBus
-
-_PC = int(Word.PC)
-_OPCODE, _ATOMIC = 0x7F, 0x2F
+from emu.walks import Walk
 
 
 class WatchedHart(Protocol):
@@ -24,7 +23,8 @@ class WatchedHart(Protocol):
     ram: Ram
     bus: EventBus
     engine: Engine
-    words: memoryview
+    shadow: SharedShadow
+    slots: memoryview
 
     @property
     def retired_count(self) -> int:
@@ -34,17 +34,17 @@ class WatchedHart(Protocol):
     def privilege(self) -> Privilege:
         """The current privilege."""
 
+    def instructions_from(self, pc: int) -> int:
+        """How many instructions of the current block have not retired when the one at `pc` executes."""
+
     def read_csr(self, number: int) -> int | None:
         """The value of a CSR, whatever the guest's privilege."""
 
     def ask_again(self) -> None:
         """Have the core ask for each translation again."""
 
-    def operand_at(self, pc: int) -> MemoryOperand | None:
-        """What the instruction at `pc` accesses."""
-
-    def fetch_instruction(self, address: int) -> int:
-        """The instruction at a virtual address."""
+    def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
+        """The page walk that an access at this moment would make."""
 
 
 class TableWatch:
@@ -52,83 +52,50 @@ class TableWatch:
 
     def __init__(self, hart: WatchedHart) -> None:
         self._hart = hart
+        self._layer: Layer | None = None
         self._map = TableMap(self._entries)
-        self._is_on = False
-        self._told_of_limit = False
         self._asks_again = False
-        self._remove: dict[int, Callable[[], None]] = {}
 
     def start(self) -> Callable[[], None]:
         """Watch what `satp` leads to from now on; returns what ends it."""
-        self._is_on = True
+        self._layer = self._hart.shadow.open(self._reported)
         self.restart()
 
         def stop() -> None:
-            self._is_on = False
-            self._map.forget()
-            self._settle_soon()
+            layer, self._layer = self._layer, None
+            self._map = TableMap(self._entries)
+            if layer is not None:
+                self._hart.shadow.close(layer)
 
         return stop
 
     def restart(self) -> None:
         """Begin again with the present `satp`, as after memory has changed as a whole."""
-        if self._is_on:
-            self._map.forget()
-            self._told_of_limit = False
+        if self._layer is not None:
+            self._layer.restore(None)
+            self._map = TableMap(self._entries, Aliases(self._layer))
             self.entered(self._hart.read_csr(Csr.SATP) or 0)
 
     def entered(self, satp: int) -> None:
         """`satp` has got a value."""
-        if self._is_on:
+        if self._layer is not None:
             self._map.enter(satp)
-            self._tell_of_limit()
-            self._settle_soon()
 
     def settle(self) -> None:
-        """Protect in the engine what is a table now, and nothing else. The core must be stopped."""
-        pages = self._map.pages
-        if self._remove.keys() == pages.keys():
-            if self._asks_again:
-                self._asks_again = False
-                self._hart.ask_again()
-            return
-        for page in self._remove.keys() - pages.keys():
-            self._remove.pop(page)()
-        for page in pages.keys() - self._remove.keys():
-            self._remove[page] = self._hart.engine.watch_stores(page)
-        self._asks_again = False
-        self._hart.ask_again()
+        """Have the core ask again, if that is to be. The core must be stopped."""
+        if self._asks_again:
+            self._asks_again = False
+            self._hart.ask_again()
 
     def drop_translations(self) -> None:
-        """Have the core ask again for each translation, as soon as it may be told."""
+        """Have the core ask again for each translation, as soon as it may be told: before the store in a report."""
+        engine = self._hart.engine
+        if engine.in_report and engine.is_native:
+            self._hart.ask_again()
+            return
         self._asks_again = True
-        if self._hart.engine.running:
-            self._hart.engine.stop_after_block()
-
-    def store(self, address: int, size: int, value: int) -> Store:
-        """Carry out a store to a protected page, or the part of it that lies there, and tell who listens."""
-        hart = self._hart
-        ram = hart.ram
-        data = value.to_bytes(size, "little")[: PAGE_SIZE - address % PAGE_SIZE]
-        places = range(address & -8, address + len(data), 8)
-        before = [ram.words[(place - ram.base) >> 3] for place in places]
-        ram.view[address - ram.base : address - ram.base + len(data)] = data
-        for place, old in zip(places, before, strict=True):
-            self._changed(place, old, ram.words[(place - ram.base) >> 3])
-        if not self._is_complete(address, size):
-            self._settle_soon()
-            return Store.DONE
-        hart.engine.forget_code(address, len(data))
-        is_settled = self._remove.keys() == self._map.pages.keys() and not self._asks_again
-        return Store.DONE if is_settled else Store.LEAVE
-
-    def _is_complete(self, address: int, size: int) -> bool:
-        """Whether the instruction at pc has nothing left to do after this store."""
-        hart = self._hart
-        operand = hart.operand_at(hart.words[_PC])
-        if operand is None or operand.size != size or address % PAGE_SIZE + size > PAGE_SIZE:
-            return False  # it crosses pages, and its bytes come one by one
-        return hart.fetch_instruction(hart.words[_PC]) & _OPCODE != _ATOMIC
+        if engine.running:
+            engine.stop_after_block()
 
     def emit(self, address: int, old: int, new: int, pc: int, *, by_walk: bool) -> None:
         """Tell who listens of a change in a known table, with the count of instructions exact."""
@@ -150,30 +117,33 @@ class TableWatch:
             )
         )
 
-    def _changed(self, place: int, old: int, new: int) -> None:
-        if old == new or place & -PAGE_SIZE not in self._map.pages:
+    def _reported(self, access: Poisoned) -> None:
+        """A store may be to a table: carry it out, so that who listens sees it done; the guest does it once more."""
+        if not access.is_store:
             return
-        self.emit(place, old, new, self._hart.words[_PC], by_walk=False)
-        self._map.written(place, old, new)
-        self._tell_of_limit()
+        hart, data, at = self._hart, access.value.to_bytes(access.size, "little"), access.address
+        parts: list[tuple[int, bytes]] = []
+        while data:
+            count = min(len(data), PAGE_SIZE - at % PAGE_SIZE)
+            place = hart.walk(at, Access.STORE).physical
+            if place is None:  # it will be refused, as a whole
+                return
+            parts.append((int(place), data[:count]))
+            at, data = at + count, data[count:]
+        for physical, part in parts:
+            if physical & -PAGE_SIZE in self._map.pages:
+                hart.shadow.in_access(hart, access.pc, self._store, physical, part, access.pc)
 
-    def _tell_of_limit(self) -> None:
-        hart = self._hart
-        if self._map.left_out and not self._told_of_limit:
-            self._told_of_limit = True
-            if hart.bus.wants(TablesLeftOut):
-                hart.bus.emit(
-                    TablesLeftOut(
-                        instret=hart.retired_count,
-                        pc=VirtAddr(hart.words[_PC]),
-                        privilege=hart.privilege,
-                        watched=len(self._map.pages),
-                    )
-                )
-
-    def _settle_soon(self) -> None:
-        if self._hart.engine.running and self._remove.keys() != self._map.pages.keys():
-            self._hart.engine.stop_after_block()
+    def _store(self, address: int, data: bytes, pc: int) -> None:
+        ram = self._hart.ram
+        places = range(address & -8, address + len(data), 8)
+        before = [ram.words[(place - ram.base) >> 3] for place in places]
+        ram.view[address - ram.base : address - ram.base + len(data)] = data
+        for place, old in zip(places, before, strict=True):
+            new = ram.words[(place - ram.base) >> 3]
+            if old != new:
+                self.emit(place, old, new, pc, by_walk=False)
+                self._map.written(place, old, new)
 
     def _entries(self, page: int) -> list[int] | None:
         ram = self._hart.ram

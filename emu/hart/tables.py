@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
+from emu.hart.aliases import Aliases
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.mmu import pte as bits
 
-LIMIT = 200
-"""Tables that are followed at once: the engine slows down with each protected page."""
 _INDEX_BITS = 9
 _ENTRY_BITS = 3
 _ALL = (1 << 64) - 1
 _IS_TABLE = bits.V | bits.R | bits.W | bits.X
+_IS_LEAF = bits.R | bits.W | bits.X
 
 
 @dataclass(slots=True)
@@ -32,8 +32,7 @@ class Table:
 class TableMap:
     """Follows the tables from each value of `satp`; what no entry leads to any more is forgotten, with all below it.
 
-    A root is a table until it is all zero: that is how a kernel leaves it, or prepares it for another use. What would
-    be table number `LIMIT` + 1 is not followed; `left_out` says so.
+    A root is a table until it is all zero: that is how a kernel leaves it, or prepares it for another use.
 
     >>> words = [0] * 1024
     >>> words[3] = 1 << 10 | 1                          # the first page's entry 3 leads to the second page
@@ -43,12 +42,15 @@ class TableMap:
     [('0x0', 2, '0x0'), ('0x1000', 1, '0xc0000000')]
     """
 
-    def __init__(self, entries: Callable[[int], list[int] | None]) -> None:
-        """`entries(page)` gives the 512 entries at a physical address, None where no RAM is."""
+    def __init__(self, entries: Callable[[int], list[int] | None], aliases: Aliases | None = None) -> None:
+        """`entries(page)` gives the 512 entries at a physical address, None where no RAM is.
+
+        `aliases` is told of the tables, and of what the kernel's leaves map.
+        """
         self._entries = entries
+        self._aliases = aliases
         self.pages: dict[int, Table] = {}
         """By physical address."""
-        self.left_out = False
 
     def enter(self, satp: int) -> None:
         """`satp` has got a value: its root and everything below it are tables."""
@@ -59,11 +61,6 @@ class TableMap:
         self._add(root, Table(levels - 1, 0, PAGE_BITS + _INDEX_BITS * levels))
         if root in self.pages:
             self.pages[root].is_root = True
-
-    def forget(self) -> None:
-        """Nothing is a table."""
-        self.pages.clear()
-        self.left_out = False
 
     def place(self, entry_address: int) -> tuple[int, VirtAddr]:
         """The level of an entry in a known table, and the first virtual address that it maps."""
@@ -79,6 +76,7 @@ class TableMap:
             self._refer(table, (entry_address - page) >> _ENTRY_BITS, new)
         if table.level and _leads_on(old):
             self._drop_reference(_target(old))
+        self._note_leaf(table, (entry_address - page) >> _ENTRY_BITS, new)
         if not new and table.is_root and not any(self._entries(page) or ()):
             table.is_root = False
             self._forget_unreachable(page)
@@ -94,13 +92,21 @@ class TableMap:
         entries = None if page in self.pages else self._entries(page)
         if entries is None:
             return
-        if len(self.pages) == LIMIT:
-            self.left_out = True
-            return
         self.pages[page] = table
-        for index, entry in enumerate(entries if table.level else ()):
-            if entry and _leads_on(entry):
+        if self._aliases is not None:
+            self._aliases.add(page)
+        for index, entry in enumerate(entries):
+            if not entry & bits.V:
+                continue
+            if entry & _IS_LEAF:
+                self._note_leaf(table, index, entry)
+            elif table.level:
                 self._refer(table, index, entry)
+
+    def _note_leaf(self, table: Table, index: int, entry: int) -> None:
+        """Users do not write tables: what is mapped for them is not followed."""
+        if self._aliases is not None and entry & bits.V and entry & bits.W and not entry & bits.U:
+            self._aliases.mapped(_first(table, index), _target(entry), table.level)
 
     def _drop_reference(self, page: int) -> None:
         table = self.pages.get(page)
@@ -113,6 +119,8 @@ class TableMap:
         if table.references > 0 or table.is_root:
             return
         del self.pages[page]
+        if self._aliases is not None:
+            self._aliases.remove(page)
         if table.level:
             for entry in self._entries(page) or ():
                 if entry and _leads_on(entry):

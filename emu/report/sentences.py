@@ -22,7 +22,6 @@ from emu.events import (
     PteWritten,
     StaleTranslationUsed,
     SyscallMade,
-    TablesLeftOut,
     TlbFilled,
     TrapReturned,
     TrapTaken,
@@ -69,7 +68,6 @@ class Sentences:
             TlbFilled: ("tlb", self._tlb_filled),
             PteWritten: ("pte", self._pte_written),
             StaleTranslationUsed: ("stale", self._stale_translation_used),
-            TablesLeftOut: ("pte", self._tables_left_out),
             InterruptRaised: ("irq", self._interrupt_raised),
             MmioAccess: ("mmio", self._mmio_access),
             MemoryAccessed: ("memory", self._memory_accessed),
@@ -168,9 +166,6 @@ class Sentences:
             f"{change.pte_address}, level {change.level}, was {_entry(change.old)} and became {_entry(change.new)} "
             f"at {self._places.name(change.pc)} after {change.instret:,} instructions, and no sfence.vma came since"
         )
-
-    def _tables_left_out(self, event: TablesLeftOut) -> str:
-        return f"more page tables than can be watched: from here on changes in only {event.watched} of them are shown"
 
     def _interrupt_raised(self, event: InterruptRaised) -> str:
         return cause_label(event.cause, interrupt=True)

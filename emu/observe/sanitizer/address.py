@@ -197,7 +197,8 @@ class AddressSanitizer:
         if physical is None:
             return
         if self._poison.bits.at(physical, access.size) or self._is_named(access.address, access.size):
-            self._machine.core.in_mid_block(access.pc, self._judge, access, physical)
+            core = self._machine.core
+            core.shadow.in_access(core, access.pc, self._judge, access, physical)
 
     def _judge(self, access: Poisoned, physical: int) -> None:
         callers = self._inside.callers()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.events import PteWritten, TablesLeftOut, TlbFilled
-from emu.hart.tables import LIMIT, TableMap
+from emu.events import PteWritten, TlbFilled
+from emu.hart.tables import TableMap
 from emu.isa.privilege import Privilege
 from emu.machine import Machine, MachineConfig, StopReason
 
@@ -120,8 +120,7 @@ def test_a_table_with_two_links_is_a_table_until_both_are_gone(boot):
         ("li t1, -1\n sw t1, 12(s2)\n sb zero, 12(s2)", [0xFFFF_FFFF << 32, 0xFFFF_FF00 << 32]),
         ("li t1, -1\n sd t1, 13(s2)", [0xFFFFFF << 40, (1 << 40) - 1]),
         ("li t1, -1\n li t0, 4096\n add t0, t0, s2\n sd t1, -4(t0)", [0xFFFF_FFFF << 32]),
-        # What crosses into another page arrives there byte by byte.
-        ("li t1, -1\n sd t1, -4(s2)", [0xFFFF_FFFF << 32, 0xFF, 0xFFFF, 0xFF_FFFF, 0xFFFF_FFFF]),
+        ("li t1, -1\n sd t1, -4(s2)", [0xFFFF_FFFF << 32, 0xFFFF_FFFF]),
         (LINK + "amoswap.d a1, zero, (s0)\n sd t1, (s2)\n sd t1, 8(s3)", None),
     ],
 )
@@ -243,19 +242,72 @@ def test_a_snapshot_returns_to_the_tables_that_it_had(boot):
     assert len(once) == 2
 
 
-def test_more_tables_than_can_be_watched_are_said_to_be_too_many(boot):
-    machine = boot(GUEST.format(writes="li t1, 0x5f\n sd t1, 8(s2)\n addi t1, t1, 0x20\n sd t1, 16(s2)"))
-    many = 0x8080_0000
-    pages = [many + 4096 * (1 + number) for number in range(LIMIT + 50)]
+def test_of_a_thousand_tables_each_write_is_told(boot):
+    writes = "li t1, 0x80801000\n li t2, 500\n li t3, 0x4f\n lui t4, 1\n"
+    writes += "8: sd t3, 24(t1)\n add t1, t1, t4\n addi t2, t2, -1\n bnez t2, 8b"
+    machine = boot(GUEST.format(writes=writes))
     machine.run(until="writes")
+    many = 0x8080_0000
+    pages = [many + 4096 * (1 + number) for number in range(500)]
     machine.memory.write(machine.address_of("root") + 8, (many >> 2 | 1).to_bytes(8, "little"))
     machine.memory.write(many, b"".join((page >> 2 | 1).to_bytes(8, "little") for page in pages))
-    events, notes = told(machine), []
-    machine.on(TablesLeftOut, notes.append)
+    events = told(machine)
     machine.restore(machine.snapshot())
     finish(machine)
-    assert [note.watched for note in notes] == [LIMIT]
-    assert len(events) == 2
+    assert [int(event.pte_address) for event in events] == [page + 24 for page in pages]
+    assert {(event.level, event.old, event.new) for event in events} == {(0, 0, 0x4F)}
+    assert [int(event.first) for event in events] == [
+        (1 << 30) + (number << 21) + (3 << 12) for number in range(500)
+    ]  # fmt: skip
+
+
+def test_a_table_is_watched_at_all_addresses_that_the_kernel_maps_it_at(boot):
+    machine = boot(
+        """
+        la s0, root
+        li t1, (0x80000000 >> 12 << 10) | 0xcf
+        sd t1, 16(s0)
+        la s1, middle
+        srli t1, s1, 2
+        ori t1, t1, 1
+        sd t1, 8(s0)
+        la s2, last
+        srli t1, s2, 2
+        ori t1, t1, 1
+        sd t1, (s1)
+        srli t1, s2, 2
+        ori t1, t1, 0xc7
+        sd t1, 5 * 8(s2)
+        li t1, 8 << 60
+        srli t0, s0, 12
+        or t1, t1, t0
+        csrw satp, t1
+        sfence.vma
+    writes:
+        li t2, 0x40005000
+        li t1, (0x80210000 >> 12 << 10) | 0x4f
+        sd t1, 8 * 8(t2)
+        srli t3, s2, 2
+        ori t3, t3, 0xc7
+        sd t3, 9 * 8(t2)
+        sfence.vma
+        li t2, 0x40009000
+        sd zero, 8 * 8(t2)
+        sw t1, 10 * 8(t2)
+        li a7, 8
+        ecall
+        .balign 4096
+    root: .zero 4096
+    middle: .zero 4096
+    last: .zero 4096
+        """
+    )
+    machine.run(until="writes")
+    events = told(machine)
+    machine.run()
+    last = machine.address_of("last")
+    assert [int(event.pte_address) - last for event in events if not event.by_walk] == [64, 72, 64, 80]
+    assert [event.new & 0xFF for event in events if not event.by_walk] == [0x4F, 0xC7, 0, 0x4F]
 
 
 entries = st.one_of(

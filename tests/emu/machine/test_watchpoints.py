@@ -4,7 +4,7 @@ import pytest
 
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
-from emu.machine import Machine
+from emu.machine import Machine, StopReason
 from emu.observe.memory import MemoryObserver, WatchedRange
 from tests.emu.engine import feature_guest as guest
 
@@ -147,3 +147,14 @@ def test_bytes_that_cannot_be_watched_are_an_error(build):
         machine.watch_memory(0x8020_0000, print)
     with pytest.raises(ConfigError, match="give 1 or more"):
         machine.watch_memory(0x8020_0000, print, length=0)
+
+
+def test_a_listener_that_stops_the_machine_leaves_its_counts_exact(build, fidelity):
+    plain = ran(guest.machine(build, fidelity))
+    base = data_of(build, fidelity)
+    machine, stops = guest.machine(build, fidelity), 0
+    machine.watch_memory(base + 9, lambda _event: machine.interrupt(), length=1)
+    while machine.run().reason is StopReason.INTERRUPTED:
+        stops += 1
+    assert (machine.instret, list(machine.hart.x), bytes(machine.console)) == plain
+    assert stops >= 40

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr
-from emu.events import ConsoleOutput, Event, FrameAllocated, HeapFreed, PageFault, PteWritten, TablesLeftOut, TrapTaken
+from emu.events import ConsoleOutput, Event, FrameAllocated, HeapFreed, PageFault, PteWritten, TrapTaken
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine
 from emu.observe.faults import PageFaultHandled
@@ -119,10 +119,6 @@ EVENTS: list[tuple[Event, str]] = [
             "0x80235ff8, level 2 for 0xffffffffc0000000..0xffffffffffffffff: (0x200000c7: PPN:0x80000 DA___WRV) "
             "becomes (0x20000047: PPN:0x80000 _A___WRV) by the page walk, at start+0x2"
         ),
-    ),
-    (
-        TablesLeftOut(instret=1, pc=STORE, privilege=Privilege.S, watched=200),
-        "more page tables than can be watched: from here on changes in only 200 of them are shown",
     ),
 ]  # fmt: skip
 
