@@ -14,6 +14,7 @@ OWN = {
     "build": "Assemble and link the kernel of a profile, without running it.",
     "drgn": "Look at a kernel's data with drgn, at any moment.",
     "dump": "Write an ELF core of a machine at any moment, for gdb and drgn.",
+    "mcp": "Serve a machine to assistants (Model Context Protocol).",
     "replay": "Live a recorded run again, to the instruction, and look at it in gdb.",
     "trace": "Show what a recording holds: instructions, calls, accesses.",
     "profile": "Show where a kernel's instructions went, by function, line and call.",
