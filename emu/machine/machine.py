@@ -2,13 +2,12 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from emu.address import PAGE_SIZE, VirtAddr
-from emu.errors import AddressError, ConfigError, GuestPanic, LimitExceeded
+from emu.address import VirtAddr
+from emu.errors import ConfigError, GuestPanic, LimitExceeded
 from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
@@ -17,8 +16,8 @@ from emu.firmware.symbols import Symbols
 from emu.firmware.unwind import CallFrames
 from emu.hart.view import Hart
 from emu.hart.words import RETURN_ADDRESS
-from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, RA
+from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason
 from emu.machine.history.travel import History
@@ -31,16 +30,14 @@ from emu.machine.timers import NEVER
 from emu.machine.upward import GuestFunction, declare_function, snapshot_files
 from emu.machine.watches import Watches
 from emu.machine.watchpoints import Watchpoints
-from emu.mmu.space import AddressSpace
 from emu.subscriptions import Listener, Subscription
-from emu.walks import Walk
 
 E = TypeVar("E", bound=Event)
 _ARGUMENT_REGISTERS = 8
 _PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "_watches", "_watchpoints", "_runner"}
 
 
-class Machine(Travelling):
+class Machine(Addressing, Travelling):
     """A single-hart RV64GC machine with the memory map of QEMU's `virt`.
 
     >>> machine = Machine(MachineConfig(ram_size=16 << 20))
@@ -89,6 +86,20 @@ class Machine(Travelling):
     def __del__(self) -> None:
         if not sys.is_finalizing():
             self.close()
+
+    def __repr__(self) -> str:
+        """What it holds and where it stands, for people.
+
+        >>> Machine(MachineConfig(ram_size=16 << 20))
+        <Machine without a kernel: exact, at 0x0 in M mode, 0 instructions>
+        """
+        if "platform" not in vars(self):
+            return "<Machine: closed>"
+        image, off = self.image, self._runner.off
+        name = Path(image.name).name if image else "without a kernel"
+        state = "executes" if self.core.engine.running else off[0].value if off else f"at {self.locate(self.hart.pc)}"
+        mode = "" if off else f" in {self.hart.privilege.name} mode"
+        return f"<Machine {name}: {self.config.fidelity}, {state}{mode}, {self.instret:,} instructions>"
 
     if not TYPE_CHECKING:
 
@@ -326,74 +337,15 @@ class Machine(Travelling):
         """Give a guest that waits for the console's interrupt what was typed meanwhile."""
         self.platform.offer_input()
 
-    def address_of(self, place: int | str) -> int:
-        """A virtual address given as a number or by symbol; raises SymbolError for an unknown name."""
-        return int(self.symbols.lookup(place).address) if isinstance(place, str) else int(place)
-
-    def locate(self, address: int) -> str:
-        """An address as a person reads it: with symbol and offset where the image has them."""
-        return self.platform.locate(address)
-
-    def walk(self, address: int, access: Access = Access.LOAD, privilege: Privilege | None = None) -> Walk:
-        """The page walk that an access would make now, in the current privilege unless told; changes nothing."""
-        return self.core.walk(address, access, privilege)
-
-    def address_space(self, satp: int | None = None) -> AddressSpace:
-        """All that page tables map now: those of the present `satp`, or of a value that it had or will have.
-
-        Later changes do not change what was returned, so two moments can be compared with `AddressSpace.diff`.
-        """
-        return AddressSpace(self._table_at, self.hart.csr["satp"] if satp is None else satp)
-
-    def _table_at(self, address: int) -> memoryview | None:
-        memory = self.memory
-        return memory.view(address, PAGE_SIZE).cast("Q") if memory.contains(address, PAGE_SIZE) else None
-
-    def read_virtual(self, address: int, length: int) -> bytes:
-        """Bytes of the current address space; raises AddressError where the kernel has mapped nothing.
-
-        Permissions don't matter: what S mode has mapped for U mode is read too.
-        """
-        data = self.peek(address, length)
-        if data is None:
-            walk = self.core.look_up(address)
-            why = f": the PTE {walk.refusal.value}" if walk.refusal else ""
-            raise AddressError(f"{length} bytes at {VirtAddr(address)} cannot be read in this address space{why}")
-        return data
-
-    def peek(self, address: int, length: int) -> bytes | None:
-        """As `read_virtual`, but None where nothing is mapped."""
-        data = bytearray()
-        while len(data) < length:
-            at = (int(address) + len(data)) & (1 << 64) - 1
-            part = min(length - len(data), PAGE_SIZE - (at & (PAGE_SIZE - 1)))
-            physical = self.core.look_up(at).physical
-            if physical is None or not self.memory.contains(physical, part):
-                return None
-            data += self.memory.view(physical, part)
-        return bytes(data)
-
-    def write_virtual(self, address: int, data: bytes | bytearray) -> None:
-        """Put bytes into the current address space, all or nothing, whatever the pages' permissions are.
-
-        Raises AddressError where the kernel has mapped nothing, or no RAM.
-        """
-        parts, at = list[tuple[int, int]](), 0
-        while at < len(data):
-            virtual = (int(address) + at) & (1 << 64) - 1
-            size = min(len(data) - at, PAGE_SIZE - (virtual & (PAGE_SIZE - 1)))
-            physical = self.core.look_up(virtual).physical
-            if physical is None or not self.memory.contains(physical, size):
-                raise AddressError(f"{len(data)} bytes at {VirtAddr(address)} cannot be written in this address space")
-            parts.append((int(physical), at))
-            at += size
-        for (place, start), (_, end) in pairwise([*parts, (0, len(data))]):
-            self.memory.write(place, data[start:end])
-
     # Listening.
 
     def on(self, kind: type[E], listener: Listener[E]) -> Subscription:
-        """Call `listener` with each event of exactly this kind; cancel the subscription to stop."""
+        """Call `listener` with each event of exactly this kind; cancel the subscription to stop.
+
+        Raises TypeError for what is no kind of event, ConfigError for one that nothing produces on this machine.
+        """
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise TypeError(f"a machine is listened to by kinds of events, such as TrapTaken, not by {kind!r}")
         return self.events.on(kind, listener)
 
     def watch(self, address: int | str, callback: Callable[[], None]) -> Subscription:
@@ -442,7 +394,9 @@ class Machine(Travelling):
         return machine
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Return to a snapshot of this machine."""
+        """Return to a snapshot of this machine. Raises TypeError for what is none."""
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(f"a machine returns to what its snapshot() has returned, not to {snapshot!r}")
         restore(self.platform, self._followers, snapshot)
         self.history.begin_at(snapshot)
         self.platform.tell(StateRestored)

@@ -1,0 +1,104 @@
+"""The part of a machine that knows addresses: symbols, page walks, and memory as the guest's address space has it."""
+
+from itertools import pairwise
+from operator import index
+
+from emu.address import PAGE_SIZE, VirtAddr
+from emu.errors import AddressError
+from emu.firmware.symbols import Symbols
+from emu.hart.core import HartCore
+from emu.hart.view import Hart
+from emu.isa.privilege import Access, Privilege
+from emu.machine.platform import Platform
+from emu.memory.map import PhysicalMemory
+from emu.mmu.space import AddressSpace
+from emu.walks import Walk
+
+
+class Addressing:
+    """Reads, writes and explains virtual addresses, of the address space that the hart is in."""
+
+    platform: Platform
+    memory: PhysicalMemory
+    core: HartCore
+    hart: Hart
+
+    @property
+    def symbols(self) -> Symbols:
+        """The symbols of the loaded image and of the files added to it; none before `load`."""
+        return self.platform.names.symbols
+
+    def address_of(self, place: int | str) -> int:
+        """A virtual address given as a number or by symbol.
+
+        Raises SymbolError for an unknown name, TypeError for what is neither.
+        """
+        if isinstance(place, str):
+            return int(self.symbols.lookup(place).address)
+        try:
+            return index(place)
+        except TypeError:
+            raise TypeError(f"a place is a number or the name of a symbol, not {place!r}") from None
+
+    def locate(self, address: int) -> str:
+        """An address as a person reads it: with symbol and offset where the image has them."""
+        return self.platform.locate(address)
+
+    def walk(self, address: int | str, access: Access = Access.LOAD, privilege: Privilege | None = None) -> Walk:
+        """The page walk that an access would make now, in the current privilege unless told; changes nothing."""
+        return self.core.walk(self.address_of(address), access, privilege)
+
+    def address_space(self, satp: int | None = None) -> AddressSpace:
+        """All that page tables map now: those of the present `satp`, or of a value that it had or will have.
+
+        Later changes do not change what was returned, so two moments can be compared with `AddressSpace.diff`.
+        """
+        return AddressSpace(self._table_at, self.hart.csr["satp"] if satp is None else satp)
+
+    def _table_at(self, address: int) -> memoryview | None:
+        memory = self.memory
+        return memory.view(address, PAGE_SIZE).cast("Q") if memory.contains(address, PAGE_SIZE) else None
+
+    def read_virtual(self, address: int | str, length: int) -> bytes:
+        """Bytes of the current address space from a number or symbol on; raises AddressError where nothing is mapped.
+
+        Permissions don't matter: what S mode has mapped for U mode is read too.
+        """
+        address = self.address_of(address)
+        data = self.peek(address, length)
+        if data is None:
+            walk = self.core.look_up(address)
+            why = f": the PTE {walk.refusal.value}" if walk.refusal else ""
+            raise AddressError(f"{length} bytes at {VirtAddr(address)} cannot be read in this address space{why}")
+        return data
+
+    def peek(self, address: int | str, length: int) -> bytes | None:
+        """As `read_virtual`, but None where nothing is mapped."""
+        start = self.address_of(address)
+        data = bytearray()
+        while len(data) < length:
+            at = (start + len(data)) & (1 << 64) - 1
+            part = min(length - len(data), PAGE_SIZE - (at & (PAGE_SIZE - 1)))
+            physical = self.core.look_up(at).physical
+            if physical is None or not self.memory.contains(physical, part):
+                return None
+            data += self.memory.view(physical, part)
+        return bytes(data)
+
+    def write_virtual(self, address: int | str, data: bytes | bytearray) -> None:
+        """Put bytes into the current address space, all or nothing, whatever the pages' permissions are.
+
+        Raises AddressError where the kernel has mapped nothing, or no RAM.
+        """
+        first = self.address_of(address)
+        parts, at = list[tuple[int, int]](), 0
+        while at < len(data):
+            virtual = (first + at) & (1 << 64) - 1
+            size = min(len(data) - at, PAGE_SIZE - (virtual & (PAGE_SIZE - 1)))
+            physical = self.core.look_up(virtual).physical
+            if physical is None or not self.memory.contains(physical, size):
+                raise AddressError(f"{len(data)} bytes at {VirtAddr(first)} cannot be written in this address space")
+            parts.append((int(physical), at))
+            at += size
+        for (place, start), (_, end) in pairwise([*parts, (0, len(data))]):
+            self.memory.write(place, data[start:end])
