@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a run of pytest that uses no machine loads none of this
     from emu.observe.allocations.description import Allocator
     from emu.testing.accounts import Allocations, Faults
     from emu.testing.console import Console
+    from emu.testing.coverage import Covered
     from emu.testing.execute import Executor
     from emu.testing.failures import Watched
     from emu.testing.golden import Golden
@@ -19,8 +20,8 @@ if TYPE_CHECKING:  # a run of pytest that uses no machine loads none of this
     from emu.testing.machines import Boots
 
 _FIDELITIES = ("exact", "fast")
-_WATCHED = pytest.StashKey[list["Watched"]]()
-_GOLDEN = pytest.StashKey[list[Path]]()
+_WATCHED: "pytest.StashKey[list[Watched]]" = pytest.StashKey()
+_COVERED: "pytest.StashKey[Covered]" = pytest.StashKey()
 _SETTINGS = frozenset({"until", "text", "fidelity", "memory", "bootargs", "initrd", "most", "config"})
 
 
@@ -36,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     group.addoption("--kernel", action="append", default=[], help="Boot this instead of what marks and settings say.")
     group.addoption("--guest-instructions", type=int, help="How many instructions a guest may execute in one test.")
     group.addoption("--guest-console", type=int, help="How many bytes a guest may write to its console in one test.")
+    group.addoption("--guest-cov", action="store_true", help="Say which lines of the kernels were never executed.")
+    group.addoption("--guest-cov-lcov", metavar="FILE", type=Path, help="Write the same for lcov, test by test.")
     with suppress(ValueError):  # where syrupy is installed: the same word for the same wish
         group.addoption("--snapshot-update", action="store_true", default=False, help="Write golden traces anew.")
 
@@ -52,7 +55,11 @@ def _keep_as_they_are(manager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say which marks there are."""
+    """Say which marks there are, and begin to measure what was asked for."""
+    if config.getoption("--guest-cov") or config.getoption("--guest-cov-lcov"):
+        from emu.testing.coverage import Covered
+
+        config.stash[_COVERED] = Covered()
     config.addinivalue_line(
         "markers",
         "kernel(*files, until=SYMBOL, text=TEXT, fidelity='exact'|'fast'|'both', memory='128M', bootargs=TEXT, "
@@ -189,6 +196,9 @@ def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, wor
     stack.enter_context(without_a_trace(machine))
     allowance = Allowance(machine, limits)
     stack.callback(allowance.close)
+    covered = node.config.stash.get(_COVERED, None)
+    if covered is not None:
+        stack.callback(covered.follow(machine, machine.image.name if machine.image else "?", node.nodeid).close)
     watched = Watched(machine, machine.platform.console.written)
     stack.callback(watched.close)
     node.stash.setdefault(_WATCHED, []).append(watched)
@@ -410,6 +420,36 @@ def pytest_runtest_makereport(
         for watched in item.stash.get(_WATCHED, []):
             report.sections += list(watched.sections())
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of xdist, hand over what was measured."""
+    covered = session.config.stash.get(_COVERED, None)
+    output = getattr(session.config, "workeroutput", None)
+    if covered is not None and output is not None:
+        output["ekernel_covered"] = covered.plain()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process of xdist has measured."""
+    covered = node.config.stash.get(_COVERED, None)
+    if covered is not None:
+        covered.add(getattr(node, "workeroutput", {}).get("ekernel_covered", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show what was never executed, and write the file for lcov."""
+    covered = config.stash.get(_COVERED, None)
+    if covered is None:
+        return
+    if config.getoption("--guest-cov"):
+        terminalreporter.section("coverage of the guests")
+        for line in covered.lines():
+            terminalreporter.line(line)
+    path = config.getoption("--guest-cov-lcov")
+    if path is not None:
+        path.write_text("".join(f"{line}\n" for line in covered.tracefile()), encoding="utf-8")
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -9,7 +9,7 @@ from emu.events import TrapTaken
 from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to
 from emu.firmware.names import Names
 from emu.isa.causes import ExceptionCause
-from emu.isa.registers import A0
+from emu.isa.registers import A0, SP
 from emu.isa.status import Status
 from emu.machine import Machine
 from emu.observe.code import HOST
@@ -31,6 +31,7 @@ from emu.testing.calls.values import decode, encode
 _ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
 _FS_INITIAL = 1 << 13
 _GP, _FA0 = 3, 10
+_IN_REGISTERS = 8
 _ALL = (1 << 64) - 1
 
 
@@ -79,6 +80,13 @@ class Function:
             and not self._by_reference
             and (is_float(signature.result) or is_aggregate(signature.result))
         )
+        self._ranges = [_range(kind) for kind in kinds]
+        """What fits each parameter, and bit 31 where it is extended to 64."""
+        self._is_plain = not (
+            self._has_floats or self._by_reference or self._wants_returned or signature.variadic
+            or any(map(is_aggregate, kinds)) or len(kinds) > _IN_REGISTERS
+        )  # fmt: skip
+        self._wants_gp = "__global_pointer$" in machine.symbols
         self._last = LastInstructions.of(machine)
         self._returned = _Returned.of(machine) if self._wants_returned else None
 
@@ -93,6 +101,10 @@ class Function:
         """
         __tracebackhide__ = True  # pytest shows the test's line
         args = self._ordered(args, named) if named else args
+        if self._is_plain and self._has_stack():
+            words = self._plain_words(args)
+            if words is not None:
+                return self._result(self._run(words), 0)
         scratch = Scratch(self._machine)
         registers, room = self._arguments(args, scratch)
         core, hart = self._machine.core, self._machine.hart
@@ -114,6 +126,22 @@ class Function:
                 hart.csr["mstatus"] = hart.csr["mstatus"] & ~int(Status.FS)
             self._machine.platform.inputs.note("registers", saved, self._machine.platform.is_asleep)
             core.restore_registers(saved)
+
+    def _has_stack(self) -> bool:
+        """Whether the machine stands where functions can be called as it is; one that has not run yet does not."""
+        x = self._machine.hart.x
+        return bool(x[SP] and (x[_GP] or not self._wants_gp))
+
+    def _plain_words(self, args: tuple[Any, ...]) -> list[int] | None:
+        """Integers and addresses as registers have them; None when something else was given, or they do not fit."""
+        if len(args) != len(self._ranges):
+            return None
+        words = []
+        for value, (low, high, bits) in zip(args, self._ranges, strict=True):
+            if type(value) is not int or not low <= value <= high:
+                return None
+            words.append((value ^ bits) - bits & _ALL if bits else value & _ALL)
+        return words
 
     def _run(self, integers: Sequence[int]) -> int:
         __tracebackhide__ = True
@@ -211,6 +239,18 @@ class _Returned:
     def _look(self) -> None:
         x, f = self._hart.x, self._hart.f
         self.integers, self.floats = (x[A0], x[A0 + 1]), (f[_FA0], f[_FA0 + 1])
+
+
+def _range(kind: CType) -> tuple[int, int, int]:
+    """The smallest and the largest value, and bit 31 for an unsigned type of 32 bits."""
+    bits = 8 * ctypes.sizeof(kind)
+    if issubclass(kind, ctypes.c_bool):
+        return 0, 1, 0
+    if is_aggregate(kind) or is_float(kind):
+        return 0, -1, 0
+    signed = is_signed(kind)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return low, high, 1 << 31 if bits == 32 and not signed else 0
 
 
 def _by_ctypes(name: str, result: CType | None, parameters: Sequence[CType]) -> Signature:

@@ -22,3 +22,7 @@ long last(struct node *list) { while (list->next) list = list->next; return list
 __attribute__((noinline)) int dereferenced(int *at) { return *at + 1; }
 int twice(int *at) { int one = dereferenced(at); return one * 2; }
 __attribute__((noreturn)) void forever(void) { for (;;) { } }
+#define WIDTH(name, type) type same_##name(type x) { return x; } long widened_##name(type x) { return (long)x; }
+WIDTH(signed_char, signed char) WIDTH(unsigned_char, unsigned char) WIDTH(signed_short, short)
+WIDTH(unsigned_short, unsigned short) WIDTH(signed_int, int) WIDTH(unsigned_int, unsigned)
+WIDTH(signed_long, long) WIDTH(unsigned_long, unsigned long)

@@ -370,3 +370,27 @@ def test_mistakes_of_a_tests_author_are_answered_by_sentences(pytester):
     """)
     result = pytester.runpytest_inprocess("-q")
     assert "kernel(untill=...): it takes bootargs, config, fidelity" in result.stdout.str() + result.stderr.str()
+
+
+def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
+    project.makepyfile("""
+        def test_add(call):
+            call("add", 1, 2)
+
+        def test_nothing(machine):
+            pass
+    """)
+    result = project.runpytest_inprocess("-q", "--guest-cov", "--guest-cov-lcov=out.info")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*coverage of the guests*", "*kernel.elf, by 2 tests", "*functions  1 of *", "*broken*"]
+    )
+    assert (project.path / "out.info").exists()
+    apart = project.runpytest_subprocess("-q", "-n", "2", "--guest-cov")
+    apart.assert_outcomes(passed=2)
+
+    def told(run):
+        return [line for line in run.outlines if line.startswith("  ")]
+
+    assert told(apart) == told(result)
+    assert told(result)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ekernel import GuestCrash, Machine, MachineConfig
 from emu.errors import ConfigError, LimitExceeded, SymbolError
@@ -56,6 +58,32 @@ def test_what_a_pointer_is_given_is_copied_to_guest_memory_and_comes_back(machin
     below = machine.function("reverse")
     below([1, 2], 2)  # its arguments lie right below the stack pointer
     assert machine.read_virtual(sp - 16, 16) == before[-16:]
+
+
+@given(data=st.data())
+@settings(max_examples=15)
+def test_integers_of_all_widths_keep_their_values_with_and_without_a_stack(functions, data):
+    machine = _machines.setdefault("one", Machine(MachineConfig(fidelity="fast", ram_size=16 << 20)))
+    if machine.image is None:
+        machine.load(functions)
+    machine.hart.x["sp"] = data.draw(st.sampled_from([0, machine.free_memory.stop]))
+    name = data.draw(st.sampled_from(list(_WIDTHS)))
+    low, high = _WIDTHS[name]
+    value = data.draw(st.integers(low, high) | st.sampled_from([low, high]))
+    kind = f"{name.replace('_', ' ')}"
+    assert machine.function(f"{kind} same_{name}({kind})")(value) == value
+    assert machine.function(f"long widened_{name}({kind})")(value) == (value + (1 << 63)) % (1 << 64) - (1 << 63)
+    for wrong in (low - 1, high + 1):
+        with pytest.raises(ValueError, match="does not fit"):
+            machine.function(f"{kind} same_{name}({kind})")(wrong)
+
+
+_machines: dict[str, Machine] = {}
+_WIDTHS = {
+    f"{sign}_{kind}": (-(1 << bits - 1), (1 << bits - 1) - 1) if sign == "signed" else (0, (1 << bits) - 1)
+    for kind, bits in {"char": 8, "short": 16, "int": 32, "long": 64}.items()
+    for sign in ("signed", "unsigned")
+}
 
 
 def test_a_prototype_and_ctypes_say_the_types_of_an_image_without_debug_information(compile_c):
