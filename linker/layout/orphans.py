@@ -214,9 +214,9 @@ class _Placer:
             return _last(output for output, own in known if own.debug == traits.debug)
         if traits.tls and not traits.code and not traits.read_only:
             return self._before_tls(known, traits)
-        alike = None
-        if section.section.type != SectionType.RELA:  # those go behind code, too
-            alike = _last(output for output, own in known if not own.differs(traits, *_ALL))
+        if section.section.type == SectionType.RELA:
+            return _last(output for output, own in known if own.alloc and own.read_only)
+        alike = _last(output for output, own in known if not own.differs(traits, *_ALL))
         return self._similar(fitting, traits) or alike or self._similar(known, traits)
 
     def _similar(self, outputs: list[tuple[OutputSection, Traits]], traits: Traits) -> OutputSection | None:
@@ -240,7 +240,7 @@ class _Placer:
                 found, seen = output, True
             elif seen:
                 break
-            elif (own.contents and own.alloc and own.load) or output in self.plan.unloaded:
+            elif own.contents and own.alloc and own.load:
                 found = output
         return found
 

@@ -156,8 +156,6 @@ class _Placer:
             output.read_only |= kind.startswith("READONLY")
         else:
             self.create(output, alloc=alloc, load=loaded, has_contents=contents, read_only=True)
-            if kind == "NOLOAD":
-                self.plan.unloaded.append(output)
         output.wanted_type = self._elf_type(statement.elf_type, statement) if "TYPE" in kind else SectionType.NULL
 
     def _elf_type(self, wanted: Expression | None, statement: OutputSectionStatement) -> int:

@@ -26,8 +26,6 @@ class Plan:
     """Sections as they came into being: that of the section header table."""
     discarded: list[InputSection] = field(default_factory=list)
     errors: list[Diagnostic] = field(default_factory=list)
-    unloaded: list[OutputSection] = field(default_factory=list)
-    """NOLOAD sections that begin with data: thread-local orphans take them for loaded ones (GNU ld)."""
     common: OutputSection | None = None
     """Where COMMON symbols go that no pattern names."""
     _by_name: dict[str, list[OutputSection]] = field(default_factory=dict)

@@ -235,8 +235,6 @@ def generate(seed: int) -> Case:
     if source.random() < 0.1:
         case.arguments.append(source.choice(["-s", "-S", "-x"]))
     chosen = [source.choice(names) for names in OTHERS if source.random() < 0.55]
-    if "(NOLOAD)" in text and ".tdata" not in text:  # a difference that docs/toolchain.md lists
-        chosen = [name for name in chosen if not name.startswith("thread")]
     chosen.insert(source.randrange(len(chosen) + 1), source.choice(PROGRAMS))
     case.arguments += ["start.o", *chosen]
     return case
