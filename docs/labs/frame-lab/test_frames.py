@@ -31,7 +31,9 @@ def test_first(frames):
     """The first frame is the first of the range"""
     frame = frames.alloc()
     assert frame != FIRST << 12, "frame_alloc returned an address; it must return a page number (address >> 12)"
-    assert frame == FIRST, f"frame_alloc returned {frame:#x}; the range begins with {FIRST:#x}, which belongs to you, too"
+    assert frame == FIRST, (
+        f"frame_alloc returned {frame:#x}; the range begins with {FIRST:#x}, which belongs to you, too"
+    )
 
 
 @points(3)
@@ -57,8 +59,12 @@ def test_exhausted(frames):
     for _ in range(END - FIRST):
         frames.alloc()
     frame = frames.alloc()
-    assert frame != END, f"frame_alloc handed out {END:#x}, the first frame behind the range: compare before you hand out"
-    assert frame == -1, f"with all frames in use frame_alloc returned {frame}; 0 is a page number as any other, -1 is none"
+    assert frame != END, (
+        f"frame_alloc handed out {END:#x}, the first frame behind the range: compare before you hand out"
+    )
+    assert frame == -1, (
+        f"with all frames in use frame_alloc returned {frame}; 0 is a page number as any other, -1 is none"
+    )
 
 
 @points(3)
@@ -68,7 +74,9 @@ def test_recycled(frames):
     assert frames.dealloc(one) == 0, "frame_dealloc refused a frame that frame_alloc had handed out"
     assert frames.dealloc(other) == 0, "frame_dealloc refused a frame that frame_alloc had handed out"
     got = frames.alloc()
-    assert got in (one, other), "a freed frame must be handed out before one that was never used: memory runs out otherwise"
+    assert got in (one, other), (
+        "a freed frame must be handed out before one that was never used: memory runs out otherwise"
+    )
     assert got == other, "the recycled frames are a stack: the one that was freed last is handed out first"
     assert frames.alloc() == one, "after the frame that was freed last comes the one that was freed before it"
 

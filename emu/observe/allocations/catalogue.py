@@ -68,6 +68,10 @@ class Catalogue:
         placed = tuple(sorted(found.values(), key=lambda one: one.address))
         return placed if any(one.function.does in (Does.ALLOCATE, Does.RESIZE) for one in placed) else ()
 
+    def matching(self, pattern: str) -> Iterable[Symbol]:
+        """The functions of a name, or of a pattern of Rust's names."""
+        return self._matching(pattern)
+
     def _named(self, allocator: Allocator, function: Function) -> Iterable[Symbol]:
         return self._symbols.matching(function.pattern) if allocator.trusted else self._matching(function.pattern)
 

@@ -9,6 +9,7 @@ from emu.engine.translated.shadow import Poisoned
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.isa.registers import SP
 from emu.machine import Machine
+from emu.observe.allocations.catalogue import Catalogue
 from emu.observe.allocations.description import Allocator, Governed
 from emu.observe.allocations.moments import CallMoment
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
@@ -24,11 +25,12 @@ _GUARD = 256
 """Bytes below a stack that are watched."""
 _DEEPEST = 1 << 16
 """So far below its stack sp is taken for grown out of it."""
-_MOST_PLACES = 1 << 12
+_MOST_PLACES, _CALLS = 1 << 12, 3
+"""Places that are told of once each: an instruction, and so many calls that led to it."""
 
 
 class AddressSanitizer:
-    """Makes MemoryBug events; each instruction is told of once for each kind of bug.
+    """Makes MemoryBug events; each instruction is told of once for each kind of bug and way that led to it.
 
     Attach it before the kernel runs; it follows snapshots. What allocators' own functions do, and what they call, is
     not judged. Accesses are seen by the addresses at which the kernel's linear map (or none) has the memory of its
@@ -48,7 +50,7 @@ class AddressSanitizer:
         self.contents = Contents()
         self.found = 0
         """How many bugs were reported."""
-        self._told: set[tuple[int, Bug]] = set()
+        self._told: set[tuple[object, ...]] = set()
         self._named: list[tuple[range, str]] = []
         self._stacks: list[range] = []
         self._poison = Poison(machine, self._accessed)
@@ -122,9 +124,10 @@ class AddressSanitizer:
     # What allocators do.
 
     def _follow_governed(self, allocators: Sequence[Allocator]) -> None:
+        catalogue = Catalogue(self._machine.symbols)
         for allocator in dict.fromkeys(allocators):
             for one in allocator.memory:
-                for symbol in self._machine.symbols.named(one.pattern):
+                for symbol in catalogue.matching(one.pattern):
                     self._tracer.trace(symbol.label, symbol.address, self._begins, self._governs(one))
 
     def _begins(self, _call: object) -> None:
@@ -241,9 +244,10 @@ class AddressSanitizer:
         self, bug: Bug, pc: int, address: VirtAddr, callers: Sequence[int], region: Region | None, why: str,
         *, size: int, write: bool, value: int, physical: int | None,
     ) -> None:  # fmt: skip
-        if (pc, bug) in self._told or len(self._told) >= _MOST_PLACES:
+        place = bug, pc, *callers[:_CALLS]
+        if place in self._told or len(self._told) >= _MOST_PLACES:
             return
-        self._told.add((pc, bug))
+        self._told.add(place)
         self.found += 1
         machine = self._machine
         machine.events.emit(

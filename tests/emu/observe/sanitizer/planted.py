@@ -105,17 +105,16 @@ def in_rust(case: Case) -> str:
         f"    let layout = core::alloc::Layout::from_size_align_unchecked({case.size}, 8);",
         "    let p = alloc::alloc::alloc(layout);",
     ]  # fmt: skip
-    place = f"p.offset({case.at}) as *mut {kind}"
+    place = f"*(p.offset({case.at}) as *mut {kind})"
     if case.freed:
         lines.append("    alloc::alloc::dealloc(p, layout);")
     if case.width:
-        write = f"core::ptr::write_volatile({place}, 3); // HERE"
-        lines.append(f"    {write}" if case.write else f"    core::ptr::read_volatile({place}); // HERE")
+        lines.append(f"    {place} = 3; // HERE" if case.write else f"    SINK = {place} as u64; // HERE")
     else:
         lines.append(f"    alloc::alloc::dealloc(p.offset({case.at}), layout); // HERE")
     if not case.freed and case.width:
         lines.append("    alloc::alloc::dealloc(p, layout);")
-    return "\n".join([*lines, "    done();", "}"])
+    return "\n".join([*lines, "}"])
 
 
 def line_of(text: str, case: Case) -> int:

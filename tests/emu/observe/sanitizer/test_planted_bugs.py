@@ -1,5 +1,6 @@
 """Planted mistakes in kernels of three kinds: each is named with its line, each correct twin is left alone."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +19,8 @@ from kernel.build import build as build_kernel
 from kernel.profiles import PROFILES
 from linker import link
 from linker.assembler import AssemblerOptions, assemble
-from tests.emu.observe.sanitizer.planted import CASES, Case, in_assembly, in_c, line_of
+from tests.emu.observe.sanitizer.planted import CASES, Case, in_assembly, in_c, in_rust, line_of
+from tests.rust import build as rust
 
 HERE = Path(__file__).parent
 
@@ -47,10 +49,12 @@ class Planted:
             return
         assert [each.bug.value for each in found] == [case.bug]
         bug, machine = found[0], self.machine
-        place, function = machine.lines.at(bug.pc), machine.symbols.at(bug.pc)
-        assert place is not None
-        assert function is not None
-        assert (function[0].name, place.line) == (case.name, line_of(self.source, case))
+        # A free in Rust is called by the library's own functions.
+        chain = (bug.pc,) if case.width else (bug.pc, *bug.callers)
+        named = [(found[0].name, line.line) for at in chain if (found := machine.symbols.at(at)) and (
+            line := machine.lines.at(at)
+        )]  # fmt: skip
+        assert (case.name, line_of(self.source, case)) in named
         assert (bug.size, bug.write) == (case.width, case.write)
         region = bug.region
         assert region is not None
@@ -113,9 +117,61 @@ def in_this_kernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     return Planted(machine, sanitizer, source)
 
 
+_RUST = """
+#![no_std]
+#![feature(default_alloc_error_handler)]
+#![no_main]
+extern crate alloc;
+use buddy_system_allocator::LockedHeap;
+use support::power_off;
+
+#[global_allocator]
+static HEAP_ALLOCATOR: LockedHeap<32> = LockedHeap::empty();
+static mut HEAP_SPACE: [u8; 0x10000] = [0; 0x10000];
+static mut SINK: u64 = 0;
+
+#[no_mangle]
+extern "C" fn rust_main() -> ! {
+    unsafe { HEAP_ALLOCATOR.lock().init(HEAP_SPACE.as_ptr() as usize, 0x10000) }
+    unsafe { core::ptr::read_volatile(&ALL[0]); }
+    power_off()
+}
+"""
+_IN_RUST = [case for case in CASES if case.size]
+
+
+@pytest.fixture(scope="module")
+def in_rust_kernel(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    oracle("riscv64-unknown-elf-ld")
+    folder = tmp_path_factory.mktemp("rust")
+    names = ", ".join(case.name for case in _IN_RUST)
+    kept = f'#[used] static ALL: [unsafe extern "C" fn(); {len(_IN_RUST)}] = [{names}];'
+    source = "\n".join((_RUST, *map(in_rust, _IN_RUST), kept))
+    (folder / "planted.rs").write_text(source)
+    crates = [rust.HERE / "crates" / f"{crate}.rs" for crate in ("support", "buddy_system_allocator")]
+    try:
+        elf = rust.kernel(folder / "planted.rs", crates, folder, optimise="0")
+    except rust.BuildError as error:
+        if os.environ.get("CI") or "is not installed" not in str(error):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    machine = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20))
+    machine.load(elf)
+    sanitizer = AddressSanitizer(machine)
+    machine.run()
+    return Planted(machine, sanitizer, source)
+
+
+@pytest.mark.slow
+def test_a_rust_kernel_is_accused_of_its_mistakes_alone(in_rust_kernel: Planted) -> None:
+    for case in _IN_RUST:
+        in_rust_kernel.check(case)
+
+
 def test_there_are_enough_of_them() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
-    assert sum(not case.bug.startswith("+") for case in CASES) >= 20
+    counts = [sum(not case.bug.startswith("+") for case in cases) for cases in (CASES, CASES, _IN_RUST)]
+    assert sum(counts) >= 60
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
