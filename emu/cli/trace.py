@@ -20,6 +20,7 @@ WHAT: dict[str, Callable[..., Iterator[str]]] = {
     "functions": recorded.functions,
     "memory": recorded.accesses,
     "registers": recorded.writes,
+    "commits": recorded.commits,
 }
 """What can be shown, and by which lines; `events` comes on top."""
 
@@ -39,7 +40,7 @@ def options() -> Words:
     words = Words(
         "ekernel trace",
         "Show what a recording (ekernel run --record FILE) holds, a line for each instruction, call, access.",
-        operands=" FILE [instructions|functions|memory|registers|events]",
+        operands=" FILE [instructions|functions|memory|registers|commits|events]",
     )
     words.add_argument("file", metavar="FILE", type=Path, help="The recording.")
     words.add_argument("what", metavar="WHAT", nargs="?", default="instructions", help="What to show of it.")

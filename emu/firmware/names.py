@@ -16,6 +16,7 @@ from emu.firmware.image import Load, read_file
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 from emu.firmware.unwind import CallFrames, FrameRange
+from emu.memory import RAM_BASE
 
 _ROW = re.compile(r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$")
 """Address, size, kind, name, as `nm`, `nm -S` and Linux's System.map and kallsyms have them."""
@@ -122,7 +123,7 @@ class Names:
         if self.symbols.at(address) is None:
             for file in self._files:
                 for physical, virtual, size in file.loads:
-                    if physical <= address < physical + size:
+                    if RAM_BASE <= physical <= address < physical + size:  # vmlinux says 0, which is nobody's
                         return address - physical + virtual
         return address
 

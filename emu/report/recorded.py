@@ -7,6 +7,7 @@ from emu.engine.translated.calls import Kind
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.callstacks import CallStacks
 from emu.record.recording import Recording
+from emu.report.commits import commit_log
 from emu.report.disassembly import disassemble
 from emu.report.places import PlaceNames
 
@@ -61,3 +62,10 @@ def functions(recording: Recording, names: PlaceNames, first: int, last: int, ch
             if kind is Kind.TRAP:
                 trap, by = "trap to ", "at"
             yield f"{transfer.instret:>14,}{indent}{trap}{names.function(VirtAddr(target))}  {by} {site}"
+
+
+def commits(recording: Recording, _names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
+    """Spike's commit log; see `emu.report.commits`."""
+    for pc, line in commit_log(recording, first, last):
+        if chosen(pc):
+            yield line
