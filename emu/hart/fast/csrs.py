@@ -30,7 +30,7 @@ _COPIED = {
 """What the model keeps and the core is told of."""
 SERVED: dict[int, Kind] = {
     **dict.fromkeys((*IN_CORE, *_VECTORS), Kind.CORE),
-    **dict.fromkeys((Csr.FFLAGS, Csr.FRM, Csr.FCSR, Csr.TIME, Csr.SATP), Kind.CORE),
+    **dict.fromkeys((Csr.FFLAGS, Csr.FRM, Csr.FCSR, Csr.TIME), Kind.CORE),
     Csr.SEPC: Kind.EVEN_IN_CORE, Csr.MEPC: Kind.EVEN_IN_CORE,
     Csr.SSTATUS: Kind.STATUS_IN_CORE, Csr.MSTATUS: Kind.STATUS_IN_CORE,
 }  # fmt: skip

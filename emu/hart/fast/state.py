@@ -135,9 +135,14 @@ class FastState(HartCore):
         if kind is TrapReturned:
             self.csrs.force(NATIVE_TSR if kind in listening else 0)
         elif kind in (AddressSpaceSwitched, PteWritten):
-            told = AddressSpaceSwitched in listening or PteWritten in listening
-            self._model.set_kind(Csr.SATP, Kind.REFUSED if told else Kind.CORE)
+            self._serve_satp()
         window.store()
+
+    def _serve_satp(self) -> None:
+        """Have the core carry out writes of `satp`, but those that turn paging on: it would keep translations."""
+        told = AddressSpaceSwitched in self._listening or PteWritten in self._listening
+        is_on = self.words[_SATP] >> SATP_MODE_SHIFT
+        self._model.set_kind(Csr.SATP, Kind.CORE if is_on and not told else Kind.REFUSED)
 
     # Saving.
 
@@ -166,6 +171,7 @@ class FastState(HartCore):
         self.engine.translate_in_guest(not self.words[_SATP] >> SATP_MODE_SHIFT)
         self._request_interrupts()
         self.tables.restart()
+        self._serve_satp()
 
     # What the CSRs ask of their hart.
 
@@ -181,6 +187,7 @@ class FastState(HartCore):
         self.engine.window.store()
         self.flush_translations()
         self.tables.entered(new)
+        self._serve_satp()
         if AddressSpaceSwitched in self._listening:
             self.bus.emit(
                 AddressSpaceSwitched(

@@ -279,6 +279,12 @@ HANDLERS = [
         ("breakpoint at _start+", "returns (sret) to the same instruction", "it must add 4 to sepc (2 for"),
     ),
     Mistake(
+        "paging turned on without a mapping for the code that does it",
+        " la t0, again\n csrw stvec, t0\n la t1, empty\n srli t1, t1, 12\n li t2, 8 << 60\n or t1, t1, t2\n csrw satp, t1\n"
+        " addi s1, s1, 1\n1: addi s1, s1, 1\n j 1b\n .balign 4\nagain: j again\n .bss\n .balign 4096\nempty: .skip 4096",
+        ("instruction page fault at _start+", "its handler again", "double fault"),
+    ),
+    Mistake(
         "a page fault that nothing mends",
         PAGED + " la t0, again\n csrw stvec, t0\n csrw satp, s4\n sfence.vma\n li a0, 0x2000\n ld a1, 0(a0)"
         "\n .balign 4\nagain: sfence.vma\n sret" + TABLES,
