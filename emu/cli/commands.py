@@ -18,6 +18,7 @@ OWN = {
     "replay": "Live a recorded run again, to the instruction, and look at it in gdb.",
     "trace": "Show what a recording holds: instructions, calls, accesses.",
     "profile": "Show where a kernel's instructions went, by function, line and call.",
+    "compare": "Show where two recorded runs part.",
     "coverage": "Show which functions and lines of a kernel were never executed.",
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
     "report": "Put a whole run on one page of HTML.",
