@@ -1,6 +1,6 @@
 """The pytest plugin: machines as fixtures, and reports of failed tests that show the guest. See docs/testing.md."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ if TYPE_CHECKING:  # a run of pytest that uses no machine loads none of this
     from emu.testing.limits import Limits
     from emu.testing.machines import Boots
 
+pytest_plugins = ["emu.testing.judging"]
 _FIDELITIES = ("exact", "fast")
-_WATCHED: "pytest.StashKey[list[Watched]]" = pytest.StashKey()
-_COVERED: "pytest.StashKey[Covered]" = pytest.StashKey()
+WATCHED: "pytest.StashKey[list[Watched]]" = pytest.StashKey()
+COVERED: "pytest.StashKey[Covered]" = pytest.StashKey()
 _SETTINGS = frozenset({"until", "text", "fidelity", "memory", "bootargs", "initrd", "most", "config"})
 
 
@@ -59,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--guest-cov") or config.getoption("--guest-cov-lcov"):
         from emu.testing.coverage import Covered
 
-        config.stash[_COVERED] = Covered()
+        config.stash[COVERED] = Covered()
     config.addinivalue_line(
         "markers",
         "kernel(*files, until=SYMBOL, text=TEXT, fidelity='exact'|'fast'|'both', memory='128M', bootargs=TEXT, "
@@ -196,12 +197,12 @@ def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, wor
     stack.enter_context(without_a_trace(machine))
     allowance = Allowance(machine, limits)
     stack.callback(allowance.close)
-    covered = node.config.stash.get(_COVERED, None)
+    covered = node.config.stash.get(COVERED, None)
     if covered is not None:
         stack.callback(covered.follow(machine, machine.image.name if machine.image else "?", node.nodeid).close)
     watched = Watched(machine, machine.platform.console.written)
     stack.callback(watched.close)
-    node.stash.setdefault(_WATCHED, []).append(watched)
+    node.stash.setdefault(WATCHED, []).append(watched)
     return machine
 
 
@@ -263,7 +264,7 @@ def assemble(request: pytest.FixtureRequest, fidelity: str) -> Iterator[Callable
             stack.callback(made.close)
             watched = Watched(made, 0)
             stack.callback(watched.close)
-            request.node.stash.setdefault(_WATCHED, []).append(watched)
+            request.node.stash.setdefault(WATCHED, []).append(watched)
             return made
 
         yield make
@@ -360,104 +361,3 @@ def golden(request: pytest.FixtureRequest) -> "Golden":
 
     update = bool(request.config.getoption("--snapshot-update", default=False))
     return Golden(request.path, request.node.name, update=update)
-
-
-# Marks, and reports.
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After a test that has passed, what its marks ask for."""
-    wants = [name for name in ("no_leaks", "no_faults") if pyfuncitem.get_closest_marker(name)]
-    machine = pyfuncitem.funcargs.get("machine")
-    if wants and machine is None:
-        pytest.fail(f"@pytest.mark.{wants[0]} needs the fixture `machine`", pytrace=False)
-    with ExitStack() as stack:
-        checks = [_check(name, machine, pyfuncitem, stack) for name in wants]
-        result = yield
-        try:
-            for check in checks:
-                check()
-        except AssertionError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
-        _check_budget(pyfuncitem)
-        return result
-
-
-def _check(name: str, machine: Any, item: pytest.Function, stack: ExitStack) -> Callable[[], None]:
-    from emu.testing.accounts import Allocations, Faults
-
-    if name == "no_leaks":
-        described: Any = item.funcargs.get("allocators", ())
-        allocations = Allocations(machine, tuple(described))
-        stack.callback(allocations.close)
-        return allocations.no_leaks
-    faults = Faults(machine)
-    stack.callback(faults.close)
-    return faults.no_faults
-
-
-def _check_budget(item: pytest.Function) -> None:
-    budget = item.get_closest_marker("budget")
-    if budget is None:
-        return
-    for word in budget.kwargs.keys() - {"instructions", "traps"}:
-        pytest.fail(f"budget({word}=...): it takes instructions and traps", pytrace=False)
-    watched = item.stash.get(_WATCHED, [])
-    for word, most in budget.kwargs.items():
-        used = sum(getattr(each, word) for each in watched)
-        if used > most:
-            pytest.fail(f"the test used {used:,} {word}, and its budget is {most:,}", pytrace=False)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the guest where a test has failed."""
-    report = yield
-    if report.failed and call.when == "call":
-        for watched in item.stash.get(_WATCHED, []):
-            report.sections += list(watched.sections())
-    return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a process of xdist, hand over what was measured."""
-    covered = session.config.stash.get(_COVERED, None)
-    output = getattr(session.config, "workeroutput", None)
-    if covered is not None and output is not None:
-        output["ekernel_covered"] = covered.plain()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take what a process of xdist has measured."""
-    covered = node.config.stash.get(_COVERED, None)
-    if covered is not None:
-        covered.add(getattr(node, "workeroutput", {}).get("ekernel_covered", {}))
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show what was never executed, and write the file for lcov."""
-    covered = config.stash.get(_COVERED, None)
-    if covered is None:
-        return
-    if config.getoption("--guest-cov"):
-        terminalreporter.section("coverage of the guests")
-        for line in covered.lines():
-            terminalreporter.line(line)
-    path = config.getoption("--guest-cov-lcov")
-    if path is not None:
-        path.write_text("".join(f"{line}\n" for line in covered.tracefile()), encoding="utf-8")
-
-
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain a failed comparison with what the guest has."""
-    import sys
-
-    if op != "==" or "emu.machine" not in sys.modules:
-        return None
-    from emu.testing.differences import explain
-
-    return explain(left, right)
