@@ -2,15 +2,23 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from linker.commands import as_, ld
+from tests.cli.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def guests_die_with_their_test() -> Iterator[None]:
+    """No guest at a terminal is left running when its test has failed."""
+    yield
+    Terminal.end_all()
 
 
 @pytest.fixture

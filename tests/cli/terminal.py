@@ -3,14 +3,32 @@
 import os
 import pty
 import select
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, ClassVar
 
 COMMAND = str(Path(sys.executable).with_name("ekernel"))
 
 
+@contextmanager
+def process_of(command: list[str | Path], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that dies with the block, also where an assertion fails in it."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 class Terminal:
     """A command at a terminal of its own."""
+
+    started: ClassVar[list[int]] = []
+    """Processes that nobody has waited for."""
 
     def __init__(self, *arguments: object) -> None:
         self.seen = ""
@@ -18,6 +36,7 @@ class Terminal:
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.execv(COMMAND, [COMMAND, *map(str, arguments)])  # noqa: S606  # no shell is wanted
+        self.started.append(self.pid)
 
     def expect(self, text: str) -> str:
         seen = b""
@@ -41,4 +60,19 @@ class Terminal:
                     self.seen += data.decode()
             except OSError:  # the other end is gone
                 pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit status, when the command has ended."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.started.remove(self.pid)
+        return status
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Kill what is still running."""
+        for pid in cls.started:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        cls.started.clear()

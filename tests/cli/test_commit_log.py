@@ -87,9 +87,7 @@ stack: .dword 0
 """
 
 
-def test_the_commit_log_is_spikes_but_for_csrs(
-    ekernel: Ekernel, tmp_path: Path, oracle: Callable[[str], str]
-) -> None:
+def test_the_commit_log_is_spikes_but_for_csrs(ekernel: Ekernel, tmp_path: Path, oracle: Callable[[str], str]) -> None:
     (tmp_path / "guest.s").write_text(PROGRAM)
     names = [str(tmp_path / name) for name in ("guest.o", "guest.elf")]
     assert as_.main(["-o", names[0], str(tmp_path / "guest.s")]) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import COMMAND, Terminal
+from tests.cli.terminal import COMMAND, Terminal, process_of
 
 Program = Callable[[str], Path]
 
@@ -178,7 +178,7 @@ def test_a_signal_ends_a_run_without_a_terminal_and_the_trace_is_whole(
 ) -> None:
     trace = tmp_path / "trace.jsonl"
     options = ["run", "-q", "--trace", "traps", "--trace-out", str(trace)]
-    with subprocess.Popen(
+    with process_of(
         [COMMAND, *options, program(READY + source)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     ) as process:  # fmt: skip
@@ -194,9 +194,9 @@ def test_a_signal_ends_a_run_without_a_terminal_and_the_trace_is_whole(
 
 
 def test_a_signal_ends_a_run_whose_output_nobody_takes(program: Program) -> None:
-    guest = program("li t0, 0x10000000\n li t1, 'x'\n 1: sb t1, (t0)\n j 1b")
-    with subprocess.Popen(
-        [COMMAND, "run", "-q", guest], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    elf = program("li t0, 0x10000000\n li t1, 'x'\n 1: sb t1, (t0)\n j 1b")
+    with process_of(
+        [COMMAND, "run", "-q", elf], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 1)
@@ -205,9 +205,9 @@ def test_a_signal_ends_a_run_whose_output_nobody_takes(program: Program) -> None
 
 
 def test_a_run_under_nohup_goes_on_when_its_terminal_is_gone(program: Program) -> None:
-    guest = program(READY + "li t1, 2000000\n 1: addi t1, t1, -1\n bnez t1, 1b\n li a7, 8\n ecall")
-    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", COMMAND, "run", "-q", str(guest)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+    elf = program(READY + "li t1, 2000000\n 1: addi t1, t1, -1\n bnez t1, 1b\n li a7, 8\n ecall")
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", COMMAND, "run", "-q", str(elf)]
+    with process_of(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 1)
         process.send_signal(signal.SIGHUP)
@@ -219,4 +219,4 @@ def test_a_run_ends_with_its_terminal(program: Program, words: list[str]) -> Non
     terminal = Terminal("run", *words, program(READY + GUESTS["a loop"]))
     terminal.expect(">")
     os.close(terminal.descriptor)
-    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 128 + signal.SIGHUP
+    assert terminal.wait() == 128 + signal.SIGHUP
