@@ -4,7 +4,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from emu.engine import interrupts, library
+from emu.engine import alone, interrupts, library, native
 from emu.engine.clock import BlockClock
 from emu.engine.guest import Fault, Store
 from emu.engine.parts import LAST_ADDRESS, EngineParts
@@ -169,8 +169,9 @@ class EngineAnswers(EngineParts):
             library.emu_stop(self.handle)
             return True
 
-        self._hook(library.HOOK_INTERRUPT, library.InterruptCallback(on_exception if direct else on_exception_copied))
-        self._hook(library.HOOK_INVALID, library.InvalidCallback(on_invalid))
+        asked = library.InterruptCallback(on_exception if direct else on_exception_copied)
+        self._hook(library.HOOK_INTERRUPT, asked, before=alone.EXCEPTION)
+        self._hook(library.HOOK_INVALID, library.InvalidCallback(on_invalid), before=alone.INVALID)
         self._answer_fills()
         self._memory = memory = library.MemoryCallback(self._on_memory)
         # Hooks over RAM would make every store slow.
@@ -210,21 +211,33 @@ class EngineAnswers(EngineParts):
             finally:
                 window.store()
 
-        if direct:
+        if isinstance(self.clock, BlockClock):
             asked = library.FillCallback(on_fill)
             self._keep.append(asked)
-            translations.serve(library.address_of(asked))
+            translations.serve(library.address_of(asked), self.clock.slots_address)
         else:
             self._hook(library.HOOK_FILL, library.FillCallback(on_fill_copied))
 
-    def _hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0, *, leaves: Entry | None = None) -> int:
-        """Register a callback; `leaves` is the native function that is to leave the core behind it, if any."""
+    def _hook(
+        self,
+        kind: int,
+        callback: Any,
+        begin: int = 1,
+        end: int = 0,
+        *,
+        leaves: Entry | None = None,
+        before: native.Probe | None = None,
+    ) -> int:
+        """Register a callback; `leaves`, or `before`, is the native function that is to stand before it, if any."""
         self._keep.append(callback)
-        if leaves is None or not self._entries:
+        if not self._entries or (leaves is None and before is None):
             return library.add_hook(self.handle, kind, callback, None, begin, end)
-        word = ctypes.c_void_p(library.address_of(callback))
-        self._keep.append(word)
-        return library.add_hook(self.handle, kind, self._entries[leaves], ctypes.addressof(word), begin, end)
+        clock = self.clock
+        assert isinstance(clock, BlockClock)
+        words = (ctypes.c_uint64 * 3)(library.address_of(callback), clock.slots_address, clock.state_address)
+        self._keep.append(words)
+        function = native.load(before) if before is not None else self._entries[leaves or 0]
+        return library.add_hook(self.handle, kind, function, ctypes.addressof(words), begin, end)
 
     def _on_memory(self, _engine: int, kind: int, address: int, size: int, value: int) -> bool:
         if self._fault is not None or self._error is not None:

@@ -39,6 +39,9 @@ class BlockClock:
         self._memory = (ctypes.c_uint64 * SLOTS)()
         self.slots = memoryview(self._memory).cast("B").cast("Q")
         self.slots[Slot.DEADLINE] = NEVER
+        self.slots_address = ctypes.addressof(self._memory)
+        """Where they lie in host memory."""
+        self.slots[Slot.STOP] = library.function_address("uc_emu_stop", "")
         engine = handle.value or 0
         core = ctypes.c_uint64.from_address(engine + layout.ENGINE_CPU).value
         self.state_address = ctypes.c_uint64.from_address(core + installed.layout.env_pointer).value
@@ -48,7 +51,7 @@ class BlockClock:
         )
         ctypes.c_uint8.from_address(engine + layout.ENGINE_NO_EXIT_REQUEST).value = 1
         self.window = DirectWindow(self.state_address)
-        self.window.words[Word.RDTIME_FUNCTION] = ctypes.addressof(self._memory)
+        self.window.words[Word.RDTIME_FUNCTION] = self.slots_address
         run_first_blocks(handle)
         if self.slots[Slot.BLOCK_PC] != _SCRATCH + len(_JUMP_TO_NEXT) or self.slots[Slot.BLOCK] != 2:
             raise MachineError(

@@ -6,11 +6,15 @@ chunks of 64 KiB, because the core walks the list of hooks at each fill.
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from emu.engine import library, native
+from emu.engine.guest import Note
 from emu.engine.library import Handle
 from emu.engine.native import Probe
+from emu.engine.slots import Slot
+from emu.engine.translated.layout import ENV_ENGINE
+from emu.engine.window import Word
 
 CHUNK_BITS = 16
 """log2 of the bytes that one hook covers."""
@@ -46,6 +50,10 @@ page:
     mov rcx, [r12+16]
     bts qword ptr [rcx], rax
     jc following
+    mov rdx, [r12+40]
+    mov rcx, [rdx+{8 * Word.RDTIME_FUNCTION}]
+    test byte ptr [rcx+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    jnz alone
     call qword ptr [r12+32]
 following:
     mov rax, r13
@@ -58,6 +66,11 @@ following:
     pop r13
     pop r12
     ret
+alone:
+    or qword ptr [rcx+{8 * Slot.ALONE}], {int(Note.CODE)}
+    mov rdi, [rdx+{ENV_ENGINE}]
+    call qword ptr [rcx+{8 * Slot.STOP}]
+    jmp following
 """,
     aarch64=f"""
     stp x29, x30, [sp, #-64]!
@@ -94,6 +107,10 @@ page:
     b.ne following
     orr x12, x12, x13
     str x12, [x10, x11, lsl #3]
+    ldr x9, [x20, #40]
+    ldr x10, [x9, #{8 * Word.RDTIME_FUNCTION}]
+    ldr x11, [x10, #{8 * Slot.ALONE}]
+    tbnz w11, #0, alone
     ldr x9, [x20, #32]
     blr x9
 following:
@@ -105,6 +122,13 @@ following:
     ldp x20, x21, [sp, #16]
     ldp x29, x30, [sp], #64
     ret
+alone:
+    orr x11, x11, #{int(Note.CODE)}
+    str x11, [x10, #{8 * Slot.ALONE}]
+    ldr x0, [x9, #{ENV_ENGINE}]
+    ldr x9, [x10, #{8 * Slot.STOP}]
+    blr x9
+    b following
 """,
 )
 
@@ -120,6 +144,8 @@ class CodePages:
         self.chunks: set[int] = set()
         """Numbers (physical address >> CHUNK_BITS) of chunks whose stores the translator sees."""
         self._keep: tuple[object, ...] = ()
+        self._bits: Iterable[int] = ()
+        """A bit for each chunk that native code has found, 64 in a word."""
 
         def never(_engine: int, _kind: int, _address: int, _size: int, _value: int) -> bool:
             return False
@@ -139,8 +165,19 @@ class CodePages:
             host_address - inside, self._size + inside, ctypes.addressof(bitmap),
             library.function_address("get_page_addr_code_hostp"), library.address_of(call), state,
         )  # fmt: skip
-        self._keep = (bitmap, call, data)
+        self._keep, self._bits = (bitmap, call, data), bitmap
         library.add_hook(self._handle, library.HOOK_EDGE, native.load(FOLLOW), ctypes.addressof(data))
+
+    def catch_up(self) -> None:
+        """Find what native code has found while it might not call; the core must be stopped."""
+        first = self._base >> CHUNK_BITS
+        for number, word in enumerate(self._bits):
+            while word:
+                lowest = word & -word
+                chunk = first + 64 * number + lowest.bit_length() - 1
+                if chunk not in self.chunks:
+                    self._found(chunk << CHUNK_BITS)
+                word ^= lowest
 
     def follow(self, code_address: Callable[[int], int | None]) -> None:
         """The same in Python; `code_address` translates."""

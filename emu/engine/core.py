@@ -1,8 +1,9 @@
 """The engine: one Unicorn core with its state window, block clock, memory and callbacks; here it runs."""
 
-from emu.engine import library
+from emu.engine import alone, library
 from emu.engine.answers import EngineAnswers
-from emu.engine.guest import Stop
+from emu.engine.guest import NUMBER_SHIFT, Note, Stop
+from emu.engine.parts import LAST_ADDRESS
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
 from emu.engine.window import Word
@@ -11,6 +12,7 @@ from emu.errors import MachineError
 _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
 once for each trap that leads to a trap."""
+_COUNT, _DEADLINE = int(Slot.COUNT), int(Slot.DEADLINE)
 
 
 class Engine(EngineAnswers):
@@ -20,26 +22,81 @@ class Engine(EngineAnswers):
     the host can do (the environment variable EKERNEL_PROBES overrides it).
     """
 
-    def run(self) -> Stop:
+    @property
+    def can_call_alone(self) -> bool:
+        """Whether `call_alone` is possible now: with native probes, and while no feature is on."""
+        return self._lone_calls is not None and not self._features and not self.running
+
+    def call_alone(self, function: int, arguments: tuple[int, ...], deadline: int) -> int | None:
+        """Call a function of the guest, which returns to RETURN_ADDRESS, and give its a0; registers are put back.
+
+        None when it has not returned, because of the deadline or because the guest is to be asked for something: the
+        core has stopped in the middle, and `run(begun=True)` goes on. A signal's handler may raise in here; then
+        `left` tells whether that is so, too.
+        """
+        calls = self._lone_calls
+        if calls is None:
+            raise MachineError("functions are called without Python only where there are native probes")
+        slots = self.slots
+        slots[_DEADLINE] = deadline
+        self.started_at = slots[_COUNT]
+        try:
+            self.running = True
+            return calls.call(function, arguments)
+        finally:
+            self.running = False
+
+    @property
+    def left(self) -> alone.LoneCalls | None:
+        """What `call_alone` has left in the middle."""
+        calls = self._lone_calls
+        return calls if calls is not None and calls.is_left else None
+
+    @property
+    def saved_registers(self) -> bytes:
+        """The registers before the last `call_alone`, for `HartCore.restore_registers`."""
+        return b"" if self._lone_calls is None else self._lone_calls.saved_registers
+
+    def settle_left(self) -> None:
+        """Have the guest correct its count where `call_alone` has left the core, which will not go on there."""
+        calls = self.left
+        if calls is None:
+            return
+        if calls.note & Note.CODE:
+            self.pages.catch_up()
+        if calls.note & Note.EXCEPTION:
+            self.words[Word.PC] = self.words[Word.PC] - 4 & LAST_ADDRESS
+        if calls.note & (Note.DATA | Note.EXCEPTION | Note.BREAKPOINT):
+            self._guest.not_begun(fetch=False)
+        elif calls.note & (Note.FETCH | Note.RETURNED):
+            self._guest.not_begun(fetch=True)
+        calls.forget()
+
+    def run(self, *, begun: bool = False) -> Stop:
         """Execute from the window's pc until the deadline, a request to stop, or wfi.
 
-        What a callback raised comes out here, with the machine still usable.
+        What a callback raised comes out here, with the machine still usable. `begun`: go on where `call_alone` has
+        left the core.
         """
-        stop = self._run()
+        stop = self._run(self.left if begun else None)
         error, self._feature_error = self._feature_error, None
         if error is not None:
             raise error
         return stop
 
-    def _run(self) -> Stop:
+    def _run(self, left: alone.LoneCalls | None) -> Stop:
         if self.running:
             raise MachineError("the machine is running already: a listener cannot run it again")
         handle, words, window = self.handle, self.words, self.window
         self.running = True
         self._stop_requested = False
-        self.started_at = self.slots[Slot.COUNT]
-        self.slots[Slot.HIT] = 0
+        if left is None:
+            self.started_at = self.slots[Slot.COUNT]
+            self.slots[Slot.HIT] = 0
         try:
+            stop = None if left is None else self._finish(left)
+            if stop is not None:
+                return stop
             while True:
                 error = library.emu_start(handle, words[Word.PC], 0, 0, 0)
                 window.load()
@@ -65,6 +122,26 @@ class Engine(EngineAnswers):
                 return Stop.REQUESTED if self._stop_requested else Stop.WAITING
         finally:
             self.running = False
+
+    def _finish(self, left: alone.LoneCalls) -> Stop | None:
+        """Do what had to wait until a call without Python was left; why the run ends by it, if so."""
+        note, error = left.note, left.error
+        left.forget()
+        if note & Note.CODE:
+            self.pages.catch_up()
+        if note & Note.EXCEPTION:
+            self._guest.exception(note >> NUMBER_SHIFT)
+        elif note & Note.BREAKPOINT:
+            self._guest.breakpoint()
+        elif note & Note.DATA:
+            self._guest.not_begun(fetch=False)
+        elif note & (Note.FETCH | Note.RETURNED):
+            self._guest.not_begun(fetch=True)
+        elif not note & (Note.INTERRUPT | Note.CODE):
+            if error != library.ERR_OK:
+                self._resolve(error)
+            return Stop.DEADLINE if self.slots[Slot.HIT] else Stop.WAITING
+        return Stop.REQUESTED if self._stop_requested else None
 
     def _settle(self) -> None:
         """What had to wait until the core was left; raises what a callback has raised."""

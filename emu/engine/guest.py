@@ -1,10 +1,38 @@
 """What the engine asks of whoever decides for the guest, and the words that they exchange."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntFlag
 from typing import Protocol
 
 from emu.isa.privilege import Access
+
+RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
+"""Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
+
+
+class Note(IntFlag):
+    """Why a call without Python has ended (`emu.engine.alone`)."""
+
+    ALONE = 1
+    """Nobody calls Python: who would have to leaves one of these and stops the core."""
+    RETURNED = 2
+    """The function is back at RETURN_ADDRESS."""
+    DATA = 4
+    """A load or store has not happened."""
+    FETCH = 8
+    """The instruction at pc was not fetched."""
+    INTERRUPT = 16
+    """One is due, between two blocks."""
+    BREAKPOINT = 32
+    """`ebreak` was executed."""
+    CODE = 64
+    """Code was found in a part of memory that had none."""
+    EXCEPTION = 128
+    """The core has raised the exception whose number stands above."""
+
+
+NUMBER_SHIFT = 8
+"""How far up in a note the number of an exception stands."""
 
 
 class Stop(Enum):
@@ -57,6 +85,9 @@ class Guest(Protocol):
 
     def device_write(self, address: int, size: int, value: int) -> Store:
         """A store to a device."""
+
+    def not_begun(self, *, fetch: bool) -> None:
+        """The core has stopped before the access of the instruction at pc, or its fetch, and nobody was asked."""
 
     def access_done(self) -> None:
         """The core has stopped at a store whose `device_write` answered Store.LEAVE, or at a load that was left."""

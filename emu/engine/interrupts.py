@@ -8,10 +8,11 @@ import ctypes
 from collections.abc import Callable
 
 from emu.engine import library, native
+from emu.engine.guest import Note
 from emu.engine.library import Handle
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
-from emu.engine.translated.layout import CORE_STATE, ENGINE_CPU, STATE_ASKED
+from emu.engine.translated.layout import CORE_STATE, ENGINE_CPU, ENV_ENGINE, STATE_ASKED
 from emu.engine.window import Word
 from emu.errors import MachineError
 
@@ -69,10 +70,20 @@ below:
     jz none
 take:
     mov rdx, {_x(Word.RDTIME_FUNCTION)}
+    test byte ptr [rdx+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    jnz alone
     sub rsp, 8
     call qword ptr [rdx+{8 * Slot.INTERRUPT}]
     add rsp, 8
     mov eax, 1
+    ret
+alone:
+    or qword ptr [rdx+{8 * Slot.ALONE}], {int(Note.INTERRUPT)}
+    mov rdi, [rdi+{CORE_STATE["x86_64"] + ENV_ENGINE:#x}]
+    sub rsp, 8
+    call qword ptr [rdx+{8 * Slot.STOP}]
+    add rsp, 8
+    xor eax, eax
     ret
 """,
     aarch64=f"""
@@ -99,13 +110,26 @@ below:
     cbz x11, take
     tbz w12, #1, none
 take:
-    ldr x9, {_a(Word.RDTIME_FUNCTION)}
-    ldr x9, [x9, #{8 * Slot.INTERRUPT}]
+    ldr x10, {_a(Word.RDTIME_FUNCTION)}
+    ldr x11, [x10, #{8 * Slot.ALONE}]
+    tbnz w11, #0, alone
+    ldr x9, [x10, #{8 * Slot.INTERRUPT}]
     stp x29, x30, [sp, #-16]!
     mov x29, sp
     blr x9
     ldp x29, x30, [sp], #16
     mov w0, #1
+    ret
+alone:
+    orr x11, x11, #{int(Note.INTERRUPT)}
+    str x11, [x10, #{8 * Slot.ALONE}]
+    ldr x0, [x9, #{ENV_ENGINE}]
+    ldr x9, [x10, #{8 * Slot.STOP}]
+    stp x29, x30, [sp, #-16]!
+    mov x29, sp
+    blr x9
+    ldp x29, x30, [sp], #16
+    mov w0, #0
     ret
 """,
 )

@@ -42,6 +42,10 @@ class Slot(IntEnum):
     """The largest of them: all further blocks have it together."""
     SHADOW = 17
     """Where a core's shadow is; see `emu.engine.translated.shadow`."""
+    ALONE = 24
+    """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.alone`)."""
+    STOP = 25
+    """The address of `uc_emu_stop`."""
 
 
 SLOTS = 32

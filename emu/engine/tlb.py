@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emu.engine import library, native
+from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.library import Handle
 from emu.engine.native import Probe
+from emu.engine.slots import Slot
 from emu.engine.translated.layout import ENGINE_CPU
 
 CONTEXTS = 1 << 12
 """Numbers of contexts: 0 asks the guest each time and keeps nothing."""
 _BITS = 13
 _SLOTS = 1 << _BITS
-_CONTEXT, _MARK, _MARKED, _KEEP, _ASK, _ENTRIES = 0, 1, 2, 3, 4, 8
+_CONTEXT, _MARK, _MARKED, _KEEP, _ASK, _CLOCK, _ENTRIES = 0, 1, 2, 3, 4, 5, 8
 """Words of the table; its entries, of two words each, follow: slots for loads, for stores and for fetches."""
 _CONTEXT_SHIFT = 52
 _PAGES = (1 << 52) - 1
@@ -54,6 +56,9 @@ FILL = Probe(
     mov eax, 1
     ret
 ask:
+    mov rax, [r8+{8 * _CLOCK}]
+    test byte ptr [rax+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    jnz alone
     push rbx
     push rbp
     push r12
@@ -102,6 +107,19 @@ left:
     pop rbp
     pop rbx
     ret
+alone:
+    mov r9d, {int(Note.DATA)}
+    cmp edx, {library.MEM_FETCH}
+    jne noted
+    mov r9d, {int(Note.FETCH)}
+    mov r10, {RETURN_ADDRESS:#x}
+    cmp rsi, r10
+    jne noted
+    mov r9d, {int(Note.RETURNED)}
+noted:
+    or [rax+{8 * Slot.ALONE}], r9
+    xor eax, eax
+    ret
 """,
     aarch64=f"""
     ldr x9, [x4, #{8 * _CONTEXT}]
@@ -128,6 +146,9 @@ left:
     mov w0, #1
     ret
 ask:
+    ldr x9, [x4, #{8 * _CLOCK}]
+    ldr x10, [x9, #{8 * Slot.ALONE}]
+    tbnz w10, #0, alone
     stp x29, x30, [sp, #-48]!
     mov x29, sp
     stp x19, x20, [sp, #16]
@@ -165,6 +186,22 @@ left:
     ldp x19, x20, [sp, #16]
     ldp x29, x30, [sp], #48
     ret
+alone:
+    mov x11, #{int(Note.DATA)}
+    cmp w2, #{library.MEM_FETCH}
+    b.ne noted
+    mov x11, #{int(Note.FETCH)}
+    movz x12, #{RETURN_ADDRESS >> 48:#x}, lsl #48
+    movk x12, #{RETURN_ADDRESS >> 32 & 0xFFFF:#x}, lsl #32
+    movk x12, #{RETURN_ADDRESS >> 16 & 0xFFFF:#x}, lsl #16
+    cmp x1, x12
+    b.ne noted
+    mov x11, #{int(Note.RETURNED)}
+noted:
+    orr x10, x10, x11
+    str x10, [x9, #{8 * Slot.ALONE}]
+    mov w0, #0
+    ret
 """,
 )
 
@@ -178,9 +215,12 @@ class Translations:
         self._memory = (ctypes.c_uint64 * (_ENTRIES + 6 * _SLOTS))()
         self._words = memoryview(self._memory).cast("B").cast("Q")
 
-    def serve(self, ask: int) -> None:
-        """Answer the core's fills by native code, which calls `ask`, a callback like it, for what is not here."""
-        self._words[_ASK] = ask
+    def serve(self, ask: int, slots: int) -> None:
+        """Answer the core's fills by native code, which calls `ask`, a callback like it, for what is not here.
+
+        Unless the slots at an address of the host say that nobody may be called.
+        """
+        self._words[_ASK], self._words[_CLOCK] = ask, slots
         library.add_hook(self._handle, library.HOOK_FILL, native.load(FILL), ctypes.addressof(self._memory))
 
     @property

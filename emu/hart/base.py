@@ -98,6 +98,10 @@ class HartBase(Guest, ABC):
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
 
     @abstractmethod
+    def knows_no_interrupt(self) -> bool:
+        """Whether no interrupt is enabled and pending, and no line has changed since the core was told of them."""
+
+    @abstractmethod
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
 

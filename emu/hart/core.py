@@ -66,6 +66,14 @@ class HartCore(CountingHart):
             slots[COUNT] += ahead
         return result
 
+    def not_begun(self, *, fetch: bool) -> None:
+        """See `emu.engine.Guest`."""
+        pc = self.words[PC]
+        if fetch:
+            self.fetch_refused(pc)
+        else:
+            self.rewind(pc)
+
     def access_done(self) -> None:
         """See `emu.engine.Guest`: the access at pc has happened, so its instruction has retired."""
         pc = self.words[PC]

@@ -31,7 +31,15 @@ class CountingHart(HartBase):
         # A listener may have been told of an interrupt, and it may have been the last trap that was wanted.
         if slots[COUNT] >= deadline or self.bus.error is not None or self.traps_taken == self.last_trap != 0:
             return Stop.DEADLINE
-        stop = engine.run()
+        return self._at_end(engine.run(), deadline)
+
+    def go_on(self, deadline: int) -> Stop:
+        """The same, for a call that the engine has begun without Python (`Engine.call_alone`) and left."""
+        return self._at_end(self.engine.run(begun=True), deadline)
+
+    def _at_end(self, stop: Stop, deadline: int) -> Stop:
+        """Execute what is left before the deadline, less than a block."""
+        slots = self.slots
         if stop is not Stop.DEADLINE or slots[Slot.DEADLINE] != deadline or slots[COUNT] >= deadline:
             return stop
         return self._run_partly(deadline - slots[COUNT])

@@ -81,6 +81,11 @@ class TableWatch:
         if self._layer is not None:
             self._map.enter(satp)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether `settle` has nothing to do."""
+        return not self._asks_again
+
     def settle(self) -> None:
         """Have the core ask again, if that is to be. The core must be stopped."""
         if self._asks_again:

@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from emu.engine import Word
+from emu.engine.guest import RETURN_ADDRESS as RETURN_ADDRESS
 from emu.engine.slots import Slot
 from emu.isa.privilege import Privilege
 
@@ -10,8 +11,6 @@ from emu.isa.privilege import Privilege
 COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
 BLOCK = int(Slot.BLOCK)
 PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
-RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
-"""Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
 ALL = (1 << 64) - 1
 Trap = tuple[int, int, int, Privilege, Privilege, int]
 """Cause, tval, epc, the privilege it came from and the one it went to, and the handler's address."""

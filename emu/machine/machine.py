@@ -6,8 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from emu.address import VirtAddr
-from emu.errors import ConfigError, GuestPanic, LimitExceeded
+from emu.errors import ConfigError
 from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.lines import SourceLines
@@ -15,10 +14,9 @@ from emu.firmware.names import SymbolFile
 from emu.firmware.symbols import Symbols
 from emu.firmware.unwind import CallFrames
 from emu.hart.view import Hart
-from emu.hart.words import RETURN_ADDRESS
-from emu.isa.registers import A0, RA
 from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
+from emu.machine.calls import Caller
 from emu.machine.config import MachineConfig, Outcome, StopReason
 from emu.machine.history.travel import History
 from emu.machine.history.travelling import Travelling
@@ -33,8 +31,8 @@ from emu.machine.watchpoints import Watchpoints
 from emu.subscriptions import Listener, Subscription
 
 E = TypeVar("E", bound=Event)
-_ARGUMENT_REGISTERS = 8
 _PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "_watches", "_watchpoints", "_runner"}
+_PARTS |= {"_caller", "_followers"}
 
 
 class Machine(Addressing, Travelling):
@@ -57,6 +55,7 @@ class Machine(Addressing, Travelling):
         self._watches = Watches(platform.core)
         self._watchpoints = Watchpoints(platform.core)
         self._runner = Runner(platform, self._watches)
+        self._caller = Caller(platform, self._runner, self._watches)
         self._followers: list[Follower] = []
         self.history = History(platform, self._runner, self._followers)
         """All moments since power-on, to go to."""
@@ -104,7 +103,7 @@ class Machine(Addressing, Travelling):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            if name in _PARTS or name == "_followers":
+            if name in _PARTS:
                 raise ConfigError("this machine is closed; make another")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -240,20 +239,8 @@ class Machine(Addressing, Travelling):
         Registers are as before afterwards; memory is as the function left it. Raises GuestPanic when the guest ends
         instead of returning, LimitExceeded after `max_instructions`.
         """
-        if len(args) > _ARGUMENT_REGISTERS:
-            raise ConfigError(
-                f"{len(args)} arguments: the calling convention passes {_ARGUMENT_REGISTERS} in registers"
-            )
-        address = self.address_of(function)
-        with self.events.signals:
-            returned, result, outcome = self._call(address, args, max_instructions)
-        if returned:
-            return result
-        name = function if isinstance(function, str) else f"{address:#x}"
-        if outcome.reason is StopReason.INSTRUCTION_LIMIT:
-            raise LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
-        tail = self.console[-200:].decode(errors="replace").strip()
-        raise GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
+        place = function if isinstance(function, str | int) else self.address_of(function)
+        return self._caller.call(place, args, max_instructions)
 
     def function(
         self,
@@ -272,32 +259,6 @@ class Machine(Addressing, Travelling):
         SymbolError for a function that the image does not have.
         """
         return declare_function(self, function, result, parameters, max_instructions=max_instructions, handled=handled)
-
-    def _call(self, address: int, args: tuple[int, ...], max_instructions: int) -> tuple[bool, int, Outcome]:
-        core, runner, hart = self.core, self._runner, Hart(self.core)
-        off, was_asleep = runner.off, self.platform.is_asleep
-        saved = core.save_registers()
-        core.returned = runner.resets = self.platform.is_asleep = False
-        runner.off = None
-        try:
-            for number, value in enumerate(args):
-                hart.x[A0 + number] = value
-            hart.x[RA] = RETURN_ADDRESS
-            hart.pc = VirtAddr(address)
-            self.platform.inputs.note("registers", core.save_registers(), False)
-            outcome = self.run(max_instructions)
-            result = self.hart.x[A0]
-        finally:
-            returned, core.returned = core.returned, False
-            runner.resets, self.platform.is_asleep = self.config.reboot, was_asleep
-            if returned:
-                self._watches.notify(RETURN_ADDRESS)
-            self.platform.inputs.note("registers", saved, was_asleep)
-            core.restore_registers(saved)
-            runner.off = off
-            if not returned:
-                self.platform.tell(StateRestored)
-        return returned, result, outcome
 
     def _reached(self, start: int) -> None:
         if self.instret != start:

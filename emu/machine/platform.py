@@ -64,6 +64,8 @@ class Platform:
         """Whether the hart waits in `wfi`, and nothing has woken it."""
         self.deadline: float | None = None
         """When the run is to end, by the host's monotonic clock."""
+        self.look_again = 0
+        """The `instret` up to which no timer has to be looked at, and `time` is what the core takes it for."""
         self._attention = False
         self._pc_offset = 0
         self.console = Console(self._console_written, kept=config.console_kept)
@@ -178,8 +180,18 @@ class Platform:
         self.tell_time()
         self.timers_changed()
 
+    def look_at_timers(self) -> int:
+        """Let every timer look at the time, and the core know it; the `instret` at which they look again."""
+        clock = self.clock
+        clock.update()
+        self.tell_time()
+        again = clock.look_at(self.core.retired_count)
+        self.look_again = again if clock.instructions_per_tick else 0
+        return again
+
     def timers_changed(self) -> None:
         """Some deadline changed: stop in time for it."""
+        self.look_again = 0
         if self.core.engine.running:
             self.core.engine.not_later_than(self.clock.look_at(self.core.retired_count))
 

@@ -17,7 +17,7 @@ from emu.machine.reset import reset
 from emu.machine.timers import NEVER
 from emu.machine.watches import Watches
 
-_SLICE = 20_000_000
+SLICE = 20_000_000
 """Instructions between two looks at what the host wants."""
 _FIRST, _FEWEST, _SECONDS = 200_000, 1_000, 0.01
 """With a limit of time: instructions before the first look, at the least before each, and seconds between two."""
@@ -40,7 +40,7 @@ class Runner:
         """The host's end of `tohost` and `fromhost`, for a guest that has them."""
         self._off: tuple[int, int, tuple[StopReason, int]] | None = None
         """Instructions retired and pc when the guest ended the machine, and how."""
-        self._step = _SLICE
+        self._step = SLICE
         self._interrupted = False
         self._inputs = platform.inputs
         self.pause = NEVER
@@ -87,6 +87,11 @@ class Runner:
         core = self._platform.core
         self._off = None if ended is None else (core.retired_count, core.words[PC], ended)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a run begins with nothing but the hart: it is on, and nothing else is to be looked at."""
+        return self._off is None and self.htif is None and not self._interrupted
+
     def advance(self, moment: Moment, *, timeout: float | None = None) -> Outcome:
         """Execute up to a later moment, or less when something ends the run before."""
         self._target = moment
@@ -108,54 +113,57 @@ class Runner:
             if platform.ended is not None and platform.ended[0] in _WAITS:
                 platform.ended = None
 
-    def run_to(self, limit: int, *, timeout: float | None = None) -> Outcome:
+    def run_to(self, limit: int, *, timeout: float | None = None, begun: int | None = None) -> Outcome:
         """Execute until something ends the run, or `limit` instructions have retired since power-on.
 
-        `timeout` is in seconds of the host.
+        `timeout` is in seconds of the host. `begun`: the deadline of a call that the engine has begun, and left.
         """
         platform = self._platform
         deadline = None if timeout is None else time.monotonic() + timeout
         with platform.events.signals:
             if (off := self.off) is not None:
                 reason, exit_code = off
-            elif platform.core.retired_count >= limit:
+            elif begun is None and platform.core.retired_count >= limit:
                 reason, exit_code = StopReason.INSTRUCTION_LIMIT, 0
             else:
-                self._step = _SLICE if deadline is None else _FIRST
+                self._step = SLICE if deadline is None else _FIRST
                 platform.begin(deadline)
                 try:
-                    reason, exit_code = self._run_to(limit)
+                    reason, exit_code = self._run_to(limit, begun)
                 finally:
                     platform.leave()
                     self._interrupted = False
         return Outcome(reason, exit_code, platform.core.retired_count)
 
-    def _run_to(self, limit: int) -> tuple[StopReason, int]:
+    def _run_to(self, limit: int, begun: int | None) -> tuple[StopReason, int]:
         platform, bus = self._platform, self._platform.events
         while True:
-            bus.signals.deliver()  # between two slices all is whole
+            if begun is None:
+                bus.signals.deliver()  # between two slices all is whole
             if platform.is_asleep:
                 platform.waiting()
             if platform.ended is None and not platform.is_asleep:
-                self._execute(limit)
+                self._execute(limit, begun)
+                begun = None
             ended = self._ended(limit)
             bus.raise_kept()
             if ended is not None:
                 return ended
 
-    def _execute(self, limit: int) -> None:
-        platform, core, clock = self._platform, self._platform.core, self._platform.clock
-        clock.update()
-        self._watches.settle()
-        core.tables.settle()
-        platform.tell_time()
+    def _execute(self, limit: int, begun: int | None) -> None:
+        platform, core = self._platform, self._platform.core
         count, start = core.retired_count, time.monotonic()
-        deadline = min(limit, count + self._step, clock.look_at(count), self.pause)
-        core.last_trap = 0
-        if self._target is not None or self._inputs.horizon is not None:
-            deadline = min(deadline, self._stretch())
         htif = self.htif
-        stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
+        core.last_trap = 0
+        if begun is not None:
+            stop = core.go_on(begun)
+        else:
+            self._watches.settle()
+            core.tables.settle()
+            deadline = min(limit, count + self._step, platform.look_at_timers(), self.pause)
+            if self._target is not None or self._inputs.horizon is not None:
+                deadline = min(deadline, self._stretch())
+            stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
         asleep = stop is Stop.WAITING or platform.ended == _IDLE
         if htif is not None and (asleep or core.retired_count >= htif.next_look):
             htif.look()
@@ -167,7 +175,7 @@ class Runner:
             self.paused()
         if platform.deadline is not None:
             rate = (core.retired_count - count) / max(time.monotonic() - start, 1e-6)
-            self._step = min(max(int(rate * _SECONDS), _FEWEST), 4 * self._step, _SLICE)
+            self._step = min(max(int(rate * _SECONDS), _FEWEST), 4 * self._step, SLICE)
 
     def _stretch(self) -> int:
         """How far to run at once towards the moment that is wanted, and the next input; sets the trap to end behind."""

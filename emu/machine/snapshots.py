@@ -94,6 +94,7 @@ def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapsho
     _check_stopped(platform)
     if snapshot.platform is not platform:
         raise ConfigError("this snapshot belongs to another machine; a snapshot returns only the machine that made it")
+    platform.look_again = 0
     core = platform.core
     core.engine.flush_features()  # what they hold belongs to the time before
     changed_code = platform.ram_history.restore(snapshot.ram, core.engine.pages.chunks)

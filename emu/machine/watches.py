@@ -21,6 +21,11 @@ class Watches:
         self._stale: list[int] = []
         self._raised_at: tuple[int, int] | None = None
 
+    @property
+    def are_any(self) -> bool:
+        """Whether any address is watched."""
+        return bool(self._callbacks)
+
     def add(self, address: int, callback: Callback) -> Subscription:
         """Watch an address. Inside a callback it takes effect with the next block of code."""
         address = int(address)

@@ -5,16 +5,17 @@ that a callback has asked for, would let the block run on. Here the callback lea
 A memory callback's pc is exact before it is called, so that nothing has to be restored.
 """
 
+from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.window import Word
 
-_WRITE_UNMAPPED, _WRITE_PROTECTED = 20, 22
+_WRITE_UNMAPPED, _FETCH_UNMAPPED, _WRITE_PROTECTED, _FETCH_PROTECTED = 20, 21, 22, 24
 _ERROR_WRITE_UNMAPPED, _ERROR_WRITE_PROTECTED = 7, 12
 _CLOCK, _PC = 8 * Word.RDTIME_FUNCTION, 8 * Word.PC
 
 # `late` gets the core's state and the block. `memory` and `code` get what Unicorn gives to such callbacks; their last
-# argument is the address of a word with the address of Python's callback.
+# argument is the address of two words: the address of Python's callback, and that of the slots.
 X86_64 = f"""
 late:
     mov rdx, [rdi+{_CLOCK}]
@@ -51,6 +52,9 @@ memory:
     mov rbx, rdi
     mov r12d, esi
     mov r13, rdx
+    mov rax, [r9+8]
+    test byte ptr [rax+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    jnz memory_alone
     call qword ptr [r9]
     test al, al
     jz memory_refused
@@ -71,6 +75,21 @@ memory_done:
     pop r12
     pop rbx
     ret
+memory_alone:
+    mov ecx, {int(Note.DATA)}
+    cmp r12d, {_FETCH_UNMAPPED}
+    je memory_fetch
+    cmp r12d, {_FETCH_PROTECTED}
+    jne memory_left
+memory_fetch:
+    mov ecx, {int(Note.FETCH)}
+    mov rdx, {RETURN_ADDRESS:#x}
+    cmp r13, rdx
+    jne memory_left
+    mov ecx, {int(Note.RETURNED)}
+memory_left:
+    or [rax+{8 * Slot.ALONE}], rcx
+    jmp memory_refused
 memory_note:
     mov [rbx+{layout.ENGINE_INVALID_ERROR}], eax
     mov [rbx+{layout.ENGINE_INVALID_ADDRESS}], r13
@@ -132,6 +151,9 @@ memory:
     mov x19, x0
     mov w20, w1
     mov x21, x2
+    ldr x9, [x5, #8]
+    ldr x10, [x9, #{8 * Slot.ALONE}]
+    tbnz w10, #0, memory_alone
     ldr x9, [x5]
     blr x9
     tst w0, #255
@@ -153,6 +175,24 @@ memory_done:
     ldp x19, x20, [sp, #16]
     ldp x29, x30, [sp], #48
     ret
+memory_alone:
+    mov x11, #{int(Note.DATA)}
+    cmp w20, #{_FETCH_UNMAPPED}
+    b.eq memory_fetch
+    cmp w20, #{_FETCH_PROTECTED}
+    b.ne memory_left
+memory_fetch:
+    mov x11, #{int(Note.FETCH)}
+    movz x12, #{RETURN_ADDRESS >> 48:#x}, lsl #48
+    movk x12, #{RETURN_ADDRESS >> 32 & 0xFFFF:#x}, lsl #32
+    movk x12, #{RETURN_ADDRESS >> 16 & 0xFFFF:#x}, lsl #16
+    cmp x21, x12
+    b.ne memory_left
+    mov x11, #{int(Note.RETURNED)}
+memory_left:
+    orr x10, x10, x11
+    str x10, [x9, #{8 * Slot.ALONE}]
+    b memory_refused
 memory_note:
     str w0, [x19, #{layout.ENGINE_INVALID_ERROR}]
     str x21, [x19, #{layout.ENGINE_INVALID_ADDRESS}]

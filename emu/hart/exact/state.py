@@ -7,7 +7,7 @@ from typing import cast
 
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
-from emu.engine.csrs.layout import Kind
+from emu.engine.csrs.layout import LINES, Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, Event, PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.core import HartCore
@@ -30,7 +30,7 @@ from emu.mmu import AdUpdate
 from emu.subscriptions import EventBus
 
 _NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at other bits than the manual
-_MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
+_MSTATUS, _SATP, _MIP, _MIE = int(Csr.MSTATUS), int(Csr.SATP), int(Csr.MIP), int(Csr.MIE)
 _FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
 _TRANSLATION, _ENABLED = _MPRV | _MPP | _MXR | _SUM, int(Status.SIE | Status.MIE)
@@ -143,6 +143,11 @@ class ExactState(HartCore):
     def interrupt_is_pending(self) -> bool:
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
         return bool(self.csrs.pending & self._values[Csr.MIE])
+
+    def knows_no_interrupt(self) -> bool:
+        """See `HartCore`."""
+        values = self._values
+        return not (values[_MIP] | values[LINES]) & values[_MIE]
 
     @property
     def lines(self) -> int:

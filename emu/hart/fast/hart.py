@@ -228,9 +228,9 @@ class FastHart(FastState):
         if due is not None:
             self._enter(due[0], 0, self.words[PC], due[1], interrupt=True)
 
-    def run(self, deadline: int) -> Stop:
-        """See `HartCore.run`."""
-        stop = super().run(deadline)
+    def _at_end(self, stop: Stop, deadline: int) -> Stop:
+        """See `HartCore`."""
+        stop = super()._at_end(stop, deadline)
         if stop is Stop.WAITING:
             self._waited()
         return stop

@@ -118,6 +118,11 @@ class FastState(HartCore):
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""
         return bool(self.words[_MIP] & self.words[_MIE])
 
+    def knows_no_interrupt(self) -> bool:
+        """See `HartCore`."""
+        pending = self.words[_MIP]
+        return not (pending & self.words[_MIE] or self.csrs.lines & ~pending)
+
     def supervisor_timecmp(self) -> int:
         """What `mtime` is to reach for Sstc's timer interrupt; 2**64-1 while Sstc is off."""
         values = self.csrs.values

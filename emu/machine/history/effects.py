@@ -4,9 +4,13 @@ from typing import cast
 
 from emu.address import VirtAddr
 from emu.hart.view import Hart
+from emu.hart.words import PC, RETURN_ADDRESS
 from emu.isa.privilege import Privilege
+from emu.isa.registers import A0, RA
 from emu.machine.history.inputs import What
 from emu.machine.platform import Platform
+
+_ALL = (1 << 64) - 1
 
 
 def carry_out(platform: Platform, what: What) -> None:
@@ -22,6 +26,14 @@ def carry_out(platform: Platform, what: What) -> None:
             platform.memory.transfer(address, data)
         case ("translations",):
             platform.core.flush_translations()
+        case ("call", int(function), tuple(arguments)):
+            words = platform.core.words
+            for number, argument in enumerate(arguments):
+                words[A0 + number] = argument & _ALL
+            words[RA], words[PC] = RETURN_ADDRESS, function & _ALL
+            platform.core.engine.window.store()
+            platform.core.between_blocks(words[PC])
+            platform.core.returned = platform.is_asleep = False
         case ("registers", bytes(registers), bool(is_asleep)):
             platform.core.restore_registers(registers)
             platform.core.between_blocks(int(Hart(platform.core).pc))

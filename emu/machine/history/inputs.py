@@ -37,9 +37,12 @@ class Inputs:
     def __init__(self, now: Callable[[], Moment], is_executing: Callable[[], bool]) -> None:
         """`is_executing` says whether an instruction is being carried out."""
         self._now, self._is_executing = now, is_executing
-        self.entries: list[Input] = []
-        self.position = 0
-        """How many entries have had their effect."""
+        self._entries: list[Input] = []
+        self._position = 0
+        self._folded: list[tuple[int, int, tuple[int, ...], int]] = []
+        """Calls behind those entries, of which each is two."""
+        self._folded_end = self._folded_traps = 0
+        self._registers: What = ()
         self.horizon: Moment | None = None
         """The end of the known future, while the machine is before it."""
         self.is_travelling = False
@@ -55,6 +58,24 @@ class Inputs:
         self._size = 0
 
     @property
+    def entries(self) -> list[Input]:
+        """All of them, in their order."""
+        if self._folded:
+            self._unfold()
+        return self._entries
+
+    @property
+    def position(self) -> int:
+        """How many entries have had their effect."""
+        if self._folded:
+            self._unfold()
+        return self._position
+
+    @position.setter
+    def position(self, position: int) -> None:
+        self._position = position
+
+    @property
     def is_present(self) -> bool:
         """Whether what is to come is not known yet."""
         return self.horizon is None and not self.is_travelling
@@ -64,14 +85,16 @@ class Inputs:
         """Whether all inputs have had their effect."""
         return self.position == len(self.entries)
 
-    def note(self, *what: object, before: bool = False) -> bool:
+    def note(self, *what: object, before: bool = False, at: Moment | None = None) -> bool:
         """Log an input; False when it must not be carried out. With `before` it counts before the current instruction.
+
+        `at` is its moment, when that is not now.
 
         `what` is its kind and data, which nobody changes afterwards.
         """
         if self.is_travelling:
             return False
-        now, executing = self._now(), self._is_executing()
+        now, executing = at or self._now(), self._is_executing()
         if self.horizon is not None:
             if executing and self._is_known(now, what):
                 return False
@@ -85,6 +108,37 @@ class Inputs:
             self.forget()
             self.is_whole = False
         return True
+
+    def note_call(
+        self, begin: int, traps: int, function: int, arguments: tuple[int, ...], end: int, registers: Callable[[], What]
+    ) -> None:
+        """Log a call of a function in the present, and the input that puts the registers back when it has returned.
+
+        `begin` and `end` are in instructions retired. Calls that follow each other at once have the same `registers`;
+        they are kept folded, as numbers, because they may take no longer than a step of Python.
+        """
+        if begin != self._folded_end or traps != self._folded_traps or not self._folded:
+            self._unfold()
+            self._registers = registers()
+            self._folded_traps = traps
+        self._folded_end = end
+        self._folded.append((begin, function, arguments, end))
+        if self.on_note is not None:
+            self._unfold()
+        self._size += 2 * _EACH
+        if self._size > _MOST:
+            self.forget()
+            self.is_whole = False
+
+    def _unfold(self) -> None:
+        folded, self._folded = self._folded, []
+        traps = self._folded_traps
+        for begin, function, arguments, end in folded:
+            for moment, what in ((begin, ("call", function, arguments)), (end, self._registers)):
+                self._entries.append(Input(Moment(moment, traps), False, what))
+                self._position += 1
+                if self.on_note is not None:
+                    self.on_note(self._entries[-1])
 
     def due(self, now: Moment) -> What | None:
         """The next input that has its effect by now; it counts as done."""
@@ -112,8 +166,9 @@ class Inputs:
 
     def forget(self) -> None:
         """Forget all inputs, since a state was put in place that the log does not lead to."""
-        self.entries.clear()
-        self.position = self._size = 0
+        self._entries.clear()
+        self._folded.clear()
+        self._position = self._size = 0
         self.horizon = None
         self.is_whole = True
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emu.engine import native
+from emu.engine.alone import CALL, EXCEPTION, INVALID
 from emu.engine.codepages import FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.csrs import ACCESS, MAY_ACCESS
@@ -17,11 +18,13 @@ from emu.engine.translated.shadow_probes import CHECKS
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
-    CHECKS,
+    CHECKS, CALL, EXCEPTION, INVALID,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")
 FILE = Path(native.__file__).with_name("assembled.py")
+_WIDTH = 121
+"""Characters of a line, with its end."""
 _HEAD = '''"""The probes' machine code for both kinds of hosts, by Keystone; `make probes` writes this file."""
 
 ASSEMBLED = {
@@ -32,8 +35,9 @@ def _entry(probe: Probe, architecture: str) -> str:
     code = native.assemble(probe, architecture).hex()
     words = [code[place : place + 8] for place in range(0, len(code), 8)]
     lines = [" ".join(words[place : place + 11]) for place in range(0, len(words), 11)]
-    if len(lines) == 1:
-        return f'        "{probe.name}": bytes.fromhex("{lines[0]}"),\n'
+    short = f'        "{probe.name}": bytes.fromhex("{lines[0]}"),\n'
+    if len(lines) == 1 and len(short) <= _WIDTH:
+        return short
     text = "".join(f'            "{line}{" " * (line is not lines[-1])}"\n' for line in lines)
     return f'        "{probe.name}": bytes.fromhex(\n{text}        ),\n'
 

@@ -13,21 +13,25 @@ from hypothesis import strategies as st
 from unicorn import arm64_const, x86_const
 
 from emu.engine import native
+from emu.engine.alone import EXCEPTION, INVALID
 from emu.engine.assembled import ASSEMBLED
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
+from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note
 from emu.engine.interrupts import ASKED
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE as STATE_IN_CORE
+from emu.engine.translated.layout import ENV_ENGINE
 from emu.engine.window import Word
 from emu.hart.traps import next_interrupt
 from tests.emu.engine import assembling
 
-PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED)
+PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, EXCEPTION, INVALID)
 CODE, STACK, DATA, FUNCTIONS, SITES = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000
 STACK_SIZE, PAGE = 0x1_0000, 0x1000
 WORDS, BLOCK_DESCRIPTION, BITMAP, CORE = DATA, DATA + 0x400, DATA + 0x800, DATA + 0x2000
-ENGINE, STATE = 0x7777_0000_1234_5678, 0x7F12_3456_7890_ABC0
+ENGINE, STATE, CLOCK = 0x7777_0000_1234_5678, DATA + 0x1_0000, DATA + 0x1000
+STOP = FUNCTIONS + 128
 JUNK = 0xBAD0_BAD0_BAD0_BAD0
 ALL = (1 << 64) - 1
 
@@ -82,7 +86,7 @@ class Processor:
         for number, probe in enumerate(PROBES):
             self.code[probe.name] = address = CODE + number * PAGE
             core.mem_write(address, native.assemble(probe, architecture))
-        for offset in (0, 64):
+        for offset in (0, 64, 128):
             core.mem_write(FUNCTIONS + offset, host.returning)
         core.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + PAGE - 1)
         self.calls: list[tuple[int, ...]] = []
@@ -119,6 +123,18 @@ class Processor:
             core.reg_write(register, JUNK - number)
         core.reg_write(host.result, answer)
 
+    def may_not_ask(self, alone: bool) -> None:
+        """Have nobody called meanwhile, or have it; the state points to slots."""
+        self.write_words(STATE + 8 * Word.RDTIME_FUNCTION, CLOCK)
+        self.write_words(STATE + ENV_ENGINE, ENGINE)
+        self.write_words(CLOCK + 8 * Slot.ALONE, Note.ALONE if alone else 0)
+        self.write_words(CLOCK + 8 * Slot.STOP, STOP)
+        self.calls.clear()
+
+    @property
+    def note(self) -> int:
+        return self.words(CLOCK + 8 * Slot.ALONE, 1)[0]
+
     def words(self, address: int, count: int) -> list[int]:
         return list(struct.unpack(f"<{count}Q", self.core.mem_read(address, 8 * count)))
 
@@ -144,7 +160,11 @@ OFFSETS = st.one_of(st.none(), EDGES, st.integers(0, SIZE - 1), st.integers(0, A
 
 
 @settings(max_examples=150)
-@given(blocks=st.lists(st.tuples(st.integers(0, (1 << 60) - 1), st.integers(0, 5000), OFFSETS, OFFSETS), max_size=12))
+@given(
+    blocks=st.lists(
+        st.tuples(st.booleans(), st.integers(0, (1 << 60) - 1), st.integers(0, 5000), OFFSETS, OFFSETS), max_size=12
+    )
+)
 def test_each_new_chunk_with_code_is_told_once(processor, blocks):
     processor.write_words(WORDS, HOST_RAM, SIZE, BITMAP, FUNCTIONS, FUNCTIONS + 64, STATE)
     processor.write_words(BITMAP, *([0] * (SIZE >> CHUNK_BITS + 6)))
@@ -154,9 +174,12 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
     answers: list[int | None] = []
 
     def answer(function: int, arguments: tuple[int, ...]) -> int:
-        if function:
+        if function == 64:
             told.append(arguments[0])
             return 0
+        if function:
+            assert arguments[0] == ENGINE
+            return JUNK
         state, address, result, _ = arguments
         assert state == STATE
         offset = answers[len(asked)]
@@ -168,7 +191,8 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
 
     processor.answer = answer
     seen: set[int] = set()
-    for pc, size, *offsets in blocks:
+    for alone, pc, size, *offsets in blocks:
+        processor.may_not_ask(alone)
         asked.clear()
         told.clear()
         answers[:] = offsets
@@ -181,7 +205,9 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
             if offset is not None and 0 <= offset < SIZE and offset >> CHUNK_BITS not in seen:
                 seen.add(offset >> CHUNK_BITS)
                 expected.append(offset)
-        assert told == expected
+        assert told == ([] if alone else expected)
+        assert processor.note == (Note.ALONE | (Note.CODE if expected else 0) if alone else 0)
+        assert [function for function, *_ in processor.calls].count(128) == (len(expected) if alone else 0)
     bits = sum(word << 64 * number for number, word in enumerate(processor.words(BITMAP, SIZE >> CHUNK_BITS + 6)))
     assert bits == sum(1 << chunk for chunk in seen)
 
@@ -218,10 +244,10 @@ SOME_INTERRUPTS = st.sampled_from([0, 2, 8, 0x20, 0x80, 0x222, 0x888, 0xAAA])
 @settings(max_examples=300)
 @given(
     is_hard=st.booleans(), pending=SOME_INTERRUPTS, enabled=SOME_INTERRUPTS, delegated=st.sampled_from([0, 2, 0x222]),
-    privilege=st.sampled_from([0, 1, 3]), status=st.sampled_from([0, 2, 8, 10]),
+    privilege=st.sampled_from([0, 1, 3]), status=st.sampled_from([0, 2, 8, 10]), alone=st.booleans(),
 )  # fmt: skip
 def test_an_interrupt_is_offered_exactly_when_one_is_due(
-    processor, is_hard, pending, enabled, delegated, privilege, status
+    processor, is_hard, pending, enabled, delegated, privilege, status, alone
 ):
     state = CORE + STATE_IN_CORE[processor.host.architecture]
     words = {
@@ -231,11 +257,40 @@ def test_an_interrupt_is_offered_exactly_when_one_is_due(
     for word, value in words.items():
         processor.write_words(state + 8 * word, value)
     processor.write_words(WORDS + 8 * Slot.INTERRUPT, FUNCTIONS)
+    processor.write_words(WORDS + 8 * Slot.ALONE, Note.ALONE if alone else 0)
+    processor.write_words(WORDS + 8 * Slot.STOP, STOP)
     is_due = is_hard and next_interrupt(pending & enabled, delegated, status, privilege) is not None
     processor.answer = lambda _function, _arguments: 0
     processor.calls.clear()
     taken = processor.call("interrupt", SITES, CORE, 2 if is_hard else 4, 0, 0) & 0xFF
-    assert (taken, len(processor.calls)) == (is_due, is_due)
+    assert (taken, len(processor.calls)) == (is_due and not alone, is_due)
+    if alone:
+        assert processor.words(WORDS + 8 * Slot.ALONE, 1) == [Note.ALONE | (Note.INTERRUPT if is_due else 0)]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(("number", "pc"), [(12, RETURN_ADDRESS), (12, 0x1000), (2, RETURN_ADDRESS), (8, 0x8000_0000)])
+def test_an_exception_is_told_at_once_or_noted_for_later(processor, number, pc, alone):
+    processor.answer = lambda _function, _arguments: 0
+    processor.may_not_ask(alone)
+    processor.write_words(STATE + 8 * Word.PC, pc + 4)
+    processor.write_words(WORDS, FUNCTIONS, CLOCK, STATE)
+    processor.call("exception_alone", SITES, ENGINE, number, WORDS, 0)
+    assert processor.calls == [(128 if alone else 0, ENGINE)]
+    returned = alone and number == 12 and pc == RETURN_ADDRESS
+    assert processor.words(STATE + 8 * Word.PC, 1) == [pc if returned else pc + 4]
+    noted = Note.RETURNED if returned else Note.EXCEPTION | number << NUMBER_SHIFT
+    assert processor.note == (Note.ALONE | noted if alone else 0)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_breakpoint_is_told_at_once_or_noted_for_later(processor, alone):
+    processor.answer = lambda _function, _arguments: 1
+    processor.may_not_ask(alone)
+    processor.write_words(WORDS, FUNCTIONS, CLOCK, STATE)
+    assert processor.call("invalid_alone", SITES, ENGINE, WORDS, 0, 0) & 0xFF == 1
+    assert processor.calls == [(128 if alone else 0, ENGINE)]
+    assert processor.note == (Note.ALONE | Note.BREAKPOINT if alone else 0)
 
 
 @pytest.mark.parametrize(

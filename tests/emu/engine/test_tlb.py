@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from emu.engine import library, native
 from emu.engine import tlb as second
+from emu.engine.guest import RETURN_ADDRESS, Note
+from emu.engine.slots import SLOTS, Slot
 from emu.engine.tlb import FILL, Translations
 from tests.emu.engine.test_probes import HOSTS, JUNK
 
@@ -42,6 +44,8 @@ class Processor:
     def clear(self) -> None:
         self.core.mem_write(TABLE, bytes(TABLE_SIZE))
         self.write(second._ASK, FUNCTION)
+        self.write(second._CLOCK, RESULT + 0x800)
+        self.core.mem_write(RESULT + 0x800, bytes(8 * SLOTS))
 
     def write(self, word: int, value: int) -> None:
         self.core.mem_write(TABLE + 8 * word, struct.pack("<Q", value))
@@ -120,3 +124,22 @@ def test_an_answer_is_given_again_in_its_context_only(processor, steps):
         assert processor.fill(page << 12, access) == model.ask(page << 12, access, fill)
         assert processor.asked == asked
         assert bool(processor.read(second._MARKED)) == model.marked
+
+
+@pytest.mark.parametrize(
+    ("address", "access", "note"),
+    [
+        (0x5000, library.MEM_READ, Note.DATA),
+        (0x5000, library.MEM_WRITE, Note.DATA),
+        (0x5000, library.MEM_FETCH, Note.FETCH),
+        (RETURN_ADDRESS, library.MEM_READ, Note.DATA),
+        (RETURN_ADDRESS, library.MEM_FETCH, Note.RETURNED),
+    ],
+)
+def test_while_nobody_may_be_asked_a_fill_is_refused_with_a_note(processor, address, access, note):
+    processor.clear()
+    processor.core.mem_write(RESULT + 0x800 + 8 * Slot.ALONE, struct.pack("<Q", Note.ALONE))
+    processor.asked.clear()
+    assert processor.fill(address, access) is None
+    assert int.from_bytes(processor.core.mem_read(RESULT + 0x800 + 8 * Slot.ALONE, 8), "little") == Note.ALONE | note
+    assert not processor.asked
