@@ -36,9 +36,10 @@ class Link:
 
 
 def why(machine: Machine, register: str, *, most: int = _MOST) -> Iterator[Link]:
-    """The instructions that made what is in an integer register now, the last one first, at most `most`.
+    """The instructions that made what is in an integer register now, the last one first.
 
-    The chain follows a copy to what was copied, a load to the store that had written there, arithmetic to its first
+    At most `most` of them wrote a register. The chain
+    follows a copy to what was copied, a load to the store that had written there, arithmetic to its first
     operand that is not a constant; it ends at a constant, a CSR, a device, or where history begins. The machine stays
     where it is. Raises ConfigError for a machine without history.
     """

@@ -114,3 +114,36 @@ def test_a_client_of_another_computer_is_not_listened_to(kernel: BuiltKernel, st
         if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
     }
     assert listening == {f"0100007F:{port:04X}"}
+
+
+def test_a_grader_that_calls_make_qemu_gdb_finds_the_port_and_the_symbols(
+    kernel: BuiltKernel, oracle: Callable[[str], str], tmp_path: Path
+) -> None:
+    """As gradelib.py of xv6's labs: a makefile chooses -gdb or -s by the help; gdb is asked by its own .gdbinit."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "Makefile").write_text(
+        f"QEMU = {COMMANDS / 'ekernel-qemu'}\nGDBPORT = {port}\n"
+        "QEMUGDB = $(shell if $(QEMU) -help | grep -q '^-gdb'; then echo \"-gdb tcp::$(GDBPORT)\"; "
+        'else echo "-s -p $(GDBPORT)"; fi)\n'
+        f"qemu-gdb:\n\t@$(QEMU) -machine virt -bios none -nographic -bios default -kernel {kernel.elf} -S $(QEMUGDB)\n"
+    )
+    (tmp_path / ".gdbinit").write_text(
+        f"set confirm off\nset architecture riscv:rv64\ntarget remote 127.0.0.1:{port}\nsymbol-file {kernel.elf}\n"
+        "set disassemble-next-line auto\nset riscv use-compressed-breakpoints yes\n"
+    )
+    make = subprocess.Popen(["make", "-s", "qemu-gdb"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert make.stderr is not None
+        assert b"waiting for gdb" in make.stderr.readline()
+        shown = subprocess.run(
+            [oracle("gdb-multiarch"), "-q", "-nx", "-batch", "-x", ".gdbinit", "-ex", "break kernel_space_init",
+             "-ex", "continue", "-ex", "print $pc", "-ex", "kill"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        ).stdout  # fmt: skip
+        assert re.search(r"Breakpoint 1, kernel_space_init \(\)", shown)
+        assert make.wait(30) == 0
+    finally:
+        if make.poll() is None:
+            make.kill()
+        make.communicate()

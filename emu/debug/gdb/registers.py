@@ -24,6 +24,8 @@ SIZE = 8
 """Bytes of each register."""
 
 _MASK = (1 << 64) - 1
+_ARGUMENTS = {f"a{index}": f"arg{index + 1}" for index in range(8)}
+_ROLES = {"pc": "pc", "sp": "sp", "fp": "fp", "s0": "fp", "ra": "ra", **_ARGUMENTS}
 _FLOAT_CSRS = (Csr.FFLAGS, Csr.FRM, Csr.FCSR)
 
 
@@ -87,11 +89,17 @@ def target_description() -> str:
             )
         parts += [
             f'<reg name="{escape(one.name)}" bitsize="{one.bits}" regnum="{one.number}" type="{one.kind}" '
-            f'group="{one.group}"/>'
+            f'group="{one.group}"{_generic(one.name)}/>'
             for one in registers
         ]
         parts.append("</feature>")
     return "".join((*parts, "</target>"))
+
+
+def _generic(name: str) -> str:
+    """What lldb wants to know of a register beside its name; gdb does not look at it."""
+    role = _ROLES.get(name)
+    return "" if role is None else f' generic="{role}"'
 
 
 class RegisterFile:

@@ -13,6 +13,8 @@ WRITE, READ, ACCESS = 2, 3, 4
 """Kinds of watchpoints of the packets `Z` and `z`."""
 _STOP_WORDS = {WRITE: "watch", READ: "rwatch", ACCESS: "awatch"}
 _ALL = (1 << 64) - 1
+_LARGEST, _MOST = 1 << 20, 4096
+"""Bytes of a watchpoint, and how many there are, at most."""
 _MOST_CELLS = 512
 """Cells of 8 bytes that are looked up backwards at once; a larger range is watched access by access."""
 
@@ -34,6 +36,8 @@ class Watching:
         key = kind, address, length
         if key in self._watched:
             return True
+        if length > _LARGEST or len(self._watched) >= _MOST:
+            return False
         try:
             self._watched[key] = self._machine.watch_memory(
                 address,

@@ -162,7 +162,8 @@ def test_no_packet_harms_machine_or_server(boot: Callable[..., Machine], serve: 
     words = [
         *("?", "g", "G", "p", "P", "m", "M", "X", "Z0", "z0", "Z1", "H", "T", "vCont;", "vCont?", "qSupported"),
         *("qRcmd,", "qXfer:features:read:target.xml:", "qXfer:memory-map:read::", "Qqemu.PhyMemMode:"),
-        "qThreadExtraInfo,",
+        *("qThreadExtraInfo,", "Z2,80200", "Z3,8", "Z4,", "z2,80200", "bs", "b"),
+        *("qRcmd," + line.encode().hex() for line in ("goto 3", "when", "mark x", "goto x", "why s0", "break s0 in 1")),
     ]
     letters = "0123456789abcdef,:;=#$}*-+xXZ \x00\xff"
     client.ask("QStartNoAckMode")
