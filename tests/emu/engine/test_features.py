@@ -146,6 +146,62 @@ def test_all_features_together_record_what_each_records_alone(build, fidelity, p
     assert executed(features[1], words) == retired
 
 
+HARD = """
+    la s0, data
+    la s1, patched
+    li s2, 1
+1:  .rept 20
+    sd s2, 0(s0)
+    c.addi s3, 1
+    ld s4, 0(s0)
+    .endr
+    .rept 540
+    c.addi s3, 1
+    .endr
+    lw t0, other
+    call patched
+    sw t0, 0(s1)
+    sd s2, 8(s0)
+    fence.i
+    call patched
+    addi s2, s2, -1
+    bnez s2, 1b
+    li t1, 0x100000
+    li t2, 0x5555
+    sd s2, 16(s0)
+    sw t2, (t1)
+    sd t2, 24(s0)
+    sd t2, 32(s0)
+patched:
+    li a0, 1
+    ret
+other:
+    li a0, 2
+    ret
+    .balign 4096
+data: .zero 64
+"""
+
+
+def test_features_are_exact_in_the_longest_blocks_in_code_that_changes_itself_and_at_power_off_in_a_block(
+    boot, fidelity, probes
+):
+    expected, retired, _ = guest.stepped(boot(HARD))
+    plain = boot(HARD)
+    assert plain.run().reason is StopReason.POWERED_OFF
+    machine, found, words = boot(HARD, probes=probes), [], bytearray()
+    features = all_features(found, words)
+    for feature in features:
+        machine.core.engine.switch_on(feature)
+    assert machine.run().reason is StopReason.POWERED_OFF
+    machine.core.engine.flush_features()
+    assert found == expected
+    assert executed(features[1], words) == retired
+    assert (machine.instret, list(machine.hart.x)) == (plain.instret, list(plain.hart.x))
+    assert machine.memory.read_int(expected[-1].address + 8, 8) == 0  # nothing behind the power-off
+    assert max(block.length for block in features[1].known.values()) >= 500
+
+
 def test_features_are_switched_on_and_off_a_hundred_times_in_a_run(build, fidelity, probes, plain):
     expected, _, _ = guest.stepped(guest.machine(build, fidelity))
     machine, found = guest.machine(build, fidelity, probes), []
