@@ -76,10 +76,11 @@ class Features:
                 feature.switched_off()
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
         self.looks_at_completed = any(feature.looks_at_registers for feature in features)
-        if self._features and self._definitions is None:
+        wants_blocks = any(type(feature).block_defined is not Feature.block_defined for feature in features)
+        if wants_blocks and self._definitions is None:
             slots = ctypes.addressof(ctypes.c_char.from_buffer(self._core.slots))
             self._definitions = Definitions(self._handle, self._core.state_address, slots, self._defined)
-        elif not self._features and self._definitions is not None:
+        elif not wants_blocks and self._definitions is not None:
             self._definitions.end()
             self._definitions = None
         self._core.slots[Slot.FIRST] = self._core.slots[Slot.SERIAL]

@@ -112,7 +112,10 @@ class Feature:
             ring.empty()
 
     def block_defined(self, _block: Block, /) -> None:
-        """A block was translated, and will execute now; told in bulk, before the buffers are emptied."""
+        """A block was translated, and will execute now; told in bulk, before the buffers are emptied.
+
+        Blocks are told of as long as a feature that is on has a method of its own for it.
+        """
 
     # Without native probes.
 
