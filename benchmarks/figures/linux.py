@@ -20,7 +20,7 @@ sys.exit(outcome.reason.name != "POWERED_OFF")
 _ARGUMENTS = "console=ttyS0"
 
 
-def _built() -> Path | None:
+def built_linux() -> Path | None:
     """The newest Linux that tests/linux/build.py has left in the cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ekernel"
     images = sorted(cache.glob("linux-????????????????/Image"), key=lambda path: path.stat().st_mtime)
@@ -30,7 +30,7 @@ def _built() -> Path | None:
 def main() -> None:
     """Print the part."""
     title("Linux, boot to power-off, wall time of the whole process")
-    built = _built()
+    built = built_linux()
     if built is None or qemu.PROGRAM is None:
         row("nothing to measure: run tests/linux/build.py first, and install qemu-system-misc")
         return
