@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from emu.cli.moments import is_recording, run_to_moment
-from emu.cli.options import CoverageWords, coverage_options
+from emu.cli.options import coverage_options
+from emu.cli.requests import CoverageWords
 from emu.cli.run import new_machine
 from emu.cli.trace import tell_missing
 from emu.errors import ConfigError

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from emu.cli.dump import run_to
-from emu.cli.options import DrgnWords, drgn_options
+from emu.cli.options import drgn_options
+from emu.cli.requests import DrgnWords
 from emu.cli.run import new_machine
 from emu.debug.drgn import program
 from emu.terminal.signals import Signals

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from emu.cli.options import DumpWords, dump_options
+from emu.cli.options import dump_options
+from emu.cli.requests import DumpWords
 from emu.cli.run import new_machine
 from emu.debug.dump import write_core
 from emu.errors import ConfigError

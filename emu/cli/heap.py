@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from emu.cli.allocations import Allocations
 from emu.cli.moments import run_to_moment
-from emu.cli.options import HeapWords, heap_options
+from emu.cli.options import heap_options
+from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
 from emu.machine import Machine

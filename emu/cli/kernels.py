@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import kernel as kernel_package
-from emu.cli.options import KernelWords
+from emu.cli.requests import KernelWords
 from kernel.build import BuiltKernel, build, profile_named
 
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from emu.cli.options import HeapWords
+from emu.cli.requests import HeapWords
 from emu.machine import Machine, Outcome, StopReason
 from emu.observe.traps import TrapHistory, TrapLoop
 from emu.record.container import MAGIC

@@ -1,150 +1,21 @@
-"""The options of `run` and `build`, in groups, and where their values go."""
+"""The options of each command, in groups."""
 
 from pathlib import Path
 
-from emu.cli.words import Group, Words, count, seconds
-
-DEFAULT_PROFILE = "full"
-_HERE = "the guest's console and the monitor are this terminal; leave it out"
-_NO_NETWORK = "there is no network device"
-ELSEWHERE = {
-    "-chardev": _HERE,
-    "-hda": "write -drive file=FILE,format=raw",
-    "-netdev": _NO_NETWORK,
-}
-"""Words of QEMU for what is otherwise here."""
-
-
-class KernelWords:
-    """Which kernel of the project's own, as it was typed."""
-
-    profile: str
-    frames: str | None
-    heap: str | None
-    replacement: str | None
-    store: str | None
-    programs: list[Path]
-
-
-class BuildWords(KernelWords):
-    """What `ekernel build` was asked for."""
-
-    output: Path
-
-
-_PATIENCE = 120.0
-"""Seconds that the run to a moment may take unless told otherwise."""
-
-
-class RunWords(KernelWords):
-    """What `ekernel run` was asked for, as it was typed."""
-
-    elf: Path | None
-    kernel: Path | None
-    bios: str
-    append: str
-    symbols: list[Path]
-    initrd: Path | None
-    dtb: Path | None
-    dumpdtb: Path | None
-    memory: str | None
-    machine: str
-    cpu: str
-    smp: str
-    accelerator: str
-    icount: str | None
-    name: str | None
-    no_reboot: bool
-    fidelity: str | None
-    clock: str | None
-    drives: list[str]
-    devices: list[str]
-    settings: list[str]
-    snapshot: bool
-    nic: list[str]
-    nographic: bool
-    serial: str
-    display: str
-    monitor: str
-    no_shutdown: bool
-    semihosting: bool
-    semihosting_settings: list[str]
-    semihosting_files: Path | None
-    trace: str
-    sanitize: str
-    stacks: list[str]
-    trace_out: Path | None
-    log: str
-    log_file: Path | None
-    frame_functions: str | None
-    heap_functions: str | None
-    allocators: list[Path]
-    since: str | None
-    fail_on: str
-    quiet: bool
-    json: bool
-    max_instructions: int | None
-    timeout: float | None
-    until_console: str | None
-    gdb: str | None
-    halted: bool
-    last_writes: bool
-    origin: Path | None = None
-    save: Path | None = None
-    record: Path | None
-    record_what: str
-    record_from: str | None
-
-
-class HeapWords(RunWords):
-    """What `ekernel heap` was asked for."""
-
-    at: str | None
-    fail_on = ""
-    snapshot = True
-    """Whatever happens to the disks on the way is not to stay."""
-
-
-class CoverageWords(HeapWords):
-    """What `ekernel coverage` was asked for."""
-
-    output: Path | None
-    merge: list[Path]
-    never: bool
-
-
-class ProfileWords(HeapWords):
-    """What `ekernel profile` was asked for."""
-
-    output: Path | None
-    lines: bool
-    paths: bool
-    most: int
-
-
-class DumpWords(HeapWords):
-    """What `ekernel dump` was asked for."""
-
-    output: Path
-
-
-class DrgnWords(HeapWords):
-    """What `ekernel drgn` was asked for."""
-
-
-class PageTableWords(HeapWords):
-    """What `ekernel pagetable` was asked for."""
-
-    form: str
-    letters: str
-    walk: str
-    span: str
-    find: str
-    diff: str
-    writers: bool
-    faults: bool
-    satp: str
-    invariants: str
+from emu.cli.groups import (
+    ELSEWHERE,
+    add_allocations,
+    add_boot,
+    add_debugging,
+    add_devices,
+    add_ends,
+    add_kernel,
+    add_machine,
+    add_output,
+    add_unchanging,
+    add_watching,
+)
+from emu.cli.words import Group, Words, count
 
 
 def run_options() -> Words:
@@ -156,18 +27,18 @@ def run_options() -> Words:
         operands=" [ELF]",
         elsewhere=ELSEWHERE,
     )
-    _add_boot(words)
+    add_boot(words)
     Group(words, "Or go on").value(
         "--from", to="origin", form="FILE", kind=Path, text="Go on where a snapshot was saved (--save, snapshot.save)."
     )
-    _add_kernel(words)
-    _add_machine(words)
-    _add_devices(words)
-    _add_watching(words)
-    _add_allocations(words)
-    _add_output(words)
-    _add_debugging(words)
-    _add_unchanging(words)
+    add_kernel(words)
+    add_machine(words)
+    add_devices(words)
+    add_watching(words)
+    add_allocations(words)
+    add_output(words)
+    add_debugging(words)
+    add_unchanging(words)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
@@ -176,7 +47,7 @@ def build_options() -> Words:
     """The words of `ekernel build`."""
     words = Words("ekernel build", "Assemble and link the kernel of a profile; run nothing.", operands=" -o FILE")
     words.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="Where the ELF goes.")
-    _add_kernel(words)
+    add_kernel(words)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
@@ -188,14 +59,14 @@ def heap_options(
 ) -> Words:
     """The words of `ekernel heap`, and of other commands that run to a moment and follow allocations."""
     words = Words(command, description, operands=" [ELF]", elsewhere=ELSEWHERE)
-    _add_boot(words)
+    add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
-    _add_ends(group)
-    _add_allocations(words)
-    _add_kernel(words)
-    _add_machine(words)
-    _add_devices(words, writable=False)
+    add_ends(group)
+    add_allocations(words)
+    add_kernel(words)
+    add_machine(words)
+    add_devices(words, writable=False)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
@@ -233,14 +104,14 @@ def profile_options() -> Words:
 def _looking(command: str, purpose: str, title: str) -> tuple[Words, Group]:
     """The words of a command that runs a kernel to a moment, or reads a recording; and a group for its own."""
     words = Words(command, purpose, operands=" [ELF|RECORDING]", elsewhere=ELSEWHERE)
-    _add_boot(words)
+    add_boot(words)
     group = Group(words, title)
     moment = Group(words, "Which moment")
     moment.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
-    _add_ends(moment)
-    _add_kernel(words)
-    _add_machine(words)
-    _add_devices(words, writable=False)
+    add_ends(moment)
+    add_kernel(words)
+    add_machine(words)
+    add_devices(words, writable=False)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words, group
 
@@ -261,13 +132,13 @@ def drgn_options() -> Words:
 def _at_moment(command: str, purpose: str) -> Words:
     """The words of a command that runs a kernel to a moment and then looks at it."""
     words = Words(command, purpose, operands=" [ELF]", elsewhere=ELSEWHERE)
-    _add_boot(words)
+    add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
     group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
-    _add_kernel(words)
-    _add_machine(words)
-    _add_devices(words, writable=False)
+    add_kernel(words)
+    add_machine(words)
+    add_devices(words, writable=False)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
@@ -280,7 +151,7 @@ def pagetable_options() -> Words:
         operands=" [ELF]",
         elsewhere=ELSEWHERE,
     )
-    _add_boot(words)
+    add_boot(words)
     moment = Group(words, "Which moment")
     moment.value(
         "-at", "--at", to="at", form="SYMBOL|ADDRESS|N", text="At a place or after N instructions; or the end."
@@ -288,7 +159,7 @@ def pagetable_options() -> Words:
     moment.value(
         "-diff", "--diff", to="diff", form="SYMBOL|ADDRESS|N", text="What has changed by this later one.", default=""
     )
-    _add_ends(moment)
+    add_ends(moment)
     group = Group(words, "What of the tables")
     group.value(
         "-format", "--format", to="form", form="tree|flat|ptdump|vmprint", default="tree",
@@ -313,204 +184,9 @@ def pagetable_options() -> Words:
         text="Invariants, checked at each write to an entry: no-writable-code, no-user-in-kernel, mapped-once, "
         "freed-is-unmapped; exit status 1 when one is broken.",
     )  # fmt: skip
-    _add_allocations(words)
-    _add_kernel(words)
-    _add_machine(words)
-    _add_devices(words, writable=False)
+    add_allocations(words)
+    add_kernel(words)
+    add_machine(words)
+    add_devices(words, writable=False)
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
-
-
-def _add_boot(words: Words) -> None:
-    boot = Group(words, "What to boot")
-    words.add_argument("elf", metavar="ELF", nargs="?", type=Path, help="A kernel; without it the profile's.")
-    boot.value("-kernel", "--kernel", to="kernel", form="FILE", kind=Path, text="The same: ELF, Linux Image or raw.")
-    boot.value(
-        "-bios", "--bios", to="bios", form="FILE|none|default", default="default",
-        text="Firmware, entered in M mode; none: the kernel is; default: the built-in SBI.",
-    )  # fmt: skip
-    boot.value("-append", "--append", to="append", form="TEXT", default="", text="The kernel's command line.")
-    boot.value("-initrd", "--initrd", to="initrd", form="FILE", kind=Path, text="The kernel's initial RAM disk.")
-    boot.value("-dtb", "--dtb", to="dtb", form="FILE", kind=Path, text="A device tree instead of the generated one.")
-    boot.value("-dumpdtb", "--dumpdtb", to="dumpdtb", form="FILE", kind=Path, text="Write that tree; run nothing.")
-    boot.values(
-        "--symbols", to="symbols", form="FILE", kind=Path,
-        text="Names of addresses that the kernel's file lacks: its vmlinux or System.map, firmware, programs.",
-    )  # fmt: skip
-
-
-def _add_kernel(words: Words) -> None:
-    group = Group(words, "The teaching kernel")
-    group.value(
-        "--profile", to="profile", form="NAME", default=DEFAULT_PROFILE, text="Which of the teaching kernel's profiles."
-    )
-    group.value("--frames", to="frames", form="NAME", text="Another frame allocator than the profile's.")
-    group.value("--heap", to="heap", form="NAME", text="Another heap than the profile's.")
-    group.value(
-        "--replacement", to="replacement", form="never|fifo|clock|lru",
-        text="Which page gives its frame up when memory is short.",
-    )  # fmt: skip
-    group.value("--store", to="store", form="ram|disk", text="Where it goes; disk: the first virtio disk, overwritten.")
-    group.values(
-        "--program", to="programs", form="FILE", kind=Path,
-        text="An ELF program for the profile's kernel; the shell runs it by its name.",
-    )  # fmt: skip
-
-
-def _add_machine(words: Words) -> None:
-    group = Group(words, "The machine")
-    group.value("-m", "--memory", to="memory", form="SIZE", text="RAM, for example 64M or 1G.")
-    group.value(
-        "-machine", "-M", to="machine", form="virt", default="virt",
-        text="The machine: there is one; dumpdtb=FILE as -dumpdtb.",
-    )  # fmt: skip
-    group.value("-cpu", to="cpu", form="rv64|max", default="rv64", text="The hart: RV64GC with M, S and U mode.")
-    group.value("-smp", "--smp", to="smp", form="1", default="1", text="Harts: there is one.")
-    group.value(
-        "--fidelity", to="fidelity", form="exact|fast",
-        text="exact: the privileged architecture is a model in Python; fast: it is Unicorn's.",
-    )  # fmt: skip
-    group.value("--clock", to="clock", form="instructions|host", text="What time passes by: instructions, or host.")
-    group.flag(
-        "-no-reboot", "--no-reboot", to="no_reboot", text="A guest that resets the machine ends the run (status 0)."
-    )
-
-
-def _add_devices(words: Words, *, writable: bool = True) -> None:
-    group = Group(words, "Disks, devices and the host")
-    group.values(
-        "-drive", "--drive", to="drives", form="file=FILE,format=raw",
-        text="A disk behind a virtio slot; also readonly=on, snapshot=on, and if=none,id=NAME for -device.",
-    )  # fmt: skip
-    group.values(
-        "-device", "--device", to="devices", form="KIND",
-        text="virtio-blk-device,drive=NAME[,bus=virtio-mmio-bus.N], virtio-rng-device, virtconsole; "
-        "loader,file=FILE,addr=ADDRESS puts a file into memory.",
-    )  # fmt: skip
-    group.values(
-        "-global", to="settings", form="NAME=VALUE", text="virtio-mmio.force-legacy=false: version 2 of virtio-mmio."
-    )
-    if writable:
-        group.flag("-snapshot", "--snapshot", to="snapshot", text="Never write to the disks' files.")
-    group.flag(
-        "-semihosting", "--semihosting", to="semihosting", text="The guest may ask the host by ebreak: console, exit."
-    )
-    group.values(
-        "-semihosting-config", "--semihosting-config", to="semihosting_settings", form="enable=on,arg=TEXT",
-        text="The same with the guest's arguments; also userspace=on.",
-    )  # fmt: skip
-    group.value(
-        "--semihosting-files", to="semihosting_files", form="FOLDER", kind=Path,
-        text="The same, and the guest may open, create and remove files in this folder.",
-    )  # fmt: skip
-
-
-def _add_watching(words: Words) -> None:
-    group = Group(words, "What to watch")
-    group.value(
-        "--trace", to="trace", form="KINDS", default="",
-        text="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
-        "stale, mmio, irq, calls=PATTERN, memory=RANGE|SYMBOL[,read|write]; separated by commas.",
-    )  # fmt: skip
-    group.value(
-        "--sanitize", to="sanitize", form="KINDS", default="",
-        text="address: report accesses to memory that nobody holds, as KASAN does, exit status 1; leak: name what is "
-        "held and what nothing points to at the end.",
-    )  # fmt: skip
-    group.values("--stack", to="stacks", form="SYMBOL|A-B", text="Where --sanitize address finds a stack.")
-    group.value(
-        "--trace-out", to="trace_out", form="FILE", kind=Path,
-        text="Write the traced events to a file, one JSON object a line.",
-    )  # fmt: skip
-    group.flag(
-        "--last-writes", to="last_writes",
-        text="Remember who wrote each 8 bytes last, for the monitor's and gdb's `last-write ADDR`.",
-    )  # fmt: skip
-    group.value(
-        "-d", to="log", form="int|guest_errors", default="", text="int: log each trap on standard error, as QEMU does."
-    )
-    group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
-    group.value(
-        "--record-what", to="record_what", form="WORDS", default="calls",
-        text="Record these with the instructions: calls (the default), memory (each access), registers (each write).",
-    )  # fmt: skip
-    group.value(
-        "--record-from", to="record_from", form="SYMBOL|INSTRET",
-        text="Begin there: when pc is first at an address, or after so many instructions.",
-    )  # fmt: skip
-    group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
-    group.value(
-        "--fail-on", to="fail_on", form="WORDS", default="",
-        text="Exit with status 1 if there were: leaks, unreachable, double-free, bad-free, overlap, faults.",
-    )  # fmt: skip
-
-
-def _add_allocations(words: Words) -> None:
-    group = Group(words, "Whose allocators")
-    group.value(
-        "--frame-functions", to="frame_functions", form="ALLOC,FREE[,UNIT]",
-        text="The kernel's own frame allocator, by symbol or pattern; UNIT is ppn or address. Where numbers stand "
-        "if not in a0: '*::frame_alloc=a1 if a0, put_pages(a0, order=a1)'.",
-    )  # fmt: skip
-    group.value(
-        "--heap-functions", to="heap_functions", form="ALLOC,FREE",
-        text="The kernel's own heap; where numbers stand if not in a0: 'alloc(size=a1)=a0, free(a1)'.",
-    )  # fmt: skip
-    group.values(
-        "--allocator", to="allocators", form="FILE", kind=Path,
-        text="A description of the kernel's allocator, in TOML.",
-    )  # fmt: skip
-    group.value(
-        "--since", to="since", form="SYMBOL|INSTRET|mark",
-        text="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
-        "monitor's `mark`.",
-    )  # fmt: skip
-
-
-def _add_ends(group: Group) -> None:
-    """What ends the run to a moment that never comes."""
-    group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
-    group.value(
-        "--timeout", to="timeout", form="SECONDS", kind=seconds, default=_PATIENCE,
-        text=f"Run no longer than that ({_PATIENCE:g}).",
-    )  # fmt: skip
-
-
-def _add_output(words: Words) -> None:
-    group = Group(words, "Limits and output")
-    group.value(
-        "--max-instructions", to="max_instructions", form="N", kind=count,
-        text="Stop after so many instructions (exit status 124).",
-    )  # fmt: skip
-    group.value(
-        "--timeout", to="timeout", form="SECONDS", kind=seconds, text="Stop after so many seconds (exit status 124)."
-    )
-    group.value(
-        "--until-console", to="until_console", form="TEXT", text="Stop when the console has shown this (exit status 0)."
-    )
-    group.value("--save", to="save", form="FILE", kind=Path, text="Save where the run ended, for --from.")
-    group.flag("-q", "--quiet", to="quiet", text="The guest's console alone on standard output.")
-    group.flag("--json", to="json", text="Print one JSON object for programs: how the run ended, with the console.")
-
-
-def _add_debugging(words: Words) -> None:
-    group = Group(words, "Under gdb")
-    group.value(
-        "-gdb", "--gdb", to="gdb", form="tcp::PORT|unix:PATH",
-        text="Wait for gdb there; without a host (tcp:HOST:PORT) on this computer only.",
-    )  # fmt: skip
-    group.constant("-s", to="gdb", value="tcp::1234", text="The same as -gdb tcp::1234.")
-    group.flag("-S", to="halted", text="Run nothing before gdb, or the monitor's `continue`, says so.")
-
-
-def _add_unchanging(words: Words) -> None:
-    group = Group(words, "QEMU's words for what is so anyway")
-    group.flag("-nographic", to="nographic", text="The console is this terminal.")
-    group.value("-serial", to="serial", form="stdio|mon:stdio", default="stdio", text="The same.")
-    group.value("-display", to="display", form="none", default="none", text="There is no display.")
-    group.value("-monitor", to="monitor", form="none", default="none", text="The monitor is behind Ctrl-A C.")
-    group.values("-nic", "-net", to="nic", form="none", text="There is no network.")
-    group.value("-accel", to="accelerator", form="tcg", default="tcg", text="Code is translated.")
-    group.value("-icount", to="icount", form="shift=N", text="Time passes by instructions (--clock instructions).")
-    group.value("-name", to="name", form="TEXT", text="A name that nobody asks for.")
-    group.flag("-no-shutdown", to="no_shutdown", text="Nothing to keep open: a guest that powers off ends the run.")

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from emu.cli.allocations import Allocations
 from emu.cli.moments import run_on
-from emu.cli.options import PageTableWords, pagetable_options
+from emu.cli.options import pagetable_options
+from emu.cli.requests import PageTableWords
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from emu.address import VirtAddr
 from emu.cli.moments import is_recording, run_to_moment
-from emu.cli.options import ProfileWords, profile_options
+from emu.cli.options import profile_options
+from emu.cli.requests import ProfileWords
 from emu.cli.run import new_machine
 from emu.cli.trace import tell_missing
 from emu.engine.slots import Slot

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emu.cli.options import RunWords
+from emu.cli.requests import RunWords
 from emu.devices.virtio.mmio import SLOTS
 from emu.errors import ConfigError
 from emu.firmware.image import Image, read_file

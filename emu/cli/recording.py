@@ -1,6 +1,6 @@
 """`--record` and its relatives: a run goes into a file."""
 
-from emu.cli.options import RunWords
+from emu.cli.requests import RunWords
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.record.recorder import Recorder

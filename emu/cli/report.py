@@ -6,7 +6,8 @@ from pathlib import Path
 
 from emu.cli.allocations import Allocations
 from emu.cli.moments import run_to_moment
-from emu.cli.options import HeapWords, heap_options
+from emu.cli.options import heap_options
+from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine, write_file
 from emu.cli.words import Group, Words
 from emu.report.page.document import page

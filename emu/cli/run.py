@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emu.cli.allocations import AllocationRequest, Allocations, drawing
-from emu.cli.options import RunWords, run_options
+from emu.cli.options import run_options
 from emu.cli.outputs import OutputFile
 from emu.cli.qemu import (
     check_harts,
@@ -23,6 +23,7 @@ from emu.cli.qemu import (
     read_virtio,
 )
 from emu.cli.recording import first_moment, recorder
+from emu.cli.requests import RunWords
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling

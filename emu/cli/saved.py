@@ -2,7 +2,7 @@
 
 import argparse
 
-from emu.cli.options import RunWords
+from emu.cli.requests import RunWords
 from emu.cli.words import Words
 from emu.errors import ConfigError
 from emu.machine import Machine
