@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 
 import hypothesis
@@ -12,6 +13,12 @@ IN_CI = bool(os.environ.get("CI"))
 if not IN_CI:  # there hypothesis chooses its own profile, which has no deadline either
     hypothesis.settings.register_profile("no time asserted", deadline=None)
     hypothesis.settings.load_profile("no time asserted")
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C come through: a shell that starts the tests in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

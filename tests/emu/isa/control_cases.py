@@ -78,6 +78,7 @@ def _jump_cases() -> Iterator[Case]:
     yield _jump("jalr", "8(t6)", 0x208, 4, t6=there)
     yield _jump("jalr", "ra, t6", 0x200, 4, t6=there)
     yield _jump("jalr", "ra, t6, 8", 0x208, 4, t6=there)
+    yield _jump("jalr", "t6, 8", 0x208, 4, t6=there)
     yield _jump("jalr", "t6", 0x200, 2, t6=there)
     yield Case("jalr", "jalr t6, 8(t6)", lambda t6: {"pc": 0x208, "t6": CODE + 4}, ({"t6": there},))
     yield _jump("jr", "t6", 0x200, 0, t6=there + 1)

@@ -195,7 +195,10 @@ def _constant_cases() -> Iterator[Case]:
         if -2048 <= number < 2048:
             yield constant("li", f"li a0, {number}", number)
     yield Case("nop", "nop", lambda a0: {"a0": a0, "pc": 2}, each("a0", (M64,)))
-    yield Case("add", "add a0, a1, tp, %tprel_add(_start)", lambda a1, tp: {"a0": (a1 + tp) & M64}, pairs("a1", "tp"))
+    own = '.pushsection .tbss, "awT", @nobits; own: .zero 8; .popsection'
+    yield Case(
+        "add", f"add a0, a1, tp, %tprel_add(own); {own}", lambda a1, tp: {"a0": (a1 + tp) & M64}, pairs("a1", "tp")
+    )
 
 
 def _expansion_cases() -> Iterator[Case]:
