@@ -16,9 +16,10 @@ if not IN_CI:  # there hypothesis chooses its own profile, which has no deadline
 
 
 def pytest_configure() -> None:
-    """Have Ctrl-C come through: a shell that starts the tests in the background has it ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Have Ctrl-C and hang-ups come through: a shell that starts the tests in the background has them ignored."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
