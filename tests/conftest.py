@@ -17,9 +17,9 @@ if not IN_CI:  # there hypothesis chooses its own profile, which has no deadline
 
 def pytest_configure() -> None:
     """Have Ctrl-C and hang-ups come through: a shell that starts the tests in the background has them ignored."""
-    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
