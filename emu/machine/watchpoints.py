@@ -81,7 +81,7 @@ class Watchpoints:
     def _reported(self, access: Poisoned) -> None:
         concerned = [each for each in self._watched if each.concerns(access)]
         if concerned:
-            self._hart.shadow.in_access(self._hart, access.pc, self._tell, access, concerned)
+            self._hart.in_mid_block(access.pc, self._tell, access, concerned)
 
     def _tell(self, access: Poisoned, concerned: list[_Watched]) -> None:
         hart = self._hart
