@@ -127,10 +127,13 @@ def browser(oracle: Callable[[str], str], tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_a_browser_shows_every_moment_of_the_run(ekernel: Ekernel, browser: Any, tmp_path: Path) -> None:
+def test_a_browser_shows_every_moment_of_the_run(
+    ekernel: Ekernel, browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from selenium.webdriver import ActionChains, Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # built here, so that its sources are where it says
     assert ekernel("report").returncode == 0
     waiting = WebDriverWait(browser, 30)
     browser.get((tmp_path / "report.html").as_uri())
