@@ -95,7 +95,7 @@ class Executor:
     >>> run = Executor("fast")
     >>> run("add a0, a1, a2", a1=-1, a2=1) == {"a0": 0}
     True
-    >>> run("lw a0, 4(a1)", memory=bytes(4) + b"\\xff\\xff\\xff\\xff", a1=DATA)
+    >>> run("lw a0, 4(a1)", memory=bytes(4) + b"\xff\xff\xff\xff", a1=DATA)
     <`lw a0, 4(a1)`: a0=0xffffffffffffffff>
     """
 
