@@ -18,8 +18,9 @@ run: $(VENV)/run.stamp ## boot the kernel: make run [PROFILE=step-by-step] [ARGS
 trace: $(VENV)/run.stamp ## boot it and print each page fault and allocation where it happened
 	@$(BIN)/ekernel run --profile $(PROFILE) --trace faults,frames,heap $(ARGS)
 
+# The tests start hundreds of commands, each of which would compile all of ekernel anew where bytecode is not kept.
 test: $(VENV)/dev.stamp ## run the tests (all of them when CI is set): make test [TESTS=tests/linker]
-	@$(BIN)/pytest -n auto $(TESTS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto $(TESTS)
 
 check: $(VENV)/dev.stamp ## lint, type check, and check that the layers import downwards only
 	@$(BIN)/ruff check .
