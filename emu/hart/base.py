@@ -66,6 +66,7 @@ class HartBase(Guest, ABC):
         self.slots = self.engine.slots
         self.shadow = SharedShadow(self.engine)
         self.tables = TableWatch(self)
+        self._interrupts_changed = False
         for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten):
             self.add_source(kind)
         bus.add_source(PteWritten, self.tables.start)
@@ -104,6 +105,15 @@ class HartBase(Guest, ABC):
     @abstractmethod
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
+
+    def interrupts_written(self) -> None:
+        """See `emu.hart.csr_owner.CsrOwner`."""
+        self._interrupts_changed = True
+
+    def timer_written(self) -> None:
+        """See `emu.hart.csr_owner.CsrOwner`."""
+        self.platform.timer_written()
+        self._interrupts_changed = True
 
     @abstractmethod
     def instructions_from(self, pc: int) -> int:

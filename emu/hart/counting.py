@@ -21,6 +21,18 @@ class CountingHart(HartBase):
         self.write_csr(Csr.MCYCLE, 0)
         self.write_csr(Csr.MINSTRET, 0)
 
+    def retired(self) -> int:
+        """See `emu.hart.csr_owner.CsrOwner`: the CSR instruction that asks is counted already."""
+        return self.slots[COUNT] - 1
+
+    def cycles(self) -> int:
+        """See `emu.hart.csr_owner.CsrOwner`."""
+        return self.platform.cycles_at(self.slots[COUNT] - 1)
+
+    def time_now(self) -> int:
+        """See `emu.hart.csr_owner.CsrOwner`."""
+        return self.platform.time_at(self.slots[COUNT] - 1)
+
     def run(self, deadline: int) -> Stop:
         """Execute until `deadline` instructions have retired, and not one more, or something stops the hart before."""
         engine, slots = self.engine, self.slots

@@ -65,7 +65,6 @@ class ExactState(HartCore):
         bus.add_source(StaleTranslationUsed, self.stale.start)
         self._shared_index_owner = _M
         self._user_page_seen = False
-        self._interrupts_changed = False
         window = self.engine.window
         window.load()
         if self.engine.is_native:
@@ -234,27 +233,6 @@ class ExactState(HartCore):
     @abstractmethod
     def protection_written(self) -> None:
         """See `emu.hart.csr_owner.CsrOwner`: cached translations are forgotten."""
-
-    def interrupts_written(self) -> None:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        self._interrupts_changed = True
-
-    def timer_written(self) -> None:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        self.platform.timer_written()
-        self._interrupts_changed = True
-
-    def retired(self) -> int:
-        """See `emu.hart.csr_owner.CsrOwner`: the CSR instruction that asks is counted already."""
-        return self.slots[COUNT] - 1
-
-    def cycles(self) -> int:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        return self.platform.cycles_at(self.slots[COUNT] - 1)
-
-    def time_now(self) -> int:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        return self.platform.time_at(self.slots[COUNT] - 1)
 
     def read_csr(self, number: int) -> int | None:
         """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""

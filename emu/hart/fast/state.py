@@ -37,7 +37,6 @@ class FastState(HartCore):
 
     def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
         super().__init__(ram, bus, platform, probes=probes)
-        self._interrupts_changed = False
         self.engine.translate_in_guest(True)
         window = self.engine.window
         window.load()
@@ -202,27 +201,6 @@ class FastState(HartCore):
 
     def protection_written(self) -> None:
         """Nothing is protected."""
-
-    def interrupts_written(self) -> None:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        self._interrupts_changed = True
-
-    def timer_written(self) -> None:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        self.platform.timer_written()
-        self._interrupts_changed = True
-
-    def retired(self) -> int:
-        """See `emu.hart.csr_owner.CsrOwner`: the CSR instruction that asks is counted already."""
-        return self.slots[COUNT] - 1
-
-    def cycles(self) -> int:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        return self.platform.cycles_at(self.slots[COUNT] - 1)
-
-    def time_now(self) -> int:
-        """See `emu.hart.csr_owner.CsrOwner`."""
-        return self.platform.time_at(self.slots[COUNT] - 1)
 
     def float_flags(self) -> int:
         """`fflags`."""
