@@ -51,7 +51,7 @@ class Attention:
         self._heard, self._bell = os.pipe()
         os.set_blocking(self._bell, False)
         os.set_blocking(self._heard, False)
-        self._keyboard.has_room = self._ring
+        self._keyboard.changed = self._ring
         # A signal's handler runs between two instructions of Python, so not before the hart is left; the byte that it
         # writes comes at once.
         self._signals.noted = True
@@ -71,7 +71,7 @@ class Attention:
         self._undo()
         if self._in_main:
             signal.set_wakeup_fd(self._wakeup)
-        self._keyboard.has_room = lambda: None
+        self._keyboard.changed = lambda: None
         os.close(self._heard)
         os.close(self._bell)
 
@@ -109,6 +109,8 @@ class Attention:
                 self._hear()
             if watched in ready:
                 self._keyboard.pull()
+                self._tell()
+            if self.wants_the_run:
                 self._tell()
             if self._deadline is not None and not self.timed_out and time.monotonic() >= self._deadline:
                 self.timed_out = True

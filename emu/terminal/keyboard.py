@@ -45,8 +45,8 @@ class HostInput:
         self._lock = RLock()
         self.ended = descriptor is None
         """Whether nothing more will come."""
-        self.has_room: Callable[[], None] = lambda: None
-        """Called when `watched` was None and is a descriptor again."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when `watched` was None and is a descriptor again, and when the user wants something."""
 
     @property
     def watched(self) -> int | None:
@@ -87,7 +87,7 @@ class HostInput:
         data = bytes(self._kept)
         self._kept.clear()
         if data:
-            self.has_room()
+            self.changed()
         return data
 
     def _may_read(self) -> bool:
@@ -126,7 +126,7 @@ class TerminalInput(HostInput):
         with self._lock:
             self._is_raw = True
             termios.tcsetattr(self._terminal, termios.TCSANOW, mode)
-        self.has_room()
+        self.changed()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,6 +159,8 @@ class TerminalInput(HostInput):
         for key in keys:
             if self._goes_to_guest(key) and len(self._kept) < _MOST_KEPT:
                 self._kept.append(key)
+        if self.gone or self.leave or self.monitor:  # the thread that runs the guest may have read this, for a device
+            self.changed()
 
     def _goes_to_guest(self, key: int) -> bool:
         if not self._escaped:

@@ -3,11 +3,14 @@
 import os
 import pty
 import select
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from emu.terminal.attention import Attention
 from emu.terminal.keyboard import HostInput, TerminalInput
+from emu.terminal.signals import Signals
 
 
 @pytest.fixture
@@ -46,6 +49,19 @@ def test_keys_that_nobody_reads_are_kept_up_to_a_bound_and_the_escape_still_work
     assert len(keyboard.more()) <= 1 << 16
 
 
+def test_a_wish_that_the_guests_own_thread_has_read_for_a_device_interrupts_it(
+    terminal: tuple[int, TerminalInput], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, keyboard = terminal
+    monkeypatch.setattr(TerminalInput, "watched", None)  # as if the other thread had not been quick enough
+    interrupted = threading.Event()
+    with Attention(keyboard, Signals(), interrupt=interrupted.set, has_output=None, timeout=None):
+        os.write(ours, b"\x01c")
+        assert select.select([keyboard._terminal], [], [], 60)[0]
+        keyboard.pull()
+        assert interrupted.wait(60)
+
+
 def test_a_terminal_is_not_read_during_a_dialogue(terminal: tuple[int, TerminalInput]) -> None:
     ours, keyboard = terminal
     with keyboard.cooked():
@@ -59,7 +75,7 @@ def test_a_pipe_is_watched_until_something_waits_there_for_the_guest() -> None:
     theirs, ours = os.pipe()
     keyboard = HostInput(theirs)
     rooms: list[None] = []
-    keyboard.has_room = lambda: rooms.append(None)
+    keyboard.changed = lambda: rooms.append(None)
     assert keyboard.watched == theirs
     os.write(ours, b"text")
     keyboard.pull()
