@@ -116,7 +116,7 @@ class EngineParts(ABC):
         library.set_tlb_mode(self.handle, library.TLB_VIRTUAL if on else library.TLB_CPU)
         library.flush_tlb(self.handle)
 
-    def add_device(self, base: int, size: int) -> None:
+    def add_devices(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the guest's `device_read` and `device_write`."""
 
         def read(_engine: int, offset: int, _size: int, _data: int) -> int:

@@ -1,5 +1,6 @@
 """The device tree of a configured machine: generated in the shape of QEMU's `virt`, or given by the user."""
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,26 @@ def generate(hardware: Hardware, devices: Iterable[Described], chosen: Chosen | 
 
     Raises ConfigError when a device refers to one that is not there (an interrupt line without a PLIC).
     """
-    described = [node for device in devices for node in device.nodes()]
+    described = tuple(node for device in devices for node in device.nodes())
+    return _encoded((hardware, described, chosen or Chosen()))
+
+
+_Contents = tuple[Hardware, tuple[Node, ...], Chosen]
+_KEPT = 16
+_made: deque[tuple[_Contents, bytes]] = deque(maxlen=_KEPT)
+"""The last blobs: machines of one kind are often made one after another."""
+
+
+def _encoded(contents: _Contents) -> bytes:
+    for known, blob in _made:
+        if known == contents:
+            return blob
+    blob = fdt.encode(_tree(*contents))
+    _made.append((contents, blob))
+    return blob
+
+
+def _tree(hardware: Hardware, described: tuple[Node, ...], chosen: Chosen) -> Node:
     soc = Node(
         "soc",
         {"#address-cells": (2,), "#size-cells": (2,), "compatible": "simple-bus", "ranges": True},
@@ -74,7 +94,7 @@ def generate(hardware: Hardware, devices: Iterable[Described], chosen: Chosen | 
             soc,
         ),
     )
-    return fdt.encode(_with_chosen(root, chosen or Chosen()))
+    return _with_chosen(root, chosen)
 
 
 def load_given(path: str | Path, hardware: Hardware, chosen: Chosen | None = None) -> bytes:

@@ -173,7 +173,7 @@ class HartBase(Guest, ABC):
         """Return to a saved state, after memory has; `forget_code` when memory that held code has changed."""
 
     @abstractmethod
-    def add_device(self, base: int, size: int) -> None:
+    def add_devices(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""
 
     @abstractmethod

@@ -78,7 +78,8 @@ class Platform:
         self.typed = TypedInput(self.keyboard, self.board.uart, self.board.virtio_console)
         for device in self.devices:
             self.memory.add(device.name, device.base, device.size)
-            self.core.add_device(device.base, device.size)
+        for base, size in self._bus.ranges:
+            self.core.add_devices(base, size)
         for kind in (ConsoleOutput, InterruptRaised, MachineReset, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)

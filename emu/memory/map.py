@@ -67,10 +67,10 @@ class PhysicalMemory:
         region = Region(name, PhysAddr(base), size)
         if base % PAGE_SIZE or size % PAGE_SIZE or size <= 0 or base < 0 or base + size > 1 << 56:
             raise ConfigError(f"{region}: a region consists of whole pages of {PAGE_SIZE} bytes below 2**56")
-        for other in self._regions:
-            if base < other.end and other.base < region.end:
-                raise ConfigError(f"{region} overlaps {other}; move one of them")
         index = bisect_right(self._bases, base)
+        for other in self._regions[max(index - 1, 0) : index + 1]:
+            if base < other.end and other.base < base + size:
+                raise ConfigError(f"{region} overlaps {other}; move one of them")
         self._regions.insert(index, region)
         self._bases.insert(index, base)
         return region

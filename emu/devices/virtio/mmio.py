@@ -184,14 +184,15 @@ class VirtioMmio:
 
     def save(self) -> object:
         """The transport's registers, the queues' positions, and the device's own state."""
-        return self._state.copy(), self._function.save() if self._function is not None else None
+        return None if self._function is None else (self._state.copy(), self._function.save())
 
     def restore(self, state: object) -> None:
         """Return to a saved state and set the line by it."""
+        if self._function is None:
+            return  # nothing can be written to an empty slot
         transport, function = cast("tuple[TransportState, object]", state)
         self._adopt(transport.copy())
-        if self._function is not None:
-            self._function.restore(function)
+        self._function.restore(function)
         self._update()
         self._changed()
 

@@ -43,8 +43,10 @@ class ModelCsrs:
         """From now on the core whose native clock has these slots serves CSR instructions by kind."""
         if not _install():
             return
-        for number in range(NUMBERS):
-            self.set_kind(number, kinds.get(number, default))
+        octets = bytearray([default]) * NUMBERS
+        for number, kind in kinds.items():
+            octets[number] = kind
+        self._kinds[:] = octets
         slots[Slot.MODEL] = ctypes.addressof(self._memory)
         self.is_served = True
 

@@ -55,7 +55,7 @@ class ExactTranslation(ExactProtection):
         }
         self._refusal: tuple[int, Access] | None = None
         self._announced: tuple[int, int] | None = None
-        self._device_pages: set[int] = set()
+        self._devices: list[range] = []
         self.add_source(TlbFilled)
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
@@ -144,7 +144,7 @@ class ExactTranslation(ExactProtection):
             is_fetch = needed == PROT_EXEC
             granted &= self._protection_of(address, frame, privilege, fetch=is_fetch)
             is_memory = self.ram.contains(frame)
-            if not granted & needed or not (is_memory or (frame >> 12 in self._device_pages and not is_fetch)):
+            if not granted & needed or not (is_memory or (self._is_device(frame) and not is_fetch)):
                 self._refusal = (address, _ACCESSES[needed])
                 return None
             if not is_memory:
@@ -160,10 +160,13 @@ class ExactTranslation(ExactProtection):
             self.engine.translations.keep()
         return frame, self._split.grant(frame >> 12, granted, needed)
 
-    def add_device(self, base: int, size: int) -> None:
+    def add_devices(self, base: int, size: int) -> None:
         """Send accesses to a range of physical addresses to the platform."""
-        self._device_pages.update(range(base >> 12, (base + size) >> 12))
-        self.engine.add_device(base, size)
+        self._devices.append(range(base, base + size))
+        self.engine.add_devices(base, size)
+
+    def _is_device(self, address: int) -> bool:
+        return any(address in devices for devices in self._devices)
 
     def refused(self) -> None:
         """See `emu.engine.Guest`."""
@@ -193,7 +196,7 @@ class ExactTranslation(ExactProtection):
                 self.page_fault(seen, pc)
         elif not (
             self.ram.contains(int(seen.physical))
-            or (access is not Access.FETCH and int(seen.physical) >> 12 in self._device_pages)
+            or (access is not Access.FETCH and self._is_device(int(seen.physical)))
         ):
             self.trap(ACCESS_FAULTS[intended], int(seen.address), pc)
         elif self._check_bytes(seen, intended, pc):

@@ -159,7 +159,7 @@ def test_a_block_that_does_not_fit_before_the_deadline_does_not_begin(bare):
 
 
 def test_a_device_sees_whole_accesses_with_an_exact_pc_every_time(bare):
-    bare.engine.add_device(0x1000_0000, 0x1000)
+    bare.engine.add_devices(0x1000_0000, 0x1000)
     words = bare.engine.words
     words[11] = 0x1000_0000
     bare.engine.window.store()
