@@ -6,19 +6,20 @@ _BLOCK_COMMENT = re.compile(
     r"""("(?:[^"\\\n]++|\\.)*+"|'\\?[^\n]|\#[^\n]*)|/\*.*?(?:\*/|\Z)""",
     re.DOTALL | re.VERBOSE,
 )
+_NO_BREAK = re.compile(r"[^\n]")
 _PIECE = re.compile(r"""[^"'#;]+|"(?:[^"\\]++|\\.)*+"?|'(?:\\[0-7]{1,3}|\\.|[^\\])?'?|;|\#.*""")
 _LABEL = re.compile(r"\s*([A-Za-z_.$][\w.$]*|\d+|\"[^\"]+\")\s*:(?!:)")
 
 
 def strip_block_comments(text: str) -> str:
-    r"""Replace `/* */` comments by a space, keeping line breaks so that line numbers stay right.
+    r"""Replace `/* */` comments by spaces, so that lines and columns stay right.
 
     >>> strip_block_comments("nop /* two" + chr(10) + "lines */ ret")
-    'nop  \n ret'
+    'nop       \n         ret'
     """
     if "/*" not in text:
         return text
-    return _BLOCK_COMMENT.sub(lambda match: match[1] or " " + "\n" * match[0].count("\n"), text)
+    return _BLOCK_COMMENT.sub(lambda match: match[1] or _NO_BREAK.sub(" ", match[0]), text)
 
 
 def unclosed_comment(text: str) -> int | None:

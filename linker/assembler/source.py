@@ -1,10 +1,12 @@
 """Where text came from: files, macro bodies and repetitions, and marks that a message can be pinned to."""
 
+import re
 from dataclasses import dataclass
 
 from linker.errors import Diagnostic, Location
 
 _MOST_NOTES = 8
+_WORD = r"[\w.$]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Mark:
     def location(self, part: str = "") -> Location:
         """For a message; the column is where a part of the line stands, else its first character."""
         text = self.text
-        column = text.find(part) if part else -1
+        column = _column(text, part)
         if column < 0:
             column = len(text) - len(text.lstrip())
         return Location(self.origin.file, self.line, column + 1 if text else 0, text)
@@ -60,3 +62,13 @@ class Mark:
             left_out = Diagnostic(f"... and {len(notes) - _MOST_NOTES} calls more ...", severity="note")
             notes[_MOST_NOTES // 2 : -_MOST_NOTES // 2] = [left_out]
         return tuple(notes)
+
+
+def _column(text: str, part: str) -> int:
+    """Where a part of a line stands, rather as a word of its own than inside another (the 5 of `ld a5, 5`); or -1."""
+    if not part:
+        return -1
+    before = f"(?<!{_WORD})" if re.match(_WORD, part[0]) else ""
+    after = f"(?!{_WORD})" if re.match(_WORD, part[-1]) else ""
+    found = re.search(before + re.escape(part) + after, text)
+    return found.start() if found else text.find(part)

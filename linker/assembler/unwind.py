@@ -37,6 +37,7 @@ def write_unwind_tables(assembly: Assembly, frames: Frames) -> None:
             section = assembly.sections.get((name, None))
             if section is None:
                 section = assembly.add_section((name, None), SectionBuilder(name, flags=flags))
+            section.flags |= flags  # which `.section .eh_frame` alone does not say
             section.align = max(section.align, 8)
             assembly.enter(section, 0)
             exceptions = name == ".eh_frame"

@@ -4,6 +4,7 @@ import struct
 from io import BytesIO
 
 from linker.errors import Diagnostic, Location, ObjectFileError
+from linker.objects.compression import COMPRESSED, decompress, decompress_old, is_old
 from linker.objects.model import (
     Group,
     ObjectFile,
@@ -163,19 +164,27 @@ class _Reader:
         return text[offset : end if end >= 0 else len(text)].decode("utf-8", "surrogateescape")
 
     def _section(self, header: _Header) -> Section:
-        align = header.addralign or 1
+        name, data, align = header.name, self._bytes(header), header.addralign
+        try:
+            if header.flags & COMPRESSED:
+                data, align = decompress(data)
+            elif is_old(name, data):
+                name, data = decompress_old(name, data)
+        except ValueError as reason:
+            raise self.damaged(f"section '{name}' {reason}") from None
+        align = align or 1
         if align & (align - 1) or align > 1 << 32:
             raise self.damaged(f"section '{header.name}' has alignment {align}, not a power of two")
         if header.size > _MAX_SECTION_SIZE:
             raise self.damaged(f"section '{header.name}' claims {header.size} bytes")
         nobits = header.type == SectionType.NOBITS
         return Section(
-            header.name,
+            name,
             header.type,
-            header.flags,
+            header.flags & ~COMPRESSED,
             align,
             header.entsize,
-            bytearray(self._bytes(header)),
+            bytearray(data),
             header.size if nobits else 0,
         )
 
@@ -258,6 +267,8 @@ class _Reader:
             if index >= count and index:
                 raise self.damaged(f"a relocation at {target.name}+{offset:#x} names symbol {index} of {count}")
             if offset > limit:
+                if not info & 0xFFFF_FFFF:  # GNU ld -r leaves those of unwind entries without code out there
+                    continue
                 raise self.damaged(f"a relocation at {target.name}+{offset:#x} lies beyond the section's end")
             append(Relocation(offset, info & 0xFFFF_FFFF, symbols[index] if index else None, addend))
 

@@ -141,6 +141,8 @@ class _SectionRelocator:
         self.base = section.address
         self.high: dict[int, int] = {}
         """The value of each high-part instruction, by its address."""
+        self.unusable: set[int] = set()
+        """Where high-part instructions are whose symbol has no value, which is said once, for both parts."""
         self.low: list[tuple[Relocation, int, int]] = []
         self.sets: dict[int, int] = {}
 
@@ -154,7 +156,8 @@ class _SectionRelocator:
             try:
                 self._one(relocation, kind, offset)
             except _Unusable:
-                continue
+                if kind in _HIGH:
+                    self.unusable.add(self.base + offset)
             except _Discarded:
                 self._clear(relocation, offset)
             except IndexError:
@@ -213,9 +216,10 @@ class _SectionRelocator:
         name = self.section.name
         return self.section.is_alloc and not name.startswith((".eh_frame", ".gcc_except_table", ".stab"))
 
-    def _is_in_memory(self) -> bool:
+    def _is_read_by_the_program(self) -> bool:
+        """Not what debuggers read: there a distance is cut off, as GNU ld does."""
         output = self.section.output
-        return output is not None and output.alloc
+        return output is not None and output.alloc and self.section.name != ".eh_frame"
 
     def _clear(self, relocation: Relocation, offset: int) -> None:
         clear_field(self.data, offset, relocation.type, self.section.name)
@@ -284,6 +288,8 @@ class _SectionRelocator:
     def _low_part(self, relocation: Relocation, offset: int, target: int) -> None:
         value = self.high.get(target)
         if value is None:
+            if target in self.unusable:
+                return
             message = f"{R(relocation.type).elf_name} names {target:#x}, where no instruction has the high part"
             self.error(relocation, message, "%pcrel_lo takes the label of the auipc, in the same section")
             return
@@ -313,9 +319,7 @@ class _SectionRelocator:
             self._patch(offset, 4, mask, encode(target - (self.owner.tls_base if thread_local else 0)))
         elif kind in (R.PCREL32, R.PLT32):
             distance = _signed(target - self.base - offset)
-            if (
-                not fields.fits(distance, 32) and self._is_in_memory()
-            ):  # elsewhere GNU ld cuts it off, and nobody uses it
+            if not fields.fits(distance, 32) and self._is_read_by_the_program():
                 self._out_of_range(relocation, f"{distance:+#x} bytes away; the field has 32 bits")
                 return
             self._store(offset, 4, distance)

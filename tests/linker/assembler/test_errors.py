@@ -32,6 +32,22 @@ def test_all_errors_of_a_file_are_reported_in_one_go():
 
 
 @pytest.mark.parametrize(
+    ("source", "column"),
+    [
+        ("ld a5, 5", 8),
+        ("lw s2, 2", 8),
+        ("x5: lw t0, 5", 12),
+        ("/* load it */ lw a0, 16", 22),
+        ("\tli\ta1, a1+b", 9),
+        ("nop; csrr t0, t; nop", 15),
+    ],
+)
+def test_the_column_is_that_of_the_operand_at_fault(source, column):
+    (found,) = errors_of(source)
+    assert found.location.column == column
+
+
+@pytest.mark.parametrize(
     ("source", "message", "hint"),
     [
         ("addi a0, a0, 4096", "operand 3 of 'addi' does not fit: '4096'", "a number -2048..2047"),

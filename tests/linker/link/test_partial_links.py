@@ -52,6 +52,15 @@ CASES = {
     "symbols of the command line": "--defsym one=joined+4 --defsym two=0x123 joined.o",
     "the first definition wins": "-z muldefs gcc1.o gcc0.o",
     "an address for a section": "--section-start .data=0x1000 joined.o more1.o",
+    "of Clang": "clang0.o clang_more0.o clang_thread0.o",
+    "of Clang, optimised, for another system": "clang1.o clang_more1.o start.o",
+    "of Clang, a section for each function, types apart": "clang2.o clang_more2.o joined.o",
+    "of Clang, position independent, debug information compressed": "clang3.o clang_thread3.o more0.o",
+    "of Rust": "rust0.o gcc1.o",
+    "of Rust, with unwind tables, and of Clang": "rust1.o clang2.o odd.o",
+    "of Rust without local symbols": "-x rust1.o clang3.o",
+    "of Rust and Clang, what nothing uses collected": "--gc-sections -u more -e main rust1.o clang2.o clang_more2.o",
+    "debug information compressed in GNU's old way": "zlib_gnu.o joined.o",
 }
 
 
@@ -96,7 +105,8 @@ def take_apart(path: Path) -> Parts:
             key = f"{number} {section.name}"
             if section["sh_type"] == "SHT_RELA":
                 result.relocations[f"{section['sh_info']} {key}"] = [
-                    (r["r_offset"], r["r_info_type"], symbol(r["r_info_sym"]), r["r_addend"])
+                    # An empty relocation says nothing, wherever it is; GNU's may lie behind the section's end.
+                    (r["r_info_type"] and r["r_offset"], r["r_info_type"], symbol(r["r_info_sym"]), r["r_addend"])
                     for r in section.iter_relocations()
                 ]
             elif section["sh_type"] == "SHT_GROUP":
@@ -123,11 +133,26 @@ def pool(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle) -> Path:
     for kind, options in flags.items():
         for source, name in (("code.c", "gcc"), ("more.c", "more"), ("thread.c", "thread")):
             commands.append([gcc, *COMPILED, *options, "-c", source, "-o", str(home / f"{name}{kind}.o")])
+    clang = {
+        "0": ["--target=riscv64-unknown-elf", "-O0", "-g"],
+        "1": ["--target=riscv64-unknown-linux-gnu", "-O1", "-fno-pic", "-faddrsig", "-fstack-size-section"],
+        "2": ["--target=riscv64-unknown-elf", "-O2", "-g", "-fdata-sections", "-ffunction-sections", "-fcommon"],
+        "3": ["--target=riscv64-unknown-elf", "-Os", "-fPIC", "-g", "-gz=zlib", "-fasynchronous-unwind-tables"],
+    }
+    clang["2"].append("-fdebug-types-section")
+    for kind, options in clang.items():
+        for source, name in (("code.c", "clang"), ("more.c", "clang_more"), ("thread.c", "clang_thread")):
+            commands.append([oracle("clang"), *COMPILED, *options, "-c", source, "-o", str(home / f"{name}{kind}.o")])
+    rust = [oracle("/usr/bin/rustc"), "--target=riscv64gc-unknown-none-elf", "-Cpanic=abort", "crate.rs"]
+    commands.append([*rust, "-g", f"--emit=obj={home}/rust0.o"])
+    commands.append([*rust, "-Copt-level=2", "-g", "-Cforce-unwind-tables=yes", f"--emit=obj={home}/rust1.o"])
+    commands.append([gcc, *COMPILED, "-O1", "-g", "-gz=zlib-gnu", "-c", "code.c", "-o", str(home / "zlib_gnu.o")])
     commands.append([assembler, *MACHINE, "-mno-relax", "start.s", "-o", str(home / "start.o")])
     commands.append([assembler, *MACHINE, "odd.s", "-o", str(home / "odd.o")])
     commands.append([assembler, *MACHINE, "start.s", "-o", str(home / "relaxable.o")])
     for command in commands:
-        subprocess.run(command, check=True, cwd=PIECES, capture_output=True)
+        environment = {"RUSTC_BOOTSTRAP": "1", "PATH": "/usr/bin:/bin"}
+        subprocess.run(command, check=True, cwd=PIECES, env=environment, capture_output=True)
     text = (PIECES / "joined.s").read_text()
     for name in ("joined", "joined_too", "plain", "ours"):
         source = home / f"{name}.s"
@@ -164,6 +189,7 @@ def test_the_joined_object_is_that_of_gnu(
         "thread1.o gcc1.o plain.o",
         "ours.o gcc0.o start_ours.o",
         "start.o gcc2.o ours.o",
+        "clang3.o plain.o rust1.o",
     ],
 )
 def test_a_link_of_a_joined_object_is_that_of_gnus_two_steps(

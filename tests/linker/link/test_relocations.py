@@ -12,7 +12,7 @@ import linker
 from linker.errors import LinkError
 from linker.objects.model import SymbolType
 from linker.relocate import fields
-from tests.linker.link.objects import DATA, NOP, TEXT, Maker, R, relocate
+from tests.linker.link.objects import DATA, NOP, RODATA, TEXT, Maker, R, relocate
 
 BASE = 0x80000000
 SCRIPT = """SECTIONS { .text 0x80000000 : { *(.text) } .data 0x80010000 : { *(.data) } .got 0x80020000 : { *(.got*) }
@@ -181,6 +181,37 @@ def test_position_independent_code_reads_addresses_from_the_got() -> None:
     elf = ELFFile(BytesIO(result.elf))
     assert mnemonic(elf.get_section_by_name(".text").data()) == "auipc a0, 0x20; ld a0, 8(a0)"
     assert elf.get_section_by_name(".got").data()[8:16] == word(0x80010000, 8)
+
+
+def test_an_undefined_symbol_in_two_instructions_is_one_error() -> None:
+    maker = Maker()
+    text = maker.section(".text", word(0x00000517) + word(0x00050513), TEXT, 4)
+    maker.symbol("_start", text)
+    relocate(text, 0, R.PCREL_HI20, maker.undefined("nowhere"))
+    relocate(text, 4, R.PCREL_LO12_I, maker.local(".L0", text))
+    with pytest.raises(LinkError) as caught:
+        linker.link([maker.object], script=SCRIPT)
+    assert str(caught.value) == "a.o:(.text+0x0): error: undefined symbol 'nowhere'"
+
+
+@pytest.mark.parametrize("section", [".eh_frame", ".data"])
+def test_a_32_bit_distance_that_does_not_fit_is_cut_off_only_where_debuggers_read(section: str) -> None:
+    maker = Maker()
+    text = maker.section(".text", NOP, TEXT, 4)
+    maker.symbol("_start", text)
+    # One entry: a CIE of 12 bytes, and an FDE whose code lies 4 GiB above the table.
+    table = word(12) + word(0) + b"\x01zR\0\x01\x7c\x01\x1b" + word(16) + word(20) + bytes(8) + bytes(4)
+    field = 24 if section == ".eh_frame" else 0
+    place = maker.section(section, table, RODATA if section == ".eh_frame" else DATA, 4)
+    relocate(place, field, R.PCREL32, maker.local("here", text))
+    script = f"SECTIONS {{ .text 0x180000000 : {{ *(.text) }} {section} 0x80000000 : {{ *({section}) }} }}"
+    if section == ".data":
+        with pytest.raises(LinkError, match="the field has 32 bits"):
+            linker.link([maker.object], script=script)
+        return
+    elf = ELFFile(BytesIO(linker.link([maker.object], script=script).elf))
+    data = elf.get_section_by_name(section).data()
+    assert data[field : field + 4] == word(0x1_0000_0000 - field & 0xFFFF_FFFF)
 
 
 def test_thread_local_offsets_count_from_the_thread_pointer() -> None:

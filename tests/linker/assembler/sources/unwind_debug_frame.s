@@ -1,3 +1,5 @@
+    .section .eh_frame
+    .text
     .cfi_sections .debug_frame, .eh_frame
 first:
     .cfi_startproc
