@@ -10,10 +10,9 @@ import pytest
 
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput
-from emu.machine import Drive, Machine, MachineConfig, StopReason
+from emu.machine import Drive, Machine, StopReason
 from emu.machine.history.moment import Moment
-from kernel.build import build
-from kernel.profiles import PROFILES
+from tests.emu.machine.history.jumps import jump
 
 Boot = Callable[..., Machine]
 
@@ -222,23 +221,6 @@ def test_machines_whose_past_is_gone_say_so(boot: Boot, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_long_walk_through_the_life_of_a_kernel(fidelity: str, tmp_path: Path) -> None:
-    """Programs, paging, exceptions and timer interrupts; compared with a second machine that only runs forward."""
-    size = 30 << 20
-    elf = build(PROFILES["full"], tmp_path).elf
-    config = MachineConfig(fidelity=fidelity, ram_size=32 << 20)
-    machine, straight = Machine(config), Machine(config)
-    machine.load(elf)
-    straight.load(elf)
-    end = machine.run().instructions
-    source = random.Random(11)
-    aims = sorted(source.randrange(1, end) for _ in range(150))
-    seen = {}
-    for aim in aims:
-        straight.run(aim - straight.instret)
-        seen[aim] = state(straight, size)
-    for _ in range(400):
-        aim = source.choice(aims)
-        machine.goto(aim)
-        assert state(machine, size) == seen[aim]
-        for _ in range(source.randrange(3)):
-            machine.history.back()
+    """Programs, paging, exceptions, timer interrupts, keys; compared with a second machine that only runs forward."""
+    assert jump("full", fidelity, 150, 11, tmp_path) >= 150
+    assert jump("shell", fidelity, 100, 12, tmp_path) >= 100
