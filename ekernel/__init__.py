@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from emu.observe.lastinstructions import LastInstructions as LastInstructions
     from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
     from emu.observe.origins import Link as Link, why as why
+    from emu.observe.pagetables.changes import PteChange as PteChange, pte_changes as pte_changes
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.observe.sanitizer.address import AddressSanitizer as AddressSanitizer
     from emu.observe.sanitizer.bugs import Bug as Bug, MemoryBug as MemoryBug
@@ -125,6 +126,7 @@ _HOMES = {
     "emu.observe.lastinstructions": "LastInstructions",
     "emu.observe.memory": "MemoryObserver WatchedRange",
     "emu.observe.origins": "Link why",
+    "emu.observe.pagetables.changes": "PteChange pte_changes",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.observe.sanitizer.address": "AddressSanitizer",
     "emu.observe.sanitizer.bugs": "Bug MemoryBug",

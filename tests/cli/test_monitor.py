@@ -216,5 +216,10 @@ def test_the_monitor_explains_walks_and_goes_to_other_moments(monitor: Monitor) 
     made, read = monitor.answer("why t0")
     assert ": arithmetic of t0, by `c.addi t0, 2` at handler+0x4" in made
     assert ": a CSR, by `csrr t0, sepc` at handler" in read
+    now, mapped = monitor.answer("why 0xffffffc000001000")
+    assert now.startswith("0xffffffc000001000: the level-0 PTE at ")
+    assert mapped.startswith("mapped (0 -> PPN:0x80501 ")
+    assert "_start+" in mapped
+    assert next(iter(monitor.answer("why"))) == "why: of which register or address? why a0, why 0x80200000"
     assert "which goes from 0 to 100" in next(iter(monitor.answer("goto 1000")))
     assert "no instruction of this history" in next(iter(monitor.answer("last-write 0x80700000")))

@@ -16,6 +16,8 @@ from emu.machine.platform import Platform
 from emu.machine.upward import drgn_program
 from emu.subscriptions import EventBus, Subscription
 
+_ALL = (1 << 64) - 1
+
 
 class Travelling(ABC):
     """The part of a machine that goes to moments."""
@@ -72,28 +74,42 @@ class Travelling(ABC):
             return self.history.last(lambda hit: self.watch(address, hit).cancel)
 
     def last_write(
-        self, address: int | str, length: int = CELL, *, before: Moment | int | None = None
+        self, address: int | str, length: int = CELL, *, before: Moment | int | None = None, physical: bool = False
     ) -> Moment | None:
         """The moment just before the last store to these bytes of the current address space: `goto` it to see more.
 
-        Only what was written before `before`, or now, counts. Stores of the guest's instructions are found; not what
-        devices, page walks and the host write. None when history has no such store. Raises AddressError where nothing
-        is mapped, ConfigError where there is no history.
+        By whatever virtual address the store was made. With `physical` the address is one of RAM: of a page-table
+        entry, say. Only what was written before `before`, or now, counts. Stores of the guest's instructions are found;
+        not what devices, page walks and the host write. None when history has no such store. Raises AddressError where
+        nothing is mapped, ConfigError where there is no history.
         """
-        start, cells = self.address_of(address), []
-        for at in range(start & -CELL, start + length, CELL):
-            physical = self.platform.core.look_up(at & (1 << 64) - 1).physical
-            if physical is None or not self.platform.memory.contains(int(physical), CELL):
-                raise AddressError(f"{at:#x} is not mapped to RAM in this address space")
-            cells.append(int(physical))
-        here, core = self.moment, self.platform.core
-        with self.at(here if before is None else before), stores_to(core.engine, cells) as search:
-            while (found := self.history.last(search)) is not None:  # it may have written to other bytes of a cell
-                operand = core.operand_at(core.words[PC])
-                place = None if operand is None else operand.address(core.words)
-                if operand is None or place is None or (place < start + length and start < place + operand.size):
+        core, memory = self.platform.core, self.platform.memory
+        start, wanted = self.address_of(address), set[int]()
+        for at in range(start, start + length):
+            found = at if physical else core.look_up(at & _ALL).physical
+            if found is None or not memory.contains(int(found)):
+                where = "not in RAM" if physical else "not mapped to RAM in this address space"
+                raise AddressError(f"{at:#x} is {where}")
+            wanted.add(int(found))
+        here = self.moment
+        with (
+            self.at(here if before is None else before),
+            stores_to(core.engine, {byte & -CELL for byte in wanted}) as search,
+        ):
+            while (moment := self.history.last(search)) is not None:  # it may have written to other bytes of a cell
+                if self._stores_to(wanted):
                     break
-            return found
+            return moment
+
+    def _stores_to(self, wanted: set[int]) -> bool:
+        """Whether the next instruction stores to one of these bytes, by their physical addresses."""
+        core = self.platform.core
+        operand = core.operand_at(core.words[PC])
+        place = None if operand is None else operand.address(core.words)
+        if operand is None or place is None:
+            return True
+        places = (core.look_up(place + byte & _ALL).physical for byte in range(operand.size))
+        return any(byte is not None and int(byte) in wanted for byte in places)
 
     def last_change(self, register: int | str, *, before: Moment | int | None = None) -> Moment | None:
         """The moment just before the last instruction that wrote an integer register; see `last_write`."""

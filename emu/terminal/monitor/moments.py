@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 
 from emu.address import VirtAddr
 from emu.errors import ConfigError
+from emu.isa.privilege import Access
 from emu.isa.registers import INTEGER_REGISTERS
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
 from emu.observe.backtrace import Backtrace
 from emu.observe.origins import why
+from emu.observe.pagetables.changes import pte_changes
+from emu.report.pagechanges import change_text
 from emu.report.places import Places
+from emu.report.reasons.pages import pte_text
 
 _MOST_WRITERS = 16
 
@@ -55,11 +59,14 @@ class Moments:
         for address in range(first, min(last, first + 8 * _MOST_WRITERS), 8):
             yield from self._writer(address, min(8, last - address))
 
-    def why(self, register: str) -> Iterator[str]:
-        """How a register got its value."""
-        name = register.removeprefix("$")
+    def why(self, what: str) -> Iterator[str]:
+        """How a register got its value, or an address its page-table entry."""
+        name = what.removeprefix("$")
+        if not name:
+            raise ConfigError("why: of which register or address? why a0, why 0x80200000")
         if name not in INTEGER_REGISTERS:
-            raise ConfigError("why: of which register? why a0")
+            yield from self._why_mapped(self._value(what))
+            return
         before: Moment | None = None
         for link in why(self._machine, name):
             before = link.moment
@@ -71,6 +78,24 @@ class Moments:
             )
         if before is None:
             yield f"no instruction of this history has written {name}"
+
+    def _why_mapped(self, address: int) -> Iterator[str]:
+        machine = self._machine
+        walk = machine.walk(address, Access.LOAD)
+        leaf = walk.leaf
+        if leaf is not None:
+            yield f"{address:#x}: {pte_text(leaf.level, leaf.pte_address, leaf.pte)}"
+        is_mapped = False
+        for change in pte_changes(machine, address):
+            with machine.at(change.moment):
+                text = self._places.instruction(change.pc)
+            yield (
+                f"{change_text(change)} by `{text}` at {self._places.name(change.pc)}{self._callers(change.callers)}"
+                f" after {change.moment.instret:,} instructions"
+            )
+            is_mapped = change.maps
+        if not is_mapped:
+            yield "no instruction of this history has mapped it"
 
     def _writer(self, address: int, length: int) -> Iterator[str]:
         machine, place = self._machine, self._machine.locate(address)

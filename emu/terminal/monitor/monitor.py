@@ -41,7 +41,7 @@ _COMMANDS = {
     "savevm name": "keep a snapshot 'name' of the machine, until the end of the run",
     "walk addr": "the page walk of a load",
     "when": "where in time the machine is",
-    "why register": "how a register got its value",
+    "why register|addr": "how a register got its value; who mapped 'addr', and who took a right from its PTE",
     "x /fmt addr": "virtual memory dump starting at 'addr'",
     "xp /fmt addr": "physical memory dump starting at 'addr'",
 }

@@ -11,7 +11,9 @@ from emu.isa.dataflow import flow
 from emu.isa.operands import instruction_length
 from emu.machine import Machine, MachineConfig
 from emu.machine.history.moment import Moment
+from emu.mmu.pte import W
 from emu.observe.origins import why
+from emu.observe.pagetables.changes import pte_changes
 from kernel.build import build
 from kernel.profiles import PROFILES
 
@@ -108,3 +110,79 @@ def test_what_an_instruction_is_said_to_write_is_what_it_writes(tmp_path: Path) 
         found = flow(word if instruction_length(word) == 4 else word & 0xFFFF)
         assert found is not None, hex(word)
         assert {found.destination} == registers, hex(word)
+
+
+RIGHTS = """
+ la t0, root
+ srli t1, t0, 12
+ li t2, 8 << 60
+ or t1, t1, t2
+ li t3, 0x200000cf           # 0x80000000, a gigabyte: DA__XWRV
+ sd t3, 16(t0)
+ csrw satp, t1
+ la s0, leaf
+ la s1, middle
+ srli t4, s0, 12
+ slli t4, t4, 10
+ ori t4, t4, 1
+ sd t4, 0(s1)
+ srli t4, s1, 12
+ slli t4, t4, 10
+ ori t4, t4, 1
+ sd t4, 8(t0)                # 0x40000000 leads to middle, and that to leaf
+ la s2, page
+ srli t4, s2, 12
+ slli t4, t4, 10
+ ori t5, t4, 0xc7
+mapped: sd t5, 0(s0)         # DA___WRV
+ li s3, 0x40000000
+ sfence.vma
+stored: sd s3, 0(s3)         # to page, by another address
+ li t6, -5
+called: jal protect
+ .globl end
+end: li a7, 8
+ ecall
+ .globl protect
+protect: amoand.d zero, t6, (s0)
+ sfence.vma
+ ret
+ .balign 4096
+ .globl root
+root: .zero 4096
+middle: .zero 4096
+leaf: .zero 4096
+ .globl page
+page: .zero 4096
+"""
+
+
+def test_a_page_table_entry_says_who_took_a_right_and_who_mapped_it(boot: Callable[..., Machine]) -> None:
+    machine = boot(RIGHTS)
+    machine.run(until="end")
+    here = machine.moment
+    taken, mapped = pte_changes(machine, 0x40000000)
+    assert (machine.locate(taken.pc), machine.locate(mapped.pc)) == (
+        f"{machine.address_of('protect'):#x} (protect)", f"{machine.address_of('mapped'):#x} (mapped)",
+    )  # fmt: skip
+    assert (str(taken.old).split()[-1], str(taken.new).split()[-1]) == ("DA___WRV", "DA____RV")
+    assert (taken.taken, mapped.taken, mapped.maps, mapped.old) == (W, 0, True, 0)
+    assert taken.callers == (machine.address_of("called"),)
+    assert machine.moment == here
+    assert [change.level for change in pte_changes(machine, "root")] == [2]
+    with machine.at(mapped.moment):
+        assert list(pte_changes(machine, 0x40000000)) == []
+    with machine.at(0), pytest.raises(AddressError, match="no page-table entry"):
+        list(pte_changes(machine, 0x40000000))
+
+
+def test_a_store_by_another_virtual_address_is_the_last_write_too(boot: Callable[..., Machine]) -> None:
+    machine = boot(RIGHTS)
+    machine.run(until="end")
+    moment = machine.last_write("page", 8)
+    assert moment is not None
+    assert moment == machine.last_write(0x40000004, 2) == machine.last_write(machine.address_of("page"), physical=True)
+    with machine.at(moment):
+        assert machine.hart.pc == machine.address_of("stored")
+    with pytest.raises(AddressError, match="not in RAM"):
+        machine.last_write(0x40000000, physical=True)
