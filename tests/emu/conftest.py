@@ -96,10 +96,11 @@ def execute(fidelity: str) -> Execute:
         image = _image(source, CODE)
         for segment in image.segments:
             machine.memory.write(segment.physical, segment.data)
-        machine.memory.write(DATA, memory)
-        for number in range(32):
-            hart.x[number] = 0
-            hart.f[number] = 0
+        if memory:
+            machine.memory.write(DATA, memory)
+        for file in (hart.x, hart.f):
+            for number in (number for number, value in enumerate(file[:]) if value):
+                file[number] = 0
         hart.csr["mtvec"], hart.csr["mcause"], hart.csr["mtval"] = 0x8010_0000, 0, 0
         hart.csr["mstatus"], hart.csr["fcsr"] = _FS_INITIAL, 0
         hart.privilege = Privilege.M

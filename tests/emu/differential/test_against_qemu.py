@@ -33,7 +33,7 @@ def test_random_streams_do_the_same_on_qemu(oracle, tmp_path, fidelity, mode):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize("seed", [2, 3])
 @pytest.mark.parametrize("mode", MODES)
 def test_many_more_random_streams_do_the_same_on_qemu(oracle, tmp_path, fidelity, mode, seed):
     check(oracle(QEMU), tmp_path, seed, mode, fidelity)

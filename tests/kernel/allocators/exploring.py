@@ -7,8 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 AMOUNTS = pytest.mark.parametrize(
     ("examples", "steps"),
     [
-        pytest.param(40, 50, id="2000 calls"),
-        pytest.param(60, 100, id="6000 calls", marks=pytest.mark.slow),
+        pytest.param(20, 50, id="1000 calls"),
+        pytest.param(40, 100, id="4000 calls", marks=pytest.mark.slow),
     ],
 )
 
