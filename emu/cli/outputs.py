@@ -1,8 +1,10 @@
-"""Files that a run writes while it goes on: traces and logs."""
+"""Files that commands write: those of a run that goes on (traces, logs), and those that are whole or not there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from emu.errors import ConfigError
 from linker.commands.files import WholeFile
@@ -52,3 +54,15 @@ class OutputFile:
 
     def _failed(self, error: OSError) -> ConfigError:
         return ConfigError(f"cannot write {self._path}: {error.strerror}; name another file")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream into a file that gets its name when all went well. Raises ConfigError when it cannot be written."""
+    try:
+        with WholeFile(path) as file:
+            yield file.stream
+    except BrokenPipeError:  # whoever read it has gone
+        raise
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,10 +1,12 @@
-"""`ekernel trace`: what a recording holds, as lines."""
+"""`ekernel trace`: what a recording holds, as lines and as files of other programs."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from contextlib import nullcontext
+from pathlib import Path, PurePath
 
+from emu.cli.outputs import whole_file
 from emu.cli.words import Group, Words
 from emu.errors import ConfigError
 from emu.firmware.names import SymbolFile
@@ -15,6 +17,7 @@ from emu.spelling import did_you_mean
 from emu.terminal.signals import Signals
 
 _EVERYTHING = (0, (1 << 64) - 1)
+_EVENTS = "events"
 WHAT: dict[str, Callable[..., Iterator[str]]] = {
     "instructions": recorded.instructions,
     "functions": recorded.functions,
@@ -23,6 +26,9 @@ WHAT: dict[str, Callable[..., Iterator[str]]] = {
     "commits": recorded.commits,
 }
 """What can be shown, and by which lines; `events` comes on top."""
+TIMELINES = ("perfetto", "chrome", "uftrace")
+FORMATS = ("text", "jsonl", "parquet", *TIMELINES)
+"""How: the first two are lines, the others files; a timeline has calls, traps and events together."""
 
 
 class TraceWords:
@@ -33,6 +39,8 @@ class TraceWords:
     span: str
     functions: list[str]
     symbols: list[Path]
+    form: str
+    output: Path | None
 
 
 def options() -> Words:
@@ -43,7 +51,7 @@ def options() -> Words:
         operands=" FILE [instructions|functions|memory|registers|commits|events]",
     )
     words.add_argument("file", metavar="FILE", type=Path, help="The recording.")
-    words.add_argument("what", metavar="WHAT", nargs="?", default="instructions", help="What to show of it.")
+    words.add_argument("what", metavar="WHAT", nargs="?", default="", help="What to show of it; instructions.")
     group = Group(words, "What of it")
     group.value(
         "-range", "--range", to="span", form="A-B", default="",
@@ -53,6 +61,13 @@ def options() -> Words:
         "-function", "--function", to="functions", form="PATTERN", text="What these functions execute, or their calls."
     )
     group.values("--symbols", to="symbols", form="FILE", kind=Path, text="Names from this ELF or listing, too.")
+    output = Group(words, "How, and where to")
+    output.value(
+        "-format", "--format", to="form", form="|".join(FORMATS), default="text",
+        text="jsonl and parquet: the same in named columns; perfetto, chrome and uftrace: calls, traps and events of "
+        "the run in time, for these programs.",
+    )  # fmt: skip
+    output.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it there.")
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
@@ -60,13 +75,16 @@ def options() -> Words:
 def main(words: Sequence[str], _signals: Signals) -> int:
     """Print the lines. Raises ConfigError for words that mean nothing, RecordingError for what cannot be read."""
     request = options().read(words, TraceWords())
+    _check(request)
     first, last = _span(request.span)
     with Recording(request.file) as recording:
         for path in request.symbols:
             recording.names.add(SymbolFile.open(path))
-        for line in _lines(recording, request, first, last):
-            print(line)
-        sys.stdout.flush()
+        chosen = _chosen(recording, request.functions)
+        if request.form in TIMELINES:
+            _write_timeline(recording, request, first, last, chosen)
+        else:
+            _write_what(recording, request, first, last, chosen)
         tell_missing(recording)
     return 0
 
@@ -77,19 +95,83 @@ def tell_missing(recording: Recording) -> None:
         print(f"ekernel: {recording.path} is not complete: {recording.missing}", file=sys.stderr)
 
 
-def _lines(recording: Recording, request: TraceWords, first: int, last: int) -> Iterator[str]:
-    if request.what == "events":
-        for event in recording.events():
-            instret = event.get("instret")
-            if isinstance(instret, int) and first <= instret <= last:
-                yield json.dumps(event)
+def _check(request: TraceWords) -> None:
+    """Raises ConfigError for words that mean nothing, or nothing together."""
+    form, what = request.form, request.what
+    if form not in FORMATS:
+        raise ConfigError(f"-format {form}: {did_you_mean(form, FORMATS)}there are {', '.join(FORMATS)}")
+    if form in TIMELINES and what:
+        raise ConfigError(f"-format {form} has calls, traps and events together: leave out '{what}'")
+    known = (*WHAT, _EVENTS)
+    request.what = what = what or "instructions"
+    if what not in known:
+        hint = did_you_mean(what, known)
+        raise ConfigError(f"ekernel trace does not show '{what}': {hint}it shows {', '.join(known)}")
+    if (form, what) in (("jsonl", "commits"), ("parquet", "commits"), ("parquet", _EVENTS)):
+        raise ConfigError(f"{what} have no columns: -format {form} does not go with them")
+    if request.output is None and form not in ("text", "jsonl"):
+        raise ConfigError(f"-format {form} writes a file: name it with -o FILE")
+
+
+def _write_what(
+    recording: Recording, request: TraceWords, first: int, last: int, chosen: Callable[[int], bool]
+) -> None:
+    names = PlaceNames(recording.names)
+    if request.what == _EVENTS:
+        lines = _events(recording, first, last)
+    elif request.form == "text":
+        lines = WHAT[request.what](recording, names, first, last, chosen)
+    else:
+        from emu.report.files.tables import TABLES, json_lines, write_parquet
+
+        table = TABLES[request.what]
+        rows = table.rows(recording, names, first, last, chosen)
+        if request.form == "parquet":
+            assert request.output is not None
+            with whole_file(request.output) as stream:
+                write_parquet(table, rows, stream)
+            return
+        lines = json_lines(table, rows)
+    with whole_file(request.output) if request.output else nullcontext() as stream:
+        for line in lines:
+            if stream is None:
+                print(line)
+            else:
+                stream.write(line.encode() + b"\n")
+    sys.stdout.flush()
+
+
+def _events(recording: Recording, first: int, last: int) -> Iterator[str]:
+    for event in recording.events():
+        instret = event.get("instret")
+        if isinstance(instret, int) and first <= instret <= last:
+            yield json.dumps(event)
+
+
+def _write_timeline(
+    recording: Recording, request: TraceWords, first: int, last: int, chosen: Callable[[int], bool]
+) -> None:
+    """Raises ConfigError for a file that cannot be written, and without the package that writes it."""
+    from emu.report.files import chrome, perfetto, uftrace
+    from emu.report.files.timeline import Timeline
+
+    assert request.output is not None
+    program = recording.program or PurePath(recording.path).name
+    timeline = Timeline(recording, PlaceNames(recording.names), first, last, chosen)
+    if request.form == "uftrace":
+        try:
+            uftrace.write_uftrace(timeline, request.output, program)
+        except OSError as error:
+            raise ConfigError(f"{request.output} cannot be written: {error.strerror}") from None
         return
-    if request.what not in WHAT:
-        known = (*WHAT, "events")
-        hint = did_you_mean(request.what, known)
-        raise ConfigError(f"ekernel trace does not show '{request.what}': {hint}it shows {', '.join(known)}")
-    chosen = _chosen(recording, request.functions)
-    yield from WHAT[request.what](recording, PlaceNames(recording.names), first, last, chosen)
+    with whole_file(request.output) as stream:
+        if request.form == "perfetto":
+            perfetto.write_perfetto(timeline, stream, program)
+            return
+        number = chrome.write_chrome(timeline, stream, program)
+    if number > chrome.LARGE:
+        text = f"{request.output} has {number:,} events, which programs that read JSON are slow to open: "
+        print(f"ekernel: {text}-format perfetto is made for so many, -range and -function for fewer", file=sys.stderr)
 
 
 def _chosen(recording: Recording, patterns: Sequence[str]) -> Callable[[int], bool]:

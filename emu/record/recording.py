@@ -4,7 +4,7 @@ import json
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -89,6 +89,8 @@ class Recording:
             self.what = tuple(str(word) for word in about.get("what", ()))
             """What was recorded."""
             files = [str(name) for name in about.get("files", ())][: formats.MOST_FILES]
+            self.program = PurePath(files[0]).name if files else ""
+            """The file name of the kernel; empty when the recording does not say."""
         except (ValueError, AttributeError, TypeError):
             raise RecordingError(f"{self.path} does not say what it is a recording of: it is damaged") from None
         for number, name in enumerate(files):

@@ -26,7 +26,7 @@ CHANGING = ROOT / "docs" / "changing-the-kernel.md"
 """Changes the sources: followed in a copy of them."""
 DOCUMENTS = sorted({*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")} - {LINUX})
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-ORACLE_PROGRAMS = re.compile(r"(?:^|[\s|;&])((?:riscv64-[\w-]+|qemu-system-riscv64|gdb-multiarch))\b")
+ORACLE_PROGRAMS = re.compile(r"(?:^|[\s|;&])((?:riscv64-[\w-]+|qemu-system-riscv64|gdb-multiarch|lcov|uftrace))\b")
 
 _DURATION = r"\d+(?:\.\d+)? ?s\b"
 _NUMBERS = (r"0x[0-9a-f]+", r"\d[\d,]*(?:\.\d+)?")

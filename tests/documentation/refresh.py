@@ -1,11 +1,15 @@
 """Write the numbers in the documents anew, as their commands print them: `make docs`, or with names of documents."""
 
+import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from emu.report.files.schema import schema
 from tests.documentation.documents import DOCUMENTS, LINUX, Command, follow, output_pattern, with_numbers_of
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "trace.schema.json"
 
 
 def refresh(document: Path) -> list[str]:
@@ -34,7 +38,9 @@ def refresh(document: Path) -> list[str]:
 
 
 def main(names: list[str]) -> int:
-    """Renew the named documents, or all."""
+    """Renew the named documents, or all, and with them the schema."""
+    if not names:
+        SCHEMA.write_text(json.dumps(schema(), indent=1) + "\n")
     problems = [
         problem
         for document in [Path(name).resolve() for name in names] or [*DOCUMENTS, LINUX]

@@ -1,0 +1,171 @@
+"""What a recording holds as rows with named columns: JSON lines, and Parquet for pandas, Polars, DuckDB."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from emu.address import VirtAddr
+from emu.engine.translated.calls import Kind
+from emu.errors import ConfigError
+from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
+from emu.observe.callstacks import CallStacks
+from emu.record.recording import Recording
+from emu.report.disassembly import disassemble
+from emu.report.places import PlaceNames
+from emu.report.tracefile import Sink, to_json
+
+Chosen = Callable[[int], bool]
+Row = tuple[object, ...]
+_ROWS_AT_ONCE = 1 << 16
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    kind: str
+    """`number` (unsigned, 64 bits), `address` (the same, in hexadecimal in JSON) or `text`."""
+    about: str
+
+
+class Table(NamedTuple):
+    """What is told of a kind of records, and how it is read from a recording."""
+
+    columns: tuple[Column, ...]
+    rows: Callable[[Recording, PlaceNames, int, int, Chosen], Iterator[Row]]
+
+
+def _instructions(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[Row]:
+    texts: dict[tuple[int, bytes], tuple[int, str, str]] = {}
+    for instret, pc, code, privilege in recording.instructions(first, last):
+        if not chosen(pc):
+            continue
+        text = texts.get((pc, code))
+        if text is None:
+            text = texts[pc, code] = int.from_bytes(code, "little"), disassemble(code, pc) or "", names.name(pc)
+        yield instret, privilege.name, int(pc), *text
+
+
+def _functions(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[Row]:
+    stacks = CallStacks()
+    for transfer in recording.transfers():
+        if transfer.instret > last:
+            return
+        stacks.apply(transfer)
+        kind, target, pc = transfer.kind, transfer.target, transfer.pc
+        if kind in (Kind.CALL, Kind.SWAP, Kind.TRAP) and transfer.instret >= first and chosen(target):
+            word = "trap" if kind is Kind.TRAP else "call"
+            name = names.function(VirtAddr(target))
+            yield transfer.instret, word, name, target, len(stacks.current), pc, names.name(VirtAddr(pc))
+
+
+def _accesses(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[Row]:
+    for pc, address, size, is_store, value, instret in recording.accesses(first, last):
+        if chosen(pc):
+            yield instret, pc, "store" if is_store else "load", address, size, value, names.name(VirtAddr(pc))
+
+
+def _writes(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[Row]:
+    registers = (*INTEGER_REGISTERS, *FLOAT_REGISTERS)
+    for pc, register, value, instret in recording.writes(first, last):
+        if chosen(pc):
+            yield instret, pc, registers[register], value, names.name(VirtAddr(pc))
+
+
+_INSTRET = Column("instret", "number", "Instructions that had retired before.")
+_PC = Column("pc", "address", "The virtual address of the instruction.")
+_AT = Column("at", "text", "The place of pc: symbol, offset, file and line, as far as they are known.")
+TABLES = {
+    "instructions": Table(
+        (
+            _INSTRET,
+            Column("privilege", "text", "The mode that executed it: U, S or M."),
+            _PC,
+            Column("code", "address", "Its 16 or 32 bits, as they were when it was executed."),
+            Column("assembly", "text", "The same in assembly language; empty for what is none."),
+            _AT,
+        ),
+        _instructions,
+    ),
+    "functions": Table(
+        (
+            Column("instret", "number", "Instructions that had retired before its first one."),
+            Column("kind", "text", "`call` or `trap`."),
+            Column("function", "text", "The function called, or the handler."),
+            Column("entry", "address", "Where it begins."),
+            Column("depth", "number", "Open calls and traps of its stack, with this one."),
+            Column("pc", "address", "The call instruction; of a trap the instruction in front of which it was taken."),
+            _AT,
+        ),
+        _functions,
+    ),
+    "memory": Table(
+        (
+            _INSTRET,
+            _PC,
+            Column("access", "text", "`load` or `store`."),
+            Column("address", "address", "The virtual address of its first byte."),
+            Column("size", "number", "Bytes: 1, 2, 4 or 8."),
+            Column("value", "address", "What was read or written, unsigned."),
+            _AT,
+        ),
+        _accesses,
+    ),
+    "registers": Table(
+        (
+            _INSTRET,
+            _PC,
+            Column("register", "text", "Its name in the calling convention: a0, fa0."),
+            Column("value", "address", "What it holds behind the instruction, unsigned."),
+            _AT,
+        ),
+        _writes,
+    ),
+}
+"""What can be told in rows."""
+
+
+def json_lines(table: Table, rows: Iterator[Row]) -> Iterator[str]:
+    """A JSON object for each row; docs/trace.schema.json describes them."""
+    names = [column.name for column in table.columns]
+    places = [place for place, column in enumerate(table.columns) if column.kind == "address"]
+    for row in rows:
+        values = list(row)
+        for place in places:
+            values[place] = VirtAddr(values[place])  # type: ignore[call-overload]  # a number: the column says so
+        yield json.dumps(dict(zip(names, map(to_json, values), strict=True)))
+
+
+class _NoClose:
+    """What pyarrow takes for a file: it may neither close nor seek in it."""
+
+    closed = False
+
+    def __init__(self, stream: Sink) -> None:
+        self.write = stream.write
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        """The file is closed by whoever has opened it."""
+
+
+def write_parquet(table: Table, rows: Iterator[Row], stream: Sink) -> None:
+    """Write a Parquet file, a piece at a time. Raises ConfigError without the package `pyarrow`."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ConfigError("-format parquet needs the package pyarrow: pip install 'ekernel[parquet]'") from None
+
+    kinds = {"number": pa.uint64(), "address": pa.uint64(), "text": pa.string()}
+    fields = [pa.field(name, kinds[kind], metadata={"about": about}) for name, kind, about in table.columns]
+    schema = pa.schema(fields)
+    with pq.ParquetWriter(pa.PythonFile(_NoClose(stream), mode="w"), schema, compression="zstd") as writer:
+        while piece := list(islice(rows, _ROWS_AT_ONCE)):
+            columns = [
+                pa.array(values, field.type) for values, field in zip(zip(*piece, strict=True), schema, strict=True)
+            ]
+            writer.write_table(pa.table(columns, schema=schema))
