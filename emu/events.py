@@ -1,10 +1,8 @@
 """The vocabulary of events: what a running kernel did, in the field's own words."""
 
-from dataclasses import dataclass, field
-
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.isa.privilege import Access, Privilege
-from emu.lateclass import late
+from emu.lateclass import dataclass, field
 from emu.walks import Walk
 
 
@@ -20,7 +18,7 @@ class Event:
     hart: int = 0
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrapTaken(Event):
     """The hart entered a trap handler; `privilege` is the level it came from."""
 
@@ -33,7 +31,7 @@ class TrapTaken(Event):
     """The address that execution goes on at."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrapReturned(Event):
     """`mret` or `sret` was executed; `privilege` is the level it left."""
 
@@ -41,7 +39,7 @@ class TrapReturned(Event):
     target: VirtAddr
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageFault(Event):
     """A translation was refused; comes right before its TrapTaken."""
 
@@ -50,7 +48,7 @@ class PageFault(Event):
     walk: Walk
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlbFilled(Event):
     """A walk succeeded and its translation was cached (fidelity `exact` only)."""
 
@@ -60,7 +58,7 @@ class TlbFilled(Event):
     walk: Walk
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PteWritten(Event):
     """An entry changed in a page table that `satp` has led to since somebody listens."""
 
@@ -75,7 +73,7 @@ class PteWritten(Event):
     """Whether the page walk set A or D (fidelity `exact` only), and not the guest's own instruction at pc."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StaleTranslationUsed(Event):
     """An access went by a cached translation that the page table does not give any more (fidelity `exact` only).
 
@@ -92,7 +90,7 @@ class StaleTranslationUsed(Event):
     """The walk as it would go now."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryAccessed(Event):
     """The guest is about to read or write memory that is watched."""
 
@@ -106,7 +104,7 @@ class MemoryAccessed(Event):
     """What they are to hold: the same for a read."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddressSpaceSwitched(Event):
     """`satp` was written."""
 
@@ -114,21 +112,21 @@ class AddressSpaceSwitched(Event):
     new: int
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptRaised(Event):
     """A line into `mip` went up."""
 
     cause: int
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleOutput(Event):
     """The guest wrote to its console, through the UART or through SBI."""
 
     data: bytes
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MmioAccess(Event):
     """The guest read or wrote a device register."""
 
@@ -140,7 +138,7 @@ class MmioAccess(Event):
     write: bool
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCalled(Event):
     """A traced function was entered; `pc` is its first instruction."""
 
@@ -152,7 +150,7 @@ class FunctionCalled(Event):
     """How many calls of traced functions are still open, without this one."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionReturned(Event):
     """A traced function returned; `pc` is the instruction that it returned to."""
 
@@ -168,17 +166,17 @@ class FunctionReturned(Event):
     """`instret` of its call."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateRestored(Event):
     """The hart was put back to an earlier state: calls and traps that were open before never return."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineReset(Event):
     """The machine starts again, because the guest or the host has reset it; `pc` is its first instruction."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameAllocated(Event):
     """The kernel's frame allocator handed out frames; `pc` is where it was called from."""
 
@@ -188,7 +186,7 @@ class FrameAllocated(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameFreed(Event):
     """Frames went back to the kernel's frame allocator; `pc` is where it was called from."""
 
@@ -202,7 +200,7 @@ class FrameFreed(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeapAllocated(Event):
     """The kernel's heap handed out a block; `pc` is where it was called from."""
 
@@ -217,7 +215,7 @@ class HeapAllocated(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeapFreed(Event):
     """A block went back to the kernel's heap; `pc` is where it was called from."""
 
@@ -228,7 +226,7 @@ class HeapFreed(Event):
     """The calls that led to `pc`, innermost first, as far as they can be told."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageEvicted(Event):
     """The kernel took a page's frame away and keeps its contents in the store; `pc` is where that was asked for."""
 
@@ -239,7 +237,7 @@ class PageEvicted(Event):
     """Where in the store."""
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageLoaded(Event):
     """The kernel fetched a page from the store into a frame; `pc` is where that was asked for."""
 
@@ -247,7 +245,7 @@ class PageLoaded(Event):
     ppn: PhysPageNum
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyscallMade(Event):
     """A user program executed `ecall`."""
 

@@ -1,43 +1,279 @@
-"""Frozen classes of fields whose methods are made when the first instance is: most runs see few kinds of events."""
+"""Classes of fields as `dataclasses` makes them, at a tenth of its price: what needs generated code waits for its use.
 
-from dataclasses import dataclass
-from typing import Any, TypeVar, dataclass_transform
+`dataclasses` itself loads `inspect`, `ast` and `tokenize`, and compiles up to ten functions a class; a process that
+boots one small guest would spend a third of its time on that. Here a class gets its `__init__` with its first instance,
+and all else without any generated code. Functions of `dataclasses` (`fields`, `replace`, `asdict`, a dataclass that
+inherits from such a class) work on them: they find the real fields, which are made when they are looked for.
+"""
 
-T = TypeVar("T")
-_STUBS = ("__init__", "__repr__", "__eq__", "__hash__")
-_late: set[type] = set()
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as dataclass
+    from dataclasses import field as field
+    from dataclasses import replace as replace
+
+_NONE = object()
+"""Stands for a default that there is none of."""
+_set = object.__setattr__
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def late(cls: type[T]) -> type[T]:
-    """As `dataclass(frozen=True, kw_only=True)`, which takes a millisecond, but not before it is needed.
+class _Field:
+    """What is known of a field before the real one is needed."""
 
-    >>> @late
+    __slots__ = ("annotation", "compare", "default", "default_factory", "init", "kw_only", "name", "repr")
+
+    def __init__(self, default: Any, default_factory: Any, init: bool, repr: bool, compare: bool) -> None:  # noqa: A002  # as `dataclasses.field` calls it
+        self.default, self.default_factory = default, default_factory
+        self.init, self.repr, self.compare = init, repr, compare
+        self.kw_only = False
+        self.name, self.annotation = "", None
+
+    def parameter(self) -> str:
+        """Its parameter in the source of `__init__`."""
+        if self.default is not _NONE:
+            return f"{self.name}=_default_{self.name}"
+        return f"{self.name}=_none" if self.default_factory is not _NONE else self.name
+
+    def value(self) -> str:
+        """The source of what `__init__` gives it."""
+        if self.default_factory is _NONE:
+            return self.name if self.init else f"_default_{self.name}"
+        made = f"_make_{self.name}()"
+        return f"{made} if {self.name} is _none else {self.name}" if self.init else made
+
+
+def _field(
+    *, default: Any = _NONE, default_factory: Any = _NONE, init: bool = True, repr: bool = True, compare: bool = True,  # noqa: A002
+) -> Any:  # fmt: skip
+    """As `dataclasses.field`."""
+    return _Field(default, default_factory, init, repr, compare)
+
+
+def _dataclass(
+    cls: Any = None, /, *, frozen: bool = False, slots: bool = False, kw_only: bool = False, order: bool = False,
+    eq: bool = True, repr: bool = True,  # noqa: A002
+) -> Any:  # fmt: skip
+    """As `dataclasses.dataclass`.
+
+    >>> @dataclass(frozen=True, slots=True)
     ... class Point:
     ...     x: int
     ...     y: int = 0
-    >>> Point(x=1), Point(x=1) == Point(x=1, y=0), len({Point(x=1), Point(x=1)})
-    (Point(x=1, y=0), True, 1)
+    >>> Point(1), Point(1) == Point(1, 0), len({Point(1), Point(x=1)}), replace(Point(1), y=2)
+    (Point(x=1, y=0), True, 1, Point(x=1, y=2))
     """
-
-    def stub(name: str) -> Any:  # a method of any kind
-        def method(self: object, *arguments: Any, **values: Any) -> Any:
-            _make(type(self))
-            return getattr(type(self), name)(self, *arguments, **values)
-
-        return method
-
-    for name in _STUBS:
-        setattr(cls, name, stub(name))
-    _late.add(cls)
+    if cls is None:
+        return lambda cls: _dataclass(
+            cls, frozen=frozen, slots=slots, kw_only=kw_only, order=order, eq=eq, repr=repr
+        )  # fmt: skip
+    fields = _gather(cls, kw_only=kw_only)
+    if slots:
+        cls = _with_slots(cls, fields)
+    cls._late_fields = fields
+    if "__match_args__" not in cls.__dict__:
+        setattr(cls, "__match_args__", tuple(each.name for each in fields if each.init and not each.kw_only))  # noqa: B010  # mypy
+    if "__init__" not in cls.__dict__:
+        cls.__init__ = _stub(cls, fields, frozen=frozen)
+        cls.__signature__ = _SIGNATURE
+    if repr and "__repr__" not in cls.__dict__:
+        cls.__repr__ = _repr_of(tuple(each.name for each in fields if each.repr))
+    compared = _getter([each.name for each in fields if each.compare])
+    if eq:
+        _compare_by(cls, compared, frozen=frozen)
+    if order:
+        _order_by(cls, compared)
+    if frozen:
+        _freeze(cls, fields, slots=slots)
+    cls.__dataclass_fields__ = _Real("__dataclass_fields__")
+    cls.__dataclass_params__ = _Real("__dataclass_params__")
+    cls._late_options = {"frozen": frozen, "order": order, "eq": eq, "repr": repr}
     return cls
 
 
-def _make(cls: type) -> None:
-    """Make the methods of a class, those that it inherits first."""
-    for each in reversed(cls.__mro__):
-        if each in _late:
-            _late.remove(each)
-            for name in _STUBS:
-                delattr(each, name)
-            dataclass(frozen=True, kw_only=True)(each)
+def _replace(value: Any, /, **changes: Any) -> Any:
+    """As `dataclasses.replace`."""
+    for each in value._late_fields:  # a class of this module
+        if each.init and each.name not in changes:
+            changes[each.name] = getattr(value, each.name)
+    return type(value)(**changes)
+
+
+def _gather(cls: Any, *, kw_only: bool) -> tuple[_Field, ...]:
+    """The fields of a class behind those that it inherits; defaults stay in the class as attributes."""
+    found: dict[str, _Field] = {}
+    for base in reversed(cls.__mro__[1:]):
+        found |= {each.name: each for each in base.__dict__.get("_late_fields", ())}
+    for name, annotation in _own_annotations(cls).items():
+        if getattr(annotation, "__origin__", annotation) is ClassVar:
+            continue
+        given = cls.__dict__.get(name, _NONE)
+        each = given if isinstance(given, _Field) else _Field(given, _NONE, True, True, True)
+        each.name, each.annotation, each.kw_only = name, annotation, kw_only
+        if each.default is not _NONE:
+            setattr(cls, name, each.default)
+        elif given is not _NONE:
+            delattr(cls, name)
+        found[name] = each
+    return tuple(found.values())
+
+
+def _own_annotations(cls: Any) -> dict[str, Any]:
+    own: dict[str, Any] = cls.__annotations__ if "__annotations__" in cls.__dict__ else {}
+    return own
+
+
+def _with_slots(cls: Any, fields: tuple[_Field, ...]) -> Any:
+    """The class anew, since slots are decided when a class is made."""
+    inherited = {name for base in cls.__mro__[1:] for name in base.__dict__.get("__slots__", ())}
+    names = {each.name for each in fields}
+    body = {name: value for name, value in cls.__dict__.items() if name not in names}
+    body["__slots__"] = tuple(each.name for each in fields if each.name not in inherited)
+    body.pop("__dict__", None)
+    body.pop("__weakref__", None)
+    made = type(cls)(cls.__name__, cls.__bases__, body)
+    made.__qualname__ = cls.__qualname__
+    return made
+
+
+def _stub(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
+    """An `__init__` that puts the real one in its place when it is called first."""
+
+    def __init__(self: Any, *arguments: Any, **values: Any) -> None:  # noqa: N807
+        cls.__init__ = made = _compile_init(cls, fields, frozen=frozen)
+        made(self, *arguments, **values)
+
+    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    return __init__
+
+
+def _compile_init(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
+    parameters = [each.parameter() for each in fields if each.init and not each.kw_only]
+    named = [each.parameter() for each in fields if each.init and each.kw_only]
+    if named:
+        parameters += ["*", *named]
+    form = "_set(self, {0!r}, {1})" if frozen else "self.{0} = {1}"
+    given = [each for each in fields if each.init or each.default is not _NONE or each.default_factory is not _NONE]
+    lines = [form.format(each.name, each.value()) for each in given]
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    source = f"def __init__(self, {', '.join(parameters)}):\n " + "\n ".join(lines or ["pass"])
+    names: dict[str, Any] = {"_set": _set, "_none": _NONE}
+    names |= {f"_default_{each.name}": each.default for each in fields}
+    names |= {f"_make_{each.name}": each.default_factory for each in fields}
+    exec(source, names)  # noqa: S102  # as `dataclasses` does
+    made = names["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {each.name: each.annotation for each in fields if each.init} | {"return": None}
+    return made
+
+
+def _getter(names: list[str]) -> Any:
+    """A function that gives these attributes as a tuple."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return (lambda value: (getattr(value, names[0]),)) if names else (lambda _: ())
+
+
+def _repr_of(names: tuple[str, ...]) -> Any:
+    @recursive_repr()
+    def __repr__(self: Any) -> str:  # noqa: N807
+        return f"{type(self).__qualname__}({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
+
+    return __repr__
+
+
+def _compare_by(cls: Any, compared: Any, *, frozen: bool) -> None:
+    if "__eq__" not in cls.__dict__:
+
+        def __eq__(self: Any, other: Any) -> Any:  # noqa: N807
+            return compared(self) == compared(other) if type(other) is type(self) else NotImplemented
+
+        cls.__eq__ = __eq__
+    if cls.__dict__.get("__hash__") is None:  # which is what Python leaves of it beside an __eq__
+        cls.__hash__ = (lambda self: hash(compared(self))) if frozen else None
+
+
+def _order_by(cls: Any, compared: Any) -> None:
+    def ordering(holds: Any) -> Any:
+        def method(self: Any, other: Any) -> Any:
+            return holds(compared(self), compared(other)) if type(other) is type(self) else NotImplemented
+
+        return method
+
+    for name in ("__lt__", "__le__", "__gt__", "__ge__"):
+        setattr(cls, name, ordering(getattr(tuple, name)))
+
+
+def _freeze(cls: Any, fields: tuple[_Field, ...], *, slots: bool) -> None:
+    names = frozenset(each.name for each in fields)
+
+    def __setattr__(self: Any, name: str, value: object) -> None:  # noqa: N807
+        if type(self) is cls or name in names:
+            raise _frozen(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)
+
+    def __delattr__(self: Any, name: str) -> None:  # noqa: N807
+        if type(self) is cls or name in names:
+            raise _frozen(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)
+
+    def __setstate__(self: Any, state: list[Any]) -> None:  # noqa: N807
+        for each, value in zip(fields, state, strict=True):
+            _set(self, each.name, value)
+
+    cls.__setattr__, cls.__delattr__ = __setattr__, __delattr__
+    if slots:  # copies and pickles would set the attributes one by one
+        cls.__getstate__ = lambda self: [getattr(self, each.name) for each in fields]
+        cls.__setstate__ = __setstate__
+
+
+def _frozen(text: str) -> Exception:
+    from dataclasses import FrozenInstanceError
+
+    return FrozenInstanceError(text)
+
+
+class _Real:
+    """What `dataclasses` looks for in a class, made when it does."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, _: object, cls: Any) -> Any:
+        import dataclasses
+
+        owner = next(base for base in cls.__mro__ if "_late_fields" in base.__dict__)
+        body: dict[str, Any] = {"__annotations__": {each.name: each.annotation for each in owner._late_fields}}
+        for each in owner._late_fields:
+            default = {} if each.default is _NONE else {"default": each.default}
+            factory = {} if each.default_factory is _NONE else {"default_factory": each.default_factory}
+            body[each.name] = dataclasses.field(
+                **default, **factory, init=each.init, repr=each.repr, compare=each.compare, kw_only=each.kw_only
+            )  # fmt: skip
+        real: Any = dataclasses.dataclass(**owner._late_options)(type(owner.__name__, (), body))
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            setattr(owner, name, getattr(real, name))
+        return getattr(owner, self._name)
+
+
+class _Signature:
+    """What `help` and `inspect.signature` show of a class that has had no instance yet."""
+
+    def __get__(self, _: object, cls: Any) -> Any:
+        from inspect import signature
+
+        owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
+        fields = owner.__dict__.get("_late_fields")
+        if fields is None:
+            raise AttributeError("__signature__")  # a class with an __init__ of its own
+        shown = signature(_compile_init(owner, fields, frozen=False))
+        return shown.replace(parameters=list(shown.parameters.values())[1:])
+
+
+_SIGNATURE = _Signature()
+
+if not TYPE_CHECKING:
+    dataclass, field, replace = _dataclass, _field, _replace

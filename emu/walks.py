@@ -1,10 +1,10 @@
 """What a page walk saw: its steps, its outcome, and the reason when it was refused."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from emu.address import PhysAddr, VirtAddr
 from emu.isa.privilege import Access, Privilege
+from emu.lateclass import dataclass
 
 
 class Refusal(Enum):

@@ -1,10 +1,10 @@
 """What the command line asks about allocations: whose allocators, since when, and what makes a run fail."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from emu.errors import ConfigError
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.accounts import Wrong
 from emu.observe.allocations.catalogue import Catalogue

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emu.cli.requests import RunWords
 from emu.devices.virtio.mmio import SLOTS
 from emu.errors import ConfigError
 from emu.firmware.image import Image, read_file
+from emu.lateclass import dataclass, replace
 from emu.machine import Drive, Semihosting
 from emu.spelling import did_you_mean
 

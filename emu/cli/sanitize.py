@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emu.cli.allocations import Allocations
 from emu.errors import ConfigError
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.memory import WatchedRange
 from emu.report.places import Places

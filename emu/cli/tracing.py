@@ -1,7 +1,6 @@
 """What `--trace` and its relatives ask for, read and checked before anything starts."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from emu.errors import ConfigError
 from emu.events import (
@@ -27,6 +26,7 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
+from emu.lateclass import dataclass
 from emu.observe.faults import PageFaultHandled
 from emu.spelling import did_you_mean
 

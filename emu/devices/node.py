@@ -1,7 +1,8 @@
 """How a device describes itself to the guest: a node of the device tree, before phandles have numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from emu.lateclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ sampled again. And a completion is taken also for a source that the context has 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import cast
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import HART_INTC, PLIC, Node, wide
 from emu.isa.causes import InterruptCause
+from emu.lateclass import dataclass, field, replace
 
 # Register blocks (chapter 3 to 8 of the specification)
 PRIORITY = 0x0

@@ -1,11 +1,11 @@
 """Goldfish RTC: wall-clock time and one alarm (Android, goldfish/GOLDFISH-VIRTUAL-HARDWARE.TXT, chapter VIII)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import cast
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import PLIC, Node, wide
+from emu.lateclass import dataclass, replace
 
 TIME_LOW = 0x00
 """Nanoseconds since 1970, bits 31..0; reading it latches the upper half for TIME_HIGH."""

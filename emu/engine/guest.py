@@ -1,10 +1,10 @@
 """What the engine asks of whoever decides for the guest, and the words that they exchange."""
 
-from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Protocol
 
 from emu.isa.privilege import Access
+from emu.lateclass import dataclass
 
 RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""

@@ -10,12 +10,12 @@ import mmap
 import os
 import platform
 import sys
-from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO, cast
 
 from emu.engine.assembled import ASSEMBLED
 from emu.errors import ConfigError, MachineError
+from emu.lateclass import dataclass
 
 _ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 _JUMPS = {

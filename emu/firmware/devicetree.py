@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from emu.devices.node import HART_INTC, Node, Phandle, Property, wide
 from emu.errors import ImageError
 from emu.firmware import fdt
 from emu.firmware.image import read_file
+from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 
 _CPU = Phandle("hart0")

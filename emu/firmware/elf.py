@@ -3,7 +3,6 @@
 import io
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from emu.firmware.lines import Unit, read_units
 from emu.firmware.structures import structure_size
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 from emu.firmware.unwind import FrameRange, read_frames
+from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 
 if TYPE_CHECKING:

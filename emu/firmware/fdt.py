@@ -6,10 +6,10 @@ that a user gives needs checks that name what is wrong with it, so both directio
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from emu.devices.node import Node, Phandle, Property
 from emu.errors import ConfigError, ImageError
+from emu.lateclass import replace
 
 MAGIC = 0xD00D_FEED
 VERSION = 17

@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
@@ -17,6 +16,7 @@ from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbols
 from emu.firmware.unwind import FrameRange
+from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 from emu.memory.ram import LARGEST
 

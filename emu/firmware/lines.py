@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any
+
+from emu.lateclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Where the initial RAM disk and the device tree go in memory, beside what is loaded already."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from emu.address import PAGE_SIZE
 from emu.errors import ConfigError
 from emu.firmware.image import Image
+from emu.lateclass import dataclass
 
 Range = tuple[int, int]
 """First physical address, and the first one after."""

@@ -1,11 +1,11 @@
 """The built-in SBI: what firmware answers to an `ecall` from S mode (RISC-V SBI specification, version 2.0)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
 from emu.devices.power import PowerRequest
+from emu.lateclass import dataclass
 
 _MASK64 = (1 << 64) - 1
 _MASK32 = (1 << 32) - 1

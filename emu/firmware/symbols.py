@@ -4,12 +4,12 @@ import fnmatch
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
 from emu.address import VirtAddr
 from emu.errors import SymbolError
+from emu.lateclass import dataclass, field
 
 
 class SymbolKind(Enum):

@@ -2,9 +2,10 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
+
+from emu.lateclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

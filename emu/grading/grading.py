@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emu.errors import ConfigError
 from emu.grading.results import Grade, Judged, with_all_tests
+from emu.lateclass import dataclass
 
 _SHOWN = 2000
 

@@ -1,7 +1,8 @@
 """What grading has found: the tests of one kernel with their points."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from emu.lateclass import dataclass, field
 
 
 @dataclass

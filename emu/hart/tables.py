@@ -1,11 +1,11 @@
 """Which pages of RAM hold the page tables that `satp` leads to, kept up to date while entries are written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.hart.aliases import Aliases
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
+from emu.lateclass import dataclass
 from emu.mmu import pte as bits
 
 _INDEX_BITS = 9

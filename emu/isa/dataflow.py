@@ -1,9 +1,9 @@
 """Where the value that an instruction writes to an integer register comes from (RV64GC, unprivileged manual)."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from emu.isa.operands import memory_operand
+from emu.lateclass import dataclass
 
 
 class Origin(Enum):

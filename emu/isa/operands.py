@@ -1,9 +1,9 @@
 """The length of an instruction, and what a load, store or atomic accesses (unprivileged manual)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from emu.isa.privilege import Access
+from emu.lateclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Booting: what lies in memory when the first instruction executes, and the state in which it finds the hart."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from emu.hart.view import Hart
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, A1
+from emu.lateclass import dataclass
 from emu.machine.config import BUILT_IN, NO_FIRMWARE, MachineConfig
 from emu.memory import PhysicalMemory, Ram
 from emu.mmu.pmp import ADDRESS_MASK, NAPOT, R, W, X

@@ -1,12 +1,12 @@
 """What a machine is made of, and how a run of it ends."""
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Literal
 
 from emu.errors import ConfigError
 from emu.isa.status import SATP_SV39, SATP_SV48, SATP_SV57
+from emu.lateclass import dataclass
 from emu.memory.ram import LARGEST, SMALLEST
 from emu.mmu import AdUpdate
 

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from emu.lateclass import dataclass
 
 _PART = 1 << 16
 """Bytes after which a part of the output is kept as it is."""

@@ -1,12 +1,12 @@
 """Snapshots of a whole machine: RAM, hart, devices, clock and console."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from emu.errors import ConfigError
 from emu.hart.words import COUNT
+from emu.lateclass import dataclass, field
 from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform

@@ -1,7 +1,6 @@
 """Callbacks for each access of the guest to a range of memory, before it is carried out, at native speed elsewhere."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from emu.address import VirtAddr
 from emu.engine.translated.shadow import Layer, Poisoned
@@ -9,6 +8,7 @@ from emu.errors import ConfigError
 from emu.events import MemoryAccessed
 from emu.hart.core import HartCore
 from emu.isa.privilege import Access
+from emu.lateclass import dataclass
 from emu.subscriptions import Subscription
 
 Listener = Callable[[MemoryAccessed], None]

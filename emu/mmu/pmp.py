@@ -1,11 +1,11 @@
 """Physical memory protection: which bytes its entries let each privilege access (privileged manual, section 3.7)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from emu.address import PAGE_SIZE
 from emu.isa.privilege import Access, Privilege
+from emu.lateclass import dataclass
 
 ENTRIES = 16
 """Entries of this hart, as many as QEMU's `virt` has."""

@@ -1,12 +1,12 @@
 """An address space as its page tables have it at one moment: what is mapped where, and what is odd about it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, VirtAddr
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
+from emu.lateclass import dataclass
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
 

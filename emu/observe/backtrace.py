@@ -2,11 +2,11 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.firmware.unwind import FrameRule
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.code import HOST, call_site, returns_from_trap
 from emu.observe.prologue import frame_rule

@@ -1,12 +1,12 @@
 """Follows calls of guest functions from their entry to their return, recursion and tail calls included."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 
 from emu.address import VirtAddr
 from emu.events import StateRestored
 from emu.isa.privilege import Privilege
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.code import HOST, jumps_to

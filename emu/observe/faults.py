@@ -1,10 +1,9 @@
 """What became of each page fault: the kernel mapped the page and resumed, went on elsewhere, or never returned."""
 
-from dataclasses import dataclass
-
 from emu.address import VirtAddr
 from emu.events import Event, PageFault, StateRestored, TrapReturned, TrapTaken
 from emu.isa.privilege import Privilege
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.source import Source
 from emu.subscriptions import Subscription

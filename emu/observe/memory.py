@@ -1,10 +1,10 @@
 """MemoryAccessed events for ranges of memory, by number or by symbol."""
 
 import re
-from dataclasses import dataclass
 
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.source import Source
 from emu.subscriptions import Subscription

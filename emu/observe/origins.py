@@ -1,13 +1,13 @@
 """Where a value came from: the chain backwards through copies, arithmetic, stores and loads."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from emu.address import VirtAddr
 from emu.errors import AddressError, MachineError
 from emu.isa.dataflow import Origin, flow, stored_register
 from emu.isa.operands import instruction_length
 from emu.isa.registers import INTEGER_REGISTERS
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
 from emu.observe.backtrace import Backtrace

@@ -1,10 +1,10 @@
 """Where a function has saved its caller's registers, read from its instructions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
 from emu.firmware.unwind import FrameRule
 from emu.isa.jumps import jump_offset
+from emu.lateclass import dataclass, field, replace
 from emu.machine import Machine
 
 _RA, _SP, _T0, _S0 = 1, 2, 5, 8

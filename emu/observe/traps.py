@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 from emu.events import StateRestored, TrapReturned, TrapTaken
 from emu.isa.causes import ACCESS_FAULTS, ExceptionCause
 from emu.isa.privilege import Privilege
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.subscriptions import Subscription
 

@@ -1,7 +1,8 @@
 """Memory drawn in the terminal: what is held of a range, as a bar and by buddy orders, and lists of what is free."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from emu.lateclass import dataclass
 
 _WIDTH = 64
 _SHADES = " ░▒▓█"

@@ -1,11 +1,11 @@
 """What a guest may use in one test: instructions, and bytes on its console."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from emu.errors import LimitExceeded
 from emu.events import ConsoleOutput
+from emu.lateclass import dataclass
 from emu.machine import Machine, StopReason
 
 

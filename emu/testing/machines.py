@@ -3,13 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, Event
 from emu.firmware.image import Image
+from emu.lateclass import dataclass, field
 from emu.machine import Machine, MachineConfig, Outcome, Snapshot, StopReason
 from emu.testing.limits import Allowance, Limits
 

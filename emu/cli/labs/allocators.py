@@ -1,12 +1,11 @@
 """`ekernel lab allocators`: one workload through every allocator, and what that cost."""
 
-from dataclasses import dataclass
-
 from emu.cli.labs.boot import measure_boot
 from emu.cli.labs.frames import MEMORIES, FrameMeasurement, measure_frames
 from emu.cli.labs.growth import GrowthMeasurement, measure_growth
 from emu.cli.labs.guests import Costs, kernel_with
 from emu.cli.labs.heaps import HeapMeasurement, measure_heap
+from emu.lateclass import dataclass
 from kernel.choices import allocator_pairs
 
 BOOT_PROFILE = "shell"

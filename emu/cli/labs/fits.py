@@ -1,8 +1,9 @@
 """Which class a cost belongs to: the curve that fits what was measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log2
+
+from emu.lateclass import dataclass
 
 _SAME = 0.05
 """Costs that differ by less than this share of their mean are the same at every size."""

@@ -1,10 +1,9 @@
 """What frame allocators cost against the size of memory."""
 
-from dataclasses import dataclass, field
-
 from emu.cli.labs.guests import Costs, call, started
 from emu.cli.labs.workload import frame_requests
 from emu.errors import GuestPanic
+from emu.lateclass import dataclass, field
 from kernel.build import BuiltKernel
 
 MEMORIES = (16 << 20, 128 << 20, 1 << 30, 4 << 30)

@@ -1,10 +1,9 @@
 """What it costs when a heap is full and takes frames, and what it gives back."""
 
-from dataclasses import dataclass, field
-
 from emu.cli.labs.guests import Costs, started
 from emu.cli.labs.heaps import step
 from emu.cli.labs.workload import Request, heap_requests
+from emu.lateclass import dataclass, field
 from kernel.build import BuiltKernel
 
 FIRST_BYTES = 16 << 10

@@ -1,9 +1,8 @@
 """Kernels to measure on: stopped where their own start-up has made a stack, before they use their allocators."""
 
-from dataclasses import dataclass, field
-
 from emu.cli.kernels import build_directory
 from emu.errors import ConfigError
+from emu.lateclass import dataclass, field
 from emu.machine import Machine, MachineConfig, StopReason
 from kernel.build import BuiltKernel, build, profile_named
 

@@ -1,9 +1,8 @@
 """What heaps cost, and how much of them is lost in fragments."""
 
-from dataclasses import dataclass, field
-
 from emu.cli.labs.guests import Costs, call, started
 from emu.cli.labs.workload import Request, heap_requests
+from emu.lateclass import dataclass, field
 from emu.machine import Machine
 from kernel.build import BuiltKernel
 

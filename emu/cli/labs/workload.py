@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from emu.lateclass import dataclass
 
 _SEED = 2019
 """The same numbers every time are what is wanted here."""

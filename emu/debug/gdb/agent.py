@@ -1,9 +1,9 @@
 """Conditions of breakpoints, which gdb sends as bytecode so that a false one costs no round trip (GDB manual, F)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from emu.debug.gdb.registers import RegisterFile
+from emu.lateclass import dataclass
 from emu.machine import Machine
 
 _MASK = (1 << 64) - 1

@@ -1,8 +1,9 @@
 """The framing of the Remote Serial Protocol: `$data#checksum`, acknowledgements, and Ctrl-C between them (GDB E.1)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from emu.lateclass import dataclass
 
 LARGEST_PACKET = 0x4000
 """Bytes of the longest packet that is taken, as the client is told."""

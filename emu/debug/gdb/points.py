@@ -1,11 +1,11 @@
 """Where the client wants the guest to stop: breakpoints, also in one address space only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from emu.debug.gdb.agent import Condition
 from emu.errors import EmuError
 from emu.isa.status import SATP_PPN
+from emu.lateclass import dataclass
 from emu.machine import Machine, StopReason
 from emu.subscriptions import Subscription
 

@@ -1,7 +1,6 @@
 """The registers that a debugger sees: their numbers, the target description, and their values in a machine."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from html import escape
 
@@ -10,6 +9,7 @@ from emu.errors import EmuError
 from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, Csr
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
+from emu.lateclass import dataclass
 from emu.machine import Machine
 
 PC = 32

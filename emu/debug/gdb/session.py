@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from emu.address import VirtAddr
@@ -13,6 +12,7 @@ from emu.debug.gdb.points import HARDWARE, SOFTWARE, Breakpoints
 from emu.debug.gdb.registers import RegisterFile, target_description
 from emu.debug.gdb.watching import ACCESS, WRITE, Watching
 from emu.errors import EmuError
+from emu.lateclass import dataclass
 from emu.machine import Machine
 
 SIGINT, SIGTRAP = 2, 5

@@ -5,9 +5,9 @@ All of it lies in memory that the guest writes, so every index, address and leng
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from emu.devices.device import GuestMemory
+from emu.lateclass import dataclass
 
 LARGEST_QUEUE = 1024
 """Entries; what QueueNumMax says, as on QEMU."""

@@ -1,8 +1,7 @@
 """The state of a virtio transport: all that its driver has told it."""
 
-from dataclasses import dataclass, field, replace
-
 from emu.devices.virtio.queue import QueueState
+from emu.lateclass import dataclass, field, replace
 
 
 @dataclass(slots=True)

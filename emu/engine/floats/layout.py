@@ -1,8 +1,7 @@
 """What the functions for both kinds of hosts know of the core: where its state has what, and what they replace."""
 
-from dataclasses import dataclass
-
 from emu.engine.window import FFLAGS_BYTE, Word
+from emu.lateclass import dataclass
 
 MSTATUS, FRM = 8 * int(Word.MSTATUS), 8 * int(Word.FRM)
 STATUS, ROUNDING, FLAGS = FFLAGS_BYTE - 2, FFLAGS_BYTE - 1, FFLAGS_BYTE

@@ -1,7 +1,5 @@
 """Physical memory protection in fidelity `exact`: open ranges for quick fills, and pages that an entry cuts."""
 
-from dataclasses import replace
-
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.engine import Stop
 from emu.hart.exact.state import ExactState
@@ -11,6 +9,7 @@ from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import PAGING_LEVELS
+from emu.lateclass import replace
 from emu.memory import Ram
 from emu.mmu import AdUpdate
 from emu.mmu.pmp import Region, allows, granted, open_range, page_permissions

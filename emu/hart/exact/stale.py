@@ -1,10 +1,10 @@
 """Finds accesses by translations whose page-table entry was changed and not fenced since, in fidelity `exact`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from emu.address import PAGE_SIZE
 from emu.events import PteWritten
+from emu.lateclass import dataclass
 from emu.subscriptions import EventBus, Stop
 
 

@@ -2,8 +2,8 @@
 
 import time
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 
+from emu.lateclass import dataclass
 from emu.machine.history.moment import Moment
 from emu.machine.snapshots import Snapshot
 

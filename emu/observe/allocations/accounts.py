@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, Self, TypeVar
 
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.lateclass import dataclass, field, replace
 from emu.observe.allocations.ranges import Ranges
 
 A = TypeVar("A", bound=Event)

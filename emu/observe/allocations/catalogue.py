@@ -3,12 +3,12 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from emu.address import VirtAddr
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.lateclass import dataclass
 from emu.observe.allocations.description import Allocator, Does, Function, read_description
 
 _FOLDER = Path(__file__).with_name("descriptions")

@@ -2,12 +2,12 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import cast
 
 from emu.errors import ConfigError
+from emu.lateclass import dataclass
 from emu.observe.allocations.values import Value
 
 

@@ -3,10 +3,10 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.subscriptions import Subscription
 

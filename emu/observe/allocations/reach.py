@@ -2,12 +2,12 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.errors import ConfigError
 from emu.events import FrameAllocated, HeapAllocated, HeapFreed
 from emu.isa.status import SATP_PPN
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.ledger import AllocationLedger

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
 from emu.errors import ConfigError
 from emu.isa.registers import INTEGER_REGISTERS
+from emu.lateclass import dataclass, field
 
 _TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|\d+)|(call\.)?([A-Za-z_]\w*)|&([A-Za-z_][\w.$]*)|(<<|>>|[-+*/(),\[\]]))")
 _CHOOSING: dict[str, Callable[[int, int], int]] = {"min": min, "max": max}

@@ -1,12 +1,12 @@
 """Page faults in groups by what they were for, with what resolved each and what that cost."""
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.events import PageFault, PteWritten
 from emu.isa.registers import SP
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.mmu.pte import Pte
 from emu.observe.faults import PageFaultHandled, PageFaultObserver

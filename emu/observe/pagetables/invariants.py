@@ -1,11 +1,11 @@
 """What page tables must never hold, checked whenever one of their entries is written."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 from emu.errors import ConfigError
 from emu.events import FrameAllocated, FrameFreed, PteWritten, StateRestored
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte

@@ -1,11 +1,10 @@
 """What the sanitizer finds, in KASAN's words."""
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from emu.address import VirtAddr
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
-from emu.lateclass import late
+from emu.lateclass import dataclass, field
 
 
 class Bug(Enum):
@@ -37,7 +36,7 @@ class Region:
     freed: HeapFreed | FrameFreed | None = None
 
 
-@late
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryBug(Event):
     """The guest is about to access or to free what it must not; `pc` is the instruction, or the call of the free."""
 

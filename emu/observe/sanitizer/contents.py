@@ -1,9 +1,8 @@
 """What is where in RAM, by physical address: blocks and frames, held and freed, and what allocators own."""
 
-from dataclasses import dataclass, replace
-
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.lateclass import dataclass, replace
 from emu.observe.allocations.ranges import Ranges
 from emu.observe.sanitizer.bugs import Region
 

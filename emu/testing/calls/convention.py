@@ -2,10 +2,10 @@
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from emu.firmware.ctype import CType, Pointer
+from emu.lateclass import dataclass, field
 
 WORD = 8
 """XLEN and FLEN in bytes."""
