@@ -1,23 +1,27 @@
 """Saved states of RAM: the memory file holds one of them, every other is kept as its difference to a neighbour.
 
-Guest stores copy pages privately, so returning to the state in the file means dropping those pages. Returning to
-another state first exchanges the differences on the way to it (Baker's rerooting).
+Guest stores copy pages privately. Returning to the state in the file fills those pages from the file again: they stay
+private, so that the next store finds them there, and are dropped once they are written no more. Returning to another
+state drops them, and exchanges the differences on the way to it (Baker's rerooting).
 """
 
 import mmap
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from weakref import WeakSet, WeakValueDictionary
 
 from emu.address import PAGE_BITS, PAGE_SIZE
-from emu.memory.pagescan import written_pages
+from emu.memory.pagescan import Run, written_pages
 from emu.memory.ram import Ram, extents
 
 _ZEROS = bytes(PAGE_SIZE)
 _LARGEST_RUN = 1 << 20
 """Bytes that are handed over at once."""
-
-_ZEROS = bytes(PAGE_SIZE)
+_MOST_PIECES = 512
+"""Pages that are written to the file at once (below IOV_MAX)."""
+_ROUNDS = 16
+"""After so many returns by copying, pages that the guest has not written since the last one are dropped."""
 
 
 class _Node:
@@ -87,23 +91,27 @@ class RamHistory:
         self._freed: list[_Node] = []
         """Nodes that nobody holds any more, unless they were asked for again."""
         self._copy: dict[int, bytes] = {}
+        self._copies = 0
+        """How often pages were filled again."""
+        self._filled_again: list[Run] = []
+        """Those that are private since, and may be equal to the file's."""
 
     def take(self) -> RamState:
         """The state now."""
         self._leave_out_freed()
-        changed = self._changed_pages()
+        changed = self._changed()
         if self._current is not None and not changed:
             return self._held(self._current)
         node = _Node()
         if self._current is not None and self._current.is_zero:
-            self._current.differ(dict.fromkeys(changed, _ZEROS), node)
+            self._current.differ(dict.fromkeys(_pages(changed), _ZEROS), node)
         elif self._current is not None:
-            self._current.differ({page: self._saved(page) for page in changed}, node)
+            self._current.differ(self._saved_pages(changed), node)
         if self._ram.has_own_file:
-            for start, length in _runs(changed):
-                self._save_run(start << PAGE_BITS, (start + length) << PAGE_BITS)
+            for first, count in changed:
+                self._save_run(first << PAGE_BITS, (first + count) << PAGE_BITS)
         else:
-            pages = {page: self._page(page) for page in changed}
+            pages = {page: self._page(page) for page in _pages(changed)}
             self._ram.own_file()
             self._save(pages)
         self._drop(changed)
@@ -137,8 +145,12 @@ class RamHistory:
     def restore(self, state: RamState, code_chunks: Collection[int] = (), chunk_bits: int = 16) -> bool:
         """Return to a state; True when a page in one of the chunks (address >> chunk_bits) has changed."""
         self._leave_out_freed()
-        changed = set(self._changed_pages())
-        self._drop(sorted(changed))
+        saved = self._ram.saved() if state.node is self._current else None
+        if saved is not None:
+            return self._fill_again(saved, code_chunks, chunk_bits)
+        runs, self._filled_again = self._written(), []
+        self._drop(runs)
+        changed = set(_pages(runs))
         path = [state.node]
         while (following := path[-1].toward) is not None:
             path.append(following)
@@ -148,6 +160,44 @@ class RamHistory:
         first = self._ram.base >> PAGE_BITS
         shift = chunk_bits - PAGE_BITS
         return any((first + page) >> shift in code_chunks for page in changed)
+
+    def _fill_again(self, saved: memoryview, code_chunks: Collection[int], chunk_bits: int) -> bool:
+        """Return to the state in the file, `saved`, by copying; True when bytes in one of the chunks have changed."""
+        view, runs = self._ram.view, self._written()
+        changed = bool(code_chunks) and any(
+            bytes(view[start:end]) != bytes(saved[start:end])
+            for start, end in self._parts_in(runs, code_chunks, chunk_bits)
+        )
+        if runs:
+            self._copies += 1
+            if self._copies % _ROUNDS == 0:
+                runs = self._drop_equal(runs, saved, set(_pages(runs)))
+        for first, count in runs:
+            start, end = first << PAGE_BITS, (first + count) << PAGE_BITS
+            view[start:end] = saved[start:end]
+        self._filled_again = runs
+        return changed
+
+    def _parts_in(self, runs: list[Run], chunks: Collection[int], bits: int) -> Iterator[tuple[int, int]]:
+        """Where runs of pages lie in chunks of physical memory, as offsets in RAM."""
+        base = self._ram.base
+        for first, count in runs:
+            start, end = base + (first << PAGE_BITS), base + (first + count << PAGE_BITS)
+            for chunk in range(start >> bits, (end - 1 >> bits) + 1):
+                if chunk in chunks:
+                    yield max(start, chunk << bits) - base, min(end, chunk + 1 << bits) - base
+
+    def _drop_equal(self, runs: list[Run], saved: memoryview, asked: set[int]) -> list[Run]:
+        """Drop the private pages, of those asked for, that are equal to the file's; what is left of the runs."""
+        view = self._ram.view
+        equal: list[int] = []
+        other: list[int] = []
+        for page in _pages(runs):
+            start, end = page << PAGE_BITS, page + 1 << PAGE_BITS
+            is_equal = page in asked and bytes(view[start:end]) == bytes(saved[start:end])
+            (equal if is_equal else other).append(page)
+        self._drop(_runs(equal))
+        return _runs(other)
 
     def runs(self, state: RamState) -> Iterator[tuple[int, bytes]]:
         """The pages of a state that are not zero, as runs: the first page and the bytes; RAM stays as it is."""
@@ -201,7 +251,7 @@ class RamHistory:
         if other is None:
             return
         other.children.discard(node)
-        other.differ({page: self._saved(page) for page in node.pages}, node)
+        other.differ(self._saved_pages(_runs(sorted(node.pages))), node)
         self._ram.own_file()
         self._save(node.pages)
         node.pages, node.toward = {}, None
@@ -209,12 +259,19 @@ class RamHistory:
 
     # Where there is a memory file (Linux), it holds the current state; elsewhere a copy does.
 
-    def _changed_pages(self) -> list[int]:
+    def _written(self) -> list[Run]:
+        """Pages that may differ from the current state."""
         ram = self._ram
         if ram.file is None:
-            return [page for page in range(ram.size >> PAGE_BITS) if self._page(page) != self._saved(page)]
-        runs = written_pages(ram.host_address, ram.size)
-        return [page for first, count in runs for page in range(first, first + count)]
+            return _runs(page for page in range(ram.size >> PAGE_BITS) if self._page(page) != self._saved(page))
+        return written_pages(ram.host_address, ram.size)
+
+    def _changed(self) -> list[Run]:
+        """The same, without pages that were only filled again."""
+        runs = self._written()
+        again, self._filled_again = set(_pages(self._filled_again)), []
+        saved = self._ram.saved() if again else None
+        return runs if saved is None else self._drop_equal(runs, saved, again)
 
     def _page(self, page: int) -> bytes:
         return bytes(self._ram.view[page << PAGE_BITS : (page + 1) << PAGE_BITS])
@@ -224,12 +281,32 @@ class RamHistory:
             return self._copy.get(page, bytes(PAGE_SIZE))
         return os.pread(self._ram.file, PAGE_SIZE, page << PAGE_BITS)
 
+    def _saved_pages(self, runs: list[Run]) -> dict[int, bytes]:
+        """Pages of the current state. What is a hole in the file is not read: that would fill it."""
+        saved, file = self._ram.saved(), self._ram.file
+        if saved is None or file is None:
+            return {page: self._saved(page) for page in _pages(runs)}
+        pages = dict.fromkeys(_pages(runs), _ZEROS)
+        filled = extents(file, self._ram.size) if pages else []
+        starts, ends = [start for start, _ in filled], [end for _, end in filled]
+        for first, count in runs:
+            start, end = first << PAGE_BITS, first + count << PAGE_BITS
+            for index in range(bisect_right(ends, start), bisect_left(starts, end)):
+                low, high = filled[index]
+                for page in range(max(low, start) >> PAGE_BITS, min(high, end) + PAGE_SIZE - 1 >> PAGE_BITS):
+                    pages[page] = bytes(saved[page << PAGE_BITS : page + 1 << PAGE_BITS])
+        return pages
+
     def _save(self, pages: dict[int, bytes]) -> None:
-        if self._ram.file is None:
+        file = self._ram.file
+        if file is None:
             self._copy.update(pages)
             return
-        for page, data in pages.items():
-            os.pwrite(self._ram.file, data, page << PAGE_BITS)
+        for first, count in _runs(sorted(pages)):
+            for start in range(first, first + count, _MOST_PIECES):
+                pieces = [pages[page] for page in range(start, min(start + _MOST_PIECES, first + count))]
+                if os.pwritev(file, pieces, start << PAGE_BITS) != len(pieces) << PAGE_BITS:
+                    self._write(start << PAGE_BITS, memoryview(b"".join(pieces)))
 
     def _save_run(self, start: int, end: int) -> None:
         """Write a part of RAM to the file, without a copy."""
@@ -241,23 +318,32 @@ class RamHistory:
             done = os.pwrite(self._ram.file, data, start)
             start, data = start + done, data[done:]
 
-    def _drop(self, pages: Iterable[int]) -> None:
+    def _drop(self, runs: list[Run]) -> None:
         """Let the mapping show the file again."""
         if self._ram.file is None:
-            for page in pages:
+            for page in _pages(runs):
                 self._ram.view[page << PAGE_BITS : (page + 1) << PAGE_BITS] = self._saved(page)
             return
-        for start, length in _runs(pages):
-            self._ram.mapping.madvise(mmap.MADV_DONTNEED, start << PAGE_BITS, length << PAGE_BITS)
+        for first, count in runs:
+            self._ram.mapping.madvise(mmap.MADV_DONTNEED, first << PAGE_BITS, count << PAGE_BITS)
 
 
-def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:
+def _pages(runs: Iterable[Run]) -> Iterator[int]:
+    """All numbers of runs.
+
+    >>> list(_pages([(1, 3), (7, 1)]))
+    [1, 2, 3, 7]
+    """
+    return (page for first, count in runs for page in range(first, first + count))
+
+
+def _runs(pages: Iterable[int]) -> list[Run]:
     """Consecutive numbers as (first, count).
 
     >>> _runs([1, 2, 3, 7])
     [(1, 3), (7, 1)]
     """
-    runs: list[tuple[int, int]] = []
+    runs: list[Run] = []
     for page in pages:
         if runs and page == sum(runs[-1]):
             runs[-1] = (runs[-1][0], runs[-1][1] + 1)

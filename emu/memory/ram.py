@@ -58,6 +58,7 @@ class Ram:
         self.size = size
         self.file: int | None = None
         self._forks = _Forks.count
+        self._saved: memoryview | None = None
         try:
             try:
                 self.mapping = self._map(size)
@@ -101,6 +102,19 @@ class Ram:
             return mmap.mmap(self.file, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE)
         return mmap.mmap(-1, size)
 
+    def saved(self) -> memoryview | None:
+        """What the file holds, by byte offset from `base`; None without a file, or without room to map it once more.
+
+        Looking at a hole in the file fills it with zeros.
+        """
+        if self._saved is None and self.file is not None:
+            try:
+                mapping = mmap.mmap(self.file, self.size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+            except (OSError, ValueError):
+                return None
+            self._saved = memoryview(mapping)
+        return self._saved
+
     @property
     def has_own_file(self) -> bool:
         """Whether there is a file that no other process, from a fork, reads as well."""
@@ -126,7 +140,7 @@ class Ram:
             os.close(new)
             raise ConfigError(f"the host does not map RAM anew after a fork ({os.strerror(ctypes.get_errno())})")
         os.close(self.file)
-        self.file, self._forks = new, _Forks.count
+        self.file, self._forks, self._saved = new, _Forks.count, None
 
     def __del__(self) -> None:
         if getattr(self, "file", None) is not None:

@@ -10,6 +10,7 @@ from emu.events import ConsoleOutput
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.memory import Ram
 from emu.memory.baseline import RamHistory
+from emu.memory.pagescan import written_pages
 
 OFF = "li a7, 8\n ecall\n"
 COUNTER = (
@@ -70,15 +71,41 @@ def test_memory_returns_to_every_state_that_was_taken():
     ram = Ram(1 << 20)
     history = RamHistory(ram)
     taken = [(history.take(), bytes(ram.view))]
-    for _ in range(60):
+    for _ in range(200):
         for _ in range(source.randrange(4)):
             ram.view[source.randrange(ram.size)] = source.randrange(256)
-        if source.random() < 0.5:
+        what = source.random()
+        if what < 0.2:
             taken.append((history.take(), bytes(ram.view)))
         else:
-            saved, content = source.choice(taken)
+            saved, content = taken[-1] if what < 0.7 else source.choice(taken)
             history.restore(saved)
             assert bytes(ram.view) == content
+
+
+def test_a_state_that_was_returned_to_is_not_taken_again():
+    ram = Ram(1 << 20)
+    history = RamHistory(ram)
+    ram.view[0x5000:0x7000] = b"a" * 0x2000
+    saved = history.take()
+    ram.view[0x4000:0x9000] = b"b" * 0x5000
+    history.restore(saved)
+    assert history.take() is saved
+    ram.view[0x6000] = 0
+    other = history.take()
+    assert (other is saved, saved.bytes) == (False, 0x1000)
+
+
+def test_pages_that_are_written_no_more_are_not_copied_for_ever():
+    ram = Ram(1 << 20)
+    history = RamHistory(ram)
+    ram.view[0] = 1
+    saved = history.take()
+    ram.view[0x8000:0x2_0000] = b"b" * 0x1_8000
+    for _ in range(40):
+        ram.view[0x3000] = 7
+        history.restore(saved)
+    assert ram.file is None or written_pages(ram.host_address, ram.size) == [(3, 1)]
 
 
 def test_a_restore_tells_whether_code_may_have_changed():
@@ -89,6 +116,11 @@ def test_a_restore_tells_whether_code_may_have_changed():
     assert history.restore(saved, {0x8002}) is True
     ram.view[0x2_0000] = 1
     assert history.restore(saved, {0x8003}) is False
+    ram.view[0x1_F000:0x2_1000] = bytes(0x2000)
+    ram.view[0x2_1000] = 1
+    assert history.restore(saved, {0x8001}) is False  # written, and the same as before
+    ram.view[0x2_1000] = 1
+    assert history.restore(saved, {0x8001, 0x8002}) is True
 
 
 def test_a_watch_calls_back_before_each_execution(boot):
