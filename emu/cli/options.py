@@ -79,7 +79,11 @@ def coverage_options() -> Words:
         "What of it",
     )
     group.flag("-never", "--never", to="never", text="List the lines that were never executed, too.")
-    group.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it for lcov and genhtml.")
+    group.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it to a file.")
+    group.value(
+        "-format", "--format", to="form", form="lcov|drcov", default="lcov",
+        text="How: for lcov and genhtml; or, block by block, for Lighthouse and others.",
+    )  # fmt: skip
     group.values("--merge", to="merge", form="RECORDING", kind=Path, text="Count what another run has executed, too.")
     return words
 

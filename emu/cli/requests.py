@@ -93,6 +93,7 @@ class CoverageWords(HeapWords):
     """What `ekernel coverage` was asked for."""
 
     output: Path | None
+    form: str
     merge: list[Path]
     never: bool
 

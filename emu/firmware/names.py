@@ -110,6 +110,10 @@ class Names:
         """Name and bytes of each file that names something."""
         return [file.names_in for file in self._files if file.names_in[1]]
 
+    def loaded(self) -> list[tuple[str, Sequence[Load]]]:
+        """Name and parts in memory of each file that has such."""
+        return [(file.names_in[0], file.loads) for file in self._files if file.loads]
+
     def add(self, file: Named) -> None:
         """Know the names of one more file."""
         self._files.append(file)

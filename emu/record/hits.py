@@ -27,6 +27,7 @@ class Hits:
         self._left: Counter[tuple[int, int]] = Counter()
         self._last = 0
         self._earlier: Counter[int] = Counter()
+        self._earlier_blocks: set[tuple[int, int]] = set()
 
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""
@@ -72,18 +73,39 @@ class Hits:
                     found[pc] -= cut
         return found
 
+    def blocks(self) -> set[tuple[int, int]]:
+        """Address and bytes of each block of code that was executed; of one that was always left, what was executed."""
+        found = set(self._earlier_blocks)
+        lefts: dict[int, dict[int, int]] = {}
+        for (number, left), times in self._left.items():
+            lefts.setdefault(number, {})[left] = times
+        for number, times in self._counts.items():
+            block = self._blocks.get(number)
+            if block is None:
+                continue
+            cuts = lefts.get(number, {})
+            missing = min(cuts, default=0) if sum(cuts.values()) >= times else 0
+            ends = [*block.addresses()[1:], block.pc + len(block.code)]
+            retired = min(block.length - missing, len(ends))
+            if retired > 0:
+                found.add((block.pc, ends[retired - 1] - block.pc))
+        return found
+
     def add(self, other: "Hits") -> None:
         """Count what another has counted, too: a run of the same image."""
         self._earlier.update(other.by_address())
+        self._earlier_blocks |= other.blocks()
 
     def read(self, recording: Recording) -> None:
-        """Count what a recording has."""
+        """Count what a recording has. Its blocks have numbers of their own."""
+        one = Hits()
         for block in recording.blocks.values():
-            self.define(block)
+            one.define(block)
         for begin, words in recording.words():
             if begin is not None:
-                self.span(begin)
-            self.words(words)
+                one.span(begin)
+            one.words(words)
+        self.add(one)
 
 
 class HitCounter(Following):

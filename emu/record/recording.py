@@ -96,9 +96,11 @@ class Recording:
         for number, name in enumerate(files):
             data = self._reader.whole(formats.FILE.format(number), most=formats.LARGEST_FILE)
             try:
-                self.names.add(SymbolFile(data, f"{name} in {self.path}"))
+                file = SymbolFile(data, f"{name} in {self.path}")
             except ImageError:
                 continue  # a stripped file names nothing
+            file.names_in = name, data
+            self.names.add(file)
 
     @property
     def missing(self) -> str | None:

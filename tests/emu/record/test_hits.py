@@ -1,5 +1,7 @@
 """Counts of instructions, coverage and the tree of calls, compared with single steps."""
 
+import re
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from emu.record.hits import HitCounter, Hits, merged
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 from emu.report.coverage import coverage_lines, lcov
+from emu.report.files.drcov import drcov
 from tests.emu.record import recorded_guest as guest
 
 
@@ -31,6 +34,51 @@ def test_each_instruction_is_counted_as_often_as_it_retires(build, fidelity, pro
         read.read(recording)
     assert +read.by_address() == expected
     assert +merged([read, counter.hits]).by_address() == Counter({pc: 2 * n for pc, n in expected.items()})
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
+def test_blocks_cover_what_was_executed_and_nothing_else(build, fidelity, probes) -> None:
+    steps = guest.stepped(build, fidelity)
+    executed = {at for pc, code in steps for at in range(pc, pc + len(code))}
+    machine = guest.machine(build, fidelity, probes)
+    with HitCounter(machine) as counter:
+        machine.run()
+    assert {at for pc, size in counter.hits.blocks() for at in range(pc, pc + size)} == executed
+
+
+def test_recordings_with_other_blocks_are_merged(build, tmp_path: Path) -> None:
+    parts = "la s0, 1f; jr s0; 1: nop; la s0, 1f; jr s0; 1: li a7, 8; ecall", "j 1f; 1: li a7, 8; ecall"
+    expected, blocks = Counter[int](), set()
+    whole = Hits()
+    for number, source in enumerate(parts):
+        machine = guest.machine(build, "fast", source=source.replace("; ", "\n"))
+        with Recorder(machine, tmp_path / f"{number}.ekrec", []), HitCounter(machine) as counter:
+            machine.run()
+        expected += counter.hits.by_address()
+        blocks |= counter.hits.blocks()
+        with Recording(tmp_path / f"{number}.ekrec") as recording:
+            whole.read(recording)
+    assert +whole.by_address() == expected
+    assert whole.blocks() == blocks
+
+
+def test_drcov_has_modules_and_blocks_as_its_definition_says(build) -> None:
+    machine = guest.machine(build, "fast")
+    with HitCounter(machine) as counter:
+        machine.run()
+    blocks = counter.hits.blocks() | {(0x1000, 8)}
+    made = drcov(machine.platform.names, blocks)
+    text, _, rest = made.data.partition(b"BB Table: ")
+    head = [
+        r"DRCOV VERSION: 2", r"DRCOV FLAVOR: drcov", r"Module Table: version 2, count 1",
+        r"Columns: id, base, end, entry, path", r" *0, 0x0*(80200000), 0x0*(802[0-9a-f]{5}), 0x0+, test.elf", "",
+    ]  # fmt: skip
+    assert re.fullmatch("\n".join(head), text.decode())
+    number, _, table = rest.partition(b" bbs\n")
+    entries = list(struct.iter_unpack("<IHH", table))
+    assert len(entries) == int(number) == made.blocks
+    assert {(0x80200000 + start, size) for start, size, module in entries if module == 0} == counter.hits.blocks()
+    assert made.elsewhere == 1
 
 
 RETURN, CALL, TRAP_RETURN = 0x8082, (0xEF, 0xE7), 0x10200073
