@@ -13,6 +13,7 @@ from emu.report.places import Places
 from emu.spelling import did_you_mean
 
 if TYPE_CHECKING:
+    from emu.observe.sanitizer.address import AddressSanitizer
     from emu.observe.sanitizer.bugs import MemoryBug
 
 ADDRESS, LEAK = "address", "leak"
@@ -52,10 +53,13 @@ class Sanitizing:
     """The sanitizer of one run."""
 
     def __init__(
-        self, machine: Machine, request: SanitizeRequest, allocations: Allocations, tell: Callable[[str], None]
-    ) -> None:
+        self, machine: Machine, request: SanitizeRequest, allocations: Allocations, tell: Callable[[str], None],
+        *, needs_allocators: bool = True,
+    ) -> None:  # fmt: skip
         """`tell` gets each report, as it happens. Raises ConfigError for an image without a known allocator."""
         self._machine, self._request, self._allocations = machine, request, allocations
+        self._needs_allocators = needs_allocators
+        self.address: AddressSanitizer | None = None
         self.bugs: list[MemoryBug] = []
         if ADDRESS in request.kinds:
             self._begin(tell)
@@ -68,12 +72,12 @@ class Sanitizing:
         machine, allocations = self._machine, self._allocations
         frames, blocks = allocations.frames.allocators, allocations.heap.allocators
         stacks = tuple(self._ranges())
-        if not (frames or blocks or self._request.stacks):
+        if self._needs_allocators and not (frames or blocks or self._request.stacks):
             raise ConfigError(
                 "--sanitize address: the image has none of the allocators that are known by name; name its own with "
                 "--frame-functions, --heap-functions or --allocator"
             )
-        AddressSanitizer(machine, frames, blocks, stacks=stacks)
+        self.address = AddressSanitizer(machine, frames, blocks, stacks=stacks)
         report = BugReport(machine)
 
         def found(event: MemoryBug) -> None:

@@ -24,8 +24,8 @@ class Engine(EngineAnswers):
 
     @property
     def can_call_alone(self) -> bool:
-        """Whether `call_alone` is possible now: with native probes, and while no feature is on."""
-        return self._lone_calls is not None and not self._features and not self.running
+        """Whether `call_alone` is possible now: with native probes, and while no feature is on that needs Python."""
+        return self._lone_calls is not None and self._features_work_alone and not self.running
 
     def call_alone(self, function: int, arguments: tuple[int, ...], deadline: int) -> int | None:
         """Call a function of the guest, which returns to RETURN_ADDRESS, and give its a0; registers are put back.
@@ -209,6 +209,7 @@ class Engine(EngineAnswers):
     def _apply_features(self) -> None:
         self.clock.features.switch(self._features)
         self.looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
+        self._features_work_alone = all(feature.works_alone for feature in self._features)
         self.forget_all_code()
 
     def _raise_kept(self) -> None:
@@ -236,6 +237,10 @@ class Engine(EngineAnswers):
         else:
             raise MachineError(f"the engine stopped at pc {self.words[Word.PC]:#x}: {library.error_text(error)}")
         self._check_progress()
+
+    def begin_again(self) -> None:
+        """The count of instructions was set back: what was tried before is no sign that nothing progresses."""
+        self._attempts = 0
 
     def _check_progress(self) -> None:
         """Raise MachineError when the core is started again and again, and no instruction retires."""

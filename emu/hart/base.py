@@ -33,6 +33,11 @@ from emu.walks import Walk
 class HartBase(Guest, ABC):
     """The base of `HartCore`."""
 
+    @property
+    @abstractmethod
+    def csr_values(self) -> memoryview:
+        """The words of the model's CSRs, those that are not in the core's window."""
+
     def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
         self.ram = ram
         self.bus = bus

@@ -30,27 +30,19 @@ class Caller:
         self._symbols: Symbols | None = None
         self._addresses: dict[str, int] = {}
         """Where the functions are that were called by name, by these symbols."""
+        self.was_alone = False
+        """Whether the last of `repeat` has come to its end without Python."""
 
     def call(self, function: int | str, args: tuple[int, ...], max_instructions: int) -> int:
         """See `Machine.call`."""
-        core, platform = self._core, self._platform
+        core = self._core
         address = self._address_of(function) if isinstance(function, str) else int(function)
-        inputs, count = platform.inputs, core.slots[COUNT]
-        room = min(platform.look_again, self._runner.pause) - count
-        if not (
-            room > 0
-            and max_instructions > 0
-            and len(args) <= ARGUMENTS
-            and inputs.is_present
-            and core.engine.can_call_alone
-            and core.knows_no_interrupt()
-            and core.tables.is_settled
-            and not self._watches.are_any
-            and self._runner.is_plain
-        ):
+        count = core.slots[COUNT]
+        room = self._room(count, args, max_instructions)
+        if room <= 0:
             return self._in_loop(function, address, args, max_instructions)
         try:
-            result = core.engine.call_alone(address, args, count + min(room, max_instructions, SLICE))
+            result = core.engine.call_alone(address, args, count + room)
         except BaseException:  # raised by a signal's handler, behind it
             self._note(count, address, args, core.engine.left is None)
             self._give_up()
@@ -60,6 +52,42 @@ class Caller:
             return self._go_on(function, count, max_instructions)
         self._note(count, address, args, True)
         return result
+
+    def repeat(self, name: str, address: int, args: tuple[int, ...], max_instructions: int) -> int:
+        """As `call`, of what whoever calls will take back itself: the log of inputs does not get to know of it."""
+        core = self._core
+        count = core.slots[COUNT]
+        room = self._room(count, args, max_instructions)
+        self.was_alone = room > 0
+        if not self.was_alone:
+            return self._in_loop(name, address, args, max_instructions)
+        try:
+            result = core.engine.call_alone(address, args, count + room)
+        except BaseException:  # raised by a signal's handler, behind it
+            self._give_up()
+            raise
+        if result is None:
+            self.was_alone = False
+            return self._go_on(name, count, max_instructions)
+        return result
+
+    def _room(self, count: int, args: tuple[int, ...], max_instructions: int) -> int:
+        """How many instructions may be executed without Python; 0 where Python is needed."""
+        core = self._core
+        room = min(self._platform.look_again, self._runner.pause) - count
+        if (
+            room > 0
+            and max_instructions > 0
+            and len(args) <= ARGUMENTS
+            and self._platform.inputs.is_present
+            and core.engine.can_call_alone
+            and core.knows_no_interrupt()
+            and core.tables.is_settled
+            and not self._watches.are_any
+            and self._runner.is_plain
+        ):
+            return min(room, max_instructions, SLICE)
+        return 0
 
     def _note(self, begin: int, address: int, args: tuple[int, ...], returned: bool) -> None:
         """Log what the engine has done in one step."""

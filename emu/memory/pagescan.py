@@ -51,6 +51,41 @@ def scan(pagemap: int, address: int, size: int, *, most: int = _MOST) -> list[Ru
     return found
 
 
+class Scanner:
+    """Looks at one mapping again and again, and tells what it was told before without looking closer."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self._address, self._size = address, size
+        self._file = _PAGEMAP.open("rb", buffering=0)
+        self._regions = array.array("Q", bytes(24 * _MOST))
+        place, _ = self._regions.buffer_info()
+        self._argument = _ARGUMENT.pack(
+            _ARGUMENT.size, 0, address, address + size, 0, place, _MOST, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE
+        )
+        self._view, self._seen = memoryview(self._regions), b""
+        self._runs: list[Run] = []
+
+    def runs(self) -> list[Run]:
+        """As `written_pages`; the very same list while nothing has changed."""
+        try:
+            count = fcntl.ioctl(self._file, _SCAN, bytearray(self._argument))
+        except OSError:  # an older kernel
+            count = _MOST
+        if count >= _MOST:
+            self._seen = b""
+            self._runs = written_pages(self._address, self._size)
+        elif (seen := self._view[: 3 * count].tobytes()) != self._seen or not seen:
+            self._seen, self._runs = seen, []
+            for number in range(0, 3 * count, 3):
+                start, end = self._regions[number], self._regions[number + 1]
+                _add(self._runs, (start - self._address) >> PAGE_BITS, (end - self._address) >> PAGE_BITS)
+        return self._runs
+
+    def close(self) -> None:
+        """Look no more."""
+        self._file.close()
+
+
 def read(pagemap: int, address: int, size: int) -> list[Run]:
     """By reading the entry of each page."""
     entries = bytearray(size >> PAGE_BITS << 3)

@@ -56,6 +56,10 @@ class LastInstructions:
         self._engine.flush_features()
         return list(_instructions(self._feature.known, self._tail))[-most:] if most else []
 
+    def close(self) -> None:
+        """Remember nothing more; not for the machine's own, which others use."""
+        self._engine.switch_off(self._feature)
+
     def _drain(self, words: memoryview) -> None:
         size = _KEPT // NUMBER.size * NUMBER.size
         new = bytes(words[-size:])

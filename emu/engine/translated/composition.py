@@ -18,7 +18,7 @@ from emu.isa.results import written_register
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
 _OF_INSTRUCTIONS = (
     Part.INSTRUCTION, Part.BEFORE_LOAD, Part.AFTER_LOAD, Part.BEFORE_STORE, Part.AFTER_STORE, Part.WRITTEN,
-    Part.LEAVING, Part.JUMPING,
+    Part.LEAVING, Part.JUMPING, Part.BEFORE_COMPARISON,
 )  # fmt: skip
 _NOT_BEGUN = 0
 """The label of what a block does instead of beginning."""

@@ -76,6 +76,8 @@ class Feature:
     """One feature of one core. Those with a lower `order` act before others at the same place."""
 
     order: ClassVar[int] = 50
+    works_alone: ClassVar[bool] = False
+    """Whether it never needs Python while blocks execute, so that `Engine.call_alone` may let it act."""
 
     def operations(self, _core: Core, /) -> Mapping[Part, Sequence[Operation]]:
         """What blocks get; asked whenever any feature is switched on or off, and all code is translated anew then."""

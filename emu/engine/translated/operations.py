@@ -55,6 +55,8 @@ ENV = Operand(Source.GLOBAL, Global.ENV)
 """The address of the core's state."""
 VALUE, ADDRESS = Operand(Source.ARGUMENT, 0), Operand(Source.ARGUMENT, 1)
 """Of an access: the value that is stored (its upper bits may be anything) or was loaded, and the virtual address."""
+LEFT, RIGHT = VALUE, ADDRESS
+"""Of a comparison: both sides."""
 
 
 def op(name: str, *operands: Operand | int) -> Operation:

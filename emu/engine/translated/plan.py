@@ -29,6 +29,8 @@ class Part(IntEnum):
     """Where a block is left by a jump that is none of those: `jal x0` and `c.j`."""
     CONDITION = 11
     """No word of a plan, but a part of the head: what makes LATE negative when the block must not begin."""
+    BEFORE_COMPARISON = 12
+    """Before each conditional jump within a block, of a branch instruction first of all."""
 
 
 class Kind(IntEnum):
@@ -41,6 +43,7 @@ class Kind(IntEnum):
     RESULT = 4
     """Its first argument is its result."""
     CALL = 5
+    COMPARISON = 6
 
 
 class Source(IntEnum):
@@ -53,7 +56,8 @@ class Source(IntEnum):
     GLOBAL = 2
     """What stands for a part of the core's state."""
     ARGUMENT = 3
-    """An argument of the block's operation that the list is played for: of an access the value and the address."""
+    """An argument of the block's operation that the list is played for: of an access the value and the
+    address, of a comparison both sides."""
     LABEL = 4
     BRANCH = 5
     """A label to branch to."""
@@ -103,7 +107,7 @@ TEMPORARIES, LABELS = 16, 4
 
 _KINDS = dict.fromkeys(WRITES_ITS_FIRST_ARGUMENT, Kind.RESULT) | {
     OPCODES["insn_start"]: Kind.INSTRUCTION, OPCODES["call"]: Kind.CALL,
-    OPCODES["qemu_ld"]: Kind.LOAD, OPCODES["qemu_st"]: Kind.STORE,
+    OPCODES["qemu_ld"]: Kind.LOAD, OPCODES["qemu_st"]: Kind.STORE, OPCODES["brcond"]: Kind.COMPARISON,
 }  # fmt: skip
 CLASSES = bytes(_KINDS.get(opcode, Kind.OTHER) for opcode in range(256))
 """The list of that name: the `Kind` of each opcode."""

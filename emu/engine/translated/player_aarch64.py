@@ -133,6 +133,8 @@ each:
     ldr x9, [x20, #{8 * Part.CLASSES}]
     ldrb w10, [x9, x10]
     cbz w10, advance
+    cmp w10, #{Kind.COMPARISON}
+    b.eq is_comparison
     cmp w10, #{Kind.LOAD}
     b.lo is_instruction
     b.eq is_load
@@ -177,6 +179,9 @@ is_instruction:
     ldr x10, [x21, #{OP_ARGUMENTS}]
     str x10, {_known(Known.PC)}
     {_play(Part.INSTRUCTION, before=_BEHIND)}
+    b advance
+is_comparison:
+    {_play(Part.BEFORE_COMPARISON, before=_HERE)}
     b advance
 is_load:
     bl measure

@@ -120,6 +120,8 @@ each:
     movzx eax, byte ptr [r13]
     mov rcx, [r12+{8 * Part.CLASSES}]
     movzx eax, byte ptr [rcx+rax]
+    cmp eax, {Kind.COMPARISON}
+    je is_comparison
     cmp eax, {Kind.LOAD}
     jb is_instruction
     je is_load
@@ -162,6 +164,9 @@ is_instruction:
     mov rax, [r13+{OP_ARGUMENTS}]
     mov {_known(Known.PC)}, rax
     {_play(Part.INSTRUCTION, before=f"[rbp+{_NEXT}]")}
+    jmp advance
+is_comparison:
+    {_play(Part.BEFORE_COMPARISON, before="r13")}
     jmp advance
 is_load:
     call measure

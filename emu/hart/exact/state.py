@@ -162,6 +162,11 @@ class ExactState(HartCore):
         self._values[Csr.STIMECMP] = time
         self.platform.timer_written()
 
+    @property
+    def csr_values(self) -> memoryview:
+        """See `HartBase`."""
+        return self.csrs.values
+
     def save(self) -> object:
         """All state of the hart, for `restore`."""
         window = self.engine.window

@@ -150,6 +150,11 @@ class FastState(HartCore):
 
     # Saving.
 
+    @property
+    def csr_values(self) -> memoryview:
+        """See `HartBase`."""
+        return self.csrs.values
+
     def save(self) -> object:
         """All state of the hart, for `restore`."""
         window = self.engine.window

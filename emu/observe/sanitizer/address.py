@@ -109,6 +109,10 @@ class AddressSanitizer:
         self._stacks.append(stack)
         self._poison.set_virtual(_below(stack))
 
+    def tell_again(self) -> None:
+        """Tell of each place once more, as if nothing had been told of yet."""
+        self._told.clear()
+
     # Snapshots.
 
     def save(self) -> object:

@@ -7,7 +7,7 @@ from emu.address import VirtAddr
 from emu.errors import GuestPanic
 from emu.events import TrapTaken
 from emu.firmware.lines import SourceLine
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import RA, SP
 from emu.isa.status import Status
@@ -23,6 +23,7 @@ from emu.walks import Walk
 
 _SHOWN = 12
 """Instructions."""
+_ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
 _ACCESS_OF = {int(cause): access for table in (PAGE_FAULTS, ACCESS_FAULTS) for access, cause in table.items()}
 
 
@@ -87,6 +88,11 @@ class GuestCrash(GuestPanic):
         if self.instructions:
             text += ["last instructions:", *(f"  {each}" for each in self.instructions)]
         return "\n".join(text)
+
+
+def is_crash(trap: TrapTaken, privilege: Privilege) -> bool:
+    """Whether a trap is an exception of a function that executes with a privilege, and no call of the system."""
+    return not trap.interrupt and trap.cause not in _ECALLS and trap.privilege >= privilege
 
 
 def crash(machine: Machine, function: str, trap: TrapTaken) -> GuestCrash:

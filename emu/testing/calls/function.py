@@ -8,7 +8,6 @@ from emu.errors import ConfigError
 from emu.events import TrapTaken
 from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to
 from emu.firmware.names import Names
-from emu.isa.causes import ExceptionCause
 from emu.isa.registers import A0, SP
 from emu.isa.status import Status
 from emu.machine import Machine
@@ -23,12 +22,11 @@ from emu.testing.calls.convention import (
     passed_by_reference,
     returned,
 )  # fmt: skip
-from emu.testing.calls.crash import GuestCrash, crash, last_instructions, undo_trap
+from emu.testing.calls.crash import GuestCrash, crash, is_crash, last_instructions, undo_trap
 from emu.testing.calls.prototypes import read_prototype
 from emu.testing.calls.scratch import Scratch
 from emu.testing.calls.values import decode, encode
 
-_ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
 _FS_INITIAL = 1 << 13
 _GP, _FA0 = 3, 10
 _IN_REGISTERS = 8
@@ -151,7 +149,7 @@ class Function:
         privilege, begin = machine.hart.privilege, machine.instret
 
         def trapped(trap: TrapTaken) -> None:
-            if not trap.interrupt and trap.cause not in _ECALLS and trap.privilege >= privilege:
+            if is_crash(trap, privilege):
                 raise crash(machine, name, trap)
 
         with machine.on(TrapTaken, trapped):

@@ -30,7 +30,7 @@ class Scratch:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._top = self._bottom = _stack_top(machine)
+        self._top = self._bottom = stack_top(machine)
         self._blobs = list[_Blob]()
         self._before = b""
 
@@ -70,7 +70,8 @@ class Scratch:
             self._machine.write_virtual(self._bottom, self._before)
 
 
-def _stack_top(machine: Machine) -> int:
+def stack_top(machine: Machine) -> int:
+    """Below which address the memory for a call may lie. Raises ConfigError where there is none."""
     pointer = machine.hart.x[SP] & -_ALIGN
     if machine.peek(pointer - _ALIGN, _ALIGN) is not None:
         return pointer

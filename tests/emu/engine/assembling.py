@@ -13,12 +13,13 @@ from emu.engine.native import Probe
 from emu.engine.tlb import FILL
 from emu.engine.translated.counts import EDGE
 from emu.engine.translated.definitions import DEFINE
+from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.player import PLAYER
 from emu.engine.translated.shadow_probes import CHECKS
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
-    CHECKS, CALL, EXCEPTION, INVALID,
+    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

@@ -436,4 +436,5 @@ def test_the_classes_say_what_an_operation_is():
         Kind.INSTRUCTION, Kind.LOAD, Kind.STORE, Kind.CALL, Kind.OTHER,
     ]  # fmt: skip
     assert CLASSES[OPCODES["mov"]] == CLASSES[OPCODES["ld"]] == Kind.RESULT
-    assert CLASSES[OPCODES["st"]] == CLASSES[OPCODES["brcond"]] == CLASSES[OPCODES["set_label"]] == Kind.OTHER
+    assert CLASSES[OPCODES["st"]] == CLASSES[OPCODES["set_label"]] == Kind.OTHER
+    assert CLASSES[OPCODES["brcond"]] == Kind.COMPARISON

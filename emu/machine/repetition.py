@@ -1,0 +1,123 @@
+"""Executes a guest function again and again from one state of its machine, without Python while it executes."""
+
+from collections.abc import Iterable
+
+from emu.address import PAGE_SIZE
+from emu.engine.window import Word
+from emu.hart.words import COUNT, PC
+from emu.isa.operands import instruction_length
+from emu.isa.privilege import Access, Privilege
+from emu.isa.status import SATP_MODE_SHIFT
+from emu.machine.machine import Machine
+from emu.memory.rewind import Rewinder
+
+_JUMPS = frozenset({0x63, 0x67, 0x6F, 0x73})
+"""Opcodes that end a block: branches, jumps, SYSTEM."""
+_COMPRESSED_JUMPS = frozenset({0xA001, 0xC001, 0xE001, 0x8002})
+_OTHERS = 8 * (Word.LOAD_RESERVATION + 1), 8 * Word.BAD_ADDRESS, 8 * (Word.BAD_ADDRESS + 1)
+
+
+class Repetition:
+    """One function, called each time as if nothing had been called before.
+
+    What an execution leaves is taken back by the list of the pages that it has written; CSRs are compared, and devices
+    where Python was needed.
+
+    >>> from emu.firmware.image import Image
+    >>> from emu.machine.config import MachineConfig
+    >>> machine = Machine(MachineConfig(ram_size=16 << 20))
+    >>> machine.load(Image.from_bytes(bytes.fromhex("1305150093000000 67800000"), "code.bin"))
+    >>> again = Repetition(machine, "code", machine.hart.pc, 1000)
+    """
+
+    def __init__(self, machine: Machine, name: str, address: int, most: int) -> None:
+        """From the machine's present state; `most` instructions in one execution."""
+        self._machine, self._name, self._address, self._most = machine, name, address, most
+        self._caller = machine._caller
+        self.snapshot = machine.snapshot()
+        platform = machine.platform
+        self._core = core = platform.core
+        self._hart = core.save()
+        self._rewinder = Rewinder(machine.memory.ram, platform.ram_history, self.snapshot.ram)
+        self._count, self._traps = core.slots[COUNT], core.traps_taken
+        self._octets = core.engine.window.octets
+        self._values = core.csr_values.cast("B")
+        self._baseline, self._around = self._others(), self._outside()
+        satp = machine.hart.csr["satp"]
+        self._translates = machine.hart.privilege is not Privilege.M and bool(satp >> SATP_MODE_SHIFT)
+
+    @property
+    def pages(self) -> int:
+        """How many pages are copied after each execution."""
+        return self._rewinder.pages
+
+    @property
+    def instructions(self) -> int:
+        """Of the last execution. Before `rewind`."""
+        return int(self._core.slots[COUNT]) - self._count
+
+    def call(self, args: tuple[int, ...]) -> int:
+        """What the function returns; `rewind` before the next one, also when it has raised. As `Machine.call`."""
+        return self._caller.repeat(self._name, self._address, args, self._most)
+
+    def rewind(self) -> None:
+        """Take back what the last execution has done."""
+        core, was_alone = self._core, self._caller.was_alone
+        if not was_alone and self._outside() != self._around:
+            self.return_whole()
+            return
+        changed_code = self._rewinder.rewind()
+        core.engine.begin_again()
+        core.slots[COUNT], core.traps_taken = self._count, self._traps
+        if changed_code or self._others() != self._baseline:
+            core.restore(self._hart, forget_code=changed_code)
+        else:
+            core.between_blocks(int(core.words[PC]))
+            if self._translates:
+                core.flush_translations()
+
+    def return_whole(self) -> None:
+        """Take back all that the machine has done, devices and console, too."""
+        self._machine.restore(self.snapshot)
+        self._rewinder.forget()
+
+    def _outside(self) -> tuple[object, ...]:
+        """The state of all but hart and memory."""
+        platform = self._machine.platform
+        return (
+            [device.save() for device in platform.devices], platform.clock.save(), platform.supervisor_timer.save(),
+            platform.console.save(), platform.keyboard.save(), platform.is_asleep,
+        )  # fmt: skip
+
+    def _others(self) -> tuple[bytes, bytes, bytes]:
+        """The state but for registers."""
+        first, middle, last = _OTHERS
+        self._core.engine.window.load()
+        octets = self._octets
+        return bytes(octets[first:middle]), bytes(octets[last:]), bytes(self._values)
+
+    def executed(self, blocks: Iterable[int]) -> None:
+        """Blocks at these addresses have been executed: their instructions are compared from now on."""
+        ram = self._machine.memory.ram
+        for pc in blocks:
+            physical = self._machine.walk(pc, Access.FETCH).physical
+            if physical is not None and ram.contains(int(physical), 2):
+                start = int(physical) - ram.base
+                self._rewinder.add_code(start, start + self._block_size(start))
+
+    def _block_size(self, start: int) -> int:
+        """Bytes up to the first jump, or to the end of the page."""
+        view, at = self._machine.memory.ram.view, start
+        while at - start < PAGE_SIZE:
+            word = int.from_bytes(view[at : at + 4], "little")
+            at += instruction_length(word & 0xFF)
+            compressed = word & 0xE003
+            is_jump = word & 0x7F in _JUMPS if word & 3 == 3 else compressed in _COMPRESSED_JUMPS
+            if is_jump or not at % PAGE_SIZE:
+                break
+        return at - start
+
+    def close(self) -> None:
+        """Return to the state, and give back what it took."""
+        self.return_whole()
+        self._rewinder.close()

@@ -1,0 +1,93 @@
+"""Returns RAM to one saved state again and again: by the list of pages that were written, which stay where they are."""
+
+import os
+
+from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.memory.baseline import RamHistory, RamState
+from emu.memory.pagescan import Run, Scanner
+from emu.memory.ram import Ram
+
+_MOST_PAGES = 512
+"""Written pages that are copied; of more the host forgets what was written to them."""
+
+
+class Rewinder:
+    """Keeps the bytes of each page that was ever written, and copies them back.
+
+    >>> ram = Ram(1 << 20)
+    >>> history = RamHistory(ram)
+    >>> rewinder = Rewinder(ram, history, history.take())
+    >>> for value in 1, 2:
+    ...     ram.view[5000] = value
+    ...     _ = rewinder.rewind()
+    >>> ram.view[5000], rewinder.pages
+    (0, 1)
+    """
+
+    def __init__(self, ram: Ram, history: RamHistory, state: RamState) -> None:
+        """`state` is the present one."""
+        self._ram, self._history, self._state = ram, history, state
+        self._scanner = Scanner(ram.host_address, ram.size) if ram.file is not None else None
+        self._runs: list[Run] = []
+        self._pages: dict[int, tuple[memoryview, bytes]] = {}
+        self._code: dict[int, set[tuple[int, int]]] = {}
+        self._mixed: list[tuple[int, int, bytes]] = []
+        """Where code lies in pages that were written, and the bytes that it has in the state."""
+
+    @property
+    def pages(self) -> int:
+        """How many are copied each time."""
+        return len(self._pages)
+
+    def add_code(self, start: int, end: int) -> None:
+        """Instructions between two offsets in RAM have been executed."""
+        for page in range(start >> PAGE_BITS, (end - 1 >> PAGE_BITS) + 1):
+            part = max(start, page << PAGE_BITS), min(end, (page + 1) << PAGE_BITS)
+            parts = self._code.setdefault(page, set())
+            if part not in parts:
+                parts.add(part)
+                if page in self._pages:
+                    self._mix(page, *part)
+
+    def _mix(self, page: int, start: int, end: int) -> None:
+        first = page << PAGE_BITS
+        self._mixed.append((start, end, self._pages[page][1][start - first : end - first]))
+
+    def rewind(self) -> bool:
+        """Return to the state; True when instructions have been changed by that."""
+        if self._scanner is None:
+            return self._history.restore(self._state, set(self._code), PAGE_BITS)
+        runs = self._scanner.runs()
+        if runs is not self._runs:
+            self._look(runs)
+        view = self._ram.view
+        changed = any(view[start:end] != code for start, end, code in self._mixed)
+        for piece, saved in self._pages.values():
+            piece[:] = saved
+        if len(self._pages) > _MOST_PAGES:
+            self._history.restore(self._state)
+            self.forget()
+        return changed
+
+    def forget(self) -> None:
+        """The state was returned to in another way."""
+        self._runs = []
+        self._pages.clear()
+        self._mixed.clear()
+
+    def _look(self, runs: list[Run]) -> None:
+        self._runs = runs
+        file, view = self._ram.file, self._ram.view
+        assert file is not None
+        for first, count in runs:
+            for page in range(first, first + count):
+                if page not in self._pages:
+                    start = page << PAGE_BITS
+                    self._pages[page] = view[start : start + PAGE_SIZE], os.pread(file, PAGE_SIZE, start)
+                    for part in self._code.get(page, ()):
+                        self._mix(page, *part)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._scanner is not None:
+            self._scanner.close()

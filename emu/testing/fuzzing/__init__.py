@@ -1,0 +1,1 @@
+"""Fuzzing: a guest function is executed with inputs that lead to where none before them has led."""

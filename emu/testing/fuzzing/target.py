@@ -1,0 +1,263 @@
+"""What is fuzzed: one function of a guest, with an input in its memory, executed from one state of the machine."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from emu.address import PAGE_SIZE
+from emu.engine.translated.fuzzed import Fuzzed
+from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
+from emu.events import TrapTaken
+from emu.hart.words import RETURN_ADDRESS
+from emu.isa.causes import cause_label
+from emu.isa.registers import A0, RA, SP
+from emu.machine import Machine
+from emu.machine.repetition import Repetition
+from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.bugs import MemoryBug
+from emu.report.places import Places
+from emu.report.sanitizer import BugReport
+from emu.spelling import did_you_mean
+from emu.testing.calls.crash import GuestCrash, crash, is_crash
+from emu.testing.calls.scratch import stack_top
+
+_GP, _ALIGN = 3, 16
+_REGISTERS = tuple(f"a{number}" for number in range(8))
+_WORDS = ("buffer", "length")
+_DEPTH = 5
+"""Calls by which crashes are told apart."""
+_LOOKED_AT = 3
+"""How many crashes of one instruction and caller are looked at closely; all further ones are taken for the first."""
+_MOST_KNOWN = 10_000
+_GUARD = 64
+"""Bytes behind the input whose use a sanitizer reports."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where the input goes: for each of a0, a1 and so on `buffer` (its address), `length`, or a number."""
+
+    words: tuple[str | int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Inputs":
+        """Read it. Raises ConfigError.
+
+        >>> Inputs.parse("a0=buffer,a1=length,a2=0x10")
+        Inputs(words=('buffer', 'length', 16))
+        """
+        given: dict[str, str | int] = {}
+        for part in text.split(","):
+            name, _, value = (word.strip() for word in part.partition("="))
+            if name not in _REGISTERS:
+                raise ConfigError(f"--input {text}: '{name}' is none of a0 to a7; for example a0=buffer,a1=length")
+            if name in given:
+                raise ConfigError(f"--input {text}: {name} is given twice")
+            given[name] = _word(text, value)
+        missing = [name for name in _REGISTERS[: len(given)] if name not in given]
+        if missing:
+            raise ConfigError(f"--input {text}: {missing[0]} is missing")
+        if "buffer" not in given.values():
+            raise ConfigError(f"--input {text}: which argument is the input? For example a0=buffer,a1=length")
+        return cls(tuple(given[name] for name in _REGISTERS[: len(given)]))
+
+    def __str__(self) -> str:
+        return ",".join(f"a{number}={word}" for number, word in enumerate(self.words))
+
+
+def _word(text: str, value: str) -> str | int:
+    if value in _WORDS:
+        return value
+    try:
+        return int(value, 0)
+    except ValueError:
+        near = did_you_mean(value, _WORDS)
+        raise ConfigError(f"--input {text}: '{value}': {near}it takes buffer, length or a number") from None
+
+
+class Failure(NamedTuple):
+    """An execution that did not end with the function's return."""
+
+    key: tuple[object, ...]
+    """The same for what is the same mistake: what happened, where, and the calls that led there."""
+    name: str
+    """For a file."""
+    error: EmuError
+    """What was seen, explained."""
+
+
+class SanitizerReport(GuestPanic):
+    """The function has accessed memory that it must not: the text is the sanitizer's report."""
+
+
+class Target:
+    """Executes the function with inputs; the machine is the caller's again after `close`."""
+
+    def __init__(
+        self, machine: Machine, function: str, inputs: Inputs, *,
+        longest: int = 4096, max_instructions: int = 1_000_000, sanitizer: AddressSanitizer | None = None,
+    ) -> None:  # fmt: skip
+        """From the machine's present state. Raises ConfigError where there is no room for the input."""
+        if not 0 < longest <= 1 << 20:
+            raise ConfigError(f"inputs of {longest:,} bytes: give 1 to 1,048,576")
+        self.machine, self.function, self.longest = machine, function, longest
+        self._address, self._inputs, self._sanitizer = machine.address_of(function), inputs, sanitizer
+        hart = machine.hart
+        self.buffer = (stack_top(machine) - longest - _GUARD) & -_ALIGN
+        hart.x[SP] = self.buffer
+        if not hart.x[_GP] and "__global_pointer$" in machine.symbols:
+            hart.x[_GP] = machine.address_of("__global_pointer$")  # a program that has not run yet
+        self._privilege = hart.privilege
+        self._pieces = self._places()
+        self.ways = Fuzzed()
+        machine.core.engine.switch_on(self.ways)
+        self._subscriptions = [machine.on(TrapTaken, self._trapped)]
+        if sanitizer is not None:
+            self._report = BugReport(machine)
+            self._subscriptions.append(machine.on(MemoryBug, self._reported))
+        self._again = Repetition(machine, function, self._address, max_instructions)
+        self._often: dict[tuple[int, ...], tuple[int, Failure]] = {}
+        self._place: tuple[int, ...] = ()
+        self._data = b""
+
+    def _places(self) -> list[tuple[int, int, memoryview]]:
+        """Where the input lies in RAM: its begin and end, and the memory of each page; one piece if that is one."""
+        machine, ram, found, at = self.machine, self.machine.memory.ram, list[tuple[int, int, memoryview]](), 0
+        offsets = []
+        while at < self.longest:
+            virtual = self.buffer + at
+            size = min(self.longest - at, PAGE_SIZE - virtual % PAGE_SIZE)
+            physical = machine.core.look_up(virtual).physical
+            if physical is None or not ram.contains(int(physical), size):
+                raise ConfigError(
+                    f"an input of {self.longest:,} bytes needs that much stack below sp, and {virtual:#x} is not "
+                    "mapped: give --max-length, or begin where the stack is larger"
+                )
+            start = int(physical) - ram.base
+            offsets.append(start - at)
+            found.append((at, at + size, ram.view[start : start + size]))
+            at += size
+        if len(set(offsets)) == 1:
+            return [(0, self.longest, ram.view[offsets[0] : offsets[0] + self.longest])]
+        return found
+
+    def place(self, data: bytes) -> tuple[int, ...]:
+        """Put an input into memory; the arguments of the function."""
+        if len(self._pieces) == 1:
+            self._pieces[0][2][: len(data)] = data
+        else:
+            for start, end, piece in self._pieces:
+                part = data[start:end]
+                piece[: len(part)] = part
+        values = {"buffer": self.buffer, "length": len(data)}
+        return tuple(values[word] if isinstance(word, str) else word for word in self._inputs.words)
+
+    def enter(self, data: bytes) -> None:
+        """Put the machine where an execution begins: at the function, with its arguments."""
+        hart = self.machine.hart
+        self._subscriptions.pop(0).cancel()
+        arguments = self.place(data)
+        for number, value in enumerate(arguments):
+            hart.x[A0 + number] = value
+        hart.x[RA], hart.pc = RETURN_ADDRESS, self._address
+
+    def run(self, data: bytes) -> Failure | None:
+        """Execute once, and take everything back; how it failed, if it did. `ways` tells what was new in it."""
+        self._data = data
+        self.ways.begin()
+        try:
+            self._again.call(self._begin(data))
+        except EmuError as error:
+            return self._failure(error)
+        else:
+            return None
+        finally:
+            self._end(data)
+
+    def _begin(self, data: bytes) -> tuple[int, ...]:
+        if self._sanitizer is not None:
+            self._sanitizer.tell_again()
+            self._sanitizer.poison(self._behind(data), "behind the input")
+        return self.place(data)
+
+    def _end(self, data: bytes) -> None:
+        if self._sanitizer is None:
+            self._again.rewind()
+        else:  # which knows what snapshots restore
+            self._sanitizer.unpoison(self._behind(data))
+            self._again.return_whole()
+
+    def _behind(self, data: bytes) -> range:
+        end = self.buffer + len(data)
+        return range(end, self.buffer + self.longest + _GUARD)
+
+    @property
+    def instructions(self) -> int:
+        """How many the present execution has taken."""
+        return self._again.instructions
+
+    @property
+    def pages(self) -> int:
+        """How many pages are copied after each execution."""
+        return self._again.pages
+
+    def noted(self, blocks: set[int]) -> None:
+        """Blocks that were executed, so that changes of their code are seen when they are taken back."""
+        self._again.executed(blocks)
+
+    def _trapped(self, trap: TrapTaken) -> None:
+        if not is_crash(trap, self._privilege):
+            return
+        self._place = (trap.cause, int(trap.pc), self.machine.hart.x[RA])
+        seen = self._often.get(self._place)
+        if seen is not None and seen[0] >= _LOOKED_AT:
+            raise seen[1].error
+        raise crash(self.machine, self.function, trap)
+
+    def _reported(self, event: MemoryBug) -> None:
+        error = SanitizerReport(f"{self.function}: {event.bug.value}\n{self._report.text(event)}")
+        error.args = (*error.args, event)
+        raise error
+
+    def _failure(self, error: EmuError) -> Failure:
+        if isinstance(error, GuestCrash):
+            number, seen = self._often.get(self._place, (0, None))
+            failure = seen if seen is not None and seen.error is error else _of_crash(error)
+            if self._place in self._often or len(self._often) < _MOST_KNOWN:
+                self._often[self._place] = number + 1, failure
+            return failure
+        if isinstance(error, SanitizerReport):
+            event = error.args[1]
+            return Failure(
+                (event.bug, event.pc, *event.callers[: _DEPTH - 1]),
+                _file_name(f"{event.bug.value} in {Places(self.machine).name(event.pc).split(' ')[0]}"),
+                SanitizerReport(error.args[0]),
+            )
+        if isinstance(error, LimitExceeded):
+            return Failure(("hang",), "hang", error)
+        kind = type(error).__name__
+        return Failure((kind, int(self.machine.hart.pc)), _file_name(f"{kind} in {self.function}"), error)
+
+    def close(self) -> None:
+        """Give the machine back as it was found."""
+        self._again.close()
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self.machine.core.engine.switch_off(self.ways)
+
+
+def _of_crash(error: GuestCrash) -> Failure:
+    stack: Sequence[object] = [frame.address for frame in error.stack[:_DEPTH]]
+    place = error.stack[0].name.split(" ")[0] if error.stack else f"{error.trap.pc}"
+    label = cause_label(error.trap.cause, interrupt=False)
+    return Failure((error.trap.cause, *stack), _file_name(f"{label} in {place}"), error)
+
+
+def _file_name(text: str) -> str:
+    """A text as the name of a file.
+
+    >>> _file_name("load access fault in parse+0x2a")
+    'load-access-fault-in-parse+0x2a'
+    """
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).strip("-")[:80]
