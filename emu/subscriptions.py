@@ -97,6 +97,11 @@ class EventBus:
         for table in (self._listeners, self._sources, self._running, self.observers):
             table.clear()
 
+    @property
+    def are_any(self) -> bool:
+        """Whether there is a listener, or an observer that makes further events."""
+        return bool(self._listeners or self.observers)
+
     def wants(self, kind: type[Event]) -> bool:
         """Whether anybody listens to events of this kind."""
         return kind in self._listeners

@@ -1,13 +1,13 @@
-"""Two hundred small programs, each booted to its verdict: one Python process beside QEMU started for each."""
+"""Two hundred small programs, each booted to its verdict: in one Python process, beside QEMU started for each."""
 
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emu.firmware.image import Image
-from emu.machine import Machine, MachineConfig
+from emu.machine import Machine, MachineConfig, MachinePool
 from figures import qemu
-from figures.table import best, row, title, wall
+from figures.table import best, processor_time, row, title
 from linker import link
 from linker.assembler import assemble
 
@@ -37,31 +37,49 @@ failed:
 
 def main() -> None:
     """Print the part."""
-    title(f"{COUNT} ELF programs, each booted to its verdict")
+    title(f"{COUNT} ELF programs, each booted to its verdict, processor time")
     with TemporaryDirectory() as name:
         files = [Path(name, f"{number}.elf") for number in range(1, COUNT + 1)]
         for number, file in enumerate(files, 1):
             source = assemble(_PROGRAM.format(number=number), name="program.s")
             file.write_bytes(link([source], script=_SCRIPT).elf)
-        times = {fidelity: best(lambda fidelity=fidelity: _all(files, fidelity)) for fidelity in ("fast", "exact")}
-        reference = sum(wall(qemu.bare(file)) for file in files[:IN_QEMU]) * COUNT / IN_QEMU if qemu.PROGRAM else None
-    for fidelity, seconds in times.items():
-        if reference is None:
-            row(f"{COUNT} programs, {fidelity}", f"{seconds:.3f} s")
-            continue
-        faster = reference / seconds
-        row(
-            f"{COUNT} programs, {fidelity}",
-            f"{seconds:.3f} s", f"QEMU {reference:.3f} s", f"{faster:.1f} times faster",
-            target="at least 10 times", met=faster >= 10,
-        )  # fmt: skip
+        times = {}
+        for fidelity in ("fast", "exact"):
+            times[f"{fidelity}, a machine each"] = best(lambda fidelity=fidelity: _each(files, fidelity))
+            times[f"{fidelity}, one used again"] = best(lambda fidelity=fidelity: _again(files, fidelity))
+        reference = None
+        if qemu.PROGRAM:
+            reference = sum(processor_time(qemu.bare(file)) for file in files[:IN_QEMU]) * COUNT / IN_QEMU
+    for what, seconds in times.items():
+        each, goal = seconds / COUNT * 1e3, 0.5 if "again" in what else 1.0
+        shown = [f"{each:.2f} ms each"]
+        if reference is not None:
+            shown += [f"QEMU {reference / COUNT * 1e3:.1f} ms", f"{reference / seconds:.1f} times faster"]
+        row(f"{COUNT} programs, {what}", *shown, target=f"at most {goal} ms", met=each <= goal)
 
 
-def _all(files: list[Path], fidelity: str) -> float:
-    start = time.perf_counter()
+def _each(files: list[Path], fidelity: str) -> float:
+    start = time.process_time()
     for file in files:
-        machine = Machine(MachineConfig(fidelity=fidelity, firmware="none", ram_size=16 << 20))
-        machine.load(Image.open(file))
-        if machine.run(max_instructions=10_000).exit_code != 0:
-            raise SystemExit(f"{file.name} failed")
-    return time.perf_counter() - start
+        with Machine(_config(fidelity)) as machine:
+            _run(machine, file)
+    return time.process_time() - start
+
+
+def _again(files: list[Path], fidelity: str) -> float:
+    start = time.process_time()
+    with MachinePool() as pool:
+        for file in files:
+            with pool.machine(_config(fidelity)) as machine:
+                _run(machine, file)
+    return time.process_time() - start
+
+
+def _config(fidelity: str) -> MachineConfig:
+    return MachineConfig(fidelity=fidelity, firmware="none", ram_size=16 << 20)
+
+
+def _run(machine: Machine, file: Path) -> None:
+    machine.load(Image.open(file))
+    if machine.run(max_instructions=10_000).exit_code != 0:
+        raise SystemExit(f"{file.name} failed")

@@ -180,6 +180,11 @@ class Engine(EngineAnswers):
             slots[Slot.LIMIT] = 0
             self._one_block = False
 
+    @property
+    def has_features(self) -> bool:
+        """Whether any feature is on."""
+        return bool(self._features)
+
     def switch_on(self, feature: Feature) -> None:
         """Let all code do what a feature says; in a run from the end of the current slice on.
 

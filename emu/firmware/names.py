@@ -117,10 +117,12 @@ class Names:
     def add(self, file: Named) -> None:
         """Know the names of one more file."""
         self._files.append(file)
-        self._sizes.clear()
-        self.__dict__.pop("symbols", None)
-        self.__dict__.pop("lines", None)
-        self.__dict__.pop("frames", None)
+        self._forget()
+
+    def clear(self) -> None:
+        """Know no names."""
+        self._files.clear()
+        self._forget()
 
     def linked(self, address: int) -> int:
         """The address that code was linked for, when it runs where it was loaded, before paging; else the same."""
@@ -146,6 +148,12 @@ class Names:
     def frames(self) -> CallFrames:
         """All call frame information."""
         return CallFrames(lambda: chain.from_iterable(file.frame_ranges() for file in self._files))
+
+    def _forget(self) -> None:
+        """Forget what was put together from all files."""
+        self._sizes.clear()
+        for name in ("symbols", "lines", "frames"):
+            self.__dict__.pop(name, None)
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure, None when no file has it."""

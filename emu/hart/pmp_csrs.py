@@ -1,6 +1,6 @@
 """The CSRs of physical memory protection: which values they take, and when they are locked (section 3.7.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from emu.isa.csrs import PMP_ADDRESSES, PMP_CONFIGS
 from emu.mmu.pmp import ADDRESS_MASK, LOCKED, Region, decode, is_address_locked, legal_config
@@ -15,13 +15,10 @@ class PmpCsrs:
         """`changed` is called when what is protected may be another than before."""
         self._values, self._changed = values, changed
 
-    def regions(self) -> tuple[Region, ...]:
-        """What the entries say now, in the order of their priority."""
-        return decode(self._configs(), [self._values[number] for number in PMP_ADDRESSES])
-
     def state(self) -> tuple[int, ...]:
-        """The values of all the registers."""
-        return tuple(self._values[number] for number in (*PMP_CONFIGS, *PMP_ADDRESSES))
+        """The values of all the registers, for `regions`."""
+        values = self._values
+        return (*[values[number] for number in PMP_CONFIGS], *values[PMP_ADDRESSES.start : PMP_ADDRESSES.stop])
 
     def read(self, number: int) -> int:
         """The value of one of the registers."""
@@ -43,4 +40,13 @@ class PmpCsrs:
         return True
 
     def _configs(self) -> bytes:
-        return b"".join(self._values[number].to_bytes(_PER_REGISTER, "little") for number in PMP_CONFIGS)
+        return _bytes_of(self._values[number] for number in PMP_CONFIGS)
+
+
+def regions(state: tuple[int, ...]) -> tuple[Region, ...]:
+    """What the entries say, in the order of their priority, by the values of all the registers."""
+    return decode(_bytes_of(state[: len(PMP_CONFIGS)]), state[len(PMP_CONFIGS) :])
+
+
+def _bytes_of(configs: Iterable[int]) -> bytes:
+    return b"".join(config.to_bytes(_PER_REGISTER, "little") for config in configs)

@@ -76,6 +76,13 @@ class Runner:
         if platform.semihosting:
             platform.semihosting.loaded(self.plan.command_line, self.plan.free)
 
+    def forget(self) -> None:
+        """Know nothing of what was loaded, nor of how it ended: the machine has been put to its power-on."""
+        self.plan = self.htif = self.off = None
+        self._platform.names.clear()
+        self._interrupted = False
+        self.resets = self._platform.config.reboot
+
     @property
     def off(self) -> tuple[StopReason, int] | None:
         """How the guest has ended the machine, unless somebody has put the hart elsewhere since."""

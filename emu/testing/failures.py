@@ -41,7 +41,7 @@ class Watched:
     def sections(self) -> Iterator[tuple[str, str]]:
         """Titles and texts."""
         machine = self.machine
-        if "platform" not in vars(machine) or machine.core.engine.running:
+        if machine.is_closed or machine.core.engine.running:
             return
         places = Places(machine)
         yield "guest", "\n".join(self._standing(places))

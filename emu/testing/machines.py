@@ -144,7 +144,7 @@ def without_a_trace(machine: Machine) -> Iterator[None]:
     try:
         yield
     finally:
-        if "platform" in vars(machine):  # not closed by the test
+        if not machine.is_closed:  # not closed by the test
             _cancel(bus._listeners, listeners, bus._remove)
             _cancel(watches._callbacks, watched, watches._cancel)
             for follower in machine.followers:

@@ -1,6 +1,7 @@
 """Virtio over MMIO, version 1 (legacy) and 2 (modern): registers, queues, interrupt (virtio 1.2, section 4.2)."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 from emu.devices.device import GuestMemory, InterruptLine
@@ -198,17 +199,7 @@ class VirtioMmio:
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `virtio_mmio`; an empty slot has one too."""
-        return (
-            Node(
-                f"virtio_mmio@{self.base:x}",
-                {
-                    "interrupts": (self.irq_number,),
-                    "interrupt-parent": (PLIC,),
-                    "reg": wide(self.base, self.size),
-                    "compatible": "virtio,mmio",
-                },
-            ),
-        )
+        return _nodes(self.base, self.irq_number)
 
     def _power_on(self) -> None:
         count = self._function.queues if self._function is not None else 0
@@ -339,6 +330,21 @@ class VirtioMmio:
         if queue is not None:
             old = getattr(queue.state, name)
             setattr(queue.state, name, old & ~(0xFFFF_FFFF << shift) | value << shift)
+
+
+@cache
+def _nodes(base: int, irq_number: int) -> tuple[Node, ...]:
+    return (
+        Node(
+            f"virtio_mmio@{base:x}",
+            {
+                "interrupts": (irq_number,),
+                "interrupt-parent": (PLIC,),
+                "reg": wide(base, SLOT_SIZE),
+                "compatible": "virtio,mmio",
+            },
+        ),
+    )
 
 
 _CONSTANTS = {

@@ -1,7 +1,10 @@
 """Physical memory protection in fidelity `exact`: open ranges for quick fills, and pages that an entry cuts."""
 
+from functools import lru_cache
+
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.engine import Stop
+from emu.hart import pmp_csrs
 from emu.hart.exact.state import ExactState
 from emu.hart.platform import Platform
 from emu.hart.words import COUNT
@@ -19,6 +22,8 @@ from emu.walks import Refusal, Walk
 
 _S, _M = Privilege.S, Privilege.M
 _HALF = 2
+_Range = tuple[int, int]
+"""First address and bytes."""
 
 
 class ExactProtection(ExactState):
@@ -47,23 +52,23 @@ class ExactProtection(ExactState):
         self._checked: dict[tuple[int, bool], int] = {}
         """What the instruction at pc may do to cut pages (their virtual address, and whether it is the fetch)."""
         self._steps = False
+        self._measured: tuple[int, ...] = ()
+        """The values of the registers that all this was found out of."""
         self._measure()
 
     def protection_written(self) -> None:
         """See `emu.hart.csr_owner.CsrOwner`."""
-        if self.csrs.pmp.state() != self._measured:
-            self._measure()
+        self._measure()
         self.flush_translations()
 
     def _measure(self) -> None:
-        ram, regions = self.ram, self.csrs.pmp.regions()
-        self._regions, self._measured = regions, self.csrs.pmp.state()
-        whole = ram.base, ram.base + ram.size
-        start, end = open_range(regions, *whole, _M)
-        self._open_to_m = start, end - start
-        start, end = open_range(regions, *whole, _S)
-        self._open_to_s = self._open_start, self._open_size = start, end - start
-        self._open_words = ram.words[(start - ram.base) >> 3 : (end - ram.base) >> 3]
+        state = self.csrs.pmp.state()
+        if state == self._measured:
+            return
+        ram, self._measured = self.ram, state
+        self._regions, self._open_to_m, self._open_to_s = _measured(state, ram.base, ram.base + ram.size)
+        start, size = self._open_start, self._open_size = self._open_to_s
+        self._open_words = ram.words[(start - ram.base) >> 3 : (start - ram.base + size) >> 3]
 
     def _protection_of(self, address: int, frame: int, privilege: int, *, fetch: bool) -> int:
         """What the core may be given of a frame outside of the open ranges; 0 also for a page that is to be checked."""
@@ -152,6 +157,14 @@ class ExactProtection(ExactState):
             self.engine.window.load()
             self._change_translations()
             self.engine.window.store()
+
+
+@lru_cache(maxsize=64)
+def _measured(state: tuple[int, ...], start: int, end: int) -> tuple[tuple[Region, ...], _Range, _Range]:
+    """What the entries say, and the ranges in which M mode, and S mode, may do anything."""
+    regions = pmp_csrs.regions(state)
+    (m_start, m_end), (s_start, s_end) = (open_range(regions, start, end, privilege) for privilege in (_M, _S))
+    return regions, (m_start, m_end - m_start), (s_start, s_end - s_start)
 
 
 _NEEDED = {Access.LOAD: 1, Access.STORE: 2, Access.FETCH: 4}

@@ -50,6 +50,7 @@ class History:
         self._checkpoints = Checkpoints()
         self._inputs.on_cut = self._cut
         self._obstacle: str | None = None
+        self._power_on: Snapshot | None = None
         self._base: Snapshot | None = None
         self._end = Moment(0, 0)
         self.marks: dict[str, Moment] = {}
@@ -58,7 +59,7 @@ class History:
             self._obstacle = "time that passes by the host's clock does not come again; use clock instructions"
             return
         try:
-            self._base = take(platform, (), at_power_on=True)
+            self._base = self._power_on = take(platform, (), at_power_on=True)
         except ConfigError as error:
             self._obstacle = str(error)
 
@@ -85,6 +86,13 @@ class History:
         self._runner.live()
 
     # Moments.
+
+    @property
+    def power_on(self) -> Snapshot:
+        """The machine before anything was loaded. Raises ConfigError for one that cannot go back in time."""
+        if self._power_on is None:
+            raise ConfigError(f"this machine cannot go back in time: {self._obstacle}")
+        return self._power_on
 
     @property
     def now(self) -> Moment:
