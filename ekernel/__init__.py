@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from emu.record.recording import Recording as Recording
     from emu.subscriptions import Subscription as Subscription
     from emu.testing.calls.crash import GuestCrash as GuestCrash
+    from emu.testing.fuzz import fuzz as fuzz
     from emu.testing.points import points as points
     from emu.walks import Refusal as Refusal, Walk as Walk, WalkStep as WalkStep
     from kernel.build import BuiltKernel as BuiltKernel, build as build
@@ -136,6 +137,7 @@ _HOMES = {
     "emu.record.recording": "Recording",
     "emu.subscriptions": "Subscription",
     "emu.testing.calls.crash": "GuestCrash",
+    "emu.testing.fuzz": "fuzz",
     "emu.testing.points": "points",
     "emu.walks": "Refusal Walk WalkStep",
     "kernel.build": "BuiltKernel build",

@@ -1,5 +1,6 @@
 """`ekernel fuzz`: inputs for one function of a kernel, until one makes it crash."""
 
+import os
 import shlex
 import sys
 import time
@@ -19,6 +20,7 @@ from emu.terminal.signals import Signals
 from emu.terminal.statuses import ExitStatus
 from emu.testing.fuzzing.campaign import Campaign, Summary
 from emu.testing.fuzzing.failures import report
+from emu.testing.fuzzing.forkserver import serve
 from emu.testing.fuzzing.target import Inputs, Target
 from emu.testing.machines import Place, advance
 
@@ -42,6 +44,7 @@ class FuzzWords(HeapWords):
     executions: int | None
     duration: float | None
     seed: int
+    afl: bool
     replay: Path | None
     since = None
     timeout = None
@@ -85,6 +88,7 @@ def options() -> Words:
     group.value("--time", to="duration", form="SECONDS", kind=seconds, text="End after so long.")
     group.value("--seed", to="seed", form="N", kind=count, default=1, text="Chance begins here; 1.")
     group.flag("-q", "--quiet", to="quiet", text="Print the summary alone.")
+    group.flag("--afl", to="afl", text="afl-fuzz has started this, and makes the inputs.")
     group = Group(words, "One input")
     group.value("--replay", to="replay", form="FILE", kind=Path, text="Execute this input once, and report.")
     group.value("--gdb", to="gdb", form="DEV", text="With --replay: wait for gdb (tcp::1234) where it begins.")
@@ -101,7 +105,7 @@ def main(words: Sequence[str], signals: Signals) -> int:
     request = options().read(words, FuzzWords())
     if request.function is None:
         raise ConfigError("--function: which function? For example --function parse --input a0=buffer,a1=length")
-    if request.replay is None and request.corpus is None:
+    if request.replay is None and request.corpus is None and not request.afl:
         raise ConfigError("--corpus: where do inputs go? For example --corpus corpus")
     if request.gdb is not None and request.replay is None:
         raise ConfigError("--gdb: for which input? Add --replay FILE")
@@ -117,6 +121,9 @@ def main(words: Sequence[str], signals: Signals) -> int:
         )  # fmt: skip
         if request.replay is not None:
             return _replay(target, request, request.replay)
+        if request.afl:
+            serve(target, os.environ)
+            return 0
         assert request.corpus is not None
         crashes = request.crashes or request.corpus / "crashes"
         line = _replay_line(words)

@@ -25,6 +25,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         except AssertionError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         _check_budget(pyfuncitem)
+        _fuzz(pyfuncitem)
         return result
 
 
@@ -39,6 +40,23 @@ def _check(name: str, machine: Any, item: pytest.Function, stack: ExitStack) -> 
     faults = Faults(machine)
     stack.callback(faults.close)
     return faults.no_faults
+
+
+def _fuzz(item: pytest.Function) -> None:
+    mark = item.get_closest_marker("fuzz")
+    if mark is None:
+        return
+    from emu.errors import EmuError
+    from emu.testing.fuzz import judge
+
+    machine = item._request.getfixturevalue("machine")
+    place = item.get_closest_marker("kernel")
+    until = (place.kwargs.get("until") if place else None) or item.config.getini("ekernel_until") or None
+    folder = item._request.getfixturevalue("tmp_path")
+    try:
+        judge(machine, folder, until, *mark.args, **mark.kwargs)
+    except (AssertionError, EmuError) as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _check_budget(item: pytest.Function) -> None:

@@ -70,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "budget(instructions=N, traps=N): fail when a test's machine has executed or taken more"
     )
     config.addinivalue_line("markers", "points(number): what a test is worth to `ekernel grade`")
+    config.addinivalue_line("markers", "fuzz(...): what @ekernel.fuzz says")
     config.addinivalue_line("markers", "no_leaks: fail when frames or heap blocks that the test allocated are held")
     config.addinivalue_line("markers", "no_faults: fail for page faults that the kernel did not resolve")
 

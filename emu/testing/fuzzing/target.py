@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from emu.address import PAGE_SIZE
 from emu.engine.translated.fuzzed import Fuzzed
@@ -238,6 +239,12 @@ class Target:
             return Failure(("hang",), "hang", error)
         kind = type(error).__name__
         return Failure((kind, int(self.machine.hart.pc)), _file_name(f"{kind} in {self.function}"), error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the machine back as it was found."""

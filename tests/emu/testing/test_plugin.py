@@ -394,3 +394,38 @@ def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
 
     assert told(apart) == told(result)
     assert told(result)
+
+
+def test_a_function_that_is_to_stand_any_input_is_fuzzed(project):
+    project.makepyfile("""
+        import ekernel
+        import pytest
+
+        @pytest.fixture
+        def machine(assemble):
+            return assemble('''
+                j .
+            good: lbu a0, (a0)
+                ret
+            bad: lbu t0, (a0)
+                li t1, 0x5a
+                bne t0, t1, good
+                ld zero, (zero)
+            ''')
+
+        @ekernel.fuzz("good", executions=300)
+        def test_good():
+            pass
+
+        @ekernel.fuzz("bad", executions=300)
+        def test_bad(machine):
+            assert machine.instret == 0
+
+        @ekernel.fuzz("bed")
+        def test_none():
+            pass
+    """)
+    result = project.runpytest_inprocess("-q")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["bad crashed: load access fault at bad+*", "input: 1 bytes", "*  5a  *", "replay: *"])
+    result.stdout.fnmatch_lines(["*did you mean bad?*"])
