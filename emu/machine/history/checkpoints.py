@@ -12,7 +12,7 @@ _MOST = 96
 _MOST_BYTES = 256 << 20
 """What they may take of the host's memory, by estimate."""
 _SHARE = 0.03
-"""Of the time of the run, what taking them may cost."""
+"""Of the time of the run, what taking them may cost; but for the first, which comes before the time is known."""
 _FIRST, _FEWEST = 2_000_000, 250_000
 """Instructions before the first, and at the least between two."""
 _UNSEEN = 2.0
@@ -38,6 +38,8 @@ class Checkpoints:
         self.interval = _FIRST
         """Instructions to run before the next one is taken."""
         self._began = time.process_time()
+        self._ran = self._spent = 0.0
+        """Seconds in which the guest ran, and that checkpoints took."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -84,9 +86,11 @@ class Checkpoints:
     def took(self, seconds: float, instructions: int) -> None:
         """Adapt the interval to what the last one has cost, after so many instructions."""
         run = max(time.process_time() - self._began - seconds, 1e-4)
-        rate = max(instructions, 1) / run
-        wanted = rate * seconds * _UNSEEN / _SHARE
-        self.interval = max(_FEWEST, int(0.5 * self.interval + 0.5 * wanted))
+        self._ran += run
+        self._spent += seconds
+        debt = self._spent * _UNSEEN / _SHARE - self._ran
+        wanted = seconds * _UNSEEN / _SHARE + max(debt, 0.0)
+        self.interval = max(_FEWEST, int(wanted * max(instructions, 1) / run))
 
     def _least(self) -> int:
         """The one whose loss lengthens the ways the least, in proportion to how far back it is."""

@@ -11,6 +11,7 @@ import pytest
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput
 from emu.machine import Drive, Machine, StopReason
+from emu.machine.history.checkpoints import Checkpoints
 from emu.machine.history.moment import Moment
 from tests.emu.machine.history.jumps import jump
 
@@ -217,6 +218,23 @@ def test_machines_whose_past_is_gone_say_so(boot: Boot, tmp_path: Path) -> None:
             machine.run()
             with pytest.raises(ConfigError, match=reason):
                 machine.goto(0)
+
+
+@pytest.mark.parametrize("cost", [0.0005, 0.015, 0.1])
+def test_checkpoints_take_three_percent_of_the_time_from_the_first_on(
+    monkeypatch: pytest.MonkeyPatch, cost: float
+) -> None:
+    now, speed = 0.0, 30e6
+    monkeypatch.setattr("emu.machine.history.checkpoints.time.process_time", lambda: now)
+    checkpoints, taken = Checkpoints(), 0.0
+    for number in range(40):
+        checkpoints.began()
+        ran = checkpoints.interval
+        now += ran / speed + cost
+        assert not number or 2 * taken <= 0.03 * now  # the pages that are copied later cost as much again
+        checkpoints.took(cost, ran)
+        taken += cost
+    assert 0.01 * now < taken
 
 
 @pytest.mark.slow
