@@ -23,6 +23,7 @@ OWN = {
     "heap": "Show who holds a kernel's frames and heap, at any moment.",
     "report": "Put a whole run on one page of HTML.",
     "pagetable": "Show what a kernel's page tables map, at any moment.",
+    "act": "Run programs that test an architecture, all in one process.",
     "fuzz": "Find inputs that make a function of a kernel crash.",
     "grade": "Give points to students' kernels by a teacher's tests.",
     "lab": "Experiments on the teaching kernel.",
