@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from emu.engine import library
 from emu.engine.library import Handle
@@ -9,7 +10,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block, Definitions, Full
 from emu.engine.translated.features import MOST_BLOCKS, Core, Feature, Jump, Write
 from emu.engine.translated.installation import Installed
-from emu.engine.translated.layout import ENV_EXIT_REQUEST
+from emu.engine.translated.layout import ENV_EXIT_REQUEST, Layout
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
 from emu.engine.translated.plan import CLASSES, Known, Part
 from emu.engine.translated.player import Entry
@@ -126,6 +127,11 @@ class Features:
             self._fail(error)
 
     def _compose(self) -> None:
+        if not self._features:
+            plan, *keep = _clock_alone(self._installed.layout, self._installed.entries[Entry.LATE])
+            self._core.slots[Slot.PLAN] = ctypes.addressof(plan)
+            self._keep = (plan, *keep)
+            return
         wanted = [feature.operations(self._core) for feature in self._features]
 
         def all_of(part: Part) -> tuple[Operation, ...]:
@@ -135,17 +141,31 @@ class Features:
         looks_at_instructions = any(lists.values())
         lists[Part.HEAD] = (*COUNT, *all_of(Part.CONDITION), *UNLESS_LATE, *BEGIN, *all_of(Part.HEAD))
         lists[Part.TAIL] = not_begun(self._installed.entries[Entry.LATE])
-        plan = (ctypes.c_uint64 * len(Part))()
-        keep: list[object] = [plan]
-        for part, operations in lists.items():
-            if operations:
-                words = encode(operations, self._installed.layout)
-                memory = (ctypes.c_uint64 * len(words))(*words)
-                keep.append(memory)
-                plan[part] = ctypes.addressof(memory)
+        plan, *keep = _planned(lists, self._installed.layout)
         if looks_at_instructions:
-            classes = ctypes.create_string_buffer(CLASSES, len(CLASSES))
-            keep.append(classes)
-            plan[Part.CLASSES] = ctypes.addressof(classes)
+            plan[Part.CLASSES] = ctypes.addressof(_CLASSES)
         self._core.slots[Slot.PLAN] = ctypes.addressof(plan)
-        self._keep = tuple(keep)
+        self._keep = (plan, *keep)
+
+
+_Words = ctypes.Array[ctypes.c_uint64]
+_CLASSES = ctypes.create_string_buffer(CLASSES, len(CLASSES))
+
+
+@cache
+def _clock_alone(layout: Layout, late: int) -> list[_Words]:
+    """What the blocks of a core without features are given: the same memory for all of a process."""
+    return _planned({Part.HEAD: (*COUNT, *UNLESS_LATE, *BEGIN), Part.TAIL: not_begun(late)}, layout)
+
+
+def _planned(lists: dict[Part, tuple[Operation, ...]], layout: Layout) -> list[_Words]:
+    """The plan, and then the lists that it leads to, as the player reads them."""
+    plan = (ctypes.c_uint64 * len(Part))()
+    made: list[_Words] = [plan]
+    for part, operations in lists.items():
+        if operations:
+            words = encode(operations, layout)
+            memory = (ctypes.c_uint64 * len(words))(*words)
+            made.append(memory)
+            plan[part] = ctypes.addressof(memory)
+    return made
