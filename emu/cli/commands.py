@@ -24,6 +24,7 @@ OWN = {
     "report": "Put a whole run on one page of HTML.",
     "pagetable": "Show what a kernel's page tables map, at any moment.",
     "act": "Run programs that test an architecture, all in one process.",
+    "rvfi": "Execute instructions that come over a socket (RVFI-DII, TestRIG).",
     "fuzz": "Find inputs that make a function of a kernel crash.",
     "grade": "Give points to students' kernels by a teacher's tests.",
     "lab": "Experiments on the teaching kernel.",

@@ -218,6 +218,10 @@ class HartCore(CountingHart):
             )
         self.trap(PAGE_FAULTS[walk.access], int(walk.address), pc)
 
+    def forget_chain(self) -> None:
+        """What comes next is no consequence of the last trap."""
+        self._last_trap = -1
+
     def note_trap(self, cause: int, tval: int, epc: int, source: Privilege, target: int) -> None:
         """Raise DoubleFault for a hart that only traps and never executes an instruction again."""
         retired = self.slots[COUNT]

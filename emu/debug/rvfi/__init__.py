@@ -1,0 +1,1 @@
+"""RVFI-DII: instructions come over a socket, and what each of them has done goes back."""
