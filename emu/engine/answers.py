@@ -147,17 +147,17 @@ class EngineAnswers(EngineParts):
         self.stop_after_block()
 
     def _add_hooks(self) -> None:
-        exception = self._guest.exception
+        exception, features = self._guest.exception, self.clock.features
         direct = isinstance(self.clock, BlockClock)
 
         def on_exception(_engine: int, number: int) -> None:
             if self._one_block:
                 self._let_no_more_begin()
             try:
-                if self.clock.features.looks_at_completed:
-                    self._report_completed(self.words[Word.PC] - 4, lambda: exception(number))
-                else:
+                if not features.looks_at_completed:
                     exception(number)
+                else:
+                    self._report_completed(self.words[Word.PC] - 4, lambda: exception(number))
             except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
                 self.fail(error)
 

@@ -19,7 +19,7 @@ CONTEXTS = 1 << 12
 """Numbers of contexts: 0 asks the guest each time and keeps nothing."""
 _BITS = 13
 _SLOTS = 1 << _BITS
-_CONTEXT, _MARK, _MARKED, _KEEP, _ASK, _CLOCK, _ENTRIES = 0, 1, 2, 3, 4, 5, 8
+CONTEXT, MARK, _MARKED, _KEEP, _ASK, _CLOCK, _ENTRIES = 0, 1, 2, 3, 4, 5, 8
 """Words of the table; its entries, of two words each, follow: slots for loads, for stores and for fetches."""
 _CONTEXT_SHIFT = 52
 _PAGES = (1 << 52) - 1
@@ -28,7 +28,7 @@ _PAGES = (1 << 52) - 1
 FILL = Probe(
     "fill",
     x86_64=f"""
-    mov r9, [r8+{8 * _CONTEXT}]
+    mov r9, [r8+{8 * CONTEXT}]
     test r9, r9
     jz ask
     mov rax, rsi
@@ -51,7 +51,7 @@ FILL = Probe(
     mov [rcx], r11
     and eax, 7
     mov [rcx+8], rax
-    mov rax, [r8+{8 * _MARK}]
+    mov rax, [r8+{8 * MARK}]
     or [r8+{8 * _MARKED}], rax
     mov eax, 1
     ret
@@ -74,7 +74,7 @@ ask:
     jz refused
     cmp qword ptr [rbx+{8 * _KEEP}], 0
     je answered
-    mov r9, [rbx+{8 * _CONTEXT}]
+    mov r9, [rbx+{8 * CONTEXT}]
     test r9, r9
     jz answered
     shr rbp, 12
@@ -122,7 +122,7 @@ noted:
     ret
 """,
     aarch64=f"""
-    ldr x9, [x4, #{8 * _CONTEXT}]
+    ldr x9, [x4, #{8 * CONTEXT}]
     cbz x9, ask
     lsr x10, x1, #12
     eor x11, x10, x10, lsr #{_BITS}
@@ -139,7 +139,7 @@ noted:
     str x11, [x3]
     and x11, x10, #7
     str x11, [x3, #8]
-    ldr x9, [x4, #{8 * _MARK}]
+    ldr x9, [x4, #{8 * MARK}]
     ldr x10, [x4, #{8 * _MARKED}]
     orr x10, x10, x9
     str x10, [x4, #{8 * _MARKED}]
@@ -165,7 +165,7 @@ ask:
     mov w0, #1
     ldr x9, [x19, #{8 * _KEEP}]
     cbz x9, left
-    ldr x9, [x19, #{8 * _CONTEXT}]
+    ldr x9, [x19, #{8 * CONTEXT}]
     cbz x9, left
     lsr x10, x20, #12
     eor x11, x10, x10, lsr #{_BITS}
@@ -213,78 +213,79 @@ class Translations:
         self._handle = handle
         self._core = ctypes.c_uint64.from_address((handle.value or 0) + ENGINE_CPU).value
         self._memory = (ctypes.c_uint64 * (_ENTRIES + 6 * _SLOTS))()
-        self._words = memoryview(self._memory).cast("B").cast("Q")
+        self.words = memoryview(self._memory).cast("B").cast("Q")
+        """The table, by word."""
 
     def serve(self, ask: int, slots: int) -> None:
         """Answer the core's fills by native code, which calls `ask`, a callback like it, for what is not here.
 
         Unless the slots at an address of the host say that nobody may be called.
         """
-        self._words[_ASK], self._words[_CLOCK] = ask, slots
+        self.words[_ASK], self.words[_CLOCK] = ask, slots
         library.add_hook(self._handle, library.HOOK_FILL, native.load(FILL), ctypes.addressof(self._memory))
 
     @property
     def context(self) -> int:
         """The circumstances that translations are asked for in, below `CONTEXTS`; 0: ask the guest, keep nothing."""
-        return self._words[_CONTEXT]
+        return self.words[CONTEXT]
 
     def enter(self, context: int, *, marks: bool = False) -> None:
         """Change the context; in one that marks, `marked` tells whether an answer was given without asking."""
-        self._words[_CONTEXT], self._words[_MARK] = context, marks
+        self.words[CONTEXT], self.words[MARK] = context, marks
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """In a `with`: the guest is asked, whatever the context, and nothing is kept."""
-        words = self._words
-        context, words[_CONTEXT] = words[_CONTEXT], 0
+        words = self.words
+        context, words[CONTEXT] = words[CONTEXT], 0
         try:
             yield
         finally:
-            words[_CONTEXT] = context
+            words[CONTEXT] = context
 
     @property
     def marked(self) -> bool:
         """Whether an answer was given without asking in a context that marks, since `unmark`."""
-        return bool(self._words[_MARKED])
+        return bool(self.words[_MARKED])
 
     def unmark(self) -> None:
         """No answer was given."""
-        self._words[_MARKED] = 0
+        self.words[_MARKED] = 0
 
     def keep(self) -> None:
         """In a fill: the answer holds in this context until it is forgotten."""
-        self._words[_KEEP] = 1
+        self.words[_KEEP] = 1
 
     def find(self, address: int, access: int) -> tuple[int, int] | None:
         """What is kept for an access (library.MEM_READ, ...) to an address: frame and protection."""
-        words, page = self._words, address >> 12 & _PAGES
+        words, page = self.words, address >> 12 & _PAGES
         place = _place(page, access)
-        context = words[_CONTEXT]
+        context = words[CONTEXT]
         if not context or words[place] != page | context << _CONTEXT_SHIFT:
             return None
-        words[_MARKED] |= words[_MARK]
+        words[_MARKED] |= words[MARK]
         return words[place + 1] & -4096, words[place + 1] & 7
 
     def ask(
         self, address: int, access: int, fill: Callable[[int, int], tuple[int, int] | None]
     ) -> tuple[int, int] | None:
         """What the native code does."""
-        words = self._words
+        words = self.words
         found = self.find(address, access)
         if found is not None:
             return found
         words[_KEEP] = 0
         found = fill(address, access)
-        if found is not None and words[_KEEP] and words[_CONTEXT]:
+        if found is not None and words[_KEEP] and words[CONTEXT]:
             page = address >> 12 & _PAGES
             place = _place(page, access)
-            words[place], words[place + 1] = page | words[_CONTEXT] << _CONTEXT_SHIFT, found[0] & -4096 | found[1] & 7
+            words[place], words[place + 1] = page | words[CONTEXT] << _CONTEXT_SHIFT, found[0] & -4096 | found[1] & 7
         return found
 
     def forget_page(self, address: int) -> None:
         """Forget the page of an address in all contexts, and in the core's own TLB; not inside a memory callback."""
         for access in (library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH):
-            self._words[_place(address >> 12 & _PAGES, access)] = 0
+            self.words[_place(address >> 12 & _PAGES, access)] = 0
         if library.tlb_flush_page is None:
             library.flush_tlb(self._handle)
         else:

@@ -1,7 +1,7 @@
 """Under which circumstances a translation holds, by number, and which pages are parts of larger ones."""
 
 from emu.address import PAGE_BITS
-from emu.engine.tlb import CONTEXTS, Translations
+from emu.engine.tlb import CONTEXT, CONTEXTS, MARK, Translations
 
 
 class Contexts:
@@ -13,19 +13,23 @@ class Contexts:
 
     def __init__(self, table: Translations) -> None:
         self._table = table
+        self._words = table.words
         self._numbers: dict[int, int] = {}
         self._last = 0
         self._large: set[tuple[int, int]] = set()
 
-    def enter(self, key: int, *, marks: bool) -> None:
+    def enter(self, key: int, marks: bool) -> None:
         """Translations are asked for, from now on, under the circumstances that `key` stands for."""
-        number = self._numbers.get(key)
-        if number is None:
-            if self._last == CONTEXTS - 1:
-                self._start_again()
-            self._last += 1
-            number = self._numbers[key] = self._last
-        self._table.enter(number, marks=marks)
+        words = self._words  # two for each trap: a method would take as long again
+        words[CONTEXT] = self._numbers.get(key) or self._number(key)
+        words[MARK] = marks
+
+    def _number(self, key: int) -> int:
+        if self._last == CONTEXTS - 1:
+            self._start_again()
+        self._last += 1
+        self._numbers[key] = self._last
+        return self._last
 
     def leave(self) -> None:
         """Every translation is asked for, from now on, and none is kept."""

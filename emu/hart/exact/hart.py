@@ -7,6 +7,7 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 from collections.abc import Callable
 
 from emu.address import VirtAddr
+from emu.engine.csrs.layout import LINES
 from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.csr_owner import Read, Write
 from emu.hart.exact.translation import ExactTranslation
@@ -204,11 +205,11 @@ class ExactHart(ExactTranslation):
         return self._return(epc, _MRET, values[_MEPC], status, privilege)
 
     def _return(self, epc: int, instruction: int, target: int, old_status: int, privilege: Privilege) -> None:
-        source = self._privilege
+        source, values = self._privilege, self._values
         self.words[PC] = target
         self._change_privilege(privilege)
-        self.note_return(epc, instruction, target, self._values[_SATP])
-        if old_status & _MPRV and not self._values[_MSTATUS] & _MPRV:
+        self.note_return(epc, instruction, target, values[_SATP])
+        if old_status & _MPRV and not values[_MSTATUS] & _MPRV:
             self._change_translations()
         if TrapReturned in self._listening:
             self.bus.emit(
@@ -220,7 +221,7 @@ class ExactHart(ExactTranslation):
                     target=VirtAddr(target),
                 )
             )
-        if (self._values[_MIP] | self.csrs.lines) & self._values[_MIE]:
+        if (values[_MIP] | values[LINES]) & values[_MIE]:
             self.deliver_interrupts()
 
     def _wfi(self, epc: int) -> None:
@@ -281,7 +282,8 @@ class ExactHart(ExactTranslation):
         target = trap_target(tvec, cause, interrupt=True) if interrupt else tvec & ~3
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
-        self._change_privilege(to)
+        if to is not source:
+            self._change_privilege(to)
         self.note_entry(epc, target, values[_SATP])
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
@@ -290,11 +292,11 @@ class ExactHart(ExactTranslation):
 
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""
-        csrs = self.csrs
-        pending = (self._values[_MIP] | csrs.lines) & self._values[_MIE]
+        values = self._values
+        pending = (values[_MIP] | values[LINES]) & values[_MIE]
         if not pending:
             return
-        due = next_interrupt(pending, self._values[_MIDELEG], self._values[_MSTATUS], self._privilege)
+        due = next_interrupt(pending, values[_MIDELEG], values[_MSTATUS], self._privilege)
         if due is not None:
             number, to = due
             self._enter(number, 0, self.words[PC], to, interrupt=True)

@@ -33,6 +33,7 @@ _NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at 
 _MSTATUS, _SATP, _MIP, _MIE = int(Csr.MSTATUS), int(Csr.SATP), int(Csr.MIP), int(Csr.MIE)
 _FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
+_SEEN = _SUM | _MXR
 _TRANSLATION, _ENABLED = _MPRV | _MPP | _MXR | _SUM, int(Status.SIE | Status.MIE)
 _NATIVE_STATUS, _FRM = int(Word.MSTATUS), int(Word.FRM)
 _ALL = (1 << 64) - 1
@@ -136,8 +137,8 @@ class ExactState(HartCore):
         if privilege is _M or not values[_SATP] or self._tells_of_fills:
             self._contexts.leave()  # without a page table, or with MPRV, or with each fill to be told
             return
-        status = values[_MSTATUS]
-        self._contexts.enter(privilege | (status & (_SUM | _MXR)), marks=privilege is _S and bool(status & _SUM))
+        status = values[_MSTATUS] & _SEEN
+        self._contexts.enter(privilege | status, privilege is _S and status & _SUM != 0)
 
     def interrupt_is_pending(self) -> bool:
         """Whether an enabled interrupt is pending, which ends `wfi` whatever `mstatus` says."""

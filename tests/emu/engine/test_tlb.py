@@ -109,8 +109,8 @@ def test_an_answer_is_given_again_in_its_context_only(processor, steps):
     processor.clear()
     for context, marks, page, access, answer, keeps in steps:
         model.enter(context, marks=marks)
-        processor.write(second._CONTEXT, context)
-        processor.write(second._MARK, int(marks))
+        processor.write(second.CONTEXT, context)
+        processor.write(second.MARK, int(marks))
         processor.answer, processor.keeps = answer, keeps
         processor.asked.clear()
         asked = []
