@@ -42,7 +42,7 @@ class ReplaySections:
         """Of a machine whose whole history is known; else the recording says what is missing."""
         self._machine, self._recorder = machine, recorder
         self._inputs = machine.platform.inputs
-        obstacle = _obstacle(machine)
+        obstacle = obstacle_of(machine)
         plan = machine.history.plan
         self._is_open = obstacle is None and plan is not None
         if plan is None or obstacle is not None:
@@ -97,7 +97,8 @@ def replayed(recording: Recording) -> tuple[Machine, Moment]:
     return machine, last
 
 
-def _obstacle(machine: Machine) -> str | None:
+def obstacle_of(machine: Machine) -> str | None:
+    """Why the run of a machine cannot be lived again from a file; None when it can."""
     config = machine.config
     if config.drives:
         return "the machine had disks, which are not in a recording"
@@ -161,9 +162,15 @@ def _read_inputs(reader: Reader) -> list[Input]:
             del entries[int(found["cut"]) :]
             continue
         instret, traps = found["at"]
-        what = tuple(bytes.fromhex(part["bytes"]) if isinstance(part, dict) else part for part in found["what"])
+        what = tuple(_read_part(part) for part in found["what"])
         entries.append(Input(Moment(int(instret), int(traps)), bool(found["inside"]), what))
     return entries
+
+
+def _read_part(part: Any) -> object:
+    if isinstance(part, dict):
+        return bytes.fromhex(part["bytes"])
+    return tuple(part) if isinstance(part, list) else part
 
 
 def _json(reader: Reader, section: str) -> Any:

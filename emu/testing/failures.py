@@ -1,11 +1,16 @@
 """What a report of a failed test shows of its machine: where it stands, how it came there, what its console says."""
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
+from emu.errors import EmuError
 from emu.isa.causes import cause_label
 from emu.machine import Machine
 from emu.observe.lastinstructions import LastInstructions
 from emu.observe.traps import TrapHistory
+from emu.record.recorder import Recorder
+from emu.record.replay import ReplaySections, obstacle_of
 from emu.report.ending import EndingReasons
 from emu.report.places import Places
 from emu.testing.calls.crash import last_instructions, open_calls
@@ -52,6 +57,19 @@ class Watched:
         new = console.output[-min(console.written - self._console_from, _CONSOLE) :]
         if new and console.written > self._console_from:
             yield "guest: console", new.decode(errors="replace").rstrip()
+
+    def recorded(self, path: Path) -> tuple[str, str]:
+        """Write the machine's run to a file that replays it; title and text about that."""
+        title, machine = "guest: recording", self.machine
+        try:
+            if (obstacle := obstacle_of(machine)) is not None:
+                return title, f"none: {obstacle}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with Recorder(machine, path, (), start=False) as recorder:
+                ReplaySections(machine, recorder).close()
+        except (EmuError, OSError) as error:
+            return title, f"none: {error}"
+        return title, f"ekernel replay {shlex.quote(str(path))} --gdb tcp::1234"
 
     def _standing(self, places: Places) -> Iterator[str]:
         machine = self.machine

@@ -1,5 +1,6 @@
 """The plugin's part that judges and reports: marks, failed tests with their guest, coverage."""
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from typing import Any
@@ -79,8 +80,12 @@ def pytest_runtest_makereport(
     """Show the guest where a test has failed."""
     report = yield
     if report.failed and call.when == "call":
-        for watched in item.stash.get(WATCHED, []):
+        folder = item.config.getoption("--guest-recordings")
+        for number, watched in enumerate(item.stash.get(WATCHED, [])):
             report.sections += list(watched.sections())
+            if folder is not None:
+                name = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")[-120:]
+                report.sections.append(watched.recorded(folder / f"{name}{f'-{number}' * bool(number)}.ekrec"))
     return report
 
 

@@ -42,9 +42,10 @@ class _Booted:
 
 
 class Boots:
-    """The booted machines of a session."""
+    """The booted machines of a session; with `is_anew` each is booted anew, so that its history begins at power-on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_anew: bool = False) -> None:
+        self._is_anew = is_anew
         self._booted: OrderedDict[tuple[Any, ...], _Booted] = OrderedDict()
 
     def at(
@@ -58,6 +59,9 @@ class Boots:
         changed = 0 if isinstance(image, Image) else _changed(Path(image))
         key = (id(image) if isinstance(image, Image) else name, changed, place, config, *sorted(loading.items()))
         booted = self._booted.get(key)
+        if booted is not None and self._is_anew:
+            key = (*key, object())
+            booted = None
         if booted is None:
             machine = Machine(config)
             machine.load(image, **loading)

@@ -40,6 +40,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     group.addoption("--guest-console", type=int, help="How many bytes a guest may write to its console in one test.")
     group.addoption("--guest-cov", action="store_true", help="Say which lines of the kernels were never executed.")
     group.addoption("--guest-cov-lcov", metavar="FILE", type=Path, help="Write the same for lcov, test by test.")
+    group.addoption(
+        "--guest-recordings", metavar="FOLDER", type=Path,
+        help="Keep the run of each machine of a failed test there, for `ekernel replay FILE --gdb tcp::1234`.",
+    )  # fmt: skip
     with suppress(ValueError):  # where syrupy is installed: the same word for the same wish
         group.addoption("--snapshot-update", action="store_true", default=False, help="Write golden traces anew.")
 
@@ -127,10 +131,10 @@ def _fidelities(config: pytest.Config, settings: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def _boots() -> Iterator["Boots"]:
+def _boots(pytestconfig: pytest.Config) -> Iterator["Boots"]:
     from emu.testing.machines import Boots
 
-    boots = Boots()
+    boots = Boots(is_anew=pytestconfig.getoption("--guest-recordings") is not None)
     yield boots
     boots.close()
 

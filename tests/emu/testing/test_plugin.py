@@ -10,6 +10,8 @@ import pytest
 import emu
 import kernel
 import linker
+from emu.record.recording import Recording
+from emu.record.replay import replayed
 from linker import link
 from linker.assembler import assemble
 
@@ -214,6 +216,34 @@ def test_instructions_are_expressions_and_a_wrong_one_names_each_register(projec
 
 
 @pytest.mark.slow
+def test_a_failed_test_leaves_its_run_on_request_and_the_run_can_be_lived_again(project):
+    project.makepyfile(test_it="""
+        def test_first(call):
+            assert call("add", 1, 1) == 2
+        def test_second(machine, call, console):
+            console.send("a")
+            console.expect("b")
+            assert call("add", 2, 2) == 4
+            assert machine.memory.read_int(machine.address_of("calls"), 8) == 7
+        def test_of_its_own(assemble):
+            assert assemble("li a0, 5").run(1).instructions == 9
+    """)
+    result = project.runpytest_inprocess("-q", "--guest-recordings", "runs")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*ekernel replay runs/test_it.py-test_second.ekrec --gdb tcp::1234"])
+    kept = project.path / "runs"
+    assert sorted(file.name for file in kept.iterdir()) == [
+        "test_it.py-test_of_its_own.ekrec", "test_it.py-test_second.ekrec",
+    ]  # fmt: skip
+    with Recording(kept / "test_it.py-test_second.ekrec") as recording:
+        machine, end = replayed(recording)
+    machine.history.arrive(end)
+    assert machine.console.endswith(b"okb")
+    assert machine.memory.read_int(machine.address_of("calls"), 8) == 1
+    machine.goto(0)
+    assert machine.console == b""
+
+
 def test_leaks_faults_and_budgets_are_judged(pytester, tmp_path):
     pytester.makepyfile("""
         import pytest
