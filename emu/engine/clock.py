@@ -56,7 +56,7 @@ class BlockClock:
         if self.slots[Slot.BLOCK_PC] != _SCRATCH + len(_JUMP_TO_NEXT) or self.slots[Slot.BLOCK] != 2:
             raise MachineError(
                 f"this build of unicorn {library.VERSION} does not call its own functions in the way that this program "
-                "knows; run without native probes: EKERNEL_PROBES=python"
+                "knows; run without native code (slower): EKERNEL_PROBES=python"
             )
         for slot in (Slot.COUNT, Slot.HIT, Slot.BLOCK, Slot.BLOCK_PC, Slot.BLOCK_LENGTH):
             self.slots[slot] = 0

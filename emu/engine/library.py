@@ -122,7 +122,7 @@ def function_address(name: str, suffix: str = "_riscv64") -> int:
     except AttributeError:
         raise MachineError(
             f"this build of unicorn {VERSION} does not export its function {name}; install the wheel from PyPI, "
-            "or run without native probes: EKERNEL_PROBES=python"
+            "or run without native code (slower): EKERNEL_PROBES=python"
         ) from None
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 

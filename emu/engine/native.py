@@ -86,7 +86,7 @@ def load(probe: Probe) -> int:
             ) from error
         raise MachineError(
             f"this host refuses memory that is writable and executable ({error}); "
-            "run without native probes: EKERNEL_PROBES=python"
+            "run without native code (slower): EKERNEL_PROBES=python"
         ) from error
     _mappings.append(mapping)
     return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
@@ -123,5 +123,5 @@ def protect(pages: set[int], protection: int) -> None:
         if protect(page, mmap.PAGESIZE, protection):
             raise MachineError(
                 f"this host refuses to change the code of a library ({os.strerror(ctypes.get_errno())}); "
-                "run without native probes: EKERNEL_PROBES=python"
+                "run without native code (slower): EKERNEL_PROBES=python"
             )

@@ -81,7 +81,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.when == "call":
         folder = item.config.getoption("--guest-recordings")
-        for number, watched in enumerate(item.stash.get(WATCHED, [])):
+        machines = item.stash.get(WATCHED, [])
+        for number, watched in enumerate(machines):
             report.sections += list(watched.sections())
             if folder is not None:
                 name = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")[-120:]

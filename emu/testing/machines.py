@@ -57,7 +57,13 @@ class Boots:
         """
         name = image.name if isinstance(image, Image) else str(image)
         changed = 0 if isinstance(image, Image) else _changed(Path(image))
-        key = (id(image) if isinstance(image, Image) else name, changed, place, config, *sorted(loading.items()))
+        key: tuple[Any, ...] = (
+            id(image) if isinstance(image, Image) else name,
+            changed,
+            place,
+            config,
+            *sorted(loading.items()),
+        )
         booted = self._booted.get(key)
         if booted is not None and self._is_anew:
             key = (*key, object())

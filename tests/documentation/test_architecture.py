@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import ekernel
 from ekernel import assemble, link
 from emu.cli import main
 from tests.documentation.documents import ROOT
@@ -104,3 +105,21 @@ def test_files_and_folders_that_are_named_exist() -> None:
     missing = [name for name in named if not (ROOT / name.replace("NAME", "full")).exists() and "mm/" not in name]
     assert named
     assert not missing
+
+
+def test_each_way_to_add_something_names_one_to_three_files_that_are_there() -> None:
+    rows = PAGE.split("| what | files | and then |")[1].strip().splitlines()[1:]
+    assert len(rows) > 6
+    for row in rows:
+        files = re.findall(r"`([\w/.]+)`", row.split("|")[2])
+        assert 1 <= len(files) <= 3, row
+        for file in files:
+            place = ROOT / file
+            assert place.exists() or any(place.parent.glob(place.name.replace("NAME", "*"))), f"{row}: no {file}"
+
+
+def test_the_page_for_python_names_all_that_can_be_imported_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    table = page.split("| names | for |")[1].split("\n\n")[0]
+    names = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(names) == sorted(ekernel.__all__)

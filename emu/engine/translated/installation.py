@@ -58,7 +58,7 @@ def install() -> Installed:
 def _install() -> Installed:
     reason = obstacle()
     if reason is not None:
-        raise MachineError(f"native probes are not possible here: {reason}; run without them: EKERNEL_PROBES=python")
+        raise MachineError(f"native code is not possible here: {reason}; run without it: EKERNEL_PROBES=python")
     file = SharedLibrary(library.LIBRARY._name)
     layout = BUILDS[file.build_id]
     functions = [library.function_address(name, "" if name in _WITHOUT_SUFFIX else "_riscv64") for name in CALLED]
@@ -68,7 +68,7 @@ def _install() -> Installed:
         function = functions[CALLED.index(name)]
         word = ctypes.c_uint64.from_address(begin + file.call_word(f"{name}_riscv64"))
         if word.value != function and not begin <= word.value < function:  # or its stub, before its first call
-            raise MachineError(f"native probes are not possible here: somebody else has replaced {name}")
+            raise MachineError(f"native code is not possible here: somebody else has replaced {name}")
         words[entry] = word
     address = native.load(PLAYER)
     (ctypes.c_uint64 * len(functions)).from_address(address)[:] = [*functions]
@@ -96,7 +96,7 @@ def replace_table(probe: Probe, called: tuple[str, ...], replaced: tuple[str, ..
         (ctypes.c_uint64 * len(functions)).from_address(address)[:] = [*functions]
         words = [ctypes.c_uint64.from_address(begin + file.table_word(f"{name}_riscv64")) for name in replaced]
         if [word.value for word in words] != [library.function_address(name) for name in replaced]:
-            raise MachineError("native probes are not possible here: somebody else has replaced the core's accesses")
+            raise MachineError("native code is not possible here: somebody else has replaced the core's accesses")
         pages = {ctypes.addressof(word) & -mmap.PAGESIZE for word in words}
         native.protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
         for number, word in enumerate(words):

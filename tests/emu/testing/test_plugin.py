@@ -217,7 +217,8 @@ def test_instructions_are_expressions_and_a_wrong_one_names_each_register(projec
 
 @pytest.mark.slow
 def test_a_failed_test_leaves_its_run_on_request_and_the_run_can_be_lived_again(project):
-    project.makepyfile(test_it="""
+    project.makepyfile(
+        test_it="""
         def test_first(call):
             assert call("add", 1, 1) == 2
         def test_second(machine, call, console):
@@ -227,7 +228,8 @@ def test_a_failed_test_leaves_its_run_on_request_and_the_run_can_be_lived_again(
             assert machine.memory.read_int(machine.address_of("calls"), 8) == 7
         def test_of_its_own(assemble):
             assert assemble("li a0, 5").run(1).instructions == 9
-    """)
+    """
+    )
     result = project.runpytest_inprocess("-q", "--guest-recordings", "runs")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["*ekernel replay runs/test_it.py-test_second.ekrec --gdb tcp::1234"])
