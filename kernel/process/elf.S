@@ -40,11 +40,11 @@
 
 # program_find(a0 = name) -> a0 = its entry in the table of programs, 0 when there is none
 FUNCTION program_find
-    la t0, programs
+    la t0, programs                             # t0: the entry to look at
     la t1, programs_end
 .Lcompare_program:
     beq t0, t1, .Lno_program
-    ld t2, PROGRAM_NAME(t0)
+    ld t2, PROGRAM_NAME(t0)                     # t2, t3: the rest of both names
     mv t3, a0
 .Lcompare_name:
     lbu t4, 0(t2)
@@ -108,10 +108,10 @@ FUNCTION program_load
 
     ld t0, PROGRAM_NAME(s2)
     sd t0, PROCESS_NAME(s1)
-    ld s5, PROCESS_SPACE(s1)
+    ld s5, PROCESS_SPACE(s1)                    # s5: its old space, 0: none
     sd s3, PROCESS_SPACE(s1)
     ld t0, PROCESS_CONTEXT_PPN(s1)
-    PPN_TO_VA t0, t0, t1
+    PPN_TO_VA t0, t0, t1                        # t0: its trap context
     addi t1, t0, 8                              # x1 to x31 begin as zeros: nothing of another program shows
     addi t2, t0, 32 * 8
 .Lclear_register:
@@ -163,7 +163,7 @@ FUNCTION elf_map
     lhu t0, ELF_SEGMENT_SIZE(s2)
     li t1, SEGMENT_SIZE
     bne t0, t1, .Lbad
-    ld s4, ELF_SEGMENTS(s2)
+    ld s4, ELF_SEGMENTS(s2)                     # s4: offset of the program headers
     bgtu s4, s3, .Lbad
     lhu s5, ELF_SEGMENT_COUNT(s2)               # s5: segments left
     mul t0, s5, t1
@@ -176,7 +176,7 @@ FUNCTION elf_map
     lwu t0, SEGMENT_TYPE(s4)
     li t1, SEGMENT_LOAD
     bne t0, t1, .Lnext_segment
-    ld s8, SEGMENT_BYTES(s4)
+    ld s8, SEGMENT_BYTES(s4)                    # s8: bytes of it in memory
     beqz s8, .Lnext_segment
     ld s9, SEGMENT_FILE_BYTES(s4)               # s9: bytes of it in the image
     bgtu s9, s8, .Lbad

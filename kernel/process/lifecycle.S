@@ -50,7 +50,7 @@ FUNCTION sys_fork
     ld t0, PROCESS_CONTEXT_PPN(s2)
     PPN_TO_VA a0, t0, t1
     ld s3, CONTEXT_KERNEL_SP(a0)                # the child keeps its own kernel stack
-    mv s1, a0
+    mv s1, a0                                   # s1: the child's trap context
     li a2, CONTEXT_SIZE
     call copy_bytes
     sd s3, CONTEXT_KERNEL_SP(s1)
@@ -93,7 +93,7 @@ END_FUNCTION sys_exec
 FUNCTION process_exit
     ENTER 1
     la t0, current_process
-    ld s1, 0(t0)
+    ld s1, 0(t0)                                # s1: the process
     sd a0, PROCESS_EXIT_CODE(s1)
     li t0, STATE_EXITED
     sd t0, PROCESS_STATE(s1)
@@ -127,7 +127,7 @@ FUNCTION sys_waitpid
 .Lagain:
     li s5, 0                                    # s5: whether there is one that can still exit
     la t0, process_list
-    ld s4, 0(t0)
+    ld s4, 0(t0)                                # s4: the process to look at
 .Leach_process:
     beqz s4, .Lall_asked
     ld t0, PROCESS_PARENT(s4)
@@ -159,7 +159,7 @@ FUNCTION sys_waitpid
     call copy_to_user
     bnez a0, .Lwaited
 .Lno_exit_code:
-    ld s5, PROCESS_PID(s4)
+    ld s5, PROCESS_PID(s4)                      # s5: its pid
     mv a0, s4
     call process_free
     mv a0, s5

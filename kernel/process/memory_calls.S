@@ -15,10 +15,10 @@
 FUNCTION sys_sbrk
     ENTER 6
     la t0, current_process
-    ld s1, 0(t0)
+    ld s1, 0(t0)                                # s1: the process
     ld s2, PROCESS_BREAK(s1)                    # s2: the break, s3: the new one
     add s3, s2, a0
-    ld s4, PROCESS_HEAP_START(s1)
+    ld s4, PROCESS_HEAP_START(s1)               # s4: where the heap begins
     bltu s3, s4, .Lno
     li t0, USER_END_VPN << PAGE_SHIFT
     bgtu s3, t0, .Lno
@@ -26,7 +26,7 @@ FUNCTION sys_sbrk
     li t0, PAGE_SIZE - 1
     add s5, s3, t0
     srli s5, s5, PAGE_SHIFT                     # s5: vpn behind the last
-    ld s6, PROCESS_HEAP(s1)
+    ld s6, PROCESS_HEAP(s1)                     # s6: the area of the heap, 0: none
     bnez s6, .Lhas_heap
     beq s4, s5, .Lmoved                         # no page is needed
     ld a0, PROCESS_SPACE(s1)
@@ -117,10 +117,10 @@ FUNCTION sys_munmap
     ENTER 3
     call page_range
     beqz a0, .Lnot_unmapped
-    mv s2, a0
-    mv s3, a1
+    mv s2, a0                                   # s2: first vpn
+    mv s3, a1                                   # s3: vpn behind the last
     la t0, current_process
-    ld s1, 0(t0)
+    ld s1, 0(t0)                                # s1: the process
     mv a1, s2
     ld a0, PROCESS_SPACE(s1)
     call area_find

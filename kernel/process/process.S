@@ -40,8 +40,8 @@ END_FUNCTION map_trampoline
 # map_trap_pages(a0 = space, a1 = ppn of the trap context) -> a0 = 0, -1 when there is no frame for a table
 FUNCTION map_trap_pages
     ENTER 2
-    mv s1, a0
-    mv s2, a1
+    mv s1, a0                                   # s1: space
+    mv s2, a1                                   # s2: ppn of the trap context
     call map_trampoline
     bnez a0, .Ltrap_pages_done
     ld a0, SPACE_ROOT(s1)
@@ -57,7 +57,7 @@ END_FUNCTION map_trap_pages
 # It has a kernel stack, an empty trap context, and starts at process_begin when it is switched to.
 FUNCTION process_new
     ENTER 4
-    mv s4, a0
+    mv s4, a0                                   # s4: parent
     call make_room
     call free_pid
     beqz a0, .Lno_process
@@ -124,8 +124,8 @@ END_FUNCTION process_new
 # process_free(a0 = process): all that it still has. It must not be the current one: its stack goes.
 FUNCTION process_free
     ENTER 2
-    mv s1, a0
-    la t0, process_list
+    mv s1, a0                                   # s1: the process
+    la t0, process_list                         # t0: where the pointer to it stands
 .Lfind_process:
     ld t1, 0(t0)
     beq t1, s1, .Lunlink
@@ -143,7 +143,7 @@ FUNCTION process_free
     srli a1, a0, PAGE_SHIFT
     addi a1, a1, -1
     la t0, kernel_space
-    ld s2, 0(t0)
+    ld s2, 0(t0)                                # s2: the kernel's space
     mv a0, s2
     call area_find
     mv a1, a0

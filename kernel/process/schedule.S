@@ -29,7 +29,7 @@ FUNCTION schedule
     ENTER 3
     call reap_orphans
     la t0, current_process
-    ld s1, 0(t0)
+    ld s1, 0(t0)                                # s1: whose turn it was
     mv t1, s1                                   # t1: whom to ask next
 .Lask_next:
     ld t1, PROCESS_NEXT(t1)
@@ -46,11 +46,11 @@ FUNCTION schedule
 .Lis_ready:
     li a0, 0
     beq t1, s1, .Lswitched
-    addi a1, t1, PROCESS_SWITCH
+    addi a1, t1, PROCESS_SWITCH                 # a1: what to load
 .Lswitch_to:
     mv a0, s1
-    mv s2, t1
-    mv s3, a1
+    mv s2, t1                                   # s2: whose turn it is, 0: the kernel's
+    mv s3, a1                                   # s3: what to load
     call floats_save
     la t0, current_process
     sd s2, 0(t0)
@@ -76,11 +76,11 @@ END_FUNCTION process_begin
 # Runs it, and whatever it forks, until all have ended.
 FUNCTION process_run
     ENTER 2
-    mv s2, a0
+    mv s2, a0                                   # s2: name
     li a0, 0
     call process_new
     beqz a0, .Lnot_run
-    mv s1, a0
+    mv s1, a0                                   # s1: the process
     mv a1, s2
     call program_load
     bnez a0, .Lnot_loaded
@@ -91,7 +91,7 @@ FUNCTION process_run
     addi a1, s1, PROCESS_SWITCH
     call switch
     call timer_stop
-    ld s2, PROCESS_EXIT_CODE(s1)
+    ld s2, PROCESS_EXIT_CODE(s1)                # s2: exit code
     call reap_orphans                           # it among them: its parent is the kernel
     mv a0, s2
     LEAVE 2
@@ -108,12 +108,12 @@ END_FUNCTION process_run
 LOCAL_FUNCTION reap_orphans
     ENTER 3
     la t0, current_process
-    ld s2, 0(t0)
+    ld s2, 0(t0)                                # s2: whose turn it is
     la t0, process_list
-    ld s1, 0(t0)
+    ld s1, 0(t0)                                # s1: the process to look at
 .Leach_process:
     beqz s1, .Lall_reaped
-    ld s3, PROCESS_NEXT(s1)
+    ld s3, PROCESS_NEXT(s1)                     # s3: the next, as this one may go
     ld t0, PROCESS_STATE(s1)
     li t1, STATE_EXITED
     bne t0, t1, .Lnot_orphan

@@ -35,7 +35,7 @@ calls_end:
 
 # syscall(a0, a1, a2 = arguments, a7 = number) -> a0 = its result, -1 when there is no such call
 FUNCTION syscall
-    la t0, calls
+    la t0, calls                                # t0: the row to look at
     la t1, calls_end
 .Ltry_number:
     ld t2, CALL_NUMBER(t0)
@@ -45,7 +45,7 @@ FUNCTION syscall
     li a0, -1
     ret
 .Lcall_found:
-    ld t2, CALL_FUNCTION(t0)
+    ld t2, CALL_FUNCTION(t0)                    # t2: its function
     jr t2
 END_FUNCTION syscall
 
@@ -56,13 +56,13 @@ FUNCTION sys_write
     addi t0, a0, -STDOUT
     li t1, STDERR - STDOUT
     bgtu t0, t1, .Lnot_written
-    mv s2, a1
+    mv s2, a1                                   # s2: va of the next byte
     mv s3, a2                                   # s3: bytes left
     mv s6, a1                                   # s6, s7: as they were
     mv s7, a2
     la t0, current_process
     ld t0, 0(t0)
-    ld s1, PROCESS_SPACE(t0)
+    ld s1, PROCESS_SPACE(t0)                    # s1: the program's space
 .Lcheck_page:
     beqz s3, .Lreadable                         # first only look whether all of it can be read
     mv a0, s1

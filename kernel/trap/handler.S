@@ -11,7 +11,7 @@
 # Page faults go to page_fault; whatever else traps in the kernel is a bug of the kernel and panics by name.
 FUNCTION trap_handler
     ENTER
-    ld t0, TRAP_SCAUSE(a0)
+    ld t0, TRAP_SCAUSE(a0)                      # t0: the cause
     li t1, CAUSE_STORE_PAGE_FAULT
     beq t0, t1, .Lpage_fault
     li t1, CAUSE_LOAD_PAGE_FAULT
@@ -23,14 +23,14 @@ FUNCTION trap_handler
     LEAVE
 
 .Lunexpected:
-    mv t2, a0
+    mv t2, a0                                   # t2: the trap frame
     mv a1, t0
     ld a2, TRAP_SEPC(t2)
     ld a3, TRAP_STVAL(t2)
     mv a4, t0
     bltz t0, .Linterrupt                        # the highest bit of scause: an interrupt
     mv a0, t0
-    mv t3, a2
+    mv t3, a2                                   # cause_name leaves t3 .. t5 alone
     mv t4, a3
     mv t5, a4
     call cause_name

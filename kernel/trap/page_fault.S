@@ -10,10 +10,10 @@
 # Returns when the interrupted instruction can go on (or a probe can give up); panics otherwise, saying why.
 FUNCTION page_fault
     ENTER 2
-    mv s1, a0
+    mv s1, a0                                   # s1: the trap frame
     ld a0, TRAP_SCAUSE(s1)
     call access_of_fault
-    mv a2, a0
+    mv a2, a0                                   # a2: what was tried
     la t0, kernel_space
     ld a0, 0(t0)
     ld a1, TRAP_STVAL(s1)

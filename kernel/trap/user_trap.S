@@ -16,8 +16,8 @@ FUNCTION user_trap_handler
     ld s1, 0(t0)                                # s1: the process
     ld t0, PROCESS_CONTEXT_PPN(s1)
     PPN_TO_VA s2, t0, t1                        # s2: its trap context
-    csrr s3, scause
-    csrr s4, stval
+    csrr s3, scause                             # s3: the cause
+    csrr s4, stval                              # s4: the address
 
     bltz s3, .Linterrupt
     li t0, CAUSE_USER_ECALL
@@ -46,14 +46,14 @@ FUNCTION user_trap_handler
 .Lfault:
     mv a0, s3
     call access_of_fault
-    mv a2, a0
+    mv a2, a0                                   # a2: what was tried
     ld a0, PROCESS_SPACE(s1)
     mv a1, s4
     call space_fault
     beqz a0, user_trap_return
     mv a2, a0
 .Lkill:                                         # a2: why, 0 when the name of the cause says it all
-    mv s5, a2
+    mv s5, a2                                   # s5: why
     mv a0, s3
     call cause_name
     mv a3, a0
@@ -90,15 +90,15 @@ FUNCTION user_trap_return
     csrc sstatus, t0                            # sret goes to U mode
     li t0, SSTATUS_SPIE
     csrs sstatus, t0                            # and switches interrupts on
-    li t1, TRAMPOLINE
-    la t0, strampoline
+    li t1, TRAMPOLINE                           # t1: where every space has the trampoline
+    la t0, strampoline                          # t0: where the kernel has it
     la t2, user_trap
     sub t2, t2, t0
     add t2, t1, t2
     csrw stvec, t2
     la t2, user_return
     sub t2, t2, t0
-    add s1, t1, t2
+    add s1, t1, t2                              # s1: where to leave the kernel's space
     li t0, TRAP_CONTEXT
     csrw sscratch, t0
     la t0, current_process

@@ -65,7 +65,7 @@ END_FUNCTION policy_take
 # take_recycled_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run; it begins among the recycled
 LOCAL_FUNCTION take_recycled_run
     ENTER 1
-    mv s1, a0
+    mv s1, a0                                   # s1: frames wanted
     call find_free_run
     bltz a0, .Lrun_taken
     # Take its frames out of the stack; the others keep their order.
@@ -92,7 +92,7 @@ LOCAL_FUNCTION take_recycled_run
     srli t3, t3, 2
     sd t3, 0(t1)
     # It may end among those never handed out.
-    add t1, a0, s1
+    add t1, a0, s1                              # t1: behind the run
     la t0, stack_current
     ld t2, 0(t0)
     bleu t1, t2, .Lrun_taken
@@ -104,13 +104,13 @@ END_FUNCTION take_recycled_run
 # Several frames are recycled in ascending order: the highest is the next.
 LOCAL_FUNCTION policy_give
     la t0, stack_recycled_length
-    ld t1, 0(t0)
+    ld t1, 0(t0)                                # t1: length before
     add t2, t1, a1
     sd t2, 0(t0)
     la t0, stack_recycled
     ld t0, 0(t0)
     slli t1, t1, 2
-    add t0, t0, t1
+    add t0, t0, t1                              # t0: where the next number goes
 .Lpush:
     sw a0, 0(t0)
     addi t0, t0, 4

@@ -10,12 +10,12 @@
 # space_new(a0 = asid) -> a0 = an empty address space, 0 when there is no memory for it
 FUNCTION space_new
     ENTER 2
-    mv s2, a0
+    mv s2, a0                                   # s2: asid
     li a0, SPACE_SIZE
     li a1, POINTER_ALIGN
     call heap_alloc
     beqz a0, .Lnew_done
-    mv s1, a0
+    mv s1, a0                                   # s1: the space
     call page_table_new
     beqz a0, .Lno_root
     sd a0, SPACE_ROOT(s1)
@@ -68,12 +68,12 @@ END_FUNCTION satp_of_space
 FUNCTION area_add
     ENTER 7
     bgeu a1, a2, .Lnot_added
-    mv s1, a0
-    mv s2, a1
-    mv s3, a2
-    mv s4, a3
-    mv s5, a4
-    mv s6, a5
+    mv s1, a0                                   # s1: space
+    mv s2, a1                                   # s2: first vpn
+    mv s3, a2                                   # s3: vpn behind the last
+    mv s4, a3                                   # s4: flags
+    mv s5, a4                                   # s5: kind
+    mv s6, a5                                   # s6: first ppn
     mv a2, s3
     call area_overlapping
     bnez a0, .Lnot_added
@@ -81,7 +81,7 @@ FUNCTION area_add
     li a1, POINTER_ALIGN
     call heap_alloc
     beqz a0, .Lnot_added
-    mv s7, a0
+    mv s7, a0                                   # s7: the area
     ld t0, SPACE_AREAS(s1)
     sd t0, AREA_NEXT(s7)
     sd s7, SPACE_AREAS(s1)
@@ -132,17 +132,17 @@ END_FUNCTION area_find
 # area_map(a0 = space, a1 = area, a2 = first ppn) -> a0 = 0, -1 when memory runs out: what an area gets at once
 LOCAL_FUNCTION area_map
     ENTER 6
-    mv s6, a0
-    ld s1, SPACE_ROOT(a0)
-    mv s2, a1
-    mv s3, a2
+    mv s6, a0                                   # s6: space
+    ld s1, SPACE_ROOT(a0)                       # s1: root ppn
+    mv s2, a1                                   # s2: area
+    mv s3, a2                                   # s3: ppn of the next page's frame
     ld t0, AREA_KIND(s2)
     li t1, AREA_LAZY
     beq t0, t1, .Lmapped
     li t1, AREA_GUARD
     beq t0, t1, .Lmapped
-    ld s4, AREA_START(s2)
-    ld s5, AREA_END(s2)
+    ld s4, AREA_START(s2)                       # s4: vpn of the next page
+    ld s5, AREA_END(s2)                         # s5: vpn behind the last
     li t1, AREA_LINEAR
     beq t0, t1, .Llinear
 .Lpage:
@@ -196,8 +196,8 @@ END_FUNCTION area_map
 # area_remove(a0 = space, a1 = area): unmaps its pages, gives up its frames, forgets it
 FUNCTION area_remove
     ENTER 2
-    mv s1, a0
-    mv s2, a1
+    mv s1, a0                                   # s1: space
+    mv s2, a1                                   # s2: area
     ld a2, AREA_START(a1)
     ld a3, AREA_END(a1)
     call area_unmap
@@ -221,12 +221,12 @@ END_FUNCTION area_remove
 # Those pages of the area that are mapped lose their frames, of which another space may still be an owner.
 FUNCTION area_unmap
     ENTER 7
-    mv s7, a0
-    ld s1, SPACE_ROOT(a0)
-    mv s2, a1
-    mv s3, a2
-    mv s4, a3
-    li s5, 0
+    mv s7, a0                                   # s7: space
+    ld s1, SPACE_ROOT(a0)                       # s1: root ppn
+    mv s2, a1                                   # s2: area
+    mv s3, a2                                   # s3: vpn of the next page
+    mv s4, a3                                   # s4: vpn behind the last
+    li s5, 0                                    # s5: frames given up
 .Lunmap_next:
     bgeu s3, s4, .Lunmapped
     mv a0, s1

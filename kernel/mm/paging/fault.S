@@ -145,8 +145,8 @@ END_FUNCTION space_fault
 # fill_frame(a0 = ppn, a1 = area, a2 = vpn): what this page of the area holds at first
 LOCAL_FUNCTION fill_frame
     ENTER 3
-    mv s1, a0
-    mv s2, a1
+    mv s1, a0                                   # s1: ppn
+    mv s2, a1                                   # s2: area
     slli s3, a2, PAGE_SHIFT                     # s3: address of the page
     call zero_frame
     ld t0, AREA_SOURCE(s2)

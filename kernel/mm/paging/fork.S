@@ -15,7 +15,7 @@ FUNCTION space_fork
     call space_new
     beqz a0, .Lforked
     mv s2, a0                                   # s2: the copy
-    ld s3, SPACE_AREAS(s1)
+    ld s3, SPACE_AREAS(s1)                      # s3: the area to copy
 .Lcopy_area:
     beqz s3, .Lall_copied
     mv a0, s2
@@ -58,11 +58,11 @@ END_FUNCTION space_fork
 # share_pages(a0 = space, a1 = its area, a2 = the copy) -> a0 = 0, -1 when there is no frame for a table
 LOCAL_FUNCTION share_pages
     ENTER 7
-    mv s7, a0
-    ld s1, SPACE_ROOT(a0)
-    mv s2, a1
-    ld s3, SPACE_ROOT(a2)
-    ld s4, AREA_START(s2)
+    mv s7, a0                                   # s7: space
+    ld s1, SPACE_ROOT(a0)                       # s1: root ppn of the original
+    mv s2, a1                                   # s2: area
+    ld s3, SPACE_ROOT(a2)                       # s3: root ppn of the copy
+    ld s4, AREA_START(s2)                       # s4: vpn of the next page
 .Lnext_page:
     ld t0, AREA_END(s2)
     bgeu s4, t0, .Lall_shared
@@ -72,7 +72,7 @@ LOCAL_FUNCTION share_pages
     mv a1, s4
     call find_pte
     bnez a0, .Lpresent
-    mv s6, a1
+    mv s6, a1                                   # s6: level on which the walk ended
     call stored_page
     bnez a0, .Lstored
     mv a0, s4
@@ -81,7 +81,7 @@ LOCAL_FUNCTION share_pages
     mv s4, a0
     j .Lnext_page
 .Lpresent:
-    ld s5, 0(a0)
+    ld s5, 0(a0)                                # s5: the PTE
     ld t0, AREA_KIND(s2)
     li t1, AREA_LAZY
     beq t0, t1, .Lwrite_protect
@@ -91,7 +91,7 @@ LOCAL_FUNCTION share_pages
     andi s5, s5, ~PTE_W
     sd s5, 0(a0)
 .Lshare:
-    srli s6, s5, PTE_PPN_SHIFT
+    srli s6, s5, PTE_PPN_SHIFT                  # s6: ppn of the frame to share
     ld t0, AREA_KIND(s2)
     li t1, AREA_LINEAR
     beq t0, t1, .Lmap_shared                    # its frames are nobody's to count

@@ -26,7 +26,7 @@ FUNCTION page_table_new
     ENTER 1
     call make_room
     call frame_alloc
-    mv s1, a0
+    mv s1, a0                                   # s1: root ppn
     beqz a0, .Ltable_ready
     call zero_frame
     mv a0, s1
@@ -37,12 +37,12 @@ END_FUNCTION page_table_new
 # find_pte(a0 = root ppn, a1 = vpn) -> a0 = address of the leaf PTE that maps vpn, a1 = its level (2, 1, 0)
 # a0 = 0 when nothing maps vpn; a1 is then the level on which the walk ended. a2 = address of the last PTE, in any case.
 FUNCTION find_pte
-    li t0, TOP_LEVEL
+    li t0, TOP_LEVEL                            # t0: level of the table a0
 .Lwalk:
     PPN_TO_VA t1, a0, t2
     VPN_INDEX t3, a1, t0, t2
     add t1, t1, t3                              # t1: address of the PTE
-    ld t4, 0(t1)
+    ld t4, 0(t1)                                # t4: the PTE
     andi t5, t4, PTE_V
     beqz t5, .Lno_leaf
     andi t5, t4, PTE_RWX
@@ -76,7 +76,7 @@ FUNCTION find_pte_create
     VPN_INDEX t3, s1, s3, t2
     add s4, t1, t3                              # s4: address of the PTE
     beq s3, s2, .Lpte_found
-    ld t4, 0(s4)
+    ld t4, 0(s4)                                # t4: the PTE
     andi t5, t4, PTE_V
     bnez t5, .Lhas_table
     call page_table_new
@@ -121,9 +121,9 @@ END_FUNCTION map_page
 # Maps a leaf on any level: 4 KiB on 0, 2 MiB on 1, 1 GiB on 2. Panics when vpn or ppn is not a multiple of its size.
 FUNCTION map_leaf
     ENTER 3
-    mv s1, a1
-    mv s2, a2
-    mv s3, a3
+    mv s1, a1                                   # s1: vpn
+    mv s2, a2                                   # s2: ppn
+    mv s3, a3                                   # s3: flags
     slli t0, a4, 3
     add t0, t0, a4
     li t1, -1
@@ -134,10 +134,10 @@ FUNCTION map_leaf
     mv a2, a4
     call find_pte_create
     beqz a0, .Lno_table
-    ld t0, 0(a0)
+    ld t0, 0(a0)                                # t0: the PTE as it was
     andi t0, t0, PTE_V
     bnez t0, .Lalready_mapped
-    slli t0, s2, PTE_PPN_SHIFT
+    slli t0, s2, PTE_PPN_SHIFT                  # t0: the PTE as it is to be
     or t0, t0, s3
     ori t0, t0, PTE_V
     sd t0, 0(a0)
@@ -159,10 +159,10 @@ END_FUNCTION map_leaf
 # The frame stays its owner's. Panics when the page is not mapped.
 FUNCTION unmap_page
     ENTER 1
-    mv s1, a1
+    mv s1, a1                                   # s1: vpn
     call find_pte
     beqz a0, .Lnot_mapped
-    ld t0, 0(a0)
+    ld t0, 0(a0)                                # t0: the PTE as it was
     sd zero, 0(a0)
     slli t1, s1, PAGE_SHIFT
     sfence.vma t1, zero
@@ -177,11 +177,11 @@ END_FUNCTION unmap_page
 # translate(a0 = root ppn, a1 = va) -> a0 = pa, -1 when nothing maps it (002: la2pa)
 FUNCTION translate
     ENTER 1
-    mv s1, a1
+    mv s1, a1                                   # s1: va
     srli a1, a1, PAGE_SHIFT
     call find_pte
     beqz a0, .Lno_translation
-    ld t0, 0(a0)
+    ld t0, 0(a0)                                # t0: the PTE, then the leaf's first pa
     PTE_TO_PPN t0, t0
     slli t0, t0, PAGE_SHIFT
     slli t1, a1, 3
@@ -190,7 +190,7 @@ FUNCTION translate
     li t2, -1
     sll t2, t2, t1
     not t2, t2
-    and t2, s1, t2
+    and t2, s1, t2                              # t2: the offset in the leaf
     or a0, t0, t2
     LEAVE 1
 .Lno_translation:
@@ -202,11 +202,11 @@ END_FUNCTION translate
 # Consecutive pages to consecutive frames, each by the largest leaf that both sides are aligned for and that still fits.
 FUNCTION map_range
     ENTER 5
-    mv s1, a0
-    mv s2, a1
-    mv s3, a2
-    mv s4, a3
-    mv s5, a4
+    mv s1, a0                                   # s1: root ppn
+    mv s2, a1                                   # s2: vpn of the next page
+    mv s3, a2                                   # s3: ppn of its frame
+    mv s4, a3                                   # s4: pages left
+    mv s5, a4                                   # s5: flags
 .Lnext_leaf:
     beqz s4, .Lrange_mapped
     or t2, s2, s3
@@ -247,12 +247,12 @@ END_FUNCTION page_table_free
 # free_table(a0 = ppn, a1 = its level): the table and all below
 LOCAL_FUNCTION free_table
     ENTER 4
-    mv s1, a0
-    mv s2, a1
+    mv s1, a0                                   # s1: the table
+    mv s2, a1                                   # s2: its level
     beqz s2, .Lno_tables_below                  # the last level has leaves only
-    PPN_TO_VA s3, s1, t0
+    PPN_TO_VA s3, s1, t0                        # s3: address of the next PTE
     li t0, PAGE_SIZE
-    add s4, s3, t0
+    add s4, s3, t0                              # s4: behind the last
 .Leach_pte:
     ld t0, 0(s3)
     addi s3, s3, 8

@@ -76,7 +76,7 @@ FUNCTION make_room
     ld a0, 0(t0)
     call choose_page
     beqz a0, .Lroom_made
-    mv t0, a0
+    mv t0, a0                                   # t0: the page that is to go
     ld a0, RESIDENT_SPACE(t0)
     ld a1, RESIDENT_VPN(t0)
     ld a2, RESIDENT_PPN(t0)

@@ -10,16 +10,16 @@
 # its page; a0 = 0 when the program may not access it so
 FUNCTION user_page
     ENTER 3
-    mv s1, a0
-    mv s2, a1
-    mv s3, a2
+    mv s1, a0                                   # s1: space
+    mv s2, a1                                   # s2: va
+    mv s3, a2                                   # s3: access
 .Llook_up_page:
     ld a0, SPACE_ROOT(s1)
     srli a1, s2, PAGE_SHIFT
     call find_pte
     beqz a0, .Lfault_in
     bnez a1, .Lno_access                        # programs have no large leaves
-    ld t0, 0(a0)
+    ld t0, 0(a0)                                # t0: the PTE
     andi t1, t0, PTE_U
     beqz t1, .Lno_access                        # a page of the kernel in the program's space
     and t1, t0, s3
@@ -98,11 +98,11 @@ END_FUNCTION copy_user
 # the program may not read it, or it does not end within the room (the NUL counts)
 FUNCTION copy_string_from_user
     ENTER 5
-    mv s1, a0
-    mv s2, a1
-    mv s3, a2
-    mv s4, a3
-    mv s5, a1
+    mv s1, a0                                   # s1: space
+    mv s2, a1                                   # s2: where the next byte goes
+    mv s3, a2                                   # s3: va of the next byte
+    mv s4, a3                                   # s4: room left
+    mv s5, a1                                   # s5: where the first one went
 .Lstring_page:
     mv a0, s1
     mv a1, s3
