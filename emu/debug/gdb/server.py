@@ -221,8 +221,8 @@ class GdbServer:
             self._connection.send(self._last_sent)
 
     def _drop(self) -> None:
-        """Forget the client and what it has set."""
-        if self._session is not None:
-            self._session.breakpoints.clear()
-            self._session.watching.clear()
-            self._session = None
+        """Forget the client and what it has set; `close` may come from another thread while the client leaves."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.breakpoints.clear()
+            session.watching.clear()
