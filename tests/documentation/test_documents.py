@@ -1,19 +1,28 @@
 """Every command that README and docs show is run here, and what they show of its output is compared to the digit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.documentation.documents import DOCUMENTS, FENCE, ROOT, follow, output_pattern, with_numbers_of
+from tests.documentation.documents import CHANGING, DOCUMENTS, FENCE, ROOT, follow, output_pattern, with_numbers_of
 
 TRANSLATION = ROOT / "README.zh-CN.md"
 """Its files, commands and outputs are those of README.md."""
 
 
-@pytest.mark.parametrize(
-    "document", [path for path in DOCUMENTS if path != TRANSLATION], ids=lambda path: str(path.relative_to(ROOT))
-)
+SLOW = {CHANGING, *(ROOT / "docs" / "labs").glob("*.md")}
+"""Kernels are built and measured there."""
+
+
+def _documents() -> Iterator[object]:
+    for path in DOCUMENTS:
+        if path != TRANSLATION:
+            marks = [pytest.mark.slow] if path in SLOW else []
+            yield pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks)
+
+
+@pytest.mark.parametrize("document", _documents())
 def test_what_a_document_shows_is_what_happens(document: Path, tmp_path: Path, oracle: Callable[[str], str]) -> None:
     follow(document, tmp_path, oracle)
 

@@ -29,7 +29,7 @@ def check(qemu: str, directory, seed: int, mode: str, fidelity: str, count: int 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_random_streams_do_the_same_on_qemu(oracle, tmp_path, fidelity, mode):
-    check(oracle(QEMU), tmp_path, 1, mode, fidelity, 100)
+    check(oracle(QEMU), tmp_path, 1, mode, fidelity, 30)
 
 
 @pytest.mark.slow
@@ -39,6 +39,7 @@ def test_many_more_random_streams_do_the_same_on_qemu(oracle, tmp_path, fidelity
     check(oracle(QEMU), tmp_path, seed, mode, fidelity)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_a_batch_meets_what_it_is_to_compare(mode):
     chosen = streams(1, mode, "exact", 100)

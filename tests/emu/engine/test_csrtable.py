@@ -123,7 +123,7 @@ def test_what_is_refused_and_what_the_library_decides(processor, kind, number, k
     assert answer == (REFUSED if kind is Kind.REFUSED and not asks_library else 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     kind=st.sampled_from([Kind.CORE, Kind.EVEN_IN_CORE, Kind.PLAIN, Kind.EVEN]), number=NUMBERS, old=VALUES,
     new=VALUES, mask=st.one_of(st.just(0), st.just(ALL), VALUES), wants=st.booleans(),
@@ -152,7 +152,7 @@ def test_plain_values_change_as_the_instruction_says(processor, kind, number, ol
     assert (processor.read(place) if in_model else processor.libraries) == expected
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     status=VALUES, core=VALUES, new=VALUES, mask=st.sampled_from([0, 2, ALL, FS, 0x2002]),
     pending=st.sampled_from([0, 2, 0x20]), lines=st.sampled_from([0, 0x200]), enabled=st.sampled_from([0, 2, 0x222]),
@@ -180,7 +180,7 @@ def test_the_models_sstatus_is_served_while_nothing_but_sie_changes(
         assert processor.read(MODEL + 8 * Csr.MSTATUS) == wanted
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     number=st.sampled_from([0x100, 0x300]), status=VALUES, new=VALUES, wants=st.booleans(),
     mask=st.sampled_from([0, 8, ALL, FS, MPP, 1 << 21, 1 << 22]), forced=st.sampled_from([0, 1 << 30]),

@@ -106,6 +106,7 @@ def test_a_driver_that_polls_gets_no_interrupt(drive):
     assert not driver.line.level
 
 
+@pytest.mark.slow
 def test_the_indexes_run_past_65535(drive):
     driver = drive(Entropy())
     address, length = driver.buffer(bytes(1))
