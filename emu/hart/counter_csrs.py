@@ -1,6 +1,7 @@
 """The counters `cycle`, `time`, `instret` and their kin, and `stimecmp` (sections 3.1.10 to 3.1.12, Sstc)."""
 
 from collections.abc import Callable
+from functools import partial
 
 from emu.hart.csr_owner import CsrOwner, Read, Write
 from emu.isa.csrs import HPM_COUNTERS, Csr
@@ -16,10 +17,6 @@ COUNTERS = {Csr.CYCLE: 0, Csr.TIME: 1, Csr.INSTRET: 2, **{number: number - 0xC00
 STCE = 1 << 63
 """`menvcfg.STCE`: `stimecmp` exists (Sstc)."""
 _TIME_BIT = 1 << 1
-
-
-def _zero() -> int:
-    return 0
 
 
 class CounterCsrs:
@@ -59,13 +56,12 @@ class CounterCsrs:
                 offsets[number] = at - passed[number]()
             return True
 
-        sources: dict[int, Callable[[], int]] = {
-            Csr.CYCLE: lambda: counter(_MCYCLE),
-            Csr.TIME: owner.time_now,
-            Csr.INSTRET: lambda: counter(_MINSTRET),
-        }
-        for user in COUNTERS:
-            self.readers[user] = self._gated(user, sources.get(user, _zero))
+        self.readers[Csr.CYCLE] = self._gated(Csr.CYCLE, lambda: counter(_MCYCLE))
+        self.readers[Csr.TIME] = self._gated(Csr.TIME, owner.time_now)
+        self.readers[Csr.INSTRET] = self._gated(Csr.INSTRET, lambda: counter(_MINSTRET))
+        unused = self._unused
+        for number in HPM_COUNTERS:
+            self.readers[number] = partial(unused, 1 << COUNTERS[number])
         for number in frozen:
             self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
             self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
@@ -74,18 +70,19 @@ class CounterCsrs:
 
     def _gated(self, number: int, source: Callable[[], int]) -> Read:
         """A user counter, which `mcounteren` and `scounteren` can take away (sections 3.1.11 and 4.1.5)."""
-        values, owner, bit = self._values, self._owner, 1 << COUNTERS[number]
+        bit, unused = 1 << COUNTERS[number], self._unused
+        return lambda: None if unused(bit) is None else source()
 
-        def read() -> int | None:
-            if owner.privilege != _M:
-                enabled = values[_MCOUNTEREN]
-                if owner.privilege == _U:
-                    enabled &= values[_SCOUNTEREN]
-                if not enabled & bit:
-                    return None
-            return source()
-
-        return read
+    def _unused(self, bit: int) -> int | None:
+        """A user counter that counts nothing."""
+        privilege = self._owner.privilege
+        if privilege != _M:
+            enabled = self._values[_MCOUNTEREN]
+            if privilege == _U:
+                enabled &= self._values[_SCOUNTEREN]
+            if not enabled & bit:
+                return None
+        return 0
 
     def _add_supervisor_timer(self) -> None:
         values, owner = self._values, self._owner

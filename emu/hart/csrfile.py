@@ -79,9 +79,10 @@ class CsrFile:
         self._add_interrupts()
         self._add_translation()
         self.pmp = PmpCsrs(values, owner.protection_written)
+        read, write = self.pmp.read, self.pmp.write
         for number in (*PMP_CONFIGS, *PMP_ADDRESSES):
-            self.readers[number] = partial(self.pmp.read, number)
-            self.writers[number] = partial(self.pmp.write, number)
+            self.readers[number] = partial(read, number)
+            self.writers[number] = partial(write, number)
         self._counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
         self.readers.update(self._counters.readers)
         self.writers.update(self._counters.writers)

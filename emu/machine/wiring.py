@@ -71,7 +71,7 @@ class Board:
         )
         self.finisher = Finisher(host.power_off)
         self.virtio_console = VirtioConsole(console, typed) if config.virtio_console else None
-        functions = _functions(config, self.virtio_console)
+        functions, ticks, changed = _functions(config, self.virtio_console), host.ticks, host.timers_changed
         self.slots = tuple(
             VirtioMmio(
                 slot,
@@ -79,8 +79,8 @@ class Board:
                 self.plic.line(slot + 1),
                 functions.get(slot),
                 legacy=config.virtio_version == 1,
-                now=host.ticks,
-                changed=host.timers_changed,
+                now=ticks,
+                changed=changed,
             )
             for slot in range(SLOTS)
         )
