@@ -216,6 +216,7 @@ def test_the_monitor_explains_walks_and_goes_to_other_moments(monitor: Monitor) 
     made, read = monitor.answer("why t0")
     assert ": arithmetic of t0, by `c.addi t0, 2` at handler+0x4" in made
     assert ": a CSR, by `csrr t0, sepc` at handler" in read
+    assert list(monitor.answer("info frames")) == ["nothing follows allocations"]
     now, mapped = monitor.answer("why 0xffffffc000001000")
     assert now.startswith("0xffffffc000001000: the level-0 PTE at ")
     assert mapped.startswith("mapped (0 -> PPN:0x80501 ")

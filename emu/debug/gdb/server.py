@@ -7,7 +7,7 @@ from typing import Self
 from emu.debug.gdb.connection import Arrival, Connection
 from emu.debug.gdb.packets import Mark, Packet, framed
 from emu.debug.gdb.reverse import Reverse
-from emu.debug.gdb.session import SIGINT, SIGTRAP, Answer, Session, Wish
+from emu.debug.gdb.session import MONITOR_WORDS, SIGINT, SIGTRAP, Answer, Session, Wish
 from emu.errors import MachineError
 from emu.machine import Machine, Outcome, StopReason
 
@@ -19,7 +19,9 @@ _THREAD = "thread:1;"
 
 
 def _no_monitor(line: str) -> Iterable[str]:
-    return (f"'{line}' is not known here: break ADDRESS|SYMBOL in SATP, delete N",) if line else ()
+    if not line or line.strip() in ("help", "?"):
+        return ()
+    return (f"'{line}' is not known here; there are {'; '.join(MONITOR_WORDS)}",)
 
 
 class GdbServer:

@@ -54,6 +54,14 @@ class Answer:
     """With STEP: step on while pc lies in this range of addresses, its end excluded."""
 
 
+MONITOR_WORDS = {
+    "break addr|symbol in satp": "stop there in one address space only; without words, list such breakpoints",
+    "delete number": "take such a breakpoint away",
+    "system_reset": "reset the machine, as its reset button does",
+}
+"""What gdb's `monitor` knows beside the words of the terminal's monitor."""
+
+
 class Session:
     """One client's view of a machine that is stopped."""
 
@@ -202,14 +210,21 @@ class Session:
             line = bytes.fromhex(digits).decode()
         except UnicodeDecodeError:
             return _BAD
-        lines = self._of_spaces(line.split())
-        if lines is None:
-            try:
+        words = line.split()
+        try:
+            lines = self._reset() if words == ["system_reset"] else self._of_spaces(words)
+            if lines is None:
                 lines = list(self._monitor(line))
-            except EmuError as error:
-                lines = [str(error)]
+                if words in (["help"], ["?"]):
+                    lines += [f"{form} -- {meaning}" for form, meaning in MONITOR_WORDS.items()]
+        except EmuError as error:
+            lines = [str(error)]
         text = "".join(f"{one}\n" for one in lines).encode()
         return text.hex()[: LARGEST_PACKET - 2].encode() or _OK
+
+    def _reset(self) -> list[str]:
+        self._machine.reset()
+        return ["the machine was reset; `maintenance flush register-cache` lets gdb see its registers"]
 
     def _of_spaces(self, words: list[str]) -> list[str] | None:
         """`break ADDRESS|SYMBOL in SATP`, `break`, `delete N`; None for another word."""

@@ -146,7 +146,7 @@ class Monitor:
             "qtree": lambda: device_tree(self._machine),
             "traps": self._traps,
             "heap": self._heap,
-            "frames": lambda: _part(self._heap(), "frames"),
+            "frames": lambda: _part(list(self._heap()), "frames"),
             "allocations": self._heap,
             "snapshots": lambda: self._snapshots or ("There is no snapshot available.",),
         }
@@ -251,11 +251,11 @@ class Monitor:
             yield "no trap yet"
 
 
-def _part(lines: Iterable[str], title: str) -> Iterator[str]:
-    """The part of a drawing under a title, with what is indented below it."""
-    inside = False
+def _part(lines: list[str], title: str) -> Iterator[str]:
+    """The part of a drawing under a title, with what is indented below it; all of what has no such part."""
+    inside, is_anywhere = False, any(line.startswith(title) for line in lines)
     for line in lines:
         if not line.startswith(" "):
             inside = line.startswith(title)
-        if inside:
+        if inside or not is_anywhere:
             yield line

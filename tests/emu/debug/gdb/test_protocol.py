@@ -4,6 +4,7 @@ import os
 import random
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -108,14 +109,27 @@ def test_a_second_client_is_turned_away(boot: Callable[..., Machine], serve: Ser
     assert first.ask("qC") == "QC1"
 
 
+def monitored(client: Client, line: str) -> str:
+    answer = client.ask(f"qRcmd,{line.encode().hex()}")
+    return "" if answer == "OK" else bytes.fromhex(answer).decode()
+
+
+def test_the_monitor_names_its_words_and_resets_the_machine(boot: Callable[..., Machine], serve: Serve) -> None:
+    client = Client(serve(boot(SPIN), halted=True).port)
+    assert "system_reset -- reset the machine" in monitored(client, "help")
+    assert "there are break" in monitored(client, "nonsense")
+    start = client.ask("p20")
+    client.ask("s")
+    assert client.ask("p20") != start
+    assert monitored(client, "system_reset").startswith("the machine was reset")
+    assert client.ask("p20") == start
+
+
 def test_breakpoints_of_one_address_space(boot: Callable[..., Machine], serve: Serve) -> None:
     served = serve(boot(SPIN), halted=True)
     client = Client(served.port)
 
-    def monitor(line: str) -> str:
-        answer = client.ask(f"qRcmd,{line.encode().hex()}")
-        return "" if answer == "OK" else bytes.fromhex(answer).decode()
-
+    monitor = partial(monitored, client)
     assert "address space of 0x80001000" in monitor("break 0x80200002 in 0x80001000")
     assert "0x80200002" in monitor("break")
     assert monitor("delete 1") == ""
