@@ -18,7 +18,6 @@ from emu.memory import RAM_BASE
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
-    from elftools.elf.sections import Section
 
 MAGIC = b"\x7fELF"
 
@@ -26,6 +25,8 @@ MAGIC = b"\x7fELF"
 _HEADER = struct.Struct("<16s HHI QQQ I HHHHHH")
 _PROGRAM_HEADER = struct.Struct("<II QQQQQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
+_SECTION_HEADER = struct.Struct("<II QQQQ II QQ")
+_SHT_SYMTAB = 2
 _EI_CLASS, _EI_DATA = 4, 5
 _CLASS_64, _LITTLE_ENDIAN = 2, 1
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
@@ -185,14 +186,13 @@ class ElfFile:
         return ELFFile(io.BytesIO(self.data))
 
     def _read_symbols(self) -> Iterator[Symbol]:
-        sections = self._sections()
-        table = sections.get_section_by_name(".symtab")
+        # Read here, without pyelftools: some tests have thousands of small programs, and Linux has 100,000 symbols.
+        sections = self._section_headers()
+        table = next((header for header in sections if header[1] == _SHT_SYMTAB), None)
         if table is None:
             return
-        names = sections.get_section(table["sh_link"]).data()
-        ends = [_section_end(section) for section in sections.iter_sections()]
-        body = table.data()
-        # Ten times as fast as one pyelftools object a symbol: Linux has 100,000 of them.
+        names, body = self._contents(sections[table[6]]), self._contents(table)
+        ends = [header[3] + header[5] for header in sections]
         for at, info, _, section, value, size in _SYMBOL.iter_unpack(body[: len(body) - len(body) % _SYMBOL.size]):
             kind = _KINDS.get(info & 0xF)
             if kind is None or section == _SHN_UNDEF:
@@ -202,6 +202,17 @@ class ElfFile:
             limit = ends[section] if section < min(len(ends), _SHN_LORESERVE) else 0
             yield Symbol(name, VirtAddr(value), size, kind, info >> 4 != _STB_LOCAL, limit)
 
+    def _section_headers(self) -> list[tuple[int, ...]]:
+        """All of them; struct.error for a table that is not in the file."""
+        header = _HEADER.unpack_from(self.data)
+        offset, size, count = header[6], header[11], header[12]
+        if not offset:
+            return []
+        if not count:  # more than the ELF header can say: the first section header does (gABI, chapter 4)
+            count = _SECTION_HEADER.unpack_from(self.data, offset)[5]
+        if offset + count * size > len(self.data):
+            raise struct.error
+        return [_SECTION_HEADER.unpack_from(self.data, offset + number * size) for number in range(count)]
 
-def _section_end(section: "Section") -> int:
-    return int(section["sh_addr"] + section["sh_size"])
+    def _contents(self, header: tuple[int, ...]) -> bytes:
+        return self.data[header[4] : header[4] + header[5]]

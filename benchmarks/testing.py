@@ -1,0 +1,124 @@
+"""What tests of kernels cost, beside QEMU started for each: `python benchmarks/testing.py`."""
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from figures import qemu
+from figures.table import best, processor_time, row, title
+
+from emu.engine.translated.fuzzed import Fuzzed
+from emu.machine import MachineConfig
+from emu.machine.repetition import Repetition
+from emu.testing.conformance import Verdict, run
+from emu.testing.program import program
+from linker import link
+from linker.assembler import assemble
+
+_TESTS, _IN_QEMU, _CALLS = 244, 20, 5000
+_SCRIPT = "ENTRY(_start) SECTIONS { . = 0x80000000; .text : { *(.text) } . = ALIGN(64); .tohost : { *(.tohost) } }"
+_TEST = """
+    .globl _start
+_start:
+    li a0, {number}
+    li a1, 40
+1:  mulw a0, a0, a1
+    addi a1, a1, -1
+    bnez a1, 1b
+    {end}
+    j .
+    .section .tohost, "aw", @progbits
+    .globl tohost
+tohost: .dword 0
+"""
+_ENDS = {"tohost": "la t0, tohost; li t1, 1; sd t1, (t0)", "finisher": "li t0, 0x100000; li t1, 0x5555; sw t1, (t0)"}
+"""QEMU has the finisher alone."""
+_FUNCTION = """
+    j .
+function:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    li t0, 200
+1:  lbu t1, (a0)
+    add t2, t2, t1
+    xor t2, t2, t0
+    addi t0, t0, -1
+    bnez t0, 1b
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+"""
+
+
+def main() -> None:
+    """Print the table."""
+    _conformance()
+    _fuzzing()
+
+
+def _conformance() -> None:
+    title(f"{_TESTS} self-checking programs in one process (ekernel act), processor time")
+    with TemporaryDirectory() as name:
+        files = {end: [Path(name, f"{end}-{number}.elf") for number in range(_TESTS)] for end in _ENDS}
+        for end, paths in files.items():
+            for number, file in enumerate(paths, 1):
+                source = assemble(_TEST.format(number=number, end=_ENDS[end]), name="test.s")
+                file.write_bytes(link([source], script=_SCRIPT).elf)
+        reference = None
+        if qemu.PROGRAM:
+            some = files["finisher"][:_IN_QEMU]
+            reference = sum(processor_time(qemu.bare(file)) for file in some) * _TESTS / _IN_QEMU
+        for end, paths in files.items():
+            for fidelity in ("exact", "fast"):
+                seconds = best(lambda paths=paths, fidelity=fidelity: _run(paths, fidelity))
+                _beside(f"by {end}, {fidelity}", seconds, reference)
+
+
+def _beside(what: str, seconds: float, reference: float | None) -> None:
+    shown = [f"{seconds / _TESTS * 1e3:.2f} ms each"]
+    if reference is None:
+        row(what, *shown)
+        return
+    factor = reference / seconds
+    shown += [f"QEMU {reference / _TESTS * 1e3:.1f} ms", f"{factor:.1f} times as fast"]
+    row(what, *shown, target="at least 20 times", met=factor >= 20)
+
+
+def _run(files: list[Path], fidelity: str) -> float:
+    start = time.process_time()
+    assert all(result.verdict is Verdict.PASSED for result in run(files, fidelity=fidelity))
+    return time.process_time() - start
+
+
+def _fuzzing() -> None:
+    title("Executions of a function of 1,007 instructions from one state, ways and comparisons followed")
+    for fidelity in ("exact", "fast"):
+        machine = program(_FUNCTION, MachineConfig(fidelity=fidelity, firmware="none"))
+        machine.hart.x["sp"] = 0x8030_0000
+        ways = Fuzzed()
+        machine.core.engine.switch_on(ways)
+        again = Repetition(machine, "function", machine.address_of("function"), 1_000_000)
+
+        def execute(ways: Fuzzed = ways, again: Repetition = again) -> None:
+            ways.begin()
+            again.call((0x8030_1000, 8))
+            again.rewind()
+
+        execute()
+        whole, rewind = best(lambda execute=execute: _each(execute)), best(lambda again=again: _each(again.rewind))
+        row(
+            fidelity, f"{1 / whole:,.0f} a second", f"{whole * 1e6:.1f} us, {rewind * 1e6:.1f} us of it to rewind",
+            target="at least 20,000", met=whole <= 1 / 20_000,
+        )  # fmt: skip
+        machine.close()
+
+
+def _each(action) -> float:  # type: ignore[no-untyped-def]
+    start = time.process_time()
+    for _ in range(_CALLS):
+        action()
+    return (time.process_time() - start) / _CALLS
+
+
+if __name__ == "__main__":
+    main()
