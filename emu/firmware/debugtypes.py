@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from emu.errors import ConfigError
+from emu.firmware.compounds import GuestStructure, GuestUnion
 from emu.firmware.ctype import FLOATS, INTEGERS, CType, Parameter, Signature, in_memory, pointer_to
 
 _BOOLEAN, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF = 2, 4, 5, 6, 7, 8, 16
@@ -12,8 +13,8 @@ _BOOLEAN, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF = 2, 4,
 _TRANSPARENT = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type",
                 "DW_TAG_atomic_type")  # fmt: skip
 _POINTERS = ("DW_TAG_pointer_type", "DW_TAG_reference_type", "DW_TAG_rvalue_reference_type")
-_COMPOUND = {"DW_TAG_structure_type": ctypes.Structure, "DW_TAG_union_type": ctypes.Union,
-             "DW_TAG_class_type": ctypes.Structure}  # fmt: skip
+_COMPOUND = {"DW_TAG_structure_type": GuestStructure, "DW_TAG_union_type": GuestUnion,
+             "DW_TAG_class_type": GuestStructure}  # fmt: skip
 _WORDS = {"DW_TAG_structure_type": "struct ", "DW_TAG_union_type": "union ", "DW_TAG_enumeration_type": "enum "}
 _QUALIFIERS = {"DW_TAG_const_type": "const ", "DW_TAG_volatile_type": "volatile "}
 

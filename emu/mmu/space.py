@@ -1,6 +1,6 @@
 """An address space as its page tables have it at one moment: what is mapped where, and what is odd about it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 
@@ -18,6 +18,7 @@ _INDEX_BITS = 9
 _ALL = (1 << 64) - 1
 _LEAF = bits.R | bits.W | bits.X
 _FLAGS = 0xFF
+_PERMISSIONS = "rwxu"
 _LETTERS = {"r": bits.R, "w": bits.W, "x": bits.X, "u": bits.U, "g": bits.G, "a": bits.A, "d": bits.D}
 
 
@@ -185,6 +186,22 @@ class AddressSpace:
             before = entry
         return found
 
+    def permissions(self) -> list[tuple[int, int, str]]:
+        """First and last address of what is mapped with the same letters of r w x u, neighbours as one, by address."""
+        found: list[tuple[int, int, str]] = []
+        for entry in self.leaves:
+            letters = "".join(letter for letter in _PERMISSIONS if entry.pte & _LETTERS[letter])
+            append_span(found, (int(entry.first), entry.last, letters))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """With another space: the same pages, but for A and D. With a mapping: see `spans`."""
+        if isinstance(other, AddressSpace):
+            return not self.diff(other)
+        return self.permissions() == spans(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = object.__hash__
+
     def diff(self, later: "AddressSpace") -> list[Change]:
         """What has changed by a later moment, by virtual address; A and D do not count."""
         ignored = bits.A | bits.D
@@ -194,6 +211,34 @@ class AddressSpace:
             for key in sorted(old.keys() | new.keys())
             if key not in old or key not in new or (old[key].pte ^ new[key].pte) & ~ignored
         ]
+
+
+def spans(expected: Mapping[int | range, str]) -> list[tuple[int, int, str]]:
+    """What a test says of an address space, as `AddressSpace.permissions` has it.
+
+    Keys are addresses of pages of 4 KiB, or ranges of addresses; values are letters of r, w, x and u.
+
+    >>> spans({range(0x1000, 0x3000): "rx", 0x3000: "xr", 0x8000: "rw"})
+    [(4096, 16383, 'rx'), (32768, 36863, 'rw')]
+    """
+    parts = []
+    for place, letters in expected.items():
+        if set(letters) - set(_PERMISSIONS):
+            raise ValueError(f"{letters!r}: permissions are letters of {_PERMISSIONS}")
+        first, last = (place.start, place.stop - 1) if isinstance(place, range) else (place, place + PAGE_SIZE - 1)
+        parts.append((int(first), int(last), "".join(letter for letter in _PERMISSIONS if letter in letters)))
+    found: list[tuple[int, int, str]] = []
+    for part in sorted(parts):
+        append_span(found, part)
+    return found
+
+
+def append_span(found: list[tuple[int, int, str]], span: tuple[int, int, str]) -> None:
+    """Add a span behind the others, to the last one where it goes on."""
+    if found and found[-1][1] + 1 == span[0] and found[-1][2] == span[2]:
+        found[-1] = (found[-1][0], span[1], span[2])
+    else:
+        found.append(span)
 
 
 def selects(entry: Entry, letters: str) -> bool:

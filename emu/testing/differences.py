@@ -1,10 +1,16 @@
 """Failed comparisons of what a guest has, for a person: registers, memory as a hex dump, address spaces, events."""
 
+import ctypes
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 
 from emu.events import Event
+from emu.firmware.compounds import plain
+from emu.mmu.space import AddressSpace, append_span, spans
 from emu.testing.execute import Executed
 
+Span = tuple[int, int, str]
+_NONE = object()
 _ROW = 16
 _ROWS = 12
 
@@ -17,9 +23,61 @@ def explain(left: object, right: object) -> list[str] | None:
         return right.explain(left)
     if isinstance(left, bytes | bytearray) and isinstance(right, bytes | bytearray):
         return list(_dumped(bytes(left), bytes(right))) if _is_binary(left) or _is_binary(right) else None
+    if isinstance(left, AddressSpace) and isinstance(right, Mapping):
+        return list(_spaces(left.permissions(), spans(right)))
+    if isinstance(right, AddressSpace) and isinstance(left, Mapping):
+        return list(_spaces(spans(left), right.permissions()))
+    if isinstance(left, AddressSpace) and isinstance(right, AddressSpace):
+        return list(_spaces(left.permissions(), right.permissions()))
+    if isinstance(left, ctypes.Structure | ctypes.Union) or isinstance(right, ctypes.Structure | ctypes.Union):
+        return list(_structures(left, right))
     if _are_events(left) and _are_events(right):
         return list(_events(left, right))
     return None
+
+
+def _spaces(left: list[Span], right: list[Span]) -> Iterator[str]:
+    """Addresses that are not mapped alike, as ranges."""
+    yield "address spaces differ"
+    ends = sorted({end for first, last, _ in (*left, *right) for end in (first, last + 1)})
+    found: list[Span] = []
+    for first, behind in pairwise(ends):
+        one, other = (_letters(spans, first) for spans in (left, right))
+        if one != other:
+            append_span(found, (first, behind - 1, f"{one or 'not mapped'} == {other or 'not mapped'}"))
+    yield from (f"  {first:#x}..{last:#x}  {what}" for first, last, what in found[:_ROWS])
+    if len(found) > _ROWS:
+        yield f"  and {len(found) - _ROWS:,} more ranges"
+    if not found:
+        yield "  the same permissions, of other memory"
+
+
+def _letters(spans: list[Span], address: int) -> str:
+    return next((letters for first, last, letters in spans if first <= address <= last), "")
+
+
+def _structures(left: object, right: object) -> Iterator[str]:
+    """The fields that differ, by their path."""
+    name = next(type(each).__name__ for each in (left, right) if isinstance(each, ctypes.Structure | ctypes.Union))
+    yield f"{name}: fields differ"
+    yield from (f"  {line}" for line in islice(_fields("", plain(left), plain(right)), _ROWS))
+
+
+def _fields(path: str, left: object, right: object) -> Iterator[str]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in [*left, *(name for name in right if name not in left)]:
+            yield from _fields(f"{path}.{name}", left.get(name, _NONE), right.get(name, _NONE))
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for number, (one, other) in enumerate(zip(left, right, strict=True)):
+            yield from _fields(f"{path}[{number}]", one, other)
+    elif left != right:
+        yield f"{path}: {_shown(left)} == {_shown(right)}"
+
+
+def _shown(value: object) -> str:
+    if value is _NONE:
+        return "no such field"
+    return f"{value} ({value:#x})" if isinstance(value, int) and not -10 < value < 10 else repr(value)
 
 
 def _is_binary(data: bytes | bytearray) -> bool:

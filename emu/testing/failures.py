@@ -4,9 +4,11 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from emu.address import PAGE_SIZE
 from emu.errors import EmuError
 from emu.isa.causes import cause_label
 from emu.machine import Machine
+from emu.memory.pagescan import written_pages
 from emu.observe.lastinstructions import LastInstructions
 from emu.observe.traps import TrapHistory
 from emu.record.recorder import Recorder
@@ -19,6 +21,12 @@ _CONSOLE = 2000
 """Bytes of the console's end."""
 
 
+def _pages(machine: Machine) -> int:
+    """How many pages of RAM the host has copied because they were written; 0 where it does not say."""
+    ram = machine.memory.ram
+    return sum(count for _, count in written_pages(ram.host_address, ram.size)) if ram.file is not None else 0
+
+
 class Watched:
     """A machine that a test uses, with what is remembered for the case that the test fails."""
 
@@ -26,6 +34,7 @@ class Watched:
         self.machine = machine
         self._console_from = console_from
         self._begin = machine.instret
+        self._pages = _pages(machine)
         self._last = LastInstructions.of(machine)
         self._traps = TrapHistory(machine)
 
@@ -38,6 +47,11 @@ class Watched:
     def traps(self) -> int:
         """Taken since the test began."""
         return self._traps.counts.total()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of RAM, in pages, that were written since the test began, by the guest or for it."""
+        return (_pages(self.machine) - self._pages) * PAGE_SIZE
 
     def close(self) -> None:
         """Forget the machine."""

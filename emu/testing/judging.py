@@ -64,13 +64,14 @@ def _check_budget(item: pytest.Function) -> None:
     budget = item.get_closest_marker("budget")
     if budget is None:
         return
-    for word in budget.kwargs.keys() - {"instructions", "traps"}:
-        pytest.fail(f"budget({word}=...): it takes instructions and traps", pytrace=False)
+    for word in budget.kwargs.keys() - {"instructions", "traps", "memory"}:
+        pytest.fail(f"budget({word}=...): it takes instructions, traps and memory", pytrace=False)
     watched = item.stash.get(WATCHED, [])
     for word, most in budget.kwargs.items():
         used = sum(getattr(each, word) for each in watched)
+        what = "bytes of memory" if word == "memory" else word
         if used > most:
-            pytest.fail(f"the test used {used:,} {word}, and its budget is {most:,}", pytrace=False)
+            pytest.fail(f"the test used {used:,} {what}, and its budget is {most:,}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """The pytest plugin: machines as fixtures, and reports of failed tests that show the guest. See docs/testing.md."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -71,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "initrd=FILE, most=INSTRUCTIONS): what the fixture `machine` boots, and how far",
     )
     config.addinivalue_line(
-        "markers", "budget(instructions=N, traps=N): fail when a test's machine has executed or taken more"
+        "markers", "budget(instructions=N, traps=N, memory=BYTES): fail when a test's machine has used more"
     )
     config.addinivalue_line("markers", "points(number): what a test is worth to `ekernel grade`")
     config.addinivalue_line("markers", "fuzz(...): what @ekernel.fuzz says")
@@ -301,6 +302,21 @@ def call(machine: "Machine") -> Callable[..., Any]:
         return functions[function](*args, **named)
 
     return make
+
+
+@pytest.fixture
+def structure(machine: "Machine") -> Callable[[str, int | str], Any]:
+    """`structure("struct point", "origin")`: what the debug information finds there, with its fields."""
+    from emu.errors import ConfigError
+
+    def read(kind: str, place: int | str) -> Any:
+        __tracebackhide__ = True
+        made: Any = machine.platform.names.type_named(kind)
+        if made is None:
+            raise ConfigError(f"the debug information has no type {kind!r}: build with -g; `struct NAME`, or a typedef")
+        return made.from_buffer_copy(machine.read_virtual(place, ctypes.sizeof(made)))
+
+    return read
 
 
 @pytest.fixture

@@ -461,3 +461,66 @@ def test_a_function_that_is_to_stand_any_input_is_fuzzed(project):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["bad crashed: load access fault at bad+*", "input: 1 bytes", "*  5a  *", "replay: *"])
     result.stdout.fnmatch_lines(["*did you mean bad?*"])
+
+
+def test_address_spaces_and_structures_differ_by_ranges_and_fields(project):
+    project.makepyfile("""
+        import ctypes
+        from emu.firmware.compounds import GuestStructure
+        import pytest
+
+        class Inner(GuestStructure):
+            _fields_ = [("a", ctypes.c_uint8), ("b", ctypes.c_uint16 * 2)]
+
+        class Outer(GuestStructure):
+            _fields_ = [("inner", Inner), ("n", ctypes.c_int64)]
+
+        @pytest.fixture
+        def machine(assemble):
+            machine = assemble('''
+                la t0, table
+                li t1, (0x80000000 >> 12 << 10) | 0xcf
+                sd t1, 16(t0)
+                srli t0, t0, 12
+                li t1, 8 << 60
+                or t0, t0, t1
+                csrw satp, t0
+                sfence.vma
+            done: j .
+                .balign 4096
+            table: .zero 4096
+            ''')
+            machine.run(until="done")
+            return machine
+
+        def test_spaces(machine):
+            assert machine.address_space() == {range(0x80000000, 0xc0000000): "xrw"}
+            assert machine.address_space() == machine.address_space()
+
+        def test_other_spaces(machine):
+            assert machine.address_space() == {range(0x80000000, 0xbffff000): "rwx", 0x1000: "r"}
+
+        def test_structures():
+            one = Outer(Inner(1, (2, 3)), -4)
+            assert one == {"inner": {"a": 1, "b": [2, 3]}, "n": -4}
+            assert one == Outer(Inner(1, (2, 3)), -4) != Outer()
+            assert one == {"inner": {"a": 1, "b": [2, 0x33]}, "m": 1}
+
+        @pytest.mark.budget(memory=4096)
+        def test_memory(machine):
+            machine.memory.write(0x80400000, bytes(4096))
+
+        @pytest.mark.budget(memory=4096)
+        def test_too_much_memory(machine):
+            machine.memory.write(0x80400000, bytes(8192))
+    """)
+    result = project.runpytest_inprocess("-q")
+    result.assert_outcomes(passed=2, failed=3)
+    result.stdout.fnmatch_lines(["the test used 8,192 bytes of memory, and its budget is 4,096"])
+    result.stdout.fnmatch_lines([
+        "E *address spaces differ", "E *0x1000..0x1fff  not mapped == r",
+        "E *0xbffff000..0xbfffffff  rwx == not mapped",
+    ])  # fmt: skip
+    result.stdout.fnmatch_lines([
+        "E *Outer: fields differ", "E *.inner.b[[]1]: 3 == 51 (0x33)", "E *.n: -4 == no such field",
+    ])  # fmt: skip
