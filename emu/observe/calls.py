@@ -1,6 +1,6 @@
 """Follows calls of guest functions from their entry to their return, recursion and tail calls included."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from emu.address import VirtAddr
@@ -102,6 +102,15 @@ class CallTracer:
     def site(self, call: Call) -> VirtAddr:
         """The address of the call instruction, two or four bytes before the return address; HOST for the host."""
         return self._backtrace.site(call.return_address)
+
+    @property
+    def traces(self) -> bool:
+        """Whether any function is followed."""
+        return bool(self._watches)
+
+    def newest(self) -> Iterator[Call]:
+        """The calls that are open, the newest first."""
+        return reversed(self._newest.values())
 
     def close(self) -> None:
         """Stop following; open calls are forgotten."""

@@ -8,6 +8,8 @@ from emu.lateclass import dataclass, field, replace
 from emu.machine import Machine
 
 _RA, _SP, _T0, _S0 = 1, 2, 5, 8
+_WRITES = frozenset((0x03, 0x13, 0x17, 0x1B, 0x33, 0x37, 0x73))
+"""Opcodes of loads, sums, `lui`, `auipc` and CSR instructions, which write rd."""
 _JAL_T0, _JR_T0 = 0x2EF, 0x8282
 _LONGEST_ROUTINE = 64
 _FARTHEST = 1 << 14
@@ -52,7 +54,7 @@ def frame_rule(machine: Machine, start: int, pc: int) -> FrameRule | None:
             state = body = replace(state, depth=None)
         elif kind == "frame" and state.depth is not None:
             state = body = replace(state, frame=state.depth - amount)
-        elif kind == "keep":
+        elif kind == "keep" or (kind == "save" and register == _RA and state.depth is None):
             state = body = replace(state, elsewhere=True)
         elif kind == "save" and state.depth is not None and register not in state.saved:
             state = body = replace(state, saved={**state.saved, register: amount - state.depth})
@@ -110,8 +112,10 @@ def _long(word: int) -> _Change:
     immediate = _signed(word >> 20, 12)
     if opcode == 0x13 and funct3 == 0 and rs1 == _SP and rd in (_SP, _S0):
         return "move" if rd == _SP else "frame", 0, immediate
-    if opcode == 0x33 and rd == _SP:
+    if rd == _SP and opcode in _WRITES:
         return "take", 0, 0
+    if opcode == 0x73 and funct3 in (1, 2, 3) and rs1 == _RA:
+        return _KEPT_ELSEWHERE
     if rd == _T0 and opcode == 0x67:
         return _KEPT_ELSEWHERE
     if (rs1 == _RA and opcode in (0x13, 0x33)) or (opcode == 0x23 and word >> 20 & 0x1F == _RA and rs1 != _SP):
@@ -136,7 +140,8 @@ def _compressed(half: int) -> _Change:
     if (quadrant, funct3, half >> 2 & 7) == (0, 0, 0) and half:  # c.addi4spn s0
         value = (half >> 11 & 3) << 4 | (half >> 7 & 0xF) << 6 | (half >> 6 & 1) << 2 | (half >> 5 & 1) << 3
         return "frame", 0, value
-    if (quadrant, funct3, rd) == (2, 4, _SP) and half >> 2 & 0x1F:  # c.mv, c.add to the stack pointer
+    is_sum = (quadrant, funct3, rd) == (2, 4, _SP) and half >> 2 & 0x1F  # c.mv, c.add to the stack pointer
+    if is_sum or (quadrant, funct3, rd) in ((2, 3, _SP), (1, 2, _SP)):  # c.ldsp, c.li
         return "take", 0, 0
     if (quadrant, funct3) == (2, 7):  # c.sdsp
         return "save", half >> 2 & 0x1F, (half >> 10 & 7) << 3 | (half >> 7 & 7) << 6

@@ -13,6 +13,7 @@ from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMom
 from emu.observe.allocations.values import Moment, Value
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.opencalls import OpenCalls
 from emu.observe.source import Source
 from emu.subscriptions import Subscription
 
@@ -40,6 +41,7 @@ class AllocatorObserver(Source[Placed]):
         """The functions of the given or fitting descriptions that the image has; none if none of them allocates."""
         self._tracers = {one.allocator.layer: CallTracer(machine) for one in self.functions}
         self._backtrace = Backtrace(machine)
+        self._open_calls: OpenCalls | None = None
         super().__init__(machine, kinds, self.functions)
 
     def tell_crossings(self, tell: Callable[[Placed, Call, bool], None]) -> Subscription:
@@ -64,6 +66,8 @@ class AllocatorObserver(Source[Placed]):
 
     def follow(self, item: Placed) -> None:
         """Watch a function."""
+        if self._open_calls is None:
+            self._open_calls = OpenCalls.of(self._machine)
         at_call = item.function.does in (Does.FREE, Does.GIVE)
 
         def called(call: Call) -> None:
@@ -88,6 +92,9 @@ class AllocatorObserver(Source[Placed]):
     def unfollow(self, item: Placed) -> None:
         """Stop watching it."""
         self._tracers[item.allocator.layer].untrace(item.address)
+        if self._open_calls is not None and not any(tracer.traces for tracer in self._tracers.values()):
+            self._open_calls.close()
+            self._open_calls = None
 
     def site(self, call: Call) -> VirtAddr:
         """The call instruction."""
@@ -95,7 +102,8 @@ class AllocatorObserver(Source[Placed]):
 
     def callers(self, call: Call) -> tuple[VirtAddr, ...]:
         """The calls that led to this one's call, innermost first."""
-        return self._backtrace.callers(call.return_address, call.stack_pointer)
+        chains = self._open_calls or self._backtrace
+        return chains.callers(call.return_address, call.stack_pointer)
 
     def doubt(self, placed: Placed, reason: str) -> None:
         """A number makes no sense: an error if the user has named the function, else another allocator than thought."""

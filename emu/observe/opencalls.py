@@ -1,0 +1,79 @@
+"""Callers of functions that nothing in the image tells about: their own calls are followed, as on a shadow stack."""
+
+from emu.address import VirtAddr
+from emu.firmware.symbols import Symbol
+from emu.machine import Machine
+from emu.observe.backtrace import Backtrace
+from emu.observe.calls import Call, CallTracer
+
+_MOST_CALLERS = 16
+_LARGEST_STACK = 1 << 16
+
+
+class OpenCalls:
+    """Chains of callers: by `Backtrace`, and by a record of open calls where that ends.
+
+    A function that keeps ra in a register, a CSR or outside of its frame, or changes stacks, is followed from when a
+    chain first ends in it, so that first chain stays short. Each of its entries and returns costs a callback; nothing
+    else does.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._backtrace = Backtrace(machine)
+        self._tracer = CallTracer(machine)
+        self._followed: set[VirtAddr] = set()
+        self._users = 0
+
+    @classmethod
+    def of(cls, machine: Machine) -> "OpenCalls":
+        """The one that all observers of a machine share; each of them closes it."""
+        found = machine.events.observers.get(cls)
+        shared = found if isinstance(found, OpenCalls) else cls(machine)
+        machine.events.observers[cls] = shared
+        shared._users += 1
+        return shared
+
+    def close(self) -> None:
+        """Follow nothing any more, once all who share it have said so."""
+        self._users -= 1
+        if self._users <= 0:
+            self._tracer.close()
+            self._followed.clear()
+            self._machine.events.observers.pop(type(self), None)
+
+    def callers(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
+        """The call instructions above a call, innermost first, at most 16; see `Backtrace.callers`."""
+        sites: list[VirtAddr] = []
+        place = return_address, stack_pointer
+        while len(sites) < _MOST_CALLERS:
+            for place in self._backtrace.frames(*place):  # noqa: B020 - it goes on from the last one
+                sites.append(self._backtrace.site(place[0]))
+                if len(sites) == _MOST_CALLERS:
+                    break
+            else:
+                call = None if self._backtrace.complete else self._open_call(*place)
+                if call is None:
+                    break
+                sites.append(self._backtrace.site(call.return_address))
+                place = call.return_address, call.stack_pointer
+        return tuple(sites)
+
+    def _open_call(self, return_address: int, stack_pointer: int) -> Call | None:
+        """The call of the function that will be returned to, where that is followed."""
+        function = self._machine.symbols.at(self._backtrace.site(return_address))
+        if function is None:
+            return None
+        if function[0].address not in self._followed:
+            self._follow(function[0])
+            return None
+        thread, start = self._machine.hart.x["tp"], function[0].address
+        calls = [call for call in self._tracer.newest() if (call.address, call.thread_pointer) == (start, thread)]
+        near = [call for call in calls if 0 <= call.stack_pointer - stack_pointer <= _LARGEST_STACK]
+        if near:
+            return min(near, key=lambda call: call.stack_pointer)
+        return calls[0] if len(calls) == 1 else None  # it has changed stacks
+
+    def _follow(self, function: Symbol) -> None:
+        self._followed.add(function.address)
+        self._tracer.trace(function.name, function.address, lambda _call: None, lambda _return: None)

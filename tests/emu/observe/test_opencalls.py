@@ -1,0 +1,95 @@
+"""Chains of callers through functions that keep their return address where no frame shows it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from emu.events import FrameAllocated
+from emu.machine import Machine, StopReason
+from emu.observe.allocations.observers import FrameObserver
+from emu.observe.allocations.signatures import frame_allocator
+
+Boot = Callable[..., Machine]
+
+KEEPING = {
+    "in a saved register": ("mv s2, ra", "mv ra, s2"),
+    "in a register, by addi": ("addi s3, ra, 4", "addi ra, s3, -4"),
+    "on a stack of its own": ("sd ra, -8(s4)\n addi s4, s4, -8", "ld ra, 0(s4)\n addi s4, s4, 8"),
+    "in a CSR": ("csrw sscratch, ra", "csrr ra, sscratch"),
+    "on another stack": (
+        "mv t1, sp\n la sp, other_top\n addi sp, sp, -16\n sd ra, 0(sp)\n sd t1, 8(sp)",
+        "ld ra, 0(sp)\n ld sp, 8(sp)",
+    ),
+}
+KERNEL = """
+    .macro FUNCTION name
+    .type \\name, @function
+\\name:
+    .endm
+    FUNCTION start
+    la sp, stack_top
+    la s4, own_top
+    li s5, 3
+    li s6, 0x80300000
+1:  call outer
+    addi s5, s5, -1
+    bnez s5, 1b
+    li a7, 8
+    ecall
+    .size start, . - start
+    FUNCTION outer
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    call hiding
+    nop
+    call hiding
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+    .size outer, . - outer
+    FUNCTION hiding
+    @KEEP@
+    call inner
+    @RESTORE@
+    ret
+    .size hiding, . - hiding
+    FUNCTION inner
+    addi sp, sp, -32
+    sd ra, 24(sp)
+    call take_page
+    ld ra, 24(sp)
+    addi sp, sp, 32
+    ret
+    .size inner, . - inner
+    FUNCTION give_page
+    ret
+    .size give_page, . - give_page
+    FUNCTION take_page
+    li t0, 4096
+    add s6, s6, t0
+    mv a0, s6
+    ret
+    .size take_page, . - take_page
+    .bss
+    .balign 16
+    .zero 256
+stack_top:
+    .zero 256
+own_top:
+    .zero 256
+other_top:
+"""
+
+
+@pytest.mark.parametrize("way", KEEPING)
+def test_an_allocation_names_its_callers_wherever_one_of_them_keeps_its_return_address(way: str, boot: Boot) -> None:
+    keep, restore = KEEPING[way]
+    machine = boot(KERNEL.replace("@KEEP@", keep).replace("@RESTORE@", restore))
+    with FrameObserver(machine, [frame_allocator("take_page,give_page,address")]):
+        chains = []
+        machine.on(FrameAllocated, lambda event: chains.append((event.pc, *event.callers)))
+        assert machine.run(5000).reason is StopReason.POWERED_OFF
+    names = [[function.name for site in chain for function, _ in [machine.symbols.at(site)]] for chain in chains]
+    # The first chain shows where unwinding ends; from then on that function is followed.
+    assert names == [["inner", "hiding"]] + [["inner", "hiding", "outer", "start"]] * 5
+    assert len({chain[2] for chain in chains[1:]}) == 2  # the two calls of `hiding`, told apart
