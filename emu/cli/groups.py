@@ -129,8 +129,9 @@ def add_watching(words: Words) -> None:
         text="Remember who wrote each 8 bytes last, for the monitor's and gdb's `last-write ADDR`.",
     )  # fmt: skip
     group.value(
-        "-d", to="log", form="int|guest_errors", default="", text="int: log each trap on standard error, as QEMU does."
-    )
+        "-d", to="log", form="int,in_asm,exec", default="",
+        text="Log on standard error, as QEMU does: int: each trap; in_asm: code, once; exec: each block of it.",
+    )  # fmt: skip
     group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
     group.value(
         "--record-what", to="record_what", form="WORDS", default="calls",

@@ -70,7 +70,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     dumpdtb = read_machine(request.machine) or request.dumpdtb
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
     sanitize = SanitizeRequest.parse(request.sanitize, request.stacks)
-    logs_traps = read_log(request.log)
+    logged = read_log(request.log)
     machine = new_machine(request)
     if dumpdtb:
         write_file(Path(dumpdtb), machine.device_tree)
@@ -101,9 +101,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         for listener in told:
             for kind in events:
                 machine.on(kind, listener)
-        if logs_traps:
-            log = stack.enter_context(OutputFile(request.log_file)) if request.log_file else sys.stderr.buffer
-            TrapLog(machine, log)
+        _log(stack, machine, logged, request.log_file)
         moment = first_moment(machine, request, recording)
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
         save_end(request, machine)
@@ -121,6 +119,20 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     if not ending.is_regular:
         print(f"ekernel: {_last_line(ending, request, machine)} at {places.name(machine.hart.pc)}", file=sys.stderr)
     return status
+
+
+def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path | None) -> None:
+    """Write what `-d` asks for."""
+    if not logged - {"guest_errors", "nochain"}:
+        return
+    stream = stack.enter_context(OutputFile(path)) if path else sys.stderr.buffer
+    if logged & {"in_asm", "exec"}:
+        from emu.report.blocklog import BlockLog  # only who asks for it pays for its import
+
+        code, blocks = "in_asm" in logged, "exec" in logged
+        stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
+    else:
+        TrapLog(machine, stream)
 
 
 def _run(

@@ -73,7 +73,7 @@ def test_every_spelling_gives_the_same_machine(
         (["-nic", "user"], "there is no network device"),
         (["-hda", "disk.img"], "write -drive file=FILE,format=raw"),
         (["-netdev", "user,id=n"], "there is no network device"),
-        (["-d", "in_asm"], "write --trace KINDS"),
+        (["-d", "op"], "write --trace KINDS"),
         (["-max-instructions", "5"], "did you mean --max-instructions?"),
         (["--max-instructions", "many"], "'many' is not a number from 0 on"),
         (["--timeout", "0"], "give more than 0 seconds"),

@@ -1,0 +1,92 @@
+"""The log that QEMU writes for `-d in_asm,exec,int`: code as it is translated, blocks as they are executed, traps."""
+
+from array import array
+from collections import deque
+
+from emu.address import VirtAddr
+from emu.engine.translated.blocks import CUT
+from emu.engine.translated.definitions import Block
+from emu.events import StateRestored, TrapTaken
+from emu.machine import Machine
+from emu.record.recorder import BlockFeature, Following
+from emu.record.recording import instructions_of, left_by
+from emu.report.disassembly import disassemble
+from emu.report.places import Places
+from emu.report.tracefile import Sink
+from emu.report.traplog import line
+
+
+class BlockLog(Following):
+    """Writes what a machine executes, from now on until `close`; also a `with` block.
+
+    As with QEMU's `nochain` each block is told. Its number stands for the address of its host code. It comes in pieces,
+    some time behind the run. The privilege is the core's: in fidelity `exact` M mode is told as S.
+    """
+
+    def __init__(self, machine: Machine, stream: Sink, *, code: bool, blocks: bool, traps: bool) -> None:
+        self._machine, self._stream, self._places = machine, stream, Places(machine)
+        self._code, self._blocks = code, blocks
+        self._known: dict[int, Block] = {}
+        self._told: set[tuple[int, int, bytes]] = set()
+        self._traps: deque[TrapTaken] = deque()
+        self._count = machine.instret
+        self._subscriptions = [machine.on(TrapTaken, self._traps.append)] if traps else []
+        feature = BlockFeature(self)
+        super().__init__(machine, [feature], feature)
+        self._subscriptions.append(machine.on(StateRestored, lambda _event: self._traps.clear()))
+        self.start()
+
+    def close(self) -> None:
+        """Write what is left, and listen no more."""
+        super().close()
+        self._write_traps(None)
+        for subscription in self._subscriptions:
+            subscription.cancel()
+
+    def define(self, block: Block, /) -> None:
+        """See `BlockSink`."""
+        self._known[block.number] = block
+
+    def span(self, instret: int, /) -> None:
+        """See `BlockSink`."""
+        self._count = instret
+
+    def words(self, words: memoryview, /) -> None:
+        """See `BlockSink`."""
+        for word in array("I", bytes(words)):
+            if word & CUT:
+                self._count -= left_by(word)
+                continue
+            block = self._known.get(word)
+            if block is None:
+                continue
+            self._write_traps(block)
+            self._write_block(block)
+            self._count += block.length
+
+    def _write_traps(self, block: Block | None) -> None:
+        """The traps that came before a block: the last of them led to it, if it is a handler."""
+        traps = self._traps
+        while traps and block is not None and traps[0].instret < self._count:
+            self._write(line(traps.popleft()))
+        while traps and (block is None or (traps[0].instret == self._count and traps[0].handler == block.pc)):
+            self._write(line(traps.popleft()))
+            if block is not None:
+                return
+
+    def _write_block(self, block: Block) -> None:
+        name = self._places.function(VirtAddr(block.pc))
+        name = "" if name.startswith("0x") else name
+        key = block.pc, block.privilege, block.code
+        if self._code and key not in self._told:
+            self._told.add(key)
+            lines = ["-" * 16, f"IN: {name}", f"Priv: {block.privilege}; Virt: 0"]
+            for pc, code in instructions_of(block):
+                word = f"{int.from_bytes(code, 'little'):0{2 * len(code)}x}"
+                lines.append(f"{pc:#018x}:  {word:<8}          {disassemble(code, pc) or 'illegal'}")
+            self._write("\n".join(lines) + "\n")
+        if self._blocks:
+            self._write(f"Trace 0: {block.number:#x} [{0:016x}/{block.pc:016x}/{block.privilege:08x}/ff000000] {name}")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text.encode() + b"\n")
