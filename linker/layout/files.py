@@ -204,7 +204,7 @@ class FilePlacer:
             if section.is_nobits:
                 section.file_offset = 0
                 continue
-            if section.alloc:
+            if section.elf_flags & SectionFlag.ALLOC:
                 align = self.page if section.size else section.elf_align
                 self._offset += (section.vma - self._offset) % align
             else:
