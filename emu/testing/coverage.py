@@ -7,9 +7,10 @@ from typing import Any
 
 from emu.firmware.names import Names
 from emu.machine import Machine
-from emu.record.coverage import coverage
+from emu.record.coverage import FileCoverage, coverage
 from emu.record.hits import HitCounter
 from emu.report.coverage import coverage_lines, lcov
+from emu.report.coveragepage import coverage_page
 
 
 class Covered:
@@ -56,6 +57,21 @@ class Covered:
             for test, hits in sorted(tests.items()):
                 word = "".join(each if each.isalnum() else "_" for each in test.rpartition("::")[2])
                 yield from lcov(coverage(names, hits), word)
+
+    def pages(self) -> str:
+        """The same as one page of HTML, with the source and the tests of each line."""
+        kernels = sorted(self._hits.items())
+        whole, tests = list[FileCoverage](), dict[str, dict[int, list[str]]]()
+        for kernel, found in kernels:
+            names = self._names_of(kernel)
+            whole += coverage(names, sum(found.values(), Counter[int]()))
+            for test, hits in sorted(found.items()):
+                for file in coverage(names, hits):
+                    for line, times in file.lines.items():
+                        if times:
+                            tests.setdefault(file.path, {}).setdefault(line, []).append(test.rpartition("::")[2])
+        title = f"What tests have executed of {', '.join(Path(kernel).name for kernel, _ in kernels) or 'no kernel'}"
+        return coverage_page(title, whole, tests)
 
     def _names_of(self, kernel: str) -> Names:
         """The names of a kernel; of one that only other processes have run, by its file."""

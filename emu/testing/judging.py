@@ -119,6 +119,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     path = config.getoption("--guest-cov-lcov")
     if path is not None:
         path.write_text("".join(f"{line}\n" for line in covered.tracefile()), encoding="utf-8")
+    path = config.getoption("--guest-cov-html")
+    if path is not None:
+        path.write_text(covered.pages(), encoding="utf-8")
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

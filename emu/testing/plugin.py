@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     group.addoption("--guest-console", type=int, help="How many bytes a guest may write to its console in one test.")
     group.addoption("--guest-cov", action="store_true", help="Say which lines of the kernels were never executed.")
     group.addoption("--guest-cov-lcov", metavar="FILE", type=Path, help="Write the same for lcov, test by test.")
+    group.addoption("--guest-cov-html", metavar="FILE", type=Path, help="Write it as a page, with source and tests.")
     group.addoption(
         "--guest-recordings", metavar="FOLDER", type=Path,
         help="Keep the run of each machine of a failed test there, for `ekernel replay FILE --gdb tcp::1234`.",
@@ -62,7 +63,7 @@ def _keep_as_they_are(manager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say which marks there are, and begin to measure what was asked for."""
-    if config.getoption("--guest-cov") or config.getoption("--guest-cov-lcov"):
+    if any(config.getoption(f"--guest-cov{word}") for word in ("", "-lcov", "-html")):
         from emu.testing.coverage import Covered
 
         config.stash[COVERED] = Covered()

@@ -412,12 +412,14 @@ def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
         def test_nothing(machine):
             pass
     """)
-    result = project.runpytest_inprocess("-q", "--guest-cov", "--guest-cov-lcov=out.info")
+    result = project.runpytest_inprocess("-q", "--guest-cov", "--guest-cov-lcov=out.info", "--guest-cov-html=out.html")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
         ["*coverage of the guests*", "*kernel.elf, by 2 tests", "*functions  1 of *", "*broken*"]
     )
     assert (project.path / "out.info").exists()
+    page = (project.path / "out.html").read_text()
+    assert "What tests have executed of kernel.elf" in page
     apart = project.runpytest_subprocess("-q", "-n", "2", "--guest-cov")
     apart.assert_outcomes(passed=2)
 
