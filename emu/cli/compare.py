@@ -1,4 +1,4 @@
-"""`ekernel compare`: the first instruction at which two recorded runs part, and what they had read differently."""
+"""`ekernel compare`: where two recorded runs part, and what they had read differently; policies on one run."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,6 +7,8 @@ from emu.address import VirtAddr
 from emu.cli.trace import tell_missing
 from emu.cli.words import Group, Words
 from emu.engine.translated.features import Access
+from emu.errors import ConfigError
+from emu.observe.policies import POLICIES, references
 from emu.record.difference import first_difference, first_unlike_access
 from emu.record.recording import Instruction, Recording
 from emu.report.disassembly import disassemble
@@ -18,7 +20,8 @@ class CompareWords:
     """What `ekernel compare` was asked for."""
 
     one: Path
-    other: Path
+    other: Path | None
+    frames: str
 
 
 def options() -> Words:
@@ -26,11 +29,15 @@ def options() -> Words:
     words = Words(
         "ekernel compare",
         "Show the first instruction at which two recorded runs differ; exit status 1 if they do. Where both have "
-        "recorded memory, the first access that differs is shown, too.",
-        operands=" RECORDING RECORDING",
+        "recorded memory, the first access that differs is shown, too. Or compare page replacement policies on one.",
+        operands=" RECORDING [RECORDING]",
     )
     words.add_argument("one", metavar="RECORDING", type=Path, help="A run (ekernel run --record FILE).")
-    words.add_argument("other", metavar="RECORDING", type=Path, help="Another.")
+    words.add_argument("other", metavar="RECORDING", nargs="?", type=Path, help="Another.")
+    Group(words, "Or policies on one run").value(
+        "-replacement", "--replacement", to="frames", form="N,N...", default="",
+        text="How often fifo, clock, lru and Belady's opt would fault on its pages with so many frames.",
+    )  # fmt: skip
     Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
     return words
 
@@ -38,12 +45,33 @@ def options() -> Words:
 def main(words: Sequence[str], _signals: Signals) -> int:
     """Print the difference; the exit status is 1 if there is one. Raises RecordingError for what cannot be read."""
     request = options().read(words, CompareWords())
+    if request.frames:
+        return _policies(request)
+    if request.other is None:
+        raise ConfigError("compare with what? Name a second recording, or -replacement FRAMES")
     with Recording(request.one) as one, Recording(request.other) as other:
         lines = list(_lines(one, other))
         print("\n".join(lines or ["the same instructions"]))
         tell_missing(one)
         tell_missing(other)
     return int(bool(lines))
+
+
+def _policies(request: CompareWords) -> int:
+    """Print a row for each number of frames."""
+    if request.other is not None:
+        raise ConfigError("-replacement looks at one recording: leave out the second")
+    numbers = request.frames.split(",")
+    if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
+        raise ConfigError(f"-replacement {request.frames}: give numbers of frames from 1 on, as in 4,8,16")
+    with Recording(request.one) as recording:
+        pages = references(recording, 0, (1 << 64) - 1)
+        tell_missing(recording)
+    print(f"{len(pages):,} references to {len(set(pages)):,} pages")
+    print("".join(f"{head:>12}" for head in ("frames", *POLICIES)))
+    for number in map(int, numbers):
+        print("".join(f"{count:>12,}" for count in (number, *(policy(pages, number) for policy in POLICIES.values()))))
+    return 0
 
 
 def _lines(one: Recording, other: Recording) -> Iterator[str]:
