@@ -22,7 +22,7 @@ def _documents() -> Iterator[object]:
             yield pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks)
 
 
-@pytest.mark.parametrize("document", _documents())
+@pytest.mark.parametrize("document", list(_documents()))
 def test_what_a_document_shows_is_what_happens(document: Path, tmp_path: Path, oracle: Callable[[str], str]) -> None:
     follow(document, tmp_path, oracle)
 
