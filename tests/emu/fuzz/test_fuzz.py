@@ -29,9 +29,9 @@ def test_what_once_broke_the_machine_does_not_any_more(path, disk):
 
 
 def test_random_guests_end_in_an_orderly_way():
-    result = fuzzing.fuzz(0, 10, 1)
+    result = fuzzing.fuzz(0, 4, 1)
     assert list(fuzzing.report(result, None))[1:] == []
-    assert result.guests == 10 * GUESTS
+    assert result.guests == 4 * GUESTS
     assert {"INSTRUCTION_LIMIT", "IDLE_FOREVER", "double fault"} <= set(result.endings)
 
 
@@ -74,6 +74,7 @@ def test_a_guest_is_the_same_from_its_seed_and_from_its_file():
     assert Session.from_json(played.to_json()) == played
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_seen_and_its_guest_named(monkeypatch, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal\n"
