@@ -47,7 +47,7 @@ KINDS = {
     "orphans beside a group of notes": ("SECTIONS { . = 4K; .rodata : { BYTE(1) } .text : { *(.text) } }",),
     "notes beside what is not loaded": (f"SECTIONS {{ . = 4K; {PLAIN} .mark (NOLOAD) : {{ SHORT(1) . += 8; }} }}",),
     "what is not loaded and has an address": (
-        "SECTIONS { .text 4K : { *(.text) } .kept 0x5234 (INFO) : { *(.data) } .bss : { *(.bss) } }",
+        "SECTIONS { .text 4K : { *(.text) } .got 0x5234 (INFO) : { BYTE(5) } .bss : { *(.bss) } }",
     ),
     "a gap before an orphan": ("SECTIONS { . = 4K; .text : { *(.text) } .bss : { BYTE(1) *(.bss) . += 4; } =0x90 }",),
     "room without contents": (f"SECTIONS {{ . = 4K; {PLAIN} .room (COPY) : {{ . += 16; }} =0x90 }}",),
