@@ -29,17 +29,15 @@ from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
-from emu.events import ConsoleOutput
+from emu.events import ConsoleOutput, Event
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
 from emu.observe.functions import FunctionObserver
 from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.replacement import ReplacementObserver
-from emu.record.replay import ReplaySections
 from emu.report.places import Places
 from emu.report.sentences import Sentences
-from emu.report.tracefile import TraceFile
 from emu.report.transcript import Transcript
 from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
@@ -51,6 +49,8 @@ from linker.commands.files import write_whole
 
 if TYPE_CHECKING:
     from emu.debug.gdb import GdbServer
+    from emu.record.recorder import Recorder
+    from emu.report.tracefile import Sink
     from emu.terminal.monitor import Monitor
 
 _DEFAULT_FIRMWARE = "default"
@@ -90,14 +90,16 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     sanitizing = Sanitizing(machine, sanitize, allocations, telling.aside)
     with ExitStack() as stack:
         events = list(trace.events())
-        told = [transcript.event] if request.trace and not request.quiet and not request.json else []
+        told: list[Callable[[Event], None]] = (
+            [transcript.event] if request.trace and not request.quiet and not request.json else []
+        )
         if request.trace_out:
-            told.append(TraceFile(stack.enter_context(OutputFile(request.trace_out)), places).write)
+            told.append(_writer(stack.enter_context(OutputFile(request.trace_out)), places))
         recording = recorder(machine, request)
         if recording is not None:
             stack.enter_context(recording)
-            stack.callback(ReplaySections(machine, recording).close)
-            told.append(TraceFile(recording.events, places).write)
+            stack.callback(_replay_sections(machine, recording))
+            told.append(_writer(recording.events, places))
         for listener in told:
             for kind in events:
                 machine.on(kind, listener)
@@ -133,6 +135,20 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
         stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
     else:
         TrapLog(machine, stream)
+
+
+def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
+    """What writes events to a stream."""
+    from emu.report.tracefile import TraceFile  # few runs write them, and it loads json
+
+    return TraceFile(stream, places).write
+
+
+def _replay_sections(machine: Machine, recording: "Recorder") -> Callable[[], None]:
+    """Write by what a recorded run is lived again; what closes that."""
+    from emu.record.replay import ReplaySections
+
+    return ReplaySections(machine, recording).close
 
 
 def _run(

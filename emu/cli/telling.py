@@ -1,6 +1,5 @@
 """What `ekernel run` says beside the guest's console: the cause first, then the summary, or all of it as JSON."""
 
-import json
 import sys
 from collections.abc import Mapping
 
@@ -95,4 +94,6 @@ class Telling:
             **more,
             "console": machine.console.decode(errors="replace"),
         }
-        print(json.dumps(fields))
+        from json import dumps  # most runs are told to people
+
+        print(dumps(fields))

@@ -4,18 +4,34 @@ The binding's own wrappers cost several microseconds a call; these cost a few te
 """
 
 import ctypes
+import os
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
-
-import unicorn
-from unicorn import riscv_const
-from unicorn import unicorn_const as const
-from unicorn.unicorn_py3 import unicorn as binding
+from weakref import finalize
 
 from emu.errors import MachineError
 
-LIBRARY: ctypes.CDLL = binding.uclib
-VERSION: str = unicorn.__version__
+
+def _load() -> ctypes.CDLL:
+    """The library that the binding would load, by its way to it; the binding itself where it has another way."""
+    place = os.environ.get("LIBUNICORN_PATH")
+    spec = None if place else find_spec("unicorn")
+    if spec is not None and spec.submodule_search_locations:
+        place = f"{spec.submodule_search_locations[0]}/lib"
+    file = f"{place}/{'libunicorn.2.dylib' if sys.platform == 'darwin' else 'libunicorn.so.2'}"
+    if place and sys.platform != "win32" and os.path.isfile(file):  # noqa: PTH113  # pathlib costs more than all of this
+        return ctypes.CDLL(file)
+    from unicorn.unicorn_py3 import unicorn as binding
+
+    library: ctypes.CDLL = binding.uclib
+    return library
+
+
+LIBRARY = _load()
+_version = LIBRARY["uc_version"](None, None)
+VERSION = f"{_version >> 24 & 0xFF}.{_version >> 16 & 0xFF}.{_version >> 8 & 0xFF}"
 KNOWN_VERSIONS = ("2.1.4",)
 """Those whose state this program knows the layout of."""
 
@@ -32,39 +48,27 @@ CodeCallback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c
 EdgeCallback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 MmioReadCallback = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p)
 
-HOOK_INTERRUPT: int = const.UC_HOOK_INTR
-HOOK_CODE: int = const.UC_HOOK_CODE
-HOOK_BLOCK: int = const.UC_HOOK_BLOCK
-HOOK_INVALID: int = const.UC_HOOK_INSN_INVALID
-HOOK_READ_AFTER: int = const.UC_HOOK_MEM_READ_AFTER
-HOOK_WRITE: int = const.UC_HOOK_MEM_WRITE
-HOOK_EDGE: int = const.UC_HOOK_EDGE_GENERATED
-HOOK_FILL: int = const.UC_HOOK_TLB_FILL
-HOOK_UNMAPPED: int = const.UC_HOOK_MEM_UNMAPPED
-HOOK_PROTECTED: int = const.UC_HOOK_MEM_PROT
-HOOK_FETCH_UNMAPPED: int = const.UC_HOOK_MEM_FETCH_UNMAPPED
+# The library's own numbers (unicorn.h, riscv.h). The binding has them in tables for all architectures, and loads all of
+# them, a reader of resources, zip files and temporary files: a quarter of a start.
+HOOK_INTERRUPT, HOOK_CODE, HOOK_BLOCK = 1 << 0, 1 << 2, 1 << 3
+HOOK_UNMAPPED, HOOK_PROTECTED = 7 << 4, 7 << 7
+HOOK_FETCH_UNMAPPED = 1 << 6
+HOOK_WRITE, HOOK_READ_AFTER = 1 << 11, 1 << 13
+HOOK_INVALID, HOOK_EDGE, HOOK_FILL = 1 << 14, 1 << 15, 1 << 17
 
-MEM_READ: int = const.UC_MEM_READ
-MEM_WRITE: int = const.UC_MEM_WRITE
-MEM_FETCH: int = const.UC_MEM_FETCH
-MEM_READ_UNMAPPED: int = const.UC_MEM_READ_UNMAPPED
-MEM_WRITE_UNMAPPED: int = const.UC_MEM_WRITE_UNMAPPED
-MEM_FETCH_UNMAPPED: int = const.UC_MEM_FETCH_UNMAPPED
-MEM_READ_PROT: int = const.UC_MEM_READ_PROT
-MEM_WRITE_PROT: int = const.UC_MEM_WRITE_PROT
-MEM_FETCH_PROT: int = const.UC_MEM_FETCH_PROT
+MEM_READ, MEM_WRITE, MEM_FETCH = 16, 17, 18
+MEM_READ_UNMAPPED, MEM_WRITE_UNMAPPED, MEM_FETCH_UNMAPPED = 19, 20, 21
+MEM_WRITE_PROT, MEM_READ_PROT, MEM_FETCH_PROT = 22, 23, 24
 
-PROT_NONE: int = const.UC_PROT_NONE
-PROT_READ: int = const.UC_PROT_READ
-PROT_WRITE: int = const.UC_PROT_WRITE
-PROT_EXEC: int = const.UC_PROT_EXEC
-PROT_ALL: int = const.UC_PROT_ALL
+PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC, PROT_ALL = 0, 1, 2, 4, 7
 
-REGISTER_MIP: int = riscv_const.UC_RISCV_REG_MIP
+REGISTER_X0, REGISTER_PC, REGISTER_MIP = 1, 190, 131
 
-ERR_OK: int = const.UC_ERR_OK
-TLB_CPU: int = const.UC_TLB_CPU
-TLB_VIRTUAL: int = const.UC_TLB_VIRTUAL
+ERR_OK = 0
+TLB_CPU, TLB_VIRTUAL = 0, 1
+_ARCH_RISCV, _MODE_RISCV64 = 8, 8
+_UC_USE_EXITS, _UC_EXITS, _TB_REMOVE_CACHE, _TB_FLUSH, _TLB_FLUSH_ALL, _TLB_MODE = 4, 6, 9, 10, 11, 12
+_WRITING = 1
 
 
 def _prototype(name: str, *arguments: Any) -> Callable[..., int]:
@@ -74,6 +78,10 @@ def _prototype(name: str, *arguments: Any) -> Callable[..., int]:
     return function
 
 
+_open = _prototype("uc_open", ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
+_close = _prototype("uc_close", Handle)
+context_alloc = _prototype("uc_context_alloc", Handle, ctypes.c_void_p)
+context_free = _prototype("uc_context_free", Handle)
 emu_start = _prototype("uc_emu_start", Handle, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_size_t)
 emu_stop = _prototype("uc_emu_stop", Handle)
 mem_map_ptr = _prototype("uc_mem_map_ptr", Handle, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_void_p)
@@ -92,6 +100,10 @@ vmem_translate = _prototype("uc_vmem_translate", Handle, ctypes.c_uint64, ctypes
 reg_write = _prototype("uc_reg_write", Handle, ctypes.c_int, ctypes.c_void_p)
 context_save = _prototype("uc_context_save", Handle, ctypes.c_void_p)
 context_restore = _prototype("uc_context_restore", Handle, ctypes.c_void_p)
+
+
+_error_text = LIBRARY["uc_strerror"]
+_error_text.restype = ctypes.c_char_p
 
 
 def _internal(name: str, *arguments: Any) -> Callable[..., None] | None:
@@ -131,12 +143,26 @@ def _control(kind: int, arguments: int, direction: int) -> ctypes.c_int:
     return ctypes.c_int(kind | (arguments << 26) | (direction << 30))
 
 
-_TLB_FLUSH = _control(const.UC_CTL_TLB_FLUSH, 0, const.UC_CTL_IO_WRITE)
-_BLOCK_FLUSH = _control(const.UC_CTL_TB_FLUSH, 0, const.UC_CTL_IO_WRITE)
-_REMOVE_CACHE = _control(const.UC_CTL_TB_REMOVE_CACHE, 2, const.UC_CTL_IO_WRITE)
-_TLB_TYPE = _control(const.UC_CTL_TLB_TYPE, 1, const.UC_CTL_IO_WRITE)
-_USE_EXITS = _control(const.UC_CTL_UC_USE_EXITS, 1, const.UC_CTL_IO_WRITE)
-_SET_EXITS = _control(const.UC_CTL_UC_EXITS, 2, const.UC_CTL_IO_WRITE)
+_TLB_FLUSH = _control(_TLB_FLUSH_ALL, 0, _WRITING)
+_BLOCK_FLUSH = _control(_TB_FLUSH, 0, _WRITING)
+_REMOVE_CACHE = _control(_TB_REMOVE_CACHE, 2, _WRITING)
+_TLB_TYPE = _control(_TLB_MODE, 1, _WRITING)
+_USE_EXITS = _control(_UC_USE_EXITS, 1, _WRITING)
+_SET_EXITS = _control(_UC_EXITS, 2, _WRITING)
+
+
+class Core:
+    """An RV64 core of the library's, for as long as this object lives."""
+
+    def __init__(self) -> None:
+        """Raises MachineError where the library makes none."""
+        self.handle = Handle()
+        check(_open(_ARCH_RISCV, _MODE_RISCV64, ctypes.byref(self.handle)), "make a core")
+        finalize(self, _close, self.handle).atexit = False  # what a process has is given back with it, and sooner
+
+    def write_register(self, register: int, value: int) -> None:
+        """Write a register by the library's number of it."""
+        check(reg_write(self.handle, register, ctypes.byref(ctypes.c_uint64(value))), f"write register {register}")
 
 
 def flush_tlb(handle: Handle) -> None:
@@ -182,5 +208,5 @@ def check(error: int, action: str) -> None:
 
 def error_text(error: int) -> str:
     """Unicorn's own text for an error number."""
-    text: bytes = LIBRARY.uc_strerror(error)
+    text: bytes = _error_text(error)
     return text.decode()

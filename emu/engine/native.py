@@ -8,7 +8,6 @@ import ctypes
 import errno
 import mmap
 import os
-import platform
 import sys
 from functools import cache
 from typing import BinaryIO, cast
@@ -41,6 +40,10 @@ def architecture() -> str | None:
     >>> architecture() in ("x86_64", "aarch64", None)
     True
     """
+    if hasattr(os, "uname"):
+        return _ARCHITECTURES.get(os.uname().machine)
+    import platform  # which takes longer to load, and only other hosts need
+
     return _ARCHITECTURES.get(platform.machine())
 
 

@@ -7,8 +7,6 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any
 
-import unicorn
-
 from emu.engine import alone, floats, library, native
 from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
@@ -43,8 +41,8 @@ class EngineParts(ABC):
             floats.replace()
         _check_room()
         self._guest = guest
-        self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
-        self.handle = ctypes.c_void_p(self._core._uch.value)  # the binding has no public name for it
+        self._core = library.Core()
+        self.handle = self._core.handle
         self.base, self.size, self._host_address = base, size, host_address
         self.running = False
         self.in_memory_hook = False
@@ -194,8 +192,7 @@ class EngineParts(ABC):
         self.window.store()
 
     def _write_register(self, number: int, value: int) -> None:
-        register = unicorn.riscv_const.UC_RISCV_REG_PC if number == 32 else unicorn.riscv_const.UC_RISCV_REG_X0 + number
-        self._core.reg_write(register, value)
+        self._core.write_register(library.REGISTER_PC if number == 32 else library.REGISTER_X0 + number, value)
 
     @abstractmethod
     def _add_hooks(self) -> None:

@@ -130,10 +130,10 @@ class CopiedWindow:
 
     def __init__(self, handle: Handle) -> None:
         real = ctypes.c_void_p()
-        library.check(library.LIBRARY.uc_context_alloc(handle, ctypes.byref(real)), "allocate a context")
+        library.check(library.context_alloc(handle, ctypes.byref(real)), "allocate a context")
         library.check(library.context_save(handle, real), "save its context")
         header = ctypes.string_at(real, _CONTEXT_HEADER)
-        library.LIBRARY.uc_context_free(real)
+        library.context_free(real)
         self._handle = handle
         self._buffer = ctypes.create_string_buffer(_CONTEXT_HEADER + STATE_BYTES + 8)
         # The core's own context is larger than the state; only the words below STATE_BYTES are to be copied back.

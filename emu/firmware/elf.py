@@ -10,6 +10,7 @@ from emu.address import VirtAddr
 from emu.errors import ImageError
 from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.lines import Unit, read_units
+from emu.firmware.sections import Section, contents, read_sections
 from emu.firmware.structures import structure_size
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 from emu.firmware.unwind import FrameRange, read_frames
@@ -25,7 +26,6 @@ MAGIC = b"\x7fELF"
 _HEADER = struct.Struct("<16s HHI QQQ I HHHHHH")
 _PROGRAM_HEADER = struct.Struct("<II QQQQQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
-_SECTION_HEADER = struct.Struct("<II QQQQ II QQ")
 _SHT_SYMTAB = 2
 _EI_CLASS, _EI_DATA = 4, 5
 _CLASS_64, _LITTLE_ENDIAN = 2, 1
@@ -35,6 +35,7 @@ _PT_LOAD = 1
 _SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
 _KINDS = {0: SymbolKind.LABEL, 1: SymbolKind.OBJECT, 2: SymbolKind.FUNCTION}
 _STB_LOCAL = 0
+_DEBUG_INFORMATION = (".debug_", ".zdebug_", ".eh_frame")
 
 _MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC64", 22: "S390", 40: "ARM", 62: "x86-64", 183: "AArch64"}
 
@@ -96,21 +97,21 @@ class ElfFile:
     def line_units(self) -> Iterable[Unit]:
         """The compilation units with their lines; empty when there are none or the section table is damaged."""
         try:
-            return list(read_units(self._sections()))
+            return list(read_units(self._sections())) if self._has_debug_information else ()
         except Exception:  # noqa: BLE001  # as above
             return ()
 
     def frame_ranges(self) -> Iterable[FrameRange]:
         """The call frame information of each function; empty when there is none or the section table is damaged."""
         try:
-            return list(read_frames(self._sections()))
+            return list(read_frames(self._sections())) if self._has_debug_information else ()
         except Exception:  # noqa: BLE001  # as above
             return ()
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure with this tag or type name; None when the debug information does not have it."""
         try:
-            return structure_size(self._sections(), name)
+            return structure_size(self._sections(), name) if self._has_debug_information else None
         except Exception:  # noqa: BLE001  # as above
             return None
 
@@ -180,19 +181,29 @@ class ElfFile:
             "build or copy it again"
         )
 
+    @cached_property
+    def _headers(self) -> list[Section]:
+        return read_sections(self.data)
+
+    @cached_property
+    def _has_debug_information(self) -> bool:
+        """Whether there is any of what pyelftools reads; it takes a while to load."""
+        return any(section.name.startswith(_DEBUG_INFORMATION) for section in self._headers)
+
     def _sections(self) -> "ELFFile":
         from elftools.elf.elffile import ELFFile
 
         return ELFFile(io.BytesIO(self.data))
 
     def _read_symbols(self) -> Iterator[Symbol]:
-        # Read here, without pyelftools: some tests have thousands of small programs, and Linux has 100,000 symbols.
-        sections = self._section_headers()
-        table = next((header for header in sections if header[1] == _SHT_SYMTAB), None)
+        sections = self._headers
+        table = next((section for section in sections if section.kind == _SHT_SYMTAB), None)
         if table is None:
             return
-        names, body = self._contents(sections[table[6]]), self._contents(table)
-        ends = [header[3] + header[5] for header in sections]
+        names = contents(self.data, sections[table.link])
+        ends = [section.end for section in sections]
+        body = contents(self.data, table)
+        # Not one object a symbol by pyelftools, which takes ten times longer: Linux has 100,000 of them.
         for at, info, _, section, value, size in _SYMBOL.iter_unpack(body[: len(body) - len(body) % _SYMBOL.size]):
             kind = _KINDS.get(info & 0xF)
             if kind is None or section == _SHN_UNDEF:
@@ -201,18 +212,3 @@ class ElfFile:
             name = names[at : end if end >= 0 else None].decode("utf-8", "replace")
             limit = ends[section] if section < min(len(ends), _SHN_LORESERVE) else 0
             yield Symbol(name, VirtAddr(value), size, kind, info >> 4 != _STB_LOCAL, limit)
-
-    def _section_headers(self) -> list[tuple[int, ...]]:
-        """All of them; struct.error for a table that is not in the file."""
-        header = _HEADER.unpack_from(self.data)
-        offset, size, count = header[6], header[11], header[12]
-        if not offset:
-            return []
-        if not count:  # more than the ELF header can say: the first section header does (gABI, chapter 4)
-            count = _SECTION_HEADER.unpack_from(self.data, offset)[5]
-        if offset + count * size > len(self.data):
-            raise struct.error
-        return [_SECTION_HEADER.unpack_from(self.data, offset + number * size) for number in range(count)]
-
-    def _contents(self, header: tuple[int, ...]) -> bytes:
-        return self.data[header[4] : header[4] + header[5]]

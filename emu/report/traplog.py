@@ -1,8 +1,12 @@
 """The log of traps that QEMU writes for `-d int`, line for line."""
 
+from typing import TYPE_CHECKING
+
 from emu.events import TrapTaken
 from emu.machine import Machine
-from emu.report.tracefile import Sink
+
+if TYPE_CHECKING:
+    from emu.report.tracefile import Sink
 
 # riscv_excp_names and riscv_intr_names in QEMU 7.2's target/riscv/cpu.c.
 _EXCEPTIONS = (
@@ -19,7 +23,7 @@ _INTERRUPTS = (
 class TrapLog:
     """Writes a line for each trap that the guest takes."""
 
-    def __init__(self, machine: Machine, stream: Sink) -> None:
+    def __init__(self, machine: Machine, stream: "Sink") -> None:
         self._stream = stream
         machine.on(TrapTaken, self._trap)
 

@@ -7,9 +7,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
-from linker.errors import Diagnostic, Location, ObjectFileError, ToolchainError
+if TYPE_CHECKING:
+    from linker.errors import Diagnostic, ObjectFileError, ToolchainError
 
 _MAX_INPUT = 1 << 30
 """Bytes that an input may have; a device such as /dev/zero has no end."""
@@ -22,9 +23,9 @@ def read_input(path: str | Path) -> bytes:
             content = stream.read(_MAX_INPUT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ObjectFileError([Diagnostic(f"cannot read the file: {reason}", Location(str(path)))]) from None
+        raise _error(f"cannot read the file: {reason}", path) from None
     if len(content) > _MAX_INPUT:
-        raise ObjectFileError([Diagnostic(f"the file does not end within {_MAX_INPUT >> 20} MiB", Location(str(path)))])
+        raise _error(f"the file does not end within {_MAX_INPUT >> 20} MiB", path)
     return content
 
 
@@ -118,6 +119,12 @@ def _is_written_to(path: str | Path) -> bool:
     return not stat.S_ISREG(mode) or os.path.abspath(path).startswith(("/dev/", "/proc/"))  # noqa: PTH100  # no links
 
 
+def _error(text: str, path: str | Path) -> "ObjectFileError":
+    from linker.errors import Diagnostic, Location, ObjectFileError  # whose dataclasses cost 20 ms
+
+    return ObjectFileError([Diagnostic(text, Location(str(path)))])
+
+
 def write_whole(path: str | Path, data: bytes, *, executable: bool = False) -> None:
     """Write a file so that nobody ever sees half of it. Raises OSError or ValueError."""
     with WholeFile(path, executable=executable) as file:
@@ -132,9 +139,9 @@ def write_output(path: str | Path, data: bytes, *, executable: bool = False) -> 
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ObjectFileError([Diagnostic(f"cannot write the file: {reason}", Location(str(path)))]) from None
+        raise _error(f"cannot write the file: {reason}", path) from None
 
 
-def show(error: ToolchainError | Diagnostic) -> None:
+def show(error: "ToolchainError | Diagnostic") -> None:
     """Print an error or a warning on stderr, as compilers do."""
     print(error, file=sys.stderr)

@@ -10,8 +10,11 @@ import pytest
 NOT_FOR_A_RUN = {
     "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
     "linker.assembler", "emu.cli.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
+    "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn",
 }  # fmt: skip
-NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {"linker.assembler", "lark", "capstone"} | {"unicorn", "emu.machine"}
+NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
+    "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
+} | {"emu.machine"}  # fmt: skip
 
 
 def loaded(words: list[str], folder: Path) -> set[str]:

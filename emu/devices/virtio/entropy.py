@@ -1,12 +1,11 @@
 """Virtio entropy device: random bytes that are the same in each run with the same seed (virtio 1.2, section 5.4)."""
 
-import hashlib
 from collections.abc import Callable
 from typing import cast
 
 from emu.devices.virtio.queue import Virtqueue
 
-_BLOCK = hashlib.sha256().digest_size
+_BLOCK = 32
 _LARGEST_ANSWER = 4096
 """Bytes of one request; a device may give less than it was asked for (5.4.6.1)."""
 
@@ -52,6 +51,8 @@ class Entropy:
         """Nothing was lent."""
 
     def _next(self, count: int) -> bytes:
+        import hashlib  # which loads OpenSSL: few guests ask for random bytes
+
         first, skipped = divmod(self._given, _BLOCK)
         last = (self._given + count) // _BLOCK
         stream = b"".join(

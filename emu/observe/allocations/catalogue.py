@@ -3,7 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from emu.address import VirtAddr
@@ -13,6 +13,7 @@ from emu.observe.allocations.description import Allocator, Does, Function, read_
 
 _FOLDER = Path(__file__).with_name("descriptions")
 _WILDCARD = re.compile(r"[*?\[]")
+_TEXT = re.compile(r"[\"']([^\"'\n]*)[\"']")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,30 @@ class Placed:
     address: VirtAddr
 
 
-@lru_cache(maxsize=1)
+@cache
 def shipped() -> tuple[Allocator, ...]:
     """All descriptions that ship.
 
     >>> sorted(allocator.name for allocator in shipped())[:3]
     ['buddy_system_allocator', 'ekernel', 'freertos']
     """
-    return tuple(read_description(path) for path in sorted(_FOLDER.glob("*.toml")))
+    return tuple(map(_shipped, _files()))
+
+
+@cache
+def _files() -> tuple[Path, ...]:
+    return tuple(sorted(_FOLDER.glob("*.toml")))
+
+
+@cache
+def _shipped(path: Path) -> Allocator:
+    return read_description(path)
+
+
+@cache
+def _texts(path: Path) -> frozenset[str]:
+    """All texts in a description: the names of its functions are among them."""
+    return frozenset(_TEXT.findall(path.read_text(encoding="utf-8")))
 
 
 class Catalogue:
@@ -52,7 +69,8 @@ class Catalogue:
 
     def fitting(self) -> tuple[Allocator, ...]:
         """The shipped ones that the image has."""
-        return tuple(allocator for allocator in shipped() if self._fits(allocator))
+        candidates = map(_shipped, filter(self._may_have, _files()))
+        return tuple(allocator for allocator in candidates if self._fits(allocator))
 
     def place(self, allocator: Allocator, functions: Sequence[Function]) -> tuple[Placed, ...]:
         """The functions of a description that the image has; none if none of them allocates.
@@ -81,6 +99,10 @@ class Catalogue:
         if any(self._has(pattern) for pattern in allocator.lacks):
             return False
         return bool(self.place(allocator, allocator.frames) or self.place(allocator, allocator.blocks))
+
+    def _may_have(self, path: Path) -> bool:
+        """Whether the image has a name that this description speaks of: else it need not be read as TOML."""
+        return any(self._has(text) for text in _texts(path))
 
     def _has(self, pattern: str) -> bool:
         return next(iter(self._matching(pattern)), None) is not None

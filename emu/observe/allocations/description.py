@@ -1,6 +1,5 @@
 """Allocators as data: which functions hand memory out and take it back, and where their numbers stand."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -139,6 +138,8 @@ _KEYS = {
 
 def read_description(path: Path, *, trusted: bool = False) -> Allocator:
     """Read a TOML file. Raises ConfigError that names the file and the key which is wrong."""
+    import tomllib  # most images have no allocator that is described
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
