@@ -8,7 +8,7 @@ from emu.memory.pagescan import Run, Scanner
 from emu.memory.ram import Ram
 
 _MOST_PAGES = 512
-"""Written pages that are copied; of more the host forgets what was written to them."""
+"""Written pages whose bytes are kept; of more the history puts all back."""
 
 
 class Rewinder:

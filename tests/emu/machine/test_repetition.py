@@ -180,7 +180,7 @@ def test_ram_is_as_it_was_after_any_writes(rounds):
     rewinder.close()
 
 
-def test_more_written_pages_than_are_copied_are_given_back_to_the_host():
+def test_more_written_pages_than_are_kept_are_put_back_all_the_same():
     ram = Ram(8 << 20)
     history = RamHistory(ram)
     rewinder = Rewinder(ram, history, history.take())
@@ -190,7 +190,7 @@ def test_more_written_pages_than_are_copied_are_given_back_to_the_host():
     assert not any(ram.view[0 : 6 << 20 : 4096])
     ram.view[5] = 1
     rewinder.rewind()
-    assert (ram.view[5], rewinder.pages) == (0, 1)
+    assert ram.view[5] == 0
     rewinder.close()
 
 
