@@ -5,6 +5,7 @@ import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import unicorn
@@ -293,19 +294,27 @@ def test_a_breakpoint_is_told_at_once_or_noted_for_later(processor, alone):
     assert processor.note == (Note.ALONE | Note.BREAKPOINT if alone else 0)
 
 
+def on_host(monkeypatch, machine, system):
+    monkeypatch.setattr("sys.platform", system)
+    if system == "win32":
+        monkeypatch.delattr("os.uname")
+        monkeypatch.setattr("platform.machine", lambda: machine)
+    else:
+        monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine=machine))
+
+
 @pytest.mark.parametrize(
     ("machine", "system", "expected"),
     [("aarch64", "linux", True), ("arm64", "darwin", False), ("riscv64", "linux", False), ("AMD64", "win32", False)],
 )
 def test_native_probes_are_for_the_hosts_that_they_were_written_for(monkeypatch, machine, system, expected):
-    monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr("sys.platform", system)
+    on_host(monkeypatch, machine, system)
     assert native.available() is expected
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
 def test_a_host_executes_the_code_that_is_kept_for_it(monkeypatch, probe):
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    on_host(monkeypatch, "aarch64", "linux")
     monkeypatch.setitem(sys.modules, "keystone", None)  # there is none
     address, kept = native.load.__wrapped__(probe), ASSEMBLED["aarch64"][probe.name]
     assert ctypes.string_at(address, len(kept)) == kept
