@@ -13,8 +13,13 @@ N = TypeVar("N")
 class _Help(argparse.HelpFormatter):
     """Leaves room for QEMU's long words."""
 
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30)
+    def __init__(self, prog: str, width: int | None = None) -> None:
+        super().__init__(prog, max_help_position=30, width=width)
+
+
+def _unseen(prog: str) -> _Help:
+    """What options are tried with when they are declared: to ask for the terminal's width would load a library."""
+    return _Help(prog, width=80)
 
 
 class Words(argparse.ArgumentParser):
@@ -34,13 +39,14 @@ class Words(argparse.ArgumentParser):
             description=description,
             add_help=False,
             allow_abbrev=False,
-            formatter_class=_Help,
+            formatter_class=_unseen,
         )
         self._command, self._elsewhere = command, elsewhere or {}
 
     def read(self, words: Sequence[str], into: N) -> N:
         """Set an attribute of `into` for each option. Raises ConfigError for a word that means nothing here."""
         if "-h" in words or "--help" in words:
+            self.formatter_class = _Help
             self.print_help()
             raise SystemExit(0)
         return self.parse_args(list(self._joined(words)), namespace=into)

@@ -10,10 +10,10 @@ import pytest
 NOT_FOR_A_RUN = {
     "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
     "linker.assembler", "emu.cli.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
-    "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn",
+    "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
 }  # fmt: skip
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
-    "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
+    "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform", "shutil",
 } | {"emu.machine"}  # fmt: skip
 
 

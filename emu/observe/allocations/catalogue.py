@@ -110,5 +110,7 @@ class Catalogue:
     def _matching(self, pattern: str) -> Iterable[Symbol]:
         if not _WILDCARD.search(pattern):
             return self._symbols.named(pattern)
+        if not self._paths:
+            return ()
         expression = re.compile(fnmatch.translate(pattern))
         return [symbol for symbol in self._paths if expression.match(symbol.label) or expression.match(symbol.name)]
