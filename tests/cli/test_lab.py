@@ -18,6 +18,7 @@ from kernel.choices import FRAME_ALLOCATORS, HEAPS
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 OPERATIONS = 60
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,6 @@ def test_faults_forks_execs_and_switches_of_a_boot_stand_in_the_same_table(figur
     assert re.search(r"^ +page fault served +fork +exec +context switch$", text, re.MULTILINE)
 
 
-@pytest.mark.slow
 def test_the_command_prints_its_table_and_draws_it(ekernel: Ekernel, tmp_path: Path) -> None:
     run = ekernel("lab", "allocators", "--operations", 5, "--plot", "costs.svg")
     assert (run.returncode, run.stderr) == (0, "")

@@ -13,7 +13,8 @@ NOT_FOR_A_RUN = {
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
 }  # fmt: skip
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
-    "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform", "shutil",
+    "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
+    "shutil",
 } | {"emu.machine"}  # fmt: skip
 
 

@@ -86,6 +86,7 @@ def test_every_replacement_policy_lives_the_same_life_in_both_fidelities(
     assert exact == fast
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
 def test_slices_of_any_length_change_nothing(kernel_of: Build, disk: Path, fidelity: str) -> None:
     kernel = kernel_of("shell", replacement="fifo", store="disk")

@@ -61,6 +61,7 @@ def test_a_hart_that_leaves_accessed_and_dirty_to_software_makes_no_difference(k
     assert machine.console.decode() == kernel.expected_console()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["clock", "lru"])
 def test_policies_see_accesses_on_such_a_hart_too(kernel_of: Build, tmp_path: Path, policy: str) -> None:
     (tmp_path / "swap.img").write_bytes(bytes(4 << 20))

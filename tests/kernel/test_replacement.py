@@ -97,7 +97,7 @@ def test_replacement_needs_room_for_its_table(paging: Machine) -> None:
     assert paging.call("frame_in_use") == use
 
 
-@pytest.mark.parametrize("program", ["memory", "large", "faults"])
+@pytest.mark.parametrize("program", ["memory", pytest.param("large", marks=pytest.mark.slow), "faults"])
 @pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
 def test_however_little_memory_is_left_a_program_finishes_or_ends_in_order(
     paging: Machine, policy: int, program: str

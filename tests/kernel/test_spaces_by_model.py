@@ -191,6 +191,7 @@ def tight(paging_kernel: tuple[Machine, Snapshot]) -> Callable[[int], Machine]:
     return restored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
 @settings(max_examples=15, deadline=None)
 @given(moves=steps)

@@ -328,7 +328,7 @@ def instructions() -> st.SearchStrategy[int | None]:
     return st.one_of(st.none(), jumps, st.integers(0, (1 << 32) - 1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     make=blocks(), lists=lists(), classes=st.booleans(), instruction=instructions(), serial=st.integers(0, 1 << 60),
     pc=st.integers(0, ALL), length=st.integers(0, 512),
@@ -388,7 +388,7 @@ def test_a_block_of_another_core_and_one_that_is_only_an_exit_stay_as_they_are(t
 COUNTS = st.one_of(st.integers(0, 8), st.integers(0, (1 << 62)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     count=COUNTS, length=st.integers(1, 512), deadline=COUNTS, limit=COUNTS, asked=st.booleans(), drains=st.booleans(),
 )  # fmt: skip

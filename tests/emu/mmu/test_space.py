@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +147,7 @@ def test_the_tree_has_each_table_below_its_entry():
     ]
 
 
+@pytest.mark.slow
 def test_tables_that_lead_in_a_circle_end():
     tables = {BASE << 12: [BASE << 10 | 1] * 512}
     space = read_space(tables, 10 << 60 | BASE)
