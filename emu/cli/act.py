@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.words import Group, Words, count, one_of
+from emu.cli.words import Group, Words, add_help, count, one_of
 from emu.terminal.signals import Signals
 from emu.testing.conformance import Verdict, programs, run
 
@@ -42,7 +42,7 @@ def options() -> Words:
         text="Write each program's signature there, as NAME.signature.",
     )  # fmt: skip
     group.flag("-v", "--verbose", to="verbose", text="Name those that have passed, too.")
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emu.address import VirtAddr
 from emu.cli.trace import tell_missing
-from emu.cli.words import Group, Words
+from emu.cli.words import Group, Words, add_help
 from emu.engine.translated.features import Access
 from emu.errors import ConfigError
 from emu.observe.policies import POLICIES, references
@@ -38,7 +38,7 @@ def options() -> Words:
         "-replacement", "--replacement", to="frames", form="N,N...", default="",
         text="How often fifo, clock, lru and Belady's opt would fault on its pages with so many frames.",
     )  # fmt: skip
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emu.cli.allocations import Allocations
-from emu.cli.groups import ELSEWHERE, add_allocations, add_boot, add_devices, add_kernel, add_machine
+from emu.cli.groups import ELSEWHERE, add_allocations, add_boot, add_readonly_guest
 from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
@@ -93,10 +93,7 @@ def options() -> Words:
     group.value("--replay", to="replay", form="FILE", kind=Path, text="Execute this input once, and report.")
     group.value("--gdb", to="gdb", form="DEV", text="With --replay: wait for gdb (tcp::1234) where it begins.")
     add_allocations(words)
-    add_kernel(words)
-    add_machine(words)
-    add_devices(words, writable=False)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_readonly_guest(words)
     return words
 
 

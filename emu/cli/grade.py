@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emu.cli.qemu import parse_size
-from emu.cli.words import Group, Words, count, seconds
+from emu.cli.words import Group, Words, add_help, count, seconds
 from emu.errors import ConfigError
 from emu.grading.formats import as_gradescope, as_json, as_junit, as_page, text_lines
 from emu.grading.grading import Limits, grade
@@ -69,7 +69,7 @@ def options() -> Words:
     )
     group.value("--html", to="html", form="FILE", kind=Path, text="One page for the class.")
     group.flag("-q", "--quiet", to="quiet", text="Print scores alone.")
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emu.cli.words import Group, Words, count, seconds
+from emu.cli.words import Group, Words, add_help, count, seconds
 
 DEFAULT_PROFILE = "full"
 _HERE = "the guest's console and the monitor are this terminal; leave it out"
@@ -221,3 +221,11 @@ def add_unchanging(words: Words) -> None:
     group.value("-icount", to="icount", form="shift=N", text="Time passes by instructions (--clock instructions).")
     group.value("-name", to="name", form="TEXT", text="A name that nobody asks for.")
     group.flag("-no-shutdown", to="no_shutdown", text="Nothing to keep open: a guest that powers off ends the run.")
+
+
+def add_readonly_guest(words: Words) -> None:
+    """The last groups of a command that runs a kernel to look at it, and leaves its disks as they are."""
+    add_kernel(words)
+    add_machine(words)
+    add_devices(words, writable=False)
+    add_help(words)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.words import Group, Words
+from emu.cli.words import Words, add_help
 from emu.debug.mcp import serve
 from emu.terminal.signals import Signals
 
@@ -18,7 +18,7 @@ def options() -> Words:
     """The words of `ekernel mcp`."""
     words = Words("ekernel mcp", "Serve a machine to assistants (Model Context Protocol, stdio).", operands=" [ELF]")
     words.add_argument("elf", metavar="ELF", nargs="?", type=Path, help="A kernel to begin with.")
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

@@ -12,10 +12,11 @@ from emu.cli.groups import (
     add_kernel,
     add_machine,
     add_output,
+    add_readonly_guest,
     add_unchanging,
     add_watching,
 )
-from emu.cli.words import Group, Words, count
+from emu.cli.words import Group, Words, add_help, count
 
 
 def run_options() -> Words:
@@ -39,7 +40,7 @@ def run_options() -> Words:
     add_output(words)
     add_debugging(words)
     add_unchanging(words)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 
@@ -48,7 +49,7 @@ def build_options() -> Words:
     words = Words("ekernel build", "Assemble and link the kernel of a profile; run nothing.", operands=" -o FILE")
     words.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="Where the ELF goes.")
     add_kernel(words)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 
@@ -64,10 +65,7 @@ def heap_options(
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
     add_ends(group)
     add_allocations(words)
-    add_kernel(words)
-    add_machine(words)
-    add_devices(words, writable=False)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_readonly_guest(words)
     return words
 
 
@@ -113,10 +111,7 @@ def _looking(command: str, purpose: str, title: str) -> tuple[Words, Group]:
     moment = Group(words, "Which moment")
     moment.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
     add_ends(moment)
-    add_kernel(words)
-    add_machine(words)
-    add_devices(words, writable=False)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_readonly_guest(words)
     return words, group
 
 
@@ -140,10 +135,7 @@ def _at_moment(command: str, purpose: str) -> Words:
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
     group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
-    add_kernel(words)
-    add_machine(words)
-    add_devices(words, writable=False)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_readonly_guest(words)
     return words
 
 
@@ -189,8 +181,5 @@ def pagetable_options() -> Words:
         "freed-is-unmapped; exit status 1 when one is broken.",
     )  # fmt: skip
     add_allocations(words)
-    add_kernel(words)
-    add_machine(words)
-    add_devices(words, writable=False)
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_readonly_guest(words)
     return words

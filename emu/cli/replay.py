@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emu.address import VirtAddr
-from emu.cli.words import Group, Words
+from emu.cli.words import Group, Words, add_help
 from emu.errors import EmuError
 from emu.events import ConsoleOutput
 from emu.machine import Machine
@@ -36,7 +36,7 @@ def options() -> Words:
         "--gdb", to="gdb", form="DEV", text="At its end, wait for gdb there (tcp::1234): it can go back from there."
     )
     group.flag("-q", "--quiet", to="quiet", text="Do not show the console again.")
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

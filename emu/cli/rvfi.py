@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from emu.cli.words import Group, Words, count
+from emu.cli.words import Group, Words, add_help, count
 from emu.debug.rvfi.server import RvfiServer
 from emu.terminal.signals import Signals
 
@@ -21,7 +21,7 @@ def options() -> Words:
     )
     group = Group(words, "Where")
     group.value("--port", to="port", form="N", kind=count, default=5001, text="The port; 5001. 0: any that is free.")
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path, PurePath
 
 from emu.cli.outputs import whole_file
-from emu.cli.words import Group, Words
+from emu.cli.words import Group, Words, add_help
 from emu.errors import ConfigError
 from emu.firmware.names import SymbolFile
 from emu.record.recording import Recording
@@ -68,7 +68,7 @@ def options() -> Words:
         "the run in time, for these programs.",
     )  # fmt: skip
     output.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it there.")
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    add_help(words)
     return words
 
 

@@ -140,3 +140,8 @@ class Group:
     def values(self, *names: str, to: str, form: str, text: str, kind: object = str) -> None:
         """An option that can be repeated."""
         self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, action="append", default=[])  # type: ignore[arg-type]  # what argparse calls
+
+
+def add_help(words: Words) -> None:
+    """The option that every command has."""
+    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
