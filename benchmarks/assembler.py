@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from figures.size import size
+
 from linker.assembler import assemble
 from linker.objects.writer import write_object
 
-LENGTHS = (5_000, 10_000, 20_000, 40_000)
+LENGTHS = (size(5_000, 50), size(10_000, 100), size(20_000, 200), size(40_000, 400))
 _REGISTERS = [f"{kind}{n}" for kind, count in (("a", 8), ("t", 7), ("s", 12)) for n in range(count)]
 _ARITHMETIC = ("add", "sub", "xor", "or", "and", "sll", "srl", "slt", "mul", "addw", "divu")
 _IMMEDIATE = ("addi", "xori", "ori", "andi", "slti", "addiw")

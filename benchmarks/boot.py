@@ -10,29 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROUNDS = 5
+from figures.size import size
+
+ROUNDS = size(5)
 
 PARTS = """
 import sys, time
+from unittest.mock import patch
 start = time.perf_counter()
-from emu.cli import app, run, tracing
-from kernel import build, profiles, sources
+from emu.cli import commands, run, tracing
+from kernel import build, linking, profiles, sources
 from linker import LinkOptions, assembler, link
 imported = time.perf_counter()
-profile = build.profile_named(sys.argv[1])
-build.build(profile, build.Path(sys.argv[2]))
-built = time.perf_counter()
-build.build(profile, build.Path(sys.argv[2]))
-checked = time.perf_counter()
-print(imported - start, built - imported, checked - built)
-"""
-
-LINK = """
-import sys, time
-from pathlib import Path
-import kernel.build as build, kernel.linking as linking
 spent = 0.0
-link = linking.link
 def timed(*arguments, **options):
     global spent
     start = time.perf_counter()
@@ -40,9 +30,13 @@ def timed(*arguments, **options):
         return link(*arguments, **options)
     finally:
         spent += time.perf_counter() - start
-linking.link = timed
-build.build(build.profile_named(sys.argv[1]), Path(sys.argv[2]))
-print(spent)
+profile = build.profile_named(sys.argv[1])
+with patch.object(linking, "link", timed):
+    build.build(profile, build.Path(sys.argv[2]))
+built = time.perf_counter()
+build.build(profile, build.Path(sys.argv[2]))
+checked = time.perf_counter()
+print(imported - start, built - imported, checked - built, spent)
 """
 
 BOOT = """
@@ -77,7 +71,7 @@ def best(script: str, *arguments: object) -> list[float]:
 
 def run(command: list[str]) -> str:
     """Standard output of a command that must succeed."""
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def whole_command(folder: Path, *options: str, cold: bool = False) -> float:
@@ -105,13 +99,9 @@ def main() -> None:
     """Print the table."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        built: list[list[float]] = []
-        linked: list[float] = []
-        for index in range(ROUNDS):
-            built.append([float(n) for n in run([sys.executable, "-c", PARTS, "full", f"{name}/{index}"]).split()])
-            linked.append(float(run([sys.executable, "-c", LINK, "full", f"{name}/link{index}"])))
-        imported, build, checked = (min(values) for values in zip(*built, strict=True))
-        link = min(linked)
+        parts = [run([sys.executable, "-c", PARTS, "full", f"{name}/{index}"]).split() for index in range(ROUNDS)]
+        built = [[float(number) for number in each] for each in parts]
+        imported, build, checked, link = (min(values) for values in zip(*built, strict=True))
         kernel = folder / "0" / "kernel.elf"
         boots = {fidelity: best(BOOT, kernel, fidelity, "plain")[0] for fidelity in ("exact", "fast")}
         traced = {fidelity: best(BOOT, kernel, fidelity, "traced")[0] for fidelity in ("exact", "fast")}

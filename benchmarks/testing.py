@@ -1,10 +1,13 @@
 """What tests of kernels cost, beside QEMU started for each: `python benchmarks/testing.py`."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from figures import qemu
+from figures.size import size
 from figures.table import best, processor_time, row, title
 
 from emu.engine.translated.fuzzed import Fuzzed
@@ -15,7 +18,7 @@ from emu.testing.program import program
 from linker import link
 from linker.assembler import assemble
 
-_TESTS, _IN_QEMU, _CALLS = 244, 20, 5000
+_TESTS, _IN_QEMU, _CALLS = size(244, 2), size(20), size(5000, 2)
 _SCRIPT = "ENTRY(_start) SECTIONS { . = 0x80000000; .text : { *(.text) } . = ALIGN(64); .tohost : { *(.tohost) } }"
 _TEST = """
     .globl _start
@@ -70,7 +73,7 @@ def _conformance() -> None:
             reference = sum(processor_time(qemu.bare(file)) for file in some) * _TESTS / _IN_QEMU
         for end, paths in files.items():
             for fidelity in ("exact", "fast"):
-                seconds = best(lambda paths=paths, fidelity=fidelity: _run(paths, fidelity))
+                seconds = best(partial(_run, paths, fidelity))
                 _beside(f"by {end}, {fidelity}", seconds, reference)
 
 
@@ -105,7 +108,7 @@ def _fuzzing() -> None:
             again.rewind()
 
         execute()
-        whole, rewind = best(lambda execute=execute: _each(execute)), best(lambda again=again: _each(again.rewind))
+        whole, rewind = best(partial(_each, execute)), best(partial(_each, again.rewind))
         row(
             fidelity, f"{1 / whole:,.0f} a second", f"{whole * 1e6:.1f} us, {rewind * 1e6:.1f} us of it to rewind",
             target="at least 20,000", met=whole <= 1 / 20_000,
@@ -113,7 +116,7 @@ def _fuzzing() -> None:
         machine.close()
 
 
-def _each(action) -> float:  # type: ignore[no-untyped-def]
+def _each(action: Callable[[], object]) -> float:
     start = time.process_time()
     for _ in range(_CALLS):
         action()

@@ -12,8 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 from assembler import source
+from figures.size import size
 
 import linker
 from kernel import build, linking
@@ -21,8 +23,8 @@ from linker.assembler import assemble
 from linker.objects.model import ObjectFile
 from linker.objects.writer import write_object
 
-LINES = 20_000
-ROUNDS = 5
+LINES = size(20_000, 100)
+ROUNDS = size(5)
 PROFILE = "full"
 
 
@@ -44,12 +46,8 @@ def kernel_inputs(directory: Path) -> tuple[list[ObjectFile], dict[str, object]]
         seen.append((objects, options))
         return linker.link(objects, **options)  # type: ignore[arg-type]
 
-    original = linking.link
-    linking.link = keep  # type: ignore[assignment]
-    try:
+    with patch.object(linking, "link", keep):
         build.build(build.profile_named(PROFILE), directory / "kernel")
-    finally:
-        linking.link = original
     return seen[-1]
 
 
@@ -64,7 +62,7 @@ linker.link(objects, script=script, options=options)
 print(time.perf_counter() - start)
 """
     arguments = [sys.executable, "-c", code, str(directory / "link.pickle")]
-    return min(float(subprocess.run(arguments, check=True, capture_output=True).stdout) for _ in range(3))
+    return min(float(subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout) for _ in range(size(3)))
 
 
 def row(what: str, ours: float, gnu: float | None) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from figures.compute import program
 from figures.linux import built_linux
+from figures.size import QUICK, size
 from figures.table import ratio, row, title
 
 from emu.events import MemoryAccessed, PteWritten
@@ -15,7 +16,8 @@ from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.sanitizer.address import AddressSanitizer
 
-_ROUNDS = 40_000
+_ROUNDS = size(40_000, 3)
+_LIMIT = 1_000_000 if QUICK else None
 Watch = Callable[[Machine], object]
 
 
@@ -43,7 +45,7 @@ def _computing(watch: Watch) -> float:
     machine.load(Image.from_bytes(program(0x8000_0000, _ROUNDS), "compute.elf"))
     watch(machine)
     start = time.process_time()
-    machine.run()
+    machine.run(max_instructions=_LIMIT)
     return time.process_time() - start
 
 
@@ -56,7 +58,7 @@ def _booting(watch: Watch) -> float:
     machine.add_symbols(folder / "vmlinux")
     watch(machine)
     start = time.process_time()
-    machine.run()
+    machine.run(max_instructions=_LIMIT)
     return time.process_time() - start
 
 
@@ -69,7 +71,7 @@ def _follow(machine: Machine) -> None:
 def _compare(run: Callable[[Watch], float], watches: dict[str, tuple[Watch, float]], rounds: int) -> None:
     """Alternate, and take the smallest of each."""
     all_of = {"nothing": (_nothing, 1.0), **watches}
-    times = [{name: run(watch) for name, (watch, _) in all_of.items()} for _ in range(rounds)]
+    times = [{name: run(watch) for name, (watch, _) in all_of.items()} for _ in range(size(rounds))]
     least = {name: min(each[name] for each in times) for name in all_of}
     for name, (_, goal) in watches.items():
         ratio(name, least[name], "unwatched", least["nothing"], goal)

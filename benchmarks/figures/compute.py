@@ -1,6 +1,7 @@
 """Plain computation: the same program in the machine, in bare Unicorn and in QEMU."""
 
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,11 +10,12 @@ import unicorn
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from figures import qemu
+from figures.size import size
 from figures.table import best, processor_time, ratio, title
 from linker import link
 from linker.assembler import assemble
 
-ROUNDS = 12_000
+ROUNDS = size(12_000, 3)
 _M_MODE, _S_MODE = 0x8000_0000, 0x8020_0000
 _SCRIPT = """
 ENTRY(_start)
@@ -108,7 +110,7 @@ def in_qemu(folder: Path) -> float:
     """Seconds of processor time that QEMU takes for the rounds, without its start."""
     for name, rounds in (("all", ROUNDS), ("one", 1)):
         (folder / name).write_bytes(program(_M_MODE, rounds))
-    whole, least = (best(lambda name=name: processor_time(qemu.bare(folder / name))) for name in ("all", "one"))
+    whole, least = (best(partial(processor_time, qemu.bare(folder / name))) for name in ("all", "one"))
     return whole - least
 
 
@@ -116,14 +118,14 @@ def main() -> None:
     """Print the part."""
     title(f"Computation, {ROUNDS:,} rounds of benchmarks/figures/compute.c, processor time")
     alone = program(_M_MODE, ROUNDS, after=".globl done\ndone: j done")
-    results = [in_unicorn(alone) for _ in range(3)]
+    results = [in_unicorn(alone) for _ in range(size(3))]
     unicorns, checksum = min(results)
     with TemporaryDirectory() as folder:
         qemus = in_qemu(Path(folder)) if qemu.PROGRAM else None
     machine_mode, supervisor = program(_M_MODE, ROUNDS), program(_S_MODE, ROUNDS, before=_SV39)
     for fidelity in ("fast", "exact"):
-        plain = [in_machine(machine_mode, fidelity, "none") for _ in range(3)]
-        paged = [in_machine(supervisor, fidelity, "sbi") for _ in range(3)]
+        plain = [in_machine(machine_mode, fidelity, "none") for _ in range(size(3))]
+        paged = [in_machine(supervisor, fidelity, "sbi") for _ in range(size(3))]
         wrong = {result for _, result in (*plain, *paged)} - {checksum}
         if wrong:
             raise SystemExit(f"the checksum {checksum} of the computation came out as {wrong}")

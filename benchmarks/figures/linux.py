@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from figures import qemu
+from figures.size import size
 from figures.table import ratio, row, title, wall
 
 _BOOT = """
@@ -43,7 +44,7 @@ def main() -> None:
         "-m", "128M", "-kernel", kernel, "-initrd", initrd, "-append", _ARGUMENTS,
         "-drive", f"file={disk},format=raw,if=none,snapshot=on,id=disk", "-device", "virtio-blk-device,drive=disk",
     )  # fmt: skip
-    rounds = [{name: wall(command) for name, command in commands.items()} for _ in range(5)]
+    rounds = [{name: wall(command) for name, command in commands.items()} for _ in range(size(5))]
     times = {name: min(times[name] for times in rounds) for name in commands}
     ratio("Linux 6.1, fast", times["fast"], "QEMU", times["qemu"], 1.25)
     ratio("Linux 6.1, exact", times["exact"], "QEMU", times["qemu"], 6)

@@ -8,6 +8,7 @@ from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places
 from emu.report.summary import Summary
+from figures.size import size
 from figures.table import best, microseconds, ratio, row, title
 from linker import link
 from linker.assembler import assemble
@@ -132,14 +133,14 @@ def image(source: str, **values: int) -> Image:
 
 def seconds(program: Image, fidelity: str) -> tuple[float, int]:
     """The processor time of a whole run, the best of three, and its instructions."""
-    best, instructions = float("inf"), 0
-    for _ in range(3):
+    least, instructions = float("inf"), 0
+    for _ in range(size(3)):
         machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20))
         machine.load(program)
         start = time.process_time()
         instructions = machine.run().instructions
-        best = min(best, time.process_time() - start)
-    return best, instructions
+        least = min(least, time.process_time() - start)
+    return least, instructions
 
 
 def masked(count: int, *, told: bool) -> float:
@@ -147,7 +148,7 @@ def masked(count: int, *, told: bool) -> float:
     machine = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20))
     machine.load(image(_MASKED, count=count))
     if told:
-        Summary(machine, PageFaultObserver(machine), Places(machine))
+        Summary(machine, PageFaultObserver(machine), Places(machine), None)
     start = time.process_time()
     machine.run()
     return time.process_time() - start
@@ -157,6 +158,7 @@ def iteration(source: str, count: int) -> tuple[float, float]:
     """The seconds of one iteration in `exact` and in `fast`."""
     costs = []
     for fidelity in ("exact", "fast"):
+        count = size(count, 10)
         whole, _ = seconds(image(source, count=count), fidelity)
         least, _ = seconds(image(source, count=1), fidelity)
         costs.append((whole - least) / count)
@@ -177,12 +179,12 @@ def main() -> None:
     microseconds("rdtime", *iteration(loop("rdtime t0"), 100_000), 2)
     microseconds("trap U -> S -> U", *iteration(_USER_TRAPS, 50_000), 4)
     many, one = iteration(fills(1 + _LOADS), 20_000), iteration(fills(1), 20_000)
-    microseconds("TLB fill", *((more - less) / _LOADS for more, less in zip(many, one, strict=True)), 3)
+    microseconds("TLB fill", (many[0] - one[0]) / _LOADS, (many[1] - one[1]) / _LOADS, 3)
     microseconds("sfence.vma and 2 TLB fills", *one)
     microseconds("console byte (SBI)", *iteration(loop("li a7, 1\n li a0, 32\n ecall"), 50_000), 4)
     microseconds("console byte (UART)", *iteration(loop("li t0, 0x10000000\n sb zero, (t0)"), 50_000), 4)
     microseconds("UART status", *iteration(loop("li t0, 0x10000005\n lb t1, (t0)"), 50_000))
-    silent, told = (best(partial(masked, 25_000_000, told=one)) for one in (False, True))
+    silent, told = (best(partial(masked, size(25_000_000, 1000), told=one)) for one in (False, True))
     ratio("100 million instructions, interrupt masked", told, "without a summary", silent, 1.1)
     title("Instructions")
     for name, source in (
@@ -193,6 +195,6 @@ def main() -> None:
     ):
         speeds = []
         for fidelity in ("exact", "fast"):
-            took, instructions = seconds(image(source, count=1_000_000), fidelity)
+            took, instructions = seconds(image(source, count=size(1_000_000, 100)), fidelity)
             speeds.append(f"{fidelity} {instructions / took / 1e6:4.0f} million/s")
         row(name, *speeds)

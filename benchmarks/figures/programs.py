@@ -1,17 +1,19 @@
 """Two hundred small programs, each booted to its verdict: in one Python process, beside QEMU started for each."""
 
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig, MachinePool
 from figures import qemu
+from figures.size import size
 from figures.table import best, processor_time, row, title
 from linker import link
 from linker.assembler import assemble
 
-COUNT, IN_QEMU = 200, 20
+COUNT, IN_QEMU = size(200, 2), size(20)
 _SCRIPT = "ENTRY(_start) SECTIONS { . = 0x80000000; .text : { *(.text) } }"
 _PROGRAM = """
     .globl _start
@@ -45,8 +47,8 @@ def main() -> None:
             file.write_bytes(link([source], script=_SCRIPT).elf)
         times = {}
         for fidelity in ("fast", "exact"):
-            times[f"{fidelity}, a machine each"] = best(lambda fidelity=fidelity: _each(files, fidelity))
-            times[f"{fidelity}, one used again"] = best(lambda fidelity=fidelity: _again(files, fidelity))
+            times[f"{fidelity}, a machine each"] = best(partial(_each, files, fidelity))
+            times[f"{fidelity}, one used again"] = best(partial(_again, files, fidelity))
         reference = None
         if qemu.PROGRAM:
             reference = sum(processor_time(qemu.bare(file)) for file in files[:IN_QEMU]) * COUNT / IN_QEMU

@@ -5,6 +5,8 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
+from figures.size import size
+
 
 def row(what: str, *values: str, target: str = "", met: bool | None = None) -> None:
     """Print a row. `target` says what the value is to be at most."""
@@ -35,7 +37,7 @@ def microseconds(what: str, exact: float, fast: float, at_most: float | None = N
 
 def best(measure: Callable[[], float], rounds: int = 3) -> float:
     """The smallest of several measurements."""
-    return min(measure() for _ in range(rounds))
+    return min(measure() for _ in range(size(rounds)))
 
 
 def processor_time(command: Sequence[str]) -> float:
