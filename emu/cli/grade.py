@@ -4,8 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from emu.campaign.engine import Engine, cluster, threads
 from emu.cli.qemu import parse_size
 from emu.cli.words import Group, Words, add_help, count, seconds
 from emu.errors import ConfigError
@@ -21,7 +23,8 @@ class GradeWords(argparse.Namespace):
 
     tests: Path
     kernels: list[Path]
-    jobs: int
+    jobs: int | None
+    scheduler: str | None
     instructions: int
     console: int
     timeout: float
@@ -58,9 +61,11 @@ def options() -> Words:
         text=f"Seconds for all tests of a kernel ({plain.seconds:g}).",
     )  # fmt: skip
     group.value("--max-memory", to="memory", form="SIZE", default="4G", text="Memory of its process (4G).")
+    group.value("-j", "--jobs", to="jobs", form="N", kind=count, text="Kernels at once on this computer (its cores).")
     group.value(
-        "-j", "--jobs", to="jobs", form="N", kind=count, default=os.cpu_count() or 1, text="Kernels at once (cores)."
-    )
+        "--scheduler", to="scheduler", form="tcp://HOST:PORT",
+        text="Judge on the workers of a scheduler of dask.distributed.",
+    )  # fmt: skip
     group = Group(words, "Results")
     group.value("--json", to="json", form="FILE", kind=Path, text="Everything, as JSON.")
     group.value("--junit", to="junit", form="FILE", kind=Path, text="JUnit's XML, a suite for each kernel.")
@@ -79,7 +84,8 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     if request.gradescope is not None:
         as_gradescope([Grade("")] * len(request.kernels))  # before the work, not after it
     limits = Limits(request.instructions, request.console, request.timeout, parse_size(request.memory))
-    grades = grade(request.tests, request.kernels, limits, jobs=max(request.jobs, 1), done=_progress(request))
+    with _engine(request) as engine:
+        grades = grade(request.tests, request.kernels, limits, engine, _progress(request))
     for each in grades:
         lines = list(text_lines(each, several=len(grades) > 1))
         shown = [*lines[: len(grades) > 1], lines[-1]] if request.quiet else lines
@@ -91,6 +97,15 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         if path is not None:
             _write(path, made(grades))
     return int(any(each.error or each.score < each.points for each in grades))
+
+
+def _engine(request: GradeWords) -> AbstractContextManager[Engine]:
+    """Here threads that wait for a process each: whoever is killed is a student's process, and that is known."""
+    if request.scheduler is None:
+        return threads(max(os.cpu_count() or 1 if request.jobs is None else request.jobs, 1))
+    if request.jobs is not None:
+        raise ConfigError("-j: the workers of --scheduler say how many kernels are judged at once; leave -j out")
+    return cluster(request.scheduler, os.cpu_count() or 1, lambda text: print(f"ekernel: {text}", file=sys.stderr))
 
 
 def _progress(request: GradeWords) -> Callable[[Grade], None]:

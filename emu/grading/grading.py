@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from emu.campaign.engine import Cluster, Engine, result
 from emu.errors import ConfigError
 from emu.grading.results import Grade, Judged, with_all_tests
 from emu.lateclass import dataclass
@@ -37,26 +38,62 @@ def grade(
     tests: Path,
     kernels: Sequence[Path],
     limits: Limits,
-    *,
-    jobs: int,
+    engine: Engine,
     done: Callable[[Grade], None] = lambda _grade: None,
 ) -> list[Grade]:
     """Judge kernels, in the order in which they were given; `done` is told of each when it is judged.
 
-    Raises ConfigError for files that are not there.
+    Each is judged in a process of its own, wherever the engine has that started; a cluster is given the files.
+    Raises ConfigError for files that are not there, and for an engine that fails.
     """
     for path, what in [(tests, "tests"), *((kernel, "kernel") for kernel in kernels)]:
         if not path.exists():
             raise ConfigError(f"{what} {path}: there is no such file")
     grades: list[Grade | None] = [None] * len(kernels)
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = {pool.submit(_judge, tests, kernel, limits): number for number, kernel in enumerate(kernels)}
-        for each in as_completed(waiting):
-            grades[waiting[each]] = each.result()
-            done(each.result())
+    name = ""
+    if isinstance(engine, Cluster):
+        shared, name = engine.share(_files(tests)), engine.name
+        waiting = {
+            engine.submit(_judge_elsewhere, shared, tests.name, str(kernel), _read_whole(kernel), limits): number
+            for number, kernel in enumerate(kernels)
+        }
+    else:
+        waiting = {engine.submit(_judge, tests, kernel, limits): number for number, kernel in enumerate(kernels)}
+    for each in as_completed(waiting):
+        made = grades[waiting[each]] = result(each, name)
+        done(made)
     found = [each for each in grades if each is not None]
     with_all_tests(found)
     return found
+
+
+def _files(tests: Path) -> dict[str, bytes]:
+    """What the tests need beside a kernel: themselves, the Python files beside them, and golden traces."""
+    top, folder = tests.parent, tests if tests.is_dir() else tests.parent
+    found = [*folder.rglob("*.py")] if tests.is_dir() else [tests, *folder.glob("*.py")]
+    found += [path for golden in folder.rglob("__golden__") for path in golden.rglob("*.txt")]
+    return {str(path.relative_to(top)): _read_whole(path) for path in found}
+
+
+def _read_whole(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _judge_elsewhere(files: dict[str, bytes], tests: str, kernel: str, image: bytes, limits: Limits) -> Grade:
+    """One kernel, on a worker that has none of the files."""
+    with tempfile.TemporaryDirectory(prefix="ekernel-grade-") as folder:
+        for name, data in files.items():
+            path = Path(folder, "tests", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        student = Path(folder, Path(kernel).name)
+        student.write_bytes(image)
+        made = _judge(Path(folder, "tests", tests), student, limits)
+        made.kernel = kernel
+        return made
 
 
 def _judge(tests: Path, kernel: Path, limits: Limits) -> Grade:

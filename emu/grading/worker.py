@@ -1,12 +1,19 @@
 """One process that judges one kernel: it limits itself, and then runs pytest."""
 
+import ctypes
 import json
 import resource
+import signal
 import sys
+
+_PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
 
 
 def main(words: list[str]) -> int:
     """The first word has the limits as JSON; the others are pytest's."""
+    if sys.platform == "linux":  # who started this may be killed, and would not end it then
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     limits = json.loads(words[0])
     for name, value in limits.items():
         number = getattr(resource, name)
