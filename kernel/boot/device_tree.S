@@ -25,7 +25,7 @@
 # The first range of the first /memory node. a1 = 0 when it is no device tree, names no memory, or is damaged.
 FUNCTION device_tree_memory
     ENTER 10
-    mv s1, a0
+    mv s1, a0                                   # s1: the device tree
     call load_be32
     li t0, FDT_MAGIC
     bne a0, t0, .Lnone
@@ -43,8 +43,8 @@ FUNCTION device_tree_memory
     mv s10, a0                                  # s10: their bytes
     li s5, 0                                    # s5: depth, 1 inside of the root
     li s6, 0                                    # s6: whether this is the memory node
-    li s7, DEFAULT_ADDRESS_CELLS
-    li s8, DEFAULT_SIZE_CELLS
+    li s7, DEFAULT_ADDRESS_CELLS                # s7: words of an address
+    li s8, DEFAULT_SIZE_CELLS                   # s8: words of a size
 
 .Ltoken:
     bgeu s2, s3, .Lnone
@@ -107,12 +107,12 @@ FUNCTION device_tree_memory
     bgtu s7, t0, .Lnone
     bgtu s8, t0, .Lnone
     add t0, s7, s8
-    slli t0, t0, 2
+    slli t0, t0, 2                              # t0: bytes of one range
     bltu s9, t0, .Lnone
     mv a0, s2
     mv a1, s7
     call load_cells
-    mv s9, a0
+    mv s9, a0                                   # s9: start of memory
     slli t0, s7, 2
     add a0, s2, t0
     mv a1, s8
@@ -153,8 +153,8 @@ END_FUNCTION device_tree_memory
 
 # load_be32(a0 = address, multiple of 4) -> a0 = the big-endian word there. Clobbers t0 t1 t2 only.
 LOCAL_FUNCTION load_be32
-    lwu t0, 0(a0)
-    srli a0, t0, 24
+    lwu t0, 0(a0)                               # t0: the word as it lies there
+    srli a0, t0, 24                             # a0: the answer, byte by byte
     andi t1, t0, 0xff
     slli t1, t1, 24
     or a0, a0, t1
@@ -172,8 +172,8 @@ END_FUNCTION load_be32
 # load_cells(a0 = address, a1 = how many words, 0 to 2) -> a0 = the number that they are
 LOCAL_FUNCTION load_cells
     mv t3, ra                                   # load_be32 leaves t3 to t6 alone
-    mv t4, a0
-    li t5, 0
+    mv t4, a0                                   # t4: the next word
+    li t5, 0                                    # t5: the number so far
 .Lword:
     beqz a1, .Lloaded
     mv a0, t4
@@ -209,10 +209,10 @@ END_FUNCTION starts_with
 
 # equals(a0 = string, a1 = string) -> a0 = 1 or 0
 LOCAL_FUNCTION equals
-    mv t3, ra
+    mv t3, ra                                   # t3: where to return to
     call starts_with
     beqz a0, .Lreturn
-    lbu a0, 0(a1)
+    lbu a0, 0(a1)                               # equal when the first one ends with the second
     seqz a0, a0
 .Lreturn:
     jr t3

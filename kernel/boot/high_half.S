@@ -20,7 +20,7 @@ boot_page_table:
 # The low half stays mapped until the kernel switches to its own table.
 FUNCTION enter_high_half
     la t0, boot_page_table
-    li t1, (RAM_START >> PAGE_SHIFT << PTE_PPN_SHIFT) | BOOT_FLAGS
+    li t1, (RAM_START >> PAGE_SHIFT << PTE_PPN_SHIFT) | BOOT_FLAGS# t1: the leaf PTE
     li t2, (RAM_START >> GIGAPAGE_SHIFT & PTE_INDEX_MASK) * 8
     add t2, t0, t2
     sd t1, 0(t2)
@@ -29,11 +29,11 @@ FUNCTION enter_high_half
     sd t1, 0(t2)
     srli t0, t0, PAGE_SHIFT
     li t1, SATP_SV39 << SATP_MODE_SHIFT
-    or t0, t0, t1
+    or t0, t0, t1                               # t0: satp
     sfence.vma                                  # firmware may have left translations behind
     csrw satp, t0
     sfence.vma
-    li t1, VIRTUAL_OFFSET
+    li t1, VIRTUAL_OFFSET                       # t1: from load address to linked one
     add ra, ra, t1
     add sp, sp, t1
     ret

@@ -12,7 +12,7 @@ FUNCTION virtio_map
     la t0, kernel_space
     ld a0, 0(t0)
     li t0, VIRTIO_SLOTS_PA
-    PA_TO_VA a1, t0, t1
+    PA_TO_VA a1, t0, t1                         # a1: where the kernel sees the slots
     srli a1, a1, PAGE_SHIFT
     addi a2, a1, VIRTIO_SLOTS
     li a3, PTE_R | PTE_W
@@ -28,7 +28,7 @@ END_FUNCTION virtio_map
 FUNCTION virtio_find
     li t0, VIRTIO_SLOTS_PA
     PA_TO_VA t0, t0, t1                         # t0: registers of the slot
-    li t1, VIRTIO_SLOTS
+    li t1, VIRTIO_SLOTS                         # t1: slots that are left
     li t2, VIRTIO_SLOT_SIZE
     li t3, VIRTIO_MAGIC_VALUE
 .Lslot:
@@ -51,7 +51,7 @@ END_FUNCTION virtio_find
 FUNCTION virtio_start
     sw zero, VIRTIO_STATUS(a0)                  # reset
     fence o, io
-    li t0, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER
+    li t0, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER   # t0: status so far
     sw t0, VIRTIO_STATUS(a0)
     lwu t1, VIRTIO_VERSION(a0)                  # t1: version
     sw zero, VIRTIO_DRIVER_FEATURES_SEL(a0)

@@ -9,7 +9,7 @@ FUNCTION fill_zero
     # Blocks of 64 bytes first: two instructions of loop for eight stores.
     sub t0, a1, a0
     andi t0, t0, -64
-    add t0, a0, t0
+    add t0, a0, t0                              # t0: end of the last whole block
     beq a0, t0, .Ldoubleword
 .Lblock:
     sd zero, 0(a0)

@@ -10,10 +10,10 @@
 FUNCTION format_hex
     addi a1, a1, -1
     sb zero, 0(a1)
-    li t1, 10
+    li t1, 10                                   # t1: the first digit that is a letter
 .Lhex_digit:
-    andi t0, a0, 15
-    addi t2, t0, '0'
+    andi t0, a0, 15                             # t0: the digit
+    addi t2, t0, '0'                            # t2: its character
     bltu t0, t1, .Lstore_digit
     addi t2, t0, 'a' - 10
 .Lstore_digit:
@@ -33,7 +33,7 @@ END_FUNCTION format_hex
 FUNCTION format_decimal
     addi a1, a1, -1
     sb zero, 0(a1)
-    li t1, 10
+    li t1, 10                                   # t1: the base
 .Ldecimal_digit:
     remu t0, a0, t1
     divu a0, a0, t1

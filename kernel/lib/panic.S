@@ -59,8 +59,8 @@ END_FUNCTION panic
 # and is given up where it does not point upwards to an aligned address, as stacks grow down.
 FUNCTION print_backtrace
     ENTER 2
-    mv s1, a0
-    li s2, MOST_FRAMES
+    mv s1, a0                                   # s1: frame pointer
+    li s2, MOST_FRAMES                          # s2: lines that are left
 .Lframe:
     beqz s1, .Loutermost
     andi t0, s1, 7
@@ -68,7 +68,7 @@ FUNCTION print_backtrace
     ld a1, -8(s1)
     la a0, message_return_address
     call printf
-    ld t0, -16(s1)
+    ld t0, -16(s1)                              # t0: the caller's frame pointer
     addi s2, s2, -1
     beqz s2, .Loutermost
     mv t1, s1

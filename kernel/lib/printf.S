@@ -42,8 +42,8 @@ FUNCTION printf
     li s4, 1
     addi s1, s1, 1
 .Lwidth:
-    lbu t1, 0(s1)
-    addi t2, t1, -'0'
+    lbu t1, 0(s1)                               # t1: the character behind the width, in the end
+    addi t2, t1, -'0'                           # t2: the digit, if it is one
     li t0, 10
     bgeu t2, t0, .Lconversion
     mul s3, s3, t0

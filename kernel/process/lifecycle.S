@@ -70,7 +70,7 @@ END_FUNCTION sys_fork
 FUNCTION sys_exec
     ENTER 1, LONGEST_NAME
     la t0, current_process
-    ld s1, 0(t0)
+    ld s1, 0(t0)                                # s1: the process
     mv a2, a0
     ld a0, PROCESS_SPACE(s1)
     mv a1, sp

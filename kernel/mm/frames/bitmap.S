@@ -28,7 +28,7 @@ VARIABLE bitmap_level, LEVELS * 8 + 8           # address of each level's words,
 
 # lay_out(a0 = frames, a1 = memory) -> a0 = end of the books; fills in bitmap_level
 LOCAL_FUNCTION lay_out
-    la t0, bitmap_level
+    la t0, bitmap_level                         # t0: the level
     addi t1, t0, LEVELS * 8
 .Lplace_level:
     sd a1, 0(t0)
@@ -56,17 +56,17 @@ END_FUNCTION policy_bytes
 
 LOCAL_FUNCTION policy_init
     ENTER 3
-    mv s2, a1
-    la s1, bitmap_level
+    mv s2, a1                                   # s2: bits of the level
+    la s1, bitmap_level                         # s1: the level
     sd s2, BITMAP_COUNT(s1)
-    mv s3, a0
+    mv s3, a0                                   # s3: the books
     mv a1, a0
     mv a0, s2
     call lay_out
     mv a1, a0
     mv a0, s3
     call fill_zero
-    addi s3, s1, LEVELS * 8
+    addi s3, s1, LEVELS * 8                     # s3: behind the last level
 .Lfill_level:
     ld a0, 0(s1)                                # set as many bits in each level as it has
     mv a1, s2
@@ -80,7 +80,7 @@ END_FUNCTION policy_init
 
 # set_bits(a0 = address, a1 = how many): sets the first bits of a cleared area
 LOCAL_FUNCTION set_bits
-    srli t0, a1, WORD_SHIFT
+    srli t0, a1, WORD_SHIFT                     # t0: whole words
     li t1, -1
 .Lwhole_word:
     beqz t0, .Lrest_of_word
@@ -89,7 +89,7 @@ LOCAL_FUNCTION set_bits
     addi t0, t0, -1
     j .Lwhole_word
 .Lrest_of_word:
-    andi t0, a1, WORD_BITS - 1
+    andi t0, a1, WORD_BITS - 1                  # t0: bits in the last one
     beqz t0, .Lbits_set
     sll t1, t1, t0
     not t1, t1
@@ -155,7 +155,7 @@ LOCAL_FUNCTION policy_give
     ld t0, BITMAP_COUNT(a2)
     sub a0, t0, a0                              # a0: behind the bit of the next frame
     sub a1, a0, a1                              # a1: bit of the last one
-    addi a3, a2, LEVELS * 8
+    addi a3, a2, LEVELS * 8                     # a3: behind the last level
     li t6, 1
 .Lgive_frame:
     addi a0, a0, -1
@@ -181,15 +181,15 @@ END_FUNCTION policy_give
 # clear_bit(a0 = bit of a free frame): marks it as used, on all levels. Clobbers t0 .. t5 only.
 LOCAL_FUNCTION clear_bit
     la t0, bitmap_level                         # t0: the level, t1: the bit in it
-    addi t5, t0, LEVELS * 8
+    addi t5, t0, LEVELS * 8                     # t5: behind the last level
     mv t1, a0
 .Lclear_in_level:
     li t4, 1
-    sll t4, t4, t1
+    sll t4, t4, t1                              # t4: the bit in its word
     srli t1, t1, WORD_SHIFT
     slli t3, t1, 3
     ld t2, 0(t0)
-    add t2, t2, t3
+    add t2, t2, t3                              # t2: the word
     ld t3, 0(t2)
     xor t3, t3, t4
     sd t3, 0(t2)
@@ -216,8 +216,8 @@ LOCAL_FUNCTION take_run
     srli t4, a0, WORD_SHIFT
     slli t4, t4, 3
     add t4, t2, t4
-    ld t4, 0(t4)
-    andi t5, a0, WORD_BITS - 1
+    ld t4, 0(t4)                                # t4: the bit's word
+    andi t5, a0, WORD_BITS - 1                  # t5: number of the bit in it
     bnez t4, .Lword_has_free
     ori a0, a0, WORD_BITS - 1                   # nothing free in the rest of this word
     addi a0, a0, 1
@@ -227,14 +227,14 @@ LOCAL_FUNCTION take_run
     bnez t5, .Lone_bit
     not t6, t4
     bnez t6, .Lone_bit
-    addi t6, t1, WORD_BITS
+    addi t6, t1, WORD_BITS                      # t6: the run with all of this word
     bgtu t6, s1, .Lone_bit                      # the run ends inside of this word
     mv t1, t6
     addi a0, a0, WORD_BITS
     j .Lrun
 .Lone_bit:
     srl t4, t4, t5
-    andi t4, t4, 1
+    andi t4, t4, 1                              # t4: whether the frame is free
     addi a0, a0, 1
     addi t1, t1, 1
     bnez t4, .Lrun

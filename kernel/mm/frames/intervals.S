@@ -50,9 +50,9 @@ LOCAL_FUNCTION policy_take
 .Llook_at_interval:
     beq t3, t0, take_joined_run
     addi t3, t3, -INTERVAL_SIZE
-    lwu t4, INTERVAL_START(t3)
+    lwu t4, INTERVAL_START(t3)                  # t4, t5: its start and end
     lwu t5, INTERVAL_END(t3)
-    sub t6, t5, t4
+    sub t6, t5, t4                              # t6: its frames
     bltu t6, a0, .Llook_at_interval
     add t6, t4, a0
     sw t6, INTERVAL_START(t3)
@@ -77,9 +77,9 @@ END_FUNCTION policy_take
 # take_joined_run(a0 = n) -> a0 = number of the first frame or -1: the lowest free run, whatever intervals it lies in
 LOCAL_FUNCTION take_joined_run
     ENTER 2
-    mv s1, a0
+    mv s1, a0                                   # s1: frames wanted
     call find_free_run
-    mv s2, a0
+    mv s2, a0                                   # s2: number of the first, negative when there is none
     bltz a0, .Lno_run_joined
     mv a1, s1
     li a2, 1
@@ -106,7 +106,7 @@ LOCAL_FUNCTION join_intervals
     addi t2, t2, -1
     addi t1, t1, -(1 << ENTRY_SHIFT)
     lw t4, ENTRY_OWNERS(t1)
-    seqz t4, t4
+    seqz t4, t4                                 # t4: whether this frame is free
     beqz t4, .Linterval_ends
     sw t2, INTERVAL_START(t0)
     bnez t3, .Llook_at_frame_below              # the interval reaches one frame further down
@@ -125,7 +125,7 @@ LOCAL_FUNCTION join_intervals
     la t1, intervals
     ld t1, 0(t1)
     sub t0, t0, t1
-    srli t0, t0, INTERVAL_SHIFT
+    srli t0, t0, INTERVAL_SHIFT                 # t0: how many intervals there are
     la t1, intervals_length
     sd t0, 0(t1)
     ret
@@ -140,7 +140,7 @@ LOCAL_FUNCTION policy_give
     ld t0, 0(t0)
     slli t1, t1, INTERVAL_SHIFT
     add t0, t0, t1
-    add a1, a0, a1
+    add a1, a0, a1                              # a1: behind the last frame
     sw a0, INTERVAL_START(t0)
     sw a1, INTERVAL_END(t0)
     ret

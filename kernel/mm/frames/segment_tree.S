@@ -27,7 +27,7 @@ VARIABLE segment_tree_nodes                     # address of node 0, which does 
 .text
 
 LOCAL_FUNCTION policy_bytes
-    li t0, 1
+    li t0, 1                                    # t0: the next power of two
 .Ldouble_leaves:
     bgeu t0, a0, .Lleaves_known
     slli t0, t0, 1
@@ -96,10 +96,10 @@ LOCAL_FUNCTION policy_take
     bgeu t4, a0, .Ldescend
     lwu t4, NODE_LENGTH(t2)
     add t3, t3, t4                              # t3: first frame of the right child
-    lwu t5, NODE_RIGHT(t2)
+    lwu t5, NODE_RIGHT(t2)                      # t5: free frames before the middle
     addi t2, t2, NODE_SIZE
     lwu t6, NODE_LEFT(t2)
-    add t6, t5, t6
+    add t6, t5, t6                              # t6: the run that crosses it
     bgeu t6, a0, .Lcrosses_middle
     addi t1, t1, 1
     j .Ldescend
@@ -132,7 +132,7 @@ LOCAL_FUNCTION take_one
 .Lfree_leaf:
     li a2, 0
     mv a0, t3
-    mv a3, t0
+    mv a3, t0                                   # as set_frames has them at its leaf
     mv a4, t3
     mv a5, t3
     mv a6, t1
@@ -164,7 +164,7 @@ LOCAL_FUNCTION set_frames
     li t3, 1
     beq t2, t3, .Lleaf
     slli a6, a6, 1
-    srli t3, t2, 1
+    srli t3, t2, 1                              # t3: length of the right child
     sub t2, t2, t3                              # t2: length of the left child
     bltu t0, t2, .Lto_child
     sub t0, t0, t2
@@ -188,25 +188,25 @@ set_leaf:
     add t0, a3, t0                              # t0: the parent
     slli t1, a6, NODE_SHIFT + 1
     add t1, a3, t1                              # t1: its left child; the right one is the next node
-    lwu t2, NODE_LENGTH(t1)
+    lwu t2, NODE_LENGTH(t1)                     # t2, t3: length and left run of the left child
     lwu t3, NODE_LEFT(t1)
-    lwu t4, NODE_SIZE + NODE_LEFT(t1)
+    lwu t4, NODE_SIZE + NODE_LEFT(t1)           # t4: left run of the right child
     bne t3, t2, .Lleft_known
-    add t3, t3, t4
+    add t3, t3, t4                              # all of the left child is free: its run goes on
 .Lleft_known:
     sw t3, NODE_LEFT(t0)
-    lwu t2, NODE_SIZE + NODE_LENGTH(t1)
+    lwu t2, NODE_SIZE + NODE_LENGTH(t1)         # t2, t3: length and right run of the right child
     lwu t3, NODE_SIZE + NODE_RIGHT(t1)
-    lwu t5, NODE_RIGHT(t1)
+    lwu t5, NODE_RIGHT(t1)                      # t5: right run of the left child
     add t4, t4, t5                              # t4: the run that crosses the middle
     bne t3, t2, .Lright_known
     add t3, t3, t5
 .Lright_known:
     sw t3, NODE_RIGHT(t0)
-    lwu t2, NODE_MAX(t1)
+    lwu t2, NODE_MAX(t1)                        # t2, t3: the longest runs of both
     lwu t3, NODE_SIZE + NODE_MAX(t1)
     bgeu t4, t2, .Lnot_left
-    mv t4, t2
+    mv t4, t2                                   # t4: the longest of the three, in the end
 .Lnot_left:
     bgeu t4, t3, .Lmax_known
     mv t4, t3

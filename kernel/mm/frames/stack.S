@@ -54,9 +54,9 @@ LOCAL_FUNCTION policy_take
     ld t1, 0(t0)
     la t2, stack_end
     ld t2, 0(t2)
-    sub t2, t2, t1
+    sub t2, t2, t1                              # t2: frames that were never handed out
     bgtu a0, t2, take_recycled_run
-    add t2, t1, a0
+    add t2, t1, a0                              # t2: the lowest one from now on
     sd t2, 0(t0)
     mv a0, t1
     ret
@@ -89,7 +89,7 @@ LOCAL_FUNCTION take_recycled_run
     la t0, stack_recycled
     ld t0, 0(t0)
     sub t3, t3, t0
-    srli t3, t3, 2
+    srli t3, t3, 2                              # t3: how many are left on the stack
     sd t3, 0(t1)
     # It may end among those never handed out.
     add t1, a0, s1                              # t1: behind the run

@@ -20,12 +20,12 @@ END_FUNCTION policy_bytes
 
 LOCAL_FUNCTION policy_init
     la t0, frame_entries
-    ld t0, 0(t0)
+    ld t0, 0(t0)                                # t0: the tracker
     la t1, frame_first_ppn
     ld t1, 0(t1)
-    slli t1, t1, PAGE_SHIFT
+    slli t1, t1, PAGE_SHIFT                     # t1: the frame's address
     slli t2, a1, ENTRY_SHIFT
-    add t2, t0, t2
+    add t2, t0, t2                              # t2: behind the last tracker
     li t3, PAGE_SIZE
 .Lwrite_address:
     sd t1, TRACKER_PA(t0)
@@ -40,7 +40,7 @@ LOCAL_FUNCTION policy_take
     mv a1, a0
     call find_free_run
     bltz a0, .Lno_frame_free
-    mv s1, a0
+    mv s1, a0                                   # s1: number of the first
     li a2, 1
     call set_in_use
     mv a0, s1
@@ -58,9 +58,9 @@ LOCAL_FUNCTION set_in_use
     la t0, frame_entries
     ld t0, 0(t0)
     slli a0, a0, ENTRY_SHIFT
-    add a0, t0, a0
+    add a0, t0, a0                              # a0: the tracker
     slli a1, a1, ENTRY_SHIFT
-    add a1, a0, a1
+    add a1, a0, a1                              # a1: behind the last one
 .Lmark_tracker:
     sw a2, TRACKER_IN_USE(a0)
     addi a0, a0, 1 << ENTRY_SHIFT

@@ -31,8 +31,8 @@ FUNCTION heap_init
     ENTER
     andi a1, a1, -(1 << LEAST_ORDER)
     call space_init
-    la t0, heap_free_lists
-    li t1, MOST_ORDER + 1
+    la t0, heap_free_lists                      # t0: the ring
+    li t1, MOST_ORDER + 1                       # t1: rings that are left
 .Lempty_ring:
     sd t0, LINK_NEXT(t0)                        # an empty ring
     sd t0, LINK_PREVIOUS(t0)
@@ -64,9 +64,9 @@ LOCAL_FUNCTION order_for
     add a0, a0, a1                              # a block of two pages or more begins on a page, so that at most
     sub a0, a0, t1                              # align less a page lie before the bytes that are handed out
 .Lraise:
-    mv t0, a0
-    li a0, LEAST_ORDER
-    li t1, 1 << LEAST_ORDER
+    mv t0, a0                                   # t0: bytes wanted
+    li a0, LEAST_ORDER                          # a0: the order from here on
+    li t1, 1 << LEAST_ORDER                     # t1: its bytes
 .Lraise_order:
     bgeu t1, t0, .Lorder_known
     slli t1, t1, 1
@@ -83,20 +83,20 @@ END_FUNCTION order_for
 FUNCTION heap_alloc
     ENTER 5
     mv s4, a0                                   # s4: what was asked for
-    mv s5, a1
+    mv s5, a1                                   # s5: align
     call order_for
     mv s1, a0                                   # s1: order wanted
 
     # The smallest order with a free block.
 .Lsearch:
-    mv a1, s1
+    mv a1, s1                                   # a1: order of the list
     li t1, MOST_ORDER
-    la t2, heap_free_lists
+    la t2, heap_free_lists                      # t2: the first list's head
 .Llook_in_list:
     bgtu a1, t1, .Lfull
     slli t3, a1, 4
-    add t3, t2, t3
-    ld a0, LINK_NEXT(t3)
+    add t3, t2, t3                              # t3: the list's head
+    ld a0, LINK_NEXT(t3)                        # a0: its first block, the head itself when it is empty
     bne a0, t3, .Ltake_block
     addi a1, a1, 1
     j .Llook_in_list
@@ -112,7 +112,7 @@ FUNCTION heap_alloc
     beq s3, s1, .Lsplit_done
     addi s3, s3, -1
     li t0, 1
-    sll t0, t0, s3
+    sll t0, t0, s3                              # t0: bytes of a half
     add a0, s2, t0
     mv a1, s3
     call insert_free
@@ -123,7 +123,7 @@ FUNCTION heap_alloc
     sb t1, 0(t0)
     mv a0, s4
     li a1, 1
-    sll a1, a1, s1
+    sll a1, a1, s1                              # a1: bytes of the block
     call count_allocated
     mv a0, s2
     li t0, PAGE_SIZE
@@ -131,7 +131,7 @@ FUNCTION heap_alloc
     addi t0, s5, -1                             # aligned to more than a page
     add a0, s2, t0
     neg t0, s5
-    and a0, a0, t0
+    and a0, a0, t0                              # a0: the pointer
     beq a0, s2, .Lhanded_out
     LOAD_STATE_ADDRESS t0, a0, a2, t1
     li t1, STATE_POINTER
@@ -153,7 +153,7 @@ END_FUNCTION heap_alloc
 #   -> a0 = its block, a1 = order, a2 = region, a3 = pointer, a4 = size, a5 = align
 # Clobbers a6 t0 .. t4 only. Panics when the pointer was not handed out, or its size was another.
 LOCAL_FUNCTION find_allocated
-    mv a6, ra
+    mv a6, ra                                   # a6: where to return to
     mv a3, a0
     mv a4, a1
     mv a5, a2
@@ -167,8 +167,8 @@ LOCAL_FUNCTION find_allocated
     bne t2, t3, .Lblock_found
 
     # Inside of an allocated block: of the places where one that holds it may begin, the first one where one does.
-    ld t4, REGION_START(a2)
-    li t3, -(1 << LEAST_ORDER)
+    ld t4, REGION_START(a2)                     # t4: start of the region
+    li t3, -(1 << LEAST_ORDER)                  # t3: mask of offsets where blocks of an order may begin
 .Lenclosing:
     slli t3, t3, 1
     sub a0, a3, t4
@@ -183,7 +183,7 @@ LOCAL_FUNCTION find_allocated
     andi t0, t2, STATE_USED
     beqz t0, .Lforeign
     andi t2, t2, STATE_ORDER                    # t2: its order
-    mv t3, a0
+    mv t3, a0                                   # t3: the block
     mv a0, a4
     mv a1, a5
     call order_for
@@ -197,7 +197,7 @@ LOCAL_FUNCTION find_allocated
 .Lsize:
     mv a0, a3
     li t0, 1
-    sll a1, t0, a1
+    sll a1, t0, a1                              # a1: bytes of the block
     mv a2, a4
     j panic_size
 END_FUNCTION find_allocated
@@ -217,7 +217,7 @@ FUNCTION heap_dealloc
 .Lpointer_cleared:
     neg a0, a4
     li a1, -1
-    sll a1, a1, s2
+    sll a1, a1, s2                              # a1: the block's bytes, negative
     call count_allocated
 
     # Join the buddy as long as it is free and of the same order.
@@ -247,17 +247,17 @@ END_FUNCTION heap_dealloc
 # Clobbers t0 t1 t2 only.
 LOCAL_FUNCTION free_buddy
     li t0, 1
-    sll t0, t0, a1
-    ld t1, REGION_START(a2)
+    sll t0, t0, a1                              # t0: bytes of the block
+    ld t1, REGION_START(a2)                     # t1: start of the region
     sub a0, a0, t1
     xor a0, a0, t0
-    add a0, t1, a0
-    add t0, a0, t0
+    add a0, t1, a0                              # a0: the buddy
+    add t0, a0, t0                              # t0: its end
     ld t1, REGION_END(a2)
     bgtu t0, t1, .Lno_buddy                     # it would end behind the region
     LOAD_STATE_ADDRESS t0, a0, a2, t1
     lbu t0, 0(t0)
-    ori t1, a1, STATE_FREE
+    ori t1, a1, STATE_FREE                      # t1: the state of a free block of this order
     bne t0, t1, .Lno_buddy
     ret
 .Lno_buddy:
@@ -281,7 +281,7 @@ FUNCTION heap_resize
     bgtu s4, t0, .Lcannot
 
     # Larger: up to the new order, each buddy must be the upper one, and free.
-    mv a1, s2
+    mv a1, s2                                   # a1: order so far
 .Llarger:
     bgeu a1, s4, .Lgrow_possible
     mv a0, s1
@@ -294,7 +294,7 @@ FUNCTION heap_resize
     li t0, 1
     sll a1, t0, s4
     sll t0, t0, s2
-    sub a1, a1, t0
+    sub a1, a1, t0                              # a1: bytes that the block gains, or loses
     call count_allocated
 .Ljoin_upper:
     bgeu s2, s4, .Lshrink
@@ -329,11 +329,11 @@ END_FUNCTION heap_resize
 
 # heap_largest_free() -> a0 = bytes of the largest free block, 0 when there is none
 FUNCTION heap_largest_free
-    la t0, heap_free_lists
-    li t1, MOST_ORDER
+    la t0, heap_free_lists                      # t0: the first list's head
+    li t1, MOST_ORDER                           # t1: order of the list
 .Lnext_order:
     slli t2, t1, 4
-    add t2, t0, t2
+    add t2, t0, t2                              # t2: its head
     ld t3, LINK_NEXT(t2)
     bne t3, t2, .Lfound_order
     addi t1, t1, -1

@@ -32,8 +32,8 @@ FUNCTION heap_init
     call space_init
     ld t0, REGION_START(a0)
     ld t1, REGION_END(a0)
-    sub t0, t1, t0
-    li t1, MOST_ORDER
+    sub t0, t1, t0                              # t0: bytes of the region
+    li t1, MOST_ORDER                           # t1: order of the root
 .Ltry_order:
     srl t2, t0, t1
     bnez t2, .Lroot_found
@@ -61,7 +61,7 @@ LOCAL_FUNCTION order_for
     bgtu a0, t0, .Ltoo_large
     bgtu a1, t0, .Ltoo_large
     li t0, HEADER_SIZE
-    bgeu a1, t0, .Lheader_fits
+    bgeu a1, t0, .Lheader_fits                  # at least a header lies before the bytes
     mv a1, t0
 .Lheader_fits:
     seqz t0, a0                                 # nothing is a byte, so that the pointer lies in the block
@@ -101,7 +101,7 @@ FUNCTION heap_alloc
     call remove_free
 
     # Halve it down to what is wanted: the upper halves become free blocks.
-    sub s6, s6, s4
+    sub s6, s6, s4                              # s6: order of the block
     li t0, 1
     sll s6, t0, s6                              # s6: its size
     mv s7, a0                                   # s7: the block
@@ -120,8 +120,8 @@ FUNCTION heap_alloc
     addi t0, s2, HEADER_SIZE - 1
     add t0, s7, t0
     neg t1, s2
-    and s2, t0, t1
-    sub t0, s2, s7
+    and s2, t0, t1                              # s2: the pointer
+    sub t0, s2, s7                              # t0: its offset in the block
     sw s5, BLOCK_ID(s7)
     sw t0, BLOCK_OFFSET(s7)
     sd s7, BLOCK_ADDRESS(s7)
@@ -137,7 +137,7 @@ FUNCTION heap_alloc
     LEAVE 7
 .Lfull:
     li a0, 1
-    sll a0, a0, s7
+    sll a0, a0, s7                              # s7 is still the order wanted
     call heap_grow
     bnez a0, .Lsearch
 .Lnone:
@@ -150,10 +150,10 @@ END_FUNCTION heap_alloc
 # Walks down the tree of ids to the block. Where a node begins, there lies the header of its block: of the node itself, or
 # of the lowest of the blocks that it is halved into. Panics when such a header does not make sense: somebody wrote over it.
 LOCAL_FUNCTION find_block
-    mv t1, ra
+    mv t1, ra                                   # t1: where to return to
     call find_region
     beqz a2, .Loutside
-    ld t0, REGION_START(a2)
+    ld t0, REGION_START(a2)                     # t0: start of the region
     sub t3, a0, t0                              # t3: offset of the address
     la t2, heap_root_order
     ld t2, 0(t2)                                # t2: order of the node
@@ -165,7 +165,7 @@ LOCAL_FUNCTION find_block
 .Lnode:
     ld t6, BLOCK_ADDRESS(t5)
     bne t6, t5, .Ldamaged
-    lwu t6, BLOCK_ID(t5)
+    lwu t6, BLOCK_ID(t5)                        # t6: id in the header
     li a1, 1
     beq t6, t4, .Lblock_found
     slli t4, t4, 1
@@ -173,14 +173,14 @@ LOCAL_FUNCTION find_block
     addi t2, t2, -1
     li t0, LEAST_ORDER
     bltu t2, t0, .Ldamaged
-    sll a1, a1, t2
+    sll a1, a1, t2                              # a1: bytes of the lower half
     bltu t3, a1, .Lnode
     sub t3, t3, a1
     add t5, t5, a1
     addi t4, t4, 1
     j .Lnode
 .Lblock_found:
-    sll a1, a1, t2
+    sll a1, a1, t2                              # a1: bytes of the node
     ld t6, BLOCK_SIZE(t5)
     bne t6, a1, .Ldamaged
     mv a0, t5
@@ -197,12 +197,12 @@ END_FUNCTION find_block
 # find_allocated(a0 = pointer, a1 = size) -> a0 = its block, a2 = region
 # Clobbers t0 .. t6 a1 a3 .. a5 only. Panics when the pointer was not handed out, or its size was another.
 LOCAL_FUNCTION find_allocated
-    mv a5, ra
+    mv a5, ra                                   # a5: where to return to
     mv a3, a0
     mv a4, a1
     call find_block
     beqz a0, .Lforeign
-    lwu t0, BLOCK_OFFSET(a0)
+    lwu t0, BLOCK_OFFSET(a0)                    # 0: the block is free
     beqz t0, .Lforeign
     add t0, a0, t0
     bne t0, a3, .Lforeign
@@ -263,15 +263,15 @@ END_FUNCTION heap_dealloc
 LOCAL_FUNCTION free_buddy
     li t0, 1
     beq a1, t0, .Lno_buddy
-    ld t0, REGION_START(a2)
+    ld t0, REGION_START(a2)                     # t0: start of the region
     sub a0, a0, t0
     xor a0, a0, a3
-    add a0, t0, a0
-    add t0, a0, a3
+    add a0, t0, a0                              # a0: the buddy
+    add t0, a0, a3                              # t0: its end
     ld t1, REGION_END(a2)
     bgtu t0, t1, .Lno_buddy                     # it would end behind the region
     lwu t0, BLOCK_ID(a0)
-    xori t1, a1, 1
+    xori t1, a1, 1                              # t1: id of the buddy
     bne t0, t1, .Lno_buddy
     lwu t0, BLOCK_OFFSET(a0)
     bnez t0, .Lno_buddy
@@ -286,7 +286,7 @@ END_FUNCTION free_buddy
 FUNCTION heap_resize
     ENTER 5
     mv s4, a3                                   # s4: new size
-    mv s5, a2
+    mv s5, a2                                   # s5: align
     call find_allocated
     mv s1, a0                                   # s1: the block
     lwu s2, BLOCK_ID(s1)                        # s2: its id
@@ -301,8 +301,8 @@ FUNCTION heap_resize
     sll s5, s5, a0                              # s5: size of the block then
 
     # Larger: up to the new size, each buddy must be the upper one, and free.
-    mv a1, s2
-    mv a3, s3
+    mv a1, s2                                   # a1: id so far
+    mv a3, s3                                   # a3: size so far
 .Llarger:
     bgeu a3, s5, .Lgrow_possible
     mv a0, s1
@@ -353,7 +353,7 @@ FUNCTION heap_largest_free
     la t0, heap_root_order
     ld t0, 0(t0)
     li a0, 1
-    sll a0, a0, t0
+    sll a0, a0, t0                              # a0: bytes of a block at this depth
 .Ltry_depth:
     andi t0, t1, 1
     bnez t0, .Ldepth_found

@@ -22,7 +22,7 @@ FUNCTION heap_realloc
     mv s5, a0
     beqz a0, .Lmoved
     mv a1, s1
-    mv a2, s2
+    mv a2, s2                                   # a2: bytes to copy, the smaller of both sizes
     bleu s2, s4, .Lcopy
     mv a2, s4
 .Lcopy:

@@ -254,7 +254,7 @@ FUNCTION area_unmap
     add t0, t0, s6
     li t1, 1
     sll t1, t1, t0
-    addi t1, t1, -1
+    addi t1, t1, -1                             # t1: pages of the leaf, less one
     add s3, s3, t1                              # a linear area may have larger leaves
     ld t0, AREA_KIND(s2)
     li t1, AREA_LINEAR

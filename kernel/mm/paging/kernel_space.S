@@ -34,7 +34,7 @@ kernel_sections_end:
 # Panics when memory runs out.
 FUNCTION kernel_space_init
     ENTER 3
-    mv s3, a0
+    mv s3, a0                                   # s3: what to call with each name, or 0
     la t0, memory_end_pa
     ld t0, 0(t0)
     PA_TO_VA t0, t0, t1
@@ -45,8 +45,8 @@ FUNCTION kernel_space_init
     beqz a0, .Lno_frame
     la t0, kernel_space
     sd a0, 0(t0)
-    mv s2, a0
-    la s1, kernel_sections
+    mv s2, a0                                   # s2: the space
+    la s1, kernel_sections                      # s1: the section
 .Lmap_section:
     beqz s3, .Lannounced
     ld a0, SECTION_NAME(s1)
@@ -86,13 +86,13 @@ END_FUNCTION kernel_space_init
 # kernel_space_print(): one line for each section
 FUNCTION kernel_space_print
     ENTER 1
-    la s1, kernel_sections
+    la s1, kernel_sections                      # s1: the section
 .Lprint_section:
     la a0, line_section
     ld a1, SECTION_NAME(s1)
     ld a2, SECTION_START(s1)
     ld a3, SECTION_END(s1)
-    ld t0, SECTION_FLAGS(s1)
+    ld t0, SECTION_FLAGS(s1)                    # t0: its permissions
     li a4, 'r'                                  # every section is readable
     li a5, '-'
     andi t1, t0, PTE_W

@@ -21,7 +21,7 @@ END_FUNCTION choose_page
 LOCAL_FUNCTION choose_first
     ENTER 1
     la t0, resident_ring
-    ld s1, RESIDENT_NEXT(t0)
+    ld s1, RESIDENT_NEXT(t0)                    # s1: the resident to ask
 .Ltry_first:
     la t0, resident_ring
     beq s1, t0, .Lnone_first
@@ -54,13 +54,13 @@ LOCAL_FUNCTION choose_by_clock
     beqz a0, .Ladvance_hand
     mv a0, s1
     call take_access
-    mv t0, a0
+    mv t0, a0                                   # t0: whether it was accessed
     mv a0, s1
     beqz t0, .Lchosen_by_clock
     ld t0, RESIDENT_VPN(s1)
-    slli t0, t0, PAGE_SHIFT
+    slli t0, t0, PAGE_SHIFT                     # t0: va
     ld t1, RESIDENT_SPACE(s1)
-    ld t1, SPACE_ASID(t1)
+    ld t1, SPACE_ASID(t1)                       # t1: asid
     sfence.vma t0, t1                           # a cached translation would set no A bit
 .Ladvance_hand:
     mv a0, s1
@@ -83,7 +83,7 @@ LOCAL_FUNCTION choose_oldest
     call sample_all
 .Lfrom_first:
     la t0, resident_ring
-    ld s1, RESIDENT_NEXT(t0)
+    ld s1, RESIDENT_NEXT(t0)                    # s1: the resident to compare
     li s2, 0                                    # s2: the oldest so far
     li s3, -1                                   # s3: its age; the smaller the older
 .Lcompare_ages:
@@ -111,13 +111,13 @@ END_FUNCTION choose_oldest
 LOCAL_FUNCTION sample_all
     ENTER 1
     la t0, resident_ring
-    ld s1, RESIDENT_NEXT(t0)
+    ld s1, RESIDENT_NEXT(t0)                    # s1: the resident
 .Lsample:
     la t0, resident_ring
     beq s1, t0, .Lsampled
     mv a0, s1
     call take_access
-    slli a0, a0, 63
+    slli a0, a0, 63                             # a0: its age from now on
     ld t0, RESIDENT_AGE(s1)
     srli t0, t0, 1
     or a0, a0, t0
@@ -137,7 +137,7 @@ LOCAL_FUNCTION take_access
     ld a1, RESIDENT_VPN(a0)
     ld a0, SPACE_ROOT(t0)
     call find_pte
-    ld t0, 0(a0)
+    ld t0, 0(a0)                                # t0: the PTE
     andi t1, t0, PTE_A
     andi t0, t0, ~PTE_A
     sd t0, 0(a0)

@@ -65,7 +65,7 @@ FUNCTION make_room
     ld t0, 0(t0)
     la t1, frame_used
     ld t1, 0(t1)
-    sub t0, t0, t1
+    sub t0, t0, t1                              # t0: free frames
     li t1, ROOM
     bgeu t0, t1, .Lroom_made
     la t0, resident_count
@@ -106,7 +106,7 @@ FUNCTION page_out
     andi t0, t0, 0xff & ~PTE_V
     ori t0, t0, PTE_STORED
     slli t1, s4, PTE_PPN_SHIFT
-    or t0, t0, t1
+    or t0, t0, t1                               # t0: the PTE, with the slot in place of a frame
     sd t0, 0(a0)
     slli t0, s2, PAGE_SHIFT
     ld t1, SPACE_ASID(s1)
@@ -145,7 +145,7 @@ FUNCTION page_in
     andi t0, t0, 0xff
     ori t0, t0, PTE_V | PTE_A
     slli t1, s4, PTE_PPN_SHIFT
-    or t0, t0, t1
+    or t0, t0, t1                               # t0: the PTE, as it was
     sd t0, 0(s3)
     mv a0, s4
     mv a1, s1

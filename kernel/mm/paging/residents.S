@@ -23,7 +23,7 @@ END_FUNCTION residents_bytes
 # residents_init(a0 = address of the table): there are none
 FUNCTION residents_init
     ENTER 1
-    mv s1, a0
+    mv s1, a0                                   # s1: the table
     la t0, residents
     sd a0, 0(t0)
     la t0, resident_ring
@@ -42,7 +42,7 @@ END_FUNCTION residents_init
 LOCAL_FUNCTION resident
     la t0, frame_first_ppn
     ld t0, 0(t0)
-    sub t1, a0, t0
+    sub t1, a0, t0                              # t1: number of the frame
     li t0, RESIDENT_SIZE
     mul t1, t1, t0
     la t0, residents
@@ -54,7 +54,7 @@ END_FUNCTION resident
 # ring_append(t0 = entry): it was loaded last. Clobbers t1 t2 only.
 LOCAL_FUNCTION ring_append
     la t1, resident_ring
-    ld t2, RESIDENT_PREVIOUS(t1)
+    ld t2, RESIDENT_PREVIOUS(t1)                # t2: the one that was last
     sd t1, RESIDENT_NEXT(t0)
     sd t2, RESIDENT_PREVIOUS(t0)
     sd t0, RESIDENT_NEXT(t2)
