@@ -1,5 +1,6 @@
 """The part of a machine that knows addresses: symbols, page walks, and memory as the guest's address space has it."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from operator import index
 
@@ -13,6 +14,19 @@ from emu.machine.platform import Platform
 from emu.memory.map import PhysicalMemory
 from emu.mmu.space import AddressSpace
 from emu.walks import Walk
+
+
+def ram_of(platform: Platform, address: int, length: int) -> Iterator[tuple[int | None, int]]:
+    """Where a range of virtual addresses lies in RAM now, page by page: the physical address, and how many bytes.
+
+    The address is None where nothing, or no RAM, is mapped.
+    """
+    while length > 0:
+        size = min(length, PAGE_SIZE - (address & PAGE_SIZE - 1))
+        physical = platform.core.look_up(address).physical
+        is_ram = physical is not None and platform.memory.contains(physical, size)
+        yield int(physical) if physical is not None and is_ram else None, size
+        address, length = (address + size) & (1 << 64) - 1, length - size
 
 
 class Addressing:
@@ -74,15 +88,11 @@ class Addressing:
 
     def peek(self, address: int | str, length: int) -> bytes | None:
         """As `read_virtual`, but None where nothing is mapped."""
-        start = self.address_of(address)
         data = bytearray()
-        while len(data) < length:
-            at = (start + len(data)) & (1 << 64) - 1
-            part = min(length - len(data), PAGE_SIZE - (at & (PAGE_SIZE - 1)))
-            physical = self.core.look_up(at).physical
-            if physical is None or not self.memory.contains(physical, part):
+        for physical, size in ram_of(self.platform, self.address_of(address), length):
+            if physical is None:
                 return None
-            data += self.memory.view(physical, part)
+            data += self.memory.view(physical, size)
         return bytes(data)
 
     def write_virtual(self, address: int | str, data: bytes | bytearray) -> None:
@@ -92,13 +102,10 @@ class Addressing:
         """
         first = self.address_of(address)
         parts, at = list[tuple[int, int]](), 0
-        while at < len(data):
-            virtual = (first + at) & (1 << 64) - 1
-            size = min(len(data) - at, PAGE_SIZE - (virtual & (PAGE_SIZE - 1)))
-            physical = self.core.look_up(virtual).physical
-            if physical is None or not self.memory.contains(physical, size):
+        for physical, size in ram_of(self.platform, first, len(data)):
+            if physical is None:
                 raise AddressError(f"{len(data)} bytes at {VirtAddr(first)} cannot be written in this address space")
-            parts.append((int(physical), at))
+            parts.append((physical, at))
             at += size
         for (place, start), (_, end) in pairwise([*parts, (0, len(data))]):
             self.memory.write(place, data[start:end])

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from emu.engine.translated.lastaccess import Watched
 from emu.errors import ConfigError
+from emu.isa.privilege import Access
 from emu.machine import Machine, StopReason
+from emu.machine.addressing import ram_of
 from emu.machine.history.travel import Search
-from emu.machine.history.writes import CELL, stores_to
+from emu.machine.history.writes import accesses_to
 from emu.subscriptions import Subscription
 
 WRITE, READ, ACCESS = 2, 3, 4
 """Kinds of watchpoints of the packets `Z` and `z`."""
 _STOP_WORDS = {WRITE: "watch", READ: "rwatch", ACCESS: "awatch"}
-_ALL = (1 << 64) - 1
 _LARGEST, _MOST = 1 << 20, 4096
 """Bytes of a watchpoint, and how many there are, at most."""
-_MOST_CELLS = 512
-"""Cells of 8 bytes that are looked up backwards at once; a larger range is watched access by access."""
 
 
 class Watching:
@@ -85,17 +85,21 @@ class Watching:
 
     @contextmanager
     def searching(self) -> Iterator[Search]:
-        """While it is entered: how to look for accesses backwards. Stores are found by native code alone."""
-        written = [key for key in self._watched if key[0] == WRITE and key[2] <= CELL * _MOST_CELLS]
-        cells = {cell for _, address, length in written for cell in self._cells(address, length)}
-        for key in written:
+        """While it is entered: how to look for accesses backwards.
+
+        Native code finds those to what is mapped to RAM now, by whatever virtual address; Python the others.
+        """
+        ranges = {key: self._in_ram(*key) for key in self._watched}
+        native = [key for key, parts in ranges.items() if parts is not None]
+        for key in native:
             self.remove(*key)
         try:
-            with stores_to(self._machine.core.engine, cells) as stores:
+            watched = [part for key in native for part in ranges[key] or ()]
+            with accesses_to(self._machine.core.engine, watched) as accesses:
 
                 def search(found: Callable[[], None]) -> Callable[[], int | None]:
                     self._found = found
-                    finish = stores(found)
+                    finish = accesses(found)
 
                     def end() -> int | None:
                         self._found = None
@@ -105,7 +109,7 @@ class Watching:
 
                 yield search
         finally:
-            for key in written:
+            for key in native:
                 self.insert(*key)
 
     def recognize(self) -> None:
@@ -116,14 +120,24 @@ class Watching:
         if operand is None:
             return
         start = operand.address(machine.core.words)
-        for kind, address, length in self._watched:
-            if start < address + length and address < start + operand.size:
-                self.hit = kind, address
-                return
+        accessed = [(at, size) for at, size in ram_of(machine.platform, start, operand.size) if at is not None]
+        other = WRITE if operand.access is Access.LOAD else READ  # an atomic instruction does both
 
-    def _cells(self, address: int, length: int) -> Iterator[int]:
-        """The physical addresses of the aligned 8 bytes that a range touches, as it is mapped now."""
-        for at in range(address & -CELL, address + length, CELL):
-            physical = self._machine.core.look_up(at & _ALL).physical
-            if physical is not None:
-                yield int(physical)
+        def is_hit(kind: int, address: int, length: int) -> bool:
+            if start < address + length and address < start + operand.size:
+                return True
+            ranges = self._in_ram(kind, address, length) or ()
+            return any(at < each.end and each.start < at + size for each in ranges for at, size in accessed)
+
+        hits = [key for key in self._watched if is_hit(*key)]
+        if hits:
+            kind, address, _ = min(hits, key=lambda hit: hit[0] == other)
+            self.hit = kind, address
+
+    def _in_ram(self, kind: int, address: int, length: int) -> list[Watched] | None:
+        """Where a watched range lies in RAM, as it is mapped now; None where that is not known of all of it."""
+        parts = list(ram_of(self._machine.platform, address, length))
+        ranges = [
+            Watched(at, at + size, reads=kind != WRITE, writes=kind != READ) for at, size in parts if at is not None
+        ]
+        return ranges if len(ranges) == len(parts) else None

@@ -46,7 +46,7 @@ class LastWriter(Feature):
         offset, other, time, pc = T[0], T[1], T[2], T[3]
         return {
             Part.AFTER_STORE: (
-                *_host_address(offset),
+                *host_address(offset),
                 op("movi", other, core.host_address),
                 op("sub", offset, offset, other),
                 *instret(time),
@@ -89,7 +89,7 @@ class LastWriter(Feature):
             self._table.madvise(mmap.MADV_DONTNEED)
 
 
-def _host_address(result: Operand) -> tuple[Operation, ...]:
+def host_address(result: Operand) -> tuple[Operation, ...]:
     """Where the host has what the access was to, by the core's TLB, in which the page is now; for devices nonsense."""
     entry, other = T[5], T[6]
     return (

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emu.engine.translated.lastaccess import Watched
 from emu.errors import AddressError, ConfigError
-from emu.hart.words import PC
 from emu.isa.registers import REGISTER_NUMBERS
+from emu.machine.addressing import ram_of
 from emu.machine.history.moment import Moment
 from emu.machine.history.travel import History
-from emu.machine.history.writes import CELL, changes_of, stores_to
+from emu.machine.history.writes import accesses_to, changes_of
 from emu.machine.platform import Platform
 from emu.machine.upward import drgn_program
 from emu.subscriptions import EventBus, Subscription
@@ -74,7 +75,7 @@ class Travelling(ABC):
             return self.history.last(lambda hit: self.watch(address, hit).cancel)
 
     def last_write(
-        self, address: int | str, length: int = CELL, *, before: Moment | int | None = None, physical: bool = False
+        self, address: int | str, length: int = 8, *, before: Moment | int | None = None, physical: bool = False
     ) -> Moment | None:
         """The moment just before the last store to these bytes of the current address space: `goto` it to see more.
 
@@ -84,32 +85,18 @@ class Travelling(ABC):
         nothing is mapped, ConfigError where there is no history.
         """
         core, memory = self.platform.core, self.platform.memory
-        start, wanted = self.address_of(address), set[int]()
-        for at in range(start, start + length):
-            found = at if physical else core.look_up(at & _ALL).physical
-            if found is None or not memory.contains(int(found)):
+        start, wanted = self.address_of(address), list[Watched]()
+        parts = ram_of(self.platform, start, length)
+        if physical:
+            parts = iter([(start if memory.contains(start, length) else None, length)])
+        for found, size in parts:
+            if found is None:
                 where = "not in RAM" if physical else "not mapped to RAM in this address space"
-                raise AddressError(f"{at:#x} is {where}")
-            wanted.add(int(found))
+                raise AddressError(f"{start + sum(each.end - each.start for each in wanted):#x} is {where}")
+            wanted.append(Watched(found, found + size, reads=False, writes=True))
         here = self.moment
-        with (
-            self.at(here if before is None else before),
-            stores_to(core.engine, {byte & -CELL for byte in wanted}) as search,
-        ):
-            while (moment := self.history.last(search)) is not None:  # it may have written to other bytes of a cell
-                if self._stores_to(wanted):
-                    break
-            return moment
-
-    def _stores_to(self, wanted: set[int]) -> bool:
-        """Whether the next instruction stores to one of these bytes, by their physical addresses."""
-        core = self.platform.core
-        operand = core.operand_at(core.words[PC])
-        place = None if operand is None else operand.address(core.words)
-        if operand is None or place is None:
-            return True
-        places = (core.look_up(place + byte & _ALL).physical for byte in range(operand.size))
-        return any(byte is not None and int(byte) in wanted for byte in places)
+        with self.at(here if before is None else before), accesses_to(core.engine, wanted) as search:
+            return self.history.last(search)
 
     def last_change(self, register: int | str, *, before: Moment | int | None = None) -> Moment | None:
         """The moment just before the last instruction that wrote an integer register; see `last_write`."""

@@ -1,36 +1,30 @@
-"""Looking backwards for who has written: to memory by a native record of stores, to a register by one of its writes."""
+"""Looking backwards for who has accessed memory, and who has written a register, by native records."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from emu.engine import Engine
-from emu.engine.translated.lastwriter import LastWriter
+from emu.engine.translated.lastaccess import LastAccess, Watched
 from emu.engine.translated.registerwrites import RegisterWrites, decode
 from emu.machine.history.travel import Search
 
-CELL = 8
-"""Bytes of which only the last store to any of them is known."""
-
 
 @contextmanager
-def stores_to(engine: Engine, cells: Iterable[int]) -> Iterator[Search]:
-    """While it is entered: how to find the last store to cells of RAM, given by their physical addresses."""
-    cells, writer = frozenset(cells), LastWriter()
-    if cells:
-        engine.switch_on(writer)
-
-    def finish() -> int | None:
-        stores = (writer.of(cell) for cell in cells)
-        return max((store.instret for store in stores if store is not None), default=None)
+def accesses_to(engine: Engine, watched: Iterable[Watched]) -> Iterator[Search]:
+    """While it is entered: how to find the last access to bytes of RAM."""
+    ranges = tuple(watched)
+    last = LastAccess(ranges)
+    if ranges:
+        engine.switch_on(last)
 
     def search(_hit: Callable[[], None]) -> Callable[[], int | None]:
-        writer.forget()
-        return finish
+        last.forget()
+        return lambda: last.instret
 
     try:
         yield search
     finally:
-        engine.switch_off(writer)
+        engine.switch_off(last)
 
 
 @contextmanager

@@ -99,6 +99,38 @@ def test_neighbours_of_watched_bytes_do_not_stop(held: tuple[Client, Machine]) -
     assert client.ask("bc") == "T05replaylog:begin;thread:1;"
 
 
+@pytest.mark.parametrize(("kind", "word"), [(2, "watch"), (3, "rwatch"), (4, "awatch")])
+def test_backwards_only_the_watched_bytes_of_a_word_count(boot: Boot, serve: Serve, kind: int, word: str) -> None:
+    """Each round accesses the other half of the word, and the byte behind the last watched one."""
+    source = """
+ la s1, place
+ li s2, 99
+first: sh s2, 4(s1)
+ lhu t0, 4(s1)
+round: sw s2, (s1)
+ lw t0, (s1)
+ sb s2, 6(s1)
+ lbu t0, 6(s1)
+ addi s2, s2, -1
+ bnez s2, round
+stays: j stays
+ .balign 8
+place: .dword 0
+"""
+    served = serve(boot(f".globl place, stays, first\n{source}"), halted=True)
+    client, machine = Client(served.port), served.machine
+    watched = machine.address_of("place") + 4
+    client.ask(f"Z0,{machine.address_of('stays'):x},2")
+    client.ask("c")
+    client.ask(f"Z{kind},{watched:x},2")
+    places = []
+    while (answer := client.ask("bc")) != "T05replaylog:begin;thread:1;":
+        assert answer == f"T05{word}:{watched:x};thread:1;"
+        places.append(register(client, 32) - machine.address_of("first"))
+    assert places == {2: [0], 3: [4], 4: [4, 0]}[kind]
+    assert client.ask("c") == f"T05{word}:{watched:x};thread:1;"
+
+
 def test_a_long_way_back_is_left_when_the_client_says_so(held: tuple[Client, Machine]) -> None:
     client, machine = held
     client.send("c")
