@@ -3,11 +3,12 @@
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.isa.privilege import Access, Privilege
 from emu.lateclass import dataclass, field
+from emu.shown import Shown
 from emu.walks import Walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Shown):
     """What every event carries: when, where and at which privilege it happened."""
 
     instret: int

@@ -5,6 +5,7 @@ from enum import Enum
 from emu.address import PhysAddr, VirtAddr
 from emu.isa.privilege import Access, Privilege
 from emu.lateclass import dataclass
+from emu.shown import Shown
 
 
 class Refusal(Enum):
@@ -45,7 +46,7 @@ class WalkStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Shown):
     """A page walk for one access, whether it succeeded or not.
 
     `physical` is the translated address, None when refused; `refusal` is None when it succeeded. With paging off

@@ -7,6 +7,7 @@ from emu.address import PAGE_SIZE, PhysAddr
 from emu.errors import AddressError, ConfigError
 from emu.lateclass import dataclass
 from emu.memory.ram import Ram
+from emu.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Region:
         return f"{self.name} {self.base} .. {self.end - 1}"
 
 
-class PhysicalMemory:
+class PhysicalMemory(Shown):
     """RAM and everything beside it, as the guest's physical addresses see it.
 
     >>> memory = PhysicalMemory(Ram(1 << 20))

@@ -9,6 +9,7 @@ from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.lateclass import dataclass
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
+from emu.shown import Shown
 
 ReadTable = Callable[[int], memoryview | None]
 """The 512 entries of a table at a physical address, or None where no memory is."""
@@ -81,7 +82,7 @@ class Change:
     after: Entry | None
 
 
-class AddressSpace:
+class AddressSpace(Shown):
     """All entries that `satp` led to when it was read; later writes don't change it.
 
     >>> words = [0] * 1024

@@ -10,6 +10,7 @@ from emu.address import VirtAddr
 from emu.engine.translated.blocks import NUMBER, Blocks, decode
 from emu.engine.translated.definitions import Block
 from emu.machine import Machine
+from emu.shown import Shown
 
 _KEPT = 1 << 12
 """Bytes of the record that are kept: some hundred blocks."""
@@ -26,7 +27,7 @@ class ExecutedInstruction(NamedTuple):
     """Two or four bytes."""
 
 
-class LastInstructions:
+class LastInstructions(Shown):
     """Remembers what was executed last from now on; there is one for a machine, see `of`.
 
     >>> from ekernel import Image, Machine, MachineConfig
@@ -39,6 +40,7 @@ class LastInstructions:
     """
 
     def __init__(self, machine: Machine) -> None:
+        self.machine = machine
         self._tail = b""
         self._feature = Blocks(self._drain, size=_BUFFER)
         self._engine = machine.core.engine

@@ -20,6 +20,7 @@ from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.record import formats
 from emu.record.container import Reader
+from emu.shown import Shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,7 @@ def left_by(word: int) -> int:
     return (word & _MARK) - ((word & _MARK) >> 30 << 31)
 
 
-class Recording:
+class Recording(Shown):
     """A recorded run, read from its file; also a `with` block. Nothing in the file is executed.
 
     Raises RecordingError for a file that is no recording, and when a damaged part of it is read.

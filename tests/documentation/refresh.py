@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from emu.report.files.schema import schema
+from tests.documentation import notebooks
 from tests.documentation.documents import DOCUMENTS, LINUX, Command, follow, output_pattern, with_numbers_of
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "trace.schema.json"
@@ -38,8 +39,10 @@ def refresh(document: Path) -> list[str]:
 
 
 def main(names: list[str]) -> int:
-    """Renew the named documents, or all, and with them the schema."""
+    """Renew the named documents, or all, and with them the schema and the notebooks."""
     if not names:
+        for path in notebooks.NOTEBOOKS:
+            notebooks.renew(path, Path(tempfile.mkdtemp()))
         SCHEMA.write_text(json.dumps(schema(), indent=1) + "\n")
     problems = [
         problem

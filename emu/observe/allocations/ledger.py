@@ -6,10 +6,11 @@ from emu.errors import ConfigError
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.machine import Machine
 from emu.observe.allocations.accounts import BlockAccount, FrameAccount
+from emu.shown import Shown
 from emu.subscriptions import Subscription
 
 
-class AllocationLedger:
+class AllocationLedger(Shown):
     """Keeps an account of frames and one of heap blocks from the machine's allocation events.
 
     Follows snapshots: after `machine.restore` it says what it said when the snapshot was taken. Needs a FrameObserver
@@ -21,7 +22,7 @@ class AllocationLedger:
         self.blocks: BlockAccount = BlockAccount()
         self.marks: dict[str, int] = {}
         """Moments by name, as counts of instructions."""
-        self._machine = machine
+        self.machine = machine
         self._subscriptions: list[Subscription] = []
         if not (machine.events.has_source(FrameAllocated) or machine.events.has_source(HeapAllocated)):
             raise ConfigError(
@@ -48,7 +49,7 @@ class AllocationLedger:
 
     def mark(self, name: str) -> None:
         """Give this moment a name, to ask later what was allocated since."""
-        self.marks[name] = self._machine.instret
+        self.marks[name] = self.machine.instret
 
     def save(self) -> object:
         """The accounts as they are, for a snapshot."""

@@ -1,0 +1,1 @@
+"""How objects look in a notebook: tables of HTML and pictures of SVG."""
