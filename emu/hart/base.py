@@ -66,6 +66,10 @@ class HartBase(Guest, ABC):
         self.asks_again = False
         """Whether the instruction at pc was stopped before it did anything, only to be executed again."""
         self._listening: set[type[Event]] = set()
+        self.supervisor_stands_for = Privilege.S
+        """What the core executes as S mode: M mode too in fidelity `exact`, whose core has no such mode."""
+        self.stands_for_changed: list[Callable[[], None]] = []
+        """Called when that has changed, with `instret` exact."""
         self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
         self.words = self.engine.words
         self.slots = self.engine.slots

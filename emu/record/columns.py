@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def columns(executed: Iterable[tuple[int, Block, int]], first: int, last: int) -> "dict[str, np.ndarray]":
-    """`instret`, `pc` and `privilege` of each instruction; from instret, block, and how many of it retired.
+def columns(executed: Iterable[tuple[int, Block, int, int]], first: int, last: int) -> "dict[str, np.ndarray]":
+    """`instret`, `pc` and `privilege` of each instruction; from instret, block, how many of it retired, and privilege.
 
     Raises ConfigError where NumPy is not installed.
     """
@@ -22,21 +22,22 @@ def columns(executed: Iterable[tuple[int, Block, int]], first: int, last: int) -
 
     numbers: dict[int, int] = {}
     known: list[Block] = []
-    starts, counts, index = [], [], []
-    for instret, block, retired in executed:
+    starts, counts, index, modes = [], [], [], []
+    for instret, block, retired, privilege in executed:
         place = numbers.setdefault(block.number, len(known))
         if place == len(known):
             known.append(block)
         starts.append(instret)
         counts.append(retired)
         index.append(place)
+        modes.append(privilege)
     addresses = [np.array(block.addresses(), dtype=np.uint64) for block in known]
     parts = [addresses[place][:count] for place, count in zip(index, counts, strict=True)]
     sizes = np.array([len(part) for part in parts], dtype=np.int64)
     ends = np.cumsum(sizes)
     within = np.arange(sizes.sum(), dtype=np.int64) - np.repeat(ends - sizes, sizes)
     times = np.repeat(np.array(starts, dtype=np.uint64), sizes) + within.astype(np.uint64)
-    privileges = np.array([block.privilege for block in known], dtype=np.uint8)[np.array(index, dtype=np.int64)]
+    privileges = np.array(modes, dtype=np.uint8)
     chosen = (times >= np.uint64(first)) & (times <= np.uint64(last))
     return {
         "instret": times[chosen],

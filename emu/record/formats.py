@@ -20,6 +20,11 @@ SPANS = "spans"
 """Where `BLOCKS` does not go on by itself: `SPAN`."""
 SPAN = struct.Struct("<QQ")
 """Words of `BLOCKS` before this place; instructions that have retired before it."""
+MODES = "modes"
+"""What a block of privilege 1 was executed as, from a moment on, since a core may run M mode as S mode: `MODE`. At the
+begin of each span and at each change."""
+MODE = struct.Struct("<QQQ")
+"""Spans that had begun; instructions that had retired; 1 or 3 for S or M."""
 MEMORY = "memory"
 """Loads and stores, as `emu.engine.translated.accesses` has them."""
 REGISTERS = "registers"

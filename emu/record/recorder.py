@@ -17,6 +17,7 @@ from emu.engine.translated.plan import Part
 from emu.engine.translated.registerwrites import RegisterWrites
 from emu.errors import ConfigError
 from emu.events import StateRestored
+from emu.hart.core import HartCore
 from emu.machine import Machine
 from emu.record import formats
 from emu.record.container import Writer
@@ -110,13 +111,24 @@ class Following:
 class _FileSink:
     """Writes blocks to a recording."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self._count = 0
-        self._code = bytearray()
+    def __init__(self, writer: Writer, core: HartCore) -> None:
+        self._writer, self._core = writer, core
+        self._count = self._spans = 0
+        self._code, self._modes = bytearray(), bytearray()
+        core.stands_for_changed.append(self.mode)
+
+    def close(self) -> None:
+        self._core.stands_for_changed.remove(self.mode)
+        self._writer.add(formats.MODES, self._modes)
 
     def span(self, instret: int, /) -> None:
         self._writer.add(formats.SPANS, formats.SPAN.pack(self._count, instret))
+        self._spans += 1
+        self.mode()
+
+    def mode(self) -> None:
+        core = self._core
+        self._modes += formats.MODE.pack(self._spans, core.retired_count, core.supervisor_stands_for)
 
     def define(self, block: Block, /) -> None:
         code = self._code
@@ -127,6 +139,9 @@ class _FileSink:
         if self._code:
             self._writer.add(formats.CODE, self._code)
             self._code.clear()
+        if self._modes:
+            self._writer.add(formats.MODES, self._modes)
+            self._modes.clear()
         self._writer.add(formats.BLOCKS, words)
         self._count += len(words) // NUMBER.size
 
@@ -186,7 +201,8 @@ class Recorder:
         writer.add(formats.RUN, json.dumps(about).encode())
         for number, (_, data) in enumerate(files):
             writer.add(formats.FILE.format(number), data)
-        blocks = BlockFeature(_FileSink(writer))
+        self._sink = _FileSink(writer, machine.core)
+        blocks = BlockFeature(self._sink)
         features: list[Feature] = [blocks]
         if "calls" in wanted:
             features.append(Calls(lambda records: writer.add(formats.CALLS, records)))
@@ -214,6 +230,7 @@ class Recorder:
         """Write what is left, and say that the recording is complete."""
         try:
             self._following.close()
+            self._sink.close()
             self.events.flush()
             self._writer.close()
         finally:

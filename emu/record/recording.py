@@ -2,6 +2,7 @@
 
 import json
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -29,6 +30,8 @@ _MOST_CODE = 1 << 28
 """Bytes of the table of blocks that are read at most."""
 _MARK = CUT - 1
 _END = (1 << 64) - 1
+_PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
+"""By number; a file may have the one that does not exist."""
 
 
 class Instruction(NamedTuple):
@@ -50,6 +53,20 @@ class Executed(NamedTuple):
     block: Block
     retired: int
     """How many of its instructions retired: less than it has where a trap has ended it."""
+    privilege: Privilege
+
+
+class _Mode(NamedTuple):
+    """What blocks of privilege 1 were executed as, in a span."""
+
+    times: "array[int]"
+    """Instructions that had retired when it began, in order."""
+    privileges: "array[int]"
+
+    def of(self, block: Block, instret: int) -> Privilege:
+        """The privilege of a block that began then."""
+        place = bisect_right(self.times, instret) if block.privilege == Privilege.S else 0
+        return _PRIVILEGES[(self.privileges[place - 1] if place else block.privilege) & 3]
 
 
 class _Lengths(dict[int, int]):
@@ -137,9 +154,14 @@ class Recording(Shown):
 
     def words(self) -> Iterator[tuple[int | None, "array[int]"]]:
         """The section `blocks`, in pieces; first comes the instret at which a piece begins that does not go on."""
+        for _, begin, words in self._pieces():
+            yield begin, words
+
+    def _pieces(self) -> Iterator[tuple[int, int | None, "array[int]"]]:
+        """The same, and before it how many spans have begun."""
         spans = iter(list(formats.SPAN.iter_unpack(self._reader.whole(formats.SPANS))))
         upcoming = next(spans, None)
-        position = 0
+        position = begun = 0
         for chunk in self._reader.chunks(formats.BLOCKS):
             if len(chunk) % 4:
                 raise RecordingError(f"{self.path} is damaged: a chunk of '{formats.BLOCKS}' holds half a word")
@@ -148,21 +170,23 @@ class Recording(Shown):
             while upcoming is not None and upcoming[0] < position + len(words):
                 cut = upcoming[0] - position
                 if cut:
-                    yield begin, words[:cut]
-                words, position = words[cut:], position + cut
+                    yield begun, begin, words[:cut]
+                words, position, begun = words[cut:], position + cut, begun + 1
                 begin, upcoming = upcoming[1], next(spans, None)
-            yield begin, words
+            yield begun, begin, words
             position += len(words)
 
     def executed(self, first: int = 0, last: int = _END) -> Iterator[Executed]:
         """The blocks that were executed while `instret` was in a range, in order; blocks that begin in it are whole."""
         lengths, blocks = self.lengths, self.blocks
         instret = pending = 0  # pending: a block whose mark may follow
-        for begin, words in self.words():
+        mode = _Mode(array("Q"), array("Q"))
+        for begun, begin, words in self._pieces():
             if begin is not None:
                 if pending:
-                    yield Executed(instret, blocks[pending], lengths[pending])
+                    yield Executed(instret, blocks[pending], lengths[pending], mode.of(blocks[pending], instret))
                 instret, pending = begin, 0
+                mode = self._modes.get(begun, mode)
             total = sum(map(lengths.__getitem__, words))
             after = instret + (lengths[pending] if pending else 0) + total
             if after <= first and len(words) > 1:
@@ -174,13 +198,24 @@ class Recording(Shown):
                 if word & CUT:
                     retired -= left_by(word)
                 if pending and instret + retired > first and retired > 0:
-                    yield Executed(instret, blocks[pending], retired)
+                    yield Executed(instret, blocks[pending], retired, mode.of(blocks[pending], instret))
                 instret += retired
                 pending = 0 if word & CUT else word
                 if instret > last:
                     return
         if pending:
-            yield Executed(instret, blocks[pending], lengths[pending])
+            yield Executed(instret, blocks[pending], lengths[pending], mode.of(blocks[pending], instret))
+
+    @cached_property
+    def _modes(self) -> "dict[int, _Mode]":
+        """What privilege 1 stands for, by span."""
+        found: dict[int, _Mode] = {}
+        for chunk in self._reader.chunks(formats.MODES):
+            for span, instret, privilege in formats.MODE.iter_unpack(chunk[: len(chunk) // 24 * 24]):
+                mode = found.setdefault(span, _Mode(array("Q"), array("Q")))
+                mode.times.append(instret)
+                mode.privileges.append(privilege)
+        return found
 
     def extent(self) -> tuple[int, int, int]:
         """Instructions retired when the recording begins, and at its end; the pc of the last block."""
@@ -196,11 +231,10 @@ class Recording(Shown):
     def instructions(self, first: int = 0, last: int = _END) -> Iterator[Instruction]:
         """Each instruction that retired, in order, from the one before which `first` had retired to that of `last`."""
         parts: dict[int, list[tuple[VirtAddr, bytes]]] = {}
-        for instret, block, retired in self.executed(first, last):
+        for instret, block, retired, privilege in self.executed(first, last):
             known = parts.get(block.number)
             if known is None:
                 known = parts[block.number] = instructions_of(block)
-            privilege = Privilege(block.privilege)
             for number, (pc, code) in enumerate(known[:retired], start=instret):
                 if first <= number <= last:
                     yield Instruction(number, pc, code, privilege)

@@ -7,6 +7,8 @@ from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
 from emu.events import StateRestored, TrapTaken
+from emu.hart.words import PC
+from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record.recorder import BlockFeature, Following
 from emu.record.recording import instructions_of, left_by
@@ -20,7 +22,7 @@ class BlockLog(Following):
     """Writes what a machine executes, from now on until `close`; also a `with` block.
 
     As with QEMU's `nochain` each block is told. Its number stands for the address of its host code. It comes in pieces,
-    some time behind the run. The privilege is the core's: in fidelity `exact` M mode is told as S.
+    some time behind the run.
     """
 
     def __init__(self, machine: Machine, stream: Sink, *, code: bool, blocks: bool, traps: bool) -> None:
@@ -30,6 +32,9 @@ class BlockLog(Following):
         self._told: set[tuple[int, int, bytes]] = set()
         self._traps: deque[TrapTaken] = deque()
         self._count = machine.instret
+        self._modes: deque[tuple[int, int, Privilege]] = deque()  # instret, pc, what S stands for there
+        self._mode = Privilege.S
+        machine.core.stands_for_changed.append(self._note_mode)
         self._subscriptions = [machine.on(TrapTaken, self._traps.append)] if traps else []
         feature = BlockFeature(self)
         super().__init__(machine, [feature], feature)
@@ -39,6 +44,7 @@ class BlockLog(Following):
     def close(self) -> None:
         """Write what is left, and listen no more."""
         super().close()
+        self._machine.core.stands_for_changed.remove(self._note_mode)
         self._write_traps(None)
         for subscription in self._subscriptions:
             subscription.cancel()
@@ -50,6 +56,24 @@ class BlockLog(Following):
     def span(self, instret: int, /) -> None:
         """See `BlockSink`."""
         self._count = instret
+        self._modes.clear()
+        self._mode = self._machine.core.supervisor_stands_for
+
+    def _note_mode(self) -> None:
+        """What the core executes as S mode from now on."""
+        core = self._machine.core
+        self._modes.append((core.retired_count, core.words[PC], core.supervisor_stands_for))
+
+    def _privilege(self, block: Block) -> int:
+        """The privilege of the block that begins now."""
+        modes = self._modes
+        while modes and modes[0][0] < self._count:
+            self._mode = modes.popleft()[2]
+        # A block of which nothing retires comes before the trap that it takes at the same count.
+        begun = [number for number, (count, pc, _) in enumerate(modes, 1) if (count, pc) == (self._count, block.pc)]
+        for _ in range(max(begun, default=0)):
+            self._mode = modes.popleft()[2]
+        return self._mode if block.privilege == Privilege.S else block.privilege
 
     def words(self, words: memoryview, /) -> None:
         """See `BlockSink`."""
@@ -61,7 +85,7 @@ class BlockLog(Following):
             if block is None:
                 continue
             self._write_traps(block)
-            self._write_block(block)
+            self._write_block(block, self._privilege(block))
             self._count += block.length
 
     def _write_traps(self, block: Block | None) -> None:
@@ -74,19 +98,19 @@ class BlockLog(Following):
             if block is not None:
                 return
 
-    def _write_block(self, block: Block) -> None:
+    def _write_block(self, block: Block, privilege: int) -> None:
         name = self._places.function(VirtAddr(block.pc))
         name = "" if name.startswith("0x") else name
-        key = block.pc, block.privilege, block.code
+        key = block.pc, privilege, block.code
         if self._code and key not in self._told:
             self._told.add(key)
-            lines = ["-" * 16, f"IN: {name}", f"Priv: {block.privilege}; Virt: 0"]
+            lines = ["-" * 16, f"IN: {name}", f"Priv: {privilege}; Virt: 0"]
             for pc, code in instructions_of(block):
                 word = f"{int.from_bytes(code, 'little'):0{2 * len(code)}x}"
                 lines.append(f"{pc:#018x}:  {word:<8}          {disassemble(code, pc) or 'illegal'}")
             self._write("\n".join(lines) + "\n")
         if self._blocks:
-            self._write(f"Trace 0: {block.number:#x} [{0:016x}/{block.pc:016x}/{block.privilege:08x}/ff000000] {name}")
+            self._write(f"Trace 0: {block.number:#x} [{0:016x}/{block.pc:016x}/{privilege:08x}/ff000000] {name}")
 
     def _write(self, text: str) -> None:
         self._stream.write(text.encode() + b"\n")

@@ -64,7 +64,7 @@ class ExactState(HartCore):
         self._contexts = Contexts(self.engine.translations)
         self.stale = StaleTranslations(bus, self.tables.drop_translations)
         bus.add_source(StaleTranslationUsed, self.stale.start)
-        self._shared_index_owner = _M
+        self.supervisor_stands_for = _M
         self._user_page_seen = False
         window = self.engine.window
         window.load()
@@ -102,9 +102,11 @@ class ExactState(HartCore):
         self._privilege = privilege
         self.words[PRIVILEGE] = 0 if privilege is _U else 1
         # M and S share the core's translations for S.
-        if privilege is not self._shared_index_owner and privilege is not _U:
-            self._shared_index_owner = privilege
+        if privilege is not self.supervisor_stands_for and privilege is not _U:
+            self.supervisor_stands_for = privilege
             self._change_translations()
+            for changed in self.stands_for_changed:
+                changed()
         elif self._values[_MSTATUS] & _MPRV:
             self._change_translations()
         self._enter_context()
@@ -185,7 +187,7 @@ class ExactState(HartCore):
         self.csrs.restore(csrs)
         self._values = self.csrs.values
         self._privilege = privilege
-        self._shared_index_owner = privilege or _S
+        self.supervisor_stands_for = privilege or _S
         self.slots[COUNT] = count
         self.between_blocks(self.words[PC])
         if forget_code:

@@ -8,7 +8,9 @@ import pytest
 from emu.engine.translated import accesses
 from emu.engine.translated.accesses import Accesses
 from emu.errors import ConfigError, RecordingError
-from emu.machine import StopReason
+from emu.events import TrapTaken
+from emu.isa.privilege import Privilege
+from emu.machine import Machine, MachineConfig, StopReason
 from emu.record import formats
 from emu.record.container import Writer
 from emu.record.recorder import Recorder
@@ -81,6 +83,81 @@ def test_a_machine_that_goes_back_is_recorded_going_back(build, fidelity, tmp_pa
         found = [one.instret for one in recording.instructions()]
         assert found == [*range(511), *range(300, 700)]
         assert [int(one.pc) for one in recording.instructions()] == [expected[n][0] for n in found]
+
+
+ALL_MODES = """
+    la t0, handler
+    csrw mtvec, t0
+    li t0, -1
+    csrw pmpaddr0, t0
+    csrwi pmpcfg0, 31
+    li t0, 0x100  # ecall from U goes to S
+    csrw medeleg, t0
+    la t0, supervisor
+    csrw mepc, t0
+    li t0, 0x800
+    csrw mstatus, t0
+    mret
+supervisor:
+    la t0, called
+    csrw stvec, t0
+    ecall
+    la t0, user
+    csrw sepc, t0
+    csrw sstatus, zero
+    sret
+user:
+    call work
+    ecall
+    call work
+    csrr a0, mhartid
+    j user
+    .balign 4
+called:
+    call work
+    ecall
+    csrr t0, sepc
+    addi t0, t0, 4
+    csrw sepc, t0
+    sret
+    .balign 4
+handler:
+    call work
+    csrr t0, mepc
+    addi t0, t0, 4
+    csrw mepc, t0
+    mret
+work:
+    addi s0, s0, 1
+    ret
+"""
+
+
+def test_the_privilege_of_each_instruction_is_the_harts(build, fidelity, tmp_path):
+    single = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20, firmware="none"))
+    single.load(build(ALL_MODES, 0x8000_0000))
+    expected = []
+    while single.instret < 300:
+        before, privilege = single.instret, single.hart.privilege
+        traps: list[TrapTaken] = []
+        with single.on(TrapTaken, traps.append):
+            single.step()
+        if single.instret > before:
+            expected.append(traps[-1].to_privilege if traps else privilege)
+    assert {name: expected.count(name) > 30 for name in Privilege} == dict.fromkeys(Privilege, True)
+
+    machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20, firmware="none"))
+    machine.load(build(ALL_MODES, 0x8000_0000))
+    with Recorder(machine, tmp_path / "run.ekrec"):
+        machine.run(150)
+        snapshot = machine.snapshot()
+        machine.run(77)
+        machine.restore(snapshot)
+        machine.run(150)
+    with Recording(tmp_path / "run.ekrec") as recording:
+        found = [(one.instret, one.privilege) for one in recording.instructions()]
+        assert found == [(n, expected[n]) for n in (*range(227), *range(150, 300))]
+        assert recording.columns()["privilege"].tolist() == [privilege for _, privilege in found]
 
 
 def test_accesses_and_writes_of_registers_are_recorded_on_request(build, fidelity, tmp_path):

@@ -28,6 +28,17 @@ again:
     csrw 0x5c0, a2
     addi s0, s0, -1
     bnez s0, again
+    li t0, -1
+    csrw pmpaddr0, t0
+    csrwi pmpcfg0, 31
+    la t0, supervisor
+    csrw mepc, t0
+    li t0, 0x800
+    csrw mstatus, t0
+    mret
+supervisor:
+    call work
+    ecall
     li t0, 0x100000
     li t1, 0x5555
     sw t1, (t0)
@@ -81,9 +92,8 @@ def test_code_blocks_and_traps_are_logged_as_qemu_does(elf: Path, fidelity: str,
     theirs = plain(elf.with_name("qemu.log").read_text())
     boot = theirs.index("0x0000000080000000:  00000297") - 3  # behind the boot ROM
     log = plain(ours(elf, fidelity, code=True, blocks=True, traps=True))
-    assert sum(line.startswith("riscv_cpu_do_interrupt") for line in log) == 3 * 3
-    if fidelity == "exact":  # whose core knows no M mode
-        log = [line.replace("Priv: 1", "Priv: 3") for line in log]
+    assert sum(line.startswith("riscv_cpu_do_interrupt") for line in log) == 3 * 3 + 1
+    assert sum(line == "Priv: 1; Virt: 0" for line in log) > 2
     assert log == theirs[boot:]
 
 
