@@ -1,5 +1,6 @@
 """Every command that README and docs show is run here, and what they show of its output is compared to the digit."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.documentation.documents import CHANGING, DOCUMENTS, FENCE, ROOT, follow, output_pattern, with_numbers_of
 
+LIST = ROOT / "docs" / "README.md"
 TRANSLATION = ROOT / "README.zh-CN.md"
 """Its files, commands and outputs are those of README.md."""
 
@@ -46,3 +48,11 @@ def test_both_readmes_show_the_same_files_commands_and_outputs() -> None:
         for path in (ROOT / "README.md", TRANSLATION)
     )
     assert english == chinese
+
+
+def test_the_list_of_documents_names_each_of_them_and_no_other() -> None:
+    targets = re.findall(r"\]\(([^)#]+)", LIST.read_text(encoding="utf-8"))
+    listed = {(LIST.parent / target).resolve() for target in targets}
+    pages = ("*.md", "*.ipynb", "questions/*.md", "labs/README.md")
+    there = {path for pattern in pages for path in LIST.parent.glob(pattern)}
+    assert listed == there - {LIST}
