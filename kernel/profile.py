@@ -7,6 +7,8 @@ from kernel.given import GivenProgram
 
 Symbols = Mapping[str, int]
 """Addresses by symbol name, as the linked kernel has them."""
+RAM_START = 0x8000_0000
+"""Where RAM begins on QEMU's `virt`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from kernel.choices import FRAME_ALLOCATORS, HEAPS, KERNEL_DIRECTORY, REPLACEMENTS, STORES
 from kernel.errors import KernelBuildError
-from kernel.profile import Profile
+from kernel.profile import RAM_START, Profile
 
 _Choice = TypeVar("_Choice")
 
@@ -92,12 +92,19 @@ def sources_of_program(name: str) -> tuple[Path, ...]:
 def defines_of(profile: Profile) -> dict[str, int]:
     """The constants that a profile sets, for assembler and linker script alike.
 
-    Raises KernelBuildError for a policy of page replacement that there is not, or that has nothing to replace.
+    Raises KernelBuildError for a policy of page replacement that there is not, or that has nothing to replace, and for
+    an end of memory where the profile's RAM has none.
     """
     replacement = _choose("replacement policy", profile.replacement, REPLACEMENTS)
     if replacement and not profile.programs:
         raise KernelBuildError(
             f"profile '{profile.name}' runs no programs, so there are no pages to replace; leave 'never'"
+        )
+    ram_end = RAM_START + profile.ram_size
+    if profile.memory_end is not None and not profile.load_address < profile.memory_end <= ram_end:
+        raise KernelBuildError(
+            f"profile '{profile.name}': memory_end is {profile.memory_end:#x}, and must lie above load_address "
+            f"({profile.load_address:#x}) and not above {ram_end:#x}, where its RAM ends (ram_size)"
         )
     return {
         "LOAD_ADDRESS": profile.load_address,
@@ -130,7 +137,10 @@ def table_of_programs(profile: Profile, directory: Path) -> str:
 
 
 def fingerprint(profile: Profile, toolchain: Path) -> str:
-    """A hash of all that the built kernel depends on: its sources, its constants, and the toolchain that builds it."""
+    """A hash of all that the built kernel depends on: its sources, its constants, and the toolchain that builds it.
+
+    Raises KernelBuildError when there is no such source.
+    """
     digest = hashlib.sha256()
     for name, value in _inputs(profile, toolchain):
         digest.update(f"{name}\0{len(value)}\0".encode())
@@ -147,7 +157,10 @@ def _inputs(profile: Profile, toolchain: Path) -> Iterator[tuple[str, bytes]]:
     for program in profile.programs:
         sources.update(sources_of_program(program))
     for source in sorted(sources):
-        yield source.relative_to(KERNEL_DIRECTORY).as_posix(), source.read_bytes()
+        name = source.relative_to(KERNEL_DIRECTORY).as_posix()
+        if not source.is_file():
+            raise KernelBuildError(f"profile '{profile.name}' names kernel/{name}, and there is no such file")
+        yield name, source.read_bytes()
     for part in sorted(path for path in toolchain.rglob("*") if path.suffix in {".py", ".lark"}):
         yield part.relative_to(toolchain).as_posix(), part.read_bytes()
 

@@ -152,12 +152,15 @@ class Symbols:
         """The symbol that holds `address` and the offset into it, or None.
 
         A symbol with a size that covers the address wins; else the nearest label below in the same section,
-        where a function wins over a label and a label over a section mark.
+        where a function wins over a label and a label over a section mark. What lies behind the end of a function and
+        of no label since is named by the function: code that has run on where nothing stands.
         """
         sized = self._sized.before(address)
         if sized is not None and address < sized.address + sized.size:
             return sized, int(address) - int(sized.address)
         label = self._unsized.before(address)
+        if sized is not None and sized.kind is SymbolKind.FUNCTION and address < sized.limit:
+            label = sized if label is None or label.address < sized.address else label
         if label is not None and address < label.limit:
             return label, int(address) - int(label.address)
         return None

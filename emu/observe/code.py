@@ -14,6 +14,7 @@ _TRAP_RETURNS = 0x10200073, 0x30200073
 _RET, _C_RET = 0x00008067, 0x8082
 _HANDLER = 1024
 """Bytes in which a trap handler's end is looked for."""
+_C_JALR = 0x9002
 _RD, _RD_RA = 0x1F << 7, 1 << 7
 
 
@@ -23,6 +24,17 @@ def call_site(machine: Machine, return_address: int) -> VirtAddr:
     bits = 0 if word is None else int.from_bytes(word, "little")
     is_long = bits & 0x7F in (_JAL, _JALR) and bits & _RD == _RD_RA
     return VirtAddr(return_address - (4 if is_long else 2) & (1 << 64) - 1)
+
+
+def call_before(machine: Machine, address: int) -> VirtAddr | None:
+    """The call (`jal ra`, `jalr ra`, `c.jalr`) that stands directly before an address; None when none does."""
+    code = machine.peek(address - 4, 4)
+    if code is None:
+        return None
+    bits = int.from_bytes(code, "little")
+    site = call_site(machine, address)
+    is_call = site == address - 4 or (bits >> 16 & 0xF07F == _C_JALR and bits >> 23 & 31 != 0)
+    return site if is_call else None
 
 
 def jumps_to(machine: Machine, start: int, size: int) -> bool:

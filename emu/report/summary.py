@@ -13,6 +13,7 @@ from emu.report.accounts import AccountReport, account_numbers
 from emu.report.backtrace import named_addresses
 from emu.report.ending import EndingReasons
 from emu.report.places import Places
+from emu.report.reasons.loops import endless_return
 from emu.report.reasons.pages import refusal
 
 
@@ -58,7 +59,7 @@ class Summary:
             return None
         self._is_orderly = False
         self._told = history.last
-        return self._reasons.last(history.last, self._machine.instret)
+        return self._reasons.last(history.last, self._machine.instret) or endless_return(self._places)
 
     def _loop(self, loop: TrapLoop) -> str:
         return self._reasons.loop(loop, self._history.first_mistake)

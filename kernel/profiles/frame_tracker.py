@@ -1,9 +1,8 @@
 """Profile `frame-tracker`: the kernel of document 002, with 4 GiB of memory."""
 
-from kernel.profile import Profile, Symbols
+from kernel.profile import RAM_START, Profile, Symbols
 from kernel.profiles.layout import PAGE, kernel_tables, pages_for
 
-_RAM_START = 0x8000_0000
 _RAM_SIZE = 4 << 30
 _TRACKER_BYTES = 16
 _ROW_FIRST, _ROW, _OTHER = 4, 5, 12
@@ -15,7 +14,7 @@ _GROWN_KIB = 1024 + 256 + 320 + 400 + 500
 
 def _console(symbol: Symbols) -> str:
     end = symbol["ekernel"]
-    frames = (_RAM_START + _RAM_SIZE - end) // PAGE
+    frames = (RAM_START + _RAM_SIZE - end) // PAGE
     books = pages_for(frames * _TRACKER_BYTES)
     first = end // PAGE + books + kernel_tables(end) + _TABLES_OF_VA
     again = [*range(first + _ROW_FIRST, first + _ROW_FIRST + _ROW), first + _OTHER]

@@ -1,18 +1,17 @@
 """Profile `full`: everything the kernel has, on however much memory the device tree names."""
 
 from kernel.choices import PROGRAMS
-from kernel.profile import Profile, Symbols
+from kernel.profile import RAM_START, Profile, Symbols
 from kernel.profiles import programs
 from kernel.profiles.layout import PAGE, kernel_tables, pages_for
 
-_RAM_START = 0x8000_0000
 _RAM_SIZE = 128 << 20
 _OWNERS_BYTES, _NODE_BYTES = 4, 16
 """What the segment tree keeps: a count of owners for each frame, and nodes up to twice the next power of two."""
 
 
 def _console(symbol: Symbols) -> str:
-    end = _RAM_START + _RAM_SIZE
+    end = RAM_START + _RAM_SIZE
     heap = symbol["heap_space"]
     in_range = (end - symbol["ekernel"]) // PAGE
     nodes = 2 << (in_range - 1).bit_length()
@@ -54,7 +53,7 @@ def _console(symbol: Symbols) -> str:
     ]
     return "\n".join(
         [
-            f"ekernel on hart 0: 128 MiB of memory from {_RAM_START:#x}",
+            f"ekernel on hart 0: 128 MiB of memory from {RAM_START:#x}",
             "",
             f"frames (segment tree): {frames} free",
             f"  three, one by one           {frame(0)} {frame(1)} {frame(2)}",

@@ -8,6 +8,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from kernel.build import PROFILES, BuiltKernel, KernelBuildError, build, is_up_to_date, profile_named
+from linker.errors import ScriptError
 
 ALL = sorted(PROFILES)
 BOUNDARIES = ["stext", "etext", "srodata", "erodata", "sdata", "edata", "sbss", "ebss", "ekernel"]
@@ -116,3 +117,25 @@ def test_files_of_the_current_directory_stay_out_of_the_kernel(tmp_path: Path, m
     expected = build(profile_named("full"), elsewhere).symbols()
     monkeypatch.chdir(here)
     assert build(profile_named("full"), tmp_path / "again").symbols() == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"programs": ("hello", "absent")}, r"profile 'full' names kernel/user/absent\.S, and there is no such file"),
+        ({"main": "profiles/absent.S"}, r"names kernel/profiles/absent\.S, and there is no such file"),
+        ({"heap_size": 5000}, r"heap_size of the profile must be a multiple of 4096"),
+        ({"virtual_offset": 0x1_0000}, r"virtual_offset of the profile must be a multiple of 0x40000000"),
+        (
+            {"memory_end": 0x9000_0000},
+            r"memory_end is 0x90000000, and must .* not above 0x88000000, where its RAM ends",
+        ),
+        ({"memory_end": 0x8000_0000}, r"must lie above load_address \(0x80200000\)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_profile_that_cannot_work_is_refused_with_what_is_wrong(
+    tmp_path: Path, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises((KernelBuildError, ScriptError), match=message):
+        build(replace(profile_named("full"), **wrong), tmp_path)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from emu.address import VirtAddr
 from emu.isa.privilege import Privilege
 from emu.isa.registers import INTEGER_REGISTERS, RA
+from emu.observe.code import call_before
 from emu.report.places import Places
 
 _JALR = 0x67
@@ -20,6 +21,11 @@ def jump_origin(places: Places, target: int, privilege: Privilege, registers: Se
     if ra == target:
         if not target:
             return "ra is 0: a `ret` from what nobody called, or a jump through a null pointer"
+        returned = call_before(places.machine, target)
+        if returned is not None:
+            return (
+                f"the call at {places.name(returned)} has returned, and no code stands behind it: is a `ret` missing?"
+            )
         return "ra holds this address: a `ret`, after ra was overwritten or never set"
     call = _call_before(places, target, privilege, registers)
     if call is not None:

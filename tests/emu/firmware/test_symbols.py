@@ -48,6 +48,7 @@ def table():
         (0x8020_0020, ("inner", 0x10)),
         (0x8020_0104, ("trap_entry", 4)),
         (0x8020_0144, ("trap_exit", 4)),
+        (0x8020_0230, ("frame_alloc", 0x30)),
         (0x8030_0FFF, ("heap", 0xFFF)),
         (0x8030_1000, None),
         (END, None),

@@ -119,6 +119,18 @@ JUMPS = [
     ),
     plain("a return from what nobody called", " ret", "at 0x0", "ra is 0: a `ret` from what nobody called"),
     plain("a return address overwritten", " li ra, 0x41414140\n ret", "at 0x41414140", "ra holds this address: a `ret`"),
+    plain(
+        "a function without an end", " la sp, page\n call work\n j .\n .type work, @function\nwork: call help\n .zero 6\n"
+        " .size work, . - work - 6\n .type help, @function\nhelp: ret\n .size help, . - help",
+        "illegal instruction at work+0x8", "zeros", "the call at work+0x4 (mistake.S:11) has returned, and no code stands behind it",
+        "is a `ret` missing?",
+    ),
+    plain(
+        "a return address that is not kept", " la sp, page\n call work\n j .\n .type work, @function\n"
+        "work: addi sp, sp, -16\n sd s0, 8(sp)\n call help\n li a0, 1\n ld s0, 8(sp)\n addi sp, sp, 16\n ret\n"
+        " .size work, . - work\n .type help, @function\nhelp: ret\n .size help, . - help",
+        "work returns to itself, for ever: ra is 0x", "behind the call at work+0x8 (mistake.S:13)", "keep ra on the stack",
+    ),
     plain("the end of the code", " li a0, 1\n .zero 32", "illegal instruction at _start+", "not an instruction: zeros"),
     plain(
         "a jump into data", " la a0, page\n jr a0\n .bss\n .balign 8\n .type page, @object\n .size page, 4096\n .text",
