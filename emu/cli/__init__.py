@@ -1,7 +1,16 @@
-"""The `ekernel` command."""
+"""The `ekernel` command.
 
+A start pays for nothing that it does not need: modules that only some options, errors or machines need are imported in
+the function that needs them, and the process ends without taking apart what the host takes back at once.
+"""
+
+import atexit
+import gc
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from emu.cli.failures import explained
 
@@ -20,11 +29,25 @@ def status_of(words: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line as a process of its own."""
-    sys.exit(status_of(sys.argv[1:]))
+    gc.disable()  # until the command's modules are there: nothing of them is garbage
+    _leave(status_of(sys.argv[1:]))
 
 
 def qemu_main() -> None:
     """Run `ekernel-qemu` as a process of its own."""
     from emu.cli.qemu_command import main as qemu
 
-    sys.exit(explained(lambda signals: qemu(sys.argv[1:], signals)))
+    _leave(explained(lambda signals: qemu(sys.argv[1:], signals)))
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process: at once, unless other threads have something to finish, or the output cannot be written."""
+    threading = sys.modules.get("threading")
+    if threading is None or threading.active_count() == 1:
+        atexit._run_exitfuncs()
+        with suppress(OSError, ValueError):  # Python says it in its own way
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            os._exit(status)
+    sys.exit(status)

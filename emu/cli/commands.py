@@ -1,8 +1,10 @@
 """The commands by name, each in a module of its own."""
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from emu.errors import ConfigError
 from emu.spelling import did_you_mean
@@ -54,11 +56,19 @@ def run(words: Sequence[str], signals: Signals) -> int:
         print(f"ekernel {installed_version()} (Python {sys.version.split()[0]})")
         return 0
     if first in TOOLS:
-        return int(import_module(TOOLS[first][0]).main(list(words[1:])))
+        return int(_module(TOOLS[first][0]).main(list(words[1:])))
     if first in OWN:
-        return int(import_module(f"emu.cli.{first}").main(words[1:], signals))
+        return int(_module(f"emu.cli.{first}").main(words[1:], signals))
     known = (*OWN, *TOOLS)
     raise ConfigError(f"there is no command '{first}': {did_you_mean(first, known)}there are {', '.join(known)}")
+
+
+def _module(name: str) -> ModuleType:
+    """A command's module; from here on garbage is collected, but not looked for among what a start has made."""
+    module = import_module(name)
+    gc.freeze()
+    gc.enable()
+    return module
 
 
 def installed_version() -> str:

@@ -39,3 +39,20 @@ def test_a_tool_loads_nothing_of_the_machine(program: Callable[[str], Path], tmp
     program("nop")
     (tmp_path / "x.s").write_text("nop\n")
     assert not NOT_FOR_A_TOOL & loaded(words, tmp_path)
+
+
+def test_the_end_of_the_process_waits_for_threads_and_for_what_was_registered() -> None:
+    code = (
+        "import atexit, sys, threading; from emu.cli import main; sys.argv = ['ekernel', '--version']\n"
+        "def late(): threading.main_thread().join(); print('thread')\n"
+        "atexit.register(print, 'registered')\n"
+        "if sys.stdin.read() == 'thread': threading.Thread(target=late).start()\n"
+        "main()"
+    )
+    for given in ("", "thread"):
+        result = subprocess.run(
+            [sys.executable, "-c", code], input=given, capture_output=True, text=True, timeout=60, check=True
+        )
+        version, *others = result.stdout.splitlines()
+        assert version.startswith("ekernel ")
+        assert sorted(others) == sorted(["registered", *given.split()])
