@@ -9,7 +9,7 @@ from linker.errors import Diagnostic, LinkError, Location, ScriptError, Toolchai
 from linker.layout.alignment import align_code
 from linker.layout.alignments import align_thread_block
 from linker.layout.assigning import assign_unplaced, hide_symbols
-from linker.layout.checks import outside_of_regions, overlaps, stack_flags, unknown_regions
+from linker.layout.checks import outside_of_regions, overlaps, stack_flags, unknown_regions, wrapping
 from linker.layout.files import FilePlacer
 from linker.layout.gc import collect
 from linker.layout.ghosts import make_ghosts
@@ -277,11 +277,12 @@ class _Link:
     def _write(self, scope: Scope, segments: list[Segment], got: GlobalOffsetTable | None, flags: int) -> LinkResult:
         live = scope.plan.live()
         settle_attributes(live)
-        placer = FilePlacer(live, segments, self.options.page_size if self.options.paged else 1)
+        placer = FilePlacer(live, segments, self.options.page_size if self.options.paged else 1, scope.headers)
         placer.run()
         self.errors += placer.errors
         self.warnings += placer.warnings
         if self.options.check_regions:
+            self.errors += wrapping(live)
             self.errors += overlaps(live)
             self.warnings += outside_of_regions(live, scope.regions.values())
         too_large = check_file_size(live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
@@ -31,13 +32,17 @@ def alignment_of(expression: Expression | None, scope: Scope) -> int | None:
 
 
 def align_thread_block(scope: Scope) -> None:
-    """Let the first thread-local section be as aligned as any: their segment begins with it (_bfd_elf_tls_setup)."""
-    tls = [section for section in scope.plan.order if section.tls]
-    for section in tls:
+    """Let the first thread-local section be as aligned as those that came into being right behind it.
+
+    Their segment begins with it (BFD, _bfd_elf_tls_setup).
+    """
+    from_first = dropwhile(lambda section: not section.tls, scope.plan.order)
+    block = list(takewhile(lambda section: section.tls, from_first))
+    for section in block:
         wanted = alignment_of(section.statement.align, scope) if section.statement else None
         section.align = max(section.align, wanted or 1)
-    if tls:
-        tls[0].align = max(section.align for section in tls)
+    if block:
+        block[0].align = max(section.align for section in block)
 
 
 def _place(expression: Expression) -> Location | None:

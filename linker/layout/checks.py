@@ -9,6 +9,7 @@ from linker.errors import Diagnostic
 from linker.objects.model import SectionFlag
 from linker.parts.regions import DEFAULT
 from linker.parts.segments import SegmentFlag
+from linker.script.evaluate import WORD
 from linker.script.syntax import OutputSectionStatement
 
 if TYPE_CHECKING:
@@ -40,6 +41,17 @@ def overlaps(live: list[OutputSection]) -> Iterator[Diagnostic]:
     for left, right in pairwise(solid):
         if right.vma < left.vma + left.size and id(right) not in told:
             yield _overlap("address", right, right.vma, left, left.vma)
+
+
+def wrapping(live: list[OutputSection]) -> Iterator[Diagnostic]:
+    """Sections that reach over the end of the address space."""
+    for section in live:
+        for what, begin in (("address", section.vma), ("load address", section.lma)):
+            if section.alloc and begin + section.size > WORD + 1:
+                where = section.statement.location if section.statement else None
+                message = f"section '{section.name}' ({what} {begin:#x}, {section.size:#x} bytes) wraps around"
+                yield Diagnostic(message, where, hint="nothing can lie behind the address 2^64 - 1")
+                break
 
 
 def _overlap(what: str, right: OutputSection, begin: int, left: OutputSection, start: int) -> Diagnostic:

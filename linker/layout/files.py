@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic
-from linker.layout.mapping import ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, address_order
+from linker.layout.mapping import ELF_HEADER_SIZE, address_order
 from linker.objects.model import SectionFlag
 from linker.parts.segments import Segment, SegmentFlag, SegmentType
 from linker.script.evaluate import WORD, align_up
@@ -23,6 +23,8 @@ class FilePlacer:
     segments: list[Segment]
     page: int
     """1: the file is not made to be mapped page by page."""
+    headers: int
+    """The room for the ELF header and the program headers, some of which may be unused."""
     errors: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     _placed: set[int] = field(default_factory=set)
@@ -52,7 +54,7 @@ class FilePlacer:
 
     @property
     def _header_length(self) -> int:
-        return PROGRAM_HEADER_SIZE * len(self.segments)
+        return self.headers - ELF_HEADER_SIZE
 
     # Segments
 
@@ -205,7 +207,7 @@ class FilePlacer:
                 section.file_offset = 0
                 continue
             if section.elf_flags & SectionFlag.ALLOC:
-                align = self.page if section.size else section.elf_align
+                align = self.page if section.size and self.page > 1 else section.elf_align
                 self._offset += (section.vma - self._offset) % align
             else:
                 self._offset = align_up(self._offset, section.elf_align)

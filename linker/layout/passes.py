@@ -12,6 +12,7 @@ from linker.layout.mapping import Mapper, guess_header_size
 from linker.layout.regions import choose_regions
 from linker.layout.scope import Phase
 from linker.layout.sizing import Sizer
+from linker.parts.segments import SegmentType
 from linker.unwind.editing import NAME
 from linker.unwind.header import size_header
 
@@ -35,6 +36,12 @@ def drop_empty(scope: Scope) -> None:
         if not output.size and not output.keep and not made:
             output.removed = True
             output.ignored = not output.sets_symbols
+
+
+def _note_unsegmented(scope: Scope, segments: list[Segment]) -> None:
+    loaded = {id(section) for segment in segments if segment.type == SegmentType.LOAD for section in segment.sections}
+    for output in scope.plan.order:
+        output.unsegmented = output.alloc and id(output) not in loaded
 
 
 class Layout:
@@ -70,6 +77,7 @@ class Layout:
             if size == scope.headers or (tries <= _TRIES - _FREE_TRIES and size < scope.headers):
                 break
             scope.headers = size
+        _note_unsegmented(scope, segments)
         assign_all(scope, Phase.FINAL)
         if not settled and not scope.errors and self._size_moves():
             scope.errors.append(Diagnostic("the addresses do not settle: a section's place depends on itself"))

@@ -9,6 +9,7 @@ from linker.errors import Diagnostic, Location
 from linker.layout.alignments import alignment_of
 from linker.layout.regions import accepts
 from linker.layout.scope import Phase
+from linker.objects.model import SectionFlag
 from linker.parts.inputs import InputSection
 from linker.parts.regions import DEFAULT
 from linker.parts.sections import NOT_ALLOCATED, DataItem, OutputSection
@@ -160,7 +161,8 @@ class Sizer:
 
     def _input(self, cursor: _Cursor, section: InputSection) -> None:
         output, scope = cursor.output, self.scope
-        elsewhere = section.merged is not None and not section.size  # all its strings are
+        strings = section.merged is not None and section.section.flags & SectionFlag.MERGE
+        elsewhere = strings and not section.size  # all of them stand in another section
         if output.ignored or section.ghost or elsewhere:
             section.offset = (scope.dot - output.vma) & WORD
             return

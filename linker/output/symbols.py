@@ -150,7 +150,8 @@ class _Writer:
     def _index_near(self, section: OutputSection | None) -> int:
         if section is not None and section.index:
             return section.index
-        return self.live[0].index if self.live and self.live[0].alloc else _ABSOLUTE
+        first = self.live[0] if self.live else None
+        return first.index if first is not None and first.alloc and not first.tls else _ABSOLUTE
 
 
 def _is_local(entry: LinkSymbol) -> bool:

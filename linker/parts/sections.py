@@ -94,6 +94,8 @@ class OutputSection:
     """For an orphan, the section whose regions and segments it shares."""
     region: Region | None = None
     load_region: Region | None = None
+    unsegmented: bool = False
+    """Whether it takes memory and no PT_LOAD segment has it, once the segments are known."""
     vma_known: bool = False
     lma_known: bool = False
     file_offset: int = 0
@@ -127,11 +129,12 @@ class OutputSection:
 
     @property
     def elf_type(self) -> int:
-        """`sh_type` (BFD, elf_fake_sections)."""
-        if self.alloc and not self.load and not self.has_contents:
+        """`sh_type` (BFD, elf_fake_sections): NOBITS without bytes, unless in no segment and its name says more."""
+        bare = self.alloc and not self.load and not self.has_contents
+        if bare and not (self.unsegmented and self.type):
             return SectionType.NOBITS
         default = self.wanted_type or SectionType.PROGBITS
-        if self.type == SectionType.NULL or (self.type == SectionType.NOBITS and self.alloc):
+        if self.type == SectionType.NULL or (self.type == SectionType.NOBITS and self.alloc and not bare):
             return default
         return self.type
 

@@ -27,6 +27,16 @@ def test_generated_links_are_gnus(first: int, pool: Path, oracle: Oracle, monkey
     assert not any(found.values()), "\n".join(f"{seed}: {text[:600]}" for seed, text in found.items() if text)
 
 
+@pytest.mark.slow
+def test_headers_for_which_an_earlier_pass_left_more_room_are_gnus(
+    pool: Path, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linker = oracle("riscv64-unknown-elf-ld")
+    monkeypatch.chdir(pool)
+    found = {seed: compare(generate(seed), pool, linker) for seed in (200500, 210406, 212538, 216120)}
+    assert not any(found.values()), found
+
+
 def test_one_seed_is_one_case() -> None:
     assert generate(7) == generate(7)
     assert generate(7) != generate(8)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from linker.commands.ld import main
 from tests.linker.dissect import Oracle
 from tests.linker.link.test_same_as_gnu import assert_same
 
@@ -101,6 +102,14 @@ KINDS = {
         SECTIONS { . = 4K; .text : { *(.text) } :code . = ALIGN(4K); .data : { *(.data) } :data
         .tdata : { *(.tdata) } :data :tls .tbss : { *(.tbss) } .bss : { *(.bss) } :data }""",
     ),
+    "room in no segment": (
+        "PHDRS { a PT_LOAD; } SECTIONS { .got : { . += 6; } :NONE .text 4K : { *(.text) } :a .rest : { *(*) } :a }",
+    ),
+    "a section asked for amid thread-local data": (
+        """SECTIONS { . = 0x1004; .tdata : { *(.tdata) } PROVIDE(wanted = ADDR(.no)); .tbss : ALIGN(64) { *(.tbss) }
+        .no : { } .rest : { *(.text .data) } }""",
+    ),
+    "a symbol before thread-local data only": ("SECTIONS { here = .; .tdata : { *(.tdata) } /DISCARD/ : { *(*) } }",),
 }
 
 
@@ -130,6 +139,16 @@ def test_a_construct_lays_out_as_in_gnu(
 ) -> None:
     arguments = [*saved(tmp_path, scripts), sample]
     assert_same(gnu_ld(*arguments), our_ld(*arguments))
+
+
+def test_a_load_address_beyond_the_last_is_an_error_as_in_gnu(
+    sample: Path, tmp_path: Path, oracle: Oracle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = saved(tmp_path, (f"SECTIONS {{ . = 4K; {PLAIN} .heap : AT(0 - 16) {{ . += 32; }} }}",))
+    command = [oracle("riscv64-unknown-elf-ld"), "--no-relax", "-o", str(tmp_path / "out.elf"), *given, sample]
+    assert "LMA wraps around" in subprocess.run(command, check=False, capture_output=True, text=True).stderr
+    assert main(["-o", str(tmp_path / "out.elf"), *map(str, [*given, sample])]) == 1
+    assert "(load address 0xfffffffffffffff0, 0x20 bytes) wraps around" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("script", ["PROVIDE(wanted = 5);", "wanted = 5;", ""])
