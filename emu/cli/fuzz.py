@@ -5,7 +5,9 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from emu.cli.allocations import Allocations
@@ -21,15 +23,28 @@ from emu.terminal.statuses import ExitStatus
 from emu.testing.fuzzing.campaign import Campaign, Summary
 from emu.testing.fuzzing.failures import report
 from emu.testing.fuzzing.forkserver import serve
+from emu.testing.fuzzing.keeping import Folders
 from emu.testing.fuzzing.target import Inputs, Target
 from emu.testing.machines import Place, advance
 
 if TYPE_CHECKING:
+    from emu.campaign.engine import Cluster
     from emu.observe.sanitizer.address import AddressSanitizer
 
 _EVERY = 2.0
 """Seconds between two lines on a terminal."""
-_NOT_REPLAYED = ("--corpus", "--crashes", "--executions", "--time", "--seed", "--replay", "--gdb", "--quiet")
+_NOT_REPLAYED = (
+    "--corpus",
+    "--crashes",
+    "--executions",
+    "--time",
+    "--seed",
+    "--replay",
+    "--gdb",
+    "--quiet",
+    "--scheduler",
+    "--jobs",
+)
 
 
 class FuzzWords(HeapWords):
@@ -44,6 +59,8 @@ class FuzzWords(HeapWords):
     executions: int | None
     duration: float | None
     seed: int
+    jobs: int | None
+    scheduler: str | None
     afl: bool
     replay: Path | None
     since = None
@@ -87,6 +104,11 @@ def options() -> Words:
     group.value("--executions", to="executions", form="N", kind=count, text="End after so many; else at Ctrl-C.")
     group.value("--time", to="duration", form="SECONDS", kind=seconds, text="End after so long.")
     group.value("--seed", to="seed", form="N", kind=count, default=1, text="Chance begins here; 1.")
+    group.value(
+        "--scheduler", to="scheduler", form="local|tcp://HOST:PORT",
+        text="Execute in other processes: of this computer, or the workers of a scheduler of dask.distributed.",
+    )  # fmt: skip
+    group.value("-j", "--jobs", to="jobs", form="N", kind=count, text="So many at once; cores, or all workers.")
     group.flag("-q", "--quiet", to="quiet", text="Print the summary alone.")
     group.flag("--afl", to="afl", text="afl-fuzz has started this, and makes the inputs.")
     group = Group(words, "One input")
@@ -104,30 +126,79 @@ def main(words: Sequence[str], signals: Signals) -> int:
         raise ConfigError("--function: which function? For example --function parse --input a0=buffer,a1=length")
     if request.replay is None and request.corpus is None and not request.afl:
         raise ConfigError("--corpus: where do inputs go? For example --corpus corpus")
+    if request.scheduler is not None and (request.afl or request.replay is not None):
+        raise ConfigError("--scheduler: it executes campaigns; leave it out for --afl and --replay")
     if request.gdb is not None and request.replay is None:
         raise ConfigError("--gdb: for which input? Add --replay FILE")
-    inputs = Inputs.parse(request.input)
-    with new_machine(request) as machine:
-        sanitizer = _sanitizer(machine, request)
-        if request.at is not None:
-            name = str(request.elf or request.kernel or request.profile)
-            advance(machine, Place(request.at), name)
-        target = Target(
-            machine, request.function, inputs, longest=request.longest, max_instructions=request.most,
-            sanitizer=sanitizer,
-        )  # fmt: skip
+    Inputs.parse(request.input)  # before the work, not after it
+    with ExitStack() as stack:
+        engine = _engine(stack, request)
+        machine = stack.enter_context(new_machine(request))
+        folders = _folders(request, words)
+        if engine is not None:
+            return _run_elsewhere(engine, machine, folders, request, signals)
+        target = _target(machine, request)
         if request.replay is not None:
             return _replay(target, request, request.replay)
         if request.afl:
             serve(target, os.environ)
             return 0
-        assert request.corpus is not None
-        crashes = request.crashes or request.corpus / "crashes"
-        line = _replay_line(words)
-        campaign = Campaign(
-            target, request.corpus, crashes, lambda path: f"{line} --replay {shlex.quote(str(path))}", seed=request.seed
-        )
-        return _run(campaign, request, signals)
+        campaign = Campaign(target, folders.read(target.longest), folders, seed=request.seed)
+        return _run(campaign.run, request, signals)
+
+
+def _folders(request: FuzzWords, words: Sequence[str]) -> Folders:
+    corpus, line = request.corpus or Path(), _replay_line(words)
+    return Folders(
+        corpus, request.crashes or corpus / "crashes", lambda path: f"{line} --replay {shlex.quote(str(path))}"
+    )
+
+
+def _target(machine: Machine, request: FuzzWords) -> Target:
+    """The function on a machine that has not been booted, or was saved."""
+    sanitizer = _sanitizer(machine, request)
+    if request.at is not None:
+        advance(machine, Place(request.at), str(request.elf or request.kernel or request.profile))
+    return Target(
+        machine, str(request.function), Inputs.parse(request.input), longest=request.longest,
+        max_instructions=request.most, sanitizer=sanitizer,
+    )  # fmt: skip
+
+
+def _engine(stack: ExitStack, request: FuzzWords) -> "Cluster | None":
+    """What executes elsewhere; None for here and now, in this process: which starts at once, and needs no package."""
+    if request.scheduler is None:
+        if request.jobs is not None:
+            raise ConfigError("-j: at once where? Add --scheduler local, or tcp://HOST:PORT")
+        return None
+    if request.corpus is None:
+        raise ConfigError("--scheduler: it executes campaigns, which have a --corpus")
+    from emu.campaign.engine import cluster
+
+    workers = request.jobs or os.cpu_count() or 1
+    return stack.enter_context(
+        cluster(request.scheduler, workers, lambda text: print(f"ekernel: {text}", file=sys.stderr))
+    )
+
+
+def open_target(path: Path, request: FuzzWords) -> Target:
+    """The target on a worker, from the machine that was saved there."""
+    return _target(Machine.open(path), request)
+
+
+def _run_elsewhere(engine: "Cluster", machine: Machine, folders: Folders, request: FuzzWords, signals: Signals) -> int:
+    from emu.campaign.fuzzing import Fleet, Guest
+
+    with TemporaryDirectory(prefix="ekernel-fuzz-") as folder:
+        path = Path(folder, "saved")
+        machine.snapshot().save(path)  # before the boot, as a sanitizer follows that
+        guest = Guest(path.read_bytes(), open_target, request)
+    target = _target(machine, request)
+    fleet = Fleet(
+        engine, engine.name, guest, target, folders.read(target.longest), folders,
+        places=request.jobs or engine.places, seed=request.seed,
+    )  # fmt: skip
+    return _run(fleet.run, request, signals)
 
 
 def _sanitizer(machine: Machine, request: FuzzWords) -> "AddressSanitizer | None":
@@ -147,8 +218,8 @@ def _replay_line(words: Sequence[str]) -> str:
         name, is_pair, _ = word.partition("=")
         if skips:
             skips = False
-        elif name in _NOT_REPLAYED or word == "-q":
-            skips = not is_pair and name not in ("--quiet", "-q")
+        elif name in _NOT_REPLAYED or word[:2] in ("-q", "-j"):
+            skips = not is_pair and ((name in _NOT_REPLAYED and name != "--quiet") or word == "-j")
         else:
             kept.append(word)
     return shlex.join(["ekernel", "fuzz", *kept])
@@ -167,7 +238,7 @@ def _replay(target: Target, request: FuzzWords, path: Path) -> int:
     if failure is None:
         print(f"{target.function} returned")
         return 0
-    print(report(target, data, failure, f"{path}"), end="")
+    print(f"{report(target, data, failure)}replay: {path}")
     return 1
 
 
@@ -183,10 +254,10 @@ def _debug(target: Target, data: bytes, address: str) -> int:
     return 0
 
 
-def _run(campaign: Campaign, request: FuzzWords, signals: Signals) -> int:
+def _run(run: Callable[..., Summary], request: FuzzWords, signals: Signals) -> int:
     tell = _progress() if sys.stderr.isatty() and not request.quiet else lambda _summary: None
     signals.noted = True  # the first one ends the campaign, a second one everything
-    summary = campaign.run(
+    summary = run(
         executions=request.executions, seconds=request.duration, ends=lambda: signals.came is not None, tell=tell
     )
     rate = f", {summary.executions / summary.seconds:,.0f} a second" if summary.seconds > 1 else ""

@@ -41,6 +41,7 @@ def judge(
     """Fuzz from where the machine is. Raises AssertionError with the report of a failure."""
     from emu.observe.lastinstructions import LastInstructions
     from emu.testing.fuzzing.campaign import Campaign
+    from emu.testing.fuzzing.keeping import Folders
     from emu.testing.fuzzing.target import Inputs, Target
 
     line = ["ekernel", "fuzz", machine.image.name if machine.image else "KERNEL", "--function", function]
@@ -50,10 +51,11 @@ def judge(
         LastInstructions.paused(machine),
         Target(machine, function, Inputs.parse(words), longest=max_length, max_instructions=max_instructions) as target,
     ):
-        campaign = Campaign(
-            target, Path(corpus or folder / "corpus"), folder / "crashes",
-            lambda path: shlex.join([*line, "--replay", str(path)]), seed=seed,
+        folders = Folders(
+            Path(corpus or folder / "corpus"), folder / "crashes",
+            lambda path: shlex.join([*line, "--replay", str(path)]),
         )  # fmt: skip
+        campaign = Campaign(target, folders.read(max_length), folders, seed=seed)
         summary = campaign.run(executions=executions, stop_at_failure=True)
     for found in summary.failures.values():
         raise AssertionError(f"after {summary.executions:,} executions\n{found.report.rstrip()}")

@@ -19,7 +19,7 @@ from emu.engine.translated.plan import Known, Part
 _BEFORE, _TABLE, _MASK, _LOST, _EXECUTION, _NEWS, _MAP = range(7)
 """Words: the block before; the table, its mask, how often it was full; the number of the execution, what was new in it;
 a map of bytes for who wants to count for himself, or 0."""
-_ENTRY, _ATTEMPTS, _GOLDEN = 32, 32, 0x9E37_79B9_7F4A_7C15
+_ENTRY, _NUMBER, _ATTEMPTS, _GOLDEN = 32, 12, 32, 0x9E37_79B9_7F4A_7C15
 """An entry: the way; how often this execution took it, and which that is, 32 bits each; how often would be new; the
 address of the block that it leads to."""
 _EACH = 16
@@ -208,10 +208,20 @@ class Fuzzed(Feature):
         return len(self._entries) // 4 - self._entries[::4].tolist().count(0)
 
     def _taken(self) -> Iterator[tuple[int, int, int]]:
-        execution = self._words[_EXECUTION]
-        for place, packed in enumerate(self._entries[1::4].tolist()):
-            if packed >> 32 == execution:
-                yield self._entries[4 * place], packed & 0xFFFF_FFFF, self._entries[4 * place + 3]
+        """The ways of this execution, how often each was taken, and where it leads: found by the execution's number."""
+        memory, entries = self._memory, self._entries
+        number = int(self._words[_EXECUTION]).to_bytes(4, "little")
+        at = memory.find(number)
+        while at >= 0:
+            if at % _ENTRY == _NUMBER:
+                place = at // 8 - 1
+                yield entries[place], entries[place + 1] & 0xFFFF_FFFF, entries[place + 3]
+            at = memory.find(number, at + 1)
+
+    def forget(self) -> None:
+        """All ways are new again."""
+        self._memory[:] = bytes(len(self._memory))
+        self._words[_LOST] = 0
 
     def compared(self) -> list[tuple[int, int]]:
         """Both sides of each comparison of this execution that led to a jump or not, without repetitions."""

@@ -1,33 +1,27 @@
 """A campaign: inputs from a corpus are changed and executed, and those that lead to where none did before are added."""
 
-import hashlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from emu.errors import ConfigError
-from emu.testing.fuzzing.constants import constants
-from emu.testing.fuzzing.failures import keep
+from emu.testing.fuzzing.failures import minimised, report
+from emu.testing.fuzzing.keeping import Crash, Keeper
 from emu.testing.fuzzing.mutations import Mutator, hints, tokens
 from emu.testing.fuzzing.target import Failure, Target
-from linker.commands.files import write_whole
 
 _MOST_INPUTS, _MOST_FAILURES, _MOST_WAITING = 10_000, 100, 1 << 14
 _LOOK = 64
 """Executions between two looks at the time and at what the host wants."""
-_FIRST = (b"", bytes(16), b"0123456789abcdef")
-"""Inputs to begin with where the corpus is empty."""
 
 
 @dataclass
 class Found:
     """One kind of failure."""
 
-    path: Path
-    report: str
-    number: int = 1
+    path: str = ""
+    report: str = ""
+    number: int = 0
     """How often it was met; making its input smaller does not count."""
     minimised: int = 0
     """Executions that making its input smaller took."""
@@ -43,7 +37,7 @@ class Summary:
     """In the corpus."""
     ways: int = 0
     """From a block to a block, that were taken."""
-    failures: dict[tuple[object, ...], Found] = field(default_factory=dict)
+    failures: dict[Hashable, Found] = field(default_factory=dict)
     left_out: int = 0
     """Failures of further kinds than those that are kept."""
 
@@ -52,28 +46,21 @@ class Campaign:
     """Fuzzes one target; deterministic: the same corpus, seed and number of executions find the same."""
 
     def __init__(
-        self, target: Target, corpus: Path, crashes: Path, replay: Callable[[Path], str], *, seed: int = 1,
-        minimise: bool = True,
+        self, target: Target, seeds: Iterable[bytes], keeper: Keeper, *, seed: int = 1, minimise: bool = True,
+        known: Iterable[Hashable] = (), waiting: Iterable[bytes] | None = None,
     ) -> None:  # fmt: skip
-        """`corpus` holds inputs, and gets those that are found; `crashes` gets those that fail, with their reports.
+        """`seeds` are executed first, and `keeper` gets what is found; failures of kinds in `known` are counted only.
 
-        `replay` says what executes an input in a file again. Raises ConfigError for folders that cannot be used.
+        `waiting` goes on with a campaign whose inputs the seeds are: what it had yet to try, but for what chance makes.
         """
-        self._target, self._corpus, self._crashes, self._replay = target, corpus, crashes, replay
+        self._target, self._keeper = target, keeper
         self._mutator = Mutator(seed, target.longest)
         self._minimise = minimise
         self._inputs: list[bytes] = []
-        self._waiting: deque[bytes] = deque()
-        self.summary = Summary()
-        self._seeds = self._read()
-
-    def _read(self) -> list[bytes]:
-        try:
-            self._corpus.mkdir(parents=True, exist_ok=True)
-            files = sorted(path for path in self._corpus.iterdir() if path.is_file() and not path.name.startswith("."))
-            return [path.read_bytes()[: self._target.longest] for path in files] or list(_FIRST)
-        except OSError as error:
-            raise ConfigError(f"--corpus {self._corpus}: {error.strerror}") from None
+        self._waiting: deque[bytes] = deque(waiting or ())
+        self._leads_on = waiting is None
+        self.summary = Summary(failures={key: Found() for key in known})
+        self._seeds = list(seeds)
 
     def run(
         self, *, executions: int | None = None, seconds: float | None = None,
@@ -127,13 +114,44 @@ class Campaign:
         self._inputs.append(data)
         self.summary.inputs = len(self._inputs)
         if not is_known:
-            self._write(self._corpus / hashlib.sha256(data).hexdigest()[:16], data)
+            self._keeper.add(data)
         blocks, compared = ways.blocks(), ways.compared()
         target.noted(blocks)
         self._mutator.learn(tokens(compared))
-        self._mutator.learn(constants(target.machine, sorted(blocks)))
+        self._mutator.learn(target.constants(blocks))
+        if is_known and not self._leads_on:
+            return
         room = _MOST_WAITING - len(self._waiting)
         self._waiting.extend(each for each, _ in zip(hints(data, compared), range(room), strict=False))
+
+    @property
+    def inputs(self) -> tuple[bytes, ...]:
+        """Those that led to something new, in their order."""
+        return tuple(self._inputs)
+
+    def take_waiting(self, most: int) -> list[bytes]:
+        """Inputs that are to be tried next, for whoever tries them instead."""
+        return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+
+    def adopt(self, inputs: Iterable[bytes], crashes: Iterable[Crash], counts: Mapping[Hashable, int],
+        waiting: Iterable[bytes], executions: int,
+    ) -> None:  # fmt: skip
+        """What so many executions elsewhere have found is found here, as far as it is still new."""
+        target, failures = self._target, self.summary.failures
+        self.summary.executions += executions
+        for data in inputs:
+            if target.run(data) is None and target.ways.news:
+                self._add(data, is_known=False)
+        for crash in crashes:
+            if crash.key not in failures and len(failures) < _MOST_FAILURES:
+                failures[crash.key] = Found(*self._keeper.fail(crash))
+        for key, count in counts.items():
+            if key in failures:
+                failures[key].number += count
+            else:
+                self.summary.left_out += count
+        self._waiting.extend(each for each, _ in zip(waiting, range(_MOST_WAITING - len(self._waiting)), strict=False))
+        self.summary.ways = target.ways.total
 
     def _failed(self, failure: Failure, data: bytes) -> None:
         failures = self.summary.failures
@@ -143,16 +161,7 @@ class Campaign:
         elif len(failures) >= _MOST_FAILURES:
             self.summary.left_out += 1
         else:
-            try:
-                path, report, count = keep(
-                    self._target, data, failure, self._crashes, self._replay, smaller=self._minimise
-                )
-            except OSError as error:
-                raise ConfigError(f"{self._crashes}: {error.strerror}") from None
-            failures[failure.key] = Found(path, report, minimised=count)
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            write_whole(path, data)
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+            target = self._target
+            made, count = minimised(target, data, failure.key) if self._minimise else (data, 0)
+            crash = Crash(failure.key, failure.name, made, report(target, made, failure))
+            failures[failure.key] = Found(*self._keeper.fail(crash), number=1, minimised=count + 1)

@@ -1,12 +1,10 @@
-"""What is done with an input that fails: made smaller, executed once more for its report, and written down."""
+"""What is done with an input that fails: made smaller, and executed once more for its report."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from emu.observe.lastinstructions import LastInstructions
 from emu.testing.calls.crash import GuestCrash, last_instructions
 from emu.testing.fuzzing.target import Failure, Target
-from linker.commands.files import write_whole
 
 _MOST = 2_000
 """Executions that making one input smaller may take."""
@@ -39,8 +37,8 @@ def minimised(target: Target, data: bytes, key: tuple[object, ...]) -> tuple[byt
     return data, count
 
 
-def report(target: Target, data: bytes, failure: Failure, replay: str) -> str:
-    """The explanation of a failure, with the last instructions, the input and the line that replays it."""
+def report(target: Target, data: bytes, failure: Failure) -> str:
+    """The explanation of a failure, with the last instructions and the input."""
     error = failure.error
     if isinstance(error, GuestCrash):
         last = LastInstructions(target.machine)
@@ -50,7 +48,7 @@ def report(target: Target, data: bytes, failure: Failure, replay: str) -> str:
             retired = error.trap.instret - target.machine.instret
             error.instructions = last_instructions(target.machine, last, retired)
         last.close()
-    lines = [str(error), f"input: {len(data):,} bytes", *_dump(data), f"replay: {replay}"]
+    lines = [str(error), f"input: {len(data):,} bytes", *_dump(data)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,19 +59,3 @@ def _dump(data: bytes) -> Iterator[str]:
         yield f"  {at:#06x}  {row.hex(' '):<47}  {text}"
     if len(data) > 16 * _ROWS:
         yield f"  and {len(data) - 16 * _ROWS:,} more"
-
-
-def keep(
-    target: Target, data: bytes, failure: Failure, folder: Path, replay: Callable[[Path], str], *, smaller: bool
-) -> tuple[Path, str, int]:
-    """Write an input and its report beside it; where, the report, and how many executions that took."""
-    made, count = minimised(target, data, failure.key) if smaller else (data, 0)
-    path = folder / failure.name
-    number = 2
-    while path.exists() and path.read_bytes() != made:  # of another stack, or of another campaign
-        path, number = folder / f"{failure.name}-{number}", number + 1
-    text = report(target, made, failure, replay(path))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, made)
-    write_whole(path.with_name(path.name + ".txt"), text.encode())
-    return path, text, count + 1

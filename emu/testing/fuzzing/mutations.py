@@ -19,7 +19,8 @@ class Mutator:
     """
 
     def __init__(self, seed: int, longest: int) -> None:
-        self._random, self._longest = random.Random(seed), longest  # noqa: S311  # to be repeated
+        chance = random.Random(seed)  # noqa: S311  # to be repeated
+        self._bits, self._chance, self._longest = chance.getrandbits, chance.random, longest
         self.tokens: list[bytes] = []
         """Constants of the code, and what inputs were compared with."""
         self._known: set[bytes] = set()
@@ -33,50 +34,50 @@ class Mutator:
 
     def below(self, limit: int) -> int:
         """A number from 0 on."""
-        return int(self._random.random() * limit)
+        return int(self._chance() * limit)
 
     def changed(self, data: bytes, others: Sequence[bytes]) -> bytes:
         """An input with a few changes; `others` to cross it with."""
-        made, bits = bytearray(data), self._random.getrandbits
+        made, bits = bytearray(data), self._bits
         for _ in range(1 << bits(2)):
             self._change(made, bits(4), others)
         del made[self._longest :]
         return bytes(made)
 
     def _change(self, made: bytearray, kind: int, others: Sequence[bytes]) -> None:
-        bits, below = self._random.getrandbits, self.below
+        bits, chance = self._bits, self._chance
         length = len(made)
         if not length or kind == 0:  # longer
-            at = below(length + 1)
+            at = int(chance() * (length + 1))
             made[at:at] = bits(8 * (count := 1 + bits(3))).to_bytes(count, "little")
         elif kind <= 3:
-            made[below(length)] = bits(8)
+            made[int(chance() * length)] = bits(8)
         elif kind <= 5:
-            made[below(length)] ^= 1 << bits(3)
+            made[int(chance() * length)] ^= 1 << bits(3)
         elif kind <= 7:
-            at = below(length)
+            at = int(chance() * length)
             made[at] = made[at] + (bits(5) - 16) & 0xFF
         elif kind == 8:
-            self._put(made, below(length), _INTERESTING[below(len(_INTERESTING))], 1 << bits(2))
+            self._put(made, int(chance() * length), _INTERESTING[int(chance() * len(_INTERESTING))], 1 << bits(2))
         elif kind == 9:  # shorter
-            at = below(length)
-            del made[at : at + 1 + below(min(length - at, 64))]
+            at = int(chance() * length)
+            del made[at : at + 1 + int(chance() * min(length - at, 64))]
         elif kind == 10:  # a part once more
-            at = below(length)
-            part = made[at : at + 1 + below(min(length - at, 64))]
-            place = below(length + 1)
+            at = int(chance() * length)
+            part = made[at : at + 1 + int(chance() * min(length - at, 64))]
+            place = int(chance() * (length + 1))
             made[place:place] = part
         elif kind == 11:
-            other = others[below(len(others))]
+            other = others[int(chance() * len(others))]
             if other:
-                at = below(min(len(other), length))
+                at = int(chance() * min(len(other), length))
                 made[at:] = other[at:]
         elif self.tokens:
-            token = self.tokens[below(len(self.tokens))]
-            at = below(length + 1)
+            token = self.tokens[int(chance() * len(self.tokens))]
+            at = int(chance() * (length + 1))
             made[at : at + (len(token) if kind < 15 else 0)] = token
         else:
-            self._put(made, below(length), bits(16), 2)
+            self._put(made, int(chance() * length), bits(16), 2)
 
     @staticmethod
     def _put(made: bytearray, at: int, value: int, width: int) -> None:

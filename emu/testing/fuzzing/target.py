@@ -1,7 +1,8 @@
 """What is fuzzed: one function of a guest, with an input in its memory, executed from one state of the machine."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -22,6 +23,7 @@ from emu.report.sanitizer import BugReport
 from emu.spelling import did_you_mean
 from emu.testing.calls.crash import GuestCrash, crash, is_crash
 from emu.testing.calls.scratch import stack_top
+from emu.testing.fuzzing.constants import constants
 
 _GP, _ALIGN = 3, 16
 _REGISTERS = tuple(f"a{number}" for number in range(8))
@@ -120,7 +122,7 @@ class Target:
         self._again = Repetition(machine, function, self._address, max_instructions)
         self._often: dict[tuple[int, ...], tuple[int, Failure]] = {}
         self._place: tuple[int, ...] = ()
-        self._data = b""
+        self._constants: dict[int, tuple[bytes, ...]] = {}
 
     def _places(self) -> list[tuple[int, int, memoryview]]:
         """Where the input lies in RAM: its begin and end, and the memory of each page; one piece if that is one."""
@@ -165,7 +167,6 @@ class Target:
 
     def run(self, data: bytes) -> Failure | None:
         """Execute once, and take everything back; how it failed, if it did. `ways` tells what was new in it."""
-        self._data = data
         self.ways.begin()
         try:
             self._again.call(self._begin(data))
@@ -193,10 +194,14 @@ class Target:
         end = self.buffer + len(data)
         return range(end, self.buffer + self.longest + _GUARD)
 
-    @property
-    def instructions(self) -> int:
-        """How many the present execution has taken."""
-        return self._again.instructions
+    def length(self, data: bytes) -> int:
+        """Instructions of one execution, up to its failure."""
+        try:
+            with suppress(EmuError):
+                self._again.call(self._begin(data))
+            return self._again.instructions
+        finally:
+            self._end(data)
 
     @property
     def pages(self) -> int:
@@ -206,6 +211,18 @@ class Target:
     def noted(self, blocks: set[int]) -> None:
         """Blocks that were executed, so that changes of their code are seen when they are taken back."""
         self._again.executed(blocks)
+
+    def constants(self, blocks: set[int]) -> Iterator[bytes]:
+        """What the code of blocks at these addresses may look for in an input."""
+        for pc in sorted(blocks):
+            if pc not in self._constants:
+                self._constants[pc] = tuple(constants(self.machine, (pc,)))
+            yield from self._constants[pc]
+
+    def begin_anew(self) -> None:
+        """Forget which ways and failures there were."""
+        self.ways.forget()
+        self._often.clear()
 
     def _trapped(self, trap: TrapTaken) -> None:
         if not is_crash(trap, self._privilege):
