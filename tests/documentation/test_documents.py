@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation.documents import CHANGING, DOCUMENTS, FENCE, ROOT, follow, output_pattern, with_numbers_of
+from tests.documentation.documents import DOCUMENTS, FENCE, ROOT, follow, output_pattern, with_numbers_of
 
 LIST = ROOT / "docs" / "README.md"
 TRANSLATION = ROOT / "README.zh-CN.md"
 """Its files, commands and outputs are those of README.md."""
 
 
-SLOW = {CHANGING, *(ROOT / "docs" / "labs").glob("*.md")}
-"""Kernels are built and measured there."""
+QUICK = {ROOT / "README.md", ROOT / "docs" / "first-kernel.md", ROOT / "docs" / "python.md"}
+"""What a newcomer reads first; the others build and run some hundred things."""
 
 
 def _documents() -> Iterator[object]:
     for path in DOCUMENTS:
         if path != TRANSLATION:
-            marks = [pytest.mark.slow] if path in SLOW else []
+            marks = [] if path in QUICK else [pytest.mark.slow]
             yield pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks)
 
 

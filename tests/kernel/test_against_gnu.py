@@ -11,6 +11,8 @@ from kernel.build import PROFILES, BuiltKernel
 from kernel.choices import allocator_pairs
 from kernel.sources import KERNEL_DIRECTORY, KERNEL_SCRIPT, defines_of, sources_of, table_of_programs
 
+pytestmark = pytest.mark.slow
+
 
 def sections(elf: Path) -> dict[str, tuple[int, int, bytes]]:
     """Address, size and contents of what is loaded."""

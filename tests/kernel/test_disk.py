@@ -18,6 +18,8 @@ from emu.machine.config import Drive
 from emu.observe.replacement import ReplacementObserver
 from kernel.build import BuiltKernel, build, profile_named
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., BuiltKernel]
 PAGE = 4096
 ERROR = (1 << 64) - 1

@@ -11,6 +11,8 @@ from emu.isa.privilege import Access
 from emu.machine import Machine, MachineConfig, StopReason
 from kernel.build import PROFILES, BuiltKernel
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 20_000_000
 FETCH_FAULTS = (ExceptionCause.INSTRUCTION_ACCESS_FAULT, ExceptionCause.INSTRUCTION_PAGE_FAULT)
 
@@ -29,7 +31,6 @@ def start(request: pytest.FixtureRequest, kernel_of: Callable[..., BuiltKernel])
     return make
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
 def test_a_boot_makes_the_same_events_with_native_and_with_python_probes(start, fidelity):
     if not native.available():

@@ -19,6 +19,8 @@ from emu.machine.config import Drive
 from emu.walks import Refusal
 from kernel.build import PROFILES, BuiltKernel
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., BuiltKernel]
 LIMIT = 100_000_000
 G, FLAGS, PPN = 1 << 5, 0xFF, (1 << 44) - 1

@@ -15,6 +15,8 @@ from emu.machine import Machine, MachineConfig, StopReason
 from emu.machine.config import Drive
 from kernel.build import PROFILES, BuiltKernel
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., BuiltKernel]
 LIMIT = 100_000_000
 TIGHT = {"disk": 5 << 20, "ram": 6656 << 10}

@@ -8,6 +8,8 @@ import pytest
 from emu.machine import Machine, Snapshot, StopReason
 from kernel.build import BuiltKernel
 
+pytestmark = pytest.mark.slow
+
 ERROR = (1 << 64) - 1
 LIMIT = 100_000_000
 RAM = 8 << 20

@@ -111,6 +111,7 @@ def test_agrees_with_the_manual(case, access, privilege, sum_bit, mxr, svade):
     assert all(step.pte == (memory.get(int(step.pte_address)) or 0) for step in seen.steps)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     translations(),
@@ -137,6 +138,7 @@ def test_the_quick_walk_grants_nothing_that_the_full_walk_refuses(case, access, 
         assert entry & needed_flags(access) != needed_flags(access)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(translations(), st.sampled_from([0, 0x1000, 0x4000]))
 def test_what_leads_outside_of_memory_is_found_without_an_account_of_the_walk(case, size):

@@ -8,6 +8,8 @@ from tests.kernel.allocators.guest import Guest
 from tests.kernel.allocators.heap_model import PAGE
 from tests.kernel.allocators.heap_models import HEAP_MODELS
 
+pytestmark = pytest.mark.slow
+
 KIB, MIB = 1 << 10, 1 << 20
 HEAP = 64 * KIB
 GuestOf = Callable[..., Guest]

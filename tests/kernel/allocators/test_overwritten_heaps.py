@@ -11,6 +11,8 @@ from tests.kernel.allocators.guest import Guest
 from tests.kernel.allocators.heap_model import PAGE
 from tests.kernel.allocators.heap_models import HEAP_MODELS
 
+pytestmark = pytest.mark.slow
+
 HEAP = 8 * 1024
 COMPLAINTS = ("was written to from outside!", "has not been allocated!")
 WORDS = st.one_of(

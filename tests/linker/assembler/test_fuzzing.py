@@ -15,6 +15,8 @@ from linker.errors import AssemblyError
 from linker.objects.writer import write_object
 from tests.linker.assembler import operand_values as values
 
+pytestmark = pytest.mark.slow
+
 SOURCES = sorted(Path(__file__).with_name("sources").glob("*.s"))
 BLOCKS = [
     ".macro",
