@@ -44,8 +44,8 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     """Run, write the page, and return the exit status. Raises ConfigError for a file that cannot be written."""
     request = options().read(words, ReportWords())
     machine = new_machine(request)
-    Allocations(machine, allocation_request(request, asked=True), summed_up=False)
-    story = Story(machine)
+    allocations = Allocations(machine, allocation_request(request, asked=True), summed_up=False)
+    story = Story(machine, allocations.chosen)
     ending = f"{run_to_moment(machine, request)}: {machine.instret:,} instructions ({machine.config.fidelity})"
     text = page(story.columns(Path(machine.image.name).name if machine.image else "kernel", ending)).encode()
     write_file(request.output, text)

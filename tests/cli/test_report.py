@@ -69,7 +69,9 @@ def test_the_page_tells_each_event_and_asks_for_no_other_file(
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert not re.search(r'(src|href)="', page)
-    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    addresses = set(re.findall(r"https?://[^\s\"')]*", page))
+    assert addresses == {"http://www.w3.org/2000/svg", "https://github.com/leeoniya/uPlot"}, "names, nothing to fetch"
+    assert "Permission is hereby granted, free of charge" in page, "the licence of the library inside"
     data = data_of(page)
     kinds = [data["kinds"][kind] for kind in data["kind"]]
     assert kinds == [*["frame +", "frame -"] * 3, "frame +"]
@@ -93,8 +95,8 @@ def test_later_events_of_very_many_are_in_the_curves_and_maps(program: Program) 
     assert data["events"] == 4001
     assert len(data["kind"]) == 100
     assert 10 < len(data["maps"]) <= 128
-    assert data["curves"][1][-1] == 1
-    assert data["curves"][0][-1] <= machine.instret
+    assert sum(data["curves"][1]) == 1
+    assert sum(data["curves"][0]) <= machine.instret
     assert data["maps"][-1][0] > sum(data["moments"])
     assert data_of(page(data)) == json.loads(json.dumps(data))
 
@@ -124,6 +126,23 @@ def browser(oracle: Callable[[str], str], tmp_path: Path) -> Iterator[Any]:
     started = webdriver.Chrome(options=options, service=Service(driver))
     yield started
     started.quit()
+
+
+def _splits_and_joins(browser: Any, text: Callable[[str], str]) -> None:
+    """At each event of the heap the free pieces of the page are those that its sums tell."""
+    go = "go(run.kind.findIndex((kind, row) => kind === arguments[0] && row > at))"
+    browser.execute_script("go(0)")
+    for kind, words in ((4, "taken from "), (4, "taken from "), (5, "free")):
+        browser.execute_script(go, kind)
+        assert words in text("split")
+        drawn = browser.execute_script("return [...free.pieces.values()].reduce((sum, piece) => sum + piece[2], 0)")
+        last = "times.findLastIndex((one) => one < arguments[0])"
+        curve = f"const [times, free] = run.free.curves.map(undone); return free[{last}]"
+        row = browser.execute_script("return moments[Math.min(at + 1, rows - 1)]")
+        assert drawn == browser.execute_script(curve, row)
+        assert len(browser.find_elements("css selector", "#blocks .free")) == len(
+            browser.execute_script("return [...free.pieces.values()]")
+        )
 
 
 @pytest.mark.slow
@@ -168,16 +187,32 @@ def test_a_browser_shows_every_moment_of_the_run(
     browser.find_element("id", "search").send_keys("frame - ppn", Keys.ENTER)
     assert text("kind") == "frame -"
     browser.find_element("css selector", "#list li:nth-child(1)").click()
-    curves = browser.find_element("id", "curves")
+    curves = browser.find_element("css selector", "#curves .u-over")
     ActionChains(browser).move_to_element_with_offset(curves, curves.size["width"] // 4, 0).click().perform()
     moment = int(text("moment").split()[0].replace(",", ""))
     assert abs(moment / 1_672_024 - 0.75) < 0.02
+    press("+", "+")
+    near = browser.execute_script("const { min, max } = plots[1].scales.x; return [min, max]")
+    assert near[1] - near[0] == pytest.approx(1_672_024 / 4)
+    assert near[0] < moment < near[1]
+    press("0")
+    assert browser.execute_script("return plots[0].scales.x.max") == 1_672_024
+    _splits_and_joins(browser, text)
+    assert text("processes") == "now paging off"
+    press(Keys.END)
+    assert text("processes").startswith("now PPN:")
+    assert len(browser.find_elements("css selector", "#bands path")) == 1
+    assert browser.find_element("css selector", "#costs tr:nth-child(2)").text.startswith("frame_dealloc 184 ")
+    browser.execute_script("document.querySelector('#calls .part:nth-child(2)').dispatchEvent(new Event('click'))")
+    assert "_start" in browser.find_element("css selector", "#calls .part").text
     before = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     press("t")
     assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != before
-    browser.find_element("css selector", "[data-of=map]").click()
-    waiting.until(lambda _page: (tmp_path / "map.svg").exists())
-    assert "var(" not in (tmp_path / "map.svg").read_text(encoding="utf-8")
+    for name in ("map", "fragmentation"):
+        browser.find_element("css selector", f"[data-of={name}]").click()
+        waiting.until(lambda _page, name=name: (tmp_path / f"{name}.svg").exists())
+        assert "var(" not in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "fragmentation.svg").read_text(encoding="utf-8").count("<path") == 4
     browser.set_window_size(420, 800)
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     assert browser.get_log("browser") == []

@@ -1,7 +1,7 @@
 """Figures in time, reduced to what a screen can show."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 class Curves:
@@ -30,3 +30,12 @@ class Curves:
             peak = max(range(first, last + 1), key=frames.__getitem__)
             for index in sorted({peak, last}):
                 yield moments[index], frames[index], heap[index]
+
+
+def differences(values: Sequence[int]) -> list[int]:
+    """Each number less the one before: small numbers, which compress well.
+
+    >>> differences([5, 7, 7])
+    [5, 2, 0]
+    """
+    return [value - before for value, before in zip(values, (0, *values), strict=False)]

@@ -1,6 +1,6 @@
 """What a page tells of a run: events in columns, the places they name, curves, and who held memory when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from emu.address import VirtAddr
@@ -17,10 +17,17 @@ from emu.events import (
 )
 from emu.machine import Machine
 from emu.memory import RAM_BASE
+from emu.observe.allocations.costs import AllocatorCosts
+from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.space import HeapSpace
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
-from emu.report.page.curves import Curves
+from emu.report.page.addresses import Regions
+from emu.report.page.calling import Calling
+from emu.report.page.curves import Curves, differences
+from emu.report.page.heaps import Heap
 from emu.report.page.sources import excerpts
+from emu.report.page.spaces import Spaces
 from emu.report.places import Places
 from emu.report.reasons.pages import refusal
 from emu.report.sentences import Sentences
@@ -28,7 +35,7 @@ from emu.report.sentences import Sentences
 MOST_EVENTS = 120_000
 """Told one by one; later ones are in the curves and in the maps of memory only."""
 _MOST_MAPS = 128
-_POINTS = 2000
+_POINTS = 20_000
 _CONSOLE = 256 << 10
 _SHIFT = 12
 
@@ -39,12 +46,17 @@ KINDS = ("fault", "handled", "frame +", "frame -", "heap +", "heap -", "satp")
 class Story:
     """Listens to a machine from now on. `columns` is what the page is made of, when the run has ended."""
 
-    def __init__(self, machine: Machine, *, most_events: int = MOST_EVENTS) -> None:
+    def __init__(
+        self, machine: Machine, allocators: Sequence[Allocator] = (), *, most_events: int = MOST_EVENTS
+    ) -> None:
         self._machine, self._most = machine, most_events
         PageFaultObserver(machine)
         for observer in (FrameObserver, HeapObserver):
             observer(machine, ())  # so that there are such events to listen to, if nobody else makes them
         self._places = Places(machine)
+        self._calling = Calling(machine, self._places)
+        self._spaces = Spaces(machine)
+        self._regions = Regions()
         self._sentences = Sentences(self._places)
         self._rows: list[tuple[int, int, int, int, int, int]] = []
         """Moment, kind, place, two figures, and a text or a chain of callers."""
@@ -73,11 +85,16 @@ class Story:
             StateRestored: lambda _event: self._forget(),
         }
         self._subscriptions = [machine.on(kind, listener) for kind, listener in listeners.items()]
+        self._costs = AllocatorCosts(machine)
+        self._heap = Heap(HeapSpace(machine, allocators), self._regions, lambda: len(self._rows), most_events)
 
     def columns(self, title: str, ending: str) -> dict[str, Any]:
         """Everything, as plain data."""
         for subscription in self._subscriptions:
             subscription.cancel()
+        self._calling.close()
+        self._spaces.close(self._machine.instret)
+        self._costs.close()
         machine, places = self._machine, [self._place(address) for address in self._known]
         rows = list(zip(*self._rows, strict=True)) or [()] * 6
         return {
@@ -87,15 +104,20 @@ class Story:
             "fidelity": machine.config.fidelity,
             "events": self._events,
             "kinds": KINDS,
-            "moments": _differences(rows[0]),
+            "moments": differences(rows[0]),
             **dict(zip(("kind", "place", "a", "b", "c"), map(list, rows[1:]), strict=True)),
             "places": places,
             "chains": [list(chain) for chain in self._chains],
             "texts": self._texts,
             "faults": self._faults,
             "console": self._console,
-            "curves": list(zip(*self._curves.reduced(_POINTS), strict=True)),
+            "curves": [differences(column) for column in zip(*self._curves.reduced(_POINTS), strict=True)],
             "maps": self._maps,
+            "regions": self._regions.plain(),
+            "spaces": self._spaces.plain(),
+            "free": self._heap.plain(),
+            "costs": [[one.name, one.calls, one.median, one.worst, one.total] for one in self._costs.costs()],
+            "calls": self._calling.tree(),
             "memory": [RAM_BASE >> _SHIFT, machine.config.ram_size >> _SHIFT],
             "sources": excerpts((place["path"], place["line"]) for place in places if place["path"]),
         }
@@ -117,6 +139,7 @@ class Story:
             self._texts.append(self._sentences.say(event)[1])
 
     def _faulted(self, event: PageFault) -> None:
+        self._spaces.fault()
         self._say(FAULT, event)
         if len(self._rows) >= self._most:
             return
@@ -148,11 +171,12 @@ class Story:
     def _heap_allocated(self, event: HeapAllocated) -> None:
         self._in_heap += event.size - self._blocks.pop(event.address, 0)
         self._blocks[event.address] = event.size
-        self._note(HEAP, event, event.address, event.size, self._chain(event, event.callers))
+        self._note(HEAP, event, self._regions.short(event.address), event.size, self._chain(event, event.callers))
 
     def _heap_freed(self, event: HeapFreed) -> None:
-        self._in_heap -= self._blocks.pop(event.address, 0)
-        self._note(HEAP_FREE, event, event.address, event.size, self._chain(event, event.callers))
+        size = self._blocks.pop(event.address, 0)
+        self._in_heap -= size
+        self._note(HEAP_FREE, event, self._regions.short(event.address), size, self._chain(event, event.callers))
 
     def _wrote(self, event: ConsoleOutput) -> None:
         if self._console_bytes < _CONSOLE:
@@ -201,8 +225,3 @@ class Story:
             "path": line.file if line else "",
             "line": line.line if line else 0,
         }
-
-
-def _differences(values: tuple[int, ...]) -> list[int]:
-    """Each number less the one before: small numbers, which compress well."""
-    return [value - before for value, before in zip(values, (0, *values), strict=False)]

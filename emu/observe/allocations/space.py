@@ -1,0 +1,200 @@
+"""What a heap has free behind each call of its allocator: pieces, splits and joins, fragmentation in time."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from emu.events import HeapAllocated, HeapFreed, MachineReset, StateRestored
+from emu.machine import Machine
+from emu.observe.allocations.catalogue import Placed
+from emu.observe.allocations.description import Allocator, Does, FreeLists
+from emu.observe.allocations.freelists import free_blocks
+from emu.observe.allocations.observers import HeapObserver
+from emu.observe.calls import Call
+from emu.subscriptions import Subscription
+
+GAPS = -1
+"""Stands for the number of a list where an allocator's lists are not known: what lies between blocks that are held."""
+_APART = 1 << 24
+_MOST_SAMPLES = 2048
+_MOST_BOOKS = 4096
+"""Bytes that a block may take beside twice its size: more has another reason than the block."""
+_NODES_A_CALL = 64
+"""Pieces that may be looked at for each call, on average: longer lists are looked at less often."""
+
+
+class Piece(NamedTuple):
+    """A free piece of memory."""
+
+    list: int
+    address: int
+    size: int
+    """Bytes."""
+
+
+class Sample(NamedTuple):
+    """What was free at a moment."""
+
+    instret: int
+    requested: int
+    """Bytes that are held, as they were asked for."""
+    granted: int
+    """Bytes that these blocks take: with what rounding and the allocator's books need, where its lists tell."""
+    pieces: frozenset[Piece]
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free."""
+        return _total(self.pieces)
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest free piece."""
+        return max((piece.size for piece in self.pieces), default=0)
+
+    @property
+    def external(self) -> float:
+        """External fragmentation: the part of what is free that is not in the largest piece, 0 to 1.
+
+        >>> Sample(0, 0, 0, frozenset({Piece(0, 0, 64), Piece(0, 128, 64)})).external
+        0.5
+        """
+        return 1 - self.largest / self.free if self.free else 0.0
+
+    @property
+    def internal(self) -> float:
+        """Internal fragmentation: the part of what is held that nobody has asked for, 0 to 1.
+
+        >>> Sample(0, 48, 64, frozenset()).internal
+        0.25
+        """
+        return 1 - self.requested / self.granted if self.granted else 0.0
+
+
+class HeapSpace:
+    """Looks at a heap's free lists behind each call of its allocator, from now on.
+
+    Where a description names no free lists, what lies between the blocks that are held counts as free. Of very many
+    calls, and of very long lists, only some are looked at: `every` says so. Needs a HeapObserver on the machine.
+    """
+
+    def __init__(self, machine: Machine, allocators: Sequence[Allocator]) -> None:
+        self._machine = machine
+        self.lists = [lists for one in allocators for lists in one.free_lists if lists.blocks and _has(machine, lists)]
+        """The lists that are looked at; none where gaps stand for them."""
+        self.by_order = any(lists.lists > 1 for lists in self.lists)
+        """Whether there is a list for each order, as buddy allocators have."""
+        self.samples: list[Sample] = []
+        self.splits = self.joins = 0
+        """Pieces that an allocation left of a larger one, and that a free took into a larger one, as far as seen."""
+        self.every = 1
+        """One of so many calls is looked at."""
+        self.on_sample: Callable[[Sample], None] = lambda _sample: None
+        """Told of each sample."""
+        self._held: dict[int, tuple[int, int]] = {}
+        """Bytes asked for and bytes taken, by address."""
+        self._requested = self._granted = self._wait = self._newest = 0
+        observer = HeapObserver(machine, ())
+        self._subscriptions: list[Subscription] = [
+            machine.on(HeapAllocated, self._allocated),
+            machine.on(HeapFreed, self._freed),
+            machine.on(MachineReset, lambda _event: self._forget()),
+            machine.on(StateRestored, lambda _event: self._forget()),
+            observer.tell_crossings(self._crossed),
+        ]
+        self._observer = observer
+
+    def close(self) -> None:
+        """Look no more; the samples stay."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._subscriptions.clear()
+        self._observer.close()
+
+    def _allocated(self, event: HeapAllocated) -> None:
+        self._forget_block(event.address)
+        rounded = 1 << max(event.size - 1, 0).bit_length() if self.by_order else event.size
+        self._enter(event.address, event.size, rounded)
+        self._newest = event.address
+
+    def _freed(self, event: HeapFreed) -> None:
+        self._forget_block(event.address)
+
+    def _enter(self, address: int, size: int, granted: int) -> None:
+        self._held[address] = size, granted
+        self._requested += size
+        self._granted += granted
+
+    def _forget_block(self, address: int) -> None:
+        size, granted = self._held.pop(address, (0, 0))
+        self._requested -= size
+        self._granted -= granted
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._requested = self._granted = 0
+
+    def _crossed(self, placed: Placed, _call: Call, entered: bool) -> None:
+        if entered:
+            if not self.samples:
+                self._sample(None)
+            return
+        self._wait -= 1
+        if self._wait <= 0:
+            self._sample(placed.function.does)
+
+    def _sample(self, does: Does | None) -> None:
+        pieces = frozenset(self._pieces())
+        before = self.samples[-1].pieces if self.samples else pieces
+        if does is Does.ALLOCATE:
+            self.splits += len(pieces - before)
+            if self.every == 1 and self.lists:
+                self._measure(_total(before) - _total(pieces))
+        elif does is Does.FREE:
+            self.joins += len(before - pieces)
+        sample = Sample(self._machine.instret, self._requested, self._granted, pieces)
+        self.samples.append(sample)
+        if len(self.samples) >= _MOST_SAMPLES:
+            del self.samples[1::2]
+            self.every *= 2
+        self._wait = max(self.every, len(pieces) // _NODES_A_CALL)
+        self.every = max(self.every, self._wait)
+        self.on_sample(sample)
+
+    def _measure(self, taken: int) -> None:
+        """The newest block has taken so many bytes of what was free, unless the heap has grown or begun anew."""
+        size, granted = self._held.get(self._newest, (0, 0))
+        if size <= taken <= 2 * size + _MOST_BOOKS:
+            self._granted += taken - granted
+            self._held[self._newest] = size, taken
+
+    def _pieces(self) -> Iterable[Piece]:
+        if self.lists:
+            for lists in self.lists:
+                yield from (
+                    Piece(block.list, block.address, block.size)
+                    for block in free_blocks(self._machine, lists)
+                    if block.size and not block.broken
+                )
+        else:
+            yield from gaps({address: size for address, (size, _) in self._held.items()})
+
+
+def _total(pieces: Iterable[Piece]) -> int:
+    return sum(piece.size for piece in pieces)
+
+
+def _has(machine: Machine, lists: FreeLists) -> bool:
+    return lists.symbol in machine.symbols
+
+
+def gaps(held: Mapping[int, int]) -> Iterable[Piece]:
+    """What lies between blocks, given by address and size; more than 16 MiB lies between two areas, not in one.
+
+    >>> list(gaps({0x1000: 16, 0x1040: 16}))
+    [Piece(list=-1, address=4112, size=48)]
+    """
+    end: int | None = None
+    for address in sorted(held):
+        if end is not None and end < address <= end + _APART:
+            yield Piece(GAPS, end, address - end)
+        end = max(end or 0, address + held[address])

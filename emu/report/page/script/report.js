@@ -1,0 +1,78 @@
+// The moment that is shown, and how the reader moves it.
+
+function go(position) {
+  at = Math.max(0, Math.min(rows + run.maps.length - 1, position));
+  $("slider").value = at;
+  const now = moment(at), state = held(at);
+  $("moment").textContent = `${number(now)} of ${number(run.instructions)} instructions, event ${number(at + 1)} of ${number(run.events)}`;
+  $("slider").setAttribute("aria-valuetext", $("moment").textContent);
+  for (const plot of plots) plot.redraw(false);
+  drawEvent();
+  drawWalk();
+  drawMap(state);
+  drawBlocks(state);
+  drawHeld(state);
+  drawProcesses(state, now);
+  $("console").textContent = run.console.filter(([when]) => when <= now || at === rows + run.maps.length - 1).map(([, text]) => text).join("");
+  $("console").scrollTop = $("console").scrollHeight;
+}
+
+const toFault = (step) => {
+  for (let row = at + step; row >= 0 && row < rows; row += step) if (run.kind[row] === FAULT) return go(row);
+};
+function search() {
+  const word = $("search").value.toLowerCase();
+  for (let tried = 1; word && tried <= rows; tried++) {
+    const row = (at + tried) % rows;
+    if (`${run.kinds[run.kind[row]]} ${sentence(row)}`.toLowerCase().includes(word)) return go(row);
+  }
+}
+const DO = {
+  "first": () => go(0), "last": () => go(rows + run.maps.length - 1), "back": () => go(at - 1), "on": () => go(at + 1),
+  "back-fault": () => toFault(-1), "on-fault": () => toFault(1),
+  "closer": () => zoomBy(0.5), "further": () => zoomBy(2), "whole": () => zoom(),
+  "theme": () => {
+    const dark = document.documentElement.dataset.theme
+      ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    document.documentElement.dataset.theme = dark ? "light" : "dark";
+    drawPlots();
+  },
+};
+const KEYS = { ArrowLeft: "back", ArrowRight: "on", Home: "first", End: "last", n: "on-fault", p: "back-fault", t: "theme", "+": "closer", "=": "closer", "-": "further", 0: "whole" };
+
+function save(name) {
+  const plot = plots.find((one) => one.root.parentNode === $(name)), picture = plot ? plotPicture(plot) : $(name);
+  const text = new XMLSerializer().serializeToString(picture).replace(/var\((--\w+)\)/g, (_, variable) => style(variable));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text.replace("<svg ", `<svg style="color:${style("--text")};font:12px monospace" `)], { type: "image/svg+xml" }));
+  link.download = `${name}.svg`;
+  link.click();
+}
+
+async function main() {
+  run = await unpacked($("data").textContent);
+  moments = undone(run.moments);
+  rows = moments.length;
+  switches = undone(run.spaces.moments);
+  if (!rows) { $("moment").textContent = "nothing that this page tells of has happened"; $("console").textContent = run.console.map(([, text]) => text).join(""); document.body.dataset.ready = "true"; return; }
+  range = frameRange();
+  $("slider").max = rows + run.maps.length - 1;
+  $("slider").addEventListener("input", () => go(Number($("slider").value)));
+  for (const [id, act] of Object.entries(DO)) $(id).addEventListener("click", act);
+  for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button.dataset.of));
+  $("search").addEventListener("keydown", (key) => { if (key.key === "Enter") search(); });
+  document.addEventListener("keydown", (key) => {
+    if (key.target === $("search") || key.ctrlKey || key.metaKey || key.altKey) return;
+    if (key.key === "/") { $("search").focus(); key.preventDefault(); }
+    else if (KEYS[key.key]) { DO[KEYS[key.key]](); key.preventDefault(); }
+  });
+  drawPlots();
+  drawCalls();
+  drawCosts();
+  const watcher = new ResizeObserver(() => { for (const plot of plots) fit(plot); });
+  for (const id of ["curves", "fragmentation"]) watcher.observe($(id));
+  const first = run.kind.indexOf(FRAME);
+  go((run.faults.find((fault) => fault.row > first) ?? run.faults[0] ?? { row: 0 }).row);
+  document.body.dataset.ready = "true";
+}
+main();

@@ -1,0 +1,73 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+const [FAULT, HANDLED, FRAME, FRAME_FREE, HEAP, HEAP_FREE, SPACE] = [0, 1, 2, 3, 4, 5, 6];
+const STEP = 8192; // events between two states that are kept
+const number = (value) => value.toLocaleString("en");
+const hex = (value) => "0x" + value.toString(16);
+const address = (short) => hex((BigInt(run.regions[Math.floor(short / 2 ** 32)] ?? 0) << 32n) | BigInt(short % 2 ** 32));
+let run, moments, rows, at = 0;
+
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+function svg(parent, name, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+function colour(name) {
+  let hash = 7;
+  for (const letter of name) hash = (hash * 31 + letter.charCodeAt(0)) % 9973;
+  return `hsl(${(hash * 47) % 360} 55% ${45 + (hash % 3) * 7}%)`;
+}
+
+// What is held at an event: states are kept now and then, and played forward from there.
+
+const kept = [];
+function apply(state, row) {
+  const [kind, a, b, c] = [run.kind[row], run.a[row], run.b[row], run.c[row]];
+  if (kind === FRAME) for (let ppn = a; ppn < a + b; ppn++) state.frames.set(ppn, [c, moments[row]]);
+  else if (kind === FRAME_FREE) for (let ppn = a; ppn < a + b; ppn++) state.frames.delete(ppn);
+  else if (kind === HEAP) state.blocks.set(a, [b, c]);
+  else if (kind === HEAP_FREE) state.blocks.delete(a);
+}
+function held(position) {
+  if (position >= rows) { // only the maps tell
+    const state = { frames: new Map(), blocks: new Map(), partly: true };
+    for (const [ppn, count, chain] of run.maps[position - rows][1])
+      for (let frame = ppn; frame < ppn + count; frame++) state.frames.set(frame, [chain, run.maps[position - rows][0]]);
+    return state;
+  }
+  const known = Math.min(Math.floor((position + 1) / STEP), kept.length - 1);
+  let state = known < 0 ? { frames: new Map(), blocks: new Map() } : copy(kept[known]);
+  for (let row = Math.max(0, known) * STEP; row <= position; row++) {
+    if (row % STEP === 0 && kept.length === row / STEP) kept.push(copy(state));
+    apply(state, row);
+  }
+  return state;
+}
+const copy = (state) => ({ frames: new Map(state.frames), blocks: new Map(state.blocks) });
+
+const moment = (position) => (position < rows ? moments[position] : run.maps[position - rows][0]);
+const place = (row) => run.places[run.place[row]];
+const owner = (chain) => run.places[run.chains[chain][0]].function;
+const callers = (chain) => run.chains[chain].map((index) => run.places[index].name).join(" ← ");
+
+function sentence(row) {
+  const [kind, a, b, c] = [run.kind[row], run.a[row], run.b[row], run.c[row]];
+  if (kind === FRAME || kind === FRAME_FREE) return `PPN:${hex(a)}${b > 1 ? ` and ${b - 1} more` : ""} at ${callers(c)}`;
+  if (kind === HEAP || kind === HEAP_FREE) return `${address(a)} ${number(b)} bytes at ${callers(c)}`;
+  return run.texts[c] ?? "";
+}
+
+function nearest(wanted) {
+  let low = 0, high = rows + run.maps.length - 1;
+  while (low < high) { const middle = (low + high) >> 1; if (moment(middle) < wanted) low = middle + 1; else high = middle; }
+  return low;
+}
