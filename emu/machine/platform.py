@@ -340,10 +340,9 @@ class Platform:
         config = self.config  # each start needs one fidelity only, and pays for its import only
         if config.fidelity == "exact":
             from emu.hart.exact.hart import ExactHart
+            from emu.hart.exact.state import Choices
 
-            return ExactHart(
-                ram, self.events, self, modes=config.paging_modes, ad_update=config.ad_update, probes=config.probes
-            )
+            return ExactHart(ram, self.events, self, Choices(config.paging_modes, config.ad_update, config.probes))
         from emu.hart.fast.hart import FastHart
 
         return FastHart(ram, self.events, self, probes=config.probes)

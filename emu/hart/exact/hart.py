@@ -10,6 +10,7 @@ from emu.address import VirtAddr
 from emu.engine.csrs.layout import LINES
 from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.csr_owner import Read, Write
+from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
@@ -18,11 +19,9 @@ from emu.isa.causes import INTERRUPT_BIT, ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
-    PAGING_LEVELS,
     Status,
 )
 from emu.memory import Ram
-from emu.mmu import AdUpdate
 from emu.subscriptions import EventBus
 
 _MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
@@ -45,17 +44,8 @@ Operation = Callable[[int], None]
 class ExactHart(ExactTranslation):
     """A hart whose privileged architecture is the Python model."""
 
-    def __init__(
-        self,
-        ram: Ram,
-        bus: EventBus,
-        platform: Platform,
-        *,
-        modes: frozenset[int] = frozenset(PAGING_LEVELS),
-        ad_update: AdUpdate = AdUpdate.HARDWARE,
-        probes: str | None = None,
-    ) -> None:
-        super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
+    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+        super().__init__(ram, bus, platform, choices)
         self._operations: dict[int, Operation] = {}
         self._operation_at: dict[int, Operation] = {}
         """The operation of each instruction that arrived so far, by its block and its place in there."""

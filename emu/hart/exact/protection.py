@@ -5,16 +5,14 @@ from functools import lru_cache
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.engine import Stop
 from emu.hart import pmp_csrs
-from emu.hart.exact.state import ExactState
+from emu.hart.exact.state import Choices, ExactState
 from emu.hart.platform import Platform
 from emu.hart.words import COUNT
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
-from emu.isa.status import PAGING_LEVELS
 from emu.lateclass import replace
 from emu.memory import Ram
-from emu.mmu import AdUpdate
 from emu.mmu.pmp import Region, allows, granted, open_range, page_permissions
 from emu.mmu.walk import needed_flags
 from emu.subscriptions import EventBus
@@ -34,17 +32,8 @@ class ExactProtection(ExactState):
     alone.
     """
 
-    def __init__(
-        self,
-        ram: Ram,
-        bus: EventBus,
-        platform: Platform,
-        *,
-        modes: frozenset[int] = frozenset(PAGING_LEVELS),
-        ad_update: AdUpdate = AdUpdate.HARDWARE,
-        probes: str | None = None,
-    ) -> None:
-        super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
+    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+        super().__init__(ram, bus, platform, choices)
         self._regions: tuple[Region, ...] = ()
         self._open_to_s = self._open_to_m = self._open_start, self._open_size = ram.base, 0
         self._open_words = ram.words

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
@@ -22,7 +22,6 @@ from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
     FS_DIRTY,
-    PAGING_LEVELS,
     Status,
 )
 from emu.memory import Ram
@@ -40,26 +39,28 @@ _ALL = (1 << 64) - 1
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 
 
+class Choices(NamedTuple):
+    """What a configuration says of the hart."""
+
+    modes: frozenset[int]
+    """The modes of paging that `satp` takes, of PAGING_LEVELS."""
+    ad_update: AdUpdate
+    """Who sets the A and D bits of PTEs."""
+    probes: str | None
+    """Which probes the core has; None: the best that the host allows."""
+
+
 class ExactState(HartCore):
     """Who the hart is: the model's privilege and CSRs, with as much of them in the core as execution needs."""
 
-    def __init__(
-        self,
-        ram: Ram,
-        bus: EventBus,
-        platform: Platform,
-        *,
-        modes: frozenset[int] = frozenset(PAGING_LEVELS),
-        ad_update: AdUpdate = AdUpdate.HARDWARE,
-        probes: str | None = None,
-    ) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
         self._code: dict[int, int] = {}
         self._privilege = _M
         self._tells_of_fills = False
-        super().__init__(ram, bus, platform, probes=probes)
-        self._ad_update = ad_update
+        super().__init__(ram, bus, platform, probes=choices.probes)
+        self._ad_update = choices.ad_update
         model = ModelCsrs()
-        self.csrs = CsrFile(self, model.values, modes, has_adue=ad_update is AdUpdate.SELECTED)
+        self.csrs = CsrFile(self, model.values, choices.modes, has_adue=choices.ad_update is AdUpdate.SELECTED)
         self._values = self.csrs.values
         self._contexts = Contexts(self.engine.translations)
         self.stale = StaleTranslations(bus, self.tables.drop_translations)

@@ -6,6 +6,7 @@ from emu.errors import MachineError
 from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
+from emu.hart.exact.state import Choices
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.platform import Platform
 from emu.hart.words import PC
@@ -13,13 +14,12 @@ from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import (
-    PAGING_LEVELS,
     SATP_MODE_SHIFT,
     Status,
     effective_privilege,
 )
 from emu.memory import Ram
-from emu.mmu import AdUpdate, walk
+from emu.mmu import walk
 from emu.mmu.walk import needed_flags
 from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
@@ -33,17 +33,8 @@ _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 class ExactTranslation(ExactProtection):
     """What the hart may reach: quick walks, full walks, and the faults of refused ones."""
 
-    def __init__(
-        self,
-        ram: Ram,
-        bus: EventBus,
-        platform: Platform,
-        *,
-        modes: frozenset[int] = frozenset(PAGING_LEVELS),
-        ad_update: AdUpdate = AdUpdate.HARDWARE,
-        probes: str | None = None,
-    ) -> None:
-        super().__init__(ram, bus, platform, modes=modes, ad_update=ad_update, probes=probes)
+    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+        super().__init__(ram, bus, platform, choices)
         self._split = CodeSplit()
         self._permissions = {
             privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
