@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from linker.assembler.advice import for_csr, for_register, for_word
+from linker.assembler.advice import for_csr, for_operands, for_register, for_word
 from linker.assembler.diagnostics import StatementError
 from linker.assembler.encoding.elsewhere import extension_elsewhere
 from linker.assembler.encoding.operands import Kind, Operand
@@ -29,6 +29,7 @@ _SHRINKING = (R.HI20, R.PCREL_HI20, R.TPREL_HI20, R.TPREL_ADD, R.CALL_PLT)
 _QUOTED_OR_COMMA = re.compile(
     r"""  "(?:[^"\\]++|\\.)*+"?  |  '(?:\\[0-7]{1,3}|\\.|[^\\])'?  |  ,  """, re.VERBOSE | re.DOTALL
 )
+_LABEL_WIDTH = re.compile(r"label\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,18 +249,23 @@ class InstructionEncoder:
             assembly.end_run()
 
     def _explain(self, mnemonic: str, rows: list[Row], operands: list[str], mismatches: list[Mismatch]) -> None:
+        common = for_operands(mnemonic, operands)
         if not mismatches:
-            forms = dict.fromkeys(row.signature or "no operands" for row in rows)
+            forms = dict.fromkeys(_LABEL_WIDTH.sub("label", row.signature) or "no operands" for row in rows)
             raise StatementError(
                 f"{mnemonic!r} does not take {len(operands)} operand{'s' * (len(operands) != 1)}",
                 mnemonic,
-                "expected " + ", or ".join(f"'{mnemonic} {form}'" if form != "no operands" else form for form in forms),
+                "expected "
+                + ", or ".join(f"'{mnemonic} {form}'" if form != "no operands" else form for form in forms)
+                + (f"; {common}" if common else ""),
             )
         furthest = max(mismatch.index for mismatch in mismatches)
         chosen = [mismatch for mismatch in mismatches if mismatch.index == furthest]
         expectations = dict.fromkeys(mismatch.expectation for mismatch in chosen)
+        for wider in list(expectations):
+            expectations = {text: None for text in expectations if not text.startswith(f"{wider} other than")}
         found = chosen[0].found
-        advice = next(filter(None, map(_advice, chosen)), "") if found else ""
+        advice = common or (next(filter(None, map(_advice, chosen)), "") if found else "")
         raise StatementError(
             f"operand {furthest + 1} of {mnemonic!r} does not fit: {found!r}"
             if found

@@ -24,7 +24,10 @@ _FLOAT_STORES = ("fsw", "fsd")
 
 def _count(mnemonic: str, operands: list[str], form: str) -> None:
     if len(operands) != form.count(",") + 1:
-        raise StatementError(f"{mnemonic!r} does not take {len(operands)} operands", mnemonic, f"expected '{form}'")
+        several = "s" * (len(operands) != 1)
+        raise StatementError(
+            f"{mnemonic!r} does not take {len(operands)} operand{several}", mnemonic, f"expected '{form}'"
+        )
 
 
 def _register(text: str, names: dict[str, int] = INTEGER) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from linker.assembler.advice import for_operands
 from linker.assembler.blocks import Blocks
 from linker.assembler.conditionals import Conditionals
 from linker.assembler.diagnostics import StatementError
@@ -273,7 +274,11 @@ class Reader:
         rows = assembly.table.rows.get(mnemonic)
         if rows is not None and mnemonic != "li" and not _looks_like_symbol(operands):
             assembly.encoder.instruction(mnemonic, operands)
-        EXPANSIONS[mnemonic](assembly, mnemonic, operands)
+        try:
+            EXPANSIONS[mnemonic](assembly, mnemonic, operands)
+        except StatementError as error:
+            error.hint = "; ".join(filter(None, (error.hint, for_operands(mnemonic, operands))))
+            raise
 
     # Blocks
 

@@ -31,7 +31,8 @@ SCRIPTS = {
     " /DISCARD/ : { *(.text.plain .text.signal .gcc_except_table*) } }",
     "elsewhere": "{ .text 0x1000 : { *(.text*) } .rodata : { *(.eh_frame) *(.rodata*) } }",
     "aligned": "{ .text 0x1000 : { *(.text*) } .eh_frame : SUBALIGN(32) { one.o(.eh_frame) BYTE(0) *(.eh_frame) } }",
-    "behind other bytes": "{ .text 0x1000 : { *(.text*) } .eh_frame : { BYTE(0) KEEP(*(.eh_frame)) x = one_frames; } }",
+    "behind other bytes": "{ .eh_frame : { BYTE(0) KEEP(*(.eh_frame)) x = two_frames; }"
+    " .text : { one.o(.text*) } /DISCARD/ : { two.o(.text .text.*) } }",
     "apart": "{ .text 0x80000000 : { *(.text*) } .eh_frame 0x90000000 : { *(.eh_frame) x = one_frames; } }",
 }
 OBJECTS = {
