@@ -1,7 +1,7 @@
 """What is loaded into memory: an ELF executable, a Linux `Image` or a raw binary, told apart by content."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
@@ -12,10 +12,9 @@ from typing import NamedTuple
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
-from emu.firmware.debugtypes import DebugTypes
-from emu.firmware.lines import SourceLines, Unit
+from emu.firmware.debuginfo import DebugInformation
+from emu.firmware.lines import SourceLines
 from emu.firmware.symbols import Symbols
-from emu.firmware.unwind import FrameRange
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 from emu.memory.ram import LARGEST
@@ -86,7 +85,7 @@ class Segment:
         return f"{self.physical}..{self.end}"
 
 
-class Image:
+class Image(DebugInformation):
     """A program to load: segments, entry, symbols and source lines.
 
     >>> image = Image.from_bytes(bytes.fromhex("13000000"), "nop.bin", raw_offset=0)
@@ -112,7 +111,7 @@ class Image:
         """As in the file; may be virtual."""
         self.entry_physical = entry_physical
         """Where the entry lies in memory: a hart starts here with translation off."""
-        self._parsed = parsed
+        super().__init__(parsed)
 
     @classmethod
     def open(cls, path: str | Path, *, ram_base: int = RAM_BASE, raw_offset: int = KERNEL_OFFSET) -> "Image":
@@ -170,23 +169,6 @@ class Image:
     def lines(self) -> SourceLines:
         """Its line table; knows no line when the file has no debug information."""
         return SourceLines(self.line_units)
-
-    def line_units(self) -> Iterable[Unit]:
-        """Its line tables; none when the file has no debug information."""
-        return self._parsed.line_units() if self._parsed else ()
-
-    def frame_ranges(self) -> Iterable[FrameRange]:
-        """Its call frame information; none in a raw image."""
-        return self._parsed.frame_ranges() if self._parsed else ()
-
-    def structure_size(self, name: str) -> int | None:
-        """Bytes of a C structure; None when the file has no debug information about it."""
-        return self._parsed.structure_size(name) if self._parsed else None
-
-    @property
-    def debug_types(self) -> DebugTypes | None:
-        """Its functions and types in the words of C; None when it can have none."""
-        return self._parsed.debug_types if self._parsed else None
 
     def check_inside(self, ram_base: int, ram_size: int) -> None:
         """Raise ImageError for the first segment that does not lie in RAM."""

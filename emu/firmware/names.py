@@ -11,6 +11,7 @@ from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.ctype import CType, Signature
+from emu.firmware.debuginfo import DebugInformation
 from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.image import Load, read_file
 from emu.firmware.lines import SourceLines, Unit
@@ -53,7 +54,7 @@ class Named(Protocol):
         """Functions and types in the words of C."""
 
 
-class SymbolFile:
+class SymbolFile(DebugInformation):
     r"""A file that is not loaded but only names addresses: an ELF executable, or a listing of symbols.
 
     >>> listing = b"ffffffff80002000 T _start\nffffffff80002100 t setup\nffffffff80002200 B _end\n"
@@ -67,7 +68,7 @@ class SymbolFile:
         parsed = elf.ElfFile(data, name) if data.startswith(elf.MAGIC) else None
         self.symbols = parsed.symbols() if parsed else Symbols(_read_listing(data, name))
         """Its symbols, at least one."""
-        self._parsed = parsed
+        super().__init__(parsed)
         self.names_in = name, data
         """The name of the file, and its bytes."""
         self.loads = loads_of(parsed)
@@ -79,23 +80,6 @@ class SymbolFile:
     def open(cls, path: str | Path) -> "SymbolFile":
         """Read a file. Raises ImageError for one that cannot be read or names nothing."""
         return cls(read_file(path, "symbol file"), str(path))
-
-    def line_units(self) -> Iterable[Unit]:
-        """Its line tables; a listing has none."""
-        return self._parsed.line_units() if self._parsed else ()
-
-    def frame_ranges(self) -> Iterable[FrameRange]:
-        """Its call frame information; a listing has none."""
-        return self._parsed.frame_ranges() if self._parsed else ()
-
-    def structure_size(self, name: str) -> int | None:
-        """Bytes of a C structure; None in a listing."""
-        return self._parsed.structure_size(name) if self._parsed else None
-
-    @property
-    def debug_types(self) -> DebugTypes | None:
-        """Functions and types in the words of C; None in a listing."""
-        return self._parsed.debug_types if self._parsed else None
 
 
 class Names:
