@@ -44,6 +44,16 @@ class Backtrace:
 
     def callers_here(self) -> tuple[VirtAddr, ...]:
         """The same for the instruction at pc, wherever in its function that stands."""
+        here, _ = self.here()
+        if here is None:
+            return ()
+        return (self.site(here[0]), *self.callers(*here))[:_MOST_CALLERS]
+
+    def here(self) -> tuple[tuple[int, int] | None, bool]:
+        """Return address and stack pointer at the entry of the function that pc is in; None when they are not known.
+
+        And whether something tells where they are: without that ra is taken as it is.
+        """
         machine = self._machine
         registers, pc = machine.hart.x, int(machine.hart.pc)
         rule = machine.call_frames.at(pc)
@@ -51,16 +61,15 @@ class Backtrace:
             function = machine.symbols.at(pc)
             rule = None if function is None else frame_rule(machine, function[0].address, pc)
         return_address, stack_pointer = registers[_RA], registers[_SP]
-        if rule is not None and (rule.register == _SP or rule.register in _KEPT):
+        is_told = rule is not None and (rule.register == _SP or rule.register in _KEPT)
+        if rule is not None and is_told:
             stack_pointer = registers[rule.register] + rule.offset
             if _RA in rule.saved:
                 saved = _Stack(machine).word(stack_pointer + rule.saved[_RA])
                 if saved is None or not self._is_code(saved):
-                    return ()
+                    return None, True
                 return_address = saved
-        if not self._is_code(return_address):
-            return ()
-        return (self.site(return_address), *self.callers(return_address, stack_pointer))[:_MOST_CALLERS]
+        return (return_address, stack_pointer) if self._is_code(return_address) else None, is_told
 
     def frames(self, return_address: int, stack_pointer: int) -> Iterator[tuple[int, int]]:
         """Return address and stack pointer at the entry of each function that is open above such a call."""

@@ -52,16 +52,26 @@ class OpenCalls:
                 if len(sites) == _MOST_CALLERS:
                     break
             else:
-                call = None if self._backtrace.complete else self._open_call(*place)
+                call = None if self._backtrace.complete else self._open_call(self._backtrace.site(place[0]), place[1])
                 if call is None:
                     break
                 sites.append(self._backtrace.site(call.return_address))
                 place = call.return_address, call.stack_pointer
         return tuple(sites)
 
-    def _open_call(self, return_address: int, stack_pointer: int) -> Call | None:
-        """The call of the function that will be returned to, where that is followed."""
-        function = self._machine.symbols.at(self._backtrace.site(return_address))
+    def callers_here(self) -> tuple[VirtAddr, ...]:
+        """The same for the instruction at pc, wherever in its function that stands."""
+        here, is_told = self._backtrace.here()
+        if not is_told:
+            call = self._open_call(self._machine.hart.pc, self._machine.hart.x["sp"])
+            here = here if call is None else (call.return_address, call.stack_pointer)
+        if here is None:
+            return ()
+        return (self._backtrace.site(here[0]), *self.callers(*here))[:_MOST_CALLERS]
+
+    def _open_call(self, place: int, stack_pointer: int) -> Call | None:
+        """The call of the function that a place is in, where that is followed."""
+        function = self._machine.symbols.at(place)
         if function is None:
             return None
         if function[0].address not in self._followed:

@@ -209,8 +209,17 @@ def standard_input() -> HostInput:
     try:
         descriptor = sys.stdin.fileno()
         if os.isatty(descriptor):
-            # Reading in the background would stop the process.
-            return TerminalInput(descriptor) if os.tcgetpgrp(descriptor) == os.getpgrp() else HostInput(None)
+            return HostInput(None) if _is_in_the_background(descriptor) else TerminalInput(descriptor)
     except (OSError, ValueError, AttributeError, termios.error):
         return HostInput(None)
     return HostInput(descriptor)
+
+
+def _is_in_the_background(descriptor: int) -> bool:
+    """Whether reading a terminal would stop this process; none that does not control its session ever does."""
+    try:
+        return os.tcgetpgrp(descriptor) != os.getpgrp()
+    except OSError as error:
+        if error.errno == errno.ENOTTY:
+            return False
+        raise

@@ -98,6 +98,19 @@ def test_ctrl_a_opens_the_monitor_and_leaves(program: Program, guest: str, fidel
     assert re.fullmatch(r"ekernel: left by you at .+", last)
 
 
+def test_a_terminal_that_does_not_control_the_session_is_a_keyboard_too(program: Program) -> None:
+    ours, theirs = os.openpty()
+    with process_of([COMMAND, "run", "-q", program(READY + READS)], stdin=theirs, stdout=theirs, stderr=theirs) as run:
+        os.close(theirs)
+        for keys, answer in (("", ">"), ("\x03", "C"), ("\x01x", "left by you")):
+            os.write(ours, keys.encode())
+            seen = b""
+            while answer.encode() not in seen:
+                seen += os.read(ours, 4096)
+        assert run.wait(60) == 0
+    os.close(ours)
+
+
 @pytest.mark.parametrize("guest", ["a loop", "interrupts masked, with input asked for"])
 def test_ctrl_c_that_the_guest_does_not_read_tells_how_to_leave(program: Program, guest: str) -> None:
     terminal = Terminal("run", "-q", program(READY + GUESTS[guest]))

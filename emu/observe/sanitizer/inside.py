@@ -8,8 +8,8 @@ from emu.events import MachineReset, StateRestored
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver
-from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call
+from emu.observe.opencalls import OpenCalls
 
 _LARGEST_STACK = 1 << 16
 
@@ -31,7 +31,7 @@ class Inside:
         self._functions = placed
         self._parts = re.compile("|".join(patterns)) if patterns else None
         self._known: dict[int, bool] = {}
-        self._backtrace = Backtrace(machine)
+        self._open_calls = OpenCalls.of(machine)
         self._subscriptions = [observer.tell_crossings(self._crossed) for observer in observers]
         self._subscriptions += [machine.on(MachineReset, self._forget), machine.on(StateRestored, self._forget)]
 
@@ -39,6 +39,7 @@ class Inside:
         """Follow nothing more."""
         for subscription in self._subscriptions:
             subscription.cancel()
+        self._open_calls.close()
         self._set(False)
 
     @property
@@ -55,7 +56,7 @@ class Inside:
 
     def callers(self) -> tuple[int, ...]:
         """The calls that led to the instruction at pc."""
-        return self._backtrace.callers_here()
+        return self._open_calls.callers_here()
 
     def _is_part(self, address: int) -> bool:
         found = self._machine.symbols.at(address)

@@ -8,6 +8,8 @@ from emu.events import FrameAllocated
 from emu.machine import Machine, StopReason
 from emu.observe.allocations.observers import FrameObserver
 from emu.observe.allocations.signatures import frame_allocator
+from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.bugs import MemoryBug
 
 Boot = Callable[..., Machine]
 
@@ -57,10 +59,16 @@ KERNEL = """
     addi sp, sp, -32
     sd ra, 24(sp)
     call take_page
+    call touching
     ld ra, 24(sp)
     addi sp, sp, 32
     ret
     .size inner, . - inner
+    FUNCTION touching
+    la t0, watched
+    ld t0, (t0)
+    ret
+    .size touching, . - touching
     FUNCTION give_page
     ret
     .size give_page, . - give_page
@@ -78,6 +86,7 @@ stack_top:
 own_top:
     .zero 256
 other_top:
+watched: .zero 8
 """
 
 
@@ -93,3 +102,22 @@ def test_an_allocation_names_its_callers_wherever_one_of_them_keeps_its_return_a
     # The first chain shows where unwinding ends; from then on that function is followed.
     assert names == [["inner", "hiding"]] + [["inner", "hiding", "outer", "start"]] * 5
     assert len({chain[2] for chain in chains[1:]}) == 2  # the two calls of `hiding`, told apart
+
+
+@pytest.mark.parametrize("way", KEEPING)
+def test_a_report_of_the_sanitizer_names_its_callers_wherever_one_of_them_keeps_its_return_address(
+    way: str, boot: Boot
+) -> None:
+    keep, restore = KEEPING[way]
+    machine = boot(KERNEL.replace("@KEEP@", keep + "\nla t0, watched\nld t0, (t0)").replace("@RESTORE@", restore))
+    found: list[MemoryBug] = []
+    with AddressSanitizer(machine, (), ()) as sanitizer:
+        watched = machine.symbols.lookup("watched").address
+        sanitizer.poison(range(watched, watched + 8), "nobody's")
+        machine.on(MemoryBug, found.append)
+        assert machine.run(5000).reason is StopReason.POWERED_OFF
+    names = [
+        [at[0].name for site in (bug.pc, *bug.callers) if (at := machine.symbols.at(site)) is not None] for bug in found
+    ]
+    assert names.count(["touching", "inner", "hiding", "outer", "start"]) == 2
+    assert names.count(["hiding", "outer", "start"]) == 2
