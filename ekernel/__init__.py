@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from emu.events import (
         AddressSpaceSwitched as AddressSpaceSwitched,
+        CsrWritten as CsrWritten,
         ConsoleOutput as ConsoleOutput,
         Event as Event,
         FrameAllocated as FrameAllocated,
@@ -109,9 +110,9 @@ _HOMES = {
     "emu.debug.gdb": "GdbServer",
     "emu.errors": "AddressError ConfigError EmuError GuestPanic ImageError LimitExceeded MachineError RecordingError "
     "SymbolError",
-    "emu.events": "AddressSpaceSwitched ConsoleOutput Event FrameAllocated FrameFreed FunctionCalled FunctionReturned "
-    "HeapAllocated HeapFreed InterruptRaised MachineReset MemoryAccessed MmioAccess PageEvicted PageFault PageLoaded "
-    "PteWritten StateRestored SyscallMade TlbFilled TrapReturned TrapTaken",
+    "emu.events": "AddressSpaceSwitched ConsoleOutput CsrWritten Event FrameAllocated FrameFreed FunctionCalled "
+    "FunctionReturned HeapAllocated HeapFreed InterruptRaised MachineReset MemoryAccessed MmioAccess PageEvicted "
+    "PageFault PageLoaded PteWritten StateRestored SyscallMade TlbFilled TrapReturned TrapTaken",
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
     "emu.machine.history.moment": "Moment",

@@ -114,6 +114,16 @@ class AddressSpaceSwitched(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CsrWritten(Event):
+    """A CSR instruction has written; what traps, `mret` and `sret` write is told by their own events."""
+
+    number: int
+    """The CSR's (privileged manual, table 2.1)."""
+    value: int
+    """What it holds now, by its WARL rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptRaised(Event):
     """A line into `mip` went up."""
 

@@ -111,7 +111,7 @@ def add_watching(words: Words) -> None:
     group = Group(words, "What to watch")
     group.value(
         "--trace", to="trace", form="KINDS", default="",
-        text="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, tlb, ptes, "
+        text="Print these events as they happen: faults, frames, heap, pages, traps, syscalls, satp, csrs, tlb, ptes, "
         "stale, mmio, irq, calls=PATTERN, memory=RANGE|SYMBOL[,read|write]; separated by commas.",
     )  # fmt: skip
     group.value(

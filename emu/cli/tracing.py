@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from emu.errors import ConfigError
 from emu.events import (
     AddressSpaceSwitched,
+    CsrWritten,
     Event,
     FrameAllocated,
     FrameFreed,
@@ -38,6 +39,7 @@ TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
     "traps": (TrapTaken, TrapReturned, MachineReset),
     "syscalls": (SyscallMade,),
     "satp": (AddressSpaceSwitched,),
+    "csrs": (CsrWritten,),
     "tlb": (TlbFilled,),
     "ptes": (PteWritten,),
     "stale": (StaleTranslationUsed,),

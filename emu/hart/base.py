@@ -8,6 +8,7 @@ from emu.engine import Engine, Guest
 from emu.errors import MachineError
 from emu.events import (
     AddressSpaceSwitched,
+    CsrWritten,
     Event,
     PageFault,
     PteWritten,
@@ -20,6 +21,7 @@ from emu.hart.shadow import SharedShadow
 from emu.hart.table_watch import TableWatch
 from emu.hart.words import (
     COUNT,
+    PC,
     Trap,
 )
 from emu.isa.operands import MemoryOperand, memory_operand
@@ -76,7 +78,9 @@ class HartBase(Guest, ABC):
         self.shadow = SharedShadow(self.engine)
         self.tables = TableWatch(self)
         self._interrupts_changed = False
-        for kind in (TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, SyscallMade, PteWritten):
+        for kind in (
+            TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, CsrWritten, SyscallMade, PteWritten,
+        ):  # fmt: skip
             self.add_source(kind)
         bus.add_source(PteWritten, self.tables.start)
 
@@ -259,6 +263,18 @@ class HartBase(Guest, ABC):
                 privilege=Privilege.U,
                 number=words[A7],
                 args=tuple(words[10:16]),
+            )
+        )
+
+    def emit_csr_written(self, number: int, value: int) -> None:
+        """Tell who listens what the CSR instruction at pc - 4 has written."""
+        self.bus.emit(
+            CsrWritten(
+                instret=self.retired_count - 1,
+                pc=VirtAddr(self.words[PC] - 4),
+                privilege=self.privilege,
+                number=number,
+                value=value,
             )
         )
 

@@ -92,6 +92,21 @@ PMP_ADDRESSES = range(0x3B0, 0x3C0)
 """`pmpaddr0` to `pmpaddr15`."""
 
 
+def csr_name(number: int) -> str:
+    """The manual's name of a CSR; its number in hexadecimal where it has none here.
+
+    >>> csr_name(0x300), csr_name(0x3BF), csr_name(0xB03), csr_name(0x5C0)
+    ('mstatus', 'pmpaddr15', 'mhpmcounter3', '0x5c0')
+    """
+    for first, name in ((HPM_COUNTERS, "hpmcounter"), (MHPM_COUNTERS, "mhpmcounter"), (MHPM_EVENTS, "mhpmevent")):
+        if number in first:
+            return f"{name}{number - first.start + 3}"
+    try:
+        return Csr(number).label
+    except ValueError:
+        return f"{number:#x}"
+
+
 def csr_number(name_or_number: str | int) -> int:
     """The number of a CSR given by name or number; KeyError for a name that is none.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from emu.events import (
     AddressSpaceSwitched,
+    CsrWritten,
     Event,
     FrameAllocated,
     FrameFreed,
@@ -27,6 +28,7 @@ from emu.events import (
     TrapTaken,
 )
 from emu.isa.causes import PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.csrs import csr_name
 from emu.isa.privilege import Access
 from emu.mmu.pte import Pte
 from emu.observe.faults import PageFaultHandled
@@ -65,6 +67,7 @@ class Sentences:
             FunctionReturned: ("ret", self._function_returned),
             SyscallMade: ("syscall", self._syscall_made),
             AddressSpaceSwitched: ("satp", self._address_space_switched),
+            CsrWritten: ("csr", lambda event: f"{csr_name(event.number)} is {event.value:#x} {self._at(event)}"),
             TlbFilled: ("tlb", self._tlb_filled),
             PteWritten: ("pte", self._pte_written),
             StaleTranslationUsed: ("stale", self._stale_translation_used),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.engine.csrs.layout import LINES
-from emu.events import SyscallMade, TrapReturned, TrapTaken
+from emu.events import CsrWritten, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.csr_owner import Read, Write
 from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation
@@ -49,6 +49,11 @@ class ExactHart(ExactTranslation):
         self._operations: dict[int, Operation] = {}
         self._operation_at: dict[int, Operation] = {}
         """The operation of each instruction that arrived so far, by its block and its place in there."""
+
+    def operations_changed(self) -> None:
+        """See `ExactState`."""
+        self._operations.clear()
+        self._operation_at.clear()
 
     # Exceptions and instructions that arrive as exceptions.
 
@@ -112,12 +117,14 @@ class ExactHart(ExactTranslation):
         writes = kind == 1 or source != 0
         if reader is None or (writes and (number >> 10 == 3 or writer is None)):
             return lambda epc: self._illegal(epc, instruction)
-        if number in self.csrs.plain and (number >> 8) & 3 == 1:
+        is_told = CsrWritten in self._listening
+        if number in self.csrs.plain and (number >> 8) & 3 == 1 and not is_told:
             return self._plain_csr(instruction, number, self.csrs.plain[number] if writes else 0)
         if writes and writer is not None:
             # Setting and clearing bits of `mip` starts from what software wrote, without the lines (section 3.1.9).
             base = (lambda: self._values[_MIP]) if number == _MIP else None
-            return self._csr_read_and_write(instruction, reader, writer, base)
+            told = self._telling(number, reader, writer) if is_told else writer
+            return self._csr_read_and_write(instruction, reader, told, base)
         return self._csr_read(instruction, reader)
 
     def _plain_csr(self, instruction: int, number: int, mask: int) -> Operation:
@@ -139,6 +146,17 @@ class ExactHart(ExactTranslation):
             return None
 
         return access
+
+    def _telling(self, number: int, reader: Read, writer: Write) -> Write:
+        """A writer that tells who listens what has come of it."""
+
+        def write(value: int) -> bool:
+            done = writer(value)
+            if done:
+                self.emit_csr_written(number, reader() or 0)
+            return done
+
+        return write
 
     def _csr_read(self, instruction: int, reader: Read) -> Operation:
         least, destination, words = (instruction >> 28) & 3, (instruction >> 7) & 31, self.words

@@ -9,7 +9,7 @@ from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import LINES, Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, Event, PteWritten, StaleTranslationUsed, TlbFilled
+from emu.events import AddressSpaceSwitched, CsrWritten, Event, PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.core import HartCore
 from emu.hart.counter_csrs import STCE
 from emu.hart.csrfile import ADUE, CsrFile
@@ -59,7 +59,7 @@ class ExactState(HartCore):
         self._tells_of_fills = False
         super().__init__(ram, bus, platform, probes=choices.probes)
         self._ad_update = choices.ad_update
-        model = ModelCsrs()
+        self._model = model = ModelCsrs()
         self.csrs = CsrFile(self, model.values, choices.modes, has_adue=choices.ad_update is AdUpdate.SELECTED)
         self._values = self.csrs.values
         self._contexts = Contexts(self.engine.translations)
@@ -202,8 +202,13 @@ class ExactState(HartCore):
         lines = self.csrs.lines
         self.csrs.lines = lines | bit if level else lines & ~bit
 
-    def listening_changed(self, _kind: type[Event]) -> None:
-        """Every source passes through the model, unless a translation is given again."""
+    def listening_changed(self, kind: type[Event]) -> None:
+        """Every source passes through the model, unless a translation is given again, or native code serves a CSR."""
+        if kind is CsrWritten:
+            for number, served in _SERVED.items():
+                self._model.set_kind(number, Kind.REFUSED if CsrWritten in self._listening else served)
+            self.operations_changed()
+            return
         self._tells_of_fills = TlbFilled in self._listening or PteWritten in self._listening
         self._enter_context()
 
@@ -238,6 +243,10 @@ class ExactState(HartCore):
                     instret=self.retired(), pc=VirtAddr(self.words[PC] - 4), privilege=self._privilege, old=old, new=new
                 )
             )
+
+    @abstractmethod
+    def operations_changed(self) -> None:
+        """Forget how CSR instructions are carried out: they are to be told now, or no more."""
 
     @abstractmethod
     def protection_written(self) -> None:
