@@ -132,10 +132,19 @@ def add_watching(words: Words) -> None:
         "-d", to="log", form="int,in_asm,exec", default="",
         text="Log on standard error, as QEMU does: int: each trap; in_asm: code, once; exec: each block of it.",
     )  # fmt: skip
+    group.value(
+        "--log-commits", to="commits", form="FILE|-",
+        text="Write each instruction with the registers, CSRs and memory that it has written, as Spike does; -: on "
+        "standard output.",
+    )  # fmt: skip
+    group.flag(
+        "-l", to="execution", text="With --log-commits: assembly language, symbols and traps, too, as Spike's -l."
+    )
     group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
     group.value(
         "--record-what", to="record_what", form="WORDS", default="calls",
-        text="Record these with the instructions: calls (the default), memory (each access), registers (each write).",
+        text="Record these with the instructions: calls (the default), memory (each access), registers (each write), "
+        "csrs (each write, each trap).",
     )  # fmt: skip
     group.value(
         "--record-from", to="record_from", form="SYMBOL|INSTRET",

@@ -75,6 +75,8 @@ class RunWords(KernelWords):
     last_writes: bool
     origin: Path | None = None
     save: Path | None = None
+    commits: str | None
+    execution: bool
     record: Path | None
     record_what: str
     record_from: str | None

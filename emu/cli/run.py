@@ -104,6 +104,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
             for kind in events:
                 machine.on(kind, listener)
         _log(stack, machine, logged, request.log_file)
+        _log_commits(stack, machine, request)
         moment = first_moment(machine, request, recording)
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
         save_end(request, machine)
@@ -135,6 +136,16 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
         stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
     else:
         TrapLog(machine, stream)
+
+
+def _log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> None:
+    """Write what `--log-commits` asks for."""
+    if request.commits is None:
+        return
+    from emu.report.commitwriter import CommitWriter  # only who asks for it pays for its import
+
+    stream = sys.stdout.buffer if request.commits == "-" else stack.enter_context(OutputFile(Path(request.commits)))
+    stack.enter_context(CommitWriter(machine, stream, execution=request.execution))
 
 
 def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
@@ -188,6 +199,10 @@ def _check(request: RunWords) -> None:
         raise ConfigError(f"two kernels, {request.elf} and -kernel {request.kernel}: give one")
     if request.halted and request.gdb is None:
         raise ConfigError("-S: nothing would ever let the guest run; add -s, and continue it from gdb")
+    if request.execution and request.commits is None:
+        raise ConfigError("-l adds to the log of --log-commits: name its file, or write --log-commits -")
+    if request.json and request.commits == "-":
+        raise ConfigError("--json replaces what a run prints: give --log-commits a FILE")
     if request.json and request.trace and not request.trace_out:
         raise ConfigError("--trace prints between the guest's lines, and --json replaces those; add --trace-out FILE")
 

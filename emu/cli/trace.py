@@ -24,8 +24,11 @@ WHAT: dict[str, Callable[..., Iterator[str]]] = {
     "memory": recorded.accesses,
     "registers": recorded.writes,
     "commits": recorded.commits,
+    "execution": recorded.execution,
 }
 """What can be shown, and by which lines; `events` comes on top."""
+_LINES = ("commits", "execution")
+"""What has no columns."""
 TIMELINES = ("perfetto", "chrome", "uftrace")
 FORMATS = ("text", "jsonl", "parquet", *TIMELINES)
 """How: the first two are lines, the others files; a timeline has calls, traps and events together."""
@@ -48,7 +51,7 @@ def options() -> Words:
     words = Words(
         "ekernel trace",
         "Show what a recording (ekernel run --record FILE) holds, a line for each instruction, call, access.",
-        operands=" FILE [instructions|functions|memory|registers|commits|events]",
+        operands=" FILE [instructions|functions|memory|registers|commits|execution|events]",
     )
     words.add_argument("file", metavar="FILE", type=Path, help="The recording.")
     words.add_argument("what", metavar="WHAT", nargs="?", default="", help="What to show of it; instructions.")
@@ -107,7 +110,7 @@ def _check(request: TraceWords) -> None:
     if what not in known:
         hint = did_you_mean(what, known)
         raise ConfigError(f"ekernel trace does not show '{what}': {hint}it shows {', '.join(known)}")
-    if (form, what) in (("jsonl", "commits"), ("parquet", "commits"), ("parquet", _EVENTS)):
+    if (form != "text" and what in _LINES) or (form, what) == ("parquet", _EVENTS):
         raise ConfigError(f"{what} have no columns: -format {form} does not go with them")
     if request.output is None and form not in ("text", "jsonl"):
         raise ConfigError(f"-format {form} writes a file: name it with -o FILE")

@@ -235,7 +235,10 @@ class Engine(EngineAnswers):
             self._guest.access_fault(fault)
         elif self._breakpoint:
             self._breakpoint = False
-            self._guest.breakpoint()
+            if self.clock.features.looks_at_completed:
+                self._report_completed(self.words[Word.PC], self._guest.breakpoint)
+            else:
+                self._guest.breakpoint()
         elif self._refused:
             self._refused = False
             self._guest.refused()

@@ -24,6 +24,7 @@ from emu.hart.words import (
     PC,
     Trap,
 )
+from emu.isa.csrs import Csr
 from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A7
@@ -266,15 +267,18 @@ class HartBase(Guest, ABC):
             )
         )
 
-    def emit_csr_written(self, number: int, value: int) -> None:
-        """Tell who listens what the CSR instruction at pc - 4 has written."""
+    def emit_csr_written(self, number: int, written: int, value: int) -> None:
+        """Tell who listens what the CSR instruction at pc - 4 has written, and what is read there now.
+
+        A counter has what was written when the next instruction reads it.
+        """
         self.bus.emit(
             CsrWritten(
                 instret=self.retired_count - 1,
                 pc=VirtAddr(self.words[PC] - 4),
                 privilege=self.privilege,
                 number=number,
-                value=value,
+                value=written if number in (Csr.MCYCLE, Csr.MINSTRET) else value,
             )
         )
 

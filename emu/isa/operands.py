@@ -46,6 +46,18 @@ def memory_operand(instruction: int) -> MemoryOperand | None:
     return None
 
 
+def stored_register(instruction: int) -> int:
+    """The register that a store writes to memory: 0 to 31 for x0 to x31, 32 to 63 for f0 to f31.
+
+    >>> stored_register(0xFE843C27), stored_register(0xE406)  # fsd fs0, -8(s0); c.sdsp ra, 8(sp)
+    (40, 1)
+    """
+    if instruction & 3 == 3:
+        return (instruction >> 20 & 31) + (32 if instruction & 0x7F == 0x27 else 0)
+    register = instruction >> 2 & 31 if instruction & 3 == 2 else 8 + (instruction >> 2 & 7)
+    return register + (32 if instruction >> 13 & 7 == 5 else 0)
+
+
 def _signed(value: int, bits: int) -> int:
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value

@@ -7,6 +7,7 @@ _INTEGER = (0x00, 0x04, 0x05, 0x06, 0x0B, 0x0C, 0x0D, 0x0E, 0x19, 0x1B)
 _FLOAT = (0x01, 0x10, 0x11, 0x12, 0x13)
 """LOAD-FP and the fused multiply-adds."""
 _OP_FP, _SYSTEM = 0x14, 0x1C
+_ECALL, _EBREAK = 0x73, 0x100073
 _TO_INTEGER = (0x14, 0x18, 0x1C)
 """By bits 31 to 27 of OP-FP: comparisons, conversions to integers, fmv.x and fclass."""
 
@@ -25,6 +26,20 @@ def written_register(instruction: int) -> int | None:
     if opcode in _INTEGER or opcode == _OP_FP or (opcode == _SYSTEM and instruction >> 12 & 3):
         return register or None
     return None
+
+
+def registers_written(instruction: int) -> tuple[int, ...]:
+    """The same for an instruction that has retired: an `ecall` or `ebreak` that the host has answered is among them.
+
+    >>> registers_written(0x00000073), registers_written(0x00150513)  # ecall; addi a0, a0, 1
+    ((10, 11), (10,))
+    """
+    if instruction == _ECALL:
+        return 10, 11
+    if instruction == _EBREAK:
+        return (10,)
+    register = written_register(instruction)
+    return () if register is None else (register,)
 
 
 def _compressed(c: int) -> int:

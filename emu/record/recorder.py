@@ -21,9 +21,10 @@ from emu.hart.core import HartCore
 from emu.machine import Machine
 from emu.record import formats
 from emu.record.container import Writer
+from emu.record.csrs import Change, CsrFollower, pack
 from emu.spelling import did_you_mean
 
-WHAT = ("instructions", "calls", "memory", "registers")
+WHAT = ("instructions", "calls", "memory", "registers", "csrs")
 """What can be recorded."""
 _EVENTS_AT_ONCE = 1 << 16
 
@@ -44,8 +45,9 @@ class BlockSink(Protocol):
 class BlockFeature(Blocks):
     """Hands blocks to a sink."""
 
-    def __init__(self, sink: BlockSink) -> None:
-        super().__init__(sink.words)
+    def __init__(self, sink: BlockSink, *, size: int = 1 << 20) -> None:
+        """`size` is that of the buffer in bytes."""
+        super().__init__(sink.words, size=size)
         self._sink = sink
         self._core: Core | None = None
 
@@ -114,17 +116,31 @@ class _FileSink:
     def __init__(self, writer: Writer, core: HartCore) -> None:
         self._writer, self._core = writer, core
         self._count = self._spans = 0
-        self._code, self._modes = bytearray(), bytearray()
+        self._code, self._modes, self._csrs = bytearray(), bytearray(), bytearray()
+        self.csrs: CsrFollower | None = None
         core.stands_for_changed.append(self.mode)
 
     def close(self) -> None:
         self._core.stands_for_changed.remove(self.mode)
-        self._writer.add(formats.MODES, self._modes)
+        self._flush()
+
+    def changed(self, change: Change) -> None:
+        self._csrs += pack(change, self._spans)
+        if len(self._csrs) > _EVENTS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        for section, data in ((formats.CODE, self._code), (formats.MODES, self._modes), (formats.CSRS, self._csrs)):
+            if data:
+                self._writer.add(section, data)
+                data.clear()
 
     def span(self, instret: int, /) -> None:
         self._writer.add(formats.SPANS, formats.SPAN.pack(self._count, instret))
         self._spans += 1
         self.mode()
+        if self.csrs is not None:
+            self.csrs.begin()
 
     def mode(self) -> None:
         core = self._core
@@ -136,12 +152,7 @@ class _FileSink:
         code += block.code
 
     def words(self, words: memoryview, /) -> None:
-        if self._code:
-            self._writer.add(formats.CODE, self._code)
-            self._code.clear()
-        if self._modes:
-            self._writer.add(formats.MODES, self._modes)
-            self._modes.clear()
+        self._flush()
         self._writer.add(formats.BLOCKS, words)
         self._count += len(words) // NUMBER.size
 
@@ -210,17 +221,23 @@ class Recorder:
             features.append(Accesses(lambda records: writer.add(formats.MEMORY, records)))
         if "registers" in wanted:
             features.append(RegisterWrites(lambda records: writer.add(formats.REGISTERS, records)))
+        if "csrs" in wanted:
+            self._sink.csrs = CsrFollower(machine, self._sink.changed)
         self._following = Following(machine, features, blocks)
         if start:
             self.start()
 
     def start(self) -> None:
         """Begin, or go on; in a run at the end of the current slice."""
+        if self._sink.csrs is not None:
+            self._sink.csrs.start()
         self._following.start()
 
     def stop(self) -> None:
         """Leave out what follows; in a run from the end of the current slice on."""
         self._following.stop()
+        if self._sink.csrs is not None:
+            self._sink.csrs.stop()
 
     def section(self, name: str, data: bytes | memoryview) -> None:
         """Add to a section of another kind: what replays the run, say."""
@@ -230,6 +247,7 @@ class Recorder:
         """Write what is left, and say that the recording is complete."""
         try:
             self._following.close()
+            self.stop()
             self._sink.close()
             self.events.flush()
             self._writer.close()

@@ -21,6 +21,7 @@ from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.record import formats
 from emu.record.container import Reader
+from emu.record.csrs import Change, unpack
 from emu.shown import Shown
 
 if TYPE_CHECKING:
@@ -254,6 +255,15 @@ class Recording(Shown):
         for write in registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks):
             if first <= write.instret <= last:
                 yield write
+
+    def changes(self) -> Iterator[tuple[int, Change]]:
+        """The hart's state at each start, CSRs written, and traps, where they were recorded; with the span of each."""
+        self._check("csrs")
+        for chunk in self._reader.chunks(formats.CSRS):
+            found = unpack(chunk, 0)
+            while found is not None:
+                yield found[:2]
+                found = unpack(chunk, found[2])
 
     def transfers(self) -> Iterator[Transfer]:
         """Calls, returns and traps, where they were recorded; `emu.observe.callstacks` makes stacks of them."""

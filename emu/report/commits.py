@@ -1,51 +1,292 @@
-"""Spike's commit log (`spike --log-commits`) of a recording: each instruction with what it has written."""
+"""Spike's log (`--log-commits`, and with it `-l`): each instruction with what it has written, and each trap."""
 
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from emu.engine.translated.features import Access, Write
-from emu.record.recording import Recording
+from emu.firmware.names import Names
+from emu.hart.traps import enter_m, enter_s, leave_m, leave_s
+from emu.isa.causes import ExceptionCause
+from emu.isa.csrs import MHPM_COUNTERS, Csr, csr_name
+from emu.isa.operands import MemoryOperand, instruction_length, memory_operand, stored_register
+from emu.isa.privilege import Access as AccessKind
+from emu.isa.privilege import Privilege
+from emu.isa.status import FS_DIRTY, SSTATUS_WRITE, Status
+from emu.record.csrs import INTERRUPT, Change, ChangeKind
+from emu.record.recording import Instruction, Recording, instructions_of
+from emu.report.disassembly import disassemble
+from emu.report.floatflags import FloatFlags, raises_flags
 
-R = TypeVar("R", Access, Write)
+R = TypeVar("R", bound="_Timed", covariant=True)
 _FLOAT = 32
+_AT_ONCE = 1 << 10
 _SC = 3
 _ATOMIC = 0x2F
+_MRET, _SRET = 0x30200073, 0x10200073
+_SD = int(Status.SD)
+_EXCEPTIONS = (
+    "instruction_address_misaligned", "instruction_access_fault", "illegal_instruction", "breakpoint",
+    "load_address_misaligned", "load_access_fault", "store_address_misaligned", "store_access_fault",
+    "user_ecall", "supervisor_ecall", "virtual_supervisor_ecall", "machine_ecall",
+    "instruction_page_fault", "load_page_fault", "trap #14", "store_page_fault",
+)  # fmt: skip
+"""As Spike's riscv/trap.h has them."""
+_WITHOUT_TVAL = range(8, 12)
+_NOT_FETCHED = (0, 1, 12)
 
 
-def commit_log(recording: Recording, first: int, last: int, *, hart: int = 0) -> Iterator[tuple[int, str]]:
-    """The pc and a line of each instruction, as Spike writes it: privilege, pc, code, register, addresses, values.
-
-    Without the CSRs that an instruction has written, and without stores to devices: a recording does not have them.
-    Raises RecordingError for a recording without memory or registers.
-    """
-    writes: _Queue[Write] = _Queue(recording.writes(first, last))
-    accesses: _Queue[Access] = _Queue(recording.accesses(first, last))
-    head = f"core{hart:>4}: "
-    for instret, pc, code, privilege in recording.instructions(first, last):
-        word = int.from_bytes(code, "little")
-        text = f"{head}{int(privilege)} {pc:#018x} ({word:#0{2 + 2 * len(code)}x})"
-        for write in writes.at(instret):
-            kind, number = ("f", write.register - _FLOAT) if write.register >= _FLOAT else ("x", write.register)
-            text += f" {kind}{number:<2} {write.value:#018x}"
-        is_sc = word & 0x7F == _ATOMIC and word >> 27 == _SC
-        for access in accesses.at(instret):
-            if access.is_store:
-                text += f" mem {access.address:#018x} {access.value:#0{2 + 2 * access.size}x}"
-            elif not is_sc:
-                text += f" mem {access.address:#018x}"
-        yield pc, text
+class _Timed(Protocol):
+    @property
+    def instret(self) -> int: ...
 
 
-class _Queue(Generic[R]):
+class Queue(Generic[R]):
     """What was recorded in the order of time, taken an instruction at a time."""
 
-    def __init__(self, items: Iterator[R]) -> None:
-        self._items: Iterator[R] = items
-        self._next: R | None = next(items, None)
+    def __init__(self, items: Iterable[R] = ()) -> None:
+        self._items: Iterator[R] = iter(items)
+        self._ahead: deque[R] = deque()
 
-    def at(self, instret: int) -> Iterator[R]:
-        """What the instruction did before which so many had retired."""
-        while self._next is not None and self._next.instret <= instret:
-            if self._next.instret == instret:
-                yield self._next
-            self._next = next(self._items, None)
+    def clear(self) -> None:
+        """Forget what has not been taken."""
+        self._ahead.clear()
+
+    def feed(self, items: Iterable[R]) -> None:
+        """Append what has come since."""
+        self._ahead.extend(items)
+
+    def until(self, instret: int) -> Sequence[R]:
+        """What came before the instruction before which so many had retired, and of that itself."""
+        ahead = self._ahead
+        if not ahead:
+            ahead.extend(islice(self._items, _AT_ONCE))
+        if not ahead or ahead[0].instret > instret:
+            return ()
+        found = []
+        while ahead and ahead[0].instret <= instret:
+            found.append(ahead.popleft())
+            if not ahead:
+                ahead.extend(islice(self._items, _AT_ONCE))
+        return found
+
+
+class _Shape(NamedTuple):
+    """What is the same each time an instruction is executed."""
+
+    text: str
+    """Its pc and code."""
+    raises: bool
+    operand: MemoryOperand | None
+    is_sc: bool
+    returns: bool
+
+
+class CommitLog:
+    """The lines of one run, in order. It follows the registers and CSRs that are not told of each time.
+
+    Without the changes of CSRs (`emu.record.csrs`) lines have neither CSRs nor accesses to devices.
+    """
+
+    def __init__(self, names: Names | None = None, *, execution: bool = False, hart: int = 0) -> None:
+        """`execution`: each instruction in assembly language, the symbols and the traps, too, as with Spike's `-l`."""
+        self.writes: Queue[Write] = Queue()
+        self.accesses: Queue[Access] = Queue()
+        self.changes: Queue[Change] = Queue()
+        self._names, self._execution = names, execution
+        self._head = f"core{hart:>4}: "
+        self._known = False
+        self._registers = [0] * 64
+        self._status = self._flags = self._rounding = 0
+        self._privilege = Privilege.M
+        self._floats = FloatFlags()
+        self._texts: dict[tuple[int, bytes], str] = {}
+        self._shapes: dict[tuple[int, bytes], _Shape] = {}
+
+    def lines(self, instructions: Iterable[Instruction], codes: Mapping[int, bytes]) -> Iterator[tuple[int, int, str]]:
+        """instret, pc and text of each line. `codes` has instructions that may trap, by address."""
+        for one in instructions:
+            instret, pc, code, self._privilege = one
+            written = self.changes.until(instret)
+            if written:
+                for change in written:
+                    if change.kind is not ChangeKind.WRITE:
+                        for text in self._change(change, codes):
+                            yield change.instret, change.value, text
+                written = [change for change in written if change[:2] == (ChangeKind.WRITE, instret)]
+            if self._execution:
+                for text in self._executed(pc, code):
+                    yield instret, pc, text
+            yield instret, pc, self._line(one, written)
+
+    def _change(self, change: Change, codes: Mapping[int, bytes]) -> Iterator[str]:
+        if change.kind is ChangeKind.START:
+            self._known = True
+            self._registers[:] = change.registers
+            self._status = change.value & ~_SD
+            self._flags, self._rounding, self._privilege = change.second & 31, change.second >> 5, change.privilege
+        elif change.kind is ChangeKind.TRAP:
+            enter = enter_s if change.privilege is Privilege.S else enter_m
+            self._status = enter(self._status, self._privilege)
+            self._privilege = change.privilege
+            if self._execution:
+                yield from self._trapped(change, codes)
+
+    def _trapped(self, trap: Change, codes: Mapping[int, bytes]) -> Iterator[str]:
+        if trap.number & INTERRUPT:
+            yield f"{self._head}exception interrupt #{trap.number & ~INTERRUPT}, epc {trap.value:#018x}"
+            return
+        code = codes.get(trap.value)
+        if trap.number == ExceptionCause.ILLEGAL_INSTRUCTION:
+            code = trap.second.to_bytes(8, "little")[: instruction_length(trap.second)]
+        if trap.number not in _NOT_FETCHED and code is not None:
+            yield from self._executed(trap.value, code)
+        name = _EXCEPTIONS[trap.number] if trap.number < len(_EXCEPTIONS) else f"#{trap.number}"
+        yield f"{self._head}exception trap_{name}, epc {trap.value:#018x}"
+        if trap.number not in _WITHOUT_TVAL:
+            yield f"{self._head}          tval {trap.second:#018x}"
+
+    def _executed(self, pc: int, code: bytes) -> Iterator[str]:
+        text = self._texts.get((pc, code))
+        if text is None:
+            mnemonic, _, operands = (disassemble(code, pc) or "unknown").partition(" ")
+            word = int.from_bytes(code, "little")
+            text = f"{self._head}{pc:#018x} ({word:#010x}) {mnemonic:<7} {operands}".rstrip()
+            found = self._names.symbols.at(pc) if self._names is not None else None
+            if found is not None and not found[1]:
+                text = f"{self._head}>>>>  {found[0].name}\n{text}"
+            self._texts[pc, code] = text
+        yield from text.split("\n")
+
+    def _shape(self, pc: int, code: bytes) -> _Shape:
+        word = int.from_bytes(code, "little")
+        return _Shape(
+            f" {pc:#018x} ({word:#0{2 + 2 * len(code)}x})", raises_flags(word), memory_operand(word),
+            word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (_MRET, _SRET),
+        )  # fmt: skip
+
+    def _line(self, one: Instruction, changes: Sequence[Change]) -> str:
+        instret, pc, code, privilege = one
+        shape = self._shapes.get((pc, code))
+        if shape is None:
+            shape = self._shapes[pc, code] = self._shape(pc, code)
+        registers = self._registers
+        found: dict[int, str] = {}
+        if shape.raises and self._known:
+            raised = self._floats.raised(int.from_bytes(code, "little"), self._rounding, registers)
+            if raised:
+                self._flags |= raised
+                self._csr(found, Csr.FFLAGS, self._flags)
+                self._make_dirty(found)
+        accesses = self._accesses(instret, code, shape)
+        for write in self.writes.until(instret):
+            number, value = write.register, write.value
+            if write.instret != instret:
+                continue
+            if number >= _FLOAT:
+                found[number - _FLOAT << 4 | 1] = f" f{number - _FLOAT:<2} {value:#018x}"
+                self._make_dirty(found)
+            else:
+                found[number << 4] = f" x{number:<2} {value:#018x}"
+            registers[number] = value
+        for change in changes:
+            self._written(found, change)
+        if shape.returns and self._known:
+            leave = leave_m if int.from_bytes(code, "little") == _MRET else leave_s
+            self._status, _ = leave(self._status)
+            self._csr(found, Csr.MSTATUS, self._shown_status)
+        texts = found.values() if len(found) < 2 else (found[key] for key in sorted(found))  # Spike's order
+        return f"{self._head}{int(privilege)}{shape.text}{''.join(texts)}{accesses}"
+
+    def _accesses(self, instret: int, code: bytes, shape: _Shape) -> str:
+        """Before the instruction's registers are written: they have the address of what is not recorded."""
+        operand = shape.operand
+        if operand is None:
+            return ""
+        text, any_access = "", False
+        for access in self.accesses.until(instret):
+            if access.instret == instret:
+                any_access = True
+                if access.is_store:
+                    text += f" mem {access.address:#018x} {access.value:#0{2 + 2 * access.size}x}"
+                elif not shape.is_sc:
+                    text += f" mem {access.address:#018x}"
+        if self._known and not any_access and not shape.is_sc:  # a device's
+            text = f" mem {operand.address(self._registers):#018x}"
+            if operand.access is AccessKind.STORE:
+                register = stored_register(int.from_bytes(code, "little"))
+                value = self._registers[register] & (1 << 8 * operand.size) - 1
+                text += f" {value:#0{2 + 2 * operand.size}x}"
+        return text
+
+    def _written(self, found: dict[int, str], change: Change) -> None:
+        """The CSRs that Spike says are written, of a CSR instruction."""
+        number, value = change.number, change.value
+        if number in (Csr.FFLAGS, Csr.FRM, Csr.FCSR):
+            if number != Csr.FRM:
+                self._flags = value & 31
+                self._csr(found, Csr.FFLAGS, self._flags)
+            if number != Csr.FFLAGS:
+                self._rounding = value >> 5 if number == Csr.FCSR else value
+                self._csr(found, Csr.FRM, self._rounding)
+            self._make_dirty(found)
+        elif number in (Csr.MSTATUS, Csr.SSTATUS):
+            mask = SSTATUS_WRITE if number == Csr.SSTATUS else ~_SD
+            self._status = self._status & ~mask & ~_SD | value & mask
+            self._csr(found, Csr.MSTATUS, self._shown_status)
+        elif number == Csr.SIE:
+            self._csr(found, Csr.SIE, value)
+            self._csr(found, Csr.MIE, change.second)
+        elif number == Csr.SIP:
+            self._csr(found, Csr.MIP, change.second)
+        elif number not in MHPM_COUNTERS:
+            self._csr(found, number, value)
+
+    @property
+    def _shown_status(self) -> int:
+        return self._status | (_SD if self._status & FS_DIRTY == FS_DIRTY else 0)
+
+    def _make_dirty(self, found: dict[int, str]) -> None:
+        if self._known and self._status & FS_DIRTY != FS_DIRTY:
+            self._status |= FS_DIRTY
+            self._csr(found, Csr.MSTATUS, self._shown_status)
+
+    @staticmethod
+    def _csr(found: dict[int, str], number: int, value: int) -> None:
+        found[number << 4 | 4] = f" c{int(number)}_{csr_name(number)} {value:#018x}"
+
+
+def commit_log(recording: Recording, first: int, last: int, *, execution: bool = False) -> Iterator[tuple[int, str]]:
+    """The pc and a line of each instruction, as Spike writes it: privilege, pc, code, registers, addresses, values.
+
+    With CSRs and accesses to devices where the recording has `csrs`; `execution` adds the lines of Spike's `-l`.
+    Raises RecordingError for a recording without memory or registers.
+    """
+    log = CommitLog(recording.names, execution=execution)
+    has_changes = "csrs" in recording.what
+    begin = 0 if has_changes else first  # what the lines need has to be followed from the start
+    log.writes = Queue(recording.writes(begin, last))
+    log.accesses = Queue(recording.accesses(begin, last))
+    codes: dict[int, bytes] = {}
+    if has_changes:
+        log.changes = Queue(_in_time(change for _, change in recording.changes()))
+        if execution:
+            codes = {pc: code for block in recording.blocks.values() for pc, code in instructions_of(block)}
+    for instret, pc, text in log.lines(recording.instructions(begin, last), codes):
+        if instret >= first:
+            yield pc, text
+
+
+def _in_time(changes: Iterable[Change]) -> Iterator[Change]:
+    """The same without the traps that a machine has taken last before it was put back: no instruction followed them."""
+    traps: list[Change] = []
+    for change in changes:
+        if change.kind is not ChangeKind.START or not traps or change.instret >= traps[-1].instret:
+            yield from traps
+        traps.clear()
+        if change.kind is ChangeKind.TRAP:
+            traps.append(change)
+        else:
+            yield change
+    yield from traps

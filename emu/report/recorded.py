@@ -66,6 +66,15 @@ def functions(recording: Recording, names: PlaceNames, first: int, last: int, ch
 
 def commits(recording: Recording, _names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
     """Spike's commit log; see `emu.report.commits`."""
-    for pc, line in commit_log(recording, first, last):
+    yield from _log_lines(recording, first, last, chosen, execution=False)
+
+
+def execution(recording: Recording, _names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
+    """The same with the lines of Spike's `-l`."""
+    yield from _log_lines(recording, first, last, chosen, execution=True)
+
+
+def _log_lines(recording: Recording, first: int, last: int, chosen: Chosen, *, execution: bool) -> Iterator[str]:
+    for pc, line in commit_log(recording, first, last, execution=execution):
         if chosen(pc):
             yield line

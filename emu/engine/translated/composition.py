@@ -14,7 +14,7 @@ from emu.engine.translated.layout import ENV_EXIT_REQUEST, Layout
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
 from emu.engine.translated.plan import CLASSES, Known, Part
 from emu.engine.translated.player import Entry
-from emu.isa.results import written_register
+from emu.isa.results import registers_written
 
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
 _OF_INSTRUCTIONS = (
@@ -99,8 +99,7 @@ class Features:
 
     def completed(self, pc: int, instruction: int, registers: memoryview) -> None:
         """Python has completed an instruction that blocks have not."""
-        register = written_register(instruction)
-        if register is not None:
+        for register in registers_written(instruction):
             write = Write(pc, register, registers[register], self._core.slots[Slot.COUNT] - 1)
             for feature in self._features:
                 if feature.looks_at_registers:

@@ -16,7 +16,8 @@ RECORD = struct.Struct("<qQQ")
 class RegisterWrites(Feature):
     """Hands over `RECORD`s in the order of the instructions; `decode` reads them.
 
-    Also what Python completes is there: CSR instructions, loads from devices. What an `ecall` returns is not.
+    Also what Python completes is there: CSR instructions, loads from devices, what an `ecall` that the host answers
+    returns.
     """
 
     def __init__(self, drain: Drain, *, size: int = 1 << 20) -> None:

@@ -13,7 +13,7 @@ from emu.engine.translated.fetching import fetch
 from emu.engine.window import StateWindow, Word
 from emu.isa.operands import memory_operand
 from emu.isa.registers import SP
-from emu.isa.results import written_register
+from emu.isa.results import registers_written
 
 
 class SlowFeatures:
@@ -33,7 +33,7 @@ class SlowFeatures:
         self._looks_at_jumps = False
         self._jump: tuple[int, int, int] | None = None  # pc, instruction, the count of instructions behind it
         self._stored: tuple[Access, int] | None = None
-        self._writing: tuple[int, int, int] | None = None  # pc, register, instret
+        self._writing: tuple[int, tuple[int, ...], int] | None = None  # pc, registers, instret
         core.slots[Slot.MOST] = MOST_BLOCKS
 
     def switch(self, features: Sequence[Feature]) -> None:
@@ -143,9 +143,10 @@ class SlowFeatures:
             instret = slots[Slot.COUNT] - slots[Slot.BLOCK_LENGTH] + self._position
             self._position += 1
             self._settle_register(instret)
-            register = written_register(int.from_bytes(fetch(self._core, self._guest.code_address, pc, size), "little"))
-            if register is not None:
-                self._writing = pc, register, instret
+            code = fetch(self._core, self._guest.code_address, pc, size)
+            registers = registers_written(int.from_bytes(code, "little"))
+            if registers:
+                self._writing = pc, registers, instret
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
             self._fail(error)
 
@@ -153,10 +154,11 @@ class SlowFeatures:
         """A register has been written if its instruction has retired."""
         writing, self._writing = self._writing, None
         if writing is not None and writing[2] < retired:
-            pc, register, instret = writing
+            pc, registers, instret = writing
             for feature in self._features:
                 if feature.looks_at_registers:
-                    feature.written(Write(pc, register, self._window.words[register], instret))
+                    for register in registers:
+                        feature.written(Write(pc, register, self._window.words[register], instret))
 
     def _on_memory(self, _engine: int, kind: int, physical: int, size: int, value: int) -> bool:
         try:

@@ -153,7 +153,7 @@ class ExactHart(ExactTranslation):
         def write(value: int) -> bool:
             done = writer(value)
             if done:
-                self.emit_csr_written(number, reader() or 0)
+                self.emit_csr_written(number, value, reader() or 0)
             return done
 
         return write

@@ -156,7 +156,7 @@ class FastHart(FastState):
             if not csrs.write(number, operand):
                 return False
             if CsrWritten in self._listening:
-                self.emit_csr_written(number, csrs.read(number) or 0)
+                self.emit_csr_written(number, operand, csrs.read(number) or 0)
         if destination:
             words[destination] = old
         if self._interrupts_changed:
