@@ -12,7 +12,7 @@ _KERNEL, _FIRMWARE = 0x8020_0000, 0x8000_0000
 
 @lru_cache(maxsize=256)
 def built(source: str, base: int) -> Image:
-    """An image whose first instruction is the source's first; `.data` and `.bss` follow."""
+    """An image whose first instruction is the source's first; `.data` and `.bss` follow, up to `_end`."""
     script = f"""
         ENTRY(_start)
         SECTIONS {{
@@ -20,6 +20,7 @@ def built(source: str, base: int) -> Image:
             .text : {{ *(.text .text.*) }}
             .data : {{ *(.rodata .rodata.* .data .data.* .sdata .sdata.*) }}
             .bss : {{ *(.bss .bss.* .sbss .sbss.* COMMON) }}
+            _end = .;
         }}"""
     code = assemble(f".text\n.globl _start\n_start:\n{source}\n", name="test.S")
     return Image.from_bytes(link([code], script=script).elf, "test.elf")

@@ -7,15 +7,8 @@ import pytest
 
 from emu.cli import status_of
 from linker.commands import as_, ld
+from tests.guests import HTIF_WORDS
 
-WORDS = """
-    .section .tohost, "aw", @progbits
-    .balign 64
-    .globl tohost, fromhost
-tohost: .dword 0
-    .balign 64
-fromhost: .dword 0
-"""
 END = "la t0, tohost\n sd t1, (t0)\n j .\n"
 PROGRAMS = {
     "passes": "li t1, 1\n" + END,
@@ -39,7 +32,7 @@ def tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True)
     for name, source in PROGRAMS.items():
         text, obj = tmp_path / f"{name}.s", tmp_path / f"{name}.o"
-        text.write_text(f".globl _start\n_start:\n{source}\n{WORDS}")
+        text.write_text(f".globl _start\n_start:\n{source}\n{HTIF_WORDS}")
         assert as_.main(["-o", str(obj), str(text)]) == 0
         words = ["-Ttext=0x80000000", "--section-start=.tohost=0x80001000", "-o", str(folder / f"{name}.elf"), str(obj)]
         assert ld.main(words) == 0

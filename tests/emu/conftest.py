@@ -13,27 +13,11 @@ from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_NUMBERS
 from emu.machine import Machine, MachineConfig
-from linker import link
-from linker.assembler import assemble
+from emu.testing.program import built
 
 CODE = 0x8020_0000
 DATA = 0x8021_0000
 _FS_INITIAL = 1 << 13
-
-
-@lru_cache(maxsize=256)
-def _image(source: str, base: int) -> Image:
-    script = f"""
-        ENTRY(_start)
-        SECTIONS {{
-            . = {base:#x};
-            .text : {{ *(.text .text.*) }}
-            .data : {{ *(.rodata .rodata.* .data .data.* .sdata .sdata.*) }}
-            .bss : {{ *(.bss .bss.* .sbss .sbss.* COMMON) }}
-            _end = .;
-        }}"""
-    code = assemble(f".text\n.globl _start\n_start:\n{source}\n", name="test.s")
-    return Image.from_bytes(link([code], script=script).elf, "test.elf")
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +25,7 @@ def build() -> Callable[..., Image]:
     """`build(source, base=0x80200000)`: an image whose first instruction is the source's first."""
 
     def make(source: str, base: int = CODE) -> Image:
-        return _image(source, base)
+        return built(source, base)
 
     return make
 
@@ -93,7 +77,7 @@ def execute(fidelity: str) -> Execute:
     def run(source: str, memory: bytes = b"", **registers: int) -> Hart:
         machine = _bench(fidelity)
         hart = machine.hart
-        image = _image(source, CODE)
+        image = built(source, CODE)
         for segment in image.segments:
             machine.memory.write(segment.physical, segment.data)
         if memory:

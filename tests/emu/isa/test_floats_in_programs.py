@@ -8,6 +8,7 @@ from emu.isa.privilege import Privilege
 from emu.machine import Machine, MachineConfig, StopReason
 from tests.emu.isa.float_cases import BOX
 from tests.emu.isa.test_floating_point_traps import OPERANDS, ROWS, written
+from tests.guests import LOWER_TABLES, PAGING_ON
 
 OFF, INITIAL, CLEAN, DIRTY = range(4)
 FS = 3 << 13
@@ -210,20 +211,8 @@ def test_the_upper_half_of_an_instruction_is_another_one_when_jumped_to(boot, st
             assert (hart.csr["mcause"], hart.f["fa0"]) == (0, 0x1234)
 
 
-NEXT_PAGE = """
-    la t0, root
-    li t1, 0x200000cf           # 0x80000000
-    sd t1, 16(t0)
-    la t1, table1
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, 0(t0)
-    la t1, table0
-    srli t1, t1, 2
-    ori t1, t1, 1
-    la t0, table1
-    sd t1, 0(t0)
-    la t0, table0
+NEXT_PAGE = f"""
+    {LOWER_TABLES}
     la t1, code
     srli t1, t1, 2
     ori t1, t1, 0xcb
@@ -231,13 +220,7 @@ NEXT_PAGE = """
     addi s2, t1, 0x400          # the PTE of the page behind it
     la t1, trap
     csrw stvec, t1
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8
-    slli t1, t1, 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
+    {PAGING_ON}
     li t0, 0x2000
     csrs sstatus, t0
     li a1, 7

@@ -7,15 +7,8 @@ import pytest
 
 from emu.machine import Machine, MachineConfig, Outcome, StopReason
 from linker.commands import as_, ld
+from tests.guests import HTIF_WORDS
 
-WORDS = """
-    .section .tohost, "aw", @progbits
-    .balign 64
-    .globl tohost, fromhost
-tohost: .dword 0
-    .balign 64
-fromhost: .dword 0
-"""
 SEND = """
 send:                           # a0 to the host, which must have taken what came before
     la t0, {name}
@@ -31,7 +24,7 @@ Boot = Callable[..., Machine]
 def spike(request: pytest.FixtureRequest, tmp_path: Path) -> Boot:
     """`spike(source)`: a machine with an M-mode guest that has the two words."""
 
-    def boot(source: str, words: str = WORDS, name: str = "tohost") -> Machine:
+    def boot(source: str, words: str = HTIF_WORDS, name: str = "tohost") -> Machine:
         text, obj, elf = (tmp_path / f"guest{suffix}" for suffix in (".s", ".o", ".elf"))
         text.write_text(f".globl _start\n_start:\n{source}\n{SEND.format(name=name)}\n{words}")
         assert as_.main(["-o", str(obj), str(text)]) == 0
@@ -143,5 +136,5 @@ def test_two_runs_are_identical_and_a_snapshot_returns_to_the_same_life(spike: B
 
 
 def test_a_guest_without_the_words_is_left_alone(spike: Boot) -> None:
-    machine = spike("li a0, 1\n call send\n j .", WORDS.replace("tohost", "other"), "other")
+    machine = spike("li a0, 1\n call send\n j .", HTIF_WORDS.replace("tohost", "other"), "other")
     assert machine.run(max_instructions=50_000).reason is StopReason.INSTRUCTION_LIMIT

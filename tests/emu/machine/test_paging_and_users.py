@@ -7,25 +7,13 @@ from emu.events import AddressSpaceSwitched, PageFault, SyscallMade, TlbFilled, 
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.walks import Refusal
+from tests.guests import LOWER_TABLES, PAGING_ON
 
 KERNEL = """
     la sp, stack_top
     la t0, trap
     csrw stvec, t0
-    # root[2]: a gigapage onto itself; root[0]: the page of user code; root[1]: invalid
-    la t0, root
-    li t1, 0x200000cf
-    sd t1, 16(t0)
-    la t1, table1
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, 0(t0)
-    la t1, table0
-    srli t1, t1, 2
-    ori t1, t1, 1
-    la t0, table1
-    sd t1, 0(t0)
-    la t0, table0
+    {tables}
     la t1, user
     srli t1, t1, 2
     ori t1, t1, {user_flags:#x}
@@ -34,13 +22,7 @@ KERNEL = """
     srli t1, t1, 2
     ori t1, t1, {data_flags:#x}
     sd t1, 0x88(t0)
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8
-    slli t1, t1, 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
+    {paging_on}
     {setup}
     li t0, 0x10000
     csrw sepc, t0
@@ -79,7 +61,8 @@ stack_top:
 
 
 def kernel(user: str, *, setup: str = "", user_flags: int = 0x5B, data_flags: int = 0xD7) -> str:
-    return KERNEL.format(user=user, setup=setup, user_flags=user_flags, data_flags=data_flags)
+    pieces = {"tables": LOWER_TABLES, "paging_on": PAGING_ON}
+    return KERNEL.format(user=user, setup=setup, user_flags=user_flags, data_flags=data_flags, **pieces)
 
 
 def run(boot, source, **config):

@@ -7,8 +7,9 @@ from emu.events import ConsoleOutput, TrapTaken
 from emu.isa.csrs import Csr
 from emu.machine import Machine, MachineConfig, MachinePool, StopReason
 from emu.testing.program import built
+from tests.guests import PAGING_ON
 
-_DIRTY = """
+_DIRTY = f"""
     la t0, 1f
     csrw stvec, t0
     li t0, 0x6000
@@ -31,13 +32,7 @@ _DIRTY = """
 2:  sd t0, (t0)
     addi t0, t0, 256
     bltu t0, t3, 2b
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8
-    slli t1, t1, 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
+    {PAGING_ON}
     ebreak
     .balign 4
 1:  li a7, 8

@@ -45,9 +45,7 @@ def test_free_pieces_and_fragmentation_are_what_the_buddy_heap_itself_counts(gue
         costs.close()
 
 
-def test_of_very_many_calls_some_are_looked_at(
-    guest_of: Callable[..., Guest], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_very_many_calls_some_are_looked_at(guest_of: Callable[..., Guest], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emu.observe.allocations.space._NODES_A_CALL", 8)
     guest = guest_of("mm/heap/first_fit.S", "mm/heap/realloc.S", "mm/frames/stack.S", heap_size=MIB, ram_size=4 * MIB)
     guest.call("heap_init", guest.symbol("heap_space"), MIB)

@@ -1,0 +1,39 @@
+"""Pieces of assembly that the guests of several tests are made of."""
+
+LOWER_TABLES = """
+    la t0, root
+    li t1, 0x200000cf           # a gigapage: 0x80000000 onto itself
+    sd t1, 16(t0)
+    la t1, table1
+    srli t1, t1, 2
+    ori t1, t1, 1
+    sd t1, 0(t0)
+    la t1, table0
+    srli t1, t1, 2
+    ori t1, t1, 1
+    la t0, table1
+    sd t1, 0(t0)
+    la t0, table0
+"""
+"""Memory is mapped onto itself, and addresses below 2 MiB by `table0`, whose address t0 has afterwards."""
+
+PAGING_ON = """
+    la t0, root
+    srli t0, t0, 12
+    li t1, 8
+    slli t1, t1, 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+"""
+"""Sv39 with the table `root`."""
+
+HTIF_WORDS = """
+    .section .tohost, "aw", @progbits
+    .balign 64
+    .globl tohost, fromhost
+tohost: .dword 0
+    .balign 64
+fromhost: .dword 0
+"""
+"""What a guest exchanges with Spike's host."""
