@@ -147,7 +147,8 @@ class GdbServer:
             self._send(answer.data)
         if answer.wish is Wish.NO_ACKNOWLEDGEMENTS:
             self._acknowledges = False
-        elif answer.wish is Wish.CONTINUE:
+        elif answer.wish is Wish.CONTINUE and self._session is not None:
+            self._session.watching.leave()
             self._halted = False
         elif answer.wish is Wish.STEP:
             self._step(answer.leave_range)
@@ -170,9 +171,7 @@ class GdbServer:
         if session is None or outcome is None:
             return
         why = session.breakpoints.why()
-        if session.watching.hit is not None:
-            session.watching.pass_by()
-            why = session.watching.why()
+        why = session.watching.why() or why
         if why is not None:
             self._stop(SIGTRAP, why)
         elif outcome.reason in _SAYS_WHY:
@@ -183,6 +182,7 @@ class GdbServer:
         """Execute one instruction, or trap; with a range, until pc leaves it or something arrives."""
         session, machine = self._session, self._machine
         assert session is not None
+        session.watching.leave()
         while True:
             outcome = machine.history.forward()
             stays = leave_range is not None and leave_range[0] <= machine.hart.pc < leave_range[1]

@@ -8,6 +8,7 @@ from emu.errors import ConfigError
 from emu.isa.privilege import Access
 from emu.machine import Machine, StopReason
 from emu.machine.addressing import ram_of
+from emu.machine.history.moment import Moment
 from emu.machine.history.travel import Search
 from emu.machine.history.writes import accesses_to
 from emu.subscriptions import Subscription
@@ -19,16 +20,28 @@ _LARGEST, _MOST = 1 << 20, 4096
 """Bytes of a watchpoint, and how many there are, at most."""
 
 
+_Place = tuple[int, int]
+"""Instructions retired, and pc."""
+
+
 class Watching:
-    """Stops the machine at an access to watched memory, for the packets `Z` and `z`."""
+    """Stops the machine before an access to watched memory, for the packets `Z` and `z`.
+
+    Before, because gdb (from 13 on, "nonsteppable watchpoints") and lldb take RISC-V for such a machine, as QEMU does:
+    they carry out the access by a step, and look then at what has changed. Backwards it is the other way round: the
+    machine stops behind the access, and a step back undoes it.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._watched: dict[tuple[int, int, int], Subscription] = {}
         self.hit: tuple[int, int] | None = None
         """Kind and address of the watchpoint that has stopped the machine, before the access; None while none has."""
-        self.is_passing = False
-        """Whether the access that has stopped the machine is being carried out."""
+        self._told: _Place | None = None
+        self._passing: _Place | None = None
+        """The access that the client was told of, while it stands there, and when it has gone on from there."""
+        self.behind: Moment | None = None
+        """Where a client that goes back was told of an access, which is the instruction before."""
         self._found: Callable[[], None] | None = None
 
     def insert(self, kind: int, address: int, length: int) -> bool:
@@ -41,7 +54,7 @@ class Watching:
         try:
             self._watched[key] = self._machine.watch_memory(
                 address,
-                lambda _: self._accessed(kind, address),
+                lambda event: self._accessed(kind, address, (event.instret, int(event.pc))),
                 length=length,
                 reads=kind != WRITE,
                 writes=kind != READ,
@@ -64,22 +77,25 @@ class Watching:
     def why(self) -> str | None:
         """What a stop reply says of the watchpoint that was hit, which is forgotten then; None when none was."""
         hit, self.hit = self.hit, None
-        return None if hit is None else f"{_STOP_WORDS[hit[0]]}:{hit[1]:x};"
+        if hit is None:
+            return None
+        self._told = self._here()
+        return _reply(*hit)
 
-    def _accessed(self, kind: int, address: int) -> None:
+    def leave(self) -> None:
+        """The client goes on from here: an access that it was told of here is carried out without another word."""
+        self._passing = self._told if self._told == self._here() else None
+        self._told = self.behind = None
+
+    def _here(self) -> _Place:
+        return self._machine.instret, int(self._machine.hart.pc)
+
+    def _accessed(self, kind: int, address: int, place: _Place) -> None:
         if self._found is not None:
             self._found()
-        elif not self.is_passing and not self._machine.platform.inputs.is_travelling:
+        elif place != self._passing and not self._machine.platform.inputs.is_travelling:
             self.hit = kind, address
             self._machine.platform.end(StopReason.REACHED)
-
-    def pass_by(self) -> None:
-        """Carry out the access that has stopped the machine: a client is told of it behind that."""
-        self.is_passing = True
-        try:
-            self._machine.history.forward()
-        finally:
-            self.is_passing = False
 
     # Backwards.
 
@@ -112,13 +128,12 @@ class Watching:
             for key in native:
                 self.insert(*key)
 
-    def recognize(self) -> None:
-        """The machine was put before an instruction: find out which watchpoint it will hit."""
+    def accessed_next(self) -> str | None:
+        """What a stop reply says of the watchpoint that the next instruction will hit; None for none."""
         machine = self._machine
-        operand = machine.core.operand_at(int(machine.hart.pc))
-        self.hit = None
+        operand = machine.core.operand_at(int(machine.hart.pc)) if self._watched else None
         if operand is None:
-            return
+            return None
         start = operand.address(machine.core.words)
         accessed = [(at, size) for at, size in ram_of(machine.platform, start, operand.size) if at is not None]
         other = WRITE if operand.access is Access.LOAD else READ  # an atomic instruction does both
@@ -130,9 +145,7 @@ class Watching:
             return any(at < each.end and each.start < at + size for each in ranges for at, size in accessed)
 
         hits = [key for key in self._watched if is_hit(*key)]
-        if hits:
-            kind, address, _ = min(hits, key=lambda hit: hit[0] == other)
-            self.hit = kind, address
+        return _reply(*min(hits, key=lambda hit: hit[0] == other)[:2]) if hits else None
 
     def _in_ram(self, kind: int, address: int, length: int) -> list[Watched] | None:
         """Where a watched range lies in RAM, as it is mapped now; None where that is not known of all of it."""
@@ -141,3 +154,7 @@ class Watching:
             Watched(at, at + size, reads=kind != WRITE, writes=kind != READ) for at, size in parts if at is not None
         ]
         return ranges if len(ranges) == len(parts) else None
+
+
+def _reply(kind: int, address: int) -> str:
+    return f"{_STOP_WORDS[kind]}:{address:x};"

@@ -87,11 +87,12 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture
 def gdb(oracle: Callable[[str], str]) -> Callable[..., str]:
-    """`gdb(port, elf, *commands)`: what Debian's gdb prints."""
+    """`gdb(port, elf, *commands)`: what Debian's gdb prints. Instead of a port: what it is to take for a target."""
     program = oracle("gdb-multiarch")
 
-    def run(port: int, elf: Path, *commands: str) -> str:
-        script = ["set confirm off", "set pagination off", f"target remote 127.0.0.1:{port}", *commands]
+    def run(port: int | str, elf: Path, *commands: str) -> str:
+        target = f"127.0.0.1:{port}" if isinstance(port, int) else port
+        script = ["set confirm off", "set pagination off", f"target remote {target}", *commands]
         arguments = [part for line in script for part in ("-ex", line)]
         result = subprocess.run(
             [program, "-q", "-nx", "-batch", str(elf), *arguments],
