@@ -160,6 +160,7 @@ class GdbServer:
             self._halted = False
         elif answer.wish is Wish.KILL:
             self._drop()
+            self._connection.hang_up()
             return False
         return True
 

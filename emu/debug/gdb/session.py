@@ -9,8 +9,9 @@ from emu.debug.gdb.agent import Condition
 from emu.debug.gdb.memory import DebuggerMemory
 from emu.debug.gdb.packets import LARGEST_PACKET
 from emu.debug.gdb.points import HARDWARE, SOFTWARE, Breakpoints
+from emu.debug.gdb.regions import region
 from emu.debug.gdb.registers import RegisterFile, target_description
-from emu.debug.gdb.watching import ACCESS, WRITE, Watching
+from emu.debug.gdb.watching import ACCESS, MOST, WRITE, Watching
 from emu.errors import EmuError
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -23,9 +24,14 @@ _BAD, _NO_MEMORY, _REFUSED = b"E22", b"E14", b"E01"
 _MEMORY_MAP = (
     '<?xml version="1.0"?><!DOCTYPE memory-map PUBLIC "+//IDN gnu.org//DTD GDB Memory Map V1.0//EN" '
     '"http://sourceware.org/gdb/gdb-memory-map.dtd"><memory-map>'
-    '<memory type="ram" start="0x0" length="0xffffffffffffffff"/></memory-map>'
+    '<memory type="ram" start="0x0" length="0x8000000000000000"/>'
+    '<memory type="ram" start="0x8000000000000000" length="0x8000000000000000"/></memory-map>'
 )
-"""All virtual addresses may be RAM: what is mapped decides, and that changes."""
+"""All virtual addresses may be RAM: what is mapped decides, and that changes. A single length cannot say so."""
+_TRIPLE = b"riscv64-unknown-unknown".hex()
+_HOST = f"triple:{_TRIPLE};endian:little;ptrsize:8;watchpoint_exceptions_received:before;".encode()
+_WATCHPOINTS = f"num:{MOST};".encode()
+"""What lldb asks for: without both it takes a watchpoint's stop for one behind the access."""
 _SUPPORTED = (
     f"PacketSize={LARGEST_PACKET:x};qXfer:features:read+;qXfer:memory-map:read+;QStartNoAckMode+;vContSupported+;"
     "swbreak+;hwbreak+;ConditionalBreakpoints+;ReverseStep+;ReverseContinue+"
@@ -100,6 +106,9 @@ class Session:
             ("qSupported", lambda _: _SUPPORTED.encode()),
             ("qXfer:features:read:target.xml:", lambda text: _piece(target_description(), text)),
             ("qXfer:memory-map:read::", lambda text: _piece(_MEMORY_MAP, text)),
+            ("qHostInfo", lambda _: _HOST),
+            ("qWatchpointSupportInfo", lambda _: _WATCHPOINTS),
+            ("qMemoryRegionInfo:", lambda text: region(machine, _number(text)).encode()),
             ("QStartNoAckMode", lambda _: Answer(_OK, Wish.NO_ACKNOWLEDGEMENTS)),
             ("qfThreadInfo", lambda _: b"m" + _THREAD.encode()),
             ("qsThreadInfo", lambda _: b"l"),

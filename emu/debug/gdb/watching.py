@@ -16,7 +16,7 @@ from emu.subscriptions import Subscription
 WRITE, READ, ACCESS = 2, 3, 4
 """Kinds of watchpoints of the packets `Z` and `z`."""
 _STOP_WORDS = {WRITE: "watch", READ: "rwatch", ACCESS: "awatch"}
-_LARGEST, _MOST = 1 << 20, 4096
+_LARGEST, MOST = 1 << 20, 4096
 """Bytes of a watchpoint, and how many there are, at most."""
 
 
@@ -49,7 +49,7 @@ class Watching:
         key = kind, address, length
         if key in self._watched:
             return True
-        if length > _LARGEST or len(self._watched) >= _MOST:
+        if length > _LARGEST or len(self._watched) >= MOST:
             return False
         try:
             self._watched[key] = self._machine.watch_memory(

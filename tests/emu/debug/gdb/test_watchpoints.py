@@ -42,8 +42,17 @@ WRITTEN = [*range(1, 12), 0, 11, 0]
 def loop(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loop")
     (folder / "loop.s").write_text(LOOP)
-    options = ("-g", "-nostdlib", "-march=rv64ia_zicsr", "-mabi=lp64", "-mno-relax", "-Ttext=0x80000000", "-o", "loop.elf")
-    subprocess.run([oracle("riscv64-unknown-elf-gcc"), *options, "loop.s"], cwd=folder, check=True)
+    options = (
+        "-g",
+        "-nostdlib",
+        "-march=rv64ia_zicsr",
+        "-mabi=lp64",
+        "-mno-relax",
+        "-Ttext=0x80000000",
+        "-o",
+        "loop.elf",
+    )
+    subprocess.run([oracle("riscv64-unknown-elf-gcc"), *options, "-o", "loop.elf", "loop.s"], cwd=folder, check=True)
     return folder / "loop.elf"
 
 
@@ -97,7 +106,7 @@ def test_backwards_every_access_stops_once_in_the_other_order(
 ) -> None:
     machine = Machine(MachineConfig(fidelity=fidelity, firmware="none", ram_size=16 << 20))
     machine.load(loop)
-    back = ["reverse-continue", "printf \"at %lx\\n\", $pc"]
+    back = ["reverse-continue", 'printf "at %lx\\n", $pc']
     shown = gdb(
         serve(machine, halted=True).port, loop, "tbreak again", "continue", "tbreak again", "continue",
         "printf \"-- back\\n\"", "watch *(int *)&counter", *back * len(WRITTEN),

@@ -1,7 +1,6 @@
 """Sessions of Debian's gdb with this project's kernel: source lines, traps, conditions, a program's address space."""
 
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,21 +87,3 @@ def test_a_program_is_stopped_in_its_own_address_space(served: Served, kernel: P
     )  # fmt: skip
     assert f"space {programs[1]:x} at 10000" in shown
     assert "exited normally" in shown
-
-
-@pytest.mark.slow
-def test_lldb_stops_at_a_function_and_steps(kernel: Path, serve: Serve, oracle: Callable[[str], str]) -> None:
-    machine = Machine(MachineConfig(fidelity="fast"))
-    machine.load(kernel)
-    served = serve(machine, halted=True)
-    commands = (
-        f"gdb-remote 127.0.0.1:{served.port}", "breakpoint set -n space_fault", "process continue",
-        "register read pc", "thread step-inst", "process kill", "quit",
-    )  # fmt: skip
-    shown = subprocess.run(
-        [oracle("lldb"), "-b", *(part for one in commands for part in ("-o", one)), str(kernel)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    ).stdout  # fmt: skip
-    assert "stop reason = breakpoint 1.1" in shown
-    assert "`space_fault at fault.S:" in shown
-    assert "stop reason = instruction step into" in shown
