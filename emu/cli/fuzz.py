@@ -137,7 +137,7 @@ def main(words: Sequence[str], signals: Signals) -> int:
         folders = _folders(request, words)
         if engine is not None:
             return _run_elsewhere(engine, machine, folders, request, signals)
-        target = _target(machine, request)
+        target = target_of(machine, request)
         if request.replay is not None:
             return _replay(target, request, request.replay)
         if request.afl:
@@ -154,7 +154,7 @@ def _folders(request: FuzzWords, words: Sequence[str]) -> Folders:
     )
 
 
-def _target(machine: Machine, request: FuzzWords) -> Target:
+def target_of(machine: Machine, request: FuzzWords) -> Target:
     """The function on a machine that has not been booted, or was saved."""
     sanitizer = _sanitizer(machine, request)
     if request.at is not None:
@@ -183,7 +183,7 @@ def _engine(stack: ExitStack, request: FuzzWords) -> "Cluster | None":
 
 def open_target(path: Path, request: FuzzWords) -> Target:
     """The target on a worker, from the machine that was saved there."""
-    return _target(Machine.open(path), request)
+    return target_of(Machine.open(path), request)
 
 
 def _run_elsewhere(engine: "Cluster", machine: Machine, folders: Folders, request: FuzzWords, signals: Signals) -> int:
@@ -193,7 +193,7 @@ def _run_elsewhere(engine: "Cluster", machine: Machine, folders: Folders, reques
         path = Path(folder, "saved")
         machine.snapshot().save(path)  # before the boot, as a sanitizer follows that
         guest = Guest(path.read_bytes(), open_target, request)
-    target = _target(machine, request)
+    target = target_of(machine, request)
     fleet = Fleet(
         engine, engine.name, guest, target, folders.read(target.longest), folders,
         places=request.jobs or engine.places, seed=request.seed,

@@ -81,6 +81,11 @@ class Repetition:
         self._machine.restore(self.snapshot)
         self._rewinder.forget()
 
+    def return_followers(self) -> None:
+        """Have accounts of the machine return, which `rewind` leaves alone: their changes would have to be known."""
+        for follower, state in self.snapshot.followers:
+            follower.restore(state)
+
     def _outside(self) -> tuple[object, ...]:
         """The state of all but hart and memory."""
         platform = self._machine.platform

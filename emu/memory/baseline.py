@@ -161,6 +161,14 @@ class RamHistory:
         shift = chunk_bits - PAGE_BITS
         return any((first + page) >> shift in code_chunks for page in changed)
 
+    def drop(self, state: RamState) -> None:
+        """Return to a state, and let no page stay private: its next store costs more, and returning nothing."""
+        if state.node is not self._current:
+            self.restore(state)
+        else:
+            self._drop(self._written())
+            self._filled_again = []
+
     def _fill_again(self, saved: memoryview, code_chunks: Collection[int], chunk_bits: int) -> bool:
         """Return to the state in the file, `saved`, by copying; True when bytes in one of the chunks have changed."""
         view, runs = self._ram.view, self._written()

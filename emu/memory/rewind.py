@@ -9,6 +9,8 @@ from emu.memory.ram import Ram
 
 _MOST_PAGES = 512
 """Written pages whose bytes are kept; of more the history puts all back."""
+_FEW, _ROUNDS = 8, 128
+"""With more pages than a few, all are given up after so many rounds: what was written once is not copied for ever."""
 
 
 class Rewinder:
@@ -29,6 +31,7 @@ class Rewinder:
         self._ram, self._history, self._state = ram, history, state
         self._scanner = Scanner(ram.host_address, ram.size) if ram.file is not None else None
         self._runs: list[Run] = []
+        self._rounds = 0
         self._pages: dict[int, tuple[memoryview, bytes]] = {}
         self._code: dict[int, set[tuple[int, int]]] = {}
         self._mixed: list[tuple[int, int, bytes]] = []
@@ -56,22 +59,35 @@ class Rewinder:
     def rewind(self) -> bool:
         """Return to the state; True when instructions have been changed by that."""
         if self._scanner is None:
-            return self._history.restore(self._state, set(self._code), PAGE_BITS)
+            return self._history.restore(self._state, self._code_pages(), PAGE_BITS)
+        self._rounds += 1
         runs = self._scanner.runs()
+        if runs is not self._runs and sum(count for _, count in runs) > _MOST_PAGES:
+            changed = self._history.restore(self._state, self._code_pages(), PAGE_BITS)
+            self._give_up_old(_FEW + 1)
+            return changed
         if runs is not self._runs:
             self._look(runs)
         view = self._ram.view
         changed = any(view[start:end] != code for start, end, code in self._mixed)
         for piece, saved in self._pages.values():
             piece[:] = saved
-        if len(self._pages) > _MOST_PAGES:
-            self._history.restore(self._state)
-            self.forget()
+        self._give_up_old(len(self._pages))
         return changed
+
+    def _give_up_old(self, pages: int) -> None:
+        if self._rounds >= _ROUNDS and pages > _FEW:
+            self._history.drop(self._state)
+            self.forget()
+
+    def _code_pages(self) -> set[int]:
+        """The pages of physical memory that have been executed."""
+        first = self._ram.base >> PAGE_BITS
+        return {first + page for page in self._code}
 
     def forget(self) -> None:
         """The state was returned to in another way."""
-        self._runs = []
+        self._runs, self._rounds = [], 0
         self._pages.clear()
         self._mixed.clear()
 

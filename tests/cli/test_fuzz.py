@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from emu.cli import status_of
+from emu.cli.fuzz import FuzzWords, options, target_of
+from emu.cli.run import new_machine
 
 MAGIC = """
     j .
@@ -139,6 +141,63 @@ def test_the_sanitizer_sees_what_is_read_behind_the_input(program, tmp_path, cap
     assert line
     assert status_of(line[1].split()) == 1
     assert "BUG: ekernel: user-poisoned-access" in capsys.readouterr().out
+
+
+HEAP = """
+    .globl uses
+    .type uses, @function
+uses:                       # a block is allocated and freed; it is read behind that by q, and by r before that
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    lbu s0, (a0)
+    li t1, 'r'
+    bne s0, t1, 1f
+    la t0, memory
+    ld zero, (t0)
+1:  li a0, 16
+    call my_alloc
+    mv s1, a0
+    sd zero, (s1)
+    call my_free
+    li t1, 'q'
+    bne s0, t1, 1f
+    ld zero, (s1)
+1:  ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+    .size uses, .-uses
+    .globl my_alloc
+    .type my_alloc, @function
+my_alloc:
+    la t0, next
+    ld t1, (t0)
+    bnez t1, 2f
+    la t1, memory
+2:  add t2, t1, a0
+    sd t2, (t0)
+    mv a0, t1
+    ret
+    .size my_alloc, .-my_alloc
+    .globl my_free
+    .type my_free, @function
+my_free:
+    ret
+    .size my_free, .-my_free
+    .bss
+    .balign 16
+next: .space 16
+memory: .space 4096
+"""
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_each_execution_begins_with_the_same_heap(program, fidelity):
+    words = ["--heap-functions", "my_alloc,my_free", "--sanitize", "address", "--fidelity", fidelity]
+    request = options().read([str(program("j .\n" + HEAP)), "--function", "uses", *words], FuzzWords())
+    with new_machine(request) as machine, target_of(machine, request) as target:
+        told = [target.run(data) for data in (b"a", b"q", b"r", b"q", b"r")]
+    names = [failure and failure.name for failure in told]
+    assert names == [None, "slab-use-after-free-in-uses+0x3c", None, "slab-use-after-free-in-uses+0x3c", None]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from emu.engine.translated.shadow_probes import CALLED, CHECKS, LOADS, STORE, ST
 
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64)
 _ALL = (1 << 64) - 1
+_MOST_PARTS = 1024
+"""Changed parts of a table that are remembered; after more it is returned to a state as a whole."""
 
 
 class Poisoned(NamedTuple):
@@ -46,6 +48,9 @@ class Bits:
         self.table = memoryview(self._memory)
         self._low, self._high = mask + 1, 0
         """Where bits have been changed."""
+        self._state: tuple[int, bytes] | None = None
+        self._since: list[tuple[int, int]] = []
+        """The state that was saved or returned to last, and the parts that were changed since."""
 
     @property
     def address(self) -> int:
@@ -80,14 +85,32 @@ class Bits:
 
     def save(self) -> tuple[int, bytes]:
         """The part that has ever been changed."""
-        return self._low, bytes(self.table[self._low : self._high])
+        self._state, self._since = (self._low, bytes(self.table[self._low : self._high])), []
+        return self._state
 
-    def restore(self, saved: tuple[int, bytes] | None) -> None:
-        """Return to what `save` gave; None clears all."""
+    def restore(self, saved: tuple[int, bytes] | None) -> list[tuple[int, int]]:
+        """Return to what `save` gave; None clears all. The parts of the table that may have changed."""
         low, part = saved or (self._low, b"")
-        self.table[self._low : self._high] = bytes(max(self._high - self._low, 0))
-        self.table[low : low + len(part)] = part
+        if saved is None or saved is not self._state or len(self._since) >= _MOST_PARTS:
+            parts = [(self._low, max(self._high, low + len(part)))]
+        else:
+            parts = self._since
+        end = low + len(part)
+        for start, stop in parts:
+            inside = range(max(start, low), min(stop, end))
+            self.table[start:stop] = bytes(stop - start)
+            if inside:
+                self.table[inside.start : inside.stop] = part[inside.start - low : inside.stop - low]
         self.table[self._mask + 1] = self.table[0]
+        self._state, self._since = saved, []
+        return parts
+
+    def put(self, cell: int, octets: bytes) -> None:
+        """The bits of the cells of 8 addresses from one on, a byte each; there are no more than the table has."""
+        for start, count in self.places(cell, len(octets)):
+            self.table[start : start + count] = octets[:count]
+            self._changed(start, start + count)
+            octets = octets[count:]
 
     def _part(self, cell: int, bits: int, *, poisoned: bool) -> None:
         if bits:
@@ -97,6 +120,8 @@ class Bits:
 
     def _changed(self, start: int, end: int) -> None:
         self._low, self._high = min(self._low, start), max(self._high, end)
+        if len(self._since) < _MOST_PARTS:
+            self._since.append((start, end))
         if start == 0:
             self.table[self._mask + 1] = self.table[0]
 
@@ -139,6 +164,11 @@ class Layer:
         """Report again."""
         self.is_suspended = False
         self._shadow.choose()
+
+    def put(self, cell: int, octets: bytes) -> None:
+        """As `Bits.put`."""
+        self.bits.put(cell, octets)
+        self._shadow.show(cell << 3, len(octets) << 3)
 
     def restore(self, saved: tuple[int, bytes] | None) -> None:
         """Return to what `bits.save` gave."""

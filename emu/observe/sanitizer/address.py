@@ -50,6 +50,8 @@ class AddressSanitizer:
         self.contents = Contents()
         self.found = 0
         """How many bugs were reported."""
+        self.learned = 0
+        """How often an allocator has said which memory is its own."""
         self._told: set[tuple[object, ...]] = set()
         self._named: list[tuple[range, str]] = []
         self._stacks: list[range] = []
@@ -144,6 +146,7 @@ class AddressSanitizer:
             physical = self._physical(at or 0)
             if not at or not size or physical is None:
                 return
+            self.learned += 1
             if one.blocks:
                 self.contents.heap_governed(physical, size)
             else:

@@ -1,6 +1,7 @@
 """Which bytes of RAM must not be accessed, and the hart's shadow of them at the kernel's addresses."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import cast
 
 from emu.address import PAGE_SIZE
@@ -82,21 +83,22 @@ class Poison:
 
     def restore(self, saved: object | None) -> None:
         """Return to that; to nothing with None. Ranges of virtual addresses stay."""
+        before = self.offset
         if saved is None:
-            self.bits.restore(None)
+            parts = self.bits.restore(None)
             self.offset, self._offsets = 0, Counter()
         else:
             bits, self.offset, offsets = cast("tuple[tuple[int, bytes], int, Counter[int]]", saved)
-            self.bits.restore(bits)
+            parts = self.bits.restore(bits)
             self._offsets = Counter(offsets)
-        self._show()
+        self._show(parts if self.offset == before else None)
 
-    def _show(self) -> None:
-        """Show all bits where the linear map is."""
-        table = bytes(self.bits.table[: self._layer.span >> 3])
-        turned = len(table) - (self.offset >> 3) % len(table)
-        self._layer.restore((0, table[turned:] + table[:turned]))
-        for place in self._places:
+    def _show(self, parts: Sequence[tuple[int, int]] | None = None) -> None:
+        """Show parts of the bits, or all, where the linear map is."""
+        table = self.bits.table
+        for start, end in [(0, self._layer.span >> 3)] if parts is None else parts:
+            self._layer.put(start + (self.offset >> 3), bytes(table[start:end]))
+        for place in self._places if parts is None or parts else ():
             self._layer.poison(place.start, len(place))
         self._reach()
 

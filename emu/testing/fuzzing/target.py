@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from emu.address import PAGE_SIZE
 from emu.engine.translated.fuzzed import Fuzzed
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
-from emu.events import TrapTaken
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, TrapTaken
 from emu.hart.words import RETURN_ADDRESS
 from emu.isa.causes import cause_label
 from emu.isa.registers import A0, RA, SP
@@ -26,6 +26,7 @@ from emu.testing.calls.scratch import stack_top
 from emu.testing.fuzzing.constants import constants
 
 _GP, _ALIGN = 3, 16
+_ALLOCATIONS: tuple[type[Event], ...] = (FrameAllocated, FrameFreed, HeapAllocated, HeapFreed)
 _REGISTERS = tuple(f"a{number}" for number in range(8))
 _WORDS = ("buffer", "length")
 _DEPTH = 5
@@ -119,6 +120,8 @@ class Target:
         if sanitizer is not None:
             self._report = BugReport(machine)
             self._subscriptions.append(machine.on(MemoryBug, self._reported))
+            self._subscriptions += [machine.on(kind, self._allocated) for kind in _ALLOCATIONS]
+            self._learned, self._has_allocated = sanitizer.learned, False
         self._again = Repetition(machine, function, self._address, max_instructions)
         self._often: dict[tuple[int, ...], tuple[int, Failure]] = {}
         self._place: tuple[int, ...] = ()
@@ -186,9 +189,12 @@ class Target:
     def _end(self, data: bytes) -> None:
         if self._sanitizer is None:
             self._again.rewind()
-        else:  # which knows what snapshots restore
-            self._sanitizer.unpoison(self._behind(data))
-            self._again.return_whole()
+            return
+        self._sanitizer.unpoison(self._behind(data))
+        if self._has_allocated or self._sanitizer.learned != self._learned:
+            self._again.return_followers()
+            self._has_allocated = False
+        self._again.rewind()
 
     def _behind(self, data: bytes) -> range:
         end = self.buffer + len(data)
@@ -232,6 +238,9 @@ class Target:
         if seen is not None and seen[0] >= _LOOKED_AT:
             raise seen[1].error
         raise crash(self.machine, self.function, trap)
+
+    def _allocated(self, _event: Event) -> None:
+        self._has_allocated = True
 
     def _reported(self, event: MemoryBug) -> None:
         error = SanitizerReport(f"{self.function}: {event.bug.value}\n{self._report.text(event)}")

@@ -194,6 +194,26 @@ def test_more_written_pages_than_are_kept_are_put_back_all_the_same():
     rewinder.close()
 
 
+@pytest.mark.parametrize("once", [20, 511, 513, 2000])
+def test_pages_that_were_written_once_are_not_copied_for_ever(once):
+    ram = Ram(16 << 20)
+    if ram.file is None:
+        pytest.skip("which pages were written is not known here")
+    history = RamHistory(ram)
+    ram.view[5000] = 3
+    rewinder = Rewinder(ram, history, history.take())
+    for page in range(once):
+        ram.view[page << 12] = 1
+    rewinder.rewind()
+    for _ in range(200):
+        ram.view[5000] = 7
+        rewinder.rewind()
+        assert ram.view[5000] == 3
+    assert rewinder.pages <= 8
+    assert not any(ram.view[page << 12] for page in range(once))
+    rewinder.close()
+
+
 def test_changed_code_is_told_of_and_data_beside_it_is_not():
     ram = Ram(1 << 20)
     history = RamHistory(ram)
