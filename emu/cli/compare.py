@@ -1,14 +1,14 @@
-"""`ekernel compare`: where two recorded runs part, and what they had read differently; policies on one run."""
+"""`ekernel compare`: where two recorded runs part, and what they had read differently; what one asks of others."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from emu.address import VirtAddr
+from emu.cli.outputs import whole_file
 from emu.cli.trace import tell_missing
 from emu.cli.words import Group, Words, add_help
 from emu.engine.translated.features import Access
 from emu.errors import ConfigError
-from emu.observe.policies import POLICIES, references
 from emu.record.difference import first_difference, first_unlike_access
 from emu.record.recording import Instruction, Recording
 from emu.report.disassembly import disassemble
@@ -22,6 +22,8 @@ class CompareWords:
     one: Path
     other: Path | None
     frames: str
+    allocators: str
+    output: Path | None
 
 
 def options() -> Words:
@@ -29,15 +31,21 @@ def options() -> Words:
     words = Words(
         "ekernel compare",
         "Show the first instruction at which two recorded runs differ; exit status 1 if they do. Where both have "
-        "recorded memory, the first access that differs is shown, too. Or compare page replacement policies on one.",
+        "recorded memory, the first access that differs is shown, too. Or compare policies or allocators on one.",
         operands=" RECORDING [RECORDING]",
     )
     words.add_argument("one", metavar="RECORDING", type=Path, help="A run (ekernel run --record FILE).")
     words.add_argument("other", metavar="RECORDING", nargs="?", type=Path, help="Another.")
-    Group(words, "Or policies on one run").value(
+    group = Group(words, "Or one run's workload elsewhere")
+    group.value(
         "-replacement", "--replacement", to="frames", form="N,N...", default="",
         text="How often fifo, clock, lru and Belady's opt would fault on its pages with so many frames.",
     )  # fmt: skip
+    group.value(
+        "-allocators", "--allocators", to="allocators", form="heap|frames", default="",
+        text="What each of the teaching kernel's allocators would cost and waste on its allocations.",
+    )  # fmt: skip
+    group.value("-o", "--output", to="output", form="FILE.svg", kind=Path, text="Draw it, too.")
     add_help(words)
     return words
 
@@ -45,10 +53,12 @@ def options() -> Words:
 def main(words: Sequence[str], _signals: Signals) -> int:
     """Print the difference; the exit status is 1 if there is one. Raises RecordingError for what cannot be read."""
     request = options().read(words, CompareWords())
-    if request.frames:
-        return _policies(request)
+    if request.frames or request.allocators:
+        return _elsewhere(request)
+    if request.output is not None:
+        raise ConfigError("-o draws what -replacement or -allocators compare: name one of them")
     if request.other is None:
-        raise ConfigError("compare with what? Name a second recording, or -replacement FRAMES")
+        raise ConfigError("compare with what? Name a second recording, or -replacement FRAMES, or -allocators heap")
     with Recording(request.one) as one, Recording(request.other) as other:
         lines = list(_lines(one, other))
         print("\n".join(lines or ["the same instructions"]))
@@ -57,20 +67,23 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     return int(bool(lines))
 
 
-def _policies(request: CompareWords) -> int:
-    """Print a row for each number of frames."""
+def _elsewhere(request: CompareWords) -> int:
+    """Print what the workload of one run would be elsewhere, and draw it if wanted."""
+    from emu.cli import workloads  # it needs the teaching kernel, which a comparison of two runs does not
+
+    if request.frames and request.allocators:
+        raise ConfigError("-replacement and -allocators are two comparisons: leave out one")
     if request.other is not None:
-        raise ConfigError("-replacement looks at one recording: leave out the second")
-    numbers = request.frames.split(",")
-    if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
-        raise ConfigError(f"-replacement {request.frames}: give numbers of frames from 1 on, as in 4,8,16")
+        word = "-replacement" if request.frames else "-allocators"
+        raise ConfigError(f"{word} looks at one recording: leave out the second")
+    compared = workloads.policies(request.frames) if request.frames else workloads.allocators(request.allocators)
     with Recording(request.one) as recording:
-        pages = references(recording, 0, (1 << 64) - 1)
+        found = compared(recording)
         tell_missing(recording)
-    print(f"{len(pages):,} references to {len(set(pages)):,} pages")
-    print("".join(f"{head:>12}" for head in ("frames", *POLICIES)))
-    for number in map(int, numbers):
-        print("".join(f"{count:>12,}" for count in (number, *(policy(pages, number) for policy in POLICIES.values()))))
+    print("\n".join(found.lines))
+    if request.output is not None:
+        with whole_file(request.output) as stream:
+            stream.write(found.picture.svg().encode())
     return 0
 
 

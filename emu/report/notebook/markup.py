@@ -83,6 +83,12 @@ class Picture:
         """A line."""
         self._add("line", {"x1": x, "y1": y, "x2": to_x, "y2": to_y, "stroke": "currentColor", **style}, max(y, to_y))
 
+    def path(self, points: Sequence[tuple[float, float]], **style: object) -> None:
+        """A line through points, without gaps."""
+        drawn = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        bottom = max((y for _, y in points), default=0.0)
+        self._add("path", {"d": drawn, "fill": "none", "stroke": "currentColor", "stroke-width": 1.5, **style}, bottom)
+
     def text(self, x: float, y: float, text: str, **style: object) -> None:
         """A text with its baseline at y."""
         self._add("text", {"x": x, "y": y, "fill": "currentColor", **style}, y + 4, text)

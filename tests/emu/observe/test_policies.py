@@ -46,7 +46,9 @@ def test_compare_shows_each_policy_by_frames(build, tmp_path, capsys) -> None:
     machine = guest.machine(build, "fast", source=source.replace("lui t0, 0x80300", "li t0, 0x80300000"))
     with Recorder(machine, tmp_path / "r", ["memory"]):
         machine.run(10_000)
-    assert compare.main([str(tmp_path / "r"), "-replacement", "1,2,3"], Signals()) == 0
+    picture = tmp_path / "policies.svg"
+    assert compare.main([str(tmp_path / "r"), "-replacement", "1,2,3", "-o", str(picture)], Signals()) == 0
+    assert picture.read_text(encoding="utf-8").count("<path") == 4
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[0] == ["12", "references", "to", "3", "pages"]
     assert rows[1:] == [
@@ -61,6 +63,8 @@ def test_compare_shows_each_policy_by_frames(build, tmp_path, capsys) -> None:
         (["r"], "compare with what? Name a second recording"),
         (["r", "r", "-replacement", "3"], "-replacement looks at one recording"),
         (["r", "-replacement", "0,3"], "-replacement 0,3: give numbers of frames"),
+        (["r", "r", "-o", "x.svg"], "-o draws what -replacement or -allocators compare"),
+        (["r", "-replacement", "3", "-allocators", "heap"], "two comparisons"),
     ],
 )
 def test_what_cannot_be_compared_is_told(words: list[str], text: str) -> None:
