@@ -50,7 +50,7 @@ def _findings(*, fits: bool) -> Iterator[tuple[str, str]]:
     yield "unicorn", f"{library.VERSION}{expected}"
     yield "probes", _probes()
     yield "built kernels", str(build_directory().absolute())
-    yield "terminal", "yes" if sys.stdin.isatty() else "no: standard input is typed, Ctrl-A means nothing"
+    yield "terminal", "yes" if sys.stdin.isatty() else "no: the guest gets all that is typed, Ctrl-A too"
     for program, package in _ORACLES.items():
         yield program, shutil.which(program) or f"not found (Debian: {package}); only tests compare with it"
 

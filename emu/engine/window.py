@@ -89,9 +89,9 @@ def of_the_guest(octets: bytes, core: bytes, paging: Collection[int]) -> bytes:
     made[FFLAGS_BYTE] = octets[FFLAGS_BYTE] & 0x1F
     mode = words[Word.SATP] >> _SATP_SHIFT
     if words[Word.PRIVILEGE] not in _PRIVILEGES or words[Word.MSTATUS] >> _MPP_SHIFT & 3 not in _PRIVILEGES:
-        raise ValueError("the hart is in a privilege that there is not")
+        raise ValueError("the hart is in, or returns to, a privilege mode that does not exist")
     if mode and mode not in paging:
-        raise ValueError(f"satp has mode {mode}, which this machine has not")
+        raise ValueError(f"satp has mode {mode}, which this machine does not have")
     return bytes(made)
 
 
