@@ -1,31 +1,33 @@
 """What the command line asks about allocations: whose allocators, since when, and what makes a run fail."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.allocations.accounts import Wrong
 from emu.observe.allocations.catalogue import Catalogue
-from emu.observe.allocations.description import Allocator, read_description
-from emu.observe.allocations.ledger import AllocationLedger
-from emu.observe.allocations.observers import FrameObserver, HeapObserver
-from emu.observe.allocations.reach import unreachable
-from emu.observe.allocations.signatures import frame_allocator, heap_allocator
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.places import Places
 from emu.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from emu.observe.allocations.description import Allocator
+    from emu.observe.allocations.ledger import AllocationLedger
+    from emu.observe.allocations.observers import FrameObserver, HeapObserver
 
 LEAKS, UNREACHABLE, FAULTS = "leaks", "unreachable", "faults"
 DOUBLE_FREE, BAD_FREE, OVERLAP = "double-free", "bad-free", "overlap"
 FAILURES = (LEAKS, UNREACHABLE, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
 """The words of `--fail-on`."""
 _WRONG = {
-    DOUBLE_FREE: (Wrong.FREED_TWICE,),
-    BAD_FREE: (Wrong.NEVER_HELD, Wrong.INSIDE, Wrong.WRONG_SIZE),
-    OVERLAP: (Wrong.OVERLAP,),
+    DOUBLE_FREE: ("FREED_TWICE",),
+    BAD_FREE: ("NEVER_HELD", "INSIDE", "WRONG_SIZE"),
+    OVERLAP: ("OVERLAP",),
 }
+"""Names of `Wrong`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,13 @@ class AllocationRequest:
                 raise ConfigError(f"--fail-on does not know '{word}': {suggestion}it takes {', '.join(FAILURES)}")
         return words
 
-    def read(self) -> tuple[Allocator, ...]:
+    def read(self) -> "tuple[Allocator, ...]":
         """The allocators that were named. Raises ConfigError."""
+        if not self.descriptions and self.frame_functions is None and self.heap_functions is None:
+            return ()
+        from emu.observe.allocations.description import read_description
+        from emu.observe.allocations.signatures import frame_allocator, heap_allocator
+
         named = [read_description(path, trusted=True) for path in self.descriptions]
         if self.frame_functions is not None:
             named.append(frame_allocator(self.frame_functions))
@@ -76,12 +83,14 @@ class Allocations:
         fitting = Catalogue(machine.symbols).fitting()
         self._left_out = () if asked else tuple(allocator for allocator in fitting if allocator.on_request)
         chosen = [allocator for allocator in fitting if allocator not in self._left_out]
-        self.frames = FrameObserver(machine, _of_kind(named, "frames") or chosen)
-        self.heap = HeapObserver(machine, _of_kind(named, "blocks") or chosen)
+        self._frames, self._blocks = (_of_kind(named, kind) or tuple(chosen) for kind in ("frames", "blocks"))
         self.chosen = (*named, *chosen)
         """The descriptions that were named or that fit the image."""
-        self.ledger = AllocationLedger(machine) if summed_up or judged else None
-        """None when nobody would read it."""
+        self.followed = asked or bool(fitting)
+        """Whether there is anything to follow; else observers and accounts are made for who asks for them only."""
+        self._is_accounted = summed_up or judged
+        if self.followed:
+            self.ledger  # noqa: B018  # attaches the observers, too
         self.since: int | None = 0
         """Since which instruction what is held counts; None while the place of `--since` was not reached."""
         self._since_text = request.since
@@ -91,8 +100,32 @@ class Allocations:
         if FAULTS in self._failures:
             machine.on(PageFaultHandled, self._count_fault)
 
+    @cached_property
+    def frames(self) -> "FrameObserver":
+        """What makes events of frames."""
+        from emu.observe.allocations.observers import FrameObserver
+
+        return FrameObserver(self._machine, self._frames)
+
+    @cached_property
+    def heap(self) -> "HeapObserver":
+        """What makes events of heap blocks."""
+        from emu.observe.allocations.observers import HeapObserver
+
+        return HeapObserver(self._machine, self._blocks)
+
+    @cached_property
+    def ledger(self) -> "AllocationLedger | None":
+        """Who holds what; None when nobody would read it."""
+        from emu.observe.allocations.ledger import AllocationLedger
+
+        _ = self.frames, self.heap
+        return AllocationLedger(self._machine) if self._is_accounted else None
+
     def says(self) -> list[str]:
         """By which descriptions it went, for the summary."""
+        if not self.followed:
+            return []
         used = dict.fromkeys((*self.frames.allocators, *self.heap.allocators))
         told = [allocator.about or allocator.name for allocator in used]
         lines = [f"as described: {'; '.join(told)}"] if told else []
@@ -107,6 +140,9 @@ class Allocations:
         return [text for word in self._failures if (text := self._failure(word, faults))]
 
     def _failure(self, word: str, faults: PageFaultObserver) -> str | None:
+        from emu.observe.allocations.accounts import Wrong
+        from emu.observe.allocations.reach import unreachable
+
         if word == FAULTS:
             count = self._unmapped + len(faults.unhandled)
             noun = "page fault" if count == 1 else "page faults"
@@ -123,7 +159,7 @@ class Allocations:
             found, since = unreachable(self._machine, self.ledger, self.chosen), self.since or 0
             lost = [sum(event.instret >= since for event in events) for events in (found.frames, found.blocks)]
             return f"nothing points to {lost[0]:,} frames and {lost[1]:,} heap blocks" if any(lost) else None
-        wrong = _WRONG[word]
+        wrong = [Wrong[name] for name in _WRONG[word]]
         count = sum(account.wrong[kind] for account in (frames, blocks) for kind in wrong)
         return f"{' or '.join(kind.value for kind in wrong)}: {count:,}" if count else None
 
@@ -162,5 +198,5 @@ def drawing(machine: Machine, allocations: Allocations) -> Iterable[str]:
     return HeapReport(machine, Places(machine), allocations.ledger, allocations.chosen).drawing()
 
 
-def _of_kind(named: Sequence[Allocator], kind: str) -> tuple[Allocator, ...]:
+def _of_kind(named: "Sequence[Allocator]", kind: str) -> "tuple[Allocator, ...]":
     return tuple(allocator for allocator in named if getattr(allocator, kind))

@@ -33,24 +33,19 @@ from emu.events import ConsoleOutput, Event
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
-from emu.observe.functions import FunctionObserver
-from emu.observe.memory import MemoryObserver, WatchedRange
-from emu.observe.replacement import ReplacementObserver
 from emu.report.places import Places
-from emu.report.sentences import Sentences
 from emu.report.transcript import Transcript
-from emu.report.traplog import TrapLog
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard_input
-from emu.terminal.moment import Moment
 from emu.terminal.signals import Signals
-from linker.commands.files import write_whole
 
 if TYPE_CHECKING:
     from emu.debug.gdb import GdbServer
     from emu.record.recorder import Recorder
+    from emu.report.sentences import Sentences
     from emu.report.tracefile import Sink
+    from emu.terminal.moment import Moment
     from emu.terminal.monitor import Monitor
 
 _DEFAULT_FIRMWARE = "default"
@@ -78,7 +73,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     places = Places(machine)
     transcript = Transcript(
         sys.stdout.buffer,
-        Sentences(places),
+        _sentences(places) if request.trace else None,
         colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         flush_lines=sys.stdout.isatty(),
     )
@@ -124,6 +119,13 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     return status
 
 
+def _sentences(places: Places) -> "Sentences":
+    """What says events."""
+    from emu.report.sentences import Sentences
+
+    return Sentences(places)
+
+
 def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path | None) -> None:
     """Write what `-d` asks for."""
     if not logged - {"guest_errors", "nochain"}:
@@ -135,6 +137,8 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
         code, blocks = "in_asm" in logged, "exec" in logged
         stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
     else:
+        from emu.report.traplog import TrapLog
+
         TrapLog(machine, stream)
 
 
@@ -164,7 +168,7 @@ def _replay_sections(machine: Machine, recording: "Recorder") -> Callable[[], No
 
 def _run(
     machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations,
-    moment: Moment | None,
+    moment: "Moment | None",
 ) -> tuple[Ending, EmuError | None, float]:  # fmt: skip
     """Run to the end, which may be an error, and hand on the output; how it ended and after how many seconds."""
     start = time.perf_counter()
@@ -209,7 +213,7 @@ def _check(request: RunWords) -> None:
 
 def _execute(
     machine: Machine, request: RunWords, transcript: Transcript, signals: Signals, allocations: Allocations,
-    moment: Moment | None,
+    moment: "Moment | None",
 ) -> Ending:  # fmt: skip
     keyboard = standard_input()
     with ExitStack() as stack:
@@ -317,6 +321,8 @@ def new_machine(request: RunWords) -> Machine:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises ConfigError."""
+    from linker.commands.files import write_whole
+
     try:
         write_whole(path, data)
     except BrokenPipeError:
@@ -342,8 +348,12 @@ def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) 
     asked = allocation_request(request, asked=bool(traced or request.sanitize))
     allocations = Allocations(machine, asked, summed_up=bool(request.json or not request.quiet or request.sanitize))
     if trace.functions:
+        from emu.observe.functions import FunctionObserver
+
         FunctionObserver(machine, trace.functions)
     if trace.memory:
+        from emu.observe.memory import MemoryObserver, WatchedRange
+
         ranges = [
             WatchedRange.parse(machine, each.place, reads=each.reads, writes=each.writes) for each in trace.memory
         ]
@@ -351,11 +361,16 @@ def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) 
     for kind in {"tlb", "stale"} & set(trace.kinds):
         if machine.config.fidelity != "exact":
             raise ConfigError(f"--trace {kind}: only fidelity exact has the TLB in sight; add --fidelity exact")
-    pages = ReplacementObserver(machine)
-    if request.trace and "pages" in trace.kinds and not pages.functions:
+    pages = [name for name in ("page_out", "page_in") if name in machine.symbols]
+    if pages:
+        from emu.observe.replacement import ReplacementObserver
+
+        ReplacementObserver(machine)
+    elif request.trace and "pages" in trace.kinds:
         raise ConfigError("--trace pages: the image has no function page_out or page_in, as the teaching kernel has")
-    for kind, observer in (("frames", allocations.frames), ("heap", allocations.heap)):
-        if request.trace and kind in trace.kinds and not observer.functions:
+    for kind in {"frames", "heap"} & set(trace.kinds):
+        observer = allocations.frames if kind == "frames" else allocations.heap
+        if request.trace and not observer.functions:
             raise ConfigError(
                 f"--trace {kind}: the image has none of the allocator functions that are known by name; "
                 f"name its own with --{kind.removesuffix('s')}-functions"

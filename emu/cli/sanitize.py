@@ -8,7 +8,6 @@ from emu.cli.allocations import Allocations
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.memory import WatchedRange
 from emu.report.places import Places
 from emu.spelling import did_you_mean
 
@@ -88,6 +87,8 @@ class Sanitizing:
         machine.on(MemoryBug, found)
 
     def _ranges(self) -> list[range]:
+        from emu.observe.memory import WatchedRange
+
         machine = self._machine
         if self._request.stacks:
             named = [WatchedRange.parse(machine, text) for text in self._request.stacks]

@@ -2,16 +2,18 @@
 
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from emu.cli.allocations import Allocations
 from emu.errors import EmuError
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
-from emu.report.ending import EndingReasons
 from emu.report.places import Places
-from emu.report.summary import Summary
 from emu.report.transcript import Transcript
 from emu.terminal.ending import Ending
+
+if TYPE_CHECKING:
+    from emu.report.summary import Summary
 
 _INDENT = "\n" + " " * len("ekernel: ")
 
@@ -34,8 +36,14 @@ class Telling:
         self._allocations = allocations
         self._json = json
         self._told: set[str] = set()
-        on_loop = (lambda _cause: None) if json else self._tell
-        self._summary = Summary(machine, faults, places, allocations.ledger, on_loop) if json or not quiet else None
+        self._summary = self._summed_up(faults) if json or not quiet else None
+
+    def _summed_up(self, faults: PageFaultObserver) -> "Summary":
+        from emu.report.summary import Summary
+
+        ledger = self._allocations.ledger if self._json or self._allocations.followed else None
+        on_loop = (lambda _cause: None) if self._json else self._tell
+        return Summary(self._machine, faults, self._places, ledger, on_loop)
 
     def aside(self, text: str) -> None:
         """Say something between the guest's lines; nothing where one JSON object says all."""
@@ -54,8 +62,12 @@ class Telling:
         summary = self._summary
         if summary is not None:
             cause = summary.cause(failure, orderly=ending.is_regular and not ending.status)
+        elif failure is not None:
+            from emu.report.ending import EndingReasons
+
+            cause = EndingReasons(self._places).failure(failure)
         else:
-            cause = EndingReasons(self._places).failure(failure) if failure else None
+            cause = None
         if cause is not None and (failure or not self._json):
             self._tell(cause)
         if summary is None:
@@ -77,7 +89,7 @@ class Telling:
         print("ekernel: " + cause.replace("\n", _INDENT), file=sys.stderr)
 
     def _print_json(
-        self, summary: Summary, ending: Ending, status: int, seconds: float, cause: str | None,
+        self, summary: "Summary", ending: Ending, status: int, seconds: float, cause: str | None,
         more: Mapping[str, object],
     ) -> None:  # fmt: skip
         machine = self._machine

@@ -15,7 +15,6 @@ from emu.engine.slots import SLOTS, Slot
 from emu.engine.translated import installation, layout
 from emu.engine.translated.composition import Features
 from emu.engine.translated.features import Core
-from emu.engine.translated.slowly import SlowFeatures
 from emu.engine.window import CopiedWindow, DirectWindow, Word
 from emu.errors import MachineError
 
@@ -70,6 +69,8 @@ class PythonClock:
         fail: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         """See `BlockClock`; the guest counts instructions."""
+        from emu.engine.translated.slowly import SlowFeatures
+
         self._memory = (ctypes.c_uint64 * SLOTS)()
         self.slots = slots = memoryview(self._memory).cast("B").cast("Q")
         slots[Slot.DEADLINE] = NEVER

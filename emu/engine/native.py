@@ -9,6 +9,7 @@ import errno
 import mmap
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import BinaryIO, cast
 
@@ -27,11 +28,14 @@ _mappings: list[mmap.mmap] = []
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A native callback, as assembly source. Its code must run at any address and find its data by its argument."""
+    """A native callback, as assembly source. Its code must run at any address and find its data by its argument.
+
+    A long source is a function that gives it: it is not read by who executes what has been assembled.
+    """
 
     name: str
-    x86_64: str
-    aarch64: str
+    x86_64: str | Callable[[], str]
+    aarch64: str | Callable[[], str]
 
 
 def architecture() -> str | None:
@@ -67,7 +71,7 @@ def assemble(probe: Probe, architecture: str) -> bytes:
         assembler, source = keystone.Ks(keystone.KS_ARCH_ARM64, keystone.KS_MODE_LITTLE_ENDIAN), probe.aarch64
     else:
         assembler, source = keystone.Ks(keystone.KS_ARCH_X86, keystone.KS_MODE_64), probe.x86_64
-    code, _ = assembler.asm(source, as_bytes=True)
+    code, _ = assembler.asm(source if isinstance(source, str) else source(), as_bytes=True)
     return bytes(code)
 
 

@@ -1,11 +1,14 @@
 """The debug information of a file that may have some: what is no ELF file has none."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.elf import ElfFile
-from emu.firmware.lines import Unit
-from emu.firmware.unwind import FrameRange
+
+if TYPE_CHECKING:
+    from emu.firmware.debugtypes import DebugTypes
+    from emu.firmware.lines import Unit
+    from emu.firmware.unwind import FrameRange
 
 
 class DebugInformation:
@@ -14,11 +17,11 @@ class DebugInformation:
     def __init__(self, parsed: ElfFile | None) -> None:
         self._parsed = parsed
 
-    def line_units(self) -> Iterable[Unit]:
+    def line_units(self) -> "Iterable[Unit]":
         """Its line tables."""
         return self._parsed.line_units() if self._parsed else ()
 
-    def frame_ranges(self) -> Iterable[FrameRange]:
+    def frame_ranges(self) -> "Iterable[FrameRange]":
         """Its call frame information."""
         return self._parsed.frame_ranges() if self._parsed else ()
 
@@ -27,6 +30,6 @@ class DebugInformation:
         return self._parsed.structure_size(name) if self._parsed else None
 
     @property
-    def debug_types(self) -> DebugTypes | None:
+    def debug_types(self) -> "DebugTypes | None":
         """Functions and types in the words of C; None in what can have none."""
         return self._parsed.debug_types if self._parsed else None

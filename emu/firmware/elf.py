@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.errors import ImageError
-from emu.firmware.debugtypes import DebugTypes
-from emu.firmware.lines import Unit, read_units
 from emu.firmware.sections import Section, contents, read_sections
-from emu.firmware.structures import structure_size
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
-from emu.firmware.unwind import FrameRange, read_frames
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
+
+    from emu.firmware.debugtypes import DebugTypes
+    from emu.firmware.lines import Unit
+    from emu.firmware.unwind import FrameRange
 
 MAGIC = b"\x7fELF"
 
@@ -94,15 +94,19 @@ class ElfFile:
         except Exception:  # noqa: BLE001  # pyelftools raises whatever a damaged section table trips; booting needs none
             return Symbols(())
 
-    def line_units(self) -> Iterable[Unit]:
+    def line_units(self) -> "Iterable[Unit]":
         """The compilation units with their lines; empty when there are none or the section table is damaged."""
+        from emu.firmware.lines import read_units
+
         try:
             return list(read_units(self._sections())) if self._has_debug_information else ()
         except Exception:  # noqa: BLE001  # as above
             return ()
 
-    def frame_ranges(self) -> Iterable[FrameRange]:
+    def frame_ranges(self) -> "Iterable[FrameRange]":
         """The call frame information of each function; empty when there is none or the section table is damaged."""
+        from emu.firmware.unwind import read_frames
+
         try:
             return list(read_frames(self._sections())) if self._has_debug_information else ()
         except Exception:  # noqa: BLE001  # as above
@@ -110,14 +114,18 @@ class ElfFile:
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure with this tag or type name; None when the debug information does not have it."""
+        from emu.firmware.structures import structure_size
+
         try:
             return structure_size(self._sections(), name) if self._has_debug_information else None
         except Exception:  # noqa: BLE001  # as above
             return None
 
     @cached_property
-    def debug_types(self) -> DebugTypes | None:
+    def debug_types(self) -> "DebugTypes | None":
         """Its functions and types in the words of C; None when the section table is damaged."""
+        from emu.firmware.debugtypes import DebugTypes
+
         try:
             return DebugTypes(self._sections())
         except Exception:  # noqa: BLE001  # as above

@@ -7,17 +7,19 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from stat import S_ISREG
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.debuginfo import DebugInformation
-from emu.firmware.lines import SourceLines
 from emu.firmware.symbols import Symbols
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 from emu.memory.ram import LARGEST
+
+if TYPE_CHECKING:
+    from emu.firmware.lines import SourceLines
 
 KERNEL_OFFSET = 0x20_0000
 """Where a kernel that does not say so goes, counted from the start of RAM: behind 2 MiB for the firmware."""
@@ -166,8 +168,10 @@ class Image(DebugInformation):
         return self._parsed.symbols() if self._parsed else Symbols(())
 
     @cached_property
-    def lines(self) -> SourceLines:
+    def lines(self) -> "SourceLines":
         """Its line table; knows no line when the file has no debug information."""
+        from emu.firmware.lines import SourceLines
+
         return SourceLines(self.line_units)
 
     def check_inside(self, ram_base: int, ram_size: int) -> None:

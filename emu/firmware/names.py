@@ -5,19 +5,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
-from emu.firmware.ctype import CType, Signature
 from emu.firmware.debuginfo import DebugInformation
-from emu.firmware.debugtypes import DebugTypes
 from emu.firmware.image import Load, read_file
-from emu.firmware.lines import SourceLines, Unit
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
-from emu.firmware.unwind import CallFrames, FrameRange
 from emu.memory import RAM_BASE
+
+if TYPE_CHECKING:
+    from emu.firmware.ctype import CType, Signature
+    from emu.firmware.debugtypes import DebugTypes
+    from emu.firmware.lines import SourceLines, Unit
+    from emu.firmware.unwind import CallFrames, FrameRange
 
 _ROW = re.compile(r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$")
 """Address, size, kind, name, as `nm`, `nm -S` and Linux's System.map and kallsyms have them."""
@@ -40,17 +42,17 @@ class Named(Protocol):
     def symbols(self) -> Symbols:
         """Its symbol table."""
 
-    def line_units(self) -> Iterable[Unit]:
+    def line_units(self) -> "Iterable[Unit]":
         """Its line tables."""
 
-    def frame_ranges(self) -> Iterable[FrameRange]:
+    def frame_ranges(self) -> "Iterable[FrameRange]":
         """Its call frame information."""
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure."""
 
     @property
-    def debug_types(self) -> DebugTypes | None:
+    def debug_types(self) -> "DebugTypes | None":
         """Functions and types in the words of C."""
 
 
@@ -124,13 +126,17 @@ class Names:
         return tables[0] if len(tables) == 1 else Symbols(chain.from_iterable(tables))
 
     @cached_property
-    def lines(self) -> SourceLines:
+    def lines(self) -> "SourceLines":
         """All source lines."""
+        from emu.firmware.lines import SourceLines
+
         return SourceLines(lambda: chain.from_iterable(file.line_units() for file in self._files))
 
     @cached_property
-    def frames(self) -> CallFrames:
+    def frames(self) -> "CallFrames":
         """All call frame information."""
+        from emu.firmware.unwind import CallFrames
+
         return CallFrames(lambda: chain.from_iterable(file.frame_ranges() for file in self._files))
 
     def _forget(self) -> None:
@@ -146,17 +152,17 @@ class Names:
             self._sizes[name] = next((size for size in found if size is not None), None)
         return self._sizes[name]
 
-    def signature(self, name: str) -> Signature | None:
+    def signature(self, name: str) -> "Signature | None":
         """What a function takes and gives; None when no file knows. Raises ConfigError for what no call can carry."""
         found = (types.signature(name) for types in self._debug_types())
         return next((signature for signature in found if signature is not None), None)
 
-    def type_named(self, name: str) -> CType | None:
+    def type_named(self, name: str) -> "CType | None":
         """A C type: by its typedef, or by `struct NAME`, `union NAME`, `enum NAME`; None when no file knows."""
         found = (types.type_named(name) for types in self._debug_types())
         return next((kind for kind in found if kind is not None), None)
 
-    def _debug_types(self) -> Iterator[DebugTypes]:
+    def _debug_types(self) -> "Iterator[DebugTypes]":
         return (file.debug_types for file in self._files if file.debug_types is not None)
 
 

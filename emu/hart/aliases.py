@@ -1,9 +1,12 @@
 """At which virtual addresses pages of physical memory are written, as far as page tables tell."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from emu.address import PAGE_BITS
-from emu.engine.translated.shadow import Layer
+
+if TYPE_CHECKING:
+    from emu.engine.translated.shadow import Layer
 
 _LINEAR = 64
 """So many pages at one distance from their frames are a linear map."""
@@ -17,7 +20,7 @@ class Aliases:
     physical addresses. What else a page is mapped at is known from the leaves one by one.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: "Layer") -> None:
         self._layer = layer
         self._count = layer.span >> PAGE_BITS
         self._pages: set[int] = set()

@@ -1,11 +1,13 @@
 """The one shadow of a hart's memory, which is on while anybody has a layer of it."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple, Unpack
 
 from emu.engine import Engine
 from emu.engine.slots import Slot
-from emu.engine.translated.shadow import Layer, Report, Shadow
+
+if TYPE_CHECKING:
+    from emu.engine.translated.shadow import Layer, Report, Shadow
 
 _Arguments = TypeVarTuple("_Arguments")
 _COUNT = int(Slot.COUNT)
@@ -27,8 +29,10 @@ class SharedShadow:
         self._engine = engine
         self._shadow: Shadow | None = None
 
-    def open(self, report: Report, low: int = 0, high: int = 1 << 64) -> Layer:
+    def open(self, report: "Report", low: int = 0, high: int = 1 << 64) -> "Layer":
         """A layer for accesses from `low` to below `high`; in a run from the end of the current block on."""
+        from emu.engine.translated.shadow import Shadow
+
         is_first = self._shadow is None
         if self._shadow is None:
             self._shadow = Shadow(self._engine.size)
@@ -38,7 +42,7 @@ class SharedShadow:
             self._switch_soon()
         return layer
 
-    def close(self, layer: Layer) -> None:
+    def close(self, layer: "Layer") -> None:
         """Report for a layer no more; the last one ends the cost."""
         shadow = self._shadow
         if shadow is None:

@@ -1,11 +1,10 @@
 """Tells of changed page-table entries: the hart's shadow reports each store to a page that holds a table."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
 from emu.engine import Engine
-from emu.engine.translated.shadow import Layer, Poisoned
 from emu.events import PteWritten
 from emu.hart.aliases import Aliases
 from emu.hart.shadow import SharedShadow
@@ -15,6 +14,9 @@ from emu.isa.privilege import Access, Privilege
 from emu.memory import Ram
 from emu.subscriptions import EventBus
 from emu.walks import Walk
+
+if TYPE_CHECKING:
+    from emu.engine.translated.shadow import Layer, Poisoned
 
 
 class WatchedHart(Protocol):
@@ -122,7 +124,7 @@ class TableWatch:
             )
         )
 
-    def _reported(self, access: Poisoned) -> None:
+    def _reported(self, access: "Poisoned") -> None:
         """A store may be to a table: carry it out, so that who listens sees it done; the guest does it once more."""
         if not access.is_store:
             return

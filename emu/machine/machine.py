@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from emu.errors import ConfigError
 from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
-from emu.firmware.lines import SourceLines
 from emu.firmware.names import SymbolFile
 from emu.firmware.symbols import Symbols
-from emu.firmware.unwind import CallFrames
 from emu.hart.view import Hart
 from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
@@ -29,6 +27,10 @@ from emu.machine.upward import GuestFunction, declare_function, snapshot_files
 from emu.machine.watches import Watches
 from emu.machine.watchpoints import Watchpoints
 from emu.subscriptions import Listener, Subscription
+
+if TYPE_CHECKING:
+    from emu.firmware.lines import SourceLines
+    from emu.firmware.unwind import CallFrames
 
 E = TypeVar("E", bound=Event)
 _PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "_watches", "_watchpoints", "_runner"}
@@ -50,17 +52,13 @@ class Machine(Addressing, Travelling):
         self.platform = platform = Platform(self.config)
         """What the machine is made of: devices, clock, keyboard, and what the hart asks of them."""
         self.memory, self.events = platform.memory, platform.events
-        self.core = platform.core
-        self.hart = Hart(platform.core, platform.inputs.note)
-        self._watches = Watches(platform.core)
-        self._watchpoints = Watchpoints(platform.core)
+        self.core, self.hart = platform.core, Hart(platform.core, platform.inputs.note)
+        self._watches, self._watchpoints = Watches(platform.core), Watchpoints(platform.core)
         self._runner = Runner(platform, self._watches)
         self._caller = Caller(platform, self._runner, self._watches)
         self._followers: list[Follower] = []
         self.history = History(platform, self._runner, self._followers)
         """All moments since power-on, to go to."""
-
-    # Closing.
 
     def close(self) -> None:
         """Give engine, memory, disks and their locks back to the host, as leaving a `with` block does.
@@ -212,12 +210,12 @@ class Machine(Addressing, Travelling):
         return self.platform.names.symbols
 
     @property
-    def lines(self) -> SourceLines:
+    def lines(self) -> "SourceLines":
         """The source lines of the same files."""
         return self.platform.names.lines
 
     @property
-    def call_frames(self) -> CallFrames:
+    def call_frames(self) -> "CallFrames":
         """How to find the callers of functions, by the same files."""
         return self.platform.names.frames
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from emu.address import PhysAddr, VirtAddr
 from emu.devices.device import Device
@@ -16,19 +16,21 @@ from emu.hart.core import HartCore
 from emu.hart.words import PC
 from emu.isa.privilege import Privilege
 from emu.isa.status import STIP
-from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, StopReason
+from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Semihosting, StopReason
 from emu.machine.console import Console, Keyboard
 from emu.machine.history.inputs import Inputs
 from emu.machine.history.moment import Moment
 from emu.machine.host_clock import HostClock
 from emu.machine.sbi import SbiServices
-from emu.machine.semihosting import SemihostingServices
 from emu.machine.timers import NEVER, Clock, Comparator, InstructionClock
 from emu.machine.typed import TypedInput
 from emu.machine.wiring import Board
 from emu.memory import PhysicalMemory, Ram
 from emu.memory.baseline import RamHistory
 from emu.subscriptions import EventBus
+
+if TYPE_CHECKING:
+    from emu.machine.semihosting import SemihostingServices
 
 _DONE, _LEAVE, _REFUSED = Store.DONE, Store.LEAVE, Store.REFUSED  # looking a member up in its Enum is slow
 
@@ -84,7 +86,7 @@ class Platform:
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)
         self._sbi = SbiServices(self, self.core, self.console)
-        self.semihosting = SemihostingServices.wanted_by(self, self.core, self.console, config.semihosting)
+        self.semihosting = None if config.semihosting is None else self._serve_semihosting(config.semihosting)
         self.supervisor_timer = Comparator(lambda: self._clint.mtime, partial(self.set_line, STIP))
         """What `stimecmp` compares with `mtime`."""
         self.clock.add(partial(self._deadline, self.supervisor_timer), self.supervisor_timer.update)
@@ -335,6 +337,11 @@ class Platform:
 
         self._bus.report = report
         return stop
+
+    def _serve_semihosting(self, wanted: Semihosting) -> "SemihostingServices":
+        from emu.machine.semihosting import SemihostingServices
+
+        return SemihostingServices(self, self.core, self.console, wanted)
 
     def _make_core(self, ram: Ram) -> HartCore:
         config = self.config  # each start needs one fidelity only, and pays for its import only

@@ -120,13 +120,6 @@ class SemihostingServices:
             0x31: lambda _: _TICKS_PER_SECOND * _NANOSECONDS_PER_TICK,
         }
 
-    @classmethod
-    def wanted_by(
-        cls, host: Host, core: HartCore, console: Console, wanted: Semihosting | None
-    ) -> "SemihostingServices | None":
-        """The services, if they are wanted."""
-        return None if wanted is None else cls(host, core, console, wanted)
-
     def loaded(self, command_line: str, free: tuple[int, int]) -> None:
         """Note the kernel's name with its arguments, and the largest range of RAM that nothing was loaded into."""
         self._words = self._words or command_line

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emu.errors import ConfigError
 from emu.hart.words import COUNT
@@ -10,9 +10,11 @@ from emu.lateclass import dataclass, field
 from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform
-from emu.machine.semihosting import State as SemihostingState
 from emu.machine.upward import snapshot_files
 from emu.memory.baseline import RamState
+
+if TYPE_CHECKING:
+    from emu.machine.semihosting import State as SemihostingState
 
 
 class Follower(Protocol):
@@ -41,7 +43,7 @@ class Snapshot:
     timer: tuple[int, bool]
     console: ConsoleState
     keyboard: tuple[int, ...]
-    semihosting: SemihostingState | None
+    semihosting: "SemihostingState | None"
     is_asleep: bool
     """Whether the hart waits in `wfi`."""
     followers: tuple[tuple[Follower, object], ...]

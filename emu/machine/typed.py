@@ -1,8 +1,12 @@
 """What is typed: from the keyboard to whichever console the guest reads."""
 
+from typing import TYPE_CHECKING
+
 from emu.devices.uart import LSR, LSR_DATA_READY, RBR, Uart
-from emu.devices.virtio.console import Console as VirtioConsole
 from emu.machine.console import Keyboard
+
+if TYPE_CHECKING:
+    from emu.devices.virtio.console import Console as VirtioConsole
 
 
 class TypedInput:
@@ -11,7 +15,7 @@ class TypedInput:
     A guest that has written to the virtio console gets it there, and from the UART no more.
     """
 
-    def __init__(self, keyboard: Keyboard, uart: Uart, console: VirtioConsole | None) -> None:
+    def __init__(self, keyboard: Keyboard, uart: Uart, console: "VirtioConsole | None") -> None:
         self._keyboard, self._uart, self._console = keyboard, uart, console
         uart.wanted = self._feed_uart
 

@@ -1,15 +1,18 @@
 """Callbacks for each access of the guest to a range of memory, before it is carried out, at native speed elsewhere."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
-from emu.engine.translated.shadow import Layer, Poisoned
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
 from emu.hart.core import HartCore
 from emu.isa.privilege import Access
 from emu.lateclass import dataclass
 from emu.subscriptions import Subscription
+
+if TYPE_CHECKING:
+    from emu.engine.translated.shadow import Layer, Poisoned
 
 Listener = Callable[[MemoryAccessed], None]
 
@@ -24,7 +27,7 @@ class _Watched:
     writes: bool
     listener: Listener
 
-    def concerns(self, access: Poisoned) -> bool:
+    def concerns(self, access: "Poisoned") -> bool:
         """Whether the access is one to tell of."""
         kind = self.writes if access.is_store else self.reads
         return kind and access.address < self.end and self.start < access.address + access.size
@@ -60,7 +63,7 @@ class Watchpoints:
         """Forget all of them."""
         self._watched, self._layer = (), None
 
-    def _poison(self, layer: Layer, poisoned: tuple[_Watched, ...]) -> None:
+    def _poison(self, layer: "Layer", poisoned: tuple[_Watched, ...]) -> None:
         low, high = (min(each.start for each in self._watched), max(each.end for each in self._watched))
         layer.reach(low - 7, high)  # an access may begin before what it reaches
         for each in poisoned:
@@ -78,12 +81,12 @@ class Watchpoints:
         layer.clear(watched.start, watched.end - watched.start)
         self._poison(layer, self._watched)
 
-    def _reported(self, access: Poisoned) -> None:
+    def _reported(self, access: "Poisoned") -> None:
         concerned = [each for each in self._watched if each.concerns(access)]
         if concerned:
             self._hart.in_mid_block(access.pc, self._tell, access, concerned)
 
-    def _tell(self, access: Poisoned, concerned: list[_Watched]) -> None:
+    def _tell(self, access: "Poisoned", concerned: list[_Watched]) -> None:
         hart = self._hart
         old = self._memory(access)
         if old is None:
@@ -101,7 +104,7 @@ class Watchpoints:
         for each in concerned:
             hart.bus.call(each.listener, event)
 
-    def _memory(self, access: Poisoned) -> int | None:
+    def _memory(self, access: "Poisoned") -> int | None:
         """What memory holds where the access goes; None where it is refused or goes to a device."""
         hart, found = self._hart, bytearray()
         kind = Access.STORE if access.is_store else Access.LOAD

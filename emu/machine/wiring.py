@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emu.devices.clint import Clint
 from emu.devices.device import InterruptLine
@@ -11,10 +11,6 @@ from emu.devices.plic import Plic
 from emu.devices.power import PowerRequest
 from emu.devices.rtc import GoldfishRtc
 from emu.devices.uart import Uart
-from emu.devices.virtio.block import Block
-from emu.devices.virtio.console import Console as VirtioConsole
-from emu.devices.virtio.disk import open_disk
-from emu.devices.virtio.entropy import Entropy
 from emu.devices.virtio.function import Function
 from emu.devices.virtio.mmio import SLOTS, VirtioMmio
 from emu.errors import ConfigError
@@ -23,6 +19,9 @@ from emu.machine.bus import DeviceBus, MachineDevice
 from emu.machine.config import MachineConfig
 from emu.machine.timers import NANOSECONDS_PER_TICK, Clock
 from emu.memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from emu.devices.virtio.console import Console as VirtioConsole
 
 UART_INTERRUPT, RTC_INTERRUPT = 10, 11
 
@@ -70,7 +69,7 @@ class Board:
             irq_number=RTC_INTERRUPT,
         )
         self.finisher = Finisher(host.power_off)
-        self.virtio_console = VirtioConsole(console, typed) if config.virtio_console else None
+        self.virtio_console = _console(console, typed) if config.virtio_console else None
         functions, ticks, changed = _functions(config, self.virtio_console), host.ticks, host.timers_changed
         self.slots = tuple(
             VirtioMmio(
@@ -119,13 +118,24 @@ def _deadline_of(slot: VirtioMmio) -> int | None:
     return slot.next_deadline
 
 
-def _functions(config: MachineConfig, console: VirtioConsole | None) -> dict[int, Function]:
+def _console(shown: Callable[[bytes], None], typed: Callable[[], int]) -> "VirtioConsole":
+    from emu.devices.virtio.console import Console as VirtioConsole
+
+    return VirtioConsole(shown, typed)
+
+
+def _functions(config: MachineConfig, console: "VirtioConsole | None") -> dict[int, Function]:
     """What is behind each slot: devices where they want to be, the others in the first slots that are free."""
     wanted: list[tuple[int | None, str, Function]] = []
+    if config.drives:
+        from emu.devices.virtio.block import Block
+        from emu.devices.virtio.disk import open_disk
     for drive in config.drives:
         disk = open_disk(drive.path, read_only=drive.read_only, snapshot=drive.snapshot)
         wanted.append((drive.slot, f"disk {drive.path}", Block(disk, serial=drive.serial)))
     if config.entropy:
+        from emu.devices.virtio.entropy import Entropy
+
         wanted.append((config.entropy_slot, "the entropy device", Entropy()))
     if console is not None:
         wanted.append((config.virtio_console_slot, "the console", console))

@@ -1,20 +1,23 @@
 """A few lines after a run: how it ended, what it cost, which traps it took, and who holds memory still."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from emu.errors import EmuError
 from emu.isa.causes import ExceptionCause, cause_label
 from emu.machine import Machine
-from emu.machine.semihosting import asks
-from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.faults import PageFaultObserver
 from emu.observe.traps import SeenTrap, TrapHistory, TrapLoop
-from emu.report.accounts import AccountReport, account_numbers
-from emu.report.backtrace import named_addresses
-from emu.report.ending import EndingReasons
 from emu.report.places import Places
 from emu.report.reasons.loops import endless_return
 from emu.report.reasons.pages import refusal
+
+if TYPE_CHECKING:
+    from emu.observe.allocations.ledger import AllocationLedger
+    from emu.report.ending import EndingReasons
+
+_ASKS = "the guest asks the host by semihosting, which is off; -semihosting turns it on"
 
 
 class Summary:
@@ -28,20 +31,24 @@ class Summary:
         machine: Machine,
         faults: PageFaultObserver,
         places: Places,
-        ledger: AllocationLedger | None,
+        ledger: "AllocationLedger | None",
         on_loop: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._machine = machine
         self._faults = faults
         self._places = places
         self._ledger = ledger
-        self._accounts = AccountReport(places)
-        self._reasons = EndingReasons(places)
         self._history = TrapHistory(machine, lambda loop: on_loop(self._loop(loop)))
         self._traps = self._history.counts
         self._told: SeenTrap | None = None
         """What `cause` has told of."""
         self._is_orderly = True
+
+    @cached_property
+    def _reasons(self) -> "EndingReasons":
+        from emu.report.ending import EndingReasons
+
+        return EndingReasons(self._places)
 
     def cause(self, failure: EmuError | None, *, orderly: bool) -> str | None:
         """What kept the guest from going on, beginning with the first cause; None when nothing is known to.
@@ -85,17 +92,27 @@ class Summary:
             lines.append(f"   {'first':<8}{self._reasons.seen(mistake)}")
         machine = self._machine
         unanswered = self._traps[False, ExceptionCause.BREAKPOINT] and machine.platform.semihosting is None
-        if unanswered and asks(machine.image):
-            lines.append("   hint    the guest asks the host by semihosting, which is off; -semihosting turns it on")
+        if unanswered:
+            from emu.machine.semihosting import asks
+
+            if asks(machine.image):
+                lines.append(
+                    "   hint    the guest asks the host by semihosting, which is off; -semihosting turns it on"
+                )
         if self._ledger is not None:
-            lines += self._accounts.lines("frames", self._ledger.frames, since)
-            lines += self._accounts.lines("heap", self._ledger.blocks, since)
+            from emu.report.accounts import AccountReport
+
+            accounts = AccountReport(self._places)
+            lines += accounts.lines("frames", self._ledger.frames, since)
+            lines += accounts.lines("heap", self._ledger.blocks, since)
             lines += [f"   {'allocs':<8}{line}" for line in followed]
         lines += [
             f"   open    page fault at {self._places.name(fault.pc)} on {fault.address}: {refusal(fault.walk)}"
             for fault in self._faults.unhandled
         ]
         if not self._is_orderly:
+            from emu.report.backtrace import named_addresses
+
             lines += [f"   {'names':<8}{line}" for line in named_addresses(machine, self._places)]
         return lines
 
@@ -116,5 +133,7 @@ class Summary:
         return ", ".join(counts) or "none"
 
 
-def _accounts(ledger: AllocationLedger) -> dict[str, object]:
+def _accounts(ledger: "AllocationLedger") -> dict[str, object]:
+    from emu.report.accounts import account_numbers
+
     return {"frames": account_numbers(ledger.frames), "heap": account_numbers(ledger.blocks)}

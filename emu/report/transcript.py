@@ -1,9 +1,11 @@
 """The guest's console and the trace on one stream, in the order in which they happened, told apart at a glance."""
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from emu.events import ConsoleOutput, Event
-from emu.report.sentences import Sentences
+
+if TYPE_CHECKING:
+    from emu.report.sentences import Sentences
 
 _MARK = "┃"
 _DIM, _RESET = "\x1b[36m", "\x1b[0m"
@@ -15,7 +17,8 @@ class Transcript:
     An event in the middle of a console line ends that line on the stream, so that no line mixes the two.
     """
 
-    def __init__(self, stream: BinaryIO, sentences: Sentences, *, colour: bool, flush_lines: bool) -> None:
+    def __init__(self, stream: BinaryIO, sentences: "Sentences | None", *, colour: bool, flush_lines: bool) -> None:
+        """`sentences` say events; None where there will be none."""
         self._stream = stream
         self._sentences = sentences
         self._before, self._after = (_DIM, _RESET) if colour else ("", "")
@@ -34,6 +37,7 @@ class Transcript:
 
     def event(self, event: Event) -> None:
         """Write an event as a sentence behind its instruction count."""
+        assert self._sentences is not None
         label, sentence = self._sentences.say(event)
         self.end_line()
         self.waits = True

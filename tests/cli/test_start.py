@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,17 @@ NOT_FOR_A_RUN = {
     "linker.assembler", "emu.cli.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
 }  # fmt: skip
+NOT_FOR_A_SMALL_GUEST = {
+    *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
+    *(f"emu.report.{name}" for name in ("accounts", "backtrace", "ending", "reasons.traps", "sentences", "traplog")),
+    *(f"emu.firmware.{name}" for name in ("compounds", "ctype", "debugtypes", "lines", "structures", "unwind")),
+    *(f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy")),
+    *(f"emu.engine.{name}" for name in ("csrs.aarch64", "csrs.x86_64", "floats.aarch64", "floats.x86_64")),
+    *(f"emu.engine.translated.{name}" for name in ("calls", "lastaccess", "player_aarch64", "shadow", "slowly")),
+    "emu.hart.exact", "emu.machine.history.writes", "emu.machine.hostfiles", "emu.machine.semihosting",
+    "emu.observe.backtrace", "emu.observe.calls", "emu.observe.memory", "emu.record", "emu.debug", "emu.testing",
+}  # fmt: skip
+"""What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
     "shutil",
@@ -28,10 +40,14 @@ def loaded(words: list[str], folder: Path) -> set[str]:
     return set(result.stderr.split())
 
 
-def test_a_run_loads_nothing_of_other_commands(program: Callable[[str], Path], tmp_path: Path) -> None:
-    modules = loaded(["run", "-q", str(program("li a7, 8\n ecall"))], tmp_path)
+@pytest.mark.parametrize("options", [[], ["-q"]])
+def test_a_run_loads_nothing_of_other_commands(
+    program: Callable[[str], Path], tmp_path: Path, options: list[str]
+) -> None:
+    modules = loaded(["run", *options, str(program("li a7, 8\n ecall"))], tmp_path)
     assert "emu.machine.machine" in modules
-    assert not NOT_FOR_A_RUN & modules
+    assert not (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) & modules
+    assert {name for name in NOT_FOR_A_SMALL_GUEST if find_spec(name) is None} == set()
 
 
 @pytest.mark.parametrize("words", [["as", "-o", "x.o", "x.s"], ["nm", "guest.elf"], ["--help"]])

@@ -6,17 +6,25 @@ by the clock of its core, and for every other core does what the library does.
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 
 from emu.engine import library, native
 from emu.engine.assembled import ASSEMBLED
-from emu.engine.csrs import aarch64, x86_64
 from emu.engine.csrs.layout import KINDS, NUMBERS, SIMPLE, Kind
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 
-MAY_ACCESS = Probe("may_access", x86_64=x86_64.MAY_ACCESS, aarch64=aarch64.MAY_ACCESS)
-ACCESS = Probe("access", x86_64=x86_64.ACCESS, aarch64=aarch64.ACCESS)
+
+def _probe(name: str) -> Probe:
+    def source(host: str) -> str:
+        text: str = getattr(import_module(f"emu.engine.csrs.{host}"), name)
+        return text
+
+    return Probe(name.lower(), partial(source, "x86_64"), partial(source, "aarch64"))
+
+
+MAY_ACCESS, ACCESS = _probe("MAY_ACCESS"), _probe("ACCESS")
 """Both end with the address of the table as the library had it."""
 
 

@@ -12,12 +12,10 @@ code, or an instruction that it would execute with FS off, it is given an illega
 """
 
 import ctypes
-import re
 from functools import cache
 from threading import Lock
 
 from emu.engine import library, native
-from emu.engine.floats import aarch64, x86_64
 from emu.engine.floats.layout import Operation
 from emu.engine.native import Probe
 
@@ -27,13 +25,14 @@ _NEGATED_ADDEND, _NEGATED_PRODUCT = 1, 2
 _FUSED = {
     "fmadd": 0, "fmsub": _NEGATED_ADDEND, "fnmsub": _NEGATED_PRODUCT, "fnmadd": _NEGATED_ADDEND | _NEGATED_PRODUCT,
 }  # fmt: skip
+_FORMATS = {"s": "float32", "d": "float64"}
 _CHOICES = {"fmin": "minnum", "fmax": "maxnum"}
 _COMPARISONS = {"feq": "eq_quiet", "flt": "lt", "fle": "le"}
 
 
 def _operations() -> list[Operation]:
     found = []
-    for width, f in (("s", "float32"), ("d", "float64")):
+    for width, f in _FORMATS.items():
         found += [Operation(f"{name}_{width}", f"{f}_{does}", 2) for name, does in (_CHOICES | _COMPARISONS).items()]
         found += [Operation(f"{name}_{width}", f"{f}_muladd", 3, negated) for name, negated in _FUSED.items()]
         found += [Operation(f"fcvt_{kind}_{width}", f"{f}_to_{integer}", 1) for kind, integer in _INTEGERS.items()]
@@ -55,19 +54,33 @@ REPLACED = (
 )  # fmt: skip
 """The core's functions, in the order of the probe's."""
 
-_X86_64, _AARCH64 = x86_64.source(OPERATIONS), aarch64.source(OPERATIONS)
-CALLED = tuple(sorted(set(re.findall(r"\[rip\+(\w+)\]", _X86_64))))
+CALLED = tuple(sorted((
+    "cpu_ldl_code", "cpu_ldub_code", "get_page_addr_code_hostp", "riscv_raise_exception",
+    *(f"float32_{name}" for name in ("add", "div", "mul", "sqrt", "sub", "to_float64")), "float64_to_float32",
+    *(f"{f}_{does}" for f in _FORMATS.values() for does in (*_CHOICES.values(), *_COMPARISONS.values(), "muladd")),
+    *(f"{f}_to_{integer}" for f in _FORMATS.values() for integer in _INTEGERS.values()),
+    *(f"{integer}_to_float32" for integer in _INTEGERS.values()),
+)))  # fmt: skip
 """The core's functions that these call, in the order of the table with which the probe begins."""
 
-FLOATS = Probe(
-    "floats",
-    x86_64="".join(f"{name}: .quad 0\n" for name in CALLED)
-    + "".join(f"jmp {name}\n .p2align 3\n" for name in REPLACED)
-    + _X86_64,
-    aarch64="".join(f"{name}: .quad 0\n" for name in CALLED)
-    + "".join(f"b {name}\n nop\n" for name in REPLACED)
-    + _AARCH64,
-)
+
+def _x86_64() -> str:
+    from emu.engine.floats import x86_64
+
+    return _table() + "".join(f"jmp {name}\n .p2align 3\n" for name in REPLACED) + x86_64.source(OPERATIONS)
+
+
+def _aarch64() -> str:
+    from emu.engine.floats import aarch64
+
+    return _table() + "".join(f"b {name}\n nop\n" for name in REPLACED) + aarch64.source(OPERATIONS)
+
+
+def _table() -> str:
+    return "".join(f"{name}: .quad 0\n" for name in CALLED)
+
+
+FLOATS = Probe("floats", _x86_64, _aarch64)
 """A table of addresses, to be filled in; a jump to each function, eight bytes long; the functions."""
 
 

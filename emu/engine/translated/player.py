@@ -9,7 +9,6 @@ of this program or of another user of Unicorn in the process, gets what it would
 from enum import IntEnum
 
 from emu.engine.native import Probe
-from emu.engine.translated import callbacks, modes, player_aarch64, player_x86_64
 
 CALLED = (
     "tcg_gen_code", "tcg_op_insert_before", "tcg_op_remove", "tcg_temp_new_internal", "gen_new_label",
@@ -36,17 +35,24 @@ class Entry(IntEnum):
 
 _NAMES = ("gen_code", "late", "memory", "code", "set_mode")
 
-PLAYER = Probe(
-    "player",
-    x86_64="".join(f"{name}: .quad 0\n" for name in CALLED)
-    + "".join(f"jmp {name}\n .p2align 3\n" for name in _NAMES)
-    + player_x86_64.SOURCE
-    + callbacks.X86_64
-    + modes.X86_64,
-    aarch64="".join(f"{name}: .quad 0\n" for name in CALLED)
-    + "".join(f"b {name}\n nop\n" for name in _NAMES)
-    + player_aarch64.SOURCE
-    + callbacks.AARCH64
-    + modes.AARCH64,
-)
+
+def _x86_64() -> str:
+    from emu.engine.translated import callbacks, modes, player_x86_64
+
+    jumps = "".join(f"jmp {name}\n .p2align 3\n" for name in _NAMES)
+    return _table() + jumps + player_x86_64.SOURCE + callbacks.X86_64 + modes.X86_64
+
+
+def _aarch64() -> str:
+    from emu.engine.translated import callbacks, modes, player_aarch64
+
+    jumps = "".join(f"b {name}\n nop\n" for name in _NAMES)
+    return _table() + jumps + player_aarch64.SOURCE + callbacks.AARCH64 + modes.AARCH64
+
+
+def _table() -> str:
+    return "".join(f"{name}: .quad 0\n" for name in CALLED)
+
+
+PLAYER = Probe("player", _x86_64, _aarch64)
 """A table of addresses, to be filled in; a jump to each function, eight bytes long; the functions."""

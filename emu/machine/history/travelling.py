@@ -6,13 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emu.engine.translated.lastaccess import Watched
 from emu.errors import AddressError, ConfigError
 from emu.isa.registers import REGISTER_NUMBERS
 from emu.machine.addressing import ram_of
 from emu.machine.history.moment import Moment
 from emu.machine.history.travel import History
-from emu.machine.history.writes import accesses_to, changes_of
 from emu.machine.platform import Platform
 from emu.machine.upward import drgn_program
 from emu.subscriptions import EventBus, Subscription
@@ -84,6 +82,9 @@ class Travelling(ABC):
         not what devices, page walks and the host write. None when history has no such store. Raises AddressError where
         nothing is mapped, ConfigError where there is no history.
         """
+        from emu.engine.translated.lastaccess import Watched
+        from emu.machine.history.writes import accesses_to
+
         core, memory = self.platform.core, self.platform.memory
         start, wanted = self.address_of(address), list[Watched]()
         parts = ram_of(self.platform, start, length)
@@ -100,6 +101,8 @@ class Travelling(ABC):
 
     def last_change(self, register: int | str, *, before: Moment | int | None = None) -> Moment | None:
         """The moment just before the last instruction that wrote an integer register; see `last_write`."""
+        from emu.machine.history.writes import changes_of
+
         number = REGISTER_NUMBERS.get(register) if isinstance(register, str) else register
         if number is None or not 0 < number < 32:
             raise ConfigError(f"no instruction changes register {register!r}; name one of ra, sp, ... t6, or x1 to x31")

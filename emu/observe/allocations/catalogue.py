@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
 from emu.lateclass import dataclass
-from emu.observe.allocations.description import Allocator, Does, Function, read_description
+
+if TYPE_CHECKING:
+    from emu.observe.allocations.description import Allocator, Function
 
 _FOLDER = Path(__file__).with_name("descriptions")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -20,14 +23,14 @@ _TEXT = re.compile(r"[\"']([^\"'\n]*)[\"']")
 class Placed:
     """A function of an allocator, at its address in an image."""
 
-    function: Function
-    allocator: Allocator
+    function: "Function"
+    allocator: "Allocator"
     name: str
     address: VirtAddr
 
 
 @cache
-def shipped() -> tuple[Allocator, ...]:
+def shipped() -> "tuple[Allocator, ...]":
     """All descriptions that ship.
 
     >>> sorted(allocator.name for allocator in shipped())[:3]
@@ -42,7 +45,9 @@ def _files() -> tuple[Path, ...]:
 
 
 @cache
-def _shipped(path: Path) -> Allocator:
+def _shipped(path: Path) -> "Allocator":
+    from emu.observe.allocations.description import read_description
+
     return read_description(path)
 
 
@@ -67,16 +72,18 @@ class Catalogue:
             if symbol.kind is SymbolKind.FUNCTION and symbol.name.startswith(("_ZN", "_R")) and symbol.limit
         ]
 
-    def fitting(self) -> tuple[Allocator, ...]:
+    def fitting(self) -> "tuple[Allocator, ...]":
         """The shipped ones that the image has."""
         candidates = map(_shipped, filter(self._may_have, _files()))
         return tuple(allocator for allocator in candidates if self._fits(allocator))
 
-    def place(self, allocator: Allocator, functions: Sequence[Function]) -> tuple[Placed, ...]:
+    def place(self, allocator: "Allocator", functions: "Sequence[Function]") -> tuple[Placed, ...]:
         """The functions of a description that the image has; none if none of them allocates.
 
         Raises SymbolError, with the nearest names, for a function that the user has named and the image lacks.
         """
+        from emu.observe.allocations.description import Does
+
         named = [(function, self._named(allocator, function)) for function in functions]
         found = {
             symbol.address: Placed(function, allocator, symbol.label, symbol.address)
@@ -90,10 +97,10 @@ class Catalogue:
         """The functions of a name, or of a pattern of Rust's names."""
         return self._matching(pattern)
 
-    def _named(self, allocator: Allocator, function: Function) -> Iterable[Symbol]:
+    def _named(self, allocator: "Allocator", function: "Function") -> Iterable[Symbol]:
         return self._symbols.matching(function.pattern) if allocator.trusted else self._matching(function.pattern)
 
-    def _fits(self, allocator: Allocator) -> bool:
+    def _fits(self, allocator: "Allocator") -> bool:
         if not all(self._has(pattern) for pattern in allocator.needs):
             return False
         if any(self._has(pattern) for pattern in allocator.lacks):
