@@ -115,6 +115,8 @@ def check_unchanging(words: RunWords) -> None:
         ("-cpu", words.cpu, ("rv64", "max"), "the hart is RV64GC with M, S and U mode"),
         ("-accel", words.accelerator.partition(",")[0], ("tcg",), "code is translated"),
         *(("-nic", nic, ("none",), "there is no network device") for nic in words.nic),
+        ("-vga", words.vga, ("none",), "there is no display"),
+        ("-parallel", words.parallel, ("none",), "there is no such port"),
     ):
         if value not in known:
             raise ConfigError(f"{option} {value}: {otherwise}; write {option} {known[0]}, or leave it out")

@@ -46,6 +46,9 @@ class RunWords(KernelWords):
     settings: list[str]
     snapshot: bool
     nic: list[str]
+    vga: str
+    parallel: str
+    nodefaults: bool
     nographic: bool
     serial: str
     display: str

@@ -145,6 +145,8 @@ class TrapHistory:
         self._machine = machine
         self.counts: Counter[tuple[bool, int]] = Counter()
         """Traps by whether they are interrupts and by cause."""
+        self.interrupt: TrapTaken | None = None
+        """The last interrupt."""
         self.last: SeenTrap | None = None
         """The last exception, unless that was an `ecall`."""
         self.first_mistake: SeenTrap | None = None
@@ -171,6 +173,7 @@ class TrapHistory:
     def _trapped(self, trap: TrapTaken) -> None:
         self.counts[trap.interrupt, trap.cause] += 1
         if trap.interrupt:
+            self.interrupt = trap
             self._exceptions.pass_over()
             self._interrupts.note(SeenTrap(trap, ()))
             return

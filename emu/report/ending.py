@@ -36,9 +36,9 @@ class EndingReasons:
         self._places = places
         self._traps = TrapReasons(places)
 
-    def failure(self, error: EmuError) -> str:
-        """The text of an error that ended a run, with all that is known of its cause."""
-        return self._double_fault(error) if isinstance(error, DoubleFault) else str(error)
+    def failure(self, error: EmuError, interrupt: TrapTaken | None = None) -> str:
+        """The text of an error that ended a run, with all that is known of its cause; `interrupt` is the last one."""
+        return self._double_fault(error, interrupt) if isinstance(error, DoubleFault) else str(error)
 
     def loop(self, loop: TrapLoop, mistake: SeenTrap | None = None) -> str:
         """Which trap is taken for ever, since which first trap, and what is missing.
@@ -82,10 +82,11 @@ class EndingReasons:
             return None
         return f"{self.seen(seen)}\nthat was the last trap, {instret - seen.trap.instret:,} instructions before the end"
 
-    def _double_fault(self, error: DoubleFault) -> str:
+    def _double_fault(self, error: DoubleFault, interrupt: TrapTaken | None) -> str:
         first, last = error.first, error.last
         vector = "mtvec" if last.to_privilege is Privilege.M else "stvec"
-        opening = self._traps.sentence(first)
+        is_interrupts = interrupt is not None and (first.pc, first.instret) == (interrupt.handler, interrupt.instret)
+        opening = self._traps.sentence(interrupt if interrupt is not None and is_interrupts else first)
         handler = self._places.name(last.handler)
         if not last.handler:
             missing = f"{vector} is 0: it was not written since the reset, or with an address that is no multiple of 4"

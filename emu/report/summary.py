@@ -59,7 +59,7 @@ class Summary:
         if failure is not None:
             self._is_orderly = False
             self._told = history.first_mistake
-            return self._reasons.failure(failure)
+            return self._reasons.failure(failure, history.interrupt)
         if history.loop is not None:
             return self._loop(history.loop)
         if orderly:

@@ -219,6 +219,7 @@ def test_the_log_of_traps_is_qemus_line_for_line(bare: Bare, oracle: Callable[[s
 def test_the_command_line_of_a_kernel_for_qemu_runs_as_it_is(bare: Bare, tmp_path: Path) -> None:
     words = (
         "-serial mon:stdio -display none -monitor none -nic none -net none -cpu rv64 -accel tcg -no-shutdown "
+        "-nodefaults -vga none -parallel none "
         "-name it -icount shift=7 -d guest_errors -smp 3 -m 128M"
     )
     result = subprocess.run(

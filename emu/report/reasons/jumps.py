@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from emu.address import VirtAddr
+from emu.isa.causes import InterruptCause, cause_label
 from emu.isa.privilege import Privilege
 from emu.isa.registers import INTEGER_REGISTERS, RA
 from emu.observe.code import call_before
 from emu.report.places import Places
 
 _JALR = 0x67
+_INTERRUPTS = frozenset(map(int, InterruptCause))
 _ALL = (1 << 64) - 1
 
 
@@ -17,8 +19,11 @@ def jump_origin(places: Places, target: int, privilege: Privilege, registers: Se
 
     `registers` are the integer registers as they were there.
     """
+    entry = _vector_entry(places, target)
+    if entry is not None:
+        return entry
     ra = registers[RA]
-    if ra == target:
+    if ra & ~1 == target:  # a jump clears the lowest bit
         if not target:
             return "ra is 0: a `ret` from what nobody called, or a jump through a null pointer"
         returned = call_before(places.machine, target)
@@ -30,10 +35,25 @@ def jump_origin(places: Places, target: int, privilege: Privilege, registers: Se
     call = _call_before(places, target, privilege, registers)
     if call is not None:
         return call
-    holders = [name for number, name in enumerate(INTEGER_REGISTERS) if number and registers[number] == target]
+    holders = [name for number, name in enumerate(INTEGER_REGISTERS) if number and registers[number] & ~1 == target]
     if target and holders:
         return f"{' and '.join(holders[:3])} hold{'s' if len(holders) == 1 else ''} this address: a jump through it"
-    return "a jump through a null pointer" if not target else None
+    return (
+        None
+        if target
+        else "a jump through a null pointer, or a return from a trap (sret, mret) whose epc was never set"
+    )
+
+
+def _vector_entry(places: Places, target: int) -> str | None:
+    """Which interrupt enters at `target`, where a trap vector says that each has an entry of its own."""
+    for name in ("stvec", "mtvec"):
+        vector = places.machine.hart.csr[name]
+        number, beyond = divmod(target - (vector & ~3), 4)
+        if vector & 3 == 1 and not beyond and number in _INTERRUPTS:
+            what = cause_label(number, interrupt=True)
+            return f"{name} is vectored (its lowest bits are 1), and the {what} enters at entry {number} of its table"
+    return None
 
 
 def _call_before(places: Places, target: int, privilege: Privilege, registers: Sequence[int]) -> str | None:

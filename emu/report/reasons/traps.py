@@ -8,7 +8,7 @@ from emu.firmware.symbols import SymbolKind
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access
-from emu.isa.registers import A7
+from emu.isa.registers import A7, SP
 from emu.report.disassembly import disassemble
 from emu.report.places import Places
 from emu.report.reasons.access import access_reason
@@ -21,6 +21,8 @@ _PAGE_CAUSES, _ACCESS_CAUSES = (frozenset(map(int, table.values())) for table in
 _MISALIGNED = (ExceptionCause.LOAD_MISALIGNED, ExceptionCause.STORE_MISALIGNED)
 _ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
 _WORDS = {Access.LOAD: ("loads", "from"), Access.STORE: ("stores", "to")}
+_NEAR_ZERO = 1 << 16
+"""Bytes that the stack of a kernel which never set sp may have grown by."""
 _GONE = "an instruction that cannot be seen any more"
 """What is said of one whose code was overwritten, or lies in another address space, since it trapped."""
 
@@ -75,6 +77,8 @@ class TrapReasons:
         size = operand.size if operand else 2 if access is Access.FETCH else 1  # of a fetch: the half that was refused
         if trap.cause in _ACCESS_CAUSES:
             reason = access_reason(self._machine, trap.tval, access, trap.privilege, size)
+            if operand is not None and operand.base == SP and self._machine.peek(trap.tval, 1) is None:
+                reason += _of_the_stack(trap.tval)
         else:
             reason = refusal(self._machine.walk(trap.tval, access, trap.privilege))
         if access is Access.FETCH:
@@ -128,3 +132,10 @@ class TrapReasons:
             return None
         beyond = (trap.tval - operand.address(registers)) & (1 << 64) - 1  # of an access that crosses a page
         return operand if beyond < operand.size else None
+
+
+def _of_the_stack(address: int) -> str:
+    """What is wrong with a stack that has no memory at an address."""
+    if min(address, (1 << 64) - address) < _NEAR_ZERO:
+        return "; sp counts from 0: it was never set to the top of a stack"
+    return "; sp has left the memory of its stack: does a function call itself without end?"

@@ -79,6 +79,15 @@ ACCESSES = [
         "no device is at 0x18 (a null pointer?)",
     ),
     plain(
+        "a stack that was never set up", " li sp, 0\n call work\nwork: addi sp, sp, -32\n sd ra, 24(sp)",
+        "store access fault at work", "`sd ra, 0x18(sp)`", "sp counts from 0: it was never set to the top of a stack",
+    ),
+    plain(
+        "a function that calls itself without end",
+        " li sp, 0x80001000\nwork: addi sp, sp, -64\n sd ra, 8(sp)\n call work",
+        "store access fault at work", "outside of memory", "sp has left the memory of its stack: does a function call itself",
+    ),
+    plain(
         "a hole of the memory map", " li a0, 0x20000000\n sw a1, 4(a0)",
         "store access fault", "`sw a1, 4(a0)` stores 4 bytes to 0x20000004", "no device is at 0x20000004",
     ),
@@ -119,6 +128,14 @@ JUMPS = [
     ),
     plain("a return from what nobody called", " ret", "at 0x0", "ra is 0: a `ret` from what nobody called"),
     plain("a return address overwritten", " li ra, 0x41414140\n ret", "at 0x41414140", "ra holds this address: a `ret`"),
+    plain(
+        "a return address overwritten by letters", " li ra, 0x4141414141414141\n ret",
+        "at 0x4141414141414140", "ra holds this address: a `ret`",
+    ),
+    plain(
+        "a trap return to an epc that was never set", " csrw sepc, zero\n li ra, 8\n sret",
+        "access fault at 0x0", "or a return from a trap (sret, mret) whose epc was never set",
+    ),
     plain(
         "a function without an end", " la sp, page\n call work\n j .\n .type work, @function\nwork: call help\n .zero 6\n"
         " .size work, . - work - 6\n .type help, @function\nhelp: ret\n .size help, . - help",
@@ -236,6 +253,29 @@ LOOP = """
  csrw stvec, t0
 """
 HANDLERS = [
+    Mistake(
+        "a timer interrupt without a handler",
+        " li a0, 100\n li a7, 0\n ecall\n li t0, 32\n csrs sie, t0\n csrsi sstatus, 2\nwork: addi s0, s0, 1\n j work",
+        ("supervisor timer interrupt at work", "its handler at 0x0 cannot be fetched", "stvec is 0: it was not written"),
+    ),
+    Mistake(
+        "a vector table without the entry of an interrupt",
+        " la t0, table + 1\n csrw stvec, t0\n csrsi sie, 2\n csrsi sip, 2\n csrsi sstatus, 2\nwork: j work\n"
+        " .balign 4\ntable: j handler\n .zero 64\n .balign 4\nhandler: j handler",
+        (
+            "illegal instruction at table+0x4", "zeros", "stvec is vectored (its lowest bits are 1)",
+            "the supervisor software interrupt enters at entry 1",
+        ),
+    ),
+    Mistake(
+        "an interrupt whose handler is not mapped",
+        PAGED + " li t0, 0x5000\n csrw stvec, t0\n csrw satp, s4\n sfence.vma\n csrsi sie, 2\n csrsi sip, 2\n csrsi sstatus, 2\n"
+        "work: j work" + TABLES,
+        (
+            "supervisor software interrupt at ", "its handler 0x5000 cannot execute its first instruction",
+            "instruction page fault", "check what was written to stvec",
+        ),
+    ),
     Mistake(
         "no handler", " li a0, 0x10\n ld a1, 0(a0)",
         ("load access fault at _start+", "its handler at 0x0 cannot be fetched", "stvec is 0: it was not written"),
