@@ -8,7 +8,6 @@ from linker.assembler.files import read_source
 from linker.assembler.isa import InstructionSet
 from linker.assembler.options import AssemblerOptions
 from linker.assembler.output import ObjectBuilder
-from linker.assembler.preprocess import preprocess
 from linker.assembler.reader import Reader
 from linker.assembler.state import Assembly
 from linker.assembler.unwind import write_unwind_tables
@@ -44,6 +43,8 @@ def assemble(
     except ValueError as error:
         raise AssemblyError([Diagnostic(str(error))]) from None
     if options.preprocess:
+        from linker.assembler.preprocess import preprocess
+
         source = preprocess(source, name, options)
     assembly = Assembly(name, options, isa)
     for symbol, value in options.defines.items():

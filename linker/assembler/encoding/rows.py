@@ -251,7 +251,16 @@ def _slot(parts: tuple[Operand, ...], fields: list[tuple[Field, ...]]) -> Slot |
 def _names_with_bits(operand: Operand, fields: tuple[Field, ...]) -> dict[str, int]:
     if operand.kind is Kind.FIXED:
         return {operand.text: 0, f"x{operand.low}": 0}
-    return {name: sum(target.place(number) for target in fields) for name, number in operand.names.items()}
+    key = operand.text, fields
+    found = _NAMED.get(key)
+    if found is None:
+        found = {name: sum(target.place(number) for target in fields) for name, number in operand.names.items()}
+        _NAMED[key] = found
+    return found
+
+
+_NAMED: dict[tuple[str, tuple[Field, ...]], dict[str, int]] = {}
+"""Of each operand, as rows name it, in the fields where instructions have it: hundreds of rows share a dozen."""
 
 
 def make_alias(mnemonic: str, signature: str, base: Row, arguments: str, extension: str) -> Row:
