@@ -9,9 +9,13 @@ from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
 from emu.machine import Machine
+from emu.observe.allocations.costs import AllocatorCosts
 from emu.observe.allocations.history import AllocationHistory
+from emu.observe.allocations.holders import Holders
 from emu.observe.allocations.reach import unreachable
+from emu.observe.allocations.space import HeapSpace
 from emu.report.heap import HeapReport
+from emu.report.heapspace import cost_lines, holder_lines, space_lines
 from emu.report.places import Places
 from emu.terminal.signals import Signals
 
@@ -28,14 +32,26 @@ def main(words: Sequence[str], _signals: Signals) -> int:
             "the image has none of the allocator functions that are known by name; name its own with "
             "--frame-functions, --heap-functions or --allocator"
         )
-    history = AllocationHistory(machine)
+    history, space = AllocationHistory(machine), HeapSpace(machine, allocations.chosen)
+    costs, holders = AllocatorCosts(machine), Holders(machine)
     outcome = run_to_moment(machine, request)
-    for line in _lines(machine, allocations, history, outcome):
+    more = (
+        ("heap: what is free over the run", space_lines(space)),
+        ("calls of the allocators", cost_lines(costs)),
+        ("held for whom", holder_lines(holders)),
+    )
+    for line in _lines(machine, allocations, history, outcome, more):
         print(line)
     return 0
 
 
-def _lines(machine: Machine, allocations: Allocations, history: AllocationHistory, ending: str) -> Iterator[str]:
+def _lines(
+    machine: Machine,
+    allocations: Allocations,
+    history: AllocationHistory,
+    ending: str,
+    more: Sequence[tuple[str, Iterator[str]]],
+) -> Iterator[str]:
     assert allocations.ledger is not None
     places = Places(machine)
     report = HeapReport(machine, places, allocations.ledger, allocations.chosen)
@@ -43,4 +59,7 @@ def _lines(machine: Machine, allocations: Allocations, history: AllocationHistor
     yield from allocations.says()
     yield from report.drawing()
     yield from report.history(history, allocations.since)
+    for title, lines in more:
+        for number, line in enumerate(lines):
+            yield f"   {line}" if number else f"{title}\n   {line}"
     yield from report.leaks(unreachable(machine, allocations.ledger, allocations.chosen), allocations.since or 0)

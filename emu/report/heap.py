@@ -92,10 +92,11 @@ class HeapReport:
         lifetimes = history.lifetimes()
         if lifetimes:
             yield f"lifetimes in instructions: median {median(lifetimes):,.0f}, longest {max(lifetimes):,}"
-        yield "free between the lowest and the highest address, and in the largest piece"
-        for instret, _, free, largest in history.fragmentation(_MOMENTS):
-            lost = 0 if not free else 100 * (free - largest) // free
-            yield f"   {instret:>14,}: {bytes_text(free):>15}, {bytes_text(largest):>15}, {lost} % fragmented"
+        if not sizes:  # of a heap more is known: see `emu.report.heapspace`
+            yield "free between the lowest and the highest address, and in the largest piece"
+            for instret, _, free, largest in history.fragmentation(_MOMENTS):
+                lost = 0 if not free else 100 * (free - largest) // free
+                yield f"   {instret:>14,}: {bytes_text(free):>15}, {bytes_text(largest):>15}, {lost} % fragmented"
         if not history.complete:
             yield "there were more than are recorded: this is their beginning"
 

@@ -84,6 +84,12 @@ def test_the_teaching_kernels_buddy_heap_is_drawn_by_orders(ekernel: Ekernel) ->
     assert any("#" in row for row in rows)
     assert any("." in row for row in rows)
     assert "heap: 8 blocks held, 472 bytes\n" in result.stdout
+    assert re.search(r"^   [\d,]+ splits, [\d,]+ joins$", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^   heap_alloc +8 calls, instructions: median \d+, most \d+, all [\d,]+$", result.stdout, re.MULTILINE
+    )
+    last = re.findall(r"^ +[\d,]+: +([\d,]+) bytes +([\d,]+ KiB) +(\d+) % +(\d+) %$", result.stdout, re.MULTILINE)[-1]
+    assert (last[1], last[3]) == ("512 KiB", "2"), "8 bytes of 480"
 
 
 def test_a_kernel_without_a_known_allocator_is_told_what_to_name(ekernel: Ekernel, program: Program) -> None:
