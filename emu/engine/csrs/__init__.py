@@ -28,12 +28,8 @@ MAY_ACCESS, ACCESS = _probe("MAY_ACCESS"), _probe("ACCESS")
 """Both end with the address of the table as the library had it."""
 
 
-class _Operations(ctypes.Structure):
-    """What the core does for a CSR (`riscv_csr_operations` in QEMU's target/riscv/cpu.h)."""
-
-    _fields_ = (
-        ("allowed", ctypes.c_void_p), ("read", ctypes.c_void_p), ("write", ctypes.c_void_p), ("both", ctypes.c_void_p),
-    )  # fmt: skip
+_WORDS = 4
+"""What the core does for a CSR: functions that allow, read, write, or do both (`riscv_csr_operations` in QEMU)."""
 
 
 class ModelCsrs:
@@ -67,19 +63,22 @@ class ModelCsrs:
 def _install() -> bool:
     """Put the functions into the core's table, once in a process; False where the library does not export it."""
     try:
-        get_operations: Callable[..., object] = library.LIBRARY.riscv_get_csr_ops_riscv64
-        set_operations: Callable[..., object] = library.LIBRARY.riscv_set_csr_ops_riscv64
+        get_operations = library.LIBRARY["riscv_get_csr_ops_riscv64"]
+        set_operations: Callable[..., object] = library.LIBRARY["riscv_set_csr_ops_riscv64"]
     except AttributeError:
         return False
-    table = (_Operations * NUMBERS)()
+    get_operations.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    table = (ctypes.c_uint64 * (_WORDS * NUMBERS))()
+    address = ctypes.addressof(table)
     for number in range(NUMBERS):
-        get_operations(number, ctypes.byref(table[number]))
+        get_operations(number, address + 8 * _WORDS * number)
     _kept.append(table)
-    may_access, access = (_load(probe, ctypes.addressof(table)) for probe in (MAY_ACCESS, ACCESS))
-    for number, saved in enumerate(table):
-        if saved.allowed:
-            both = access if number in SIMPLE else saved.both
-            set_operations(number, ctypes.byref(_Operations(may_access, saved.read, saved.write, both)))
+    may_access, access = (_load(probe, address) for probe in (MAY_ACCESS, ACCESS))
+    allowed = memoryview(table).cast("B").cast("Q")[::_WORDS]
+    for number in [number for number, function in enumerate(allowed) if function]:
+        _, read, write, both = table[_WORDS * number : _WORDS * (number + 1)]
+        both = access if number in SIMPLE else both
+        set_operations(number, (ctypes.c_uint64 * _WORDS)(may_access, read, write, both))
     return True
 
 
