@@ -115,7 +115,9 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     if missed:
         print(f"ekernel: {ending.description} before the console had shown '{request.until_console}'", file=sys.stderr)
     if not ending.is_regular:
-        print(f"ekernel: {_last_line(ending, request, machine)} at {places.name(machine.hart.pc)}", file=sys.stderr)
+        from emu.report.backtrace import standing
+
+        print(f"ekernel: {_last_line(ending, request, machine)} {standing(machine, places)}", file=sys.stderr)
     return status
 
 

@@ -10,7 +10,6 @@ from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
 from emu.observe.traps import SeenTrap, TrapHistory, TrapLoop
 from emu.report.places import Places
-from emu.report.reasons.loops import endless_return
 from emu.report.reasons.pages import refusal
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ class Summary:
             return None
         self._is_orderly = False
         self._told = history.last
+        from emu.report.reasons.loops import endless_return  # only a run that does not end by itself asks
+
         return self._reasons.last(history.last, self._machine.instret) or endless_return(self._places)
 
     def _loop(self, loop: TrapLoop) -> str:

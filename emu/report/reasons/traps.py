@@ -10,6 +10,7 @@ from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access
 from emu.isa.registers import A7, SP
 from emu.report.disassembly import disassemble
+from emu.report.inlined import calling_line
 from emu.report.places import Places
 from emu.report.reasons.access import access_reason
 from emu.report.reasons.illegal import illegal_reason
@@ -45,7 +46,11 @@ class TrapReasons:
         """
         label = cause_label(trap.cause, interrupt=trap.interrupt)
         why = self.why(trap, registers)
-        return f"{label} at {self._places.name(trap.pc)}{f': {why}' if why else ''}"
+        return f"{label} at {self._place(trap.pc)}{f': {why}' if why else ''}"
+
+    def _place(self, pc: VirtAddr) -> str:
+        line = calling_line(self._places, pc)
+        return self._places.name(pc) + (f", inlined at {line}" if line else "")
 
     def why(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str | None:
         """The reason alone; None where the cause says everything."""
