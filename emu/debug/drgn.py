@@ -22,35 +22,52 @@ _MOST_VMCOREINFO = 1 << 16
 def program(machine: Machine, files: Sequence[str | Path] = ()) -> "Program":
     """A `drgn.Program` that shows the machine as it is whenever it is asked, also after a journey in time.
 
-    `files` have the debug information; without any, those that the machine knows. Virtual addresses are translated by
-    the present address space. For a Linux that has a vmcoreinfo (CONFIG_VMCORE_INFO), drgn's helpers for Linux work,
-    but for those that walk page tables or stacks by themselves, which drgn lacks for RISC-V. Raises ConfigError when
-    drgn is not installed, or the files have no debug information.
+    `files` have the debug information; without any, those whose names the machine knows. Virtual addresses are
+    translated by the present address space. A Linux that has a vmcoreinfo (CONFIG_CRASH_CORE, later CONFIG_VMCORE_INFO)
+    is one for drgn, too: its helpers for Linux work, but for those that walk page tables or stacks by themselves, which
+    drgn lacks for RISC-V. Raises ConfigError when drgn is not installed, or the files have no debug information.
     """
     try:
         import drgn
     except ImportError:
         raise ConfigError("drgn is not installed: pip install 'ekernel[drgn]'") from None
     flags = drgn.PlatformFlags.IS_64_BIT | drgn.PlatformFlags.IS_LITTLE_ENDIAN
-    platform = drgn.Platform(drgn.Architecture.RISCV64, flags)
+    made = drgn.Program(drgn.Platform(drgn.Architecture.RISCV64, flags))
     information = vmcoreinfo(machine)
-    made = drgn.Program(platform) if information is None else drgn.Program(platform, vmcoreinfo=information)
+    if information is not None:
+        made.set_linux_kernel_custom(information, False)
     read = functools.partial(_read, machine, drgn.FaultError)
     made.add_memory_segment(0, _ALL - 1, read)
     made.add_memory_segment(0, _ALL - 1, read, True)
-    wanted = [str(file) for file in files]
-    if not wanted and machine.image is not None and Path(machine.image.name).exists():
-        wanted = [machine.image.name]
-    for path in wanted:
-        module = made.extra_module(path, create=True)
+    known = [name for name, _ in machine.platform.names.files if _has_types(name)]
+    for path in [str(file) for file in files] or known:
         try:
-            module.address_range = _extent(path)
+            first, end = _extent(path)
+            if information is not None and first <= machine.address_of("vmcoreinfo_data") < end:
+                made.load_debug_info([path])
+                if made.main_module().wants_debug_file():
+                    raise ConfigError(
+                        f"{path} has no debug information of the Linux that runs; give the vmlinux of the same build, "
+                        "with CONFIG_DEBUG_INFO_DWARF5"
+                    )
+                continue
+            module = made.extra_module(path, create=True)
+            module.address_range = first, end
             module.try_file(path, force=True)
-        except (OSError, ValueError, ELFError) as error:
+        except (OSError, ValueError, ELFError, drgn.MissingDebugInfoError) as error:
             raise ConfigError(f"{path} has no debug information that drgn reads: {error}") from None
         if module.wants_debug_file():
             raise ConfigError(f"{path} has no debug information; compile it with -g")
     return made
+
+
+def _has_types(path: str) -> bool:
+    """Whether a file has debug information."""
+    try:
+        with Path(path).open("rb") as stream:
+            return bool(ELFFile(stream).has_dwarf_info())
+    except (OSError, ELFError):
+        return False
 
 
 def _extent(path: str) -> tuple[int, int]:
