@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.events import CsrWritten
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.traps import INTERRUPT_PRIORITY, enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.isa.csrs import Csr
 from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access, Privilege
@@ -203,42 +201,6 @@ def test_stimecmp_interrupts_when_it_is_enabled(boot):
     assert machine.hart.x["s4"] == 0
 
 
-@given(st.integers(0, M64), st.sampled_from([Privilege.U, Privilege.S]))
-def test_sret_undoes_a_trap_into_s_mode(status, privilege):
-    entered = enter_s(status, privilege)
-    assert not entered & Status.SIE
-    left, back = leave_s(entered)
-    assert back == privilege
-    assert left & Status.SIE == status & Status.SIE
-
-
-@given(st.integers(0, M64), st.sampled_from(list(Privilege)))
-def test_mret_undoes_a_trap_into_m_mode(status, privilege):
-    left, back = leave_m(enter_m(status, privilege))
-    assert back == privilege
-    assert left & Status.MIE == status & Status.MIE
-    assert privilege == Privilege.M or not left & Status.MPRV
-
-
-@given(st.integers(0, 0xFFF), st.integers(0, 0xFFF), st.integers(0, M64), st.sampled_from(list(Privilege)))
-def test_the_next_interrupt_obeys_delegation_enables_and_priority(pending, mideleg, status, privilege):
-    pending, mideleg = pending & 0xAAA, mideleg & 0x222
-    due = next_interrupt(pending, mideleg, status, privilege)
-    for_m = pending & ~mideleg if privilege < 3 or status & Status.MIE else 0
-    for_s = pending & mideleg if privilege < 1 or (privilege == 1 and status & Status.SIE) else 0
-    chosen = for_m or for_s
-    if not chosen:
-        assert due is None
-    else:
-        order = [bit for bit in INTERRUPT_PRIORITY if bit & chosen]
-        assert due == (order[0].bit_length() - 1, Privilege.M if for_m else Privilege.S)
-
-
-def test_only_interrupts_are_vectored():
-    assert trap_target(0x1001, 7, interrupt=True) == 0x101C
-    assert trap_target(0x1000, 7, interrupt=True) == 0x1000
-
-
 @given(st.integers(0, 31))
 def test_float_flags_survive_the_way_to_the_core_and_back(flags):
     assert riscv_flags(softfloat_flags(flags)) == flags
@@ -411,63 +373,3 @@ def test_stip_belongs_to_stimecmp_while_sstc_is_on_and_to_m_mode_else(boot):
         names = ("s1", "s3", "s5")
     values = {name: machine.hart.x[name] & 0x20 for name in names}
     assert values == {name: {"s1": 0x20, "s2": 0, "s3": 0x20, "s4": 0x20, "s5": 0}[name] for name in names}
-
-
-TOLD = """
-    la t0, handler
-    csrw mtvec, t0
-    li t0, -1
-    csrw stvec, t0
-    csrw sscratch, t0
-    csrw sepc, t0
-    csrrsi t1, sstatus, 2
-    csrrc t1, sstatus, t0
-    csrr t1, sscratch
-    csrrs t1, sscratch, zero
-    csrw mie, t0
-    csrw mideleg, t0
-    csrrw t1, sie, zero
-    csrw satp, zero
-    csrw mhartid, t0
-    csrwi mscratch, 7
-    csrrci zero, mscratch, 2
-    csrs mstatus, t0
-    csrwi frm, 1
-    csrwi fflags, 3
-    csrw fcsr, t0
-    csrr t1, fcsr
-    csrw pmpaddr3, t0
-    csrwi mcountinhibit, 5
-1:  j 1b
-    .balign 4
-handler:
-    csrr t1, mepc
-    addi t1, t1, 4
-    csrw mepc, t1
-    mret
-"""
-
-
-@pytest.mark.parametrize("probes", [None, "python"])
-def test_who_listens_is_told_what_each_csr_instruction_has_written(boot, probes):
-    machine = boot(TOLD, firmware="none", probes=probes)
-    found: list[CsrWritten] = []
-    expected = []
-    with machine.on(CsrWritten, found.append):
-        while machine.instret < 45:
-            before, pc = machine.instret, int(machine.hart.pc)
-            code = int.from_bytes(machine.memory.read(pc, 4), "little")
-            machine.step()
-            writes = code & 0x7F == 0x73 and code >> 12 & 3 and (code >> 12 & 3 == 1 or code >> 15 & 31)
-            if writes and machine.instret > before and int(machine.hart.pc) == pc + 4:
-                expected.append((before, pc, code >> 20, machine.hart.csr[code >> 20]))
-    assert [(one.instret, int(one.pc), one.number, one.value) for one in found] == expected
-    assert {one.number for one in found} >= {Csr.SSTATUS, Csr.SEPC, Csr.SATP, Csr.FCSR, Csr.PMPADDR3, Csr.MEPC}
-    again = boot(TOLD, firmware="none", probes=probes)
-    again.run(45)
-    assert [again.hart.csr[one.number] for one in found] == [machine.hart.csr[one.number] for one in found]
-    assert again.hart.x[:] == machine.hart.x[:]
-    count = len(found)
-    machine.hart.pc = 0x8000_0000
-    machine.run(20)
-    assert len(found) == count
