@@ -126,3 +126,9 @@ def stepped(single: Machine) -> tuple[list[Access], list[int], list[tuple[int, i
         if operand.access is Kind.STORE:
             accesses.append(Access(pc, address, operand.size, True, memory.read_int(place, operand.size), before))
     return accesses, retired, written
+
+
+def run(machine: Machine) -> tuple[object, ...]:
+    """Run to the end; what a user sees of it."""
+    assert machine.run().reason is StopReason.POWERED_OFF
+    return machine.instret, list(machine.hart.x), bytes(machine.console), machine.memory.read(0x8020_0000, 1 << 16)

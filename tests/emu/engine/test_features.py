@@ -1,47 +1,24 @@
 """Features of translated code, each against single steps, with native probes and with Python's."""
 
 import threading
-from collections import Counter
 
 import pytest
 import unicorn
 
-from emu.engine import native
-from emu.engine.translated import accesses, blocks, registerwrites
+from emu.engine.translated import accesses, blocks
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.blocks import Blocks
-from emu.engine.translated.counts import NOWHERE, Counts, Coverage, Edges, place_of
-from emu.engine.translated.definitions import Block
 from emu.engine.translated.lastwriter import LastWriter, Writer
-from emu.engine.translated.registerwrites import RegisterWrites
 from emu.errors import MachineError
-from emu.machine import Machine, MachineConfig, StopReason
+from emu.machine import MachineConfig, StopReason
 from tests.emu.engine import feature_guest as guest
-
-
-@pytest.fixture(params=["native", "python"])
-def probes(request):
-    if request.param == "native" and not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    return request.param
-
-
-def run(machine: Machine) -> tuple[object, ...]:
-    """Run to the end; what a user sees of it."""
-    assert machine.run().reason is StopReason.POWERED_OFF
-    return machine.instret, list(machine.hart.x), bytes(machine.console), machine.memory.read(0x8020_0000, 1 << 16)
-
-
-@pytest.fixture
-def plain(build, fidelity):
-    return run(guest.machine(build, fidelity))
 
 
 def test_every_load_and_store_is_recorded_with_its_pc_address_size_value_and_time(build, fidelity, probes, plain):
     expected, _, _ = guest.stepped(guest.machine(build, fidelity))
     machine, found = guest.machine(build, fidelity, probes), []
     machine.core.engine.switch_on(Accesses(accesses.collect(found), size=1 << 12))
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     machine.core.engine.flush_features()
     assert found == expected
     assert len(found) > 700
@@ -52,7 +29,7 @@ def test_loads_alone_or_stores_alone_are_recorded_on_demand(build, fidelity, pro
     expected, _, _ = guest.stepped(guest.machine(build, fidelity))
     machine, found = guest.machine(build, fidelity, probes), []
     machine.core.engine.switch_on(Accesses(accesses.collect(found), loads=not stores, stores=stores))
-    run(machine)
+    guest.run(machine)
     machine.core.engine.flush_features()
     assert found == [access for access in expected if access.is_store is stores]
 
@@ -71,7 +48,7 @@ def test_every_instruction_of_a_run_comes_out_of_the_record_of_blocks(build, fid
     machine, words = guest.machine(build, fidelity, probes), bytearray()
     record = Blocks(words.extend, size=1 << 8)
     machine.core.engine.switch_on(record)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     machine.core.engine.flush_features()
     assert executed(record, words) == expected
 
@@ -85,7 +62,7 @@ def test_the_record_of_blocks_stays_exact_over_stops_between_any_two_instruction
         machine.run(count)
         machine.core.engine.flush_features()
         assert executed(record, words) == expected[: machine.instret]
-    run(machine)
+    guest.run(machine)
     machine.core.engine.flush_features()
     assert executed(record, words) == expected
 
@@ -110,7 +87,7 @@ def test_who_has_written_each_8_bytes_last_is_known_by_physical_address(build, f
     expected, _, _ = guest.stepped(guest.machine(build, fidelity))
     machine, writers = guest.machine(build, fidelity, probes), LastWriter()
     machine.core.engine.switch_on(writers)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     last: dict[int, Writer] = {}
     for access in expected:
         if access.is_store:
@@ -140,7 +117,7 @@ def test_all_features_together_record_what_each_records_alone(build, fidelity, p
     features = all_features(found, words)
     for feature in features:
         machine.core.engine.switch_on(feature)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     machine.core.engine.flush_features()
     assert found == expected
     assert executed(features[1], words) == retired
@@ -233,7 +210,7 @@ def test_a_feature_that_a_listener_switches_on_begins_at_the_end_of_the_slice(bu
             engine.switch_on(record)
 
     machine.on(TrapTaken, taken)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     engine.flush_features()
     expected, _, _ = guest.stepped(guest.machine(build, fidelity))
     assert found == expected[len(expected) - len(found) :]
@@ -273,7 +250,7 @@ def test_machines_in_threads_and_other_users_of_unicorn_keep_their_own_features(
         features = all_features(found, words)[: number % 4]
         for feature in features:
             machine.core.engine.switch_on(feature)
-        assert run(machine) == plain
+        assert guest.run(machine) == plain
         machine.core.engine.flush_features()
         results.append((len(features), found, executed(features[1], words) if len(features) > 1 else []))
 
@@ -295,12 +272,12 @@ def test_a_snapshot_in_the_middle_is_run_from_again_with_features_on(build, fide
     machine.run(500)
     snapshot = machine.snapshot()
     machine.core.engine.switch_on(Accesses(accesses.collect(found)))
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     machine.core.engine.flush_features()
     first = list(found)
     found.clear()
     machine.restore(snapshot)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     machine.core.engine.flush_features()
     assert found == first
     assert first
@@ -311,114 +288,4 @@ def test_a_machine_without_features_after_one_with_them_is_what_it_was(build, fi
     machine.core.engine.switch_on(LastWriter())
     assert MachineConfig(fidelity=fidelity)
     other = guest.machine(build, fidelity)
-    assert run(other) == run(machine)
-
-
-def by_single_steps(build, fidelity) -> tuple[Counter, int]:
-    """How often each instruction has retired."""
-    _, retired, _ = guest.stepped(guest.machine(build, fidelity))
-    return Counter(retired), len(retired)
-
-
-def test_counts_of_blocks_give_how_often_each_instruction_was_begun(build, fidelity, probes, plain):
-    times, total = by_single_steps(build, fidelity)
-    machine, counts, coverage = guest.machine(build, fidelity, probes), Counts(), Coverage()
-    machine.core.engine.switch_on(counts)
-    machine.run(300)
-    machine.core.engine.switch_on(coverage)
-    assert run(machine) == plain
-    machine.core.engine.flush_features()
-    begun: Counter = Counter()
-    retired = 0
-    for (pc, privilege, code), (executions, not_retired) in counts.counts().items():
-        addresses = Block(0, pc, 512, privilege, code).addresses()
-        begun.update(dict.fromkeys(addresses, executions))
-        retired += executions * len(addresses) - not_retired
-    assert total == machine.instret
-    assert set(begun) >= set(times)
-    assert all(begun[pc] >= number for pc, number in times.items())
-    assert {place for place, count in counts.counts().items() if count.executions} >= coverage.covered
-    assert {pc for pc, _, _ in coverage.covered} <= set(begun)
-
-
-def test_the_sum_of_all_counts_is_the_number_of_instructions_retired(build, fidelity, probes):
-    machine, counts, blocks_known = guest.machine(build, fidelity, probes), Counts(), []
-    record = Blocks(lambda _words: None)
-    machine.core.engine.switch_on(counts)
-    machine.core.engine.switch_on(record)
-    run(machine)
-    machine.core.engine.flush_features()
-    lengths = {(block.pc, block.privilege, block.code): block.length for block in record.known.values()}
-    blocks_known = counts.counts()
-    retired = sum(count.executions * lengths[place] - count.not_retired for place, count in blocks_known.items())
-    assert retired == machine.instret
-
-
-def test_coverage_that_is_cleared_shows_what_is_covered_from_then_on(boot, probes):
-    machine = boot("nop\n j 1f\n1: li t0, 5\n2: addi t0, t0, -1\n bnez t0, 2b\n li a7, 8\n ecall", probes=probes)
-    coverage = Coverage()
-    machine.core.engine.switch_on(coverage)
-    machine.run(5)
-    machine.core.engine.flush_features()
-    before, coverage.covered = coverage.covered, set()
-    machine.run(4)
-    machine.core.engine.flush_features()
-    assert {pc for pc, _, _ in coverage.covered} == {0x8020_0006}
-    assert 0x8020_0000 in {pc for pc, _, _ in before}
-
-
-def test_each_way_between_blocks_is_counted(build, fidelity, probes, plain):
-    machine, edges, words = guest.machine(build, fidelity, probes), Edges(), bytearray()
-    record = Blocks(words.extend)
-    machine.core.engine.switch_on(edges)
-    machine.core.engine.switch_on(record)
-    assert run(machine) == plain
-    machine.core.engine.flush_features()
-    places = [place_of(record.known[block.number]) for block in blocks.decode(words)]
-    assert edges.edges == Counter(zip([NOWHERE, *places], places, strict=False))
-    assert edges.lost == 0
-
-
-def test_ways_for_which_there_is_no_room_are_said_to_be_lost(boot):
-    if not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    machine = boot("".join(f"bnez x0, {n}f\n{n}: nop\n" for n in range(1, 200)) + "li a7, 8\n ecall")
-    edges = Edges(bits=5)
-    machine.core.engine.switch_on(edges)
-    machine.run()
-    machine.core.engine.flush_features()
-    assert edges.lost + sum(edges.edges.values()) >= 200
-    assert edges.lost > 100
-
-
-def test_every_write_of_a_register_is_recorded(build, fidelity, probes, plain):
-    _, _, expected = guest.stepped(guest.machine(build, fidelity))
-    machine, records = guest.machine(build, fidelity, probes), bytearray()
-    machine.core.engine.switch_on(RegisterWrites(records.extend))
-    assert run(machine) == plain
-    machine.core.engine.flush_features()
-    found = list(registerwrites.decode(records))
-    state = [0] * 64
-    fresh = guest.machine(build, fidelity)
-    state[2], state[10], state[11] = (fresh.hart.x[n] for n in (2, 10, 11))
-    changed = []
-    for write in found:
-        if write.register < 32 and state[write.register] != write.value:
-            changed.append((write.pc, write.register, write.value))
-        state[write.register] = write.value
-    assert changed == expected
-    assert [write.instret for write in found] == sorted(write.instret for write in found)
-
-
-def test_the_same_writes_are_recorded_with_and_without_native_probes(build, fidelity):
-    if not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    found = []
-    for probes in ("native", "python"):
-        machine, records = guest.machine(build, fidelity, probes), bytearray()
-        machine.core.engine.switch_on(RegisterWrites(records.extend, size=1 << 10))
-        run(machine)
-        machine.core.engine.flush_features()
-        found.append(list(registerwrites.decode(records)))
-    assert found[0] == found[1]
-    assert any(write.register >= 32 for write in found[0])
+    assert guest.run(other) == guest.run(machine)

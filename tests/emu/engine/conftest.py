@@ -1,0 +1,18 @@
+"""What tests of features of translated code share: with native probes and without, and a run without features."""
+
+import pytest
+
+from emu.engine import native
+from tests.emu.engine import feature_guest as guest
+
+
+@pytest.fixture(params=["native", "python"])
+def probes(request):
+    if request.param == "native" and not native.can_replace_functions():
+        pytest.skip("this host has no native probes")
+    return request.param
+
+
+@pytest.fixture
+def plain(build, fidelity):
+    return guest.run(guest.machine(build, fidelity))
