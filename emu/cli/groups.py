@@ -140,6 +140,10 @@ def add_watching(words: Words) -> None:
     group.flag(
         "-l", to="execution", text="With --log-commits: assembly language, symbols and traps, too, as Spike's -l."
     )
+    group.value(
+        "--log-sail", to="sail", form="FILE|-",
+        text="Write the same as Sail's model does, with the page walks (--fidelity exact).",
+    )  # fmt: skip
     group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
     group.value(
         "--record-what", to="record_what", form="WORDS", default="calls",

@@ -79,6 +79,7 @@ class RunWords(KernelWords):
     origin: Path | None = None
     save: Path | None = None
     commits: str | None
+    sail: str | None
     execution: bool
     record: Path | None
     record_what: str

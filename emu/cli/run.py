@@ -145,13 +145,19 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
 
 
 def _log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> None:
-    """Write what `--log-commits` asks for."""
-    if request.commits is None:
-        return
-    from emu.report.commitwriter import CommitWriter  # only who asks for it pays for its import
+    """Write what `--log-commits` and `--log-sail` ask for."""
 
-    stream = sys.stdout.buffer if request.commits == "-" else stack.enter_context(OutputFile(Path(request.commits)))
-    stack.enter_context(CommitWriter(machine, stream, execution=request.execution))
+    def stream(name: str) -> "Sink":
+        return sys.stdout.buffer if name == "-" else stack.enter_context(OutputFile(Path(name)))
+
+    if request.commits is not None:
+        from emu.report.commitwriter import CommitWriter  # only who asks for it pays for its import
+
+        stack.enter_context(CommitWriter(machine, stream(request.commits), execution=request.execution))
+    if request.sail is not None:
+        from emu.report.saillog import SailWriter
+
+        stack.enter_context(SailWriter(machine, stream(request.sail)))
 
 
 def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
@@ -207,8 +213,8 @@ def _check(request: RunWords) -> None:
         raise ConfigError("-S: nothing would ever let the guest run; add -s, and continue it from gdb")
     if request.execution and request.commits is None:
         raise ConfigError("-l adds to the log of --log-commits: name its file, or write --log-commits -")
-    if request.json and request.commits == "-":
-        raise ConfigError("--json replaces what a run prints: give --log-commits a FILE")
+    if request.json and "-" in (request.commits, request.sail):
+        raise ConfigError("--json replaces what a run prints: give --log-commits or --log-sail a FILE")
     if request.json and request.trace and not request.trace_out:
         raise ConfigError("--trace prints between the guest's lines, and --json replaces those; add --trace-out FILE")
 

@@ -22,6 +22,8 @@ from emu.report.floatflags import FloatFlags, raises_flags
 R = TypeVar("R", bound="_Timed", covariant=True)
 _FLOAT = 32
 _AT_ONCE = 1 << 10
+CSR = 4
+"""The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SC = 3
 _ATOMIC = 0x2F
 _MRET, _SRET = 0x30200073, 0x10200073
@@ -34,7 +36,8 @@ _EXCEPTIONS = (
 )  # fmt: skip
 """As Spike's riscv/trap.h has them."""
 _WITHOUT_TVAL = range(8, 12)
-_NOT_FETCHED = (0, 1, 12)
+NOT_FETCHED = (0, 1, 12)
+"""Causes of traps in front of an instruction that nobody has seen."""
 
 
 class _Timed(Protocol):
@@ -83,6 +86,16 @@ class _Shape(NamedTuple):
     returns: bool
 
 
+class Reached(NamedTuple):
+    """An access of an instruction."""
+
+    address: int
+    size: int
+    value: int
+    """What was stored or loaded; 0 for what a device has answered."""
+    is_store: bool
+
+
 class CommitLog:
     """The lines of one run, in order. It follows the registers and CSRs that are not told of each time.
 
@@ -104,10 +117,19 @@ class CommitLog:
         self._texts: dict[tuple[int, bytes], str] = {}
         self._shapes: dict[tuple[int, bytes], _Shape] = {}
 
+    def clear(self) -> None:
+        """Forget what has not been taken: the machine was put back."""
+        for queue in (self.writes, self.accesses, self.changes):
+            queue.clear()
+
+    def changed(self, change: Change) -> None:
+        """Take a change, in the order of time."""
+        self.changes.feed([change])
+
     def lines(self, instructions: Iterable[Instruction], codes: Mapping[int, bytes]) -> Iterator[tuple[int, int, str]]:
         """instret, pc and text of each line. `codes` has instructions that may trap, by address."""
         for one in instructions:
-            instret, pc, code, self._privilege = one
+            instret, pc, code, privilege = one
             written = self.changes.until(instret)
             if written:
                 for change in written:
@@ -115,6 +137,7 @@ class CommitLog:
                         for text in self._change(change, codes):
                             yield change.instret, change.value, text
                 written = [change for change in written if change[:2] == (ChangeKind.WRITE, instret)]
+            self._privilege = privilege
             if self._execution:
                 for text in self._executed(pc, code):
                     yield instret, pc, text
@@ -140,7 +163,7 @@ class CommitLog:
         code = codes.get(trap.value)
         if trap.number == ExceptionCause.ILLEGAL_INSTRUCTION:
             code = trap.second.to_bytes(8, "little")[: instruction_length(trap.second)]
-        if trap.number not in _NOT_FETCHED and code is not None:
+        if trap.number not in NOT_FETCHED and code is not None:
             yield from self._executed(trap.value, code)
         name = _EXCEPTIONS[trap.number] if trap.number < len(_EXCEPTIONS) else f"#{trap.number}"
         yield f"{self._head}exception trap_{name}, epc {trap.value:#018x}"
@@ -160,19 +183,36 @@ class CommitLog:
         yield from text.split("\n")
 
     def _shape(self, pc: int, code: bytes) -> _Shape:
+        known = self._shapes.get((pc, code))
+        if known is not None:
+            return known
         word = int.from_bytes(code, "little")
-        return _Shape(
+        shape = self._shapes[pc, code] = _Shape(
             f" {pc:#018x} ({word:#0{2 + 2 * len(code)}x})", raises_flags(word), memory_operand(word),
             word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (_MRET, _SRET),
         )  # fmt: skip
+        return shape
 
     def _line(self, one: Instruction, changes: Sequence[Change]) -> str:
-        instret, pc, code, privilege = one
-        shape = self._shapes.get((pc, code))
-        if shape is None:
-            shape = self._shapes[pc, code] = self._shape(pc, code)
+        _, pc, code, privilege = one
+        shape = self._shape(pc, code)
+        written, accesses = self._step(one, shape, changes)
+        text = f"{self._head}{int(privilege)}{shape.text}"
+        for key in sorted(written) if len(written) > 1 else written:  # Spike's order
+            number, kind = key >> 4, key & 15
+            if kind == CSR:
+                text += f" c{number}_{csr_name(number)} {written[key]:#018x}"
+            else:
+                text += f" {'xf'[kind]}{number:<2} {written[key]:#018x}"
+        for address, size, value, is_store in accesses:
+            text += f" mem {address:#018x} {value:#0{2 + 2 * size}x}" if is_store else f" mem {address:#018x}"
+        return text
+
+    def _step(self, one: Instruction, shape: _Shape, changes: Sequence[Change]) -> tuple[dict[int, int], list[Reached]]:
+        """What an instruction has written, by number << 4 | kind; and the accesses."""
+        instret, _, code, _ = one
         registers = self._registers
-        found: dict[int, str] = {}
+        found: dict[int, int] = {}
         if shape.raises and self._known:
             raised = self._floats.raised(int.from_bytes(code, "little"), self._rounding, registers)
             if raised:
@@ -185,42 +225,39 @@ class CommitLog:
             if write.instret != instret:
                 continue
             if number >= _FLOAT:
-                found[number - _FLOAT << 4 | 1] = f" f{number - _FLOAT:<2} {value:#018x}"
+                found[number - _FLOAT << 4 | 1] = value
                 self._make_dirty(found)
             else:
-                found[number << 4] = f" x{number:<2} {value:#018x}"
+                found[number << 4] = value
             registers[number] = value
         for change in changes:
             self._written(found, change)
         if shape.returns and self._known:
             leave = leave_m if int.from_bytes(code, "little") == _MRET else leave_s
-            self._status, _ = leave(self._status)
+            self._status, self._privilege = leave(self._status)
             self._csr(found, Csr.MSTATUS, self._shown_status)
-        texts = found.values() if len(found) < 2 else (found[key] for key in sorted(found))  # Spike's order
-        return f"{self._head}{int(privilege)}{shape.text}{''.join(texts)}{accesses}"
+        return found, accesses
 
-    def _accesses(self, instret: int, code: bytes, shape: _Shape) -> str:
+    def _accesses(self, instret: int, code: bytes, shape: _Shape) -> list[Reached]:
         """Before the instruction's registers are written: they have the address of what is not recorded."""
         operand = shape.operand
+        found: list[Reached] = []
         if operand is None:
-            return ""
-        text, any_access = "", False
+            return found
+        any_access = False
         for access in self.accesses.until(instret):
             if access.instret == instret:
                 any_access = True
-                if access.is_store:
-                    text += f" mem {access.address:#018x} {access.value:#0{2 + 2 * access.size}x}"
-                elif not shape.is_sc:
-                    text += f" mem {access.address:#018x}"
+                if access.is_store or not shape.is_sc:
+                    found.append(Reached(access.address, access.size, access.value, access.is_store))
         if self._known and not any_access and not shape.is_sc:  # a device's
-            text = f" mem {operand.address(self._registers):#018x}"
-            if operand.access is AccessKind.STORE:
-                register = stored_register(int.from_bytes(code, "little"))
-                value = self._registers[register] & (1 << 8 * operand.size) - 1
-                text += f" {value:#0{2 + 2 * operand.size}x}"
-        return text
+            is_store = operand.access is AccessKind.STORE
+            value = self._registers[stored_register(int.from_bytes(code, "little"))] if is_store else 0
+            address, size = operand.address(self._registers), operand.size
+            found.append(Reached(address, size, value & (1 << 8 * size) - 1, is_store))
+        return found
 
-    def _written(self, found: dict[int, str], change: Change) -> None:
+    def _written(self, found: dict[int, int], change: Change) -> None:
         """The CSRs that Spike says are written, of a CSR instruction."""
         number, value = change.number, change.value
         if number in (Csr.FFLAGS, Csr.FRM, Csr.FCSR):
@@ -247,14 +284,14 @@ class CommitLog:
     def _shown_status(self) -> int:
         return self._status | (_SD if self._status & FS_DIRTY == FS_DIRTY else 0)
 
-    def _make_dirty(self, found: dict[int, str]) -> None:
+    def _make_dirty(self, found: dict[int, int]) -> None:
         if self._known and self._status & FS_DIRTY != FS_DIRTY:
             self._status |= FS_DIRTY
             self._csr(found, Csr.MSTATUS, self._shown_status)
 
     @staticmethod
-    def _csr(found: dict[int, str], number: int, value: int) -> None:
-        found[number << 4 | 4] = f" c{int(number)}_{csr_name(number)} {value:#018x}"
+    def _csr(found: dict[int, int], number: int, value: int) -> None:
+        found[number << 4 | CSR] = value
 
 
 def commit_log(recording: Recording, first: int, last: int, *, execution: bool = False) -> Iterator[tuple[int, str]]:

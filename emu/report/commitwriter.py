@@ -34,14 +34,16 @@ class CommitWriter(Following):
     b'core   0: 1 0x0000000080200000 (0x00800893) x17 0x0000000000000008\n'
     """
 
-    def __init__(self, machine: Machine, stream: Sink, *, execution: bool = False) -> None:
-        """`execution`: assembly language, symbols and traps, too, as with Spike's `-l`."""
+    def __init__(
+        self, machine: Machine, stream: Sink, *, execution: bool = False, log: CommitLog | None = None
+    ) -> None:
+        """`execution`: assembly language, symbols and traps, too, as with Spike's `-l`; `log` has another form."""
         self._core, self._stream = machine.core, stream
-        self._log = CommitLog(machine.platform.names, execution=execution)
+        self._log = log or CommitLog(machine.platform.names, execution=execution)
         self._known: dict[int, list[tuple[VirtAddr, bytes]]] = {}
         self._blocks: dict[int, Block] = {}
         self._codes: dict[int, bytes] = {}
-        self._execution = execution
+        self._needs_codes = execution or log is not None
         self._count = machine.instret
         self._pending: tuple[int, Block] | None = None  # a block, and when it began: a mark may follow
         self._mode = Privilege.S
@@ -66,14 +68,13 @@ class CommitWriter(Following):
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""
         self._blocks[block.number] = block
-        if self._execution:
+        if self._needs_codes:
             self._codes.update(instructions_of(block))
 
     def span(self, instret: int, /) -> None:
         """See `BlockSink`."""
         self._finish()
-        for queue in (self._log.writes, self._log.accesses, self._log.changes):
-            queue.clear()
+        self._log.clear()
         self._count = instret
         self._mode = self._core.supervisor_stands_for
         self._modes.clear()
@@ -127,7 +128,7 @@ class CommitWriter(Following):
         self._modes.append((self._core.retired_count, self._core.supervisor_stands_for))
 
     def _changed(self, change: Change) -> None:
-        self._log.changes.feed([change])
+        self._log.changed(change)
 
     def _accessed(self, records: memoryview) -> None:
         self._log.accesses.feed(list(accesses.decode(records)))

@@ -9,7 +9,7 @@ from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
 from emu.hart.platform import Platform
-from emu.hart.words import PC
+from emu.hart.words import COUNT, PC
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
@@ -46,6 +46,8 @@ class ExactTranslation(ExactProtection):
         }
         self._refusal: tuple[int, Access] | None = None
         self._announced: tuple[int, int] | None = None
+        self._told: tuple[int, int, int, int] | None = None
+        """The fill that was told last, with its privilege and `instret`: whoever asks for it again gets the same."""
         self._devices: list[range] = []
         self.add_source(TlbFilled)
 
@@ -141,10 +143,12 @@ class ExactTranslation(ExactProtection):
             if not is_memory:
                 return frame, granted & (PROT_READ | PROT_WRITE)
         if TlbFilled in self._listening:
-            if self._announced != (address, needed):
-                self._refusal = (address, _ACCESSES[needed])  # pc is not exact in here: `refused` has it
-                return None
-            self._announced = None
+            fill = address, needed, privilege, self.slots[COUNT]
+            if fill != self._told:
+                if self._announced != (address, needed):
+                    self._refusal = (address, _ACCESSES[needed])  # pc is not exact in here: `refused` has it
+                    return None
+                self._announced, self._told = None, fill
         if needed == PROT_EXEC:
             self._code[address >> 12] = (frame - self.ram.base) >> 1
         if is_open:

@@ -8,7 +8,7 @@ import pytest
 from emu.engine.translated import accesses
 from emu.engine.translated.accesses import Accesses
 from emu.errors import ConfigError, RecordingError
-from emu.events import TrapTaken
+from emu.events import TlbFilled, TrapTaken
 from emu.isa.privilege import Privilege
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.record import formats
@@ -35,6 +35,15 @@ def test_traps_interrupts_and_changed_code_are_recorded_as_single_steps_see_them
     with Recording(tmp_path / "run.ekrec") as recording:
         assert [one.instret for one in recording.instructions()] == list(range(machine.instret))
         assert recording.missing is None
+
+
+def test_who_listens_to_tlb_fills_has_every_block_in_the_recording(build, tmp_path):
+    machine, fills = guest.machine(build, "exact"), []
+    machine.on(TlbFilled, fills.append)
+    with Recorder(machine, tmp_path / "run.ekrec"):
+        machine.run()
+    assert fills
+    assert retired(tmp_path / "run.ekrec") == guest.stepped(build, "exact")
 
 
 def test_a_range_and_the_columns_hold_the_same_instructions(build, fidelity, tmp_path):
