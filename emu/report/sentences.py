@@ -31,6 +31,7 @@ from emu.isa.causes import PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.csrs import csr_name
 from emu.isa.privilege import Access
 from emu.mmu.pte import Pte
+from emu.observe.code import call_before
 from emu.observe.faults import PageFaultHandled
 from emu.report.places import Places
 from emu.report.reasons.pages import pte_text, refusal
@@ -131,7 +132,8 @@ class Sentences:
 
     def _function_called(self, event: FunctionCalled) -> str:
         shown = ", ".join(f"{argument:#x}" for argument in event.args[:_SHOWN_ARGUMENTS])
-        return f"{'  ' * event.depth}{event.name}({shown}, ..) from {self._places.name(event.return_address)}"
+        site = call_before(self._places.machine, event.return_address) or event.return_address
+        return f"{'  ' * event.depth}{event.name}({shown}, ..) from {self._places.name(site)}"
 
     def _function_returned(self, event: FunctionReturned) -> str:
         duration = event.instret - event.called_at

@@ -11,6 +11,7 @@ import pytest
 
 from emu.cli import main
 from emu.engine import library
+from kernel.choices import KERNEL_DIRECTORY
 from linker.commands import objcopy
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
@@ -170,6 +171,11 @@ def test_traced_calls_are_indented_by_depth(ekernel: Ekernel) -> None:
     result = ekernel("run", "--profile", "step-by-step", "--trace", "calls=frame_*")
     assert re.search(r"┃ +[\d,]+ call +frame_alloc\(", result.stdout)
     assert re.search(r"┃ +[\d,]+ ret +frame_alloc = 0x80fff after [\d,]+ instructions", result.stdout)
+    calls = re.findall(r" call +frame_\w+\(.*\) from \S+ \((\w+\.\w+):(\d+)\)", result.stdout)
+    assert len(calls) > 3
+    for file, line in calls:
+        (source,) = KERNEL_DIRECTORY.rglob(file)
+        assert "call frame" in source.read_text().splitlines()[int(line) - 1]
 
 
 FAULTS = [
