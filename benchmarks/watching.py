@@ -1,13 +1,27 @@
-"""What watching costs beside the same machine unwatched: `python benchmarks/watching.py`."""
+"""What watching costs beside the same machine unwatched: `python benchmarks/watching.py`.
 
+Features of translated code are told beside an earlier machine, too, which had no operations of its own there: what is
+watched now may well be faster than what was unwatched then.
+"""
+
+import io
+import subprocess
+import sys
+import tarfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from figures.compute import program
 from figures.linux import built_linux
 from figures.size import QUICK, size
 from figures.table import ratio, row, title
 
+from emu.engine.translated.calls import Calls
+from emu.engine.translated.counts import Counts, Coverage, Edges
+from emu.engine.translated.features import Feature
+from emu.engine.translated.lastwriter import LastWriter
 from emu.events import MemoryAccessed, PteWritten
 from emu.firmware.image import Image
 from emu.machine import Drive, Machine, MachineConfig
@@ -18,7 +32,24 @@ from emu.observe.sanitizer.address import AddressSanitizer
 
 _ROUNDS = size(40_000, 3)
 _LIMIT = 1_000_000 if QUICK else None
+_BASE = 0x8000_0000
+_EARLIER = "fd8c363"
+"""The last revision whose blocks began with a call instead of operations."""
+_UNWATCHED = """
+import sys, time
+from pathlib import Path
+from emu.firmware.image import Image
+from emu.machine import Machine, MachineConfig
+machine = Machine(MachineConfig(fidelity="fast", firmware="none", ram_size=16 << 20))
+machine.load(Image.from_bytes(Path(sys.argv[1]).read_bytes(), "compute.elf"))
+start = time.process_time()
+machine.run()
+print(time.process_time() - start)
+"""
 Watch = Callable[[Machine], object]
+
+
+_NOTHING = "unwatched"
 
 
 def _nothing(_machine: Machine) -> None:
@@ -40,9 +71,13 @@ def _guarded(machine: Machine) -> None:
     machine.core.shadow.open(_told).poison(0x8080_0000, 8 << 20)
 
 
+def _feature(make: Callable[[], Feature]) -> Watch:
+    return lambda machine: machine.core.engine.switch_on(make())
+
+
 def _computing(watch: Watch) -> float:
     machine = Machine(MachineConfig(fidelity="fast", firmware="none", ram_size=16 << 20))
-    machine.load(Image.from_bytes(program(0x8000_0000, _ROUNDS), "compute.elf"))
+    machine.load(Image.from_bytes(program(_BASE, _ROUNDS), "compute.elf"))
     watch(machine)
     start = time.process_time()
     machine.run(max_instructions=_LIMIT)
@@ -68,20 +103,53 @@ def _follow(machine: Machine) -> None:
     AllocationLedger(machine)
 
 
-def _compare(run: Callable[[Watch], float], watches: dict[str, tuple[Watch, float]], rounds: int) -> None:
-    """Alternate, and take the smallest of each."""
-    all_of = {"nothing": (_nothing, 1.0), **watches}
+def _compare(run: Callable[[Watch], float], watches: dict[str, tuple[Watch, float]], rounds: int) -> dict[str, float]:
+    """Alternate, take the smallest of each, and print its ratio where it has a goal; the times."""
+    all_of = {_NOTHING: (_nothing, 1.0), **watches}
     times = [{name: run(watch) for name, (watch, _) in all_of.items()} for _ in range(size(rounds))]
     least = {name: min(each[name] for each in times) for name in all_of}
     for name, (_, goal) in watches.items():
-        ratio(name, least[name], "unwatched", least["nothing"], goal)
+        ratio(name, least[name], _NOTHING, least[_NOTHING], goal)
+    return least
+
+
+def _earlier(rounds: int) -> float | None:
+    """Seconds of the computation in the earlier machine; None where its revision is not at hand."""
+    root = Path(__file__).parents[1]
+    archived = subprocess.run(["git", "-C", root, "archive", _EARLIER, "emu"], capture_output=True)
+    if archived.returncode:
+        return None
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as files:
+            files.extractall(folder, filter="data")
+        (folder / "compute.elf").write_bytes(program(_BASE, _ROUNDS))
+        command = [sys.executable, "-c", _UNWATCHED, "compute.elf"]
+        runs = [subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE) for _ in range(size(rounds))]
+    return min(float(each.stdout) for each in runs)
 
 
 def main() -> None:
     """Print all parts."""
     title("Computing, M mode, fast, processor time")
-    _compare(_computing, {"check of each access (half of RAM poisoned)": (_guarded, 1.2),
-                          "1,000 watchpoints": (_ranges, 1.2)}, 4)  # fmt: skip
+    features: dict[str, tuple[Watch, float]] = {
+        "coverage of blocks": (_feature(Coverage), 1.15),
+        "calls": (_feature(lambda: Calls(_told)), 1.15),
+        "counts of blocks": (_feature(Counts), 1.15),
+        "ways from block to block": (_feature(Edges), 1.15),
+        "last writer": (_feature(LastWriter), 1.1),
+    }
+    checks: dict[str, tuple[Watch, float]] = {
+        "check of each access (half of RAM poisoned)": (_guarded, 1.2), "1,000 watchpoints": (_ranges, 1.2),
+    }  # fmt: skip
+    least = _compare(_computing, features | checks, 4)
+    earlier = _earlier(4)
+    if earlier is None:
+        row(f"no revision {_EARLIER} to compare with")
+    else:
+        title(f"The same beside the machine of {_EARLIER}, unwatched")
+        for name, (_, goal) in features.items():
+            ratio(name, least[name], "unwatched", earlier, goal)
     title("Linux, boot to power-off, fast, processor time")
     if built_linux() is None:
         row("nothing to measure: run tests/linux/build.py first")
