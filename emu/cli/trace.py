@@ -14,6 +14,7 @@ from emu.record.recording import Recording
 from emu.report import recorded
 from emu.report.places import PlaceNames
 from emu.spelling import did_you_mean
+from emu.terminal.progress import progress
 from emu.terminal.signals import Signals
 
 _EVERYTHING = (0, (1 << 64) - 1)
@@ -84,10 +85,11 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         for path in request.symbols:
             recording.names.add(SymbolFile.open(path))
         chosen = _chosen(recording, request.functions)
-        if request.form in TIMELINES:
-            _write_timeline(recording, request, first, last, chosen)
-        else:
-            _write_what(recording, request, first, last, chosen)
+        write = _write_timeline if request.form in TIMELINES else _write_what
+        end = lambda: min(last, recording.extent()[1])  # noqa: E731  # asked for where a bar is shown only
+        to_file = request.output is not None
+        with progress(f"reading {recording.path}", first, end, to_file=to_file) as recording.on_reached:
+            write(recording, request, first, last, chosen)
         tell_missing(recording)
     return 0
 
@@ -125,7 +127,7 @@ def _write_what(
     elif request.form == "text":
         lines = WHAT[request.what](recording, names, first, last, chosen)
     else:
-        from emu.report.files.tables import TABLES, json_lines, write_parquet
+        from emu.report.files.tables import TABLES, instructions_as_json, json_lines, write_parquet
 
         table = TABLES[request.what]
         rows = table.rows(recording, names, first, last, chosen)
@@ -135,6 +137,8 @@ def _write_what(
                 write_parquet(table, rows, stream)
             return
         lines = json_lines(table, rows)
+        if request.what == "instructions":
+            lines = instructions_as_json(recording, names, first, last, chosen)
     with whole_file(request.output) if request.output else nullcontext() as stream:
         for line in lines:
             if stream is None:

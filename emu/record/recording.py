@@ -3,7 +3,7 @@
 import json
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -31,6 +31,8 @@ _MOST_CODE = 1 << 28
 """Bytes of the table of blocks that are read at most."""
 _MARK = CUT - 1
 _END = (1 << 64) - 1
+_SELDOM = (1 << 14) - 1
+"""One of so many records, and one more, is told to who shows progress."""
 _PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
 """By number; a file may have the one that does not exist."""
 
@@ -93,6 +95,8 @@ class Recording(Shown):
     def __init__(self, path: str | Path) -> None:
         self._reader = Reader(path)
         self.path = self._reader.path
+        self.on_reached: Callable[[int], None] = lambda _instret: None
+        """Told now and then how far reading has come: what shows progress."""
         self.names = Names()
         """Symbols and source lines: of the files in the recording, and of those that are added."""
         try:
@@ -190,6 +194,7 @@ class Recording(Shown):
                 mode = self._modes.get(begun, mode)
             total = sum(map(lengths.__getitem__, words))
             after = instret + (lengths[pending] if pending else 0) + total
+            self.on_reached(instret)
             if after <= first and len(words) > 1:
                 pending = words[-1] if not words[-1] & CUT else 0
                 instret = after - (lengths[pending] if pending else 0)
@@ -244,7 +249,10 @@ class Recording(Shown):
         """Loads and stores, where they were recorded, in the same range."""
         self._check("memory")
         for chunk in self._reader.chunks(formats.MEMORY):
-            for access in accesses.decode(chunk[: len(chunk) // accesses.RECORD.size * accesses.RECORD.size]):
+            decoded = accesses.decode(chunk[: len(chunk) // accesses.RECORD.size * accesses.RECORD.size])
+            for number, access in enumerate(decoded):
+                if not number & _SELDOM:
+                    self.on_reached(access.instret)
                 if first <= access.instret <= last:
                     yield access
 
@@ -252,7 +260,10 @@ class Recording(Shown):
         """Writes of registers, where they were recorded, in the same range."""
         self._check("registers")
         chunks = self._reader.chunks(formats.REGISTERS)
-        for write in registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks):
+        decoded = registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks)
+        for number, write in enumerate(decoded):
+            if not number & _SELDOM:
+                self.on_reached(write.instret)
             if first <= write.instret <= last:
                 yield write
 
@@ -270,7 +281,10 @@ class Recording(Shown):
         self._check("calls")
         size = calls.RECORD.size
         for chunk in self._reader.chunks(formats.CALLS):
-            yield from calls.decode(chunk[: len(chunk) // size * size])
+            for number, transfer in enumerate(calls.decode(chunk[: len(chunk) // size * size])):
+                if not number & _SELDOM:
+                    self.on_reached(transfer.instret)
+                yield transfer
 
     def events(self) -> Iterator[dict[str, object]]:
         """The events that were recorded, as the files of `--trace-out` have them."""

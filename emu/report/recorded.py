@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 
 from emu.address import VirtAddr
 from emu.engine.translated.calls import Kind
+from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.callstacks import CallStacks
 from emu.record.recording import Recording
 from emu.report.commits import commit_log
 from emu.report.disassembly import disassemble
+from emu.report.instructionlines import instruction_lines
 from emu.report.places import PlaceNames
 
 Chosen = Callable[[int], bool]
@@ -16,17 +18,16 @@ Chosen = Callable[[int], bool]
 
 
 def instructions(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
-    """A line for each instruction: instret, privilege, pc, code, assembly language, place."""
-    texts: dict[tuple[int, bytes], str | None] = {}
-    for instret, pc, code, privilege in recording.instructions(first, last):
-        key = pc, code
-        if key not in texts:
-            texts[key] = None
-            if chosen(pc):
-                word = f"{int.from_bytes(code, 'little'):0{2 * len(code)}x}"
-                texts[key] = f"{pc:#018x}  {word:<8}  {disassemble(code, pc) or '?':<32} {names.name(pc)}"
-        if texts[key] is not None:
-            yield f"{instret:>14,}  {privilege.name} {texts[key]}"
+    """A line for each instruction: instret, privilege, pc, code, assembly language, place; in pieces of many lines."""
+
+    def rest(pc: VirtAddr, code: bytes, privilege: Privilege) -> str:
+        word = f"{int.from_bytes(code, 'little'):0{2 * len(code)}x}"
+        return f"  {privilege.name} {pc:#018x}  {word:<8}  {disassemble(code, pc) or '?':<32} {names.name(pc)}"
+
+    def numbered(instret: int, rests: list[tuple[int, str]]) -> list[str]:
+        return [f"{instret + place:>14,}{text}" for place, text in rests]
+
+    return instruction_lines(recording, first, last, chosen, rest, numbered)
 
 
 def accesses(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:

@@ -1,12 +1,18 @@
 """`ekernel run --record` and `ekernel trace` as a user types them."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from emu.cli import trace
+from emu.machine import Machine, MachineConfig
+from emu.record.recorder import Recorder
+from emu.terminal.signals import Signals
 from tests.cli.conftest import Ekernel
+from tests.cli.terminal import Terminal
 
 Program = Callable[[str], Path]
 SOURCE = """
@@ -121,3 +127,44 @@ def test_mistakes_are_told_in_a_sentence(ekernel: Ekernel, program: Program, wor
     assert finished.returncode == 125
     assert text in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def test_lines_of_some_instructions_are_those_of_all_that_are_asked_for(
+    program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine, path = Machine(MachineConfig(ram_size=16 << 20)), str(tmp_path / "run")
+    machine.load(program(SOURCE))
+    with Recorder(machine, path):
+        machine.run()
+
+    def shown(*words: str) -> list[str]:
+        assert trace.main([path, *words], Signals()) == 0
+        return [re.sub(r"\s+", " ", line).strip() for line in capsys.readouterr().out.splitlines()]
+
+    everything = shown()
+    for first, last in ((0, 0), (3, 17), (30, 1000)):
+        wanted = [line for line in everything if first <= int(line.split()[0]) <= last]
+        assert shown("-range", f"{first}-{last}") == wanted
+        inside = [line for line in wanted if re.search(r" (inner|outer)(\+|$| )", line)]
+        words = ("-range", f"{first}-{last}", "-function", "inner", "-function", "outer")
+        assert shown(*words) == inside
+        told = [json.loads(line) for line in shown("-format", "jsonl", *words)]
+        assert [(line["instret"], line["pc"]) for line in told] == [
+            (int(line.split()[0]), hex(int(line.split()[2], 16))) for line in inside
+        ]
+
+
+@pytest.mark.slow
+def test_progress_is_shown_at_a_terminal_that_the_lines_do_not_go_to(
+    ekernel: Ekernel, program: Program, tmp_path: Path
+) -> None:
+    assert ekernel("run", program(SOURCE), "--record", "run.ekrec", "-q").returncode == 0
+    recording, output = tmp_path / "run.ekrec", tmp_path / "lines.txt"
+    terminal = Terminal("trace", recording, "-o", output)
+    terminal.expect("reading ")
+    assert terminal.status() == 0
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 48
+    terminal = Terminal("trace", recording)
+    assert terminal.status() == 0
+    assert "reading " not in terminal.seen
+    assert ekernel("trace", "run.ekrec", "-o", "lines.txt").stderr == ""

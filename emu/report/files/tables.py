@@ -2,22 +2,27 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
 from emu.address import VirtAddr
 from emu.engine.translated.calls import Kind
 from emu.errors import ConfigError
+from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.callstacks import CallStacks
 from emu.record.recording import Recording
 from emu.report.disassembly import disassemble
+from emu.report.instructionlines import instruction_lines
 from emu.report.places import PlaceNames
 from emu.report.tracefile import Sink, to_json
 
 Chosen = Callable[[int], bool]
 Row = tuple[object, ...]
 _ROWS_AT_ONCE = 1 << 16
+_LARGEST_PLAIN = 1 << 53
+_LONGEST_BLOCK = 1 << 16
 
 
 class Column(NamedTuple):
@@ -61,16 +66,18 @@ def _functions(recording: Recording, names: PlaceNames, first: int, last: int, c
 
 
 def _accesses(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[Row]:
+    name = lru_cache(maxsize=1 << 16)(lambda pc: names.name(VirtAddr(pc)))
     for pc, address, size, is_store, value, instret in recording.accesses(first, last):
         if chosen(pc):
-            yield instret, pc, "store" if is_store else "load", address, size, value, names.name(VirtAddr(pc))
+            yield instret, pc, "store" if is_store else "load", address, size, value, name(pc)
 
 
 def _writes(recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[Row]:
     registers = (*INTEGER_REGISTERS, *FLOAT_REGISTERS)
+    name = lru_cache(maxsize=1 << 16)(lambda pc: names.name(VirtAddr(pc)))
     for pc, register, value, instret in recording.writes(first, last):
         if chosen(pc):
-            yield instret, pc, registers[register], value, names.name(VirtAddr(pc))
+            yield instret, pc, registers[register], value, name(pc)
 
 
 _INSTRET = Column("instret", "number", "Instructions that had retired before.")
@@ -128,13 +135,37 @@ TABLES = {
 
 def json_lines(table: Table, rows: Iterator[Row]) -> Iterator[str]:
     """A JSON object for each row; docs/trace.schema.json describes them."""
-    names = [column.name for column in table.columns]
-    places = [place for place, column in enumerate(table.columns) if column.kind == "address"]
+    forms = {"number": "%s", "address": '"%#x"', "text": "%s"}
+    parts = ", ".join(f'"{column.name}": {forms[column.kind]}' for column in table.columns)
+    line = f"{{{parts}}}"
+    texts = [place for place, column in enumerate(table.columns) if column.kind == "text"]
+    numbers = [place for place, column in enumerate(table.columns) if column.kind == "number"]
+    quoted = lru_cache(maxsize=1 << 16)(json.dumps)
     for row in rows:
         values = list(row)
-        for place in places:
-            values[place] = VirtAddr(values[place])  # type: ignore[call-overload]  # a number: the column says so
-        yield json.dumps(dict(zip(names, map(to_json, values), strict=True)))
+        for place in texts:
+            values[place] = quoted(values[place])
+        for place in numbers:
+            if values[place] >= _LARGEST_PLAIN:  # type: ignore[operator]  # a number: the column says so
+                values[place] = json.dumps(to_json(values[place]))
+        yield line % tuple(values)
+
+
+def instructions_as_json(
+    recording: Recording, names: PlaceNames, first: int, last: int, chosen: Chosen
+) -> Iterator[str]:
+    """The same lines as `json_lines` of the instructions, in pieces of many: several times as fast."""
+
+    def rest(pc: VirtAddr, code: bytes, privilege: Privilege) -> str:
+        values = {"privilege": privilege.name, "pc": hex(pc), "code": hex(int.from_bytes(code, "little"))}
+        return f", {json.dumps(values | {'assembly': disassemble(code, pc) or '', 'at': names.name(pc)})[1:]}"
+
+    def numbered(instret: int, rests: list[tuple[int, str]]) -> list[str]:
+        if instret + _LONGEST_BLOCK < _LARGEST_PLAIN:
+            return [f'{{"instret": {instret + place}{text}' for place, text in rests]
+        return [f'{{"instret": {json.dumps(to_json(instret + place))}{text}' for place, text in rests]
+
+    return instruction_lines(recording, first, last, chosen, rest, numbered)
 
 
 class _NoClose:
