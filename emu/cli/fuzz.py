@@ -243,14 +243,10 @@ def _replay(target: Target, request: FuzzWords, path: Path) -> int:
 
 
 def _debug(target: Target, data: bytes, address: str) -> int:
-    from emu.debug.gdb import GdbServer
-    from emu.terminal.monitor import Monitor
+    from emu.terminal.serving import serve_gdb
 
-    machine = target.machine
     target.enter(data)
-    with GdbServer(machine, address, halted=True, monitor=Monitor(machine).answer) as server:
-        print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)
-        server.serve()
+    serve_gdb(target.machine, address)
     return 0
 
 

@@ -15,7 +15,6 @@ from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 from emu.record.replay import first_difference, replayed
 from emu.report.places import Places
-from emu.terminal.monitor import Monitor
 from emu.terminal.signals import Signals
 
 
@@ -51,7 +50,9 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         differs = _live_again(machine, request.file, end)
         print(f"ekernel: {differs or f'the same run: {machine.instret:,} instructions'}", file=sys.stderr)
         if request.gdb is not None:
-            _debug(machine, request.gdb)
+            from emu.terminal.serving import serve_gdb
+
+            serve_gdb(machine, request.gdb)
     return 1 if differs else 0
 
 
@@ -81,11 +82,3 @@ def _live_again(machine: Machine, path: Path, end: Moment) -> str | None:
 def _show(event: ConsoleOutput) -> None:
     sys.stdout.buffer.write(event.data)
     sys.stdout.buffer.flush()
-
-
-def _debug(machine: Machine, address: str) -> None:
-    from emu.debug.gdb import GdbServer
-
-    with GdbServer(machine, address, halted=True, monitor=Monitor(machine).answer) as server:
-        print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)
-        server.serve()

@@ -1,4 +1,4 @@
-"""Doors to what is made above the machine and still belongs to it for a user: typed calls, files of snapshots, drgn.
+"""Doors to what is made above the machine and still is its own for a user: typed calls, files of snapshots, drgn, gdb.
 
 No layer imports one above it, so each is found by the name of its module with its first use.
 """
@@ -28,3 +28,8 @@ def snapshot_files() -> Any:
 def drgn_program(machine: object, files: object) -> Any:
     """See `emu.debug.drgn.program`."""
     return import_module("emu.debug.drgn").program(machine, files)
+
+
+def gdb_service(machine: object, address: str, *, halted: bool) -> Any:
+    """See `Machine.serve_gdb`: `monitor` has all words of the terminal's."""
+    return import_module("emu.terminal.serving").serve_gdb(machine, address, halted=halted)

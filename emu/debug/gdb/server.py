@@ -87,7 +87,14 @@ class GdbServer:
         while True:
             if not self.talk(outcome):
                 return outcome or Outcome(StopReason.INTERRUPTED, 0, self._machine.instret)
-            outcome = self._machine.run()
+            try:
+                outcome = self._machine.run()
+            except MachineError as error:
+                if not self.is_attached:
+                    raise
+                self.stopped_by_error(error)
+                outcome = None
+                continue
             if outcome.reason in _ENDED:
                 self.ended(outcome)
                 return outcome
@@ -151,7 +158,10 @@ class GdbServer:
             self._session.watching.leave()
             self._halted = False
         elif answer.wish is Wish.STEP:
-            self._step(answer.leave_range)
+            try:
+                self._step(answer.leave_range)
+            except MachineError as error:
+                self.stopped_by_error(error)
         elif answer.wish in (Wish.STEP_BACK, Wish.CONTINUE_BACK):
             self._go_back(answer.wish)
         elif answer.wish is Wish.DETACH:

@@ -9,10 +9,11 @@ from typing import Any
 from emu.errors import AddressError, ConfigError
 from emu.isa.registers import REGISTER_NUMBERS
 from emu.machine.addressing import ram_of
+from emu.machine.config import Outcome
 from emu.machine.history.moment import Moment
 from emu.machine.history.travel import History
 from emu.machine.platform import Platform
-from emu.machine.upward import drgn_program
+from emu.machine.upward import drgn_program, gdb_service
 from emu.subscriptions import EventBus, Subscription
 
 _ALL = (1 << 64) - 1
@@ -117,3 +118,13 @@ class Travelling(ABC):
         (`pip install 'ekernel[drgn]'`) or the debug information is missing.
         """
         return drgn_program(self, files)
+
+    def serve_gdb(self, address: str = "tcp::1234", *, halted: bool = True) -> Outcome:
+        """Let gdb or lldb have this machine: `target remote :1234`; returns when the guest or the client has ended it.
+
+        Where it waits is said on standard error; `address` is `tcp:[HOST]:PORT` or `unix:PATH`, port 0 a free one.
+        With `halted` the guest does not run before a client lets it. Afterwards the machine can run on.
+        Raises ConfigError when the address is none or taken.
+        """
+        ended: Outcome = gdb_service(self, address, halted=halted)
+        return ended

@@ -75,7 +75,11 @@ class Monitor:
         self._snapshots: dict[str, Snapshot] = {}
         self._counts: Counter[tuple[bool, int]] = Counter()
         self._recent: deque[TrapTaken] = deque(maxlen=_RECENT)
-        machine.on(TrapTaken, self._count)
+        self._counting = machine.on(TrapTaken, self._count)
+
+    def close(self) -> None:
+        """Count traps no more."""
+        self._counting.cancel()
 
     def talk(self, read: Callable[[str], str], write: Callable[[str], object]) -> bool:
         """Answer until the user goes on (True) or quits (False); the end of input goes on."""

@@ -45,9 +45,12 @@ class Served:
 class Client:
     """Speaks the protocol as gdb does."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as gdb does
+    def __init__(self, port: int | socket.socket) -> None:
+        if isinstance(port, socket.socket):
+            self.socket = port
+        else:
+            self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as gdb does
         self._reader = PacketReader()
         self._packets: list[bytes] = []
 

@@ -3,8 +3,10 @@
 import os
 import random
 import socket
+import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -140,6 +142,46 @@ def test_breakpoints_of_one_address_space(boot: Callable[..., Machine], serve: S
     # In bare mode satp names no table: the root is 0, and this one is met.
     monitor("break 0x80200000 in 0x0")
     assert client.ask("c") == "T05thread:1;"
+
+
+def test_a_script_hands_its_machine_over_and_goes_on_behind_gdb(
+    boot: Callable[..., Machine], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine, path, said = boot(f"li s0, 5; {OFF}"), tmp_path / "gdb", []
+
+    def client() -> None:
+        with socket.socket(socket.AF_UNIX) as one:
+            while one.connect_ex(str(path)):  # until it listens
+                os.sched_yield()
+            client = Client(one)
+            client.ask("s")
+            said.extend((client.ask("p8"), monitored(client, "when"), monitored(client, "info mem")))
+            client.send("k")
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    machine.serve_gdb(f"unix:{path}")
+    thread.join()
+    assert said[0] == "0500000000000000"
+    assert "1 instruction" in said[1]
+    assert "translation" in said[2]
+    assert f"waiting for gdb at unix:{path}" in capsys.readouterr().err
+    assert (machine.hart.x["s0"], machine.instret) == (5, 1)
+    assert machine.run().reason is StopReason.POWERED_OFF
+
+
+def test_what_no_hart_survives_is_shown_to_the_client_and_ends_nothing(
+    boot: Callable[..., Machine], serve: Serve
+) -> None:
+    served = serve(boot("csrw stvec, x0; ebreak"), halted=True)
+    client = Client(served.port)
+    for going_on in ("c", "c", "s"):
+        client.send(going_on)
+        assert "double fault" in bytes.fromhex(client.hear().removeprefix("O")).decode()
+        assert client.hear() == "T05thread:1;"
+    assert client.ask("p20") == "0000000000000000"
+    client.send("k")
+    assert served.ended().reason is StopReason.INTERRUPTED  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("address", ["tcp::70000", "tcp", "udp::1234", "", "unix:/no/such/folder/gdb"])
