@@ -119,6 +119,11 @@ def add_watching(words: Words) -> None:
         text="address: report accesses to memory that nobody holds, as KASAN does, exit status 1; leak: name what is "
         "held and what nothing points to at the end.",
     )  # fmt: skip
+    group.value(
+        "--quarantine", to="quarantine", form="BYTES",
+        text="With --sanitize address: hold back so much freed memory, 1M for example, so that late "
+        "accesses to it are found.",
+    )  # fmt: skip
     group.values("--stack", to="stacks", form="SYMBOL|A-B", text="Where --sanitize address finds a stack.")
     group.value(
         "--trace-out", to="trace_out", form="FILE", kind=Path,

@@ -139,8 +139,10 @@ def read_log(text: str) -> frozenset[str]:
     return frozenset(words)
 
 
-def parse_size(text: str) -> int:
-    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G, perhaps behind `size=`; MiB without.
+def parse_size(text: str, *, unit: int = _UNITS[""]) -> int:
+    """Bytes of a memory size as QEMU's `-m` takes it: a number with K, M or G, perhaps behind `size=`.
+
+    `unit` is what a bare number counts: MiB.
 
     >>> parse_size("128"), parse_size("size=1G"), parse_size("1.5k")
     (134217728, 1073741824, 1536)
@@ -149,7 +151,7 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
     whole, _, part = match[1].partition(".")
-    unit = _UNITS[match[2]]
+    unit = _UNITS[match[2]] if match[2] else unit
     return int(whole) * unit + (int(part) * unit // 10 ** len(part) if part else 0)
 
 

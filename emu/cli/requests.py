@@ -60,6 +60,7 @@ class RunWords(KernelWords):
     trace: str
     sanitize: str
     stacks: list[str]
+    quarantine: str | None
     trace_out: Path | None
     log: str
     log_file: Path | None

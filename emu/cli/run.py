@@ -64,7 +64,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     check_unchanging(request)
     dumpdtb = read_machine(request.machine) or request.dumpdtb
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
-    sanitize = SanitizeRequest.parse(request.sanitize, request.stacks)
+    sanitize = SanitizeRequest.parse(request.sanitize, request.stacks, request.quarantine)
     logged = read_log(request.log)
     machine = new_machine(request)
     if dumpdtb:

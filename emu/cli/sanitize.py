@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emu.cli.allocations import Allocations
+from emu.cli.qemu import parse_size
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -29,13 +30,15 @@ class SanitizeRequest:
 
     kinds: tuple[str, ...] = ()
     stacks: tuple[str, ...] = ()
+    quarantine: int = 0
+    """Bytes."""
 
     @classmethod
-    def parse(cls, text: str, stacks: list[str]) -> "SanitizeRequest":
+    def parse(cls, text: str, stacks: list[str], quarantine: str | None = None) -> "SanitizeRequest":
         """Read them. Raises ConfigError for a word that is none of the known ones.
 
         >>> SanitizeRequest.parse("address,leak", [])
-        SanitizeRequest(kinds=('address', 'leak'), stacks=())
+        SanitizeRequest(kinds=('address', 'leak'), stacks=(), quarantine=0)
         """
         kinds = tuple(word.strip() for word in text.split(",") if word.strip())
         for kind in kinds:
@@ -45,7 +48,9 @@ class SanitizeRequest:
                 )
         if stacks and ADDRESS not in kinds:
             raise ConfigError("--stack says where --sanitize address finds a stack; add that")
-        return cls(kinds, tuple(stacks))
+        if quarantine is not None and ADDRESS not in kinds:
+            raise ConfigError("--quarantine says what --sanitize address holds back; add that")
+        return cls(kinds, tuple(stacks), 0 if quarantine is None else parse_size(quarantine, unit=1))
 
 
 class Sanitizing:
@@ -76,7 +81,7 @@ class Sanitizing:
                 "--sanitize address: the image has none of the allocators that are known by name; name its own with "
                 "--frame-functions, --heap-functions or --allocator"
             )
-        self.address = AddressSanitizer(machine, frames, blocks, stacks=stacks)
+        self.address = AddressSanitizer(machine, frames, blocks, stacks=stacks, quarantine=self._request.quarantine)
         report = BugReport(machine)
 
         def found(event: MemoryBug) -> None:

@@ -58,6 +58,8 @@ class HartBase(Guest, ABC):
         """The run ends behind the trap of this number; 0: behind none."""
         self.is_between = False
         """Whether a callback is called just before an instruction, of which nothing is carried out yet."""
+        self._goes_on_at: int | None = None
+        """Where the hart goes on instead of at the watched instruction that it has stopped before."""
         self.returned = False
         """Whether a function that the host called has returned to RETURN_ADDRESS."""
         self.repeated_at: tuple[int, int] | None = None

@@ -43,11 +43,25 @@ class CountingHart(HartBase):
         # A listener may have been told of an interrupt, and it may have been the last trap that was wanted.
         if slots[COUNT] >= deadline or self.bus.error is not None or self.traps_taken == self.last_trap != 0:
             return Stop.DEADLINE
-        return self._at_end(engine.run(), deadline)
+        return self._moved(self._at_end(engine.run(), deadline))
+
+    def go_on_at(self, pc: int) -> None:
+        """In the callback of a watch: leave its instruction out, and go on elsewhere: the host has done it."""
+        self._goes_on_at = pc
+        self.engine.request_stop()
+
+    def _moved(self, stop: Stop) -> Stop:
+        """Do what `go_on_at` has asked for."""
+        pc, self._goes_on_at = self._goes_on_at, None
+        if pc is not None:
+            self.words[PC] = pc
+            self.between_blocks(pc)
+            self.engine.window.store()
+        return stop
 
     def go_on(self, deadline: int) -> Stop:
         """The same, for a call that the engine has begun without Python (`Engine.call_alone`) and left."""
-        return self._at_end(self.engine.run(begun=True), deadline)
+        return self._moved(self._at_end(self.engine.run(begun=True), deadline))
 
     def _at_end(self, stop: Stop, deadline: int) -> Stop:
         """Execute what is left before the deadline, less than a block."""

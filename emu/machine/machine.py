@@ -20,6 +20,7 @@ from emu.machine.history.travel import History
 from emu.machine.history.travelling import Travelling
 from emu.machine.htif import Htif
 from emu.machine.platform import Platform
+from emu.machine.poisoning import Poisoning
 from emu.machine.running import Runner
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
@@ -37,7 +38,7 @@ _PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "
 _PARTS |= {"_caller", "_followers"}
 
 
-class Machine(Addressing, Travelling):
+class Machine(Addressing, Poisoning, Travelling):
     """A single-hart RV64GC machine with the memory map of QEMU's `virt`.
 
     >>> machine = Machine(MachineConfig(ram_size=16 << 20))

@@ -25,6 +25,22 @@ def snapshot_files() -> Any:
     return import_module("emu.record.snapshotfile")
 
 
+class Sanitizer(Protocol):
+    """What reports accesses to ranges of addresses."""
+
+    def poison(self, place: range, why: str) -> None:
+        """Report accesses to these."""
+
+    def unpoison(self, place: range) -> None:
+        """Report them no more."""
+
+
+def sanitizer_of(machine: object) -> Sanitizer:
+    """The sanitizer that is attached to a machine, or a new one."""
+    found: Sanitizer = import_module("emu.observe.sanitizer.address").sanitizer_of(machine)
+    return found
+
+
 def drgn_program(machine: object, files: object) -> Any:
     """See `emu.debug.drgn.program`."""
     return import_module("emu.debug.drgn").program(machine, files)

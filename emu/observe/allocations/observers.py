@@ -37,6 +37,8 @@ class AllocatorObserver(Source[Placed]):
                 placed.setdefault(one.address, one)
         self.crossed: list[Callable[[Placed, Call, bool], None]] = []
         """Told of each outermost call, before its events with True, and behind them with False: it has returned."""
+        self.freeing: list[Callable[[Placed, Call], None]] = []
+        """Told of each outermost call of a function that frees, behind its event."""
         self.functions = tuple(placed.values())
         """The functions of the given or fitting descriptions that the image has; none if none of them allocates."""
         self._tracers = {one.allocator.layer: CallTracer(machine) for one in self.functions}
@@ -49,6 +51,12 @@ class AllocatorObserver(Source[Placed]):
         crossed = self._leader.crossed
         crossed.append(tell)
         return Subscription(lambda: crossed.remove(tell))
+
+    def tell_freeing(self, tell: Callable[[Placed, Call], None]) -> Subscription:
+        """Call `tell` when the guest has entered a function that frees, and the event has been told."""
+        freeing = self._leader.freeing
+        freeing.append(tell)
+        return Subscription(lambda: freeing.remove(tell))
 
     @property
     def allocators(self) -> tuple[Allocator, ...]:
@@ -77,6 +85,8 @@ class AllocatorObserver(Source[Placed]):
                 tell(item, call, True)
             if at_call:
                 self.report(item, call, CallMoment(self._machine, call))
+                for answer in self.freeing if item.function.does is Does.FREE else ():
+                    answer(item, call)
 
         def returned(end: Return) -> None:
             if end.call.depth:

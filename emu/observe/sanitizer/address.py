@@ -9,15 +9,16 @@ from emu.engine.translated.shadow import Poisoned
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.isa.registers import SP
 from emu.machine import Machine
-from emu.observe.allocations.catalogue import Catalogue
-from emu.observe.allocations.description import Allocator, Governed
+from emu.observe.allocations.catalogue import Catalogue, Placed
+from emu.observe.allocations.description import Allocator, Governed, Unit
 from emu.observe.allocations.moments import CallMoment
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
-from emu.observe.calls import CallTracer, Return
+from emu.observe.calls import Call, CallTracer, Return
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
 from emu.observe.sanitizer.contents import Contents
 from emu.observe.sanitizer.inside import Inside
 from emu.observe.sanitizer.poison import Poison
+from emu.observe.sanitizer.quarantine import Quarantine
 
 _CELL, _LINE = 8, 128
 _ALL = (1 << 64) - 1
@@ -44,8 +45,18 @@ class AddressSanitizer:
         blocks: Sequence[Allocator] | None = None,
         *,
         stacks: Sequence[range] = (),
+        quarantine: int = 0,
     ) -> None:
-        """`frames` and `blocks` as for FrameObserver and HeapObserver; `stacks` are ranges of virtual addresses."""
+        """`frames` and `blocks` as for FrameObserver and HeapObserver; `stacks` are ranges of virtual addresses.
+
+        `quarantine`: so many bytes of freed memory are held back from its allocators, so that they are not handed out
+        again while accesses by those that have freed them may still come. It makes the run another one.
+        """
+        known = machine.events.observers.get(AddressSanitizer)
+        earlier = known if isinstance(known, AddressSanitizer) else None
+        if earlier is not None:
+            earlier.close()
+        machine.events.observers[AddressSanitizer] = self
         self._machine = machine
         self.contents = Contents()
         self.found = 0
@@ -58,6 +69,9 @@ class AddressSanitizer:
         self._poison = Poison(machine, self._accessed)
         self._observers = FrameObserver(machine, frames), HeapObserver(machine, blocks)
         self._inside = Inside(machine, self._observers, self._poison.suspend)
+        self._quarantine = Quarantine(machine, quarantine)
+        self._freed: list[tuple[int, int]] = []
+        """Physical address and size of what the present call frees; nothing where nobody held it."""
         self._tracer = CallTracer(machine)
         self._subscriptions = [
             machine.on(FrameAllocated, self._frames_allocated),
@@ -68,6 +82,10 @@ class AddressSanitizer:
             machine.events.add_source(MemoryBug, lambda: lambda: None),
             machine.add_follower(self),
         ]
+        if quarantine:
+            self._subscriptions += [observer.tell_freeing(self._hold) for observer in self._observers]
+        for place, why in earlier._named if earlier is not None else ():
+            self.poison(place, why)
         self._follow_governed([one for observer in self._observers for one in observer.allocators])
         for stack in stacks:
             self.guard_stack(stack)
@@ -79,6 +97,8 @@ class AddressSanitizer:
 
     def close(self) -> None:
         """Judge nothing more."""
+        if self._machine.events.observers.get(AddressSanitizer) is self:
+            del self._machine.events.observers[AddressSanitizer]
         for subscription in self._subscriptions:
             subscription.cancel()
         self._subscriptions.clear()
@@ -119,11 +139,12 @@ class AddressSanitizer:
 
     def save(self) -> object:
         """What it knows, for a snapshot."""
-        return self.contents.copied(), self._poison.save()
+        return self.contents.copied(), self._poison.save(), self._quarantine.save()
 
     def restore(self, state: object | None) -> None:
         """Return to what was saved; to nothing when the snapshot is older than the sanitizer."""
-        contents, poison = cast("tuple[Contents, object]", state or (Contents(), None))
+        contents, poison, held = cast("tuple[Contents, object, object]", state or (Contents(), None, None))
+        self._quarantine.restore(held)
         self.contents = contents.copied()
         self._poison.restore(poison)
 
@@ -155,6 +176,21 @@ class AddressSanitizer:
 
         return returned
 
+    def _hold(self, placed: Placed, call: Call) -> None:
+        """A call frees something: hold it back, if its description says by registers alone what that is."""
+        freed, self._freed = self._freed, []
+        function = placed.function
+        if function.element is not None or len(freed) > 1:
+            return
+        if freed:
+            self._quarantine.freed(call, *freed[0])
+            return
+        address = next((number for value in function.at if (number := value.at(CallMoment(self._machine, call)))), 0)
+        place = address << PAGE_BITS if function.unit is Unit.PPN and function in placed.allocator.frames else address
+        physical = place if self._machine.memory.ram.contains(place) else self._physical(place)
+        if physical is not None:
+            self._quarantine.refused(call, physical)
+
     def _frames_allocated(self, event: FrameAllocated) -> None:
         for_heap = self._inside.heap_is_asking
         self.contents.frames_allocated(event, for_heap=for_heap)
@@ -174,6 +210,7 @@ class AddressSanitizer:
         else:
             contents.frames_freed(event)
             self._poison.set(ppn << PAGE_BITS, event.count << PAGE_BITS)
+            self._freed.append((ppn << PAGE_BITS, event.count << PAGE_BITS))
 
     def _block_allocated(self, event: HeapAllocated) -> None:
         physical = self._physical(event.address)
@@ -190,6 +227,7 @@ class AddressSanitizer:
         freed = contents.block_freed(physical, event)
         if freed is not None:
             self._poison.set(physical, freed.region.size)
+            self._freed.append((physical, freed.region.size))
             return
         before = contents.freed_around(physical)
         holder = contents.blocks.holding(physical)
@@ -295,6 +333,12 @@ class AddressSanitizer:
         machine = self._machine
         found = machine.core.look_up(int(address)).physical
         return None if found is None or not machine.memory.ram.contains(int(found)) else int(found)
+
+
+def sanitizer_of(machine: Machine) -> AddressSanitizer:
+    """The sanitizer that is attached to a machine, or a new one that knows no allocators."""
+    found = machine.events.observers.get(AddressSanitizer)
+    return found if isinstance(found, AddressSanitizer) else AddressSanitizer(machine, (), ())
 
 
 def _below(stack: range) -> range:

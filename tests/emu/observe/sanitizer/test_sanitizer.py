@@ -172,3 +172,118 @@ def test_a_frame_that_was_freed_is_named_by_whoever_touches_it(boot):
         [bug] = found
         assert bug.bug is Bug.PAGE_USE_AFTER_FREE
         assert "4088 bytes inside of\n 4096-byte page" in BugReport(machine).text(bug)
+
+
+# A heap that hands out first what came back last.
+STACKED = """
+    li a7, 8
+    ecall
+take:
+    la t0, list
+    ld a0, (t0)
+    beqz a0, 1f
+    ld t1, (a0)
+    sd t1, (t0)
+    ret
+1:  la t0, next
+    ld a0, (t0)
+    addi t1, a0, 64
+    sd t1, (t0)
+    ret
+.size take, . - take
+give:
+    la t0, list
+    ld t1, (t0)
+    sd t1, (a0)
+    sd a0, (t0)
+    ret
+.size give, . - give
+late:
+    addi sp, sp, -32
+    sd ra, 24(sp)
+    sd s0, 16(sp)
+    li a2, 64
+    call take
+    mv s0, a0
+    call give
+    li a2, 64
+    call take
+    sd zero, 8(s0)
+    ld s0, 16(sp)
+    ld ra, 24(sp)
+    addi sp, sp, 32
+    ret
+.size late, . - late
+.type take, @function
+.type give, @function
+.type late, @function
+    .data
+    .balign 8
+list: .dword 0
+next: .dword arena
+    .balign 4096
+arena: .zero 8192
+"""
+
+
+def stacked(boot, quarantine: int, probes: str | None = None) -> tuple[Machine, list[MemoryBug]]:
+    machine, found = boot(STACKED, probes=probes), []
+    machine.hart.x["sp"] = 0x8090_0000
+    AddressSanitizer(machine, (), (heap_allocator("take(size=a2),give"),), quarantine=quarantine)
+    machine.on(MemoryBug, found.append)
+    return machine, found
+
+
+def take(machine: Machine) -> int:
+    machine.hart.x["a2"] = 64
+    return machine.call("take")
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
+def test_a_late_access_is_found_while_its_block_is_held_back(boot, probes):
+    machine, found = stacked(boot, 0, probes)
+    machine.call("late")
+    assert found == []  # the block has a new owner, whom nobody can tell from the old one
+    machine, found = stacked(boot, 4096, probes)
+    machine.call("late")
+    [bug] = found
+    assert bug.bug is Bug.USE_AFTER_FREE
+    assert int(bug.address) == machine.address_of("arena") + 8
+    text = BugReport(machine).text(bug)
+    assert re.search(r"Allocated by.*\n late\+.*\n(.*\n)+Freed by.*\n late\+", text)
+    assert machine.memory.read_int(machine.address_of("list"), 8) == 0  # nothing has gone back yet
+
+
+def test_behind_the_limit_the_oldest_goes_back_first_and_nothing_twice(boot):
+    machine, found = stacked(boot, 128)
+    blocks = [take(machine) for _ in range(5)]
+    before = machine.snapshot()
+    for _ in range(2):
+        for block in blocks:
+            machine.call("give", block)
+        assert found == []
+        machine.call("give", blocks[4])
+        assert [bug.bug for bug in found] == [Bug.DOUBLE_FREE]
+        assert [take(machine) for _ in range(4)] == [blocks[2], blocks[1], blocks[0], blocks[4] + 64]
+        assert [bug.bug for bug in found] == [Bug.DOUBLE_FREE]
+        machine.restore(before)
+        found.clear()
+        machine.events.observers[AddressSanitizer].tell_again()
+
+
+def test_a_machine_poisons_by_the_sanitizer_that_it_has_or_one_of_its_own(heap, boot):
+    machine, sanitizer, found = heap
+    place = machine.address_of("arena") + 4096
+    machine.poison(range(place, place + 8), "mine")
+    machine.call("poke", place, 7)
+    assert [bug.why for bug in found] == ["mine"]
+    assert sanitizer.found == 1
+    machine.unpoison(range(place, place + 8))
+    machine.call("poke", place, 7)
+    assert len(found) == 1
+    other, told = boot(HEAP), []
+    other.poison(range(place, place + 8), "read-only")
+    other.on(MemoryBug, told.append)
+    AddressSanitizer(other, (), (heap_allocator("take(size=a2),give"),))  # takes over what was said
+    other.call("poke", place, 7)
+    assert [bug.why for bug in told] == ["read-only"]
