@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_LONGEST_LINE = 300
+"""Characters of a source line that are shown; longer ones are generated."""
+_LONGEST_MESSAGE = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -43,12 +47,13 @@ class Diagnostic:
 
     def __str__(self) -> str:
         where = f"{self.location}: " if self.location else ""
-        lines = [f"{where}{self.severity}: {self.message}"]
+        lines = [f"{where}{self.severity}: {_short(self.message)}"]
         if self.location and self.location.text and self.location.line:
             number = f"{self.location.line:5}"
-            lines.append(f"{number} | {self.location.text}")
+            begin, text = _window(self.location.text, self.location.column)
+            lines.append(f"{number} | {text}")
             if self.location.column:
-                before = self.location.text[: self.location.column - 1]
+                before = text[: self.location.column - 1 - begin]
                 padding = "".join(c if c == "\t" else " " for c in before)
                 lines.append(f"{' ' * len(number)} | {padding}^{' ' + self.hint if self.hint else ''}")
             elif self.hint:
@@ -57,6 +62,23 @@ class Diagnostic:
             lines.append(f"  {self.hint}")
         lines += [str(note) for note in self.notes]
         return "\n".join(lines)
+
+
+def _short(message: str) -> str:
+    """A message whose middle is left out where it quotes more than anybody reads."""
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    half = _LONGEST_MESSAGE // 2
+    return f"{message[:half]} ... {message[-half:]}"
+
+
+def _window(text: str, column: int) -> tuple[int, str]:
+    """What is shown of a line, around a column, and how many characters before it the text lacks."""
+    if len(text) <= _LONGEST_LINE:
+        return 0, text
+    begin = max(column - 1 - _LONGEST_LINE // 2, 0)
+    before, after = "..." if begin else "", "..." if begin + _LONGEST_LINE < len(text) else ""
+    return begin - len(before), f"{before}{text[begin : begin + _LONGEST_LINE]}{after}"
 
 
 class ToolchainError(Exception):

@@ -79,6 +79,9 @@ class Macro:
         return values
 
 
+_COMMA = re.compile(r"\s*,?")
+
+
 def parse_definition(text: str, mark: Mark) -> Macro:
     """Read what follows `.macro`; the body is added later.
 
@@ -89,26 +92,25 @@ def parse_definition(text: str, mark: Mark) -> Macro:
     match = _NAME.match(text)
     if match is None:
         raise StatementError("the macro's name is missing", text, "expected '.macro name parameter, ...'")
-    parameters: list[Parameter] = []
-    rest = text[match.end() :].strip().removeprefix("(").removesuffix(")")
-    while rest.strip():
-        parameter = _PARAMETER.match(rest)
+    parameters: dict[str, Parameter] = {}
+    rest, begin = text[match.end() :].strip().removeprefix("(").removesuffix(")").rstrip(), 0
+    while begin < len(rest):
+        parameter = _PARAMETER.match(rest, begin)
         if parameter is None:
-            raise StatementError(f"{rest.strip()!r} is not a parameter", rest.strip())
+            raise StatementError(f"{rest[begin:].strip()!r} is not a parameter", rest[begin:].strip())
         name, qualifier = parameter[1], parameter[2]
         if qualifier not in (None, "req", "vararg"):
             raise StatementError(f"unknown qualifier {qualifier!r} of {name!r}", qualifier, "known: req, vararg")
-        if any(existing.name == name for existing in parameters):
+        if name in parameters:
             raise StatementError(f"parameter {name!r} is there twice", name)
-        default = ""
-        after = rest[parameter.end() :]
+        default, begin = "", parameter.end()
         if parameter[0].rstrip().endswith("="):
-            default, after = take_argument(after)
+            default, after = take_argument(rest[begin:])
+            begin = len(rest) - len(after)
         else:
-            after = after.strip().removeprefix(",")
-        parameters.append(Parameter(name, default, qualifier == "req", qualifier == "vararg"))
-        rest = after
-    return Macro(match[1], parameters, [], mark)
+            begin = _COMMA.match(rest, begin).end()  # type: ignore[union-attr]  # it matches everywhere
+        parameters[name] = Parameter(name, default, qualifier == "req", qualifier == "vararg")
+    return Macro(match[1], list(parameters.values()), [], mark)
 
 
 def take_argument(text: str, evaluate: Evaluate | None = None) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from linker.errors import Diagnostic, Location
 
 _MOST_NOTES = 8
-_WORD = r"[\w.$]"
+_WORD = re.compile(r"[\w.$]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,22 @@ class Mark:
         return tuple(notes)
 
 
+_TRIES = 1000
+"""Places of a line at which a part is looked for as a word of its own."""
+
+
 def _column(text: str, part: str) -> int:
     """Where a part of a line stands, rather as a word of its own than inside another (the 5 of `ld a5, 5`); or -1."""
     if not part:
         return -1
-    before = f"(?<!{_WORD})" if re.match(_WORD, part[0]) else ""
-    after = f"(?!{_WORD})" if re.match(_WORD, part[-1]) else ""
-    found = re.search(before + re.escape(part) + after, text)
-    return found.start() if found else text.find(part)
+    first = begin = text.find(part)
+    is_word_before, is_word_behind = _WORD.match(part[0]), _WORD.match(part[-1])
+    for _ in range(_TRIES):
+        if begin < 0:
+            break
+        end = begin + len(part)
+        joined = is_word_before and begin and _WORD.match(text[begin - 1])
+        if not joined and not (is_word_behind and end < len(text) and _WORD.match(text[end])):
+            return begin
+        begin = text.find(part, begin + 1)
+    return first

@@ -181,3 +181,11 @@ def test_a_mistake_in_a_table_or_a_structure_says_what_it_is(source, message):
 def test_data_in_a_section_without_data_is_reported_where_it_stands():
     (error,) = errors_of(".bss\n.skip 8\n.byte 0, 3\n.skip 8\n.text\nnop\nnop\n")
     assert (error.location.line, error.message) == (3, "section '.bss' holds no data, only space")
+
+
+def test_of_a_line_without_end_is_shown_what_stands_around_the_mistake():
+    (error,) = errors_of(".byte " + "1, " * 40_000 + "oops oops, " + "2, " * 40_000 + "3")
+    shown = str(error).split("\n")
+    assert max(map(len, shown)) < 400
+    begin = shown[2].index("^")
+    assert shown[1][begin:].startswith("oops")

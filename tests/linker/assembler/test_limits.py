@@ -110,3 +110,9 @@ def test_an_output_may_have_the_longest_name_that_the_file_system_has(tmp_path):
     output = tmp_path / ("n" * 255)
     assert main(["-o", str(output), str(source)]) == 0
     assert output.read_bytes()[:4] == b"\x7fELF"
+
+
+def test_a_macro_may_have_many_parameters():
+    names = [f"p{n}" for n in range(10_000)]
+    obj = assemble(f".macro sum {', '.join(names)}\n.word \\p9999\n.endm\nsum {','.join('1' * 10_000)}", name="m.s")
+    assert bytes(obj.section(".text").data) == b"\1\0\0\0"
