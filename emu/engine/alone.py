@@ -14,11 +14,16 @@ from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 
-_START, _ENGINE, _STATE, _SLOTS, _FUNCTION, _GIVEN, _ERROR, _RESULT, _DONE, _ARGUMENTS, _SAVED = *range(9), 10, 18
-"""Words of a frame: what the native code is told, what it tells, eight arguments, and the registers that it saves."""
 _REGISTERS = int(Word.PC) + 1
-"""How many words they are: integer and floating-point registers and pc, at the beginning of the state."""
-_A0 = 10
+"""Words that are saved: integer and floating-point registers and pc, at the beginning of the state."""
+_START, _ENGINE, _STATE, _SLOTS, _FUNCTION, _GIVEN, _FLOATS, _ERROR, _RESULT, _DONE = range(10)
+_ARGUMENTS = _DONE + 1
+_IN_FLOATS = _ARGUMENTS + 8
+_SAVED = _IN_FLOATS + 8
+_FURTHER = _SAVED + _REGISTERS
+"""Words of a frame: what the native code is told, what it tells, eight arguments of each kind, the registers that it
+saves, and the registers that results have besides a0: a1, fa0, fa1."""
+_A0, _FA0 = 10, int(Word.F0) + 10
 ARGUMENTS = 8
 """How many arguments are passed in registers."""
 _PAGE_FAULT = 12
@@ -52,6 +57,10 @@ CALL = Probe(
     lea rdi, [r12+{8 * _A0}]
     mov rcx, [rbx+{8 * _GIVEN}]
     rep movsq
+    lea rsi, [rbx+{8 * _IN_FLOATS}]
+    lea rdi, [r12+{8 * _FA0}]
+    mov rcx, [rbx+{8 * _FLOATS}]
+    rep movsq
     mov rax, {RETURN_ADDRESS:#x}
     mov [r12+8], rax
     mov rsi, [rbx+{8 * _FUNCTION}]
@@ -76,6 +85,12 @@ CALL = Probe(
     mov qword ptr [r13+{8 * Slot.BLOCK_LENGTH}], 0
     mov rdx, [r12+{8 * _A0}]
     mov [rbx+{8 * _RESULT}], rdx
+    mov rdx, [r12+{8 * (_A0 + 1)}]
+    mov [rbx+{8 * _FURTHER}], rdx
+    mov rdx, [r12+{8 * _FA0}]
+    mov [rbx+{8 * (_FURTHER + 1)}], rdx
+    mov rdx, [r12+{8 * (_FA0 + 1)}]
+    mov [rbx+{8 * (_FURTHER + 2)}], rdx
     lea rsi, [rbx+{8 * _SAVED}]
     mov rdi, r12
     mov ecx, {_REGISTERS}
@@ -108,12 +123,22 @@ save:
     add x9, x19, #{8 * _ARGUMENTS}
     add x10, x20, #{8 * _A0}
     ldr x11, [x19, #{8 * _GIVEN}]
-    cbz x11, ready
+    cbz x11, given
 give:
     ldr x12, [x9], #8
     str x12, [x10], #8
     subs x11, x11, #1
     b.ne give
+given:
+    add x9, x19, #{8 * _IN_FLOATS}
+    add x10, x20, #{8 * _FA0}
+    ldr x11, [x19, #{8 * _FLOATS}]
+    cbz x11, ready
+float:
+    ldr x12, [x9], #8
+    str x12, [x10], #8
+    subs x11, x11, #1
+    b.ne float
 ready:
     {_return_address("x9")}
     str x9, [x20, #8]
@@ -142,6 +167,12 @@ ready:
     str xzr, [x21, #{8 * Slot.BLOCK_LENGTH}]
     ldr x9, [x20, #{8 * _A0}]
     str x9, [x19, #{8 * _RESULT}]
+    ldr x9, [x20, #{8 * (_A0 + 1)}]
+    str x9, [x19, #{8 * _FURTHER}]
+    ldr x9, [x20, #{8 * _FA0}]
+    str x9, [x19, #{8 * (_FURTHER + 1)}]
+    ldr x9, [x20, #{8 * (_FA0 + 1)}]
+    str x9, [x19, #{8 * (_FURTHER + 2)}]
     add x9, x19, #{8 * _SAVED}
     mov x10, x20
     mov w11, #{_REGISTERS}
@@ -257,7 +288,7 @@ class LoneCalls:
     """The calls of one core, whose state and slots lie at these addresses of the host."""
 
     def __init__(self, handle: Handle, state: int, slots: int) -> None:
-        self._memory = (ctypes.c_uint64 * (_SAVED + _REGISTERS))()
+        self._memory = (ctypes.c_uint64 * (_FURTHER + 3))()
         self._words = memoryview(self._memory).cast("B").cast("Q")
         self._address = ctypes.addressof(self._memory)
         self._call = _Call(native.load(CALL))
@@ -266,16 +297,25 @@ class LoneCalls:
             start, handle.value or 0, state, slots,
         )  # fmt: skip
 
-    def call(self, function: int, arguments: tuple[int, ...]) -> int | None:
+    def call(self, function: int, arguments: tuple[int, ...], floats: tuple[int, ...]) -> int | None:
         """What a function returns, at most until the deadline; None when the core has stopped in the middle of it.
 
         Both hold, too, when a signal's handler raises behind it: see `is_left`.
         """
         words = self._words
-        words[_DONE], words[_FUNCTION], words[_GIVEN] = _NOT_BEGUN, function, len(arguments)
+        words[_DONE], words[_FUNCTION], words[_GIVEN], words[_FLOATS] = (
+            _NOT_BEGUN,
+            function,
+            len(arguments),
+            len(floats),
+        )
         place = _ARGUMENTS
         for value in arguments:
             words[place] = value & 0xFFFF_FFFF_FFFF_FFFF
+            place += 1
+        place = _IN_FLOATS
+        for value in floats:
+            words[place] = value
             place += 1
         self._call(self._address)
         return words[_RESULT] if words[_DONE] == _RETURNED else None
@@ -302,7 +342,13 @@ class LoneCalls:
     @property
     def saved_registers(self) -> bytes:
         """The registers before the call, for `HartCore.restore_registers`."""
-        return bytes(memoryview(self._memory).cast("B")[8 * _SAVED :])
+        return bytes(memoryview(self._memory).cast("B")[8 * _SAVED : 8 * _FURTHER])
+
+    @property
+    def further_results(self) -> tuple[int, int, int]:
+        """a1, fa0 and fa1 when the last call returned."""
+        words = self._words
+        return words[_FURTHER], words[_FURTHER + 1], words[_FURTHER + 2]
 
 
 _RETURNED, _NOT_BEGUN = int(Note.RETURNED), 0

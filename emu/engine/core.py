@@ -27,8 +27,12 @@ class Engine(EngineAnswers):
         """Whether `call_alone` is possible now: with native probes, and while no feature is on that needs Python."""
         return self._lone_calls is not None and self._features_work_alone and not self.running
 
-    def call_alone(self, function: int, arguments: tuple[int, ...], deadline: int) -> int | None:
+    def call_alone(
+        self, function: int, arguments: tuple[int, ...], deadline: int, floats: tuple[int, ...] = ()
+    ) -> int | None:
         """Call a function of the guest, which returns to RETURN_ADDRESS, and give its a0; registers are put back.
+
+        `floats` are for fa0 and following.
 
         None when it has not returned, because of the deadline or because the guest is to be asked for something: the
         core has stopped in the middle, and `run(begun=True)` goes on. A signal's handler may raise in here; then
@@ -42,7 +46,7 @@ class Engine(EngineAnswers):
         self.started_at = slots[_COUNT]
         try:
             self.running = True
-            return calls.call(function, arguments)
+            return calls.call(function, arguments, floats)
         finally:
             self.running = False
 
@@ -56,6 +60,11 @@ class Engine(EngineAnswers):
     def saved_registers(self) -> bytes:
         """The registers before the last `call_alone`, for `HartCore.restore_registers`."""
         return b"" if self._lone_calls is None else self._lone_calls.saved_registers
+
+    @property
+    def further_results(self) -> tuple[int, int, int]:
+        """a1, fa0 and fa1 when the last `call_alone` returned."""
+        return (0, 0, 0) if self._lone_calls is None else self._lone_calls.further_results
 
     def settle_left(self) -> None:
         """Have the guest correct its count where `call_alone` has left the core, which will not go on there."""

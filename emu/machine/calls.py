@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from emu.engine.slots import Slot
+from emu.engine.window import Word
 from emu.errors import ConfigError, GuestPanic, LimitExceeded
 from emu.events import StateRestored
 from emu.firmware.symbols import Symbols
@@ -18,7 +19,7 @@ from emu.machine.watches import Watches
 
 ARGUMENTS = 8
 """How many arguments the calling convention passes in registers."""
-_DEADLINE = int(Slot.DEADLINE)
+_DEADLINE, _FA0 = int(Slot.DEADLINE), int(Word.F0) + 10
 
 
 class Caller:
@@ -32,26 +33,37 @@ class Caller:
         """Where the functions are that were called by name, by these symbols."""
         self.was_alone = False
         """Whether the last of `repeat` has come to its end without Python."""
+        self._results: tuple[int, int, int] | None = None
+        """`further_results`; None when the engine has them."""
 
-    def call(self, function: int | str, args: tuple[int, ...], max_instructions: int) -> int:
+    def call(
+        self, function: int | str, args: tuple[int, ...], max_instructions: int, floats: tuple[int, ...] = ()
+    ) -> int:
         """See `Machine.call`."""
         core = self._core
         address = self._address_of(function) if isinstance(function, str) else int(function)
         count = core.slots[COUNT]
         room = self._room(count, args, max_instructions)
-        if room <= 0:
-            return self._in_loop(function, address, args, max_instructions)
+        if room <= 0 or len(floats) > ARGUMENTS:
+            return self._in_loop(function, address, args, max_instructions, floats)
+        given = args if not floats else (*args, *(0,) * (ARGUMENTS - len(args)), *floats)
+        self._results = None
         try:
-            result = core.engine.call_alone(address, args, count + room)
+            result = core.engine.call_alone(address, args, count + room, floats)
         except BaseException:  # raised by a signal's handler, behind it
-            self._note(count, address, args, core.engine.left is None)
+            self._note(count, address, given, core.engine.left is None)
             self._give_up()
             raise
         if result is None:
-            self._note(count, address, args, False)
+            self._note(count, address, given, False)
             return self._go_on(function, count, max_instructions)
-        self._note(count, address, args, True)
+        self._note(count, address, given, True)
         return result
+
+    @property
+    def further_results(self) -> tuple[int, int, int]:
+        """a1, fa0 and fa1 when the last call returned."""
+        return self._core.engine.further_results if self._results is None else self._results
 
     def repeat(self, name: str, address: int, args: tuple[int, ...], max_instructions: int) -> int:
         """As `call`, of what whoever calls will take back itself: the log of inputs does not get to know of it."""
@@ -101,12 +113,17 @@ class Caller:
     def _registers(self) -> What:
         return "registers", self._core.engine.saved_registers, self._platform.is_asleep
 
-    def _in_loop(self, function: int | str, address: int, args: tuple[int, ...], max_instructions: int) -> int:
-        if len(args) > ARGUMENTS:
+    def _in_loop(
+        self, function: int | str, address: int, args: tuple[int, ...], max_instructions: int,
+        floats: tuple[int, ...] = (),
+    ) -> int:  # fmt: skip
+        if max(len(args), len(floats)) > ARGUMENTS:
             raise ConfigError(f"{len(args)} arguments: the calling convention passes {ARGUMENTS} in registers")
         if max_instructions < 0:
             raise ConfigError(f"{max_instructions} instructions cannot be executed: give 0 or more")
         core = self._core
+        if floats:
+            args = (*args, *(0,) * (ARGUMENTS - len(args)), *floats)
         with self._platform.events.signals:
             saved = core.save_registers()
             limit = core.retired_count + max_instructions
@@ -147,7 +164,8 @@ class Caller:
         runner.off = None
         try:
             outcome = run()
-            result = core.words[A0]
+            words = core.words
+            result, self._results = words[A0], (words[A0 + 1], words[_FA0], words[_FA0 + 1])
         finally:
             returned, core.returned = core.returned, False
             runner.resets, platform.is_asleep = platform.config.reboot, was_asleep

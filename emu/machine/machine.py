@@ -259,14 +259,18 @@ class Machine(Addressing, Poisoning, Travelling):
         """Execute exactly so many instructions; traps happen on the way and count none."""
         return self.run(instructions)
 
-    def call(self, function: int | str, *args: int, max_instructions: int = 100_000_000) -> int:
+    def call(
+        self, function: int | str, *args: int, max_instructions: int = 100_000_000, floats: tuple[int, ...] = ()
+    ) -> int:
         """Call a guest function in the current privilege and address space, and return its a0, unsigned.
+
+        `floats` are for fa0 and following, as registers have them; `function` knows types, and results in others.
 
         Registers are as before afterwards; memory is as the function left it. Raises GuestPanic when the guest ends
         instead of returning, LimitExceeded after `max_instructions`.
         """
         place = function if isinstance(function, str | int) else self.address_of(function)
-        return self._caller.call(place, args, max_instructions)
+        return self._caller.call(place, args, max_instructions, floats)
 
     def function(
         self,

@@ -3,7 +3,7 @@
 import ctypes
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block
@@ -32,6 +32,10 @@ class Blocks(Feature):
 
     What the blocks are is in `known`, by number; it grows with the code that is translated, and `forget` empties it.
     """
+
+    works_alone: ClassVar[bool] = (
+        True  # a block does not begin when the buffer is full: the core stops, as at a deadline
+    )
 
     def __init__(self, drain: Drain, *, size: int = 1 << 20) -> None:
         """`size` is that of the buffer in bytes."""

@@ -3,6 +3,7 @@
 from typing import cast
 
 from emu.address import VirtAddr
+from emu.engine.window import Word
 from emu.hart.view import Hart
 from emu.hart.words import PC, RETURN_ADDRESS
 from emu.isa.privilege import Privilege
@@ -11,6 +12,7 @@ from emu.machine.history.inputs import What
 from emu.machine.platform import Platform
 
 _ALL = (1 << 64) - 1
+_INTEGERS, _FA0 = 8, int(Word.F0) + 10
 
 
 def carry_out(platform: Platform, what: What) -> None:
@@ -28,8 +30,8 @@ def carry_out(platform: Platform, what: What) -> None:
             platform.core.flush_translations()
         case ("call", int(function), tuple(arguments)):
             words = platform.core.words
-            for number, argument in enumerate(arguments):
-                words[A0 + number] = argument & _ALL
+            for number, argument in enumerate(arguments):  # behind eight integers those in fa0 and following
+                words[A0 + number if number < _INTEGERS else _FA0 + number - _INTEGERS] = argument & _ALL
             words[RA], words[PC] = RETURN_ADDRESS, function & _ALL
             platform.core.engine.window.store()
             platform.core.between_blocks(words[PC])

@@ -79,7 +79,7 @@ class Registers:
             for piece in pieces:
                 part = raw[piece.offset : piece.offset + piece.size]
                 if piece.is_float:
-                    self.floats.append(_boxed(part))
+                    self.floats.append(boxed(part))
                 else:
                     self.integers.append(extended(part, piece.kind))
             return
@@ -142,7 +142,8 @@ def extended(raw: bytes, kind: CType) -> int:
     return value & _ALL
 
 
-def _boxed(raw: bytes) -> int:
+def boxed(raw: bytes) -> int:
+    """A float as a register of doubles has it."""
     value = int.from_bytes(raw, "little")
     return value | _BOX if len(raw) < WORD else value
 

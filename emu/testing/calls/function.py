@@ -1,6 +1,8 @@
 """A guest function as a Python function: arguments by their C types, the result as Python has it."""
 
 import ctypes
+import struct
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,13 +10,13 @@ from emu.errors import ConfigError
 from emu.events import TrapTaken
 from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to
 from emu.firmware.names import Names
-from emu.isa.registers import A0, SP
+from emu.isa.registers import SP
 from emu.isa.status import Status
 from emu.machine import Machine
-from emu.observe.code import HOST
 from emu.observe.lastinstructions import LastInstructions
 from emu.testing.calls.convention import (
     Registers,
+    boxed,
     floating,
     is_aggregate,
     is_float,
@@ -28,7 +30,10 @@ from emu.testing.calls.scratch import Scratch
 from emu.testing.calls.values import decode, encode
 
 _FS_INITIAL = 1 << 13
-_GP, _FA0 = 3, 10
+_GP = 3
+_FLOATS = {4: struct.Struct("<f"), 8: struct.Struct("<d")}
+_LARGEST = float.fromhex("0x1.fffffep127")
+"""Of single precision; infinities and NaNs go the long way."""
 _IN_REGISTERS = 8
 _ALL = (1 << 64) - 1
 
@@ -81,12 +86,11 @@ class Function:
         self._ranges = [_range(kind) for kind in kinds]
         """What fits each parameter, and bit 31 where it is extended to 64."""
         self._is_plain = not (
-            self._has_floats or self._by_reference or self._wants_returned or signature.variadic
-            or any(map(is_aggregate, kinds)) or len(kinds) > _IN_REGISTERS
+            self._by_reference or signature.variadic or any(map(is_aggregate, kinds))
+            or sum(map(is_float, kinds)) > _IN_REGISTERS or sum(not is_float(kind) for kind in kinds) > _IN_REGISTERS
         )  # fmt: skip
         self._wants_gp = "__global_pointer$" in machine.symbols
         self._last = LastInstructions.of(machine)
-        self._returned = _Returned.of(machine) if self._wants_returned else None
 
     def __repr__(self) -> str:
         return f"<guest function {self.signature.name} at {self.address:#x}>"
@@ -99,10 +103,10 @@ class Function:
         """
         __tracebackhide__ = True  # pytest shows the test's line
         args = self._ordered(args, named) if named else args
-        if self._is_plain and self._has_stack():
+        if self._is_plain and self._is_ready():
             words = self._plain_words(args)
             if words is not None:
-                return self._result(self._run(words), 0)
+                return self._result(self._run(*words), 0)
         scratch = Scratch(self._machine)
         registers, room = self._arguments(args, scratch)
         core, hart = self._machine.core, self._machine.hart
@@ -113,9 +117,7 @@ class Function:
                 hart.x[_GP] = self._machine.address_of("__global_pointer$")  # a program that has not run yet
             if self._has_floats and not status & Status.FS:
                 hart.csr["mstatus"] = status | _FS_INITIAL
-            for number, value in enumerate(registers.floats):
-                hart.f[_FA0 + number] = value
-            word = self._run(registers.integers)
+            word = self._run(registers.integers, registers.floats)
             scratch.take_back()
             return self._result(word, room)
         finally:
@@ -125,27 +127,35 @@ class Function:
             self._machine.platform.inputs.note("registers", saved, self._machine.platform.is_asleep)
             core.restore_registers(saved)
 
-    def _has_stack(self) -> bool:
+    def _is_ready(self) -> bool:
         """Whether the machine stands where functions can be called as it is; one that has not run yet does not."""
-        x = self._machine.hart.x
-        return bool(x[SP] and (x[_GP] or not self._wants_gp))
+        hart = self._machine.hart
+        x = hart.x
+        if not x[SP] or (self._wants_gp and not x[_GP]):
+            return False
+        return not self._has_floats or bool(hart.csr["mstatus"] & Status.FS)
 
-    def _plain_words(self, args: tuple[Any, ...]) -> list[int] | None:
-        """Integers and addresses as registers have them; None when something else was given, or they do not fit."""
+    def _plain_words(self, args: tuple[Any, ...]) -> tuple[list[int], list[int]] | None:
+        """Integers and addresses, and floats, as registers have them; None for anything else, or what does not fit."""
         if len(args) != len(self._ranges):
             return None
-        words = []
+        words, floats = list[int](), list[int]()
         for value, (low, high, bits) in zip(args, self._ranges, strict=True):
-            if type(value) is not int or not low <= value <= high:
+            if high is None:
+                if type(value) is not float or not low <= value <= -low:
+                    return None
+                floats.append(boxed(_FLOATS[bits].pack(value)))
+            elif type(value) is not int or not low <= value <= high:
                 return None
-            words.append((value ^ bits) - bits & _ALL if bits else value & _ALL)
-        return words
+            else:
+                words.append((value ^ bits) - bits & _ALL if bits else value & _ALL)
+        return words, floats
 
-    def _run(self, integers: Sequence[int]) -> int:
+    def _run(self, integers: Sequence[int], floats: Sequence[int]) -> int:
         __tracebackhide__ = True
         machine, name = self._machine, self.signature.name
         if self._handled:
-            return machine.call(name, *integers, max_instructions=self._most)
+            return machine.call(name, *integers, max_instructions=self._most, floats=tuple(floats))
         privilege, begin = machine.hart.privilege, machine.instret
 
         def trapped(trap: TrapTaken) -> None:
@@ -154,7 +164,7 @@ class Function:
 
         with machine.on(TrapTaken, trapped):
             try:
-                return machine.call(name, *integers, max_instructions=self._most)
+                return machine.call(name, *integers, max_instructions=self._most, floats=tuple(floats))
             except GuestCrash as error:
                 undo_trap(machine, error.trap)
                 error.instructions = last_instructions(machine, self._last, error.trap.instret - begin)
@@ -207,8 +217,12 @@ class Function:
             return None
         if self._by_reference:
             return decode(self._machine.read_virtual(room, ctypes.sizeof(kind)), kind)
-        if self._returned is not None:
-            return decode(returned(kind, self._returned.integers, self._returned.floats), kind)
+        if self._wants_returned:
+            second, *floats = self._machine._caller.further_results
+            if is_float(kind):
+                size = ctypes.sizeof(kind)
+                return _FLOATS[size].unpack(floats[0].to_bytes(8, "little")[:size])[0]
+            return decode(returned(kind, (word, second), floats), kind)
         if issubclass(kind, Pointer):
             return word
         if issubclass(kind, ctypes.c_bool):
@@ -218,33 +232,17 @@ class Function:
         return word - (word >> bits - 1 << bits) if is_signed(kind) else word
 
 
-class _Returned:
-    """The result registers of the last call from the host; there is one for a machine."""
+def _range(kind: CType) -> tuple[float, int | None, int]:
+    """The smallest and the largest value, and bit 31 for an unsigned type of 32 bits.
 
-    def __init__(self, machine: Machine) -> None:
-        self.integers, self.floats = (0, 0), (0, 0)
-        self._hart = machine.hart
-        self._watch = machine.watch(HOST, self._look)
-
-    @classmethod
-    def of(cls, machine: Machine) -> "_Returned":
-        """The machine's; made with the first call."""
-        made = machine.events.observers.get(cls)
-        if not isinstance(made, cls):
-            made = machine.events.observers[cls] = cls(machine)
-        return made
-
-    def _look(self) -> None:
-        x, f = self._hart.x, self._hart.f
-        self.integers, self.floats = (x[A0], x[A0 + 1]), (f[_FA0], f[_FA0 + 1])
-
-
-def _range(kind: CType) -> tuple[int, int, int]:
-    """The smallest and the largest value, and bit 31 for an unsigned type of 32 bits."""
+    Of a float the smallest value, None, and its size.
+    """
     bits = 8 * ctypes.sizeof(kind)
+    if is_float(kind):
+        return (-_LARGEST if bits == 32 else -sys.float_info.max), None, ctypes.sizeof(kind)
     if issubclass(kind, ctypes.c_bool):
         return 0, 1, 0
-    if is_aggregate(kind) or is_float(kind):
+    if is_aggregate(kind):
         return 0, -1, 0
     signed = is_signed(kind)
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
