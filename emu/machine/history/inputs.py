@@ -73,6 +73,8 @@ class Inputs:
 
     @position.setter
     def position(self, position: int) -> None:
+        if self._folded:
+            self._unfold()  # which counts what it unfolds as done
         self._position = position
 
     @property

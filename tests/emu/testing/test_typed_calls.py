@@ -279,3 +279,34 @@ def _meant(value: Any) -> Any:
     if isinstance(value, ctypes.Array):
         return [_meant(each) for each in value]
     return value.value if isinstance(value, ctypes._SimpleCData) else value
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_floats_and_pairs_are_the_same_where_python_is_not_needed_and_when_the_call_is_lived_again(compile_c, fidelity):
+    machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20))
+    machine.load(compile_c("struct p {double x; long y;}; struct p seen; struct q {long a, b;};"
+                           "struct p pair(long n, double d, float f) {return seen = (struct p){d * f, n};}"
+                           "struct q two(long a, long b) {return (struct q){b, a};}"
+                           "float half(float f) {return f / 2;} double ten(double a, double b, double c, double d,"
+                           "double e, double f, double g, double h, double i, double j) {return i * 100 + j;}",
+                           "-g", "-O1"))  # fmt: skip
+    hart = machine.hart
+    hart.x["sp"], hart.csr["mstatus"] = machine.free_memory.stop, hart.csr["mstatus"] | 1 << 13
+    hart.x["gp"] = machine.address_of("__global_pointer$")
+    before = hart.x[:], list(hart.f)
+    pair, half = machine.function("pair"), machine.function("half")
+    assert fields(pair(-3, 1.5, 2.5)) == {"x": 3.75, "y": -3}
+    assert half(0.3) == ctypes.c_float(0.3).value / 2
+    assert half(float("inf")) == float("inf")
+    with pytest.raises(ValueError, match="is too large for the type"):
+        half(1e39)
+    assert fields(machine.function("two")(1, -2)) == {"a": -2, "b": 1}
+    assert machine.function("ten")(*map(float, range(10))) == 809.0
+    assert (hart.x[:], list(hart.f)) == before
+    moments = []
+    for n in (7, 8):
+        pair(n, n * 1.5, 0.5)
+        moments.append((machine.history.now, machine.read_virtual("seen", 16)))
+    for moment, seen in reversed(moments):
+        machine.history.go(moment)
+        assert machine.read_virtual("seen", 16) == seen
