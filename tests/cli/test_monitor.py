@@ -176,6 +176,8 @@ def test_addresses_can_be_registers_and_symbols(monitor: Monitor) -> None:
         ("info mtre", "did you mean 'mtree'?"),
         ("loadvm one", "there is no snapshot 'one'"),
         ("savevm", "which name?"),
+        ("symbols", "which file?"),
+        ("symbols /no/such/file", "symbol file /no/such/file does not exist"),
     ],
 )
 def test_what_the_monitor_cannot_do_is_told_in_a_line(monitor: Monitor, question: str, answer: str) -> None:

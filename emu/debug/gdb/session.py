@@ -21,6 +21,12 @@ SIGINT, SIGTRAP = 2, 5
 _THREAD = "1"
 _OK, _UNKNOWN = b"OK", b""
 _BAD, _NO_MEMORY, _REFUSED = b"E22", b"E14", b"E01"
+_SENTENCES = {
+    _BAD: "this is not understood, or out of range",
+    _NO_MEMORY: "nothing is mapped to RAM there",
+    _REFUSED: "there is no such register, thread or value here",
+}
+"""What lldb shows of an error, if it asks for words."""
 _MEMORY_MAP = (
     '<?xml version="1.0"?><!DOCTYPE memory-map PUBLIC "+//IDN gnu.org//DTD GDB Memory Map V1.0//EN" '
     '"http://sourceware.org/gdb/gdb-memory-map.dtd"><memory-map>'
@@ -79,6 +85,7 @@ class Session:
         self.breakpoints = Breakpoints(machine)
         self.watching = Watching(machine)
         self.last_stop = b"S%02x" % SIGTRAP
+        self._says_why = False
         self._commands: dict[str, Callable[[str], Answer | bytes]] = {
             "?": lambda _: self.last_stop,
             "g": lambda _: self.registers.read_all().encode(),
@@ -109,6 +116,7 @@ class Session:
             ("qHostInfo", lambda _: _HOST),
             ("qWatchpointSupportInfo", lambda _: _WATCHPOINTS),
             ("qMemoryRegionInfo:", lambda text: region(machine, _number(text)).encode()),
+            ("QEnableErrorStrings", self._say_why),
             ("QStartNoAckMode", lambda _: Answer(_OK, Wish.NO_ACKNOWLEDGEMENTS)),
             ("qfThreadInfo", lambda _: b"m" + _THREAD.encode()),
             ("qsThreadInfo", lambda _: b"l"),
@@ -123,6 +131,12 @@ class Session:
 
     def handle(self, packet: bytes) -> Answer:
         """Answer a packet; what is not understood gets the empty answer, what is wrong an error."""
+        answer = self._handle(packet)
+        data = answer.data or b""
+        words = _SENTENCES.get(data) if self._says_why else None
+        return answer if words is None else Answer(data + b";" + words.encode().hex().encode())
+
+    def _handle(self, packet: bytes) -> Answer:
         if packet[:1] == b"X":
             return _answer(self._write_binary(packet[1:]))
         try:
@@ -166,6 +180,10 @@ class Session:
             return self._write_memory(f"{place.decode('ascii')}:", lambda _: data)
         except ValueError:
             return _BAD
+
+    def _say_why(self, _: str) -> bytes:
+        self._says_why = True
+        return _OK
 
     def _choose_addresses(self, text: str) -> bytes:
         self.memory.physical = _number(text) != 0

@@ -100,13 +100,13 @@ class Monitor:
 
     def answer(self, line: str) -> Iterable[str]:
         """The lines that answer a command."""
-        match = re.match(r"\s*([^\s/]*)\s*(?:/(\S*))?\s*(.*)", line)
+        match = re.match(r"\s*(x|xp|p|print)\s*/(\S*)\s*(.*)", line) or re.match(r"\s*(\S*)()\s*(.*)", line)
         assert match is not None  # anything matches
         command, form, rest = match[1], match[2], match[3].strip()
-        if not command and not rest and form is None:
+        if not command:
             return ()
         try:
-            return self._obey(command, form or "", rest)
+            return self._obey(command, form, rest)
         except EmuError as error:
             return (str(error),)
 

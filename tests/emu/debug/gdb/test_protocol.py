@@ -39,6 +39,65 @@ def test_registers_and_memory_are_read_and_written(boot: Callable[..., Machine],
     assert served.ended() is not None
 
 
+def test_errors_have_words_for_a_client_that_asks_for_them(boot: Callable[..., Machine], serve: Serve) -> None:
+    client = Client(serve(boot(SPIN), halted=True).port)
+    assert client.ask("m1000,8") == "E14"
+    assert client.ask("QEnableErrorStrings") == "OK"
+    code, _, words = client.ask("m1000,8").partition(";")
+    assert (code, bytes.fromhex(words)) == ("E14", b"nothing is mapped to RAM there")
+    assert client.ask("pffff").startswith("E01;")
+    assert client.ask("m80200000,2") != ""
+
+
+ALIAS = """
+    la t0, table
+    li t1, (0x80000000 >> 12 << 10) | 0xcf
+    sd t1, 8(t0)
+    sd t1, 16(t0)
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    .globl mapped
+mapped: j mapped
+    .balign 4096
+table: .zero 4096
+"""
+"""RAM is at 0x40000000, too."""
+
+
+def test_addresses_are_physical_when_a_client_says_so_as_to_qemu(boot: Callable[..., Machine], serve: Serve) -> None:
+    machine = boot(ALIAS)
+    machine.run(until="mapped")
+    client = Client(serve(machine, halted=True).port)
+    code = client.ask("m80200000,8")
+    assert client.ask("m40200000,8") == code
+    assert client.ask("qqemu.PhyMemMode") == "0"
+    assert client.ask("Qqemu.PhyMemMode:1") == "OK"
+    assert client.ask("qqemu.PhyMemMode") == "1"
+    assert [client.ask("m80200000,8"), client.ask("m40200000,8")] == [code, "E14"]
+    assert client.ask("M80300000,2:beef") == "OK"
+    client.ask("Qqemu.PhyMemMode:0")
+    assert client.ask("m40300000,2") == "beef"
+
+
+def test_a_client_detaches_and_another_finds_the_guest_where_it_ran_to(
+    boot: Callable[..., Machine], serve: Serve
+) -> None:
+    served = serve(boot(SPIN), halted=True)
+    first = Client(served.port)
+    first.ask("Z0,80200000,4")
+    assert first.ask("D") == "OK"
+    assert first.socket.recv(1) == b""
+    while served.machine.instret < 1000:
+        os.sched_yield()
+    second = Client(served.port)
+    assert second.ask("?") == "S05"
+    assert int.from_bytes(bytes.fromhex(second.ask("p8")), "little") > 300
+    assert second.ask("s") == "T05thread:1;"
+
+
 def test_steps_go_into_a_trap_and_out_of_it(boot: Callable[..., Machine], serve: Serve) -> None:
     source = f"""
         la t0, handler; csrw stvec, t0

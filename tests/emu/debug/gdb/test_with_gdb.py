@@ -87,3 +87,22 @@ def test_a_program_is_stopped_in_its_own_address_space(served: Served, kernel: P
     )  # fmt: skip
     assert f"space {programs[1]:x} at 10000" in shown
     assert "exited normally" in shown
+
+
+def test_gdb_finds_who_wrote_a_page_table_entry_backwards(served: Served, kernel: Path, gdb: Gdb) -> None:
+    """The fault's walk names the entry; gdb watches it: forwards to the mapping, backwards to before it."""
+    machine = served.machine
+    first_life = Machine(MachineConfig(fidelity=machine.config.fidelity))
+    first_life.load(kernel)
+    first_life.run(until="space_fault")
+    entry = first_life.walk(int(first_life.hart.csr["stval"])).steps[-1].pte_address
+    shown = gdb(
+        served.port, kernel, "break space_fault", "continue", "delete", f"watch *(unsigned long *){int(entry):#x}",
+        "continue", "printf \"mapped at %lx\\n\", $pc", "set $after = $pc", "reverse-continue",
+        "printf \"back %d\\n\", $pc != $after && $pc >= $after - 4", "x/i $pc", "monitor why $a0", "kill",
+    )  # fmt: skip
+    assert re.findall(r"Old value = (\d+)\nNew value = (\d+)", shown)[0][0] == "0"
+    (forwards, backwards) = re.findall(r"Old value = (\d+)\nNew value = (\d+)", shown)
+    assert forwards == backwards[::-1]
+    assert "back 1" in shown
+    assert re.search(r"=> 0x[0-9a-f]+ <\w+(\+\d+)?>:\ts[dw]\t", shown)
