@@ -55,7 +55,7 @@ class Machine(Addressing, Poisoning, Travelling):
         self.memory, self.events = platform.memory, platform.events
         self.core, self.hart = platform.core, Hart(platform.core, platform.inputs.note)
         self._watches, self._watchpoints = Watches(platform.core), Watchpoints(platform.core)
-        self._runner = Runner(platform, self._watches)
+        self._runner = Runner(platform, self._watches, self._watchpoints)
         self._caller = Caller(platform, self._runner, self._watches)
         self._followers: list[Follower] = []
         self.history = History(platform, self._runner, self._followers)

@@ -16,6 +16,7 @@ from emu.machine.platform import Platform
 from emu.machine.reset import reset
 from emu.machine.timers import NEVER
 from emu.machine.watches import Watches
+from emu.machine.watchpoints import Watchpoints
 
 SLICE = 20_000_000
 """Instructions between two looks at what the host wants."""
@@ -29,8 +30,8 @@ _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 class Runner:
     """Runs a platform from one end to the next, resets by the guest included."""
 
-    def __init__(self, platform: Platform, watches: Watches) -> None:
-        self._platform, self._watches = platform, watches
+    def __init__(self, platform: Platform, watches: Watches, watchpoints: Watchpoints) -> None:
+        self._platform, self._watches, self._watchpoints = platform, watches, watchpoints
         self._power_on = platform.core.save()
         self.plan: BootPlan | None = None
         """What is loaded, and again at a reset."""
@@ -162,6 +163,7 @@ class Runner:
         count, start = core.retired_count, time.monotonic()
         htif = self.htif
         core.last_trap = 0
+        self._watchpoints.settle()
         if begun is not None:
             stop = core.go_on(begun)
         else:

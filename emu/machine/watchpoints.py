@@ -7,6 +7,7 @@ from emu.address import VirtAddr
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
 from emu.hart.core import HartCore
+from emu.hart.words import PC
 from emu.isa.privilege import Access
 from emu.lateclass import dataclass
 from emu.subscriptions import Subscription
@@ -44,6 +45,12 @@ class Watchpoints:
         self._hart = hart
         self._layer: Layer | None = None
         self._watched: tuple[_Watched, ...] = ()
+        self._place: tuple[int, int] | None = None
+        """Where an access was told of last, by count and pc."""
+        self._told: set[tuple[int, bool]] = set()
+        """The accesses of the instruction there that listeners know of."""
+        self._stopped = False
+        """A listener has raised or stopped the machine since, so the instruction will execute again."""
 
     def add(
         self, address: int, length: int, listener: Listener, *, reads: bool = True, writes: bool = True
@@ -62,6 +69,11 @@ class Watchpoints:
     def close(self) -> None:
         """Forget all of them."""
         self._watched, self._layer = (), None
+
+    def settle(self) -> None:
+        """Before the core runs on: unless it stands where a listener stopped it, all is to be told anew."""
+        if not self._stopped or self._place != (self._hart.retired_count, self._hart.words[PC]):
+            self._place, self._stopped = None, False
 
     def _poison(self, layer: "Layer", poisoned: tuple[_Watched, ...]) -> None:
         low, high = (min(each.start for each in self._watched), max(each.end for each in self._watched))
@@ -88,9 +100,18 @@ class Watchpoints:
 
     def _tell(self, access: "Poisoned", concerned: list[_Watched]) -> None:
         hart = self._hart
+        place, which = (hart.retired_count, access.pc), (access.address, access.is_store)
+        if place != self._place:
+            self._place = place
+            self._told.clear()
+        elif which in self._told:
+            self._stopped = False
+            return
         old = self._memory(access)
         if old is None:
             return
+        self._told.add(which)
+        self._stopped = True
         event = MemoryAccessed(
             instret=hart.retired_count,
             pc=VirtAddr(access.pc),
@@ -103,6 +124,7 @@ class Watchpoints:
         )
         for each in concerned:
             hart.bus.call(each.listener, event)
+        self._stopped = hart.engine.stop_is_requested
 
     def _memory(self, access: "Poisoned") -> int | None:
         """What memory holds where the access goes; None where it is refused or goes to a device."""

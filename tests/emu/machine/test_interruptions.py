@@ -17,6 +17,7 @@ from emu.events import (
     Event,
     InterruptRaised,
     MachineReset,
+    MemoryAccessed,
     MmioAccess,
     PageFault,
     PteWritten,
@@ -205,6 +206,37 @@ def test_a_watch_may_raise_each_time(boot, undisturbed):
     machine.watch(machine.hart.pc + 0x60, refuse)
     assert life_of(machine) == undisturbed
     assert len(hits) == len(set(hits))
+
+
+def test_a_watchpoint_may_raise_at_each_access(boot, undisturbed):
+    quiet, loud, heard, again = boot(LIFE), boot(LIFE), [], []
+
+    def refuse(event: MemoryAccessed) -> None:
+        again.append(event)
+        raise Interrupted
+
+    for machine, listener in ((quiet, heard.append), (loud, refuse)):
+        machine.watch_memory("root", listener, length=4096)
+        machine.watch_memory(RESETS, listener, length=4)
+    assert life_of(quiet) == undisturbed
+    assert life_of(loud) == undisturbed
+    assert again == heard
+    assert len(heard) > 50
+    machine = boot(
+        "la s0, word\n li t0, 3\n1: amoadd.d t1, t0, (s0)\n addi t0, t0, -1\n bnez t0, 1b\n li a7, 8\n ecall\n"
+        " .balign 8\nword: .dword 5"
+    )
+    again.clear()
+    machine.watch_memory("word", refuse, length=8)
+    life_of(machine)
+    assert [(event.write, event.old, event.new) for event in again] == [
+        (False, 5, 5),
+        (True, 5, 8),
+        (False, 8, 8),
+        (True, 8, 10),
+        (False, 10, 10),
+        (True, 10, 11),
+    ]
 
 
 class Attack:
