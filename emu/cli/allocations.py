@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from emu.observe.allocations.ledger import AllocationLedger
     from emu.observe.allocations.observers import FrameObserver, HeapObserver
 
-LEAKS, UNREACHABLE, FAULTS = "leaks", "unreachable", "faults"
+LEAKS, UNREACHABLE, FAULTS, INVARIANTS = "leaks", "unreachable", "faults", "invariants"
 DOUBLE_FREE, BAD_FREE, OVERLAP = "double-free", "bad-free", "overlap"
-FAILURES = (LEAKS, UNREACHABLE, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS)
+FAILURES = (LEAKS, UNREACHABLE, DOUBLE_FREE, BAD_FREE, OVERLAP, FAULTS, INVARIANTS)
 """The words of `--fail-on`."""
 _WRONG = {
     DOUBLE_FREE: ("FREED_TWICE",),
@@ -78,7 +78,7 @@ class Allocations:
         self._machine = machine
         self._failures = request.failures()
         named = request.read()
-        judged = bool(set(self._failures) - {FAULTS})
+        judged = bool(set(self._failures) - {FAULTS, INVARIANTS})
         asked = request.asked or judged or bool(named or request.since)
         fitting = Catalogue(machine.symbols).fitting()
         self._left_out = () if asked else tuple(allocator for allocator in fitting if allocator.on_request)
@@ -137,7 +137,7 @@ class Allocations:
 
     def failed(self, faults: PageFaultObserver) -> list[str]:
         """What `--fail-on` names and has happened."""
-        return [text for word in self._failures if (text := self._failure(word, faults))]
+        return [text for word in self._failures if word != INVARIANTS and (text := self._failure(word, faults))]
 
     def _failure(self, word: str, faults: PageFaultObserver) -> str | None:
         from emu.observe.allocations.accounts import Wrong

@@ -126,6 +126,11 @@ def add_watching(words: Words) -> None:
     )  # fmt: skip
     group.values("--stack", to="stacks", form="SYMBOL|A-B", text="Where --sanitize address finds a stack.")
     group.value(
+        "--invariant", to="checked", form="NAMES", default="",
+        text="Check page tables at each write to an entry, and name the instruction that breaks one of: wx, "
+        "user-in-kernel, mapped-once, freed-unmapped.",
+    )  # fmt: skip
+    group.value(
         "--trace-out", to="trace_out", form="FILE", kind=Path,
         text="Write the traced events to a file, one JSON object a line.",
     )  # fmt: skip
@@ -162,7 +167,8 @@ def add_watching(words: Words) -> None:
     group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
     group.value(
         "--fail-on", to="fail_on", form="WORDS", default="",
-        text="Exit with status 1 if there were: leaks, unreachable, double-free, bad-free, overlap, faults.",
+        text="Exit with status 1 if there were: leaks, unreachable, double-free, bad-free, overlap, faults, "
+        "invariants (of --invariant).",
     )  # fmt: skip
 
 

@@ -4,17 +4,16 @@ import re
 from collections.abc import Iterable, Sequence
 
 from emu.cli.allocations import Allocations
+from emu.cli.invariants import FREED, CheckedInvariants, read_invariants
 from emu.cli.moments import run_on
 from emu.cli.options import pagetable_options
 from emu.cli.requests import PageTableWords
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
-from emu.mmu.pte import Pte
 from emu.mmu.space import FILTERS, AddressSpace
 from emu.observe.faults import PageFaultObserver
 from emu.observe.pagetables.faults import FaultGroups
-from emu.observe.pagetables.invariants import FreedFrames, Invariants, named
 from emu.observe.pagetables.writers import PteWriters
 from emu.report import pagetables
 from emu.report.faultgroups import fault_groups
@@ -22,7 +21,6 @@ from emu.report.places import Places
 from emu.report.reasons.pages import pte_text
 from emu.terminal.signals import Signals
 
-_FREED = "freed-is-unmapped"
 _RANGE = re.compile(r"([^-.]+)(?:-|\.\.)([^-.]+)")
 
 
@@ -69,20 +67,13 @@ def _check(request: PageTableWords) -> None:
 
 def _check_invariants(machine: Machine, request: PageTableWords) -> int:
     """Run to the moment with the invariants checked at each write; the status is 1 when one did not hold."""
-    names = [name.strip() for name in request.invariants.split(",")]
-    checks = named(",".join(name for name in names if name != _FREED))
-    if _FREED in names:
+    names = read_invariants(request.invariants, "-check")
+    if FREED in names:
         Allocations(machine, allocation_request(request, asked=True), summed_up=False)
-        checks[_FREED] = FreedFrames(machine).check
-    places = Places(machine)
-    found = Invariants(machine, checks)
+    found = CheckedInvariants(machine, names, lambda _line: None)
     _run_to(machine, request, request.at)
     for each in found.broken:
-        write = each.write
-        print(
-            f"{each.invariant}: {each.why}: {write.pte_address}, level {write.level} for {write.first}, became "
-            f"({Pte(write.new)}) at {places.name(write.pc)} after {write.instret:,} instructions"
-        )
+        print(found.line(each))
     print(f"{len(found.broken):,} writes of page-table entries break {request.invariants}")
     return int(bool(found.broken))
 

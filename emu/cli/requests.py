@@ -59,6 +59,7 @@ class RunWords(KernelWords):
     semihosting_files: Path | None
     trace: str
     sanitize: str
+    checked: str
     stacks: list[str]
     quarantine: str | None
     trace_out: Path | None

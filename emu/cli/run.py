@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emu.cli.allocations import AllocationRequest, Allocations, drawing
+from emu.cli.allocations import INVARIANTS, AllocationRequest, Allocations, drawing
+from emu.cli.invariants import FREED, CheckedInvariants, read_invariants
 from emu.cli.options import run_options
 from emu.cli.outputs import OutputFile
 from emu.cli.qemu import (
@@ -66,6 +67,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     trace = TraceRequest.parse(request.trace or (DEFAULT_TRACE if request.trace_out else ""))
     sanitize = SanitizeRequest.parse(request.sanitize, request.stacks, request.quarantine)
     logged = read_log(request.log)
+    invariants = read_invariants(request.checked, "--invariant")
     machine = new_machine(request)
     if dumpdtb:
         write_file(Path(dumpdtb), machine.device_tree)
@@ -83,6 +85,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     allocations = _attach_observers(machine, request, trace)
     telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)
     sanitizing = Sanitizing(machine, sanitize, allocations, telling.aside)
+    checked = CheckedInvariants(machine, invariants, lambda line: telling.aside(f"ekernel: {line}"))
     with ExitStack() as stack:
         events = list(trace.events())
         told: list[Callable[[Event], None]] = (
@@ -103,10 +106,10 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         moment = first_moment(machine, request, recording)
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
         save_end(request, machine)
-    failed = allocations.failed(faults)
+    failed = [*allocations.failed(faults), *checked.failed(request.fail_on.split(","))]
     missed = request.until_console is not None and ending.is_regular
     status = ending.status or int(bool(failed) or missed or bool(sanitizing.bugs))
-    telling.finish(ending, error, status, seconds, sanitizing.numbers())
+    telling.finish(ending, error, status, seconds, sanitizing.numbers() | checked.numbers())
     sanitizing.finish()
     if error is not None:
         return status
@@ -211,6 +214,8 @@ def _check(request: RunWords) -> None:
         raise ConfigError(f"two kernels, {request.elf} and -kernel {request.kernel}: give one")
     if request.halted and request.gdb is None:
         raise ConfigError("-S: nothing would ever let the guest run; add -s, and continue it from gdb")
+    if INVARIANTS in map(str.strip, request.fail_on.split(",")) and not request.checked:
+        raise ConfigError("--fail-on invariants: of which? Name them with --invariant, wx for example")
     if request.execution and request.commits is None:
         raise ConfigError("-l adds to the log of --log-commits: name its file, or write --log-commits -")
     if request.json and "-" in (request.commits, request.sail):
@@ -353,7 +358,8 @@ def allocation_request(request: RunWords, *, asked: bool) -> AllocationRequest:
 
 def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) -> Allocations:
     traced = {"frames", "heap"} & set(request.trace.split(","))
-    asked = allocation_request(request, asked=bool(traced or request.sanitize))
+    follows = bool(traced or request.sanitize) or FREED in read_invariants(request.checked, "--invariant")
+    asked = allocation_request(request, asked=follows)
     allocations = Allocations(machine, asked, summed_up=bool(request.json or not request.quiet or request.sanitize))
     if trace.functions:
         from emu.observe.functions import FunctionObserver

@@ -116,6 +116,38 @@ def test_two_moments_are_compared_and_writers_named(ekernel: Ekernel, program: P
 
 
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_a_run_names_the_instruction_that_breaks_an_invariant(
+    ekernel: Ekernel, program: Program, fidelity: str
+) -> None:
+    elf = program(SOURCE.replace("    j done\n", "    li a7, 8\n    ecall\n"))
+    options = [
+        "run",
+        elf,
+        "-q",
+        "--fidelity",
+        fidelity,
+        "--invariant",
+        "no page is writable and executable,mapped-once",
+    ]
+    told = ekernel(*options)
+    assert told.returncode == 0
+    line = (
+        r"ekernel: no-writable-code: it is writable and executable: 0x[0-9a-f]+, level 0 for 0x4000, became \(.*\) by "
+        r"`sd t1, 0x20\(s2\)` at paged\+0x[0-9a-f]+ \(guest\.s:\d+\) after \d+ instructions\n"
+    )
+    assert re.fullmatch(line, told.stderr)
+    failed = ekernel(*options, "--fail-on", "invariants")
+    assert failed.returncode == 1
+    assert "ekernel: --fail-on: 1 write of a page-table entry breaks no-writable-code, mapped-once\n" in failed.stderr
+    if fidelity == "fast":
+        found = json.loads(ekernel(*options, "--json").stdout)["invariants"]
+        assert [(one["invariant"], one["first"]) for one in found] == [("no-writable-code", "0x4000")]
+        assert ekernel("run", elf, "-q", "--invariant", "user-in-kernel", "--fail-on", "invariants").returncode == 0
+        assert "did you mean 'wx'" in ekernel("run", elf, "--invariant", "xw").stderr
+        assert "Name them with --invariant" in ekernel("run", elf, "--fail-on", "invariants").stderr
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
 def test_invariants_on_the_command_line_make_the_status(ekernel: Ekernel, program: Program, fidelity: str) -> None:
     elf = program(SOURCE)
     options = ["pagetable", elf, "-at", "done", "--fidelity", fidelity, "-check"]
