@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from emu.debug.gdb import GdbServer
+from emu.debug.processes import page_table_of
+from emu.isa.status import SATP_PPN
 from emu.machine import Machine, MachineConfig
 from emu.machine.history.moment import Moment
 from tests.linux import debug
@@ -64,7 +66,10 @@ def gdb(machine: Machine, built: Path, oracle: Callable[[str], str]) -> Iterator
 
 
 def test_the_kernels_own_scripts_work_in_gdb(machine: Machine, gdb: Callable[..., str]) -> None:
-    shown = gdb("lx-version", "lx-cmdline", "lx-ps", "lx-lsmod", "lx-symbols", "info symbol crc7_be", "lx-dmesg", "bt")
+    shown = gdb(
+        "lx-version", "lx-cmdline", "lx-ps", "lx-lsmod", "lx-symbols", "info symbol crc7_be", "lx-dmesg", "bt",
+        "monitor break start_kernel in 1", "monitor break start_kernel in 4711", "monitor break start_kernel in 2",
+    )  # fmt: skip
     assert re.search(r"^Linux version 6\.1\.", shown, re.MULTILINE)
     assert re.search(rf"^{re.escape(SERIAL)}$", shown, re.MULTILINE)
     assert re.search(r" 1 +init$", shown, re.MULTILINE)
@@ -73,6 +78,11 @@ def test_the_kernels_own_scripts_work_in_gdb(machine: Machine, gdb: Callable[...
     assert re.search(r"loading @0x[0-9a-f]+: .*/crc7\.ko", shown)
     assert "crc7_be in section .text of " in shown
     assert re.search(r"^\[ +0\.\d+\] Run /init as init process", shown, re.MULTILINE)
+    assert re.search(
+        rf"^breakpoint 1 at .* in the address space of {page_table_of(machine, 1):#x}$", shown, re.MULTILINE
+    )
+    assert "there is no process 4711 with memory of its own now" in shown
+    assert "there is no process 2 with memory of its own now" in shown
     assert re.search(r"^#1 +(0x[0-9a-f]+ in )?\w+ \(", shown, re.MULTILINE)
 
 
@@ -95,6 +105,7 @@ def test_drgns_helpers_show_tasks_memory_and_modules_at_each_moment(machine: Mac
     forked = machine.last_write("total_forks")
     assert isinstance(forked, Moment)
     with machine.at(forked):
+        assert page_table_of(machine, 1) == (machine.hart.csr["satp"] & SATP_PPN) << 12
         assert "patient" not in {task.comm.string_().decode() for task in linux.for_each_task(prog)}
         assert prog["jiffies"].value_() < now
     assert prog["jiffies"].value_() == now

@@ -12,6 +12,7 @@ from emu.debug.gdb.points import HARDWARE, SOFTWARE, Breakpoints
 from emu.debug.gdb.regions import region
 from emu.debug.gdb.registers import RegisterFile, target_description
 from emu.debug.gdb.watching import ACCESS, MOST, WRITE, Watching
+from emu.debug.processes import page_table_of
 from emu.errors import EmuError
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -66,8 +67,9 @@ class Answer:
     """With STEP: step on while pc lies in this range of addresses, its end excluded."""
 
 
+_SPACES = "a process of Linux, by its decimal number; or 0x... for the value of satp, or the address of a page table"
 MONITOR_WORDS = {
-    "break addr|symbol in satp": "stop there in one address space only; without words, list such breakpoints",
+    "break addr|symbol in pid|satp": "stop there in one address space only; without words, list such breakpoints",
     "delete number": "take such a breakpoint away",
     "system_reset": "reset the machine, as its reset button does",
 }
@@ -269,11 +271,11 @@ class Session:
                 f"{number}  {self._machine.locate(address)} in the address space of the page table {root << 12:#x}"
                 for number, address, root in self.breakpoints.in_spaces()
             ] or ["none"]
-        if len(words) != 4 or words[2] != "in":
-            return ["break ADDRESS|SYMBOL in SATP: SATP is the value of satp, or the address of a page table"]
+        if len(words) != 4 or words[2] != "in" or not re.fullmatch(r"\d+|0[xX][0-9a-fA-F]{1,16}", words[3]):
+            return ["break ADDRESS|SYMBOL in PID|SATP: " + _SPACES]
         try:
             address = self._machine.address_of(int(words[1], 0) if re.match(r"\d", words[1]) else words[1])
-            space = int(words[3], 0)
+            space = page_table_of(self._machine, int(words[3])) if words[3].isdecimal() else int(words[3], 16)
         except EmuError as error:
             return [str(error)]
         root = space & (1 << 44) - 1 if space >> 60 else space >> 12
