@@ -40,6 +40,12 @@ def device_name(device: Device) -> str:
     return _NAMES.get(device.name, device.name)
 
 
+def unmapped_device(machine: Machine, address: int) -> str | None:
+    """The device whose physical address a virtual one is, as code from before paging has it; None if there is none."""
+    device = _device_at(machine, address)
+    return None if device is None else device_name(device)
+
+
 def _refused_walk(machine: Machine, address: int, access: Access, privilege: Privilege) -> Walk:
     """The walk of the access; with MPRV, of the privilege that refuses it: the trap has overwritten MPP."""
     if privilege is not Privilege.M or access is Access.FETCH or not machine.hart.csr["mstatus"] & Status.MPRV:

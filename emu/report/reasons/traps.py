@@ -12,7 +12,7 @@ from emu.isa.registers import A7, SP
 from emu.report.disassembly import disassemble
 from emu.report.inlined import calling_line
 from emu.report.places import Places
-from emu.report.reasons.access import access_reason
+from emu.report.reasons.access import access_reason, unmapped_device
 from emu.report.reasons.illegal import illegal_reason
 from emu.report.reasons.jumps import jump_origin
 from emu.report.reasons.pages import refusal
@@ -86,6 +86,8 @@ class TrapReasons:
                 reason += _of_the_stack(trap.tval)
         else:
             reason = refusal(self._machine.walk(trap.tval, access, trap.privilege))
+            device = unmapped_device(self._machine, trap.tval)
+            reason += f"; {device} is at this physical address: map it, too" if device else ""
         if access is Access.FETCH:
             if trap.tval != trap.pc:
                 return reason

@@ -204,6 +204,10 @@ PAGES = [
     paged("a valid bit forgotten", " ori t1, s3, 0xc6", LOAD, "load page fault", "is invalid (V = 0)"),
     paged("a page that is read only", " ori t1, s3, 0xc3", STORE, "store page fault", "stores 8 bytes to", "has no W"),
     paged(
+        "a device that was not mapped", " ori t1, s3, 0xc7", " li a0, 0x10000000\n lbu a1, 5(a0)",
+        "load page fault", "from 0x10000005", "is invalid (V = 0); the UART is at this physical address: map it, too",
+    ),
+    paged(
         "data that is executed", " ori t1, s3, 0xc7", JUMP,
         "instruction page fault at 0x1000", "has no X", "a0 holds this address",
     ),
