@@ -66,6 +66,17 @@ class Watchpoints:
         self._poison(self._layer, (watched,))
         return Subscription(lambda: self._cancel(watched))
 
+    @property
+    def watched(self) -> tuple[object, ...]:
+        """What is watched now."""
+        return self._watched
+
+    def keep(self, watched: tuple[object, ...]) -> None:
+        """Watch nothing but this any more."""
+        for each in self._watched:
+            if each not in watched:
+                self._cancel(each)
+
     def close(self) -> None:
         """Forget all of them."""
         self._watched, self._layer = (), None

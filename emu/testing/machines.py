@@ -150,6 +150,7 @@ def without_a_trace(machine: Machine) -> Iterator[None]:
     bus, watches = machine.events, machine._watches
     listeners = dict(bus._listeners)
     watched = dict(watches._callbacks)
+    watchpoints = machine._watchpoints.watched
     followers = machine.followers
     try:
         yield
@@ -157,6 +158,7 @@ def without_a_trace(machine: Machine) -> Iterator[None]:
         if not machine.is_closed:  # not closed by the test
             _cancel(bus._listeners, listeners, bus._remove)
             _cancel(watches._callbacks, watched, watches._cancel)
+            machine._watchpoints.keep(watchpoints)
             for follower in machine.followers:
                 if follower not in followers:
                     machine._followers.remove(follower)

@@ -14,8 +14,8 @@ _VERSION = struct.Struct("<8sQ")
 _HAS_INTEGERS, _HAS_MEMORY = 1, 2
 _IXL_64 = 2
 VERSIONS = (1, 2)
-ASKS_FOR_VERSIONS = int.from_bytes(b"VERS", "little")
-"""The instruction of an end of a trace by which a client asks whether there are later versions."""
+ASKS_FOR_VERSIONS = int.from_bytes(b"VERS", "big")
+"""The instruction of an end of a trace by which a client asks whether there are later versions (Sail's riscv_sim.c)."""
 
 
 class Command(IntEnum):
@@ -55,13 +55,17 @@ class Execution(NamedTuple):
 
         >>> len(Execution().packed()), len(Execution(rd_addr=1).packed(2)), len(Execution(mem_rmask=1).packed(2))
         (88, 104, 192)
+        >>> len(Execution(halt=1).packed(2))
+        64
         """
         if version == 1:
             return _EXECUTION.pack(*self[:18])
-        parts = [_INTEGERS.pack(
-            b"int-data", self.rd_wdata, self.rs1_data, self.rs2_data, self.rd_addr, self.rs1_addr, self.rs2_addr
-        )]  # fmt: skip
-        fields = _HAS_INTEGERS
+        parts, fields = list[bytes](), 0
+        if not self.halt:  # the answer to the end of a trace tells of no instruction
+            fields |= _HAS_INTEGERS
+            parts.append(_INTEGERS.pack(
+                b"int-data", self.rd_wdata, self.rs1_data, self.rs2_data, self.rd_addr, self.rs1_addr, self.rs2_addr
+            ))  # fmt: skip
         if self.mem_rmask or self.mem_wmask:
             fields |= _HAS_MEMORY
             parts.append(_MEMORY.pack(
@@ -69,8 +73,9 @@ class Execution(NamedTuple):
                 self.mem_addr,
             ))  # fmt: skip
         size = _HEAD.size + sum(map(len, parts))
+        mode, width, valid = (0, 0, 0) if self.halt else (self.mode, _IXL_64, 1)
         head = _HEAD.pack(
-            b"trace-v2", size, self.order, self.insn, self.trap, self.halt, self.intr, self.mode, _IXL_64, 1, 0,
+            b"trace-v2", size, self.order, self.insn, self.trap, self.halt, self.intr, mode, width, valid, 0,
             self.pc_rdata, self.pc_wdata, fields,
         )  # fmt: skip
         return b"".join((head, *parts))

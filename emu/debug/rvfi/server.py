@@ -44,9 +44,10 @@ class _Client:
         if command == Command.INSTRUCTION:
             return self.injector.execute(word).packed(self.version)
         if command == Command.END_OF_TRACE:
+            if word == ASKS_FOR_VERSIONS:  # no end at all: bit 1 says that there is version 2, in version 1
+                return Execution(halt=3).packed()
             self.injector.reset()
-            knows_more = word == ASKS_FOR_VERSIONS and self.version == 1
-            return Execution(halt=3 if knows_more else 1).packed(self.version)
+            return Execution(halt=1).packed(self.version)
         if command == Command.SET_VERSION:
             if word not in VERSIONS:
                 raise ConfigError(f"version {word} was asked for, and there are 1 and 2")

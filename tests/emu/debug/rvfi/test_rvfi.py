@@ -146,7 +146,7 @@ def test_the_end_of_a_trace_resets_everything(client: Client) -> None:
 
 
 def test_version_2_is_negotiated(client: Client) -> None:
-    client.send(int.from_bytes(b"VERS", "little"), 0)
+    client.send(0x5645_5253, 0)
     assert client.hear()[86] == 3
     client.send(2, ord("v"))
     assert client.hear(16) == b"version=" + (2).to_bytes(8, "little")
@@ -162,6 +162,12 @@ def test_version_2_is_negotiated(client: Client) -> None:
     assert sizes == [104, 104, 192]
     assert body[88:96] == b"mem-data"
     assert struct.unpack_from("<4Q4QIIQ", body, 96) == (0, 0, 0, 0, 3, 0, 0, 0, 0, 1, START + 2 + 0x8001)
+    client.send(0x5645_5253, 0)  # asked again it answers in version 1, and nothing is reset
+    assert client.hear() == bytes(86) + b"\3\0"
+    client.send(0x13)
+    assert struct.unpack_from("<Q", client.hear(104), 16) == (4,)
+    client.send(0, 0)
+    assert client.hear(64) == b"trace-v2" + (64).to_bytes(8, "little") + bytes(17) + b"\1" + bytes(30)
 
 
 def test_clients_that_stop_in_a_packet_or_read_nothing_do_not_keep_others(server: RvfiServer, client: Client) -> None:
