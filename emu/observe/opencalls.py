@@ -28,11 +28,16 @@ class OpenCalls:
     @classmethod
     def of(cls, machine: Machine) -> "OpenCalls":
         """The one that all observers of a machine share; each of them closes it."""
-        found = machine.events.observers.get(cls)
-        shared = found if isinstance(found, OpenCalls) else cls(machine)
+        shared = cls.present(machine) or cls(machine)
         machine.events.observers[cls] = shared
         shared._users += 1
         return shared
+
+    @classmethod
+    def present(cls, machine: Machine) -> "OpenCalls | None":
+        """The one that observers of a machine have now; None when none has."""
+        found = machine.events.observers.get(cls)
+        return found if isinstance(found, OpenCalls) else None
 
     def close(self) -> None:
         """Follow nothing any more, once all who share it have said so."""

@@ -15,6 +15,7 @@ from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.code import HOST
 from emu.observe.lastinstructions import LastInstructions
+from emu.observe.opencalls import OpenCalls
 from emu.observe.prologue import frame_rule
 from emu.report.disassembly import disassemble
 from emu.report.places import Places
@@ -131,7 +132,10 @@ def undo_trap(machine: Machine, trap: TrapTaken) -> None:
 
 
 def open_calls(machine: Machine, pc: VirtAddr, registers: tuple[int, ...]) -> list[VirtAddr]:
-    """The instruction that trapped and the calls that led to its function, without the host's."""
+    """The instruction that trapped and the calls that led to its function, without the host's.
+
+    Where allocations are followed, functions that keep their return address out of sight are, too.
+    """
     backtrace = Backtrace(machine)
     found = machine.symbols.at(pc)
     start = int(found[0].address) if found is not None else int(pc)
@@ -142,7 +146,8 @@ def open_calls(machine: Machine, pc: VirtAddr, registers: tuple[int, ...]) -> li
         saved = machine.peek(frame + rule.saved[RA], 8) if RA in rule.saved else None
         return_address = int.from_bytes(saved, "little") if saved is not None else return_address
         stack_pointer = frame
+    chains = OpenCalls.present(machine) or backtrace
     callers = () if return_address == pc else (
-        backtrace.site(return_address), *backtrace.callers(return_address, stack_pointer)
+        backtrace.site(return_address), *chains.callers(return_address, stack_pointer)
     )  # fmt: skip
     return [pc, *takewhile(lambda each: each != HOST and machine.peek(each, 2) is not None, callers)]

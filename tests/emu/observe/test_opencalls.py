@@ -10,6 +10,7 @@ from emu.observe.allocations.observers import FrameObserver
 from emu.observe.allocations.signatures import frame_allocator
 from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import MemoryBug
+from emu.testing.calls.crash import GuestCrash
 
 Boot = Callable[..., Machine]
 
@@ -121,3 +122,20 @@ def test_a_report_of_the_sanitizer_names_its_callers_wherever_one_of_them_keeps_
     ]
     assert names.count(["touching", "inner", "hiding", "outer", "start"]) == 2
     assert names.count(["hiding", "outer", "start"]) == 2
+
+
+@pytest.mark.parametrize("way", KEEPING)
+def test_a_crash_names_its_callers_where_allocations_are_followed(way: str, boot: Boot) -> None:
+    keep, restore = KEEPING[way]
+    crashing = KERNEL.replace("@KEEP@", keep).replace("@RESTORE@", restore).replace("ld t0, (t0)", "lw t0, (zero)")
+    machine = boot(crashing.replace("call touching", "bnez s6, 9f\ncall touching\n9:"))
+    machine.hart.x["sp"], machine.hart.x["s4"] = machine.address_of("stack_top"), machine.address_of("own_top")
+    with FrameObserver(machine, [frame_allocator("take_page,give_page,address")]):
+        machine.on(FrameAllocated, lambda _event: None)
+        names = []
+        for _ in range(2):
+            machine.hart.x["s6"] = -0x1000 & (1 << 64) - 1
+            with pytest.raises(GuestCrash) as caught:
+                machine.function("void outer(void)")()
+            names.append([frame.name.partition("+")[0] for frame in caught.value.stack])
+    assert names[1] == ["touching", "inner", "hiding", "outer"]
