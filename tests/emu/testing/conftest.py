@@ -1,4 +1,4 @@
-"""C functions compiled by GNU's compiler, for the tests of typed calls."""
+"""C functions compiled by GNU's compiler, and folders in which pytest runs."""
 
 import subprocess
 from collections.abc import Callable
@@ -34,3 +34,13 @@ def compile_c(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathFac
 def functions(compile_c: Callable[..., Image]) -> Image:
     """The functions of functions.c, with debug information."""
     return compile_c(Path(__file__).with_name("functions.c"), "-g", "-O1", "-fno-inline")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, build: object) -> pytest.Pytester:
+    """A folder with a kernel, in which pytest runs in this process."""
+    from tests.emu.testing.projects import kernel_elf
+
+    (pytester.path / "kernel.elf").write_bytes(kernel_elf())
+    pytester.makeini("[pytest]\nekernel_kernel = kernel.elf\nekernel_until = ready\nekernel_memory = 16M\n")
+    return pytester
