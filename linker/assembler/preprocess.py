@@ -1,5 +1,6 @@
 """The C preprocessor for `.S` files, by pcpp; its line markers keep lines and files right."""
 
+import errno
 import io
 import os
 import re
@@ -10,6 +11,7 @@ from typing import Any
 
 from pcpp import Preprocessor
 
+from linker.assembler.files import read_source
 from linker.assembler.options import AssemblerOptions
 from linker.assembler.source import Mark, Origin
 from linker.errors import AssemblyError, Diagnostic, Location
@@ -65,6 +67,17 @@ class _Preprocessor(Preprocessor):  # type: ignore[misc]
         if match is not None:
             msg = f"the condition {match[2]!r} cannot be computed: {_REASONS.get(match[1], 'it is no expression')}"
         self.errors.append(Diagnostic(msg, Mark(Origin(file, lines, 1), line - 1).location()))
+
+    def on_file_open(self, is_system_include: bool, includepath: str) -> io.StringIO:
+        """Read an included file, if it ends; raises OSError when it cannot be read."""
+        del is_system_include
+        try:
+            return io.StringIO(read_source(Path(includepath)).removeprefix("\ufeff"), newline=None)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            self.on_error(includepath, 1, str(error.strerror))
+            raise _StopError from None
 
     def include(self, tokens: list[Any], original_line: list[Any]) -> Iterator[Any]:
         """Read an included file."""

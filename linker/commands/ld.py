@@ -212,7 +212,7 @@ class _Command:
 
     def _find_script(self, name: str) -> Path:
         for directory in [Path(), *self.search]:
-            if (directory / name).is_file():
+            if _is_file(directory / name):
                 return directory / name
         return Path(name)
 
@@ -267,14 +267,14 @@ class _Command:
         """Objects that a script names come before those that follow it, and need not be given (GNU ld)."""
         for name in names:
             given = ("files", name) in self.options.sequence
-            if name not in self.early and name not in self.read and (given or Path(name).is_file()):
+            if name not in self.early and name not in self.read and (given or _is_file(Path(name))):
                 self._read_file(name)
                 self.early.add(name)
 
     def _library(self, name: str) -> str:
         file = name[1:] if name.startswith(":") else f"lib{name}.a"
         for directory in self.search:
-            if (directory / file).is_file():
+            if _is_file(directory / file):
                 return str(directory / file)
         searched = ", ".join(str(directory) for directory in self.search) or "nowhere: name directories with -L"
         raise LinkError([Diagnostic(f"cannot find -l{name} ({file})", hint=f"searched: {searched}")])
@@ -360,3 +360,11 @@ class _Command:
 
 def _is_text(data: bytes) -> bool:
     return b"\0" not in data[:4096]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; none has a name that the system does not take."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -186,7 +186,7 @@ class FilePlacer:
 
     def _set_flags(self, segment: Segment) -> None:
         if segment.flags is not None:
-            segment.elf_flags = int(segment.flags)
+            segment.elf_flags = int(segment.flags) & 0xFFFF_FFFF
             return
         covers = segment.sections or segment.includes_file_header or segment.includes_headers
         flags = SegmentFlag.READ if covers else SegmentFlag(0)

@@ -159,7 +159,7 @@ class _Placer:
         output.wanted_type = self._elf_type(statement.elf_type, statement) if "TYPE" in kind else SectionType.NULL
 
     def _elf_type(self, wanted: Expression | None, statement: OutputSectionStatement) -> int:
-        if isinstance(wanted, Number):
+        if isinstance(wanted, Number) and wanted.value <= _LAST_TYPE:
             return wanted.value
         if isinstance(wanted, Name) and wanted.name.removeprefix("SHT_") in _TYPES:
             return SectionType[wanted.name.removeprefix("SHT_")]
@@ -197,6 +197,7 @@ class _Placer:
         return (section for section, _ in found)
 
 
+_LAST_TYPE = 0xFFFF_FFFF
 _TYPES = ("PROGBITS", "STRTAB", "NOTE", "NOBITS", "INIT_ARRAY", "FINI_ARRAY", "PREINIT_ARRAY")
 
 

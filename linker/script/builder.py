@@ -35,6 +35,7 @@ _SORTS = {
 _DATA_SIZES = {"BYTE": 1, "SHORT": 2, "LONG": 4, "QUAD": 8, "SQUAD": 8}
 _SEGMENT_TYPES = {"PT_NULL": 0, "PT_LOAD": 1, "PT_DYNAMIC": 2, "PT_INTERP": 3, "PT_NOTE": 4, "PT_SHLIB": 5}
 _SEGMENT_TYPES |= {"PT_PHDR": 6, "PT_TLS": 7, "PT_GNU_EH_FRAME": 0x6474E550, "PT_GNU_STACK": 0x6474E551}
+_LAST_TYPE = 0xFFFF_FFFF
 _SEGMENT_TYPES |= {"PT_GNU_RELRO": 0x6474E552, "PT_RISCV_ATTRIBUTES": 0x70000003}
 
 
@@ -170,9 +171,12 @@ class _Builder(ExpressionBuilder):
         if text in _SEGMENT_TYPES:
             return _SEGMENT_TYPES[text]
         try:
-            return int(text, 0)
+            number = int(text, 0)
         except ValueError:
-            raise self.error(f"'{text}' is no segment type", node, "PT_LOAD, PT_NOTE, PT_TLS ... or a number") from None
+            number = -1
+        if not 0 <= number <= _LAST_TYPE:
+            raise self.error(f"'{text}' is no segment type", node, "PT_LOAD, PT_NOTE, PT_TLS ... or a number")
+        return number
 
     # SECTIONS
 

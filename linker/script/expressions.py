@@ -30,6 +30,8 @@ _ARGUMENTS = {
     "NEXT": (1, 1),
 }
 _SUFFIXES = {letter: base for letters, base in (("hHxX", 16), ("oO", 8), ("bB", 2), ("dD", 10)) for letter in letters}
+_DIGITS = 1000
+_WORD = 0xFFFF_FFFF_FFFF_FFFF
 _MAX_DEPTH = 200
 """Of nested expressions; deeper ones are no program's."""
 
@@ -185,8 +187,12 @@ class ExpressionBuilder:
             base = 8 if digits[0] == "0" else 10
         # as bfd_scan_vma reads it: up to the first digit that the base lacks
         valid = "".join(takewhile(lambda digit: int(digit, 16) < base, digits))
-        value = int(valid, base) if valid else 0
-        return value * scale & 0xFFFF_FFFF_FFFF_FFFF
+        # only the last 64 bits of the number count: Python reads no decimal of more than some thousand digits
+        value = 0
+        for begin in range(0, len(valid), _DIGITS):
+            part = valid[begin : begin + _DIGITS]
+            value = (value * base ** len(part) + int(part, base)) & _WORD
+        return value * scale & _WORD
 
     def operator_row(self, node: "Tree[Token]") -> Expression:
         """Operands between operators, by precedence climbing."""

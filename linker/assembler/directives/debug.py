@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _FLAGS = ("basic_block", "prologue_end", "epilogue_begin")
 _FILE = re.compile(r'(?:(\d+)\s+)?("(?:[^"\\]++|\\.)*+")(?:\s+("(?:[^"\\]++|\\.)*+"))?(?:\s+md5\s+\w+)?\s*')
 
+_MOST_DIGITS = 5
+"""Of a file's number: the table of files has a row for each number up to the highest."""
+
 
 def _file(assembly: "Assembly", text: str) -> None:
     match = _FILE.fullmatch(text)
@@ -28,6 +31,8 @@ def _file(assembly: "Assembly", text: str) -> None:
         name = f"{name}/{one_string(match[3])}"
     if match[1] is None:
         assembly.source_file = name
+    elif len(match[1]) > _MOST_DIGITS:
+        raise StatementError(f"file number {match[1]} is too large", match[1], "files are numbered 1, 2, 3 ...")
     else:
         assembly.files[int(match[1])] = name
 

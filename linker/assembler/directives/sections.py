@@ -152,10 +152,13 @@ def _flags(letters: str) -> int:
     return flags
 
 
+_LAST_TYPE = 0xFFFF_FFFF
+
+
 def _type(word: str, name: str) -> int:
     if word.lower() in _TYPES:
         return _TYPES[word.lower()]
-    if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", word):
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}|0|[1-9]\d{0,9}", word) and int(word, 0) <= _LAST_TYPE:
         return int(word, 0)
     raise StatementError(f"unknown type {word!r} of section {name!r}", word, "known types: @" + ", @".join(_TYPES))
 

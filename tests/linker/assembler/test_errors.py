@@ -166,6 +166,8 @@ def test_a_value_that_does_not_fit_is_cut_with_a_warning():
         (".cfi_startproc\n.cfi_offset q0, -8\n.cfi_endproc", "the value of 'q0' is not known here"),
         (".cfi_sections .bss", "'.bss' is not a section for unwind tables"),
         (".cfi_startproc\n.cfi_lsda 0x70, x\n.cfi_endproc", "not an encoding of pointers"),
+        ('.section odd, "a", @4294967296', "unknown type '4294967296' of section 'odd'"),
+        ('.file 123456 "a.c"', "file number 123456 is too large"),
         (".struct 0\nnop", "instruction 'nop' stands in the absolute section"),
         (".struct 0\n.word 7", "holds no data, only offsets"),
         (".reloc 0, R_RISCV_HI2, x", "did you mean 'R_RISCV_HI20'?"),

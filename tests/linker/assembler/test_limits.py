@@ -50,6 +50,11 @@ def test_a_header_that_includes_itself_is_one_error(tmp_path):
     assert len(caught.value.diagnostics) == 1
 
 
+def test_a_header_without_end_is_one_error():
+    (found,) = messages('#include "/dev/zero"\n', preprocess=True)
+    assert "/dev/zero:1: error: it has more than 256 MiB" in found
+
+
 @pytest.mark.parametrize(
     ("condition", "reason"),
     [("5 % 0", "division by zero"), ("1 << 77777777777", "cannot be shifted by"), ("1 +", "it is no expression")],

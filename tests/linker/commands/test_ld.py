@@ -8,6 +8,7 @@ import pytest
 
 from linker.commands.ld import main
 from linker.objects.writer import write_object
+from tests.linker.dissect import dissect
 from tests.linker.link.objects import NOP, TEXT, Maker, R, relocate
 
 SCRIPT = "ENTRY(_start) SECTIONS { .text 0x80000000 : { *(.text) } }"
@@ -167,3 +168,27 @@ def test_errors_show_the_source_line_when_there_is_debug_information(
     assert where in errors or where.replace(f"{tmp_path}/", "") in errors
     assert "a.c:5: error: undefined symbol 'gone', in a.o:(.text+0x" in errors
     assert "    5 |     return gone();" in errors
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("SECTIONS { .text : { *(.text) } .n (TYPE = 0x100000000) : { BYTE(1) } }", "the type of section '.n'"),
+        ("PHDRS { far 0x100000000; } SECTIONS { .text : { *(.text) } :far }", "'0x100000000' is no segment type"),
+        (f"SEARCH_DIR(/{'d' * 5000}) INPUT(-lgone) {SCRIPT}", "cannot find -lgone"),
+        (f"INPUT({'f' * 5000}) {SCRIPT}", "cannot read"),
+    ],
+)
+def test_numbers_and_names_that_no_file_can_have_are_errors(
+    script: str, message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "k.ld").write_text(script)
+    assert main(["-T", "k.ld", "a.o", "b.o", "-o", "k.elf"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_of_a_number_without_end_the_last_64_bits_count(here: Path) -> None:
+    (here / "k.ld").write_text(f"x = 1{'0' * 5000}7; y = 0x{'f' * 5000}8; {SCRIPT}")
+    assert main(["-T", "k.ld", "a.o", "b.o", "-o", "k.elf"]) == 0
+    values = {row[0]: row[1] for row in dissect(here / "k.elf").symbols}
+    assert (values["x"], values["y"]) == (7, 0xFFFF_FFFF_FFFF_FFF8)
