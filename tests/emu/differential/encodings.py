@@ -270,11 +270,12 @@ _MEMORY_AND_CONTROL = (0x03, 0x07, 0x23, 0x27, 0x2F, 0x63, 0x67, 0x6F, 0x73)
 
 
 def noise(source: Source) -> bytes:
-    """Any 32 bits that neither jump, nor access CSRs or memory, nor write a reserved register."""
+    """Any 32 bits that neither jump, access CSRs or memory, write a reserved register, nor are `float_to_integer`'s."""
     while True:
         value = source.getrandbits(32) | 3
         is_long, opcode, register = value & 0x1C == 0x1C, value & 0x7F, value >> 7 & 31
-        if not is_long and opcode not in _MEMORY_AND_CONTROL and register not in RESERVED:
+        to_integer = opcode == 0x53 and value >> 25 & ~1 in _TO_INTEGER
+        if not is_long and opcode not in _MEMORY_AND_CONTROL and register not in RESERVED and not to_integer:
             return word(value)
 
 
