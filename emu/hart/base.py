@@ -181,6 +181,10 @@ class HartBase(Guest, ABC):
         """The walk of a load that is allowed everything in the current address space."""
 
     @abstractmethod
+    def physical_of(self, address: int) -> int | None:
+        """Where that walk leads to, without its steps: many times as fast in the common case."""
+
+    @abstractmethod
     def save(self) -> object:
         """All state of the hart, for `restore`."""
 

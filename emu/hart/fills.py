@@ -62,6 +62,22 @@ def frame_of(entry: int, shift: int, address: int) -> int:
     return ((entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS) | (address & ((1 << shift) - 1) & ~0xFFF)
 
 
+def readable(words: memoryview, base: int, size: int, satp: int, address: int) -> int | None:
+    """The physical address of a byte that S mode could load with SUM and MXR; None for everything out of the ordinary.
+
+    What it finds, `emu.mmu.walk` would find.
+    """
+    if not satp >> SATP_MODE_SHIFT:
+        return address
+    leaf = find_leaf(words, base, size, satp, address)
+    if leaf is None:
+        return None
+    entry, shift = leaf
+    if not entry & bits.V or entry & (bits.R | bits.W) == bits.W:
+        return None
+    return frame_of(entry, shift, address) | address & 0xFFF
+
+
 class CodeSplit:
     """Gives each page of RAM to code or to stores, and both only to a page that is both.
 

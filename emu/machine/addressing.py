@@ -21,11 +21,12 @@ def ram_of(platform: Platform, address: int, length: int) -> Iterator[tuple[int 
 
     The address is None where nothing, or no RAM, is mapped.
     """
+    address &= (1 << 64) - 1
     while length > 0:
         size = min(length, PAGE_SIZE - (address & PAGE_SIZE - 1))
-        physical = platform.core.look_up(address).physical
+        physical = platform.core.physical_of(address)
         is_ram = physical is not None and platform.memory.contains(physical, size)
-        yield int(physical) if physical is not None and is_ram else None, size
+        yield physical if is_ram else None, size
         address, length = (address + size) & (1 << 64) - 1, length - size
 
 
@@ -88,11 +89,17 @@ class Addressing:
 
     def peek(self, address: int | str, length: int) -> bytes | None:
         """As `read_virtual`, but None where nothing is mapped."""
-        data = bytearray()
-        for physical, size in ram_of(self.platform, self.address_of(address), length):
-            if physical is None:
+        first = self.address_of(address)
+        if 0 < length <= PAGE_SIZE - (first & PAGE_SIZE - 1):
+            physical = self.core.physical_of(first & (1 << 64) - 1)
+            if physical is None or not self.memory.contains(physical, length):
                 return None
-            data += self.memory.view(physical, size)
+            return self.memory.read(physical, length)
+        data = bytearray()
+        for place, size in ram_of(self.platform, first, length):
+            if place is None:
+                return None
+            data += self.memory.view(place, size)
         return bytes(data)
 
     def write_virtual(self, address: int | str, data: bytes | bytearray) -> None:

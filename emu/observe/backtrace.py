@@ -32,6 +32,8 @@ class Backtrace:
         self._sites: dict[int, VirtAddr] = {}
         self.complete = False
         """Whether the last `frames` came to the end of the stack, not of what could be told."""
+        self.stack = _Stack(machine)
+        """What the last `frames` has read."""
 
     def callers(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
         """The call instructions that led to the function that execution returns to, innermost first.
@@ -73,7 +75,7 @@ class Backtrace:
 
     def frames(self, return_address: int, stack_pointer: int) -> Iterator[tuple[int, int]]:
         """Return address and stack pointer at the entry of each function that is open above such a call."""
-        stack = _Stack(self._machine)
+        stack = self.stack = _Stack(self._machine)
         kept: dict[int, int] = {}  # where registers of the caller are saved
         self.complete = False
         while True:
@@ -86,7 +88,7 @@ class Backtrace:
             if register == _SP:
                 frame = stack_pointer + rule.offset
             elif register in _KEPT:
-                base = stack.word(kept[register]) if register in kept else self._machine.hart.x[register]
+                base = stack.word(kept[register]) if register in kept else stack.register(register)
                 if base is None:
                     return
                 frame = base + rule.offset
@@ -104,6 +106,13 @@ class Backtrace:
                 kept[number] = frame + offset
             stack_pointer, return_address = frame, saved
             yield saved, frame
+
+    def reads_again(self, read: dict[int, int | None], registers: dict[int, int]) -> bool:
+        """Whether words and registers are what an earlier `frames` has read: then it would say the same."""
+        now, x = _Stack(self._machine).now, self._machine.hart.x
+        return all(now(address) == value for address, value in read.items()) and all(
+            x[number] == value for number, value in registers.items()
+        )
 
     def site(self, return_address: int) -> VirtAddr:
         """The call instruction before a return address; HOST for the host's."""
@@ -155,18 +164,44 @@ class _Step:
 
 
 class _Stack:
-    """Words of the stack at one moment; each page is looked up once."""
+    """Words of the stack at one moment; each page is looked up once. Remembers what was read, and where."""
+
+    __slots__ = ("_first", "_machine", "_pages", "_words", "read", "registers")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._pages: dict[int, bytes | None] = {}
+        ram = machine.memory.ram
+        self._words, self._first = ram.words, ram.base
+        self._pages: dict[int, int | None] = {}
+        """By page of virtual addresses: which word of RAM its first one is; None where no RAM is."""
+        self.read: dict[int, int | None] = {}
+        """The words that were asked for, by address."""
+        self.registers: dict[int, int] = {}
+        """The registers that were asked for, by number."""
+
+    def register(self, number: int) -> int:
+        """An integer register."""
+        value = self.registers[number] = self._machine.hart.x[number]
+        return value
 
     def word(self, address: int) -> int | None:
-        page, offset = address & -PAGE_SIZE, address & (PAGE_SIZE - 1)
+        """The word at a virtual address; None where none can be read."""
+        value = self.read[address] = self.now(address)
+        return value
+
+    def now(self, address: int) -> int | None:
+        """The same, not to be remembered."""
+        if address & 7:
+            data = self._machine.peek(address, _WORD.size) if address % PAGE_SIZE <= PAGE_SIZE - _WORD.size else None
+            return None if data is None else int(_WORD.unpack(data)[0])
+        page = address & -PAGE_SIZE
         if page not in self._pages:
-            self._pages[page] = self._machine.peek(page, PAGE_SIZE)
-        data = self._pages[page]
-        if data is None or offset > PAGE_SIZE - _WORD.size:
+            self._pages[page] = self._first_word(page)
+        first = self._pages[page]
+        return None if first is None else int(self._words[first + ((address & (PAGE_SIZE - 1)) >> 3)])
+
+    def _first_word(self, page: int) -> int | None:
+        physical = self._machine.core.physical_of(page & (1 << 64) - 1)
+        if physical is None or not self._machine.memory.contains(physical, PAGE_SIZE):
             return None
-        word: int = _WORD.unpack_from(data, offset)[0]
-        return word
+        return physical - self._first >> 3

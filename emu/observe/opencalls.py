@@ -1,5 +1,7 @@
 """Callers of functions that nothing in the image tells about: their own calls are followed, as on a shadow stack."""
 
+from typing import NamedTuple
+
 from emu.address import VirtAddr
 from emu.firmware.symbols import Symbol
 from emu.machine import Machine
@@ -8,6 +10,15 @@ from emu.observe.calls import Call, CallTracer
 
 _MOST_CALLERS = 16
 _LARGEST_STACK = 1 << 16
+_MOST_CHAINS = 1 << 14
+
+
+class _Chain(NamedTuple):
+    """Callers that only memory and registers have told."""
+
+    sites: tuple[VirtAddr, ...]
+    read: dict[int, int | None]
+    registers: dict[int, int]
 
 
 class OpenCalls:
@@ -24,6 +35,9 @@ class OpenCalls:
         self._tracer = CallTracer(machine)
         self._followed: set[VirtAddr] = set()
         self._users = 0
+        self._chains: dict[tuple[int, int], _Chain] = {}
+        """By return address and stack pointer of a call: the chain that was found last, and what it was found by."""
+        self._is_told_by_stack = True
 
     @classmethod
     def of(cls, machine: Machine) -> "OpenCalls":
@@ -49,7 +63,20 @@ class OpenCalls:
 
     def callers(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
         """The call instructions above a call, innermost first, at most 16; see `Backtrace.callers`."""
+        known = self._chains.get((return_address, stack_pointer))
+        if known is not None and self._backtrace.reads_again(known.read, known.registers):
+            return known.sites
+        sites = self._found(return_address, stack_pointer)
+        if self._is_told_by_stack:
+            if len(self._chains) >= _MOST_CHAINS:
+                self._chains.clear()
+            stack = self._backtrace.stack
+            self._chains[return_address, stack_pointer] = _Chain(sites, stack.read, stack.registers)
+        return sites
+
+    def _found(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
         sites: list[VirtAddr] = []
+        self._is_told_by_stack = True
         place = return_address, stack_pointer
         while len(sites) < _MOST_CALLERS:
             for place in self._backtrace.frames(*place):  # noqa: B020 - it goes on from the last one
@@ -57,6 +84,7 @@ class OpenCalls:
                 if len(sites) == _MOST_CALLERS:
                     break
             else:
+                self._is_told_by_stack = self._is_told_by_stack and self._backtrace.complete
                 call = None if self._backtrace.complete else self._open_call(self._backtrace.site(place[0]), place[1])
                 if call is None:
                     break

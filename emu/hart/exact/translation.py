@@ -7,7 +7,7 @@ from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions, readable
 from emu.hart.platform import Platform
 from emu.hart.words import COUNT, PC
 from emu.isa.causes import ACCESS_FAULTS
@@ -269,6 +269,14 @@ class ExactTranslation(ExactProtection):
         return walk(
             self.ram.read_word, self._values[_SATP], address, Access.LOAD, privilege or _S, sum_bit=True, mxr=True
         )
+
+    def physical_of(self, address: int) -> int | None:
+        """See the base."""
+        if effective_privilege(self._values[_MSTATUS], self._privilege) == Privilege.M:
+            return address
+        ram = self.ram
+        found = readable(ram.words, ram.base, ram.size, self._values[_SATP], address)
+        return self.look_up(address).physical if found is None else found
 
     def _physical_code(self, address: int) -> int:
         page = self._code.get(address >> 12)

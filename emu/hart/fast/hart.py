@@ -10,7 +10,7 @@ from emu.errors import MachineError
 from emu.events import CsrWritten, PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.counter_csrs import COUNTERS
 from emu.hart.fast.state import PRIVILEGES, FastState
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, leads_outside
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, leads_outside, readable
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
@@ -325,6 +325,14 @@ class FastHart(FastState):
         return walk(
             self.ram.read_word, self.words[_SATP], address, Access.LOAD, privilege or _S, sum_bit=True, mxr=True
         )
+
+    def physical_of(self, address: int) -> int | None:
+        """See the base."""
+        if effective_privilege(self.words[_STATUS], self.words[PRIVILEGE]) == _M:
+            return address
+        ram = self.ram
+        found = readable(ram.words, ram.base, ram.size, self.words[_SATP], address)
+        return self.look_up(address).physical if found is None else found
 
     def _physical_code(self, address: int) -> int:
         engine = self.engine
