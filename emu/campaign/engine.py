@@ -114,7 +114,8 @@ def cluster(scheduler: str, workers: int, tell: Callable[[str], None] = lambda _
         import distributed
     except ImportError:
         raise ConfigError("--scheduler needs dask.distributed: pip install 'ekernel[campaign]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # each lost worker would be a page of its log
+    for name in "distributed", "distributed.client", "distributed.scheduler", "distributed.nanny", "distributed.core":
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # each lost worker would be a page of its log
     with ExitStack() as stack, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="distributed")  # versions of libraries, large arguments
         address: Any = scheduler
