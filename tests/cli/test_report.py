@@ -81,11 +81,14 @@ def test_the_page_tells_each_event_and_asks_for_no_other_file(
     assert sum(data["moments"]) < data["instructions"]
 
 
-def test_later_events_of_very_many_are_in_the_curves_and_maps(program: Program) -> None:
+def test_later_events_of_very_many_are_in_the_curves_and_maps(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ekernel import FrameObserver, Machine, frame_allocator
     from emu.report.page.document import page
     from emu.report.page.story import Story
 
+    monkeypatch.setattr("emu.report.page.story._MOST_RUNS", 40)
     machine = Machine()
     machine.load(program(BUSY.format(rounds=2000)))
     FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc")])
@@ -95,6 +98,7 @@ def test_later_events_of_very_many_are_in_the_curves_and_maps(program: Program) 
     assert data["events"] == 4001
     assert len(data["kind"]) == 100
     assert 10 < len(data["maps"]) <= 128
+    assert 3 < sum(len(runs) for _, runs in data["maps"]) <= 40
     assert sum(data["curves"][1]) == 1
     assert sum(data["curves"][0]) <= machine.instret
     assert data["maps"][-1][0] > sum(data["moments"])

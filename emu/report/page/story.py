@@ -35,6 +35,8 @@ from emu.report.sentences import Sentences
 MOST_EVENTS = 120_000
 """Told one by one; later ones are in the curves and in the maps of memory only."""
 _MOST_MAPS = 128
+_MOST_RUNS = 300_000
+"""Of frames with one owner, in all maps together: some 700 KB of the page."""
 _POINTS = 20_000
 _CONSOLE = 256 << 10
 _SHIFT = 12
@@ -201,7 +203,9 @@ class Story:
             else:
                 runs.append((ppn, 1, chain))
         self._maps.append((moment, runs))
-        if len(self._maps) == _MOST_MAPS:
+        while len(self._maps) > 2 and (
+            len(self._maps) >= _MOST_MAPS or sum(len(runs) for _, runs in self._maps) > _MOST_RUNS
+        ):
             del self._maps[1::2]
             self._between_maps *= 2
         self._next_map = self._events + self._between_maps
