@@ -11,7 +11,7 @@ import pytest
 
 import ekernel
 from ekernel import assemble, link
-from emu.cli import main
+from emu.cli import status_of
 from tests.documentation.documents import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -74,18 +74,10 @@ root:
 SCRIPT = "SECTIONS { . = 0x80200000; .text : { *(.text) } }"
 
 
-def test_a_load_and_a_page_fault_go_the_ways_that_are_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_load_and_a_page_fault_go_the_ways_that_are_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     kernel = tmp_path / "faulting.elf"
     kernel.write_bytes(link([assemble(FAULTING, name="faulting.S")], script=SCRIPT).elf)
-    monkeypatch.setattr(sys, "argv", ["ekernel", "run", str(kernel), "--fidelity", "exact", "--trace", "faults"])
-
-    def run() -> None:
-        with pytest.raises(SystemExit):
-            main()
-
-    calls = called(run)
+    calls = called(lambda: status_of(["run", str(kernel), "--fidelity", "exact", "--trace", "faults"]))
     assert "load from 0x0 by `ld a0, 0(zero)`" in capfd.readouterr().out
     assert_walked("From a virtual address to a frame", calls)
     assert_walked("From a page fault to a sentence", calls)
