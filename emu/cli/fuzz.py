@@ -259,7 +259,7 @@ def _run(run: Callable[..., Summary], request: FuzzWords, signals: Signals) -> i
     rate = f", {summary.executions / summary.seconds:,.0f} a second" if summary.seconds > 1 else ""
     noun = "failure" if len(summary.failures) == 1 else "failures"
     print(
-        f"{summary.executions:,} executions{rate}, {summary.ways:,} ways, {summary.inputs:,} inputs, "
+        f"{summary.executions:,} executions{rate}, {summary.edges:,} edges, {summary.inputs:,} inputs, "
         f"{len(summary.failures):,} {noun}"
     )
     for found in summary.failures.values():

@@ -198,7 +198,8 @@ def oddities(space: AddressSpace) -> Iterator[str]:
     holes = space.holes()
     if holes:
         largest = max(holes, key=lambda hole: hole[1])
-        yield f"{len(holes):,} holes between mappings, the largest {size_text(largest[1])} from {largest[0]}"
+        number = f"{len(holes):,} hole{'s' * (len(holes) != 1)}"
+        yield f"{number} between mappings, the largest {size_text(largest[1])} from {largest[0]}"
 
 
 def _bare(space: AddressSpace) -> str:

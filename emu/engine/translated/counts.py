@@ -253,7 +253,7 @@ class Edges(_Numbered):
     """Counts each way from one block to the next, also that into a trap handler: one native call for each block."""
 
     def __init__(self, *, bits: int = 20) -> None:
-        """There is room for up to 2**bits ways between two flushes (16 bytes each); `lost` counts what did not fit."""
+        """There is room for up to 2**bits edges between two flushes (16 bytes each); `lost` counts what did not fit."""
         super().__init__()
         self._memory = mmap.mmap(-1, 16 << bits, flags=mmap.MAP_PRIVATE)
         self._entries = memoryview(self._memory).cast("Q")

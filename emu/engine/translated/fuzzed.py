@@ -158,13 +158,13 @@ known:
 class Fuzzed(Feature):
     """Tells of one execution after the other what was new in it, and which values it compared.
 
-    Where there are no native probes the ways are told apart all the same, and comparisons are not seen.
+    Where there are no native probes the edges are told apart all the same, and comparisons are not seen.
     """
 
     works_alone: ClassVar[bool] = True
 
     def __init__(self, *, bits: int = 16, compared_bits: int = 12) -> None:
-        """There is room for 2**bits ways (32 bytes each), and for the last 2**compared_bits comparisons."""
+        """There is room for 2**bits edges (32 bytes each), and for the last 2**compared_bits comparisons."""
         self._memory = mmap.mmap(-1, _ENTRY << bits, flags=mmap.MAP_PRIVATE)
         self._entries = memoryview(self._memory).cast("Q")
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
@@ -191,11 +191,11 @@ class Fuzzed(Feature):
 
     @property
     def news(self) -> int:
-        """How many ways this execution was the first to take, or to take so often."""
+        """How many edges this execution was the first to take, or to take so often."""
         return int(self._words[_NEWS])
 
-    def ways(self) -> frozenset[tuple[int, int]]:
-        """The ways that this execution has taken, and how often, roughly."""
+    def edges(self) -> frozenset[tuple[int, int]]:
+        """The edges that this execution has taken, and how often, roughly."""
         return frozenset((key, min(count, _EACH) + count.bit_length()) for key, count, _ in self._taken())
 
     def blocks(self) -> set[int]:
@@ -204,11 +204,11 @@ class Fuzzed(Feature):
 
     @property
     def total(self) -> int:
-        """How many ways all executions together have taken."""
+        """How many edges all executions together have taken."""
         return len(self._entries) // 4 - self._entries[::4].tolist().count(0)
 
     def _taken(self) -> Iterator[tuple[int, int, int]]:
-        """The ways of this execution, how often each was taken, and where it leads: found by the execution's number."""
+        """The edges of this execution, how often each was taken, where it leads: found by the execution's number."""
         memory, entries = self._memory, self._entries
         number = int(self._words[_EXECUTION]).to_bytes(4, "little")
         at = memory.find(number)
@@ -219,7 +219,7 @@ class Fuzzed(Feature):
             at = memory.find(number, at + 1)
 
     def forget(self) -> None:
-        """All ways are new again."""
+        """All edges are new again."""
         self._memory[:] = bytes(len(self._memory))
         self._words[_LOST] = 0
 

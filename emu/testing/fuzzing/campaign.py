@@ -35,7 +35,7 @@ class Summary:
     seconds: float = 0.0
     inputs: int = 0
     """In the corpus."""
-    ways: int = 0
+    edges: int = 0
     """From a block to a block, that were taken."""
     failures: dict[Hashable, Found] = field(default_factory=dict)
     left_out: int = 0
@@ -90,10 +90,10 @@ class Campaign:
                 self._failed(failure, data)
                 if stop_at_failure:
                     break
-            elif target.ways.news:
+            elif target.edges.news:
                 self._add(data, is_known=is_seed)
         summary.seconds = before + time.monotonic() - start
-        summary.ways = target.ways.total
+        summary.edges = target.edges.total
         self._seeds = list(seeds)
         return summary
 
@@ -108,14 +108,14 @@ class Campaign:
 
     def _add(self, data: bytes, *, is_known: bool) -> None:
         """An input that has led to something new."""
-        target, ways = self._target, self._target.ways
+        target, edges = self._target, self._target.edges
         if len(self._inputs) >= _MOST_INPUTS:
             return
         self._inputs.append(data)
         self.summary.inputs = len(self._inputs)
         if not is_known:
             self._keeper.add(data)
-        blocks, compared = ways.blocks(), ways.compared()
+        blocks, compared = edges.blocks(), edges.compared()
         target.noted(blocks)
         self._mutator.learn(tokens(compared))
         self._mutator.learn(target.constants(blocks))
@@ -140,7 +140,7 @@ class Campaign:
         target, failures = self._target, self.summary.failures
         self.summary.executions += executions
         for data in inputs:
-            if target.run(data) is None and target.ways.news:
+            if target.run(data) is None and target.edges.news:
                 self._add(data, is_known=False)
         for crash in crashes:
             if crash.key not in failures and len(failures) < _MOST_FAILURES:
@@ -151,7 +151,7 @@ class Campaign:
             else:
                 self.summary.left_out += count
         self._waiting.extend(each for each, _ in zip(waiting, range(_MOST_WAITING - len(self._waiting)), strict=False))
-        self.summary.ways = target.ways.total
+        self.summary.edges = target.edges.total
 
     def _failed(self, failure: Failure, data: bytes) -> None:
         failures = self.summary.failures

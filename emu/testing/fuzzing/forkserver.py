@@ -1,4 +1,4 @@
-"""AFL++'s forkserver protocol: `afl-fuzz` makes the inputs, counts ways by its map, and keeps what crashes.
+"""AFL++'s forkserver protocol: `afl-fuzz` makes the inputs, counts edges by its map, and keeps what crashes.
 
 It forks nothing here: the machine is put back instead (AFL++'s docs, "The forkserver protocol"; include/config.h).
 """
@@ -37,7 +37,7 @@ def serve(target: Target, environment: Mapping[str, str]) -> int:
         raise ConfigError(
             "--afl is for afl-fuzz to start: AFL_SKIP_BIN_CHECK=1 afl-fuzz -i DIR -o DIR -- ekernel fuzz ... --afl"
         )
-    target.ways.count_into(_attached(int(number)))
+    target.edges.count_into(_attached(int(number)))
     count = 0
     with _Stand() as stand:
         os.write(_STATUS, _WORD.pack(_HELLO))

@@ -114,8 +114,8 @@ class Target:
             hart.x[_GP] = machine.address_of("__global_pointer$")  # a program that has not run yet
         self._privilege = hart.privilege
         self._pieces = self._places()
-        self.ways = Fuzzed()
-        machine.core.engine.switch_on(self.ways)
+        self.edges = Fuzzed()
+        machine.core.engine.switch_on(self.edges)
         self._subscriptions = [machine.on(TrapTaken, self._trapped)]
         if sanitizer is not None:
             self._report = BugReport(machine)
@@ -169,8 +169,8 @@ class Target:
         hart.x[RA], hart.pc = RETURN_ADDRESS, self._address
 
     def run(self, data: bytes) -> Failure | None:
-        """Execute once, and take everything back; how it failed, if it did. `ways` tells what was new in it."""
-        self.ways.begin()
+        """Execute once, and take everything back; how it failed, if it did. `edges` tells what was new in it."""
+        self.edges.begin()
         try:
             self._again.call(self._begin(data))
         except EmuError as error:
@@ -226,8 +226,8 @@ class Target:
             yield from self._constants[pc]
 
     def begin_anew(self) -> None:
-        """Forget which ways and failures there were."""
-        self.ways.forget()
+        """Forget which edges and failures there were."""
+        self.edges.forget()
         self._often.clear()
 
     def _trapped(self, trap: TrapTaken) -> None:
@@ -277,7 +277,7 @@ class Target:
         self._again.close()
         for subscription in self._subscriptions:
             subscription.cancel()
-        self.machine.core.engine.switch_off(self.ways)
+        self.machine.core.engine.switch_off(self.edges)
 
 
 def _of_crash(error: GuestCrash) -> Failure:

@@ -1,4 +1,4 @@
-"""What fuzzing asks of an execution: which ways are new, how often they were taken, what was compared."""
+"""What fuzzing asks of an execution: which edges are new, how often they were taken, what was compared."""
 
 import ctypes
 from collections import Counter
@@ -41,15 +41,15 @@ def begun(machine: Machine) -> list[int]:
 
 def test_the_ways_of_a_run_are_those_between_the_blocks_that_it_began(build, fidelity, probes):
     places = begun(guest.machine(build, fidelity, probes))
-    ways = Counter(zip([0, *places], places, strict=False))
+    edges = Counter(zip([0, *places], places, strict=False))
     machine, fuzzed = guest.machine(build, fidelity, probes), Fuzzed()
     machine.core.engine.switch_on(fuzzed)
     fuzzed.begin()
     machine.run()
     assert fuzzed.blocks() == set(places)
-    assert (fuzzed.total, len(fuzzed.ways()), fuzzed.lost) == (len(ways), len(ways), 0)
+    assert (fuzzed.total, len(fuzzed.edges()), fuzzed.lost) == (len(edges), len(edges), 0)
     # Each number of times up to 16 is new once, and then each doubling.
-    assert fuzzed.news == sum(min(times, 16) + max(times.bit_length() - 5, 0) for times in ways.values())
+    assert fuzzed.news == sum(min(times, 16) + max(times.bit_length() - 5, 0) for times in edges.values())
 
 
 def test_only_what_no_execution_before_has_done_is_new(boot):

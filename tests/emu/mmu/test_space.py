@@ -132,7 +132,7 @@ def test_oddities_are_named():
     assert "4 of 4 KiB, 1 of 1 GiB, in 3 tables" in said
     assert "writable and executable: 0x207000..0x207fff DA_UXWRV" in said
     assert "mapped 2 times: frame 0x80100000 at 0x200000, 0x207000" in said
-    assert "1 holes between mappings, the largest 16 KiB from 0x203000" in said
+    assert "1 hole between mappings, the largest 16 KiB from 0x203000" in said
 
 
 def test_the_tree_has_each_table_below_its_entry():
