@@ -15,6 +15,7 @@ class Origin(Enum):
     LOAD = "a load"
     CSR = "a CSR"
     LINK = "the address behind a jump"
+    ANSWER = "the host's answer to a call"
     OTHER = "something else"
 
 

@@ -7,6 +7,7 @@ from emu.errors import AddressError, MachineError
 from emu.isa.dataflow import Origin, flow, stored_register
 from emu.isa.operands import instruction_length
 from emu.isa.registers import INTEGER_REGISTERS
+from emu.isa.results import registers_written
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
@@ -78,7 +79,9 @@ def _link(machine: Machine, name: str) -> tuple[Link, str | None, tuple[int, int
     found = flow(instruction)
     operand = machine.core.operand_at(int(machine.hart.pc))
     source, address, origin = None, None, Origin.OTHER.value
-    if found is not None:
+    if found is None and registers_written(instruction):
+        origin = Origin.ANSWER.value
+    elif found is not None:
         origin = found.origin.value
         if found.origin in (Origin.COPY, Origin.ARITHMETIC):
             source = INTEGER_REGISTERS[found.sources[0]]

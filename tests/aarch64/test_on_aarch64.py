@@ -113,7 +113,7 @@ def test_an_aarch64_host_has_native_probes(python):
     [
         (("engine/test_facts.py", "engine/test_probes.py", "engine/test_floats.py"), ("-m", "not slow")),
         (("machine/test_hazards.py", "machine/test_time.py"), ("-m", "not slow")),
-        (("engine/test_features.py", "engine/test_shadow.py"), ("-k", FEATURES)),
+        (("engine/test_features.py", "engine/test_counting.py", "engine/test_shadow.py"), ("-k", FEATURES)),
         (("machine/test_paging_and_users.py",), ("-k", GUESTS)),
         (("hart/test_interrupts.py", "hart/test_translations.py"), ()),
         (("isa/test_every_instruction.py",), ("-k", "fmin or fmadd or mret")),

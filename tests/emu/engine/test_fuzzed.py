@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from emu.engine import native
 from emu.engine.translated.blocks import Blocks, decode
 from emu.engine.translated.fuzzed import MAP_BITS, Fuzzed
 from emu.machine import Machine
@@ -20,13 +19,6 @@ LOOP = """
     nop
 2:  j .
 """
-
-
-@pytest.fixture(params=["native", "python"])
-def probes(request):
-    if request.param == "native" and not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    return request.param
 
 
 def begun(machine: Machine) -> list[int]:

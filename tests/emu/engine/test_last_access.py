@@ -2,19 +2,9 @@
 
 import random
 
-import pytest
-
-from emu.engine import native
 from emu.engine.translated.features import Access
 from emu.engine.translated.lastaccess import LastAccess, Watched
 from tests.emu.engine import feature_guest as guest
-
-
-@pytest.fixture(params=["native", "python"])
-def probes(request):
-    if request.param == "native" and not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    return request.param
 
 
 def touched(access: Access) -> range:

@@ -4,19 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.engine import native
 from emu.engine.translated import accesses
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.shadow import Bits, Poisoned, Shadow
 from tests.emu.engine import feature_guest as guest
-from tests.emu.engine.test_features import run
-
-
-@pytest.fixture(params=["native", "python"])
-def probes(request):
-    if request.param == "native" and not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    return request.param
 
 
 def touches(access, ranges) -> bool:
@@ -49,7 +40,7 @@ def lives() -> dict:
 def test_each_access_to_a_poisoned_byte_is_reported_and_carried_out(build, fidelity, probes, places, alias, lives):
     if fidelity not in lives:
         alone, stepped = guest.machine(build, fidelity), guest.machine(build, fidelity)
-        lives[fidelity] = run(alone), guest.stepped(stepped)[0], data_of(build, fidelity)
+        lives[fidelity] = guest.run(alone), guest.stepped(stepped)[0], data_of(build, fidelity)
     plain, expected, data = lives[fidelity]
     base = data - guest.ALIAS * alias
     ranges = [(base + offset, base + offset + length) for offset, length in places]
@@ -62,7 +53,7 @@ def test_each_access_to_a_poisoned_byte_is_reported_and_carried_out(build, fidel
         layer.poison(start, end - start)
     machine.core.engine.switch_on(Accesses(accesses.collect(recorded)))
     machine.core.engine.switch_on(shadow)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
     machine.core.engine.flush_features()
     wanted = [
         Poisoned(a.pc, a.address, a.size, a.is_store, a.value if a.is_store else 0)
@@ -91,7 +82,7 @@ def test_what_is_cleared_is_reported_no_more_and_a_shadow_that_is_off_costs_noth
     assert not found
     layer.poison(base, 64)
     engine.switch_off(shadow)
-    run(machine)
+    guest.run(machine)
     assert not found
 
 
@@ -99,7 +90,7 @@ def test_what_a_report_raises_comes_out_of_the_run_with_the_machine_usable(build
     def report(poisoned):
         raise LookupError(hex(poisoned.address))
 
-    plain = run(guest.machine(build, fidelity))
+    plain = guest.run(guest.machine(build, fidelity))
     base = data_of(build, fidelity)
     machine = guest.machine(build, fidelity, probes)
     shadow = shadow_of(machine)
@@ -109,7 +100,7 @@ def test_what_a_report_raises_comes_out_of_the_run_with_the_machine_usable(build
     with pytest.raises(LookupError, match=hex(base + 9)):
         machine.run()
     layer.clear(base + 9, 1)
-    assert run(machine) == plain
+    assert guest.run(machine) == plain
 
 
 def test_layers_are_told_apart_by_their_ranges_and_one_that_is_suspended_is_not_told(build, fidelity, probes):
