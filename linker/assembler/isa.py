@@ -21,7 +21,7 @@ _RATIFIED = frozenset(
     shvsatpa shvstvala shvstvecd smaia smcdeleg smcntrpmf smcsrind smctr smdbltrp smepmp smmpm smnpm smrnmi
     smstateen ssaia ssccfg ssccptr sscofpmf sscounterenw sscsrind ssctr ssdbltrp ssnpm ssstateen ssstrict sstc
     ssqosid sstvala sstvecd ssu64xl sspm supm svade svadu svbare svinval svnapot svpbmt svrsw60t59b svvptc zalasr zclsd
-    zilsd
+    zilsd ziccamoc ziccid shlcofideleg
     """.split()  # noqa: SIM905  as a list it would fill the page
 )
 """The other extensions that are ratified."""

@@ -88,6 +88,23 @@ def test_one_typing_mistake_in_a_long_name_finds_it_or_one_as_near(name, data):
     assert distance(mistyped, found) <= 1
 
 
+RATIFIED = """
+    a b c d f h m q v za128rs za64rs zaamo zabha zacas zalasr zalrsc zama16b zawrs zba zbb zbc zbkb zbkc zbkx zbs
+    zca zcb zcd zce zclsd zcmop zcmp zcmt zdinx zfa zfbfmin zfh zfhmin zfinx zhinx zhinxmin zic64b zicbom zicbop
+    zicboz ziccamoa ziccamoc ziccid ziccif zicclsm ziccrse zicfilp zicfiss zicntr zicond zicsr zifencei zihintntl
+    zihintpause zihpm zilsd zimop zk zkn zknd zkne zknh zkr zks zksed zksh zkt zmmul ztso zvbb zvbc zve32f zve32x
+    zve64d zve64f zve64x zvfbfmin zvfbfwma zvfh zvfhmin zvkb zvkg zvkn zvknc zvkned zvkng zvknha zvknhb zvks zvksc
+    zvksed zvksg zvksh zvkt zvl128b
+    """.split()  # noqa: SIM905  as a list it would fill the page
+"""The extensions of RV64 that the unprivileged manual's preface names."""
+
+
+def test_march_takes_every_extension_that_the_manual_names():
+    for name in RATIFIED:
+        march = f"rv64i{name}" if len(name) == 1 else f"rv64i_{name}"
+        assemble("nop", name="x.s", options=AssemblerOptions(march=march))
+
+
 @pytest.mark.parametrize(
     ("march", "source", "extension"),
     [
