@@ -14,6 +14,8 @@ from emu.events import (
     HeapAllocated,
     HeapFreed,
     MemoryAccessed,
+    PageEvicted,
+    PageLoaded,
     SyscallMade,
 )
 from emu.machine import Machine, MachineConfig, StopReason
@@ -21,28 +23,35 @@ from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.observe.functions import FunctionObserver
 from emu.observe.memory import MemoryObserver, WatchedRange
+from emu.observe.replacement import ReplacementObserver
 from kernel.build import BuiltKernel
 
 KINDS = (
     FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, FunctionCalled, FunctionReturned, MemoryAccessed, SyscallMade,
     PageFaultHandled,
 )  # fmt: skip
+PAGES = (PageEvicted, PageLoaded)
 
 
 class Refused(Exception):
     """What the listener raises."""
 
 
-def life(kernel: BuiltKernel, fidelity: str, listener: Callable[[Event], None]) -> tuple[object, ...]:
+def life(
+    kernel: BuiltKernel, fidelity: str, listener: Callable[[Event], None], ram_size: int = 128 << 20, typed: str = ""
+) -> tuple[object, ...]:
     """All that may not depend on exceptions, of a boot to the end."""
-    with Machine(MachineConfig(fidelity=fidelity)) as machine:
+    with Machine(MachineConfig(fidelity=fidelity, ram_size=ram_size)) as machine:
         machine.load(kernel.elf)
+        machine.type_text(typed.encode())
         FrameObserver(machine)
         HeapObserver(machine)
         PageFaultObserver(machine)
         FunctionObserver(machine, ("page_table_*",))
         MemoryObserver(machine, (WatchedRange.parse(machine, "frame_used"),))
-        for kind in KINDS:
+        if typed:
+            ReplacementObserver(machine)
+        for kind in (*KINDS, *(PAGES if typed else ())):
             machine.on(kind, listener)
         while True:
             try:
@@ -55,7 +64,10 @@ def life(kernel: BuiltKernel, fidelity: str, listener: Callable[[Event], None]) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
-def test_every_event_of_an_observer_may_be_refused(kernel_of: Callable[..., BuiltKernel], fidelity: str) -> None:
+@pytest.mark.parametrize("pages", [False, True], ids=["enough memory", "pages are replaced"])
+def test_every_event_of_an_observer_may_be_refused(
+    kernel_of: Callable[..., BuiltKernel], fidelity: str, pages: bool
+) -> None:
     heard: list[Event] = []
     again: list[Event] = []
 
@@ -63,8 +75,12 @@ def test_every_event_of_an_observer_may_be_refused(kernel_of: Callable[..., Buil
         again.append(event)
         raise Refused
 
-    kernel = kernel_of("full")
-    assert life(kernel, fidelity, refuse) == life(kernel, fidelity, heard.append)
+    if pages:
+        kernel = kernel_of("shell", replacement="clock", store="ram")
+        how = {"ram_size": 6656 << 10, "typed": "large\rexit\r"}
+    else:
+        kernel, how = kernel_of("full"), {}
+    assert life(kernel, fidelity, refuse, **how) == life(kernel, fidelity, heard.append, **how)
     assert again == heard
-    for kind in KINDS:
+    for kind in PAGES if pages else KINDS:
         assert sum(isinstance(event, kind) for event in heard) > 10, kind

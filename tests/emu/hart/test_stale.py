@@ -100,6 +100,26 @@ def test_an_access_by_an_old_translation_is_told_once_and_happens_as_without_a_l
     assert alone.instret == machine.instret
 
 
+def test_a_listener_may_raise_and_the_access_happens_when_the_machine_goes_on(build: Callable[..., Image]) -> None:
+    body = f"ld s4, 0(a0)\n {REMAP} ld s5, 0(a0)\n" + "sfence.vma\n ld s6, 0(a0)\n" + "nop\n" * 9
+    alone, _ = run(build, body, listens=False)
+    machine = Machine(MachineConfig(fidelity="exact", ram_size=16 << 20))
+    machine.load(build(PAGED + body + TABLES))
+    told: list[StaleTranslationUsed] = []
+
+    def refuse(event: StaleTranslationUsed) -> None:
+        told.append(event)
+        raise ValueError("refused")
+
+    machine.on(StaleTranslationUsed, refuse)
+    with pytest.raises(ValueError, match="refused"):
+        machine.run(max_instructions=5000)
+    machine.run(max_instructions=5000)
+    assert len(told) == 1
+    assert tuple(alone.hart.x) == tuple(machine.hart.x)
+    assert alone.instret == machine.instret
+
+
 def test_the_sentence_names_the_entry_and_where_it_was_changed(build: Callable[..., Image]) -> None:
     body = f".type use, @function\nuse: ld s4, 0(a0)\n {REMAP}changed: ld s5, 0(a0)"
     machine, [event] = run(build, body, listens=True)
