@@ -67,7 +67,7 @@ class Answer:
     """With STEP: step on while pc lies in this range of addresses, its end excluded."""
 
 
-_SPACES = "a process of Linux, by its decimal number; or 0x... for the value of satp, or the address of a page table"
+_SPACES = "a process, by its decimal number; or 0x... for the value of satp, or the address of a page table"
 MONITOR_WORDS = {
     "break addr|symbol in pid|satp": "stop there in one address space only; without words, list such breakpoints",
     "delete number": "take such a breakpoint away",

@@ -198,7 +198,7 @@ def test_breakpoints_of_one_address_space(boot: Callable[..., Machine], serve: S
     assert "is odd" in monitor("break 0x80200001 in 0x80001000")
     assert "no symbol" in monitor("break nothing in 0x80001000") or "nothing" in monitor("break nothing in 0x80001000")
     assert "lists them" in monitor("delete 7")
-    assert "give its satp" in monitor("break 0x80200000 in 12")
+    assert "give the satp" in monitor("break 0x80200000 in 12")
     assert "in PID|SATP" in monitor("break 0x80200000")
     assert "in PID|SATP" in monitor("break 0x80200000 in here")
     # In bare mode satp names no table: the root is 0, and this one is met.
