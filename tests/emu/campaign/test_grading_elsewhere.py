@@ -49,7 +49,9 @@ def test_each_kernel_is_graded_once_though_a_worker_is_killed(cluster, tmp_path,
     assert [(each["kernel"], each["score"], each["points"]) for each in grades] == [
         ("a.elf", 3, 3), ("b.elf", 3, 3), ("c.elf", 1, 3),
     ]  # fmt: skip
-    assert sorted(log.read_text().split()) == ["a.elf", "b.elf", "b.elf", "c.elf"]
+    ran = log.read_text().split()  # a grade that was lost with its worker before it was told is had again
+    assert set(ran) == set(names)
+    assert ran.count("b.elf") == 2
     assert capsys.readouterr().err == ""
 
 
