@@ -2,8 +2,9 @@
 
 from emu.cli.labs.guests import Costs, started
 from emu.cli.labs.heaps import step
-from emu.cli.labs.workload import Request, heap_requests
+from emu.cli.labs.workload import heap_requests
 from emu.lateclass import dataclass, field
+from emu.observe.allocations.workload import Ask
 from kernel.build import BuiltKernel
 
 FIRST_BYTES = 16 << 10
@@ -38,10 +39,10 @@ def measure_growth(kernel: BuiltKernel, operations: int) -> GrowthMeasurement:
     machine.call("heap_init", machine.address_of("heap_space"), FIRST_BYTES)
     result = GrowthMeasurement(kernel.profile.heap)
     held: dict[int, int] = {}
-    requests: dict[int, Request] = {}
+    requests: dict[int, Ask] = {}
     total = FIRST_BYTES
 
-    def run(request: Request) -> None:
+    def run(request: Ask) -> None:
         nonlocal total
         alloc, dealloc = Costs(), Costs()
         step(machine, request, held, alloc, dealloc)
@@ -57,6 +58,6 @@ def measure_growth(kernel: BuiltKernel, operations: int) -> GrowthMeasurement:
         run(request)
     for number in list(held):
         block = requests[number]
-        run(Request(number, frees=True, size=block.size, align=block.align))
+        run(Ask(number, frees=True, size=block.size, align=block.align))
     result.frames_left = machine.call("frame_in_use")
     return result

@@ -1,9 +1,10 @@
 """What heaps cost, and how much of them is lost in fragments."""
 
 from emu.cli.labs.guests import Costs, call, started
-from emu.cli.labs.workload import Request, heap_requests
+from emu.cli.labs.workload import heap_requests
 from emu.lateclass import dataclass, field
 from emu.machine import Machine
+from emu.observe.allocations.workload import Ask
 from kernel.build import BuiltKernel
 
 HEAP_BYTES = 256 << 10
@@ -94,7 +95,7 @@ def _costs_when_full(machine: Machine, size: int, operations: int) -> tuple[Cost
     return alloc, dealloc
 
 
-def step(machine: Machine, request: Request, held: dict[int, int], alloc: Costs, dealloc: Costs) -> bool:
+def step(machine: Machine, request: Ask, held: dict[int, int], alloc: Costs, dealloc: Costs) -> bool:
     """Make one request of a heap, and add what it costs. False when there was no block for it.
 
     `held` are the addresses of the blocks that there are, by their numbers.
