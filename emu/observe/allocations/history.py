@@ -8,6 +8,7 @@ from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.lateclass import dataclass
 from emu.machine import Machine
+from emu.observe.allocations.listening import on_allocations
 from emu.subscriptions import Subscription
 
 _MOST_ENTRIES = 4_000_000
@@ -166,10 +167,7 @@ class AllocationHistory:
     def __init__(self, machine: Machine) -> None:
         self.frames, self.blocks = History(), History()
         self._subscriptions: list[Subscription] = [machine.on(MachineReset, self._reset)]
-        if machine.events.has_source(FrameAllocated):
-            self._subscriptions += [machine.on(FrameAllocated, self._frames), machine.on(FrameFreed, self._frames_back)]
-        if machine.events.has_source(HeapAllocated):
-            self._subscriptions += [machine.on(HeapAllocated, self._block), machine.on(HeapFreed, self._block_back)]
+        self._subscriptions += on_allocations(machine, self._frames, self._frames_back, self._block, self._block_back)
 
     def close(self) -> None:
         """Stop recording; what was recorded stays."""

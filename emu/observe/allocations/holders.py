@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from emu.address import PAGE_SIZE
 from emu.events import AddressSpaceSwitched, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.machine import Machine
+from emu.observe.allocations.listening import on_allocations
 from emu.subscriptions import Subscription
 
 
@@ -24,10 +25,7 @@ class Holders:
             machine.on(AddressSpaceSwitched, self._switched),
             machine.on(MachineReset, lambda _event: self._forget()),
         ]
-        if machine.events.has_source(FrameAllocated):
-            self._subscriptions += [machine.on(FrameAllocated, self._frame), machine.on(FrameFreed, self._frame_back)]
-        if machine.events.has_source(HeapAllocated):
-            self._subscriptions += [machine.on(HeapAllocated, self._block), machine.on(HeapFreed, self._block_back)]
+        self._subscriptions += on_allocations(machine, self._frame, self._frame_back, self._block, self._block_back)
 
     def close(self) -> None:
         """Listen no more; what is known stays."""

@@ -3,11 +3,11 @@
 from typing import cast
 
 from emu.errors import ConfigError
-from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.events import MachineReset
 from emu.machine import Machine
 from emu.observe.allocations.accounts import BlockAccount, FrameAccount
+from emu.observe.allocations.listening import on_allocations
 from emu.shown import Shown
-from emu.subscriptions import Subscription
 
 
 class AllocationLedger(Shown):
@@ -23,22 +23,18 @@ class AllocationLedger(Shown):
         self.marks: dict[str, int] = {}
         """Moments by name, as counts of instructions."""
         self.machine = machine
-        self._subscriptions: list[Subscription] = []
-        if not (machine.events.has_source(FrameAllocated) or machine.events.has_source(HeapAllocated)):
+        self._subscriptions = on_allocations(
+            machine,
+            lambda event: self.frames.allocate(event),
+            lambda event: self.frames.free(event),
+            lambda event: self.blocks.allocate(event),
+            lambda event: self.blocks.free(event),
+        )
+        if not self._subscriptions:
             raise ConfigError(
                 "nothing tells of allocations on this machine; attach the observer that does: FrameObserver, "
                 "HeapObserver or both, from emu.observe.allocations.observers"
             )
-        if machine.events.has_source(FrameAllocated):
-            self._subscriptions += [
-                machine.on(FrameAllocated, lambda event: self.frames.allocate(event)),
-                machine.on(FrameFreed, lambda event: self.frames.free(event)),
-            ]
-        if machine.events.has_source(HeapAllocated):
-            self._subscriptions += [
-                machine.on(HeapAllocated, lambda event: self.blocks.allocate(event)),
-                machine.on(HeapFreed, lambda event: self.blocks.free(event)),
-            ]
         self._subscriptions += [machine.on(MachineReset, self._reset), machine.add_follower(self)]
 
     def close(self) -> None:
