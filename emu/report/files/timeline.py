@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from emu.address import VirtAddr
 from emu.engine.translated.calls import Kind, Transfer
 from emu.isa.causes import cause_label
+from emu.observe.allocations.workload import number_of
 from emu.observe.callstacks import CallStacks, Frame
 from emu.record.recording import Recording
 from emu.report.places import PlaceNames
@@ -178,11 +179,11 @@ class Timeline:
 
     def _event(self, event: dict[str, object]) -> Iterator[Item]:
         kind, instret = str(event.get("event")), _when(event)
-        pc = _number(event.get("pc"))
+        pc = number_of(event.get("pc"))
         if kind == "TrapTaken":
             if self._trap != (instret, pc) or not self._trap_name:
-                self._trap_name = cause_label(_number(event.get("cause")), interrupt=bool(event.get("interrupt")))
-                self._trap_category, self._trap_details = "trap", {"tval": hex(_number(event.get("tval")))}
+                self._trap_name = cause_label(number_of(event.get("cause")), interrupt=bool(event.get("interrupt")))
+                self._trap_category, self._trap_details = "trap", {"tval": hex(number_of(event.get("tval")))}
             self._trap = instret, pc
             return
         if kind == "SyscallMade":
@@ -204,8 +205,8 @@ class Timeline:
     def _counted(self, kind: str, event: dict[str, object]) -> str | None:
         """Which counter the event has changed."""
         if kind in ("FrameAllocated", "FrameFreed"):
-            first = _number(event.get("ppn"))
-            frames = range(first, first + min(_number(event.get("count")), 1 << 24))
+            first = number_of(event.get("ppn"))
+            frames = range(first, first + min(number_of(event.get("count")), 1 << 24))
             if kind == "FrameAllocated":
                 self._frames.update(frames)
             else:
@@ -216,7 +217,7 @@ class Timeline:
             place = str(event.get("address"))
             self._held[HEAP] -= self._blocks.pop(place, 0)
             if kind == "HeapAllocated":
-                self._blocks[place] = _number(event.get("size"))
+                self._blocks[place] = number_of(event.get("size"))
                 self._held[HEAP] += self._blocks[place]
             return HEAP
         return None
@@ -231,12 +232,4 @@ def _details(event: dict[str, object]) -> dict[str, object]:
 
 
 def _when(event: dict[str, object]) -> int:
-    return _number(event.get("instret"))
-
-
-def _number(value: object) -> int:
-    """A number of an event, which may be a hexadecimal string; 0 for what is none."""
-    try:
-        return int(value, 0) if isinstance(value, str) else int(value) if isinstance(value, int) else 0
-    except ValueError:
-        return 0
+    return number_of(event.get("instret"))
