@@ -6,8 +6,8 @@ from statistics import median
 
 from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.machine import Machine
-from emu.observe.allocations.description import Allocator, FreeLists
-from emu.observe.allocations.freelists import FreeBlock, free_blocks
+from emu.observe.allocations.description import Allocator
+from emu.observe.allocations.freelists import FreeBlock, FreeMemory
 from emu.observe.allocations.history import AllocationHistory, History, Holding
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.reach import Unreachable
@@ -34,15 +34,17 @@ class HeapReport:
     def drawing(self) -> Iterator[str]:
         """Frames and heap as they are now, and the allocators' own lists of what is free."""
         blocks, frames = self._ledger.blocks, self._ledger.frames
-        free = [block for lists in self._lists(blocks=True) for block in free_blocks(self._machine, lists)]
+        lists = FreeMemory(self._machine, self._allocators, blocks=True)
+        free = list(lists)
         spans = [Span(address, max(event.size, 1), held=True) for address, event in blocks.held.items()]
         if spans or free:
             yield f"heap: {len(spans):,} blocks held, {bytes_text(blocks.held_bytes)}"
             known = [*spans, *(Span(block.address, block.size, held=False) for block in free if not block.broken)]
-            yield from _indented(_drawn(known, tree=any(lists.lists > 1 for lists in self._lists(blocks=True))))
+            yield from _indented(_drawn(known, tree=lists.by_order))
             yield from _indented(_lists(free))
             yield from _indented(self._kinds())
-        free = [block for lists in self._lists(blocks=False) for block in free_blocks(self._machine, lists)]
+        lists = FreeMemory(self._machine, self._allocators, blocks=False)
+        free = list(lists)
         if frames.held or free:
             yield f"frames: {len(frames.held):,} of {PAGE_SIZE:,} bytes held"
             held = [Span(ppn << PAGE_BITS, PAGE_SIZE, held=True) for ppn in frames.held]
@@ -115,9 +117,6 @@ class HeapReport:
         if len(counts) > 1:
             for kind, size in sizes.most_common(_SHOWN_KINDS):
                 yield f"{kind or 'others':<24} {counts[kind]:>8,} blocks, {bytes_text(size)}"
-
-    def _lists(self, *, blocks: bool) -> list[FreeLists]:
-        return [lists for one in self._allocators for lists in one.free_lists if lists.blocks is blocks]
 
 
 def _drawn(spans: Sequence[Span], *, tree: bool) -> Iterator[str]:

@@ -15,6 +15,7 @@ import pytest
 
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine, MachineConfig
+from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
@@ -101,6 +102,12 @@ def test_heap_blocks_have_the_sizes_of_their_layouts(built: Build, name: str, he
     assert all(event.align in (1, 2, 4, 8) for event in events if isinstance(event, HeapAllocated))
     found = {allocator.name for allocator in observer.allocators}
     assert found == {heap, "rust"} or (optimise, found) == ("2", {"rust"})  # the crate may be inlined
+    if heap in found:  # what came back and was not handed out again is on its lists
+        free = FreeMemory(machine, observer.allocators, blocks=True)
+        assert not any(block.broken for block in free)
+        last = {event.address: type(event) for event in events if isinstance(event, HeapAllocated | HeapFreed)}
+        returned = {int(address) for address, kind in last.items() if kind is HeapFreed}
+        assert returned <= {block.address for block in free}
 
 
 def test_a_plain_name_stands_for_the_path_that_ends_with_it(built: Build) -> None:

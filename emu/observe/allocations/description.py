@@ -61,11 +61,16 @@ class Function:
     """`at` is an array of so many words."""
     element: Value | None = None
     """The frame or block of an element of such a list or array, whose address is a0."""
+    heap: Value | None = None
+    """The allocator's own structure, at the call: where no symbol tells it, free lists are found from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreeLists:
-    """Where an allocator keeps what is free: one list, or several by order. In these values a1 is the list's number."""
+    """Where an allocator keeps what is free: one list, or several by order.
+
+    In these values a1 is the list's number, a2 what `heap` of a function has said, and a3 the number of the set.
+    """
 
     blocks: bool
     """Blocks of a heap; otherwise frames, by their addresses."""
@@ -73,13 +78,17 @@ class FreeLists:
     """An image that lacks it has no such lists."""
     lists: int
     first: Value
-    """The first free block of a list, 0 or `stop` when there is none."""
+    """The first node of a list, 0 or `stop` when there is none."""
     next: Value
-    """The one behind a block, whose address is a0."""
+    """The one behind a node, whose address is a0."""
     size: Value
-    """Bytes of a free block, whose address is a0."""
+    """Bytes of the free block of the node a0."""
     stop: Value | None = None
     """What the last one points to; without it 0."""
+    at: Value | None = None
+    """The address of the block of the node a0; without it they are the same."""
+    sets: int = 1
+    """So many times all these lists: by zone, or by kind of what is to be allocated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +135,11 @@ class Allocator:
     """The user has named it: what contradicts it is an error, not a reason to doubt that it is this allocator."""
 
 
-_VALUE_KEYS = {"count", "size", "align", "old", "array", "element"}
+_VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
-_LIST_KEYS = {"what", "symbol", "lists", "first", "next", "size", "stop"}
+_LIST_KEYS = {"what", "symbol", "lists", "sets", "first", "next", "size", "stop", "at"}
 _MEMORY_KEYS = {"what", "function", "at", "size"}
+_MOST_LISTS = 4096
 _KEYS = {
     "name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free",
     "memory", "parts", "maps",
@@ -190,14 +200,19 @@ class _Reader:
 
     def _lists(self, entry: Mapping[str, object]) -> FreeLists:
         self._check_keys(entry, _LIST_KEYS, "[[free]]")
-        lists, what = entry.get("lists", 1), entry.get("what", "blocks")
-        values = {key: self._value(entry, key, "[[free]]") for key in ("first", "next", "size", "stop")}
+        lists, sets, what = entry.get("lists", 1), entry.get("sets", 1), entry.get("what", "blocks")
+        values = {key: self._value(entry, key, "[[free]]") for key in ("first", "next", "size", "stop", "at")}
         first, following, size = values["first"], values["next"], values["size"]
-        if not (isinstance(lists, int) and what in ("blocks", "frames") and first and following and size):
-            raise self._error("[[free]] wants 'first', 'next' and 'size'; lists is a number, what is blocks or frames")
+        numbers = isinstance(lists, int) and isinstance(sets, int) and 1 <= lists <= _MOST_LISTS >= sets >= 1
+        if not (numbers and what in ("blocks", "frames") and first and following and size):
+            raise self._error(
+                "[[free]] wants 'first', 'next' and 'size'; lists and sets are numbers from 1 to "
+                f"{_MOST_LISTS}, what is blocks or frames"
+            )
         return FreeLists(
-            what == "blocks", self._text(entry, "symbol", ""), lists, first, following, size, values["stop"]
-        )
+            blocks=what == "blocks", symbol=self._text(entry, "symbol", ""), lists=cast("int", lists), first=first,
+            next=following, size=size, stop=values["stop"], at=values["at"], sets=cast("int", sets),
+        )  # fmt: skip
 
     def _governed(self, entry: Mapping[str, object]) -> Iterator[Governed]:
         self._check_keys(entry, _MEMORY_KEYS, "[[memory]]")

@@ -1,13 +1,16 @@
 """The free lists of an allocator, as they are in the guest's memory now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.allocations.description import FreeLists
+from emu.observe.allocations.description import Allocator, FreeLists
 from emu.observe.allocations.moments import HostMoment
 
 _MOST_NODES = 1 << 16
+_MOST_HEAPS = 16
+"""Structures of one allocator: what is called with more does not say by its argument which heap it works on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +25,85 @@ class FreeBlock:
     """Why the list could not be followed behind it; empty when it could."""
 
 
-def free_blocks(machine: Machine, lists: FreeLists) -> Iterator[FreeBlock]:
-    """The free blocks, list by list. A list that leads out of memory or to itself is followed so far, and says so."""
-    if lists.symbol not in machine.symbols:
+def free_blocks(machine: Machine, lists: FreeLists, heap: int = 0) -> Iterator[FreeBlock]:
+    """The free blocks, list by list. A list that leads out of memory or to itself is followed so far, and says so.
+
+    `heap` is the address of the allocator's own structure, where no symbol tells it.
+    """
+    if lists.symbol and lists.symbol not in machine.symbols:
         return
     for number in range(lists.lists):
-        head = HostMoment(machine, 0, number)
-        stop = 0 if lists.stop is None else lists.stop.at(head)
-        block, seen = lists.first.at(head), set[int]()
-        while block and block != stop:
-            moment = HostMoment(machine, block, number)
-            seen.add(block)
-            size, following = lists.size.at(moment), lists.next.at(moment)
-            broken = ""
-            if size is None or following is None:
-                broken = "it cannot be read"
-            elif following in seen:
-                broken = f"it points back to {following:#x}: the list runs in a circle"
-            elif len(seen) == _MOST_NODES:
-                broken = f"the list has more than {_MOST_NODES:,} blocks"
-            yield FreeBlock(number, block, size or 0, broken)
-            if broken:
-                break
-            block = following
+        for chosen in range(lists.sets):
+            yield from _one_list(machine, lists, number, heap, chosen)
+
+
+def _one_list(machine: Machine, lists: FreeLists, number: int, heap: int, chosen: int) -> Iterator[FreeBlock]:
+    head = HostMoment(machine, 0, number, heap, chosen)
+    stop = 0 if lists.stop is None else lists.stop.at(head)
+    node, seen = lists.first.at(head), set[int]()
+    while node and node != stop:
+        moment = HostMoment(machine, node, number, heap, chosen)
+        seen.add(node)
+        size, following = lists.size.at(moment), lists.next.at(moment)
+        address = node if lists.at is None else lists.at.at(moment)
+        broken = ""
+        if size is None or following is None or address is None:
+            broken = "it cannot be read"
+        elif following in seen:
+            broken = f"it points back to {following:#x}: the list runs in a circle"
+        elif len(seen) == _MOST_NODES:
+            broken = f"the list has more than {_MOST_NODES:,} blocks"
+        yield FreeBlock(number, node if address is None else address, size or 0, broken)
+        if broken:
+            break
+        node = following
+
+
+class Heaps:
+    """The structures of their own that allocators were seen to work on; filled by the observers of their calls."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[int, None]] = {}
+
+    @classmethod
+    def of(cls, machine: Machine) -> "Heaps":
+        """Those of a machine."""
+        return cast("Heaps", machine.events.observers.setdefault(cls, cls()))
+
+    def of_allocator(self, name: str) -> tuple[int, ...]:
+        """Their addresses, by the name of a description."""
+        return tuple(self._found.get(name, ()))
+
+    def note(self, name: str, address: int) -> None:
+        """One was seen."""
+        found = self._found.setdefault(name, {})
+        if len(found) < _MOST_HEAPS:
+            found[address] = None
+
+
+class FreeMemory:
+    """What the allocators of a machine have free, by their own lists."""
+
+    def __init__(self, machine: Machine, allocators: Sequence[Allocator], *, blocks: bool) -> None:
+        self._machine = machine
+        self._lists = [
+            (one.name, lists)
+            for one in allocators
+            for lists in one.free_lists
+            if lists.blocks is blocks and (not lists.symbol or lists.symbol in machine.symbols)
+        ]
+        self._heaps = Heaps.of(machine)
+
+    def __bool__(self) -> bool:
+        """Whether there are lists to look at; of an allocator whose structure is learned, from its first call on."""
+        return any(lists.symbol or self._heaps.of_allocator(name) for name, lists in self._lists)
+
+    @property
+    def by_order(self) -> bool:
+        """Whether there is a list for each order, as buddy allocators have."""
+        return any(lists.lists > 1 for _, lists in self._lists)
+
+    def __iter__(self) -> Iterator[FreeBlock]:
+        for name, lists in self._lists:
+            for heap in (0,) if lists.symbol else self._heaps.of_allocator(name):
+                yield from free_blocks(self._machine, lists, heap)

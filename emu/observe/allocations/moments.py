@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import SymbolError
-from emu.isa.registers import A0, A1
+from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.allocations.values import Moment
 from emu.observe.calls import Call
@@ -54,15 +54,16 @@ class MachineMoment:
 
 
 class HostMoment(MachineMoment):
-    """Any moment, with two numbers of the host's in a0 and a1."""
+    """Any moment, with numbers of the host's in a0, a1 and so on."""
 
-    def __init__(self, machine: Machine, first: int, second: int = 0) -> None:
+    def __init__(self, machine: Machine, *numbers: int) -> None:
         super().__init__(machine)
-        self._numbers = {A0: first, A1: second}
+        self._numbers = numbers
 
     def register(self, number: int) -> int:
-        """One of the two numbers, else 0."""
-        return self._numbers.get(number, 0)
+        """One of the numbers, else 0."""
+        index = number - A0
+        return self._numbers[index] if 0 <= index < len(self._numbers) else 0
 
 
 class ReturnMoment(MachineMoment):

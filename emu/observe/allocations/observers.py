@@ -9,6 +9,7 @@ from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFre
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
+from emu.observe.allocations.freelists import Heaps
 from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed, text_at
 from emu.observe.allocations.values import Moment, Value
 from emu.observe.backtrace import Backtrace
@@ -77,8 +78,11 @@ class AllocatorObserver(Source[Placed]):
         if self._open_calls is None:
             self._open_calls = OpenCalls.of(self._machine)
         at_call = item.function.does in (Does.FREE, Does.GIVE)
+        own, heaps = item.function.heap, Heaps.of(self._machine)
 
         def called(call: Call) -> None:
+            if own is not None and (heap := own.at(CallMoment(self._machine, call))):
+                heaps.note(item.allocator.name, heap)
             if call.depth:
                 return
             for tell in self.crossed:

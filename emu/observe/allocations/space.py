@@ -6,8 +6,8 @@ from typing import NamedTuple
 from emu.events import HeapAllocated, HeapFreed, MachineReset, StateRestored
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
-from emu.observe.allocations.description import Allocator, Does, FreeLists
-from emu.observe.allocations.freelists import free_blocks
+from emu.observe.allocations.description import Allocator, Does
+from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.observers import HeapObserver
 from emu.observe.calls import Call
 from emu.subscriptions import Subscription
@@ -79,10 +79,8 @@ class HeapSpace:
 
     def __init__(self, machine: Machine, allocators: Sequence[Allocator]) -> None:
         self._machine = machine
-        self.lists = [lists for one in allocators for lists in one.free_lists if lists.blocks and _has(machine, lists)]
-        """The lists that are looked at; none where gaps stand for them."""
-        self.by_order = any(lists.lists > 1 for lists in self.lists)
-        """Whether there is a list for each order, as buddy allocators have."""
+        self.lists = FreeMemory(machine, allocators, blocks=True)
+        """What is looked at; false where gaps stand for lists."""
         self.samples: list[Sample] = []
         self.splits = self.joins = 0
         """Pieces that an allocation left of a larger one, and that a free took into a larger one, as far as seen."""
@@ -112,7 +110,7 @@ class HeapSpace:
 
     def _allocated(self, event: HeapAllocated) -> None:
         self._forget_block(event.address)
-        rounded = 1 << max(event.size - 1, 0).bit_length() if self.by_order else event.size
+        rounded = 1 << max(event.size - 1, 0).bit_length() if self.lists.by_order else event.size
         self._enter(event.address, event.size, rounded)
         self._newest = event.address
 
@@ -169,22 +167,15 @@ class HeapSpace:
 
     def _pieces(self) -> Iterable[Piece]:
         if self.lists:
-            for lists in self.lists:
-                yield from (
-                    Piece(block.list, block.address, block.size)
-                    for block in free_blocks(self._machine, lists)
-                    if block.size and not block.broken
-                )
+            yield from (
+                Piece(block.list, block.address, block.size) for block in self.lists if block.size and not block.broken
+            )
         else:
             yield from gaps({address: size for address, (size, _) in self._held.items()})
 
 
 def _total(pieces: Iterable[Piece]) -> int:
     return sum(piece.size for piece in pieces)
-
-
-def _has(machine: Machine, lists: FreeLists) -> bool:
-    return lists.symbol in machine.symbols
 
 
 def gaps(held: Mapping[int, int]) -> Iterable[Piece]:

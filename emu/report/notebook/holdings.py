@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from emu.address import PAGE_SIZE
 from emu.events import FrameAllocated, HeapAllocated
 from emu.observe.allocations.catalogue import Catalogue
-from emu.observe.allocations.freelists import FreeBlock, free_blocks
+from emu.observe.allocations.freelists import FreeBlock, FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.report.accounts import AccountReport
 from emu.report.drawing import bytes_text
@@ -99,10 +99,8 @@ def _free_blocks(ledger: AllocationLedger) -> Iterable[FreeBlock]:
     machine = ledger.machine
     if machine.is_closed:
         return
-    for allocator in Catalogue(machine.symbols).fitting():
-        for lists in allocator.free_lists:
-            if lists.blocks:
-                yield from (each for each in free_blocks(machine, lists) if not each.broken and each.size)
+    lists = FreeMemory(machine, Catalogue(machine.symbols).fitting(), blocks=True)
+    yield from (each for each in lists if not each.broken and each.size)
 
 
 def _order(size: int) -> int:

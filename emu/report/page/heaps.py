@@ -29,7 +29,7 @@ class Heap:
         figures = [(one.instret, one.free, one.largest, one.requested, one.granted) for one in samples]
         return {
             "lists": bool(self._space.lists),
-            "by_order": self._space.by_order,
+            "by_order": self._space.lists.by_order,
             "every": self._space.every,
             "splits": self._space.splits,
             "joins": self._space.joins,

@@ -3,7 +3,9 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicBool;
 
+#[repr(C)]
 pub struct Heap<const ORDER: usize> {
     free: [usize; ORDER],
     next: usize,
@@ -47,17 +49,19 @@ fn class(layout: &Layout) -> usize {
     layout.size().max(layout.align()).max(8).next_power_of_two().trailing_zeros() as usize
 }
 
-pub struct LockedHeap<const ORDER: usize>(UnsafeCell<Heap<ORDER>>);
+/// The lock stands before the heap, as `spin::Mutex` has it.
+#[repr(C)]
+pub struct LockedHeap<const ORDER: usize>(AtomicBool, UnsafeCell<Heap<ORDER>>);
 
 unsafe impl<const ORDER: usize> Sync for LockedHeap<ORDER> {}
 
 impl<const ORDER: usize> LockedHeap<ORDER> {
     pub const fn empty() -> Self {
-        LockedHeap(UnsafeCell::new(Heap::new()))
+        LockedHeap(AtomicBool::new(false), UnsafeCell::new(Heap::new()))
     }
 
     pub fn lock(&self) -> &mut Heap<ORDER> {
-        unsafe { &mut *self.0.get() }
+        unsafe { &mut *self.1.get() }
     }
 }
 

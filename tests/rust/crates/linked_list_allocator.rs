@@ -3,14 +3,19 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicBool;
 
+#[repr(C)]
 struct Hole {
     size: usize,
     next: *mut Hole,
 }
 
+/// As in 0.10: what is in use, then a hole of no bytes, which begins the list.
+#[repr(C)]
 pub struct Heap {
-    first: *mut Hole,
+    used: usize,
+    first: Hole,
 }
 
 fn rounded(layout: &Layout) -> usize {
@@ -19,17 +24,18 @@ fn rounded(layout: &Layout) -> usize {
 
 impl Heap {
     pub const fn empty() -> Self {
-        Heap { first: core::ptr::null_mut() }
+        Heap { used: 0, first: Hole { size: 0, next: core::ptr::null_mut() } }
     }
 
     pub unsafe fn init(&mut self, start: usize, size: usize) {
-        self.first = start as *mut Hole;
-        *self.first = Hole { size, next: core::ptr::null_mut() };
+        self.first.next = start as *mut Hole;
+        *self.first.next = Hole { size, next: core::ptr::null_mut() };
     }
 
     pub fn allocate_first_fit(&mut self, layout: Layout) -> Result<NonNull<u8>, ()> {
         let wanted = rounded(&layout);
-        let mut link: *mut *mut Hole = &mut self.first;
+        self.used += wanted;
+        let mut link: *mut *mut Hole = &mut self.first.next;
         unsafe {
             while !(*link).is_null() {
                 let hole = *link;
@@ -44,27 +50,31 @@ impl Heap {
                 link = &mut (*hole).next;
             }
         }
+        self.used -= wanted;
         Err(())
     }
 
     pub unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
         let hole = block.as_ptr() as *mut Hole;
-        *hole = Hole { size: rounded(&layout), next: self.first };
-        self.first = hole;
+        *hole = Hole { size: rounded(&layout), next: self.first.next };
+        self.first.next = hole;
+        self.used -= rounded(&layout);
     }
 }
 
-pub struct LockedHeap(UnsafeCell<Heap>);
+/// The lock stands before the heap, as `spinning_top::Spinlock` has it.
+#[repr(C)]
+pub struct LockedHeap(AtomicBool, UnsafeCell<Heap>);
 
 unsafe impl Sync for LockedHeap {}
 
 impl LockedHeap {
     pub const fn empty() -> Self {
-        LockedHeap(UnsafeCell::new(Heap::empty()))
+        LockedHeap(AtomicBool::new(false), UnsafeCell::new(Heap::empty()))
     }
 
     pub fn lock(&self) -> &mut Heap {
-        unsafe { &mut *self.0.get() }
+        unsafe { &mut *self.1.get() }
     }
 }
 
