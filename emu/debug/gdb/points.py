@@ -63,7 +63,7 @@ class Breakpoints:
         """Stop at an address while `satp` names the page table in this frame; returns a number to remove it by."""
 
         def reached() -> None:
-            if self._machine.hart.csr["satp"] & SATP_PPN == root:
+            if self._is_in(root):
                 self._stop(OF_A_SPACE)
 
         watch = self._watch(address, reached)
@@ -91,9 +91,15 @@ class Breakpoints:
             return None
 
     def _reached(self, kind: int, address: int) -> None:
-        conditions = self._by_place[kind, address].conditions
-        if not conditions or any(condition.holds(self._machine) for condition in conditions):
+        if self._holds(self._by_place[kind, address]):
             self._stop(kind)
+
+    def _holds(self, point: _Breakpoint) -> bool:
+        conditions = point.conditions
+        return not conditions or any(condition.holds(self._machine) for condition in conditions)
+
+    def _is_in(self, root: int) -> bool:
+        return self._machine.hart.csr["satp"] & SATP_PPN == root
 
     def why(self) -> str | None:
         """What a stop reply says of the breakpoint that was hit, which is forgotten then; None when none was."""
@@ -101,10 +107,10 @@ class Breakpoints:
         return None if hit is None else _WHY[hit]
 
     def here(self) -> str | None:
-        """The same of the breakpoint that the hart stands at, if any."""
+        """The same of the breakpoint that would stop the hart where it stands, if any."""
         pc = int(self._machine.hart.pc)
-        kinds = [kind for kind, address in self._by_place if address == pc]
-        if not kinds and any(address == pc for _, address, _ in self._of_spaces.values()):
+        kinds = [kind for (kind, address), one in self._by_place.items() if address == pc and self._holds(one)]
+        if not kinds and any(address == pc and self._is_in(root) for _, address, root in self._of_spaces.values()):
             kinds = [OF_A_SPACE]
         return _WHY[kinds[0]] if kinds else None
 

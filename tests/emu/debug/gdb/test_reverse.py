@@ -126,6 +126,24 @@ def test_backwards_a_breakpoint_at_a_watched_access_comes_behind_it(held: tuple[
         assert (register(client, 18), register(client, 32)) == (rounds_left, store)
 
 
+def test_backwards_a_breakpoint_counts_only_where_its_condition_and_address_space_hold(
+    held: tuple[Client, Machine],
+) -> None:
+    client, machine = held
+    watched, store = machine.address_of("place"), machine.address_of("bottom") - 8
+    client.ask(f"Z0,{machine.address_of('stays'):x},2")
+    client.ask("c")
+    client.ask(f"Z2,{watched:x},8")
+    code = bytes((0x26, 0, 18, 0x22, 3, 0x13, 0x27))  # s2 == 3
+    client.ask(f"Z0,{store:x},4;X{len(code):x},{code.hex()}")
+    client.ask("qRcmd," + f"break {store:#x} in 0x80001000".encode().hex())
+    stops = []
+    for _ in range(5):
+        answer = client.ask("bc")
+        stops.append((answer[3:8], register(client, 18), register(client, 32) - store))
+    assert stops == [("watch", 1, 4), ("watch", 2, 4), ("watch", 3, 4), ("swbre", 3, 0), ("watch", 4, 4)]
+
+
 def test_neighbours_of_watched_bytes_do_not_stop(held: tuple[Client, Machine]) -> None:
     client, machine = held
     client.ask(f"Z2,{machine.address_of('place') + 16:x},8")
