@@ -1,6 +1,7 @@
 """What tests of the machine share: guest programs from assembly text, machines that run them, single instructions."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -50,6 +51,14 @@ def boot(fidelity: str, build: Callable[..., Image]) -> Callable[..., Machine]:
         return machine
 
     return make
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No garbage collection: an exception in a callback of it, Ctrl-C as any other, is dropped by Python."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 class Execute(Protocol):

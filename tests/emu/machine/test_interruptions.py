@@ -258,6 +258,7 @@ class Attack:
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("listens", [False, True], ids=["alone", "with listeners"])
 def test_ctrl_c_may_come_at_any_call_of_a_run(boot, undisturbed, listens):
     pick = random.Random(7)
