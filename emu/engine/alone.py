@@ -7,25 +7,18 @@ then run on in the usual way. So no handler of a signal can run, and raise, in t
 
 import ctypes
 
+from emu.engine import frame as layout
 from emu.engine import library, native
+from emu.engine.frame import Frame
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note
 from emu.engine.library import Handle
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 
-_REGISTERS = int(Word.PC) + 1
+REGISTERS = int(Word.PC) + 1
 """Words that are saved: integer and floating-point registers and pc, at the beginning of the state."""
-_START, _ENGINE, _STATE, _SLOTS, _FUNCTION, _GIVEN, _FLOATS, _ERROR, _RESULT, _DONE = range(10)
-_ARGUMENTS = _DONE + 1
-_IN_FLOATS = _ARGUMENTS + 8
-_SAVED = _IN_FLOATS + 8
-_FURTHER = _SAVED + _REGISTERS
-"""Words of a frame: what the native code is told, what it tells, eight arguments of each kind, the registers that it
-saves, and the registers that results have besides a0: a1, fa0, fa1."""
-_A0, _FA0 = 10, int(Word.F0) + 10
-ARGUMENTS = 8
-"""How many arguments are passed in registers."""
+_SP, _A0, _FA0 = 2, 10, int(Word.F0) + 10
 _PAGE_FAULT = 12
 """The number of an exception: an instruction cannot be fetched."""
 _PC, _ALONE, _STOP = 8 * Word.PC, 8 * Slot.ALONE, 8 * Slot.STOP
@@ -47,33 +40,38 @@ CALL = Probe(
     push r13
     cld
     mov rbx, rdi
-    mov r12, [rbx+{8 * _STATE}]
-    mov r13, [rbx+{8 * _SLOTS}]
+    mov r12, [rbx+{8 * layout.STATE}]
+    mov r13, [rbx+{8 * layout.SLOTS}]
     mov rsi, r12
-    lea rdi, [rbx+{8 * _SAVED}]
-    mov ecx, {_REGISTERS}
+    lea rdi, [rbx+{8 * layout.SAVED}]
+    mov ecx, {REGISTERS}
     rep movsq
-    lea rsi, [rbx+{8 * _ARGUMENTS}]
+    lea rsi, [rbx+{8 * layout.INTEGERS}]
     lea rdi, [r12+{8 * _A0}]
-    mov rcx, [rbx+{8 * _GIVEN}]
+    mov rcx, [rbx+{8 * layout.GIVEN}]
     rep movsq
-    lea rsi, [rbx+{8 * _IN_FLOATS}]
+    lea rsi, [rbx+{8 * layout.IN_FLOATS}]
     lea rdi, [r12+{8 * _FA0}]
-    mov rcx, [rbx+{8 * _FLOATS}]
+    mov rcx, [rbx+{8 * layout.FLOATS}]
     rep movsq
+    mov rax, [rbx+{8 * layout.STACK}]
+    test rax, rax
+    jz present
+    mov [r12+{8 * _SP}], rax
+present:
     mov rax, {RETURN_ADDRESS:#x}
     mov [r12+8], rax
-    mov rsi, [rbx+{8 * _FUNCTION}]
+    mov rsi, [rbx+{8 * layout.FUNCTION}]
     mov [r12+{_PC}], rsi
     mov qword ptr [r13+{8 * Slot.HIT}], 0
     mov qword ptr [r13+{_ALONE}], {int(Note.ALONE)}
-    mov rdi, [rbx+{8 * _ENGINE}]
+    mov rdi, [rbx+{8 * layout.ENGINE}]
     xor edx, edx
     xor ecx, ecx
     xor r8d, r8d
-    call qword ptr [rbx+{8 * _START}]
+    call qword ptr [rbx+{8 * layout.START}]
     mov eax, eax
-    mov [rbx+{8 * _ERROR}], rax
+    mov [rbx+{8 * layout.ERROR}], rax
     mov rax, [r13+{_ALONE}]
     mov qword ptr [r13+{_ALONE}], 0
     test eax, {int(Note.RETURNED)}
@@ -84,21 +82,21 @@ CALL = Probe(
     mov [r13+{8 * Slot.BLOCK_PC}], rcx
     mov qword ptr [r13+{8 * Slot.BLOCK_LENGTH}], 0
     mov rdx, [r12+{8 * _A0}]
-    mov [rbx+{8 * _RESULT}], rdx
+    mov [rbx+{8 * layout.RESULTS}], rdx
     mov rdx, [r12+{8 * (_A0 + 1)}]
-    mov [rbx+{8 * _FURTHER}], rdx
+    mov [rbx+{8 * (layout.RESULTS + 1)}], rdx
     mov rdx, [r12+{8 * _FA0}]
-    mov [rbx+{8 * (_FURTHER + 1)}], rdx
+    mov [rbx+{8 * (layout.RESULTS + 2)}], rdx
     mov rdx, [r12+{8 * (_FA0 + 1)}]
-    mov [rbx+{8 * (_FURTHER + 2)}], rdx
-    lea rsi, [rbx+{8 * _SAVED}]
+    mov [rbx+{8 * (layout.RESULTS + 3)}], rdx
+    lea rsi, [rbx+{8 * layout.SAVED}]
     mov rdi, r12
-    mov ecx, {_REGISTERS}
+    mov ecx, {REGISTERS}
     rep movsq
     mov qword ptr [r12+{8 * Word.LOAD_RESERVATION}], -1
     mov eax, {int(Note.RETURNED)}
 left:
-    mov [rbx+{8 * _DONE}], rax
+    mov [rbx+{8 * layout.DONE}], rax
     pop r13
     pop r12
     pop rbx
@@ -110,19 +108,19 @@ left:
     stp x19, x20, [sp, #16]
     str x21, [sp, #32]
     mov x19, x0
-    ldr x20, [x19, #{8 * _STATE}]
-    ldr x21, [x19, #{8 * _SLOTS}]
-    add x9, x19, #{8 * _SAVED}
+    ldr x20, [x19, #{8 * layout.STATE}]
+    ldr x21, [x19, #{8 * layout.SLOTS}]
+    add x9, x19, #{8 * layout.SAVED}
     mov x10, x20
-    mov w11, #{_REGISTERS}
+    mov w11, #{REGISTERS}
 save:
     ldr x12, [x10], #8
     str x12, [x9], #8
     subs w11, w11, #1
     b.ne save
-    add x9, x19, #{8 * _ARGUMENTS}
+    add x9, x19, #{8 * layout.INTEGERS}
     add x10, x20, #{8 * _A0}
-    ldr x11, [x19, #{8 * _GIVEN}]
+    ldr x11, [x19, #{8 * layout.GIVEN}]
     cbz x11, given
 give:
     ldr x12, [x9], #8
@@ -130,9 +128,9 @@ give:
     subs x11, x11, #1
     b.ne give
 given:
-    add x9, x19, #{8 * _IN_FLOATS}
+    add x9, x19, #{8 * layout.IN_FLOATS}
     add x10, x20, #{8 * _FA0}
-    ldr x11, [x19, #{8 * _FLOATS}]
+    ldr x11, [x19, #{8 * layout.FLOATS}]
     cbz x11, ready
 float:
     ldr x12, [x9], #8
@@ -140,21 +138,25 @@ float:
     subs x11, x11, #1
     b.ne float
 ready:
+    ldr x9, [x19, #{8 * layout.STACK}]
+    cbz x9, present
+    str x9, [x20, #{8 * _SP}]
+present:
     {_return_address("x9")}
     str x9, [x20, #8]
-    ldr x1, [x19, #{8 * _FUNCTION}]
+    ldr x1, [x19, #{8 * layout.FUNCTION}]
     str x1, [x20, #{_PC}]
     str xzr, [x21, #{8 * Slot.HIT}]
     mov x9, #{int(Note.ALONE)}
     str x9, [x21, #{_ALONE}]
-    ldr x0, [x19, #{8 * _ENGINE}]
+    ldr x0, [x19, #{8 * layout.ENGINE}]
     mov x2, #0
     mov x3, #0
     mov x4, #0
-    ldr x9, [x19, #{8 * _START}]
+    ldr x9, [x19, #{8 * layout.START}]
     blr x9
     mov w0, w0
-    str x0, [x19, #{8 * _ERROR}]
+    str x0, [x19, #{8 * layout.ERROR}]
     ldr x0, [x21, #{_ALONE}]
     str xzr, [x21, #{_ALONE}]
     tst x0, #{int(Note.RETURNED)}
@@ -166,16 +168,16 @@ ready:
     str x9, [x21, #{8 * Slot.BLOCK_PC}]
     str xzr, [x21, #{8 * Slot.BLOCK_LENGTH}]
     ldr x9, [x20, #{8 * _A0}]
-    str x9, [x19, #{8 * _RESULT}]
+    str x9, [x19, #{8 * layout.RESULTS}]
     ldr x9, [x20, #{8 * (_A0 + 1)}]
-    str x9, [x19, #{8 * _FURTHER}]
+    str x9, [x19, #{8 * (layout.RESULTS + 1)}]
     ldr x9, [x20, #{8 * _FA0}]
-    str x9, [x19, #{8 * (_FURTHER + 1)}]
+    str x9, [x19, #{8 * (layout.RESULTS + 2)}]
     ldr x9, [x20, #{8 * (_FA0 + 1)}]
-    str x9, [x19, #{8 * (_FURTHER + 2)}]
-    add x9, x19, #{8 * _SAVED}
+    str x9, [x19, #{8 * (layout.RESULTS + 3)}]
+    add x9, x19, #{8 * layout.SAVED}
     mov x10, x20
-    mov w11, #{_REGISTERS}
+    mov w11, #{REGISTERS}
 restore:
     ldr x12, [x9], #8
     str x12, [x10], #8
@@ -185,7 +187,7 @@ restore:
     str x9, [x20, #{8 * Word.LOAD_RESERVATION}]
     mov x0, #{int(Note.RETURNED)}
 left:
-    str x0, [x19, #{8 * _DONE}]
+    str x0, [x19, #{8 * layout.DONE}]
     ldr x21, [sp, #32]
     ldp x19, x20, [sp, #16]
     ldp x29, x30, [sp], #48
@@ -287,68 +289,34 @@ _Call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 class LoneCalls:
     """The calls of one core, whose state and slots lie at these addresses of the host."""
 
-    def __init__(self, handle: Handle, state: int, slots: int) -> None:
-        self._memory = (ctypes.c_uint64 * (_FURTHER + 3))()
-        self._words = memoryview(self._memory).cast("B").cast("Q")
-        self._address = ctypes.addressof(self._memory)
-        self._call = _Call(native.load(CALL))
-        start = library.function_address("uc_emu_start", "")
-        self._words[_START], self._words[_ENGINE], self._words[_STATE], self._words[_SLOTS] = (
-            start, handle.value or 0, state, slots,
-        )  # fmt: skip
-
-    def call(self, function: int, arguments: tuple[int, ...], floats: tuple[int, ...]) -> int | None:
-        """What a function returns, at most until the deadline; None when the core has stopped in the middle of it.
-
-        Both hold, too, when a signal's handler raises behind it: see `is_left`.
-        """
-        words = self._words
-        words[_DONE], words[_FUNCTION], words[_GIVEN], words[_FLOATS] = (
-            _NOT_BEGUN,
-            function,
-            len(arguments),
-            len(floats),
-        )
-        place = _ARGUMENTS
-        for value in arguments:
-            words[place] = value & 0xFFFF_FFFF_FFFF_FFFF
-            place += 1
-        place = _IN_FLOATS
-        for value in floats:
-            words[place] = value
-            place += 1
-        self._call(self._address)
-        return words[_RESULT] if words[_DONE] == _RETURNED else None
+    def __init__(self, handle: Handle, state: int, slots: int, frame: Frame) -> None:
+        self._frame, self._words = frame, frame.words
+        words = frame.words
+        words[layout.START] = library.function_address("uc_emu_start", "")
+        words[layout.ENGINE], words[layout.STATE], words[layout.SLOTS] = handle.value or 0, state, slots
+        self.call = _Call(native.load(CALL))
+        """Given the frame's address calls what the frame says, at most until the deadline; `forget` what was before."""
 
     @property
     def is_left(self) -> bool:
         """Whether the last call has stopped in the middle."""
-        return self._words[_DONE] not in (_RETURNED, _NOT_BEGUN)
+        return self._words[layout.DONE] not in (layout.RETURNED, layout.NOT_BEGUN)
 
     def forget(self) -> None:
         """The last call has been gone on with, or given up."""
-        self._words[_DONE] = _NOT_BEGUN
+        self._words[layout.DONE] = layout.NOT_BEGUN
 
     @property
     def note(self) -> int:
         """Why the last call has left the core: bits of `Note`."""
-        return self._words[_DONE]
+        return self._words[layout.DONE]
 
     @property
     def error(self) -> int:
         """What the engine said then."""
-        return self._words[_ERROR]
+        return self._words[layout.ERROR]
 
     @property
     def saved_registers(self) -> bytes:
         """The registers before the call, for `HartCore.restore_registers`."""
-        return bytes(memoryview(self._memory).cast("B")[8 * _SAVED : 8 * _FURTHER])
-
-    @property
-    def further_results(self) -> tuple[int, int, int]:
-        """a1, fa0 and fa1 when the last call returned."""
-        words = self._words
-        return words[_FURTHER], words[_FURTHER + 1], words[_FURTHER + 2]
-
-
-_RETURNED, _NOT_BEGUN = int(Note.RETURNED), 0
+        return self._frame.octets[8 * layout.SAVED :].tobytes()

@@ -2,6 +2,7 @@
 
 from emu.engine import alone, library
 from emu.engine.answers import EngineAnswers
+from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
 from emu.engine.guest import NUMBER_SHIFT, Note, Stop
 from emu.engine.parts import LAST_ADDRESS
 from emu.engine.slots import Slot
@@ -27,28 +28,25 @@ class Engine(EngineAnswers):
         """Whether `call_alone` is possible now: with native probes, and while no feature is on that needs Python."""
         return self._lone_calls is not None and self._features_work_alone and not self.running
 
-    def call_alone(
-        self, function: int, arguments: tuple[int, ...], deadline: int, floats: tuple[int, ...] = ()
-    ) -> int | None:
-        """Call a function of the guest, which returns to RETURN_ADDRESS, and give its a0; registers are put back.
+    def call_alone(self, deadline: int) -> bool:
+        """Call the guest's function that `frame` says, which returns to RETURN_ADDRESS; registers are put back.
 
-        `floats` are for fa0 and following.
-
-        None when it has not returned, because of the deadline or because the guest is to be asked for something: the
+        False when it has not returned, because of the deadline or because the guest is to be asked for something: the
         core has stopped in the middle, and `run(begun=True)` goes on. A signal's handler may raise in here; then
         `left` tells whether that is so, too.
         """
-        calls = self._lone_calls
+        calls, slots, frame = self._lone_calls, self.slots, self.frame
         if calls is None:
             raise MachineError("functions are called without Python only where there are native probes")
-        slots = self.slots
         slots[_DEADLINE] = deadline
         self.started_at = slots[_COUNT]
+        frame.words[DONE] = NOT_BEGUN
         try:
             self.running = True
-            return calls.call(function, arguments, floats)
+            calls.call(frame.address)
         finally:
             self.running = False
+        return frame.words[DONE] == RETURNED
 
     @property
     def left(self) -> alone.LoneCalls | None:
@@ -60,11 +58,6 @@ class Engine(EngineAnswers):
     def saved_registers(self) -> bytes:
         """The registers before the last `call_alone`, for `HartCore.restore_registers`."""
         return b"" if self._lone_calls is None else self._lone_calls.saved_registers
-
-    @property
-    def further_results(self) -> tuple[int, int, int]:
-        """a1, fa0 and fa1 when the last `call_alone` returned."""
-        return (0, 0, 0) if self._lone_calls is None else self._lone_calls.further_results
 
     def settle_left(self) -> None:
         """Have the guest correct its count where `call_alone` has left the core, which will not go on there."""

@@ -10,6 +10,7 @@ from typing import Any
 from emu.engine import alone, floats, library, native
 from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
+from emu.engine.frame import Frame
 from emu.engine.guest import Fault, Guest
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
@@ -73,6 +74,8 @@ class EngineParts(ABC):
         self._translated = ctypes.c_uint64()
         self._translated_at = ctypes.addressof(self._translated)
         self.virtual = False
+        self.frame = Frame(alone.REGISTERS)
+        """What functions that the host calls are given and give."""
         self._lone_calls: alone.LoneCalls | None = None
         library.set_exits(self.handle, [])
         self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
@@ -84,7 +87,9 @@ class EngineParts(ABC):
             self.clock = BlockClock(self.handle, base, size, host_address, self.fail_after_block)
             self.window = self.clock.window
             self.pages.follow_natively(self.clock.state_address, host_address)
-            self._lone_calls = alone.LoneCalls(self.handle, self.clock.state_address, self.clock.slots_address)
+            self._lone_calls = alone.LoneCalls(
+                self.handle, self.clock.state_address, self.clock.slots_address, self.frame
+            )
         else:
             self._entries = ()
             self.clock = PythonClock(self.handle, guest, base, size, host_address, self.fail_after_block)

@@ -118,6 +118,11 @@ class HartBase(Guest, ABC):
     def knows_no_interrupt(self) -> bool:
         """Whether no interrupt is enabled and pending, and no line has changed since the core was told of them."""
 
+    @property
+    @abstractmethod
+    def has_floats(self) -> bool:
+        """Whether floating-point instructions are not illegal (`mstatus.FS`)."""
+
     @abstractmethod
     def deliver_interrupts(self) -> None:
         """Take an interrupt now if one is due, with pc exact."""

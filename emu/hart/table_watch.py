@@ -56,7 +56,8 @@ class TableWatch:
         self._hart = hart
         self._layer: Layer | None = None
         self._map = TableMap(self._entries)
-        self._asks_again = False
+        self.asks_again = False
+        """Whether the core is to ask again for each translation, before it runs on."""
 
     def start(self) -> Callable[[], None]:
         """Watch what `satp` leads to from now on; returns what ends it."""
@@ -83,15 +84,10 @@ class TableWatch:
         if self._layer is not None:
             self._map.enter(satp)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether `settle` has nothing to do."""
-        return not self._asks_again
-
     def settle(self) -> None:
         """Have the core ask again, if that is to be. The core must be stopped."""
-        if self._asks_again:
-            self._asks_again = False
+        if self.asks_again:
+            self.asks_again = False
             self._hart.ask_again()
 
     def drop_translations(self) -> None:
@@ -100,7 +96,7 @@ class TableWatch:
         if engine.in_report and engine.is_native:
             self._hart.ask_again()
             return
-        self._asks_again = True
+        self.asks_again = True
         if engine.running:
             engine.stop_after_block()
 

@@ -1,10 +1,12 @@
 """Calls of guest functions by the host: in one step where nothing else is to be looked at, else by the usual loop."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
+from emu.engine.frame import ARGUMENTS, FLOATS, FUNCTION, GIVEN, IN_FLOATS, INTEGERS, RESULTS
 from emu.engine.slots import Slot
 from emu.engine.window import Word
-from emu.errors import ConfigError, GuestPanic, LimitExceeded
+from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
 from emu.events import StateRestored
 from emu.firmware.symbols import Symbols
 from emu.hart.words import COUNT, RETURN_ADDRESS
@@ -14,12 +16,11 @@ from emu.machine.history.effects import carry_out
 from emu.machine.history.inputs import What
 from emu.machine.history.moment import Moment
 from emu.machine.platform import Platform
-from emu.machine.running import SLICE, Runner
+from emu.machine.running import Runner
 from emu.machine.watches import Watches
 
-ARGUMENTS = 8
-"""How many arguments the calling convention passes in registers."""
 _DEADLINE, _FA0 = int(Slot.DEADLINE), int(Word.F0) + 10
+_ALL = (1 << 64) - 1
 
 
 class Caller:
@@ -27,125 +28,119 @@ class Caller:
 
     def __init__(self, platform: Platform, runner: Runner, watches: Watches) -> None:
         self._platform, self._runner, self._watches = platform, runner, watches
-        self._core = platform.core
+        self._core, self._inputs = platform.core, platform.inputs
+        self._engine, self._slots = self._core.engine, self._core.slots
+        self.frame = self._engine.frame
+        """Arguments of the next call, and results of the last one."""
+        self._words = self.frame.words
         self._symbols: Symbols | None = None
         self._addresses: dict[str, int] = {}
         """Where the functions are that were called by name, by these symbols."""
         self.was_alone = False
         """Whether the last of `repeat` has come to its end without Python."""
-        self._results: tuple[int, int, int] | None = None
-        """`further_results`; None when the engine has them."""
 
     def call(
         self, function: int | str, args: tuple[int, ...], max_instructions: int, floats: tuple[int, ...] = ()
     ) -> int:
         """See `Machine.call`."""
-        core = self._core
         address = self._address_of(function) if isinstance(function, str) else int(function)
-        count = core.slots[COUNT]
-        room = self._room(count, args, max_instructions)
-        if room <= 0 or len(floats) > ARGUMENTS:
-            return self._in_loop(function, address, args, max_instructions, floats)
-        given = args if not floats else (*args, *(0,) * (ARGUMENTS - len(args)), *floats)
-        self._results = None
-        try:
-            result = core.engine.call_alone(address, args, count + room, floats)
-        except BaseException:  # raised by a signal's handler, behind it
-            self._note(count, address, given, core.engine.left is None)
-            self._give_up()
-            raise
-        if result is None:
-            self._note(count, address, given, False)
-            return self._go_on(function, count, max_instructions)
-        self._note(count, address, given, True)
-        return result
+        integers, further = len(args), len(floats)
+        if integers > ARGUMENTS or further > ARGUMENTS:
+            raise ConfigError(
+                f"{max(integers, further)} arguments: the calling convention passes {ARGUMENTS} in registers"
+            )
+        self.frame.put(INTEGERS, args)
+        if further:
+            self.frame.put(INTEGERS + integers, (0,) * (ARGUMENTS - integers))
+            self.frame.put(IN_FLOATS, floats)
+            integers = ARGUMENTS
+        self.execute(function, address, integers, further, max_instructions)
+        return self._words[RESULTS]
 
-    @property
-    def further_results(self) -> tuple[int, int, int]:
-        """a1, fa0 and fa1 when the last call returned."""
-        return self._core.engine.further_results if self._results is None else self._results
+    def execute(
+        self, function: int | str, address: int, integers: int, floats: int, max_instructions: int,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:  # fmt: skip
+        """Call with arguments that are in `frame`, where the results are afterwards.
+
+        Where floats are given, there are eight integers. What needs Python happens inside of `around()`.
+        """
+        core, engine, inputs = self._core, self._engine, self._inputs
+        count = self._slots[COUNT]
+        room = self._runner.room(count, max_instructions)
+        if room <= 0:
+            with around():
+                self._in_loop(function, address, self.frame.given(integers, floats), max_instructions)
+            return
+        words = self._words
+        words[FUNCTION], words[GIVEN], words[FLOATS] = address & _ALL, integers, floats
+        given = self.frame.given(integers, floats)
+        try:
+            returned = engine.call_alone(count + room)
+        except BaseException:  # raised by a signal's handler, behind it
+            if engine.left is not None:
+                inputs.note("call", address, _numbers(given), at=Moment(count, core.traps_taken))
+                self._give_up()
+            elif self._slots[COUNT] != count:  # else it was raised before it began
+                inputs.note_call(count, core.traps_taken, address, given, self._slots[COUNT], self._registers)
+            raise
+        if returned:
+            inputs.note_call(count, core.traps_taken, address, given, self._slots[COUNT], self._registers)
+        else:
+            inputs.note("call", address, _numbers(given), at=Moment(count, core.traps_taken))
+            with around():
+                self._go_on(function, count, max_instructions)
 
     def repeat(self, name: str, address: int, args: tuple[int, ...], max_instructions: int) -> int:
         """As `call`, of what whoever calls will take back itself: the log of inputs does not get to know of it."""
-        core = self._core
-        count = core.slots[COUNT]
-        room = self._room(count, args, max_instructions)
+        count, words = self._slots[COUNT], self._words
+        room = self._runner.room(count, max_instructions)
         self.was_alone = room > 0
+        self.frame.put(INTEGERS, args)
         if not self.was_alone:
-            return self._in_loop(name, address, args, max_instructions)
+            self._in_loop(name, address, self.frame.given(len(args), 0), max_instructions)
+            return words[RESULTS]
+        words[FUNCTION], words[GIVEN], words[FLOATS] = address & _ALL, len(args), 0
         try:
-            result = core.engine.call_alone(address, args, count + room)
+            returned = self._engine.call_alone(count + room)
         except BaseException:  # raised by a signal's handler, behind it
             self._give_up()
             raise
-        if result is None:
-            self.was_alone = False
-            return self._go_on(name, count, max_instructions)
-        return result
-
-    def _room(self, count: int, args: tuple[int, ...], max_instructions: int) -> int:
-        """How many instructions may be executed without Python; 0 where Python is needed."""
-        core = self._core
-        room = min(self._platform.look_again, self._runner.pause) - count
-        if (
-            room > 0
-            and max_instructions > 0
-            and len(args) <= ARGUMENTS
-            and self._platform.inputs.is_present
-            and core.engine.can_call_alone
-            and core.knows_no_interrupt()
-            and core.tables.is_settled
-            and not self._watches.are_any
-            and self._runner.is_plain
-        ):
-            return min(room, max_instructions, SLICE)
-        return 0
-
-    def _note(self, begin: int, address: int, args: tuple[int, ...], returned: bool) -> None:
-        """Log what the engine has done in one step."""
-        core, inputs = self._core, self._platform.inputs
-        end = core.slots[COUNT]
         if not returned:
-            inputs.note("call", address, args, at=Moment(begin, core.traps_taken))
-        elif end != begin:  # else a signal's handler has raised before it began
-            inputs.note_call(begin, core.traps_taken, address, args, end, self._registers)
+            self.was_alone = False
+            self._go_on(name, count, max_instructions)
+        return words[RESULTS]
 
     def _registers(self) -> What:
-        return "registers", self._core.engine.saved_registers, self._platform.is_asleep
+        return "registers", self._engine.saved_registers, self._platform.is_asleep
 
-    def _in_loop(
-        self, function: int | str, address: int, args: tuple[int, ...], max_instructions: int,
-        floats: tuple[int, ...] = (),
-    ) -> int:  # fmt: skip
-        if max(len(args), len(floats)) > ARGUMENTS:
-            raise ConfigError(f"{len(args)} arguments: the calling convention passes {ARGUMENTS} in registers")
+    def _in_loop(self, function: int | str, address: int, given: bytes, max_instructions: int) -> None:
         if max_instructions < 0:
             raise ConfigError(f"{max_instructions} instructions cannot be executed: give 0 or more")
         core = self._core
-        if floats:
-            args = (*args, *(0,) * (ARGUMENTS - len(args)), *floats)
         with self._platform.events.signals:
             saved = core.save_registers()
             limit = core.retired_count + max_instructions
 
             def run() -> Outcome:
-                what = ("call", address, args)
-                self._platform.inputs.note(*what)
+                what = ("call", address, _numbers(given))
+                self._inputs.note(*what)
                 carry_out(self._platform, what)
                 return self._runner.run_to(limit)
 
-            result, outcome = self._outcome_of(run, saved)
-        return self._result(function, result, outcome, max_instructions)
+            returned, outcome = self._outcome_of(run, saved)
+        if not returned:
+            raise self._error(function, outcome, max_instructions)
 
-    def _go_on(self, function: int | str, start: int, max_instructions: int) -> int:
+    def _go_on(self, function: int | str, start: int, max_instructions: int) -> None:
         """What the call that has begun without Python comes to."""
-        core = self._core
         with self._platform.events.signals:
-            deadline = core.slots[_DEADLINE]
-            result, outcome = self._outcome_of(
-                lambda: self._runner.run_to(start + max_instructions, begun=deadline), core.engine.saved_registers
+            deadline = self._slots[_DEADLINE]
+            returned, outcome = self._outcome_of(
+                lambda: self._runner.run_to(start + max_instructions, begun=deadline), self._engine.saved_registers
             )
-        return self._result(function, result, outcome, max_instructions)
+        if not returned:
+            raise self._error(function, outcome, max_instructions)
 
     def _give_up(self) -> None:
         if self._core.engine.left is not None:
@@ -156,16 +151,15 @@ class Caller:
                 self._core.restore_registers(saved)
                 self._platform.tell(StateRestored)
 
-    def _outcome_of(self, run: Callable[[], Outcome], saved: bytes) -> tuple[int | None, Outcome]:
-        """What a function has returned, None if it has not, and how its run has ended."""
+    def _outcome_of(self, run: Callable[[], Outcome], saved: bytes) -> tuple[bool, Outcome]:
+        """Whether a function has returned, with its results in the frame then, and how its run has ended."""
         core, runner, platform = self._core, self._runner, self._platform
         off, was_asleep = runner.off, platform.is_asleep
         core.returned = runner.resets = platform.is_asleep = False
         runner.off = None
         try:
             outcome = run()
-            words = core.words
-            result, self._results = words[A0], (words[A0 + 1], words[_FA0], words[_FA0 + 1])
+            results = [core.words[register] for register in (A0, A0 + 1, _FA0, _FA0 + 1)]
         finally:
             returned, core.returned = core.returned, False
             runner.resets, platform.is_asleep = platform.config.reboot, was_asleep
@@ -176,16 +170,16 @@ class Caller:
             runner.off = off
             if not returned:
                 platform.tell(StateRestored)
-        return result if returned else None, outcome
+        for number, result in enumerate(results, RESULTS):
+            self._words[number] = result
+        return returned, outcome
 
-    def _result(self, function: int | str, result: int | None, outcome: Outcome, max_instructions: int) -> int:
-        if result is not None:
-            return result
+    def _error(self, function: int | str, outcome: Outcome, max_instructions: int) -> EmuError:
         name = function if isinstance(function, str) else f"{int(function):#x}"
         if outcome.reason is StopReason.INSTRUCTION_LIMIT:
-            raise LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
+            return LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
         tail = self._platform.console.output[-200:].decode(errors="replace").strip()
-        raise GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
+        return GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
 
     def _address_of(self, name: str) -> int:
         symbols = self._platform.names.symbols
@@ -195,3 +189,7 @@ class Caller:
         if address is None:
             address = self._addresses[name] = int(symbols.lookup(name).address)
         return address
+
+
+def _numbers(words: bytes) -> tuple[int, ...]:
+    return tuple(memoryview(words).cast("Q"))

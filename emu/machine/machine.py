@@ -186,7 +186,7 @@ class Machine(Addressing, Poisoning, Travelling):
     @property
     def is_followed(self) -> bool:
         """Whether anybody listens, watches or keeps an account, which is not over with a power cycle."""
-        return any((self.events.are_any, self._watches.are_any, self.core.engine.has_features, self._followers))
+        return any((self.events.are_any, self._watches.callbacks, self.core.engine.has_features, self._followers))
 
     @property
     def device_tree(self) -> bytes:

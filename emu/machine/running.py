@@ -95,10 +95,28 @@ class Runner:
         core = self._platform.core
         self._off = None if ended is None else (core.retired_count, core.words[PC], ended)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether a run begins with nothing but the hart: it is on, and nothing else is to be looked at."""
-        return self._off is None and self.htif is None and not self._interrupted
+    def room(self, count: int, most: int) -> int:
+        """How many instructions, at most so many, may be executed from `count` on without Python; 0: none."""
+        core, inputs = self._platform.core, self._inputs
+        room = self._platform.look_again - count
+        if room > most:
+            room = most
+        if self.pause - count < room:
+            room = self.pause - count
+        if (
+            room <= 0
+            or inputs.horizon is not None
+            or inputs.is_travelling
+            or self._watches.callbacks
+            or self._off is not None
+            or self.htif is not None
+            or self._interrupted
+            or core.tables.asks_again
+            or not core.engine.can_call_alone
+            or not core.knows_no_interrupt()
+        ):
+            return 0
+        return min(SLICE, room)
 
     def advance(self, moment: Moment, *, timeout: float | None = None) -> Outcome:
         """Execute up to a later moment, or less when something ends the run before."""

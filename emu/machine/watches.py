@@ -16,37 +16,33 @@ class Watches:
 
     def __init__(self, hart: HartCore) -> None:
         self._hart = hart
-        self._callbacks: dict[int, tuple[Callback, ...]] = {}
+        self.callbacks: dict[int, tuple[Callback, ...]] = {}
+        """By address."""
         self._remove: dict[int, Callable[[], None]] = {}
         self._stale: list[int] = []
         self._raised_at: tuple[int, int] | None = None
-
-    @property
-    def are_any(self) -> bool:
-        """Whether any address is watched."""
-        return bool(self._callbacks)
 
     def add(self, address: int, callback: Callback) -> Subscription:
         """Watch an address. Inside a callback it takes effect with the next block of code."""
         address = int(address)
         if not 0 <= address < 1 << 64 or address & 1:
             raise ConfigError(f"{address:#x} cannot be watched: no instruction starts at an odd address")
-        if address not in self._callbacks:
+        if address not in self.callbacks:
             self._remove[address] = self._hart.engine.add_code_hook(address, lambda: self._reached(address))
             self._retranslate(address)
-        self._callbacks[address] = (*self._callbacks.get(address, ()), callback)
+        self.callbacks[address] = (*self.callbacks.get(address, ()), callback)
         return Subscription(lambda: self._cancel(address, callback))
 
     def close(self) -> None:
         """Forget all watches."""
-        self._callbacks.clear()
+        self.callbacks.clear()
         self._remove.clear()
 
     def notify(self, address: int) -> None:
         """Call back whoever watches an address."""
         self._hart.is_between = True
         try:
-            for callback in self._callbacks.get(address, ()):
+            for callback in self.callbacks.get(address, ()):
                 self._hart.bus.call(callback)
         finally:
             self._hart.is_between = False
@@ -72,14 +68,14 @@ class Watches:
             self._hart.engine.forget_all_code()
 
     def _cancel(self, address: int, callback: Callback) -> None:
-        if address not in self._callbacks:  # the machine was closed
+        if address not in self.callbacks:  # the machine was closed
             return
-        remaining = list(self._callbacks[address])
+        remaining = list(self.callbacks[address])
         remaining.remove(callback)
         if remaining:
-            self._callbacks[address] = tuple(remaining)
+            self.callbacks[address] = tuple(remaining)
             return
-        del self._callbacks[address]
+        del self.callbacks[address]
         self._remove.pop(address)()
 
     def _reached(self, address: int) -> None:

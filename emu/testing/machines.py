@@ -149,7 +149,7 @@ def without_a_trace(machine: Machine) -> Iterator[None]:
     """Cancel afterwards what has been subscribed to meanwhile: a machine that others use is left as it was found."""
     bus, watches = machine.events, machine._watches
     listeners = dict(bus._listeners)
-    watched = dict(watches._callbacks)
+    watched = dict(watches.callbacks)
     watchpoints = machine._watchpoints.watched
     followers = machine.followers
     try:
@@ -157,7 +157,7 @@ def without_a_trace(machine: Machine) -> Iterator[None]:
     finally:
         if not machine.is_closed:  # not closed by the test
             _cancel(bus._listeners, listeners, bus._remove)
-            _cancel(watches._callbacks, watched, watches._cancel)
+            _cancel(watches.callbacks, watched, watches._cancel)
             machine._watchpoints.keep(watchpoints)
             for follower in machine.followers:
                 if follower not in followers:

@@ -153,6 +153,11 @@ class ExactState(HartCore):
         return not (values[_MIP] | values[LINES]) & values[_MIE]
 
     @property
+    def has_floats(self) -> bool:
+        """See `HartBase`."""
+        return bool(self._values[_MSTATUS] & _FS)
+
+    @property
     def lines(self) -> int:
         """The bits of `mip` that devices hold up."""
         return self.csrs.lines

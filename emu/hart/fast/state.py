@@ -24,6 +24,7 @@ from emu.subscriptions import EventBus
 _ALL = (1 << 64) - 1
 _M = Privilege.M
 _STATUS, _MIP, _MIE, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.MIE), int(Word.SATP)
+_FS = int(Status.FS)
 NATIVE_TSR = int(Status.TSR) << MOVED_BY
 """Where the core looks for TSR: `sret` in S mode arrives as an illegal instruction while it is set."""
 _TRANSLATION = int(Status.MPRV | Status.MPP | Status.MXR | Status.SUM)
@@ -90,6 +91,11 @@ class FastState(HartCore):
     def flush_translations(self) -> None:
         """Forget cached translations, with the core stopped or in an exception."""
         self.engine.flush_tlb()
+
+    @property
+    def has_floats(self) -> bool:
+        """See `HartBase`."""
+        return bool(self.words[_STATUS] & _FS)
 
     @property
     def lines(self) -> int:

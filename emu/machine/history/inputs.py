@@ -39,7 +39,7 @@ class Inputs:
         self._now, self._is_executing = now, is_executing
         self._entries: list[Input] = []
         self._position = 0
-        self._folded: list[tuple[int, int, tuple[int, ...], int]] = []
+        self._folded: list[tuple[int, int, bytes, int]] = []
         """Calls behind those entries, of which each is two."""
         self._folded_end = self._folded_traps = 0
         self._registers: What = ()
@@ -112,12 +112,12 @@ class Inputs:
         return True
 
     def note_call(
-        self, begin: int, traps: int, function: int, arguments: tuple[int, ...], end: int, registers: Callable[[], What]
+        self, begin: int, traps: int, function: int, arguments: bytes, end: int, registers: Callable[[], What]
     ) -> None:
         """Log a call of a function in the present, and the input that puts the registers back when it has returned.
 
-        `begin` and `end` are in instructions retired. Calls that follow each other at once have the same `registers`;
-        they are kept folded, as numbers, because they may take no longer than a step of Python.
+        `begin` and `end` are in instructions retired, `arguments` words of 64 bits. Calls that follow each other at
+        once have the same `registers`; they are kept folded, because they may take no longer than a step of Python.
         """
         if begin != self._folded_end or traps != self._folded_traps or not self._folded:
             self._unfold()
@@ -136,7 +136,8 @@ class Inputs:
         folded, self._folded = self._folded, []
         traps = self._folded_traps
         for begin, function, arguments, end in folded:
-            for moment, what in ((begin, ("call", function, arguments)), (end, self._registers)):
+            given = tuple(memoryview(arguments).cast("Q"))
+            for moment, what in ((begin, ("call", function, given)), (end, self._registers)):
                 self._entries.append(Input(Moment(moment, traps), False, what))
                 self._position += 1
                 if self.on_note is not None:

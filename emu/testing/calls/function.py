@@ -1,11 +1,11 @@
 """A guest function as a Python function: arguments by their C types, the result as Python has it."""
 
 import ctypes
-import struct
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from emu.engine.frame import ARGUMENTS, IN_FLOATS, INTEGERS, RESULTS
 from emu.errors import ConfigError
 from emu.events import TrapTaken
 from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to
@@ -14,28 +14,15 @@ from emu.isa.registers import SP
 from emu.isa.status import Status
 from emu.machine import Machine
 from emu.observe.lastinstructions import LastInstructions
-from emu.testing.calls.convention import (
-    Registers,
-    boxed,
-    floating,
-    is_aggregate,
-    is_float,
-    is_signed,
-    passed_by_reference,
-    returned,
-)  # fmt: skip
+from emu.testing.calls.convention import Registers, floating, is_float, passed_by_reference, returned
 from emu.testing.calls.crash import GuestCrash, crash, is_crash, last_instructions, undo_trap
+from emu.testing.calls.packing import UNFIT, putting, result_in
 from emu.testing.calls.prototypes import read_prototype
 from emu.testing.calls.scratch import Scratch
 from emu.testing.calls.values import decode, encode
 
 _FS_INITIAL = 1 << 13
 _GP = 3
-_FLOATS = {4: struct.Struct("<f"), 8: struct.Struct("<d")}
-_LARGEST = float.fromhex("0x1.fffffep127")
-"""Of single precision; infinities and NaNs go the long way."""
-_IN_REGISTERS = 8
-_ALL = (1 << 64) - 1
 
 
 def declare(
@@ -76,21 +63,21 @@ class Function:
         self.signature, self.address = signature, address
         self._machine, self._most, self._handled = machine, max_instructions, handled
         kinds = [parameter.type for parameter in signature.parameters]
-        self._has_floats = any(floating(kind) for kind in (*kinds, signature.result or ctypes.c_uint8))
-        self._by_reference = signature.result is not None and passed_by_reference(signature.result)
-        self._wants_returned = (
-            signature.result is not None
-            and not self._by_reference
-            and (is_float(signature.result) or is_aggregate(signature.result))
-        )
-        self._ranges = [_range(kind) for kind in kinds]
-        """What fits each parameter, and bit 31 where it is extended to 64."""
-        self._is_plain = not (
-            self._by_reference or signature.variadic or any(map(is_aggregate, kinds))
-            or sum(map(is_float, kinds)) > _IN_REGISTERS or sum(not is_float(kind) for kind in kinds) > _IN_REGISTERS
-        )  # fmt: skip
+        result = signature.result
+        self._has_floats = any(floating(kind) for kind in (*kinds, result or ctypes.c_uint8))
+        self._by_reference = result is not None and passed_by_reference(result)
+        self._integers, self._floats = sum(not is_float(kind) for kind in kinds), sum(map(is_float, kinds))
+        self._caller = machine._caller
+        frame = self._caller.frame
+        self._put = None if self._by_reference or signature.variadic else putting(kinds, frame)
+        """Puts the arguments into registers, where no memory is needed for them."""
+        self._number = None if result is None or self._by_reference else result_in(result, frame)
+        """Where the result is, if it is a number or an address."""
+        if self._floats:
+            self._integers = ARGUMENTS
         self._wants_gp = "__global_pointer$" in machine.symbols
         self._last = LastInstructions.of(machine)
+        self._around = nullcontext if handled else self._watching
 
     def __repr__(self) -> str:
         return f"<guest function {self.signature.name} at {self.address:#x}>"
@@ -102,14 +89,24 @@ class Function:
         takes, GuestPanic when the guest ends, LimitExceeded when the function does not return.
         """
         __tracebackhide__ = True  # pytest shows the test's line
-        args = self._ordered(args, named) if named else args
-        if self._is_plain and self._is_ready():
-            words = self._plain_words(args)
-            if words is not None:
-                return self._result(self._run(*words), 0)
+        if named:
+            args = self._ordered(args, named)
+        if self._put is not None and self._is_ready():
+            try:
+                self._put(*args)
+            except UNFIT:
+                pass  # text for example, or what the long way will name
+            else:
+                self._execute(self._integers, self._floats)
+                return self._result(0)
+        return self._with_memory(args)
+
+    def _with_memory(self, args: tuple[Any, ...]) -> Any:
+        """Call it with arguments of all kinds, some of which are copied to guest memory."""
+        __tracebackhide__ = True
         scratch = Scratch(self._machine)
         registers, room = self._arguments(args, scratch)
-        core, hart = self._machine.core, self._machine.hart
+        core, hart, frame = self._machine.core, self._machine.hart, self._caller.frame
         saved, status = core.save_registers(), hart.csr["mstatus"]
         try:
             scratch.enter(bytes(registers.stack))
@@ -117,9 +114,14 @@ class Function:
                 hart.x[_GP] = self._machine.address_of("__global_pointer$")  # a program that has not run yet
             if self._has_floats and not status & Status.FS:
                 hart.csr["mstatus"] = status | _FS_INITIAL
-            word = self._run(registers.integers, registers.floats)
+            integers, floats = registers.integers, registers.floats
+            if floats:
+                integers = [*integers, *(0,) * (ARGUMENTS - len(integers))]
+            frame.put(INTEGERS, integers)
+            frame.put(IN_FLOATS, floats)
+            self._execute(len(integers), len(floats))
             scratch.take_back()
-            return self._result(word, room)
+            return self._result(room)
         finally:
             scratch.give_back()
             if self._has_floats and not status & Status.FS:
@@ -129,34 +131,23 @@ class Function:
 
     def _is_ready(self) -> bool:
         """Whether the machine stands where functions can be called as it is; one that has not run yet does not."""
-        hart = self._machine.hart
-        x = hart.x
-        if not x[SP] or (self._wants_gp and not x[_GP]):
-            return False
-        return not self._has_floats or bool(hart.csr["mstatus"] & Status.FS)
+        core = self._machine.core
+        words = core.words
+        return bool(words[SP] and (not self._wants_gp or words[_GP]) and (not self._has_floats or core.has_floats))
 
-    def _plain_words(self, args: tuple[Any, ...]) -> tuple[list[int], list[int]] | None:
-        """Integers and addresses, and floats, as registers have them; None for anything else, or what does not fit."""
-        if len(args) != len(self._ranges):
-            return None
-        words, floats = list[int](), list[int]()
-        for value, (low, high, bits) in zip(args, self._ranges, strict=True):
-            if high is None:
-                if type(value) is not float or not low <= value <= -low:
-                    return None
-                floats.append(boxed(_FLOATS[bits].pack(value)))
-            elif type(value) is not int or not low <= value <= high:
-                return None
-            else:
-                words.append((value ^ bits) - bits & _ALL if bits else value & _ALL)
-        return words, floats
+    def _execute(self, integers: int, floats: int) -> None:
+        """Call it with what is in the frame."""
+        __tracebackhide__ = True
+        core = self._machine.core
+        self._began = core.privilege, core.retired_count
+        self._caller.execute(self.signature.name, self.address, integers, floats, self._most, self._around)
 
-    def _run(self, integers: Sequence[int], floats: Sequence[int]) -> int:
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Have the next exception of the call that has begun, or is about to, end it."""
         __tracebackhide__ = True
         machine, name = self._machine, self.signature.name
-        if self._handled:
-            return machine.call(name, *integers, max_instructions=self._most, floats=tuple(floats))
-        privilege, begin = machine.hart.privilege, machine.instret
+        privilege, begin = self._began
 
         def trapped(trap: TrapTaken) -> None:
             if is_crash(trap, privilege):
@@ -164,7 +155,7 @@ class Function:
 
         with machine.on(TrapTaken, trapped):
             try:
-                return machine.call(name, *integers, max_instructions=self._most, floats=tuple(floats))
+                yield
             except GuestCrash as error:
                 undo_trap(machine, error.trap)
                 error.instructions = last_instructions(machine, self._last, error.trap.instret - begin)
@@ -211,42 +202,20 @@ class Function:
                 registers.add(parameter.type, raw, variadic=not is_named)
         return registers, room
 
-    def _result(self, word: int, room: int) -> Any:
+    def _result(self, room: int) -> Any:
+        """What the function has returned, in the frame or at the address `room`."""
         kind = self.signature.result
         if kind is None:
             return None
+        if self._number is not None:
+            words, place = self._number
+            return words[place]
         if self._by_reference:
             return decode(self._machine.read_virtual(room, ctypes.sizeof(kind)), kind)
-        if self._wants_returned:
-            second, *floats = self._machine._caller.further_results
-            if is_float(kind):
-                size = ctypes.sizeof(kind)
-                return _FLOATS[size].unpack(floats[0].to_bytes(8, "little")[:size])[0]
-            return decode(returned(kind, (word, second), floats), kind)
-        if issubclass(kind, Pointer):
-            return word
+        first, second, *floats = self._caller.frame.words[RESULTS : RESULTS + 4].tolist()
         if issubclass(kind, ctypes.c_bool):
-            return bool(word & 0xFF)
-        bits = 8 * ctypes.sizeof(kind)
-        word &= (1 << bits) - 1
-        return word - (word >> bits - 1 << bits) if is_signed(kind) else word
-
-
-def _range(kind: CType) -> tuple[float, int | None, int]:
-    """The smallest and the largest value, and bit 31 for an unsigned type of 32 bits.
-
-    Of a float the smallest value, None, and its size.
-    """
-    bits = 8 * ctypes.sizeof(kind)
-    if is_float(kind):
-        return (-_LARGEST if bits == 32 else -sys.float_info.max), None, ctypes.sizeof(kind)
-    if issubclass(kind, ctypes.c_bool):
-        return 0, 1, 0
-    if is_aggregate(kind):
-        return 0, -1, 0
-    signed = is_signed(kind)
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    return low, high, 1 << 31 if bits == 32 and not signed else 0
+            return bool(first & 0xFF)
+        return decode(returned(kind, (first, second), floats), kind)
 
 
 def _by_ctypes(name: str, result: CType | None, parameters: Sequence[CType]) -> Signature:

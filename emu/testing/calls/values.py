@@ -63,8 +63,8 @@ def _float(value: float, kind: CType) -> Any:
         if ctypes.sizeof(kind) == 4:
             struct.pack("<f", value)
         return kind(value)
-    except OverflowError:
-        raise ValueError(f"{value} is too large for the type") from None
+    except (OverflowError, struct.error):  # which `struct` raises for integers
+        raise ValueError(f"{_described(value)} is too large for the type") from None
 
 
 def _aggregate(value: object, kind: CType) -> Any:
