@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from emu.errors import ConfigError
 from emu.hart.words import COUNT
-from emu.lateclass import dataclass, field
+from emu.lateclass import dataclass
 from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState
 from emu.machine.platform import Platform
@@ -27,7 +27,7 @@ class Follower(Protocol):
         """Return to a saved state; None when the snapshot was taken before this follower came."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
     """The state of a machine at one moment. It belongs to the machine that made it."""
 
@@ -47,8 +47,11 @@ class Snapshot:
     is_asleep: bool
     """Whether the hart waits in `wfi`."""
     followers: tuple[tuple[Follower, object], ...]
-    plan: BootPlan | None = field(default=None, repr=False)
+    plan: BootPlan | None = None
     """What was loaded."""
+
+    def __repr__(self) -> str:
+        return f"<Snapshot at {self.instret:,} instructions>"
 
     def save(self, path: str | Path) -> None:
         """Write it to a file, compressed, that `Machine.open` and `Snapshot.load` read, also on another computer.

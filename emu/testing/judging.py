@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
+from emu.testing import examples
 from emu.testing.plugin import COVERED, WATCHED
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let hypothesis call tests that use machines."""
+    if isinstance(item, pytest.Function):
+        examples.allow(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -19,7 +26,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         pytest.fail(f"@pytest.mark.{wants[0]} needs the fixture `machine`", pytrace=False)
     with ExitStack() as stack:
         checks = [_check(name, machine, pyfuncitem, stack) for name in wants]
-        result = yield
+        with examples.each_from_the_start(pyfuncitem, pyfuncitem.stash.get(WATCHED, [])):
+            result = yield
         try:
             for check in checks:
                 check()

@@ -1,4 +1,4 @@
-"""Strategies for hypothesis: words, registers, instructions, programs, sequences of allocations.
+"""Strategies for hypothesis: words, registers, instructions, programs, page tables, sequences of allocations.
 
 All of them shrink to what a person can paste: a program to its fewest instructions, as assembly text.
 """
@@ -6,6 +6,8 @@ All of them shrink to what a person can paste: a program to its fewest instructi
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
+
+from emu.testing.tables import page_tables as page_tables
 
 _NAMES = ("zero", "ra", "t0", "t1", "t2", *(f"a{n}" for n in range(8)), *(f"s{n}" for n in range(2, 12)))
 _REGISTERS = (

@@ -175,6 +175,43 @@ def test_a_failed_test_leaves_its_run_on_request_and_the_run_can_be_lived_again(
     assert machine.console == b""
 
 
+def test_each_example_of_hypothesis_finds_the_kernel_as_the_first_one_did(project):
+    project.makepyfile("""
+        import ekernel
+        import pytest
+        from hypothesis import given, settings, strategies as st
+
+        @pytest.fixture
+        def ready(machine):
+            machine.call("add", 1, 1)
+            return machine
+
+        numbers, seen = st.integers(0, 1000), []
+
+        @settings(max_examples=10, database=None)
+        @given(a=numbers, b=numbers)
+        def test_sums(ready, call, a, b):
+            ready.on(ekernel.ConsoleOutput, seen.append)
+            assert call("add", a, b) == a + b
+            assert ready.memory.read_int(ready.address_of("calls"), 8) == 2
+            ready.run(20)
+            assert len(seen) <= 2
+            seen.clear()
+
+        @settings(max_examples=10, database=None)
+        @given(a=numbers)
+        def test_found(ready, call, a):
+            assert call("add", a, a) < 100
+
+        @given(a=numbers)
+        def test_shared(tmp_path, call, a):
+            pass
+    """)
+    result = project.runpytest_inprocess("-q")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*a=50,*", "*uses a function-scoped fixture 'tmp_path'*"])
+
+
 def test_mistakes_of_a_tests_author_are_answered_by_sentences(pytester):
     (pytester.path / "kernel.elf").write_bytes(kernel_elf())
     pytester.makepyfile("""

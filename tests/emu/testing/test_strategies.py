@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 
+from emu.isa.privilege import Access, Privilege
 from emu.testing.execute import Executor
-from emu.testing.strategies import allocations, programs, registers, words
+from emu.testing.strategies import allocations, page_tables, programs, registers, words
+from emu.walks import Refusal
 
 _ALL = (1 << 64) - 1
 
@@ -41,6 +43,27 @@ def test_instructions_do_what_the_manual_says(executors, a, b):
     }  # fmt: skip
     for name, model in models.items():
         assert executors[0](f"{name} a0, a1, a2", a1=a, a2=b) == {"a0": int(model())}
+
+
+@pytest.fixture
+def machine(assemble):
+    return assemble("j .", ram_size=128 << 20)
+
+
+@settings(max_examples=25)
+@given(tables=page_tables(modes=["Sv39", "Sv48", "Sv57"]))
+def test_generated_page_tables_map_what_they_say_and_nothing_else(machine, tables):
+    machine.hart.csr["satp"] = tables.write(machine, 0x8700_0000)
+    for leaf in tables.leaves:
+        asked = {"r": Access.LOAD, "w": Access.STORE, "x": Access.FETCH}
+        privilege = Privilege.U if "u" in leaf.flags else Privilege.S
+        for letter, access in asked.items():
+            place = leaf.size - 8
+            found = machine.walk(leaf.address + place, access, privilege).physical
+            assert found == (leaf.physical + place if letter in leaf.flags else None)
+    mapped = {page for leaf in tables.leaves for page in range(leaf.address >> 12, leaf.address + leaf.size >> 12)}
+    for page in (0, 1, 511, 2 << 9, 5 << 9, 509 << 9, 515 << 9):
+        assert (machine.walk(page << 12).refusal is Refusal.INVALID) == (page not in mapped)
 
 
 @given(sequence=allocations())
