@@ -1,17 +1,18 @@
-"""Kernels built once for all tests, and machines that they have booted on."""
+"""Kernels built once for all tests, and the machine that most of them ask."""
 
 import struct
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from emu.machine import Machine, MachineConfig
+from emu.machine import Machine
 from kernel.build import BuiltKernel, build, profile_named
 from kernel.sources import KERNEL_DIRECTORY, sources_of_program
 from linker import link
 from linker.assembler import AssemblerOptions, assemble
+from tests.kernel import running
+from tests.kernel.running import text_at
 
 
 @pytest.fixture(scope="session")
@@ -33,46 +34,22 @@ def kernel_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., BuiltKe
     return built
 
 
-@pytest.fixture(scope="session")
-def machine_with() -> Callable[[Path, int], Machine]:
-    """A machine with a kernel loaded that has not run yet."""
-
-    def loaded(elf: Path, ram_size: int) -> Machine:
-        machine = Machine(MachineConfig(ram_size=ram_size))
-        machine.load(elf)
-        return machine
-
-    return loaded
-
-
-@pytest.fixture(scope="session")
-def paging_kernel(
-    kernel_of: Callable[..., BuiltKernel], machine_with: Callable[[Path, int], Machine]
-) -> tuple[Machine, object]:
-    kernel = kernel_of("full")
-    machine = machine_with(kernel.elf, kernel.profile.ram_size)
-    machine.run(2_000_000, until="process_selftest")
-    assert machine.hart.pc == machine.address_of("process_selftest")
-    return machine, machine.snapshot()
+@pytest.fixture
+def machine(boot: Callable[..., Machine], kernel_of: Callable[..., BuiltKernel]) -> Machine:
+    """The kernel of `full`, with all memory set up, paging on and the trampoline mapped, before it starts a process."""
+    return boot(kernel_of("full").elf, until="process_selftest", most=2_000_000)
 
 
 @pytest.fixture
-def run_image(paging: Machine) -> Callable[[bytes], tuple[int, str]]:
+def run_image(machine: Machine) -> Callable[[bytes], tuple[int, str]]:
     """Runs an ELF program: its exit code and what was printed. Frames and heap in use are the same afterwards."""
 
     def run(image: bytes) -> tuple[int, str]:
-        machine = paging
-        name = machine.call("heap_alloc", 8, 8)
-        machine.memory.write(name, b"hello\0")
         place = machine.call("frame_alloc_contiguous", len(image) // 4096 + 1) << 12
         machine.memory.write(place, image)
-        entry = machine.call("program_find", name)  # it takes the place of `hello`
+        entry = machine.call("program_find", text_at(machine, "hello"))  # it takes the place of `hello`
         machine.memory.write(entry + 8, struct.pack("<QQ", place, place + len(image)))
-        use = machine.call("frame_in_use"), machine.call("heap_requested")
-        before = len(machine.console)
-        code = machine.call("process_run", name, max_instructions=50_000_000)
-        assert (machine.call("frame_in_use"), machine.call("heap_requested")) == use
-        return code, machine.console[before:].decode()
+        return running.run(machine, "hello")
 
     return run
 
@@ -91,11 +68,3 @@ def run_program(run_image: Callable[[bytes], tuple[int, str]]) -> Callable[[str]
         return run_image(link(objects, script=script.read_text(), script_name=str(script)).elf)
 
     return run
-
-
-@pytest.fixture
-def paging(paging_kernel: tuple[Machine, object]) -> Machine:
-    """The kernel of `full`, with all memory set up, paging on and the trampoline mapped, before it starts a process."""
-    machine, snapshot = paging_kernel
-    machine.restore(snapshot)
-    return machine

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.machine import Machine, Snapshot, StopReason
+from emu.machine import Machine, StopReason
 
 BEGIN, END, PROPERTY, NOP, FINISH = 1, 2, 3, 4, 9
 NAMES = b"reg\0#address-cells\0#size-cells\0device_type\0reg-shift\0"
@@ -57,19 +57,19 @@ def root(address_cells: int, size_cells: int) -> bytes:
 
 @pytest.mark.parametrize(("address_cells", "size_cells"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_addresses_and_sizes_have_as_many_cells_as_the_root_says(
-    paging: Machine, address_cells: int, size_cells: int
+    machine: Machine, address_cells: int, size_cells: int
 ) -> None:
     reg = cells(address_cells, 0x8000_0000) + cells(size_cells, 0x0300_0000)
     blob = tree(root(address_cells, size_cells), node("memory@80000000", prop("reg", reg)))
-    assert memory_of(paging, blob) == (0x8000_0000, 0x0300_0000)
+    assert memory_of(machine, blob) == (0x8000_0000, 0x0300_0000)
 
 
-def test_without_cells_the_defaults_of_the_specification_hold(paging: Machine) -> None:
+def test_without_cells_the_defaults_of_the_specification_hold(machine: Machine) -> None:
     blob = tree(node("memory", prop("reg", cells(2, 0x8000_0000) + cells(1, 0x1000_0000))))
-    assert memory_of(paging, blob) == (0x8000_0000, 0x1000_0000)
+    assert memory_of(machine, blob) == (0x8000_0000, 0x1000_0000)
 
 
-def test_other_nodes_and_properties_do_not_confuse_it(paging: Machine) -> None:
+def test_other_nodes_and_properties_do_not_confuse_it(machine: Machine) -> None:
     wrong = prop("reg", cells(2, 1) + cells(2, 2))
     right = prop("reg", cells(2, 0x8000_0000) + cells(2, 5 << 32))
     blob = tree(
@@ -80,7 +80,7 @@ def test_other_nodes_and_properties_do_not_confuse_it(paging: Machine) -> None:
         node("memory@80000000", prop("device_type", b"memory\0"), prop("reg-shift", cells(4, 7)), right),
         node("memory@90000000", wrong),
     )
-    assert memory_of(paging, blob) == (0x8000_0000, 5 << 32)
+    assert memory_of(machine, blob) == (0x8000_0000, 5 << 32)
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,13 @@ def test_other_nodes_and_properties_do_not_confuse_it(paging: Machine) -> None:
     ],
     ids=["zeros", "header only", "empty", "no reg", "short reg", "not a child of the root"],
 )
-def test_a_tree_that_names_no_memory_gives_size_zero(paging: Machine, blob: bytes) -> None:
-    assert memory_of(paging, blob)[1] == 0
+def test_a_tree_that_names_no_memory_gives_size_zero(machine: Machine, blob: bytes) -> None:
+    assert memory_of(machine, blob)[1] == 0
 
 
 @settings(max_examples=60, deadline=None)
 @given(position=st.integers(0, 150), value=st.integers(0, 255))
-def test_a_damaged_tree_ends_the_search_or_finds_something(
-    paging_kernel: tuple[Machine, Snapshot], position: int, value: int
-) -> None:
-    machine, snapshot = paging_kernel
-    machine.restore(snapshot)
+def test_a_damaged_tree_ends_the_search_or_finds_something(machine: Machine, position: int, value: int) -> None:
     blob = bytearray(tree(root(2, 2), node("memory@80000000", prop("reg", cells(2, 1) + cells(2, 2)))))
     if position // 4 in {2, 3, 8, 9}:
         return  # where its parts lie and how long they are: there is nothing to check that against

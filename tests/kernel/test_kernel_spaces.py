@@ -14,7 +14,7 @@ from emu.walks import Refusal
 from kernel.build import PROFILES, BuiltKernel
 
 Build = Callable[..., BuiltKernel]
-Loaded = Callable[[Path, int], Machine]
+Boot = Callable[..., Machine]
 LIMIT = 100_000_000
 STACK_SLOT = 1 << 14
 
@@ -26,9 +26,9 @@ def after_boot(kernel: BuiltKernel, machine: Machine) -> Machine:
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
-def test_the_kernel_runs_where_it_is_linked_and_nowhere_else(kernel_of: Build, machine_with: Loaded, name: str) -> None:
+def test_the_kernel_runs_where_it_is_linked_and_nowhere_else(kernel_of: Build, boot: Boot, name: str) -> None:
     kernel = kernel_of(name)
-    machine = after_boot(kernel, machine_with(kernel.elf, kernel.profile.ram_size))
+    machine = after_boot(kernel, boot(kernel.elf, memory=kernel.profile.ram_size))
     text, offset = machine.address_of("stext"), kernel.profile.virtual_offset
     assert int(machine.hart.pc) == machine.address_of("shutdown")
     assert machine.walk(text, Access.FETCH).physical == 0x8020_0000
@@ -39,9 +39,9 @@ def test_the_kernel_runs_where_it_is_linked_and_nowhere_else(kernel_of: Build, m
         assert machine.walk(0x8020_0000, Access.FETCH).refusal is Refusal.INVALID
 
 
-def test_four_gigabytes_are_mapped_by_leaves_of_every_size(kernel_of: Build, machine_with: Loaded) -> None:
+def test_four_gigabytes_are_mapped_by_leaves_of_every_size(kernel_of: Build, boot: Boot) -> None:
     kernel = kernel_of("frame-tracker")
-    machine = after_boot(kernel, machine_with(kernel.elf, kernel.profile.ram_size))
+    machine = after_boot(kernel, boot(kernel.elf, memory=kernel.profile.ram_size))
     end = 0x8000_0000 + kernel.profile.ram_size
     places = {0: machine.address_of("ekernel"), 1: 0xBFE0_0000, 2: 0xC000_0000}
     for level, address in places.items():
@@ -79,11 +79,9 @@ def test_policies_see_accesses_on_such_a_hart_too(kernel_of: Build, tmp_path: Pa
 
 @pytest.mark.parametrize(("section", "flag"), [("stext", 4), ("srodata", 4), ("sdata", 8)])
 def test_the_remap_test_panics_when_a_section_allows_too_much(
-    kernel_of: Build, machine_with: Loaded, section: str, flag: int
+    kernel_of: Build, boot: Boot, section: str, flag: int
 ) -> None:
-    kernel = kernel_of("rcore-v3")
-    machine = machine_with(kernel.elf, kernel.profile.ram_size)
-    assert machine.run(LIMIT, until="remap_test").reason is StopReason.REACHED
+    machine = boot(kernel_of("rcore-v3").elf, until="remap_test", memory="8M")
     middle = (machine.address_of(section) + machine.address_of(section.replace("s", "e", 1))) // 2
     leaf = machine.walk(middle, Access.LOAD).leaf
     assert leaf is not None
@@ -92,10 +90,8 @@ def test_the_remap_test_panics_when_a_section_allows_too_much(
     assert b"remap_test: the mapping allows too much" in machine.console
 
 
-def test_every_process_has_a_kernel_stack_with_nothing_mapped_below_it(kernel_of: Build, machine_with: Loaded) -> None:
-    kernel = kernel_of("rcore-v3")
-    machine = machine_with(kernel.elf, kernel.profile.ram_size)
-    assert machine.run(LIMIT, until="sys_waitpid").reason is StopReason.REACHED  # there are two processes
+def test_every_process_has_a_kernel_stack_with_nothing_mapped_below_it(kernel_of: Build, boot: Boot) -> None:
+    machine = boot(kernel_of("rcore-v3").elf, until="sys_waitpid", memory="8M")  # there are two processes
     for slot in range(2):
         top = 0xFFFF_FFFF_FFFF_C000 - slot * STACK_SLOT
         assert machine.walk(top - 8, Access.STORE).refusal is None
@@ -104,12 +100,10 @@ def test_every_process_has_a_kernel_stack_with_nothing_mapped_below_it(kernel_of
             assert machine.walk(below, Access.STORE).refusal is Refusal.INVALID
 
 
-def test_a_kernel_stack_of_a_process_that_overflows_is_reported(kernel_of: Build, machine_with: Loaded) -> None:
-    kernel = kernel_of("rcore-v3")
-    machine = machine_with(kernel.elf, kernel.profile.ram_size)
-    assert machine.run(LIMIT, until="sys_write").reason is StopReason.REACHED
-    before = len(machine.console)
+def test_a_kernel_stack_of_a_process_that_overflows_is_reported(kernel_of: Build, boot: Boot) -> None:
+    machine = boot(kernel_of("rcore-v3").elf, until="sys_write", memory="8M")
+    shown = len(machine.console)
     machine.hart.x[2] = 0xFFFF_FFFF_FFFF_C000 - STACK_SLOT // 2 + 64
     with pytest.raises(GuestPanic):
         machine.call("printf", machine.address_of("stext"), 0)
-    assert b" : kernel stack overflow: sp=0xffffffffffff" in machine.console[before:]
+    assert b" : kernel stack overflow: sp=0xffffffffffff" in machine.console[shown:]

@@ -1,16 +1,15 @@
 """Memory that is just too small for a program: it ends in order, nothing of others' memory changes, nothing leaks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
-from emu.machine import Machine, Snapshot, StopReason
+from emu.machine import Machine
 from kernel.build import BuiltKernel
+from tests.kernel.running import ERROR, text_at, use
 
 pytestmark = pytest.mark.slow
 
-ERROR = (1 << 64) - 1
 LIMIT = 100_000_000
 RAM = 8 << 20
 PAGE = 4096
@@ -18,25 +17,20 @@ TYPED = {"shell": "hello\rmemory\rfaults\rexit\r"}
 NOT_ENOUGH = ("no available frame to allocate", "no memory", "ended with exit code", "no such program")
 
 
-@dataclass(frozen=True)
-class Full:
-    """The kernel of `full` before its first process, all its frames taken."""
-
-    machine: Machine
-    snapshot: Snapshot
-    taken: dict[int, bytes]
-    """Each frame, and the pattern that it is filled with."""
+@pytest.fixture
+def machine(boot: Callable[..., Machine], kernel_of: Callable[..., BuiltKernel]) -> Machine:
+    """The kernel of `full` in little memory, before its first process."""
+    return boot(kernel_of("full").elf, until="process_selftest", memory=RAM)
 
 
-@pytest.fixture(scope="module")
-def full(kernel_of: Callable[..., BuiltKernel], machine_with: Callable[..., Machine]) -> Full:
-    machine = machine_with(kernel_of("full").elf, RAM)
-    assert machine.run(LIMIT, until="process_selftest").reason is StopReason.REACHED
+@pytest.fixture
+def taken(machine: Machine) -> dict[int, bytes]:
+    """Each frame of the machine, all of them taken, and the pattern that it is filled with."""
     taken = {}
     while frame := machine.call("frame_alloc"):
         taken[frame] = (frame * 0x9E37_79B9_7F4A_7C15 & ERROR | 1).to_bytes(8, "little") * (PAGE // 8)
         machine.memory.write(frame << 12, taken[frame])
-    return Full(machine, machine.snapshot(), taken)
+    return taken
 
 
 def release(machine: Machine, taken: dict[int, bytes], count: int) -> None:
@@ -44,18 +38,15 @@ def release(machine: Machine, taken: dict[int, bytes], count: int) -> None:
         machine.call("frame_dealloc", taken.popitem()[0])
 
 
-def use(machine: Machine) -> tuple[int, int]:
-    return machine.call("frame_in_use"), machine.call("heap_requested")
-
-
 @pytest.mark.parametrize("program", ["hello", "faults", "memory", "slices", "large", "shell"])
-def test_a_program_for_which_memory_is_short_ends_in_order_and_harms_nobody(full: Full, program: str) -> None:
-    machine, codes = full.machine, []
+def test_a_program_for_which_memory_is_short_ends_in_order_and_harms_nobody(
+    machine: Machine, taken: dict[int, bytes], program: str
+) -> None:
+    full, frames, codes = machine.snapshot(), taken, []
     for free in (*range(32), 40, 80, 600):
-        machine.restore(full.snapshot)
-        taken = dict(full.taken)
-        name = machine.call("heap_alloc", 8, 8)
-        machine.memory.write(name, program.encode() + b"\0")
+        machine.restore(full)
+        taken = dict(frames)
+        name = text_at(machine, program)
         release(machine, taken, free)
         before, start = use(machine), len(machine.console)
         machine.type_text(TYPED.get(program, "").encode())

@@ -1,13 +1,12 @@
 """Sv39 page tables: each function called in the guest, against a Python model."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.errors import GuestPanic
-from emu.machine import Machine, Snapshot
+from emu.machine import Machine
+from emu.testing.console import Console
 
 NOT_MAPPED = (1 << 64) - 1
 V, R, W, X, U, A, D = 1, 2, 4, 8, 16, 64, 128
@@ -26,28 +25,15 @@ steps = st.lists(
 )
 
 
-@pytest.fixture(scope="module")
-def tables(paging_kernel: tuple[Machine, Snapshot]) -> Iterator[tuple[Machine, Snapshot]]:
-    machine, snapshot = paging_kernel
-    machine.restore(snapshot)
-    yield machine, machine.snapshot()
-    machine.restore(snapshot)
-
-
-def refusal(machine: Machine, function: str, *arguments: int) -> str:
-    before = len(machine.console)
+def refusal(machine: Machine, console: Console, function: str, *arguments: int) -> str:
     with pytest.raises(GuestPanic):
         machine.call(function, *arguments)
-    return machine.console[before:].decode().splitlines()[0].partition(" : ")[2]
+    return console.text.splitlines()[0].partition(" : ")[2]
 
 
 @settings(max_examples=60, deadline=None)
 @given(steps=steps)
-def test_pages_are_mapped_where_a_dictionary_says(
-    tables: tuple[Machine, Snapshot], steps: list[tuple[str, int, int]]
-) -> None:
-    machine, snapshot = tables
-    machine.restore(snapshot)
+def test_pages_are_mapped_where_a_dictionary_says(machine: Machine, steps: list[tuple[str, int, int]]) -> None:
     in_use = machine.call("frame_in_use")
     root = machine.call("page_table_new")
     mapped: dict[int, int] = {}
@@ -70,10 +56,8 @@ def test_pages_are_mapped_where_a_dictionary_says(
 @settings(max_examples=40, deadline=None)
 @given(vpn=st.integers(0, 1 << 20), ppn=st.integers(0, 1 << 20), pages=st.integers(1, 1 << 19), aligned=st.booleans())
 def test_a_range_is_mapped_by_the_largest_leaves_that_fit(
-    tables: tuple[Machine, Snapshot], vpn: int, ppn: int, pages: int, aligned: bool
+    machine: Machine, vpn: int, ppn: int, pages: int, aligned: bool
 ) -> None:
-    machine, snapshot = tables
-    machine.restore(snapshot)
     if aligned:
         ppn = (ppn & ~511) | (vpn & 511)
     pages = min(pages, 3000) if (vpn ^ ppn) & 511 else pages
@@ -94,33 +78,33 @@ def test_a_range_is_mapped_by_the_largest_leaves_that_fit(
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_mapping_a_page_twice_panics_as_the_document_says(paging: Machine, level: int) -> None:
-    root = paging.call("page_table_new")
-    assert paging.call("map_leaf", root, 0x80000, 0x40000, R, level) == 0
-    message = refusal(paging, "map_page", root, 0x80000, 0x1234, R)
+def test_mapping_a_page_twice_panics_as_the_document_says(machine: Machine, console: Console, level: int) -> None:
+    root = machine.call("page_table_new")
+    assert machine.call("map_leaf", root, 0x80000, 0x40000, R, level) == 0
+    message = refusal(machine, console, "map_page", root, 0x80000, 0x1234, R)
     assert message == "vpn VPN:0x80000 is mapped before mapping"
 
 
-def test_unmapping_what_is_not_mapped_panics_as_the_document_says(paging: Machine) -> None:
-    root = paging.call("page_table_new")
-    assert refusal(paging, "unmap_page", root, 0x80220) == "vpn VPN:0x80220 is invalid before unmapping"
+def test_unmapping_what_is_not_mapped_panics_as_the_document_says(machine: Machine, console: Console) -> None:
+    root = machine.call("page_table_new")
+    assert refusal(machine, console, "unmap_page", root, 0x80220) == "vpn VPN:0x80220 is invalid before unmapping"
 
 
 @pytest.mark.parametrize(("vpn", "ppn", "level"), [(1, 0, 1), (0, 1, 1), (512, 0, 2), (0, 511 * 512, 2)])
-def test_a_misaligned_superpage_is_refused(paging: Machine, vpn: int, ppn: int, level: int) -> None:
-    root = paging.call("page_table_new")
-    message = refusal(paging, "map_leaf", root, vpn, ppn, R, level)
+def test_a_misaligned_superpage_is_refused(machine: Machine, console: Console, vpn: int, ppn: int, level: int) -> None:
+    root = machine.call("page_table_new")
+    message = refusal(machine, console, "map_leaf", root, vpn, ppn, R, level)
     assert message == f"vpn VPN:{vpn:#x} or ppn PPN:{ppn:#x} is not aligned for a leaf on level {level}"
 
 
-def test_running_out_of_frames_for_tables_is_an_error_and_changes_no_mapping(paging: Machine) -> None:
-    root = paging.call("page_table_new")
-    assert paging.call("map_page", root, 0, 7, R) == 0
-    while paging.call("frame_alloc_contiguous", 256):
+def test_running_out_of_frames_for_tables_is_an_error_and_changes_no_mapping(machine: Machine) -> None:
+    root = machine.call("page_table_new")
+    assert machine.call("map_page", root, 0, 7, R) == 0
+    while machine.call("frame_alloc_contiguous", 256):
         pass
-    while paging.call("frame_alloc"):
+    while machine.call("frame_alloc"):
         pass
-    assert paging.call("map_page", root, 1, 8, R) == 0
-    assert paging.call("map_page", root, 1 << 20, 9, R) == NOT_MAPPED
-    assert paging.call("translate", root, 1 << 32) == NOT_MAPPED
-    assert paging.call("page_table_new") == 0
+    assert machine.call("map_page", root, 1, 8, R) == 0
+    assert machine.call("map_page", root, 1 << 20, 9, R) == NOT_MAPPED
+    assert machine.call("translate", root, 1 << 32) == NOT_MAPPED
+    assert machine.call("page_table_new") == 0

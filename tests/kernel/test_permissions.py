@@ -2,8 +2,8 @@
 
 import pytest
 
-from emu.events import PageFault
 from emu.machine import Machine
+from emu.testing.accounts import Faults
 from emu.walks import Refusal
 
 CAUSES = {"probe_load": 13, "probe_store": 15, "probe_execute": 12}
@@ -19,47 +19,39 @@ SECTIONS = [
 WHY = {"probe_store": Refusal.NOT_WRITABLE, "probe_execute": Refusal.NOT_EXECUTABLE}
 
 
-def probe(machine: Machine, function: str, address: int) -> tuple[int, list[PageFault]]:
-    faults: list[PageFault] = []
-    with machine.on(PageFault, faults.append):
-        return machine.call(function, address), faults
-
-
 @pytest.mark.parametrize(("section", "permissions"), SECTIONS)
 @pytest.mark.parametrize("function", ["probe_store", "probe_execute"])
 def test_a_section_refuses_what_it_has_no_permission_for(
-    paging: Machine, section: str, permissions: str, function: str
+    machine: Machine, faults: Faults, section: str, permissions: str, function: str
 ) -> None:
     letter = {"probe_store": "w", "probe_execute": "x"}[function]
-    address = paging.address_of(section)
+    address = machine.address_of(section)
     if letter in permissions:
         if function == "probe_store":
-            assert probe(paging, function, address) == (0, [])
+            assert machine.call(function, address) == 0
+            assert faults.all == []
         return
-    cause, faults = probe(paging, function, address)
-    assert cause == CAUSES[function]
-    assert [fault.walk.refusal for fault in faults] == [WHY[function]]
-    assert [int(fault.address) for fault in faults] == [address]
+    assert machine.call(function, address) == CAUSES[function]
+    assert [(fault.walk.refusal, int(fault.address)) for fault in faults.all] == [(WHY[function], address)]
 
 
 @pytest.mark.parametrize("section", [section for section, _ in SECTIONS])
-def test_every_section_can_be_read(paging: Machine, section: str) -> None:
-    assert probe(paging, "probe_load", paging.address_of(section)) == (0, [])
+def test_every_section_can_be_read(machine: Machine, section: str) -> None:
+    assert machine.call("probe_load", machine.address_of(section)) == 0
 
 
 @pytest.mark.parametrize("function", ["probe_load", "probe_execute"])
 @pytest.mark.parametrize("what", ["guard page", "firmware", "behind memory", "null pointer"])
-def test_nothing_is_mapped_where_nothing_belongs(paging: Machine, what: str, function: str) -> None:
+def test_nothing_is_mapped_where_nothing_belongs(machine: Machine, faults: Faults, what: str, function: str) -> None:
     address = {
-        "guard page": paging.address_of("boot_stack_guard") + 4088,
+        "guard page": machine.address_of("boot_stack_guard") + 4088,
         "firmware": 0x8000_0000,
         "behind memory": 0x8800_0000,
         "null pointer": 0,
     }[what]
-    cause, faults = probe(paging, function, address)
-    assert cause == CAUSES[function]
-    assert faults[0].walk.refusal is Refusal.INVALID
+    assert machine.call(function, address) == CAUSES[function]
+    assert faults.all[0].walk.refusal is Refusal.INVALID
 
 
-def test_all_memory_is_mapped_to_its_last_byte(paging: Machine) -> None:
-    assert probe(paging, "probe_store", 0x8800_0000 - 8) == (0, [])
+def test_all_memory_is_mapped_to_its_last_byte(machine: Machine) -> None:
+    assert machine.call("probe_store", 0x8800_0000 - 8) == 0

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.machine import Machine, Snapshot
+from emu.machine import Machine
+from tests.kernel.running import text_at
 
 u64 = st.one_of(st.integers(0, 300), st.integers(0, (1 << 64) - 1), st.sampled_from([0, 9, 10, (1 << 64) - 1, 1 << 63]))
 
@@ -15,16 +16,9 @@ def printed(machine: Machine, function: str, *arguments: int) -> str:
     return machine.console[before:].decode()
 
 
-def string(machine: Machine, text: str) -> int:
-    address = machine.call("heap_alloc", 256, 8)
-    machine.memory.write(address, text.encode() + b"\0")
-    return address
-
-
 @settings(max_examples=80, deadline=None)
 @given(value=u64)
-def test_numbers_print_as_python_writes_them(paging_kernel: tuple[Machine, Snapshot], value: int) -> None:
-    machine, _ = paging_kernel
+def test_numbers_print_as_python_writes_them(machine: Machine, value: int) -> None:
     assert printed(machine, "print_hex", value) == hex(value)
     assert printed(machine, "print_decimal", value) == str(value)
 
@@ -38,15 +32,13 @@ def test_numbers_print_as_python_writes_them(paging_kernel: tuple[Machine, Snaps
     text=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12),
 )
 def test_a_width_pads_on_the_side_that_was_asked_for(
-    paging_kernel: tuple[Machine, Snapshot], value: int, width: int, left: bool, conversion: str, text: str
+    machine: Machine, value: int, width: int, left: bool, conversion: str, text: str
 ) -> None:
-    machine, snapshot = paging_kernel
-    machine.restore(snapshot)
     directive = f"%{'-' * left}{width or ''}{conversion}"
     shown = {"d": str(value), "p": hex(value), "s": text}[conversion]
-    argument = string(machine, text) if conversion == "s" else value
+    argument = text_at(machine, text) if conversion == "s" else value
     expected = shown.ljust(width) if left else shown.rjust(width)
-    assert printed(machine, "printf", string(machine, f"<{directive}>"), argument) == f"<{expected}>"
+    assert printed(machine, "printf", text_at(machine, f"<{directive}>"), argument) == f"<{expected}>"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +53,6 @@ def test_a_width_pads_on_the_side_that_was_asked_for(
     ],
 )
 def test_formats_print_what_c_would_print(
-    paging: Machine, text: str, arguments: tuple[int, ...], expected: str
+    machine: Machine, text: str, arguments: tuple[int, ...], expected: str
 ) -> None:
-    assert printed(paging, "printf", string(paging, text), *arguments) == expected
+    assert printed(machine, "printf", text_at(machine, text), *arguments) == expected

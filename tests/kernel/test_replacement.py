@@ -3,36 +3,20 @@
 import pytest
 
 from emu.machine import Machine
+from tests.kernel import running
+from tests.kernel.running import ERROR, doubleword, leave_free
 
 FIFO, CLOCK, LRU = 1, 2, 3
 SLOTS = 512
-LIMIT = 400_000_000
-
-
-def leave_free(machine: Machine, frames: int) -> None:
-    """Take frames until so many are free."""
-    count = 1 << 15
-    while count:
-        left = machine.call("frame_total") - machine.call("frame_in_use") - frames
-        if count > left or not machine.call("frame_alloc_contiguous", count):
-            count //= 2
-
-
-def doubleword(machine: Machine, name: str) -> int:
-    return machine.memory.read_int(machine.address_of(name), 8)
 
 
 def run(machine: Machine, name: str) -> tuple[int, str]:
-    string = machine.call("heap_alloc", 64, 8)
-    machine.memory.write(string, name.encode() + b"\0")
-    use = machine.call("frame_in_use"), machine.call("heap_requested")
-    before = len(machine.console)
-    code = machine.call("process_run", string, max_instructions=LIMIT)
-    assert (machine.call("frame_in_use"), machine.call("heap_requested")) == use
-    stored = machine.memory.read(machine.address_of("store_map"), SLOTS)
+    """What a program makes; no slot of the store may be lost, either."""
+    ended = running.run(machine, name)
     assert doubleword(machine, "store_used") == 0
+    stored = machine.memory.read(machine.address_of("store_map"), SLOTS)
     assert stored == bytes(SLOTS), "a slot of the store was not given back"
-    return code, machine.console[before:].decode()
+    return ended
 
 
 def run_in_short_memory(machine: Machine, policy: int, free: int) -> int:
@@ -45,43 +29,31 @@ def run_in_short_memory(machine: Machine, policy: int, free: int) -> int:
 
 
 def test_a_program_larger_than_memory_finishes_and_a_page_in_use_stays_unless_the_policy_is_blind_to_use(
-    paging: Machine,
+    machine: Machine,
 ) -> None:
-    start = paging.snapshot()
+    start = machine.snapshot()
     fetched = {}
     for policy in (FIFO, CLOCK, LRU):
-        paging.restore(start)
-        fetched[policy] = run_in_short_memory(paging, policy, 48)
+        machine.restore(start)
+        fetched[policy] = run_in_short_memory(machine, policy, 48)
     assert fetched[CLOCK] < fetched[FIFO]
     assert fetched[LRU] < fetched[FIFO]
 
 
-def test_without_a_policy_the_program_is_ended_in_order(paging: Machine) -> None:
-    leave_free(paging, 48)
-    string = paging.call("heap_alloc", 64, 8)
-    paging.memory.write(string, b"large\0")
-    before = len(paging.console)
-    assert paging.call("process_run", string, max_instructions=LIMIT) == (1 << 64) - 2
-    assert paging.console[before:].endswith(b": no available frame to allocate\n")
-
-
-def test_a_store_that_is_too_small_ends_the_program_in_order(paging: Machine) -> None:
-    assert paging.call("replacement_init", CLOCK, 100) == 0
-    leave_free(paging, 48)
-    use = paging.call("frame_in_use")
-    string = paging.call("heap_alloc", 64, 8)
-    paging.memory.write(string, b"large\0")
-    before = len(paging.console)
-    assert paging.call("process_run", string, max_instructions=LIMIT) == (1 << 64) - 2
-    assert paging.console[before:].endswith(b": no available frame to allocate\n")
-    assert paging.call("frame_in_use") == use
+@pytest.mark.parametrize("slots", [0, 100], ids=["without a policy", "with a store that is too small"])
+def test_a_program_larger_than_memory_is_ended_in_order(machine: Machine, slots: int) -> None:
+    assert not slots or machine.call("replacement_init", CLOCK, slots) == 0
+    leave_free(machine, 48)
+    code, text = running.run(machine, "large")
+    assert code == ERROR - 1
+    assert text.endswith(": no available frame to allocate\n")
 
 
 @pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
-def test_forks_and_shared_pages_survive_replacement(paging: Machine, policy: int) -> None:
-    assert paging.call("replacement_init", policy, SLOTS) == 0
-    leave_free(paging, 40)
-    code, text = run(paging, "memory")
+def test_forks_and_shared_pages_survive_replacement(machine: Machine, policy: int) -> None:
+    assert machine.call("replacement_init", policy, SLOTS) == 0
+    leave_free(machine, 40)
+    code, text = run(machine, "memory")
     assert code == 0
     assert text.splitlines() == [
         "memory: the child wrote 33 and still sees 22",
@@ -90,26 +62,26 @@ def test_forks_and_shared_pages_survive_replacement(paging: Machine, policy: int
     ]
 
 
-def test_replacement_needs_room_for_its_table(paging: Machine) -> None:
-    leave_free(paging, 100)
-    use = paging.call("frame_in_use")
-    assert paging.call("replacement_init", FIFO, SLOTS) == (1 << 64) - 1
-    assert paging.call("frame_in_use") == use
+def test_replacement_needs_room_for_its_table(machine: Machine) -> None:
+    leave_free(machine, 100)
+    use = machine.call("frame_in_use")
+    assert machine.call("replacement_init", FIFO, SLOTS) == ERROR
+    assert machine.call("frame_in_use") == use
 
 
 @pytest.mark.parametrize("program", ["memory", pytest.param("large", marks=pytest.mark.slow), "faults"])
 @pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
 def test_however_little_memory_is_left_a_program_finishes_or_ends_in_order(
-    paging: Machine, policy: int, program: str
+    machine: Machine, policy: int, program: str
 ) -> None:
-    assert paging.call("replacement_init", policy, SLOTS) == 0
-    leave_free(paging, 30)
-    start = paging.snapshot()
+    assert machine.call("replacement_init", policy, SLOTS) == 0
+    leave_free(machine, 30)
+    start = machine.snapshot()
     codes = []
     for free in (*range(10), 12, 15, 20, 25, 30):
-        paging.restore(start)
-        leave_free(paging, free)
-        code, text = run(paging, program)
+        machine.restore(start)
+        leave_free(machine, free)
+        code, text = run(machine, program)
         assert not code or "no available frame to allocate" in text or "no memory" in text or not text, text
         codes.append(code)
     assert not codes[-1]

@@ -1,17 +1,16 @@
 """Address spaces against a model: whatever is mapped, forked, written, replaced and freed, every page holds its own."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.machine import Machine, Snapshot
+from emu.machine import Machine
+from tests.kernel.running import ERROR, doubleword, leave_free, use
 
 R, W, U = 2, 4, 16
 FRAMED, LAZY, GUARD = 1, 2, 4
-ERROR = (1 << 64) - 1
 BASE, PAGE = 0x10_0000, 4096
 PAGES = 48
 MOST_SPACES = 3
@@ -22,7 +21,6 @@ SPARE = 28
 """Frames for tables, and for pages that cannot be replaced."""
 LAZY_6 = 40
 """What `add` takes for six lazy pages that can be written."""
-FIFO, CLOCK, LRU = 1, 2, 3
 
 Step = tuple[str, int, int, int]
 steps = st.lists(
@@ -142,10 +140,6 @@ class Model:
         self.machine.call("heap_dealloc", self.buffer, 8, 8)
 
 
-def use(machine: Machine) -> tuple[int, int]:
-    return machine.call("frame_in_use"), machine.call("heap_requested")
-
-
 def live(machine: Machine, moves: list[Step], *, short: bool) -> None:
     before = use(machine)
     model = Model(machine, short=short)
@@ -160,48 +154,26 @@ def live(machine: Machine, moves: list[Step], *, short: bool) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(moves=steps)
-def test_every_page_of_every_space_holds_what_was_written_there(
-    paging_kernel: tuple[Machine, Snapshot], moves: list[Step]
-) -> None:
-    machine, snapshot = paging_kernel
-    machine.restore(snapshot)
+def test_every_page_of_every_space_holds_what_was_written_there(machine: Machine, moves: list[Step]) -> None:
     live(machine, moves, short=False)
 
 
-@pytest.fixture(scope="module")
-def tight(paging_kernel: tuple[Machine, Snapshot]) -> Callable[[int], Machine]:
+@pytest.fixture
+def tight(machine: Machine, policy: int) -> Machine:
     """The same kernel with a replacement policy, and fewer frames than the spaces may have pages."""
-    machine, start = paging_kernel
-    snapshots = {}
-    for policy in (FIFO, CLOCK, LRU):
-        machine.restore(start)
-        assert machine.call("replacement_init", policy, SLOTS) == 0
-        count = 1 << 15
-        while count:
-            left = machine.call("frame_total") - machine.call("frame_in_use") - PAGES - SPARE
-            if count > left or not machine.call("frame_alloc_contiguous", count):
-                count //= 2
-        snapshots[policy] = machine.snapshot()
-    machine.restore(start)
-
-    def restored(policy: int) -> Machine:
-        machine.restore(snapshots[policy])
-        return machine
-
-    return restored
+    assert machine.call("replacement_init", policy, SLOTS) == 0
+    leave_free(machine, PAGES + SPARE)
+    return machine
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", [FIFO, CLOCK, LRU])
+@pytest.mark.parametrize("policy", [1, 2, 3], ids=["fifo", "clock", "lru"])
 @settings(max_examples=15, deadline=None)
 @given(moves=steps)
-def test_the_same_holds_while_pages_are_replaced(
-    tight: Callable[[int], Machine], policy: int, moves: list[Step]
-) -> None:
-    machine = tight(policy)
+def test_the_same_holds_while_pages_are_replaced(tight: Machine, moves: list[Step]) -> None:
     areas: list[Step] = [("add", 0, page, LAZY_6) for page in range(0, PAGES, 6)]
     written: list[Step] = [("write", 0, page, page + 1) for page in range(PAGES)]
     copied: list[Step] = [("write", 0, page, page + 100) for page in range(PAGES)]
-    live(machine, [*areas, *written, ("fork", 0, 0, 0), *copied, *moves], short=True)
-    assert machine.memory.read_int(machine.address_of("pages_fetched"), 8) > 0
-    assert machine.memory.read_int(machine.address_of("store_used"), 8) == 0
+    live(tight, [*areas, *written, ("fork", 0, 0, 0), *copied, *moves], short=True)
+    assert doubleword(tight, "pages_fetched") > 0
+    assert doubleword(tight, "store_used") == 0

@@ -310,9 +310,9 @@ large:
 """
 
 
-def test_bss_and_stack_get_frames_only_where_they_are_touched(run_program: Run, paging: Machine) -> None:
+def test_bss_and_stack_get_frames_only_where_they_are_touched(run_program: Run, machine: Machine) -> None:
     touched: list[int] = []
-    with paging.on(PageFault, lambda fault: touched.append(int(fault.address) >> 12)):
+    with machine.on(PageFault, lambda fault: touched.append(int(fault.address) >> 12)):
         assert run_program(LAZY) == (0, "")
     bss = [page for page in touched if 0x10 < page < 0x1000]  # behind .text
     stack = [page for page in touched if page >> 18]

@@ -1,13 +1,8 @@
 """Which frames are handed out: from the first behind the kernel to the last whole one, ceil(ekernel)..floor(end)."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from emu.machine import Machine, StopReason
-from kernel.build import BuiltKernel
-from kernel.choices import FRAME_ALLOCATORS
+from kernel.choices import allocator_pairs
 from tests.kernel.allocators.guest import Guest
 
 PAGE = 4096
@@ -32,17 +27,11 @@ def test_half_a_frame_at_the_end_of_memory_is_none(ranged: Guest, odd: int) -> N
     assert ranged.call("frame_alloc") == 0
 
 
-@pytest.mark.parametrize("frames", sorted(FRAME_ALLOCATORS))
-@pytest.mark.parametrize("megabytes", [17, 33, 100])
-def test_the_last_frame_of_the_memory_that_the_device_tree_names_is_handed_out(
-    kernel_of: Callable[..., BuiltKernel],
-    machine_with: Callable[[Path, int], Machine],
-    frames: str,
-    megabytes: int,
-) -> None:
-    machine = machine_with(kernel_of("full", frames).elf, megabytes << 20)
-    assert machine.run(3_000_000, until="frame_selftest").reason is StopReason.REACHED
-    total = machine.call("frame_total")
-    first = machine.call("frame_alloc_contiguous", total)
-    assert first + total == 0x80000 + (megabytes << 20 >> 12)
-    assert first > machine.call("kernel_end_ppn"), "the books come first"
+@pytest.mark.parametrize(("frames", "heap"), allocator_pairs())
+def test_the_last_frame_of_the_memory_that_the_device_tree_names_is_handed_out(kernel_of, boot, frames, heap):
+    for megabytes in (17, 33, 100):
+        machine = boot(kernel_of("full", frames, heap).elf, memory=megabytes << 20, until="frame_selftest")
+        total = machine.call("frame_total")
+        first = machine.call("frame_alloc_contiguous", total)
+        assert first + total == 0x80000 + (megabytes << 20 >> 12)
+        assert first > machine.call("kernel_end_ppn"), "the books come first"
