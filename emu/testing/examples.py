@@ -21,7 +21,7 @@ def allow(item: pytest.Function) -> None:
     from hypothesis import HealthCheck, settings
 
     function = getattr(item.obj, "__func__", item.obj)
-    given = getattr(function, "_hypothesis_internal_use_settings", None) or settings.default
+    given: Any = getattr(function, "_hypothesis_internal_use_settings", None) or settings.default
     function._hypothesis_internal_use_settings = settings(
         parent=given,
         suppress_health_check=[*given.suppress_health_check, HealthCheck.function_scoped_fixture],
