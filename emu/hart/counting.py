@@ -4,9 +4,12 @@ from emu.engine import Stop
 from emu.engine.slots import Slot
 from emu.errors import MachineError
 from emu.hart.base import HartBase
-from emu.hart.words import ALL, BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, remember
+from emu.hart.words import ALL, BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RETURN_ADDRESS, remember
 from emu.isa.csrs import Csr
 from emu.isa.operands import instruction_length
+
+_CALL, _CALL_BYTES = 0xE7, 4
+"""`jalr ra, 0(zero)`."""
 
 
 class CountingHart(HartBase):
@@ -126,6 +129,12 @@ class CountingHart(HartBase):
         """Note that `sret` or `mret` has been carried out here, and not by the core."""
         if self.engine.looks_at_jumps:
             self.engine.jumped(epc, instruction, target, satp)
+
+    def called_by_host(self, function: int) -> None:
+        """Note that the host has called a function, as if by a `jalr` in front of the address that it returns to."""
+        if self.engine.looks_at_jumps:
+            self.engine.jumped(RETURN_ADDRESS - _CALL_BYTES, _CALL, function, 0)
+        self.between_blocks(function)
 
     def between_blocks(self, pc: int) -> None:
         """Note that the last block has run to its end and nothing of the next has."""

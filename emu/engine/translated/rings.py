@@ -65,6 +65,19 @@ class Ring:
             op("st", place, words, 0),
         )
 
+    def record_if(self, wanted: Operand, *values: Operand) -> tuple[Operation, ...]:
+        """Append words if `wanted` is 1; 0 leaves it. `values` must not be the last three temporaries before LATE."""
+        words, place, length = T[-2], T[-3], T[-4]
+        return (
+            op("movi", words, self.address),
+            op("ld", place, words, 0),
+            *(op("st", value, place, 8 * number) for number, value in enumerate(values)),
+            op("movi", length, 8 * len(values)),
+            op("mul", length, length, wanted),
+            op("add", place, place, length),
+            op("st", place, words, 0),
+        )
+
 
 def advance(place: Operand, length: int) -> tuple[Operation, ...]:
     """Add a constant to a temporary; it uses the last temporary before those of `Ring.record`."""

@@ -34,7 +34,7 @@ def carry_out(platform: Platform, what: What) -> None:
                 words[A0 + number if number < _INTEGERS else _FA0 + number - _INTEGERS] = argument & _ALL
             words[RA], words[PC] = RETURN_ADDRESS, function & _ALL
             platform.core.engine.window.store()
-            platform.core.between_blocks(words[PC])
+            platform.core.called_by_host(words[PC])
             platform.core.returned = platform.is_asleep = False
         case ("registers", bytes(registers), bool(is_asleep)):
             platform.core.restore_registers(registers)

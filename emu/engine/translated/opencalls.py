@@ -1,0 +1,308 @@
+"""The calls that are open: each entry leads to the one that it was made inside of, kept by the calls themselves.
+
+A table has an entry for each place of a stack pointer, and the entry says who has called from there last: where the
+call returns to, and which entry was the innermost one before. A call writes its entry, which becomes the innermost; a
+return that finds its own entry goes back to what that one leads to, on whatever stack it is: so a switch of threads
+needs no attention. Python is asked, before the next block begins, about what is not like that: a call that is made no
+deeper than the last one, a return that has no entry, `sret` and `mret`. It enters traps, too.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from emu.engine.slots import Slot
+from emu.engine.translated.calls import RECORD, Kind, Transfer, decode
+from emu.engine.translated.features import Core, Feature, Jump
+from emu.engine.translated.layout import Global
+from emu.engine.translated.opcodes import CONDITIONS, MRET, SRET
+from emu.engine.translated.operations import ENV, Operand, Operation, T, choose, known, op, register
+from emu.engine.translated.plan import Known, Part, Source
+from emu.engine.translated.rings import Ring
+from emu.engine.window import Word
+from emu.isa.registers import RA, SP
+
+_ENTRY = 32
+"""Bytes: the stack pointer, the return address, the entry before; the last word is not used."""
+_APART = 1 << 12
+"""Entries that stand for no place: the end, one to write what is not wanted, and those of calls made where another open
+call was made."""
+_END, _NOWHERE, _FIRST = 0, 1, 2
+_HIGHEST = (1 << 64) - 1
+_MOST_CONTEXTS = 1 << 12
+_MOST_FOLLOWED = 1 << 16
+_LARGEST, _SMALLEST = 1 << 29, 1 << 24
+_PC = Operand(Source.GLOBAL, Global.PC)
+_JAL_RA, _JALR_RA, _C_JALR = 0xEF, 0xE7, 0x9002
+_RET, _C_RET = 0x8067, 0x8082
+
+
+class OpenCall(NamedTuple):
+    """A call that has not returned."""
+
+    return_address: int
+    stack_pointer: int
+    """At the call."""
+
+
+class KeptCalls(Feature):
+    """Says which calls are open. Calls that link into ra count, and returns by it.
+
+    A trap is made inside of nothing; what it has interrupted is open again when `sret` or `mret` leads back to its
+    stack pointer and address space.
+    """
+
+    def __init__(self) -> None:
+        self._ring = Ring(0, self._settle)  # full with its first record
+        self._memory: mmap.mmap | None = None
+        self._words = memoryview(b"").cast("Q")
+        self._base = self._mask = self._interrupted = 0
+        self._innermost = (ctypes.c_uint64 * 1)()
+        self._spare = _FIRST
+        self._contexts: dict[tuple[int, int], int] = {}
+
+    @property
+    def rings(self) -> Sequence[Ring]:
+        """See `Feature`."""
+        return (self._ring,)
+
+    @property
+    def looks_at_jumps(self) -> bool:
+        """See `Feature`."""
+        return True
+
+    def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
+        """See `Feature`."""
+        self._prepare(core)
+        return {Part.CONDITION: self._ring.condition, Part.LEAVING: self._leaving()}
+
+    def open_calls(self, return_address: int, stack_pointer: int) -> Iterator[OpenCall] | None:
+        """The calls above one that was made last or has just returned, here or where a trap was taken last.
+
+        Innermost first; None where it is not known.
+
+        The list may end before the outermost call: what was called before the feature was switched on is not in it.
+        """
+        self._ring.empty()
+        if self._memory is None:
+            return None
+        own, place = OpenCall(return_address, stack_pointer), self._place(stack_pointer)
+        for innermost in (self._innermost[0], self._interrupted):
+            for entry in (innermost, place):
+                before = self._before(entry)
+                if self._call(entry) == own and innermost in (entry, before):
+                    return self._from(before)
+        return None
+
+    @property
+    def innermost(self) -> OpenCall | None:
+        """The call that was made last and has not returned; None where it is not known."""
+        self._ring.empty()
+        entry = self._innermost[0]
+        return None if self._memory is None or entry == self._end else self._call(entry)
+
+    def forget(self) -> None:
+        """The hart was put into another state: nothing is known of what is open."""
+        self._ring.empty()
+        self._contexts.clear()
+        if self._memory is not None:
+            self._memory.madvise(mmap.MADV_DONTNEED)
+            self._begin()
+
+    def jumped(self, jump: Jump, /) -> None:
+        """See `Feature`."""
+        self._ring.append(RECORD.pack(*jump))
+        self._ring.empty()
+
+    # The table, from Python.
+
+    def _prepare(self, core: Core) -> None:
+        if self._memory is not None:
+            return
+        size = max(_SMALLEST, min(_LARGEST, 1 << (4 * core.size - 1).bit_length()))
+        self._memory = mmap.mmap(-1, size + _APART * _ENTRY, flags=mmap.MAP_PRIVATE)
+        self._words = memoryview(self._memory).cast("Q")
+        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._mask = size - _ENTRY
+        self._begin()
+
+    def _begin(self) -> None:
+        self._write(self._end, _HIGHEST, 0, self._end)
+        self._innermost[0] = self._interrupted = self._end
+
+    def _apart(self, number: int) -> int:
+        return self._base + _ENTRY * number
+
+    def _place(self, stack_pointer: int) -> int:
+        return self._apart(_APART) + (stack_pointer << 2 & self._mask)
+
+    def _write(self, entry: int, stack_pointer: int, return_address: int, before: int) -> None:
+        place = entry - self._base >> 3
+        words = self._words
+        words[place], words[place + 1], words[place + 2] = stack_pointer, return_address, before
+
+    def _call(self, entry: int) -> OpenCall:
+        place = entry - self._base >> 3
+        return OpenCall(self._words[place + 1], self._words[place])
+
+    def _before(self, entry: int) -> int:
+        return self._words[(entry - self._base >> 3) + 2]
+
+    @property
+    def _end(self) -> int:
+        return self._apart(_END)
+
+    def _from(self, entry: int) -> Iterator[OpenCall]:
+        for _ in range(_MOST_FOLLOWED):
+            if entry == self._end:
+                return
+            yield self._call(entry)
+            entry = self._before(entry)
+
+    # What the table cannot tell.
+
+    def _settle(self, records: memoryview) -> None:
+        for transfer in decode(bytes(records)):
+            if transfer.kind is Kind.TRAP:
+                self._park(transfer)
+                self._innermost[0] = self._end
+            elif transfer.kind is Kind.TRAP_RETURN:
+                key = transfer.stack_pointer, transfer.satp
+                self._innermost[0] = self._contexts.pop(key, self._end)
+            elif transfer.link == RA:
+                (self._called if transfer.kind is Kind.CALL else self._returned)(transfer)
+
+    def _park(self, trap: Transfer) -> None:
+        self._contexts[trap.stack_pointer, trap.satp] = self._interrupted = self._innermost[0]
+        if len(self._contexts) > _MOST_CONTEXTS:
+            del self._contexts[next(iter(self._contexts))]
+
+    def _called(self, call: Transfer) -> None:
+        innermost, place = self._innermost[0], self._place(call.stack_pointer)
+        own = OpenCall(call.return_address, call.stack_pointer)
+        if self._call(innermost) == own:  # it is made again, so the first one has been given up
+            innermost = self._before(innermost)
+        around = self._above(innermost, call.stack_pointer)
+        if around != self._end:  # else the function has gone to another stack
+            innermost = around
+        if innermost == place:  # by a function that keeps its return address elsewhere
+            innermost = self._apart(self._spare)
+            self._spare = self._spare + 1 if self._spare < _APART - 1 else _FIRST
+            other = self._call(place)
+            self._write(innermost, other.stack_pointer, other.return_address, self._before(place))
+        self._write(place, call.stack_pointer, call.return_address, innermost)
+        self._innermost[0] = place
+
+    def _above(self, entry: int, stack_pointer: int) -> int:
+        """The innermost call that was not made below a place of the stack, from an entry on."""
+        for _ in range(_MOST_FOLLOWED):
+            if entry == self._end or self._call(entry).stack_pointer >= stack_pointer:
+                return entry
+            entry = self._before(entry)
+        return self._end
+
+    def _returned(self, end: Transfer) -> None:
+        own, place = OpenCall(end.target, end.stack_pointer), self._place(end.stack_pointer)
+        if self._call(place) == own:  # as native code has it
+            self._innermost[0] = self._before(place)
+            return
+        entry = self._innermost[0]
+        if entry == self._end:
+            return
+        if end.stack_pointer < self._call(entry).stack_pointer:  # to a stack that is not known
+            self._innermost[0] = self._end
+            return
+        entry = self._above(entry, end.stack_pointer)
+        while self._call(entry).stack_pointer == end.stack_pointer:
+            is_own, entry = self._call(entry) == own, self._before(entry)
+            if is_own:
+                break
+        self._innermost[0] = entry
+
+    # The table, from translated code.
+
+    def _leaving(self) -> tuple[Operation, ...]:
+        """Every value here is made without a branch: what an instruction is, the translator knows and folds."""
+        bits, is_call, is_return, entry, innermost = T[0], T[1], T[2], T[3], T[4]
+        ordinary, link, one, other, place = T[5], T[6], T[7], T[8], T[9]
+        sp = register(SP)
+        equal, below = CONDITIONS["eq"], CONDITIONS["ltu"]
+        return (
+            op("movi", bits, known(Known.INSTRUCTION)),
+            *_matches(is_call, bits, (0xFFF, _JAL_RA), (0x7FFF, _JALR_RA), (0xF07F, _C_JALR)),
+            *_matches(is_return, bits, (0xFFFFF, _RET), (_HIGHEST, _C_RET)),
+            # entry = the one of this stack pointer; innermost = the innermost call's
+            op("movi", other, 2),
+            op("shl", entry, sp, other),
+            op("movi", other, self._mask),
+            op("and", entry, entry, other),
+            op("movi", other, self._apart(_APART)),
+            op("add", entry, entry, other),
+            op("movi", place, ctypes.addressof(self._innermost)),
+            op("ld", innermost, place, 0),
+            # Is it ordinary? A call when it is made deeper than the innermost one, a return when it has an entry.
+            op("ld", one, innermost, 0),
+            op("setcond", ordinary, sp, one, below),
+            op("and", ordinary, ordinary, is_call),
+            op("ld", one, entry, 0),
+            op("setcond", one, one, sp, equal),
+            op("ld", other, entry, 8),
+            op("setcond", other, other, _PC, equal),
+            op("and", one, one, other),
+            op("and", one, one, is_return),
+            # The innermost call afterwards.
+            op("ld", link, entry, 16),
+            op("movi", other, 0),
+            choose("ne", link, one, other, link, innermost),
+            choose("ne", link, ordinary, other, entry, link),
+            op("st", link, place, 0),
+            # A call's entry; what is no ordinary call writes elsewhere.
+            op("movi", link, self._apart(_NOWHERE)),
+            choose("ne", entry, ordinary, other, entry, link),
+            op("st", sp, entry, 0),
+            *_behind(link, bits, other),
+            op("st", link, entry, 8),
+            op("st", innermost, entry, 16),
+            # All others are told to Python.
+            op("or", ordinary, ordinary, one),
+            *_matches(one, bits, (_HIGHEST, SRET), (_HIGHEST, MRET)),
+            op("or", one, one, is_call),
+            op("or", one, one, is_return),
+            op("movi", other, 1),
+            op("xor", ordinary, ordinary, other),
+            op("and", ordinary, ordinary, one),
+            op("movi", place, known(Known.PC)),
+            op("movi", one, known(Known.SLOTS)),
+            op("ld", one, one, 8 * Slot.COUNT),
+            op("ld", other, ENV, 8 * Word.SATP),
+            *self._ring.record_if(ordinary, place, bits, _PC, sp, one, other),
+        )
+
+
+def _matches(result: Operand, bits: Operand, *forms: tuple[int, int]) -> tuple[Operation, ...]:
+    """1 for an instruction that has one of these forms, each a mask and what is left with it; else 0."""
+    masked, wanted = T[8], T[9]
+    operations = [op("movi", result, 0)]
+    for mask, form in forms:
+        operations += [
+            op("movi", wanted, mask),
+            op("and", masked, bits, wanted),
+            op("movi", wanted, form),
+            op("setcond", masked, masked, wanted, CONDITIONS["eq"]),
+            op("or", result, result, masked),
+        ]
+    return tuple(operations)
+
+
+def _behind(result: Operand, bits: Operand, other: Operand) -> tuple[Operation, ...]:
+    """The address behind the instruction, which has four bytes if both lower bits are set, else two."""
+    return (
+        op("movi", other, 3),
+        op("and", result, bits, other),
+        op("setcond", result, result, other, CONDITIONS["eq"]),
+        op("movi", other, 1),
+        op("shl", result, result, other),
+        op("movi", other, known(Known.PC, plus=2)),
+        op("add", result, result, other),
+    )
