@@ -1,4 +1,4 @@
-"""A batch of streams in memory, executed by QEMU and by this machine."""
+"""A batch of programs in memory, executed by QEMU and by this machine."""
 
 import mmap
 import os
@@ -7,18 +7,40 @@ import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig, StopReason
 from linker import link
 from linker.assembler import assemble
-from tests.emu.differential import encodings as e
-from tests.emu.differential.layout import CONTROL, HARNESS, LOG, RAM_BASE, RAM_SIZE, area
-from tests.emu.differential.streams import Stream
+from tests.emu.differential.layout import (
+    AREA_SIZE,
+    CODE_SIZE,
+    CURRENT,
+    FIRST_AREA,
+    FIRST_CODE,
+    HARNESS,
+    RAM_BASE,
+    RAM_SIZE,
+)  # fmt: skip
+from tests.emu.differential.programs import Programs
 
-_LIMIT = 50_000_000
-"""Instructions; a batch has some ten thousand traps of 300 instructions each."""
+_LIMIT = 200_000_000
+"""Instructions; a program takes some thousand, most of them the harness's."""
 _CPU = "rv64,h=off,v=off,zba=off,zbb=off,zbc=off,zbs=off,sstc=off,svinval=off"
+Areas = npt.NDArray[np.uint64]
+"""The words of each program's area, and of its code behind it."""
+
+
+class Executed(NamedTuple):
+    """What this machine has done."""
+
+    areas: Areas
+    instructions: int
+    """Retired, with those of the harness."""
 
 
 @lru_cache(maxsize=1)
@@ -31,22 +53,29 @@ def harness() -> bytes:
     return segment.data
 
 
-def pieces(streams: Sequence[Stream]) -> list[tuple[int, bytes]]:
-    """What lies in memory at the start, by physical address."""
-    jump = e.word(HARNESS - RAM_BASE | 5 << 7 | 0x17) + e.i_type(0x67, 0, 0, 5, 0)
-    found = [(RAM_BASE, jump), (HARNESS, harness()), (CONTROL, struct.pack("<4Q", len(streams), (1 << 64) - 1, 0, LOG))]
-    for stream in streams:
-        found += [(area(stream.number) + 4096 * number, data) for number, data in stream.pages.items()]
-    return found
+def _pieces(programs: Programs) -> list[tuple[int, bytes]]:
+    jump = struct.pack("<2I", HARNESS - RAM_BASE | 5 << 7 | 0x17, 5 << 15 | 0x67)
+    return [(RAM_BASE, jump), (HARNESS, harness()), *programs.pieces()]
 
 
-def on_qemu(qemu: str, streams: Sequence[Stream], directory: Path, seconds: float = 60) -> bytes:
-    """RAM after QEMU has executed the streams.
+def on_qemu(qemu: str, programs: Programs, directory: Path, seconds: float = 60) -> Areas:
+    """The areas after QEMU has executed the programs.
 
-    Each instruction is a block of its own, so that interrupts are taken behind the instruction that raises them, and
-    there may be two harts, or QEMU would take an AMO for a load and a store.
+    There may be two harts, or QEMU would take an AMO for a load and a store. Where interrupts may come anywhere, each
+    instruction is a block of its own, so that they are taken behind the instruction that raises them.
     """
-    return ram_on_qemu(qemu, pieces(streams), directory, seconds, "-singlestep", "-smp", "1,maxcpus=2")
+    options = ["-singlestep"] if programs.traits.interrupts_anywhere else []
+    ram = ram_on_qemu(qemu, _pieces(programs), directory, seconds, "-smp", "1,maxcpus=2", *options)
+    end = FIRST_AREA + programs.size * AREA_SIZE - RAM_BASE
+    return _areas(ram.ljust(end, b"\0"), programs.size)
+
+
+def _areas(ram: bytes, size: int) -> Areas:
+    parts = [
+        np.frombuffer(ram, np.uint64, size * each // 8, first - RAM_BASE).reshape(size, -1)
+        for first, each in ((FIRST_AREA, AREA_SIZE), (FIRST_CODE, CODE_SIZE))
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def ram_on_qemu(
@@ -67,20 +96,27 @@ def ram_on_qemu(
         try:
             subprocess.run(command, check=True, timeout=seconds, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
-            (current,) = struct.unpack("<Q", os.pread(file.fileno(), 8, CONTROL + 8 - RAM_BASE))
-            raise AssertionError(f"stream {current} does not end on QEMU within {seconds} seconds") from None
+            (current,) = struct.unpack("<Q", os.pread(file.fileno(), 8, CURRENT - RAM_BASE))
+            message = f"program {_number(current)} does not end on QEMU within {seconds} seconds"
+            raise AssertionError(message) from None
+        end = max(address + len(data) for address, data in memory_pieces) - RAM_BASE
         with mmap.mmap(file.fileno(), RAM_SIZE, prot=mmap.PROT_READ) as ram:
-            return ram[:]
+            return ram[:end]
 
 
-def on_machine(streams: Sequence[Stream], fidelity: str) -> bytes:
-    """RAM after this machine has executed the streams."""
+def _number(current: int) -> int:
+    return (current - FIRST_AREA) // AREA_SIZE
+
+
+def on_machine(programs: Programs, fidelity: str) -> Executed:
+    """The areas after this machine has executed the programs."""
     machine = Machine(MachineConfig(fidelity=fidelity, ram_size=RAM_SIZE, firmware="none"))
     machine.load(Image.from_bytes(bytes(8), "jump.bin", raw_offset=0))
-    for address, data in pieces(streams):
+    for address, data in _pieces(programs):
         machine.memory.write(address, data)
     outcome = machine.run(_LIMIT)
     if outcome.reason is not StopReason.POWERED_OFF:
-        current = machine.memory.read_int(CONTROL + 8, 8)
-        raise AssertionError(f"stream {current} does not end: {outcome.description} at pc {machine.hart.pc}")
-    return machine.memory.read(RAM_BASE, RAM_SIZE)
+        current = machine.memory.read_int(CURRENT, 8)
+        raise AssertionError(f"program {_number(current)} does not end: {outcome.description} at {machine.hart.pc}")
+    ram = machine.memory.read(RAM_BASE, FIRST_AREA + programs.size * AREA_SIZE - RAM_BASE)
+    return Executed(_areas(ram, programs.size), machine.instret)

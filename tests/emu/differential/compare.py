@@ -1,86 +1,92 @@
 """Compares what two machines left in memory, and tells the first difference so that a person can follow it."""
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import capstone
+import numpy as np
 
 from emu.isa.causes import ExceptionCause
+from tests.emu.differential.batch import Areas
 from tests.emu.differential.layout import (
     AREA_SIZE,
-    CONTROL,
-    CSR_WORDS,
+    CODE_SIZE,
+    CURSOR,
+    FINAL,
+    FINAL_CSRS,
     FIRST_AREA,
+    FIRST_CODE,
     LOG,
-    RAM_BASE,
+    MOST_TRAPS,
+    RECORD_CSRS,
     RECORD_WORDS,
-    STREAM,
+    STATE_PAGE,
     TABLE_PAGE,
-    WORD_NAMES,
 )  # fmt: skip
-from tests.emu.differential.streams import Stream
+from tests.emu.differential.programs import Programs
+from tests.emu.differential.traits import MODES
 
 Record = tuple[int, ...]
-_ALL = (1 << 64) - 1
-_RECORD = struct.Struct(f"<{RECORD_WORDS}Q")
 _DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC)
-_ACCESSED = 1 << 6
+_ACCESSED = np.uint64(1 << 6)
 """A may be set for an access that is not made in the end (privileged manual, section 4.3.1): an AMO to a page that can
 only be read is begun here as a load."""
 _SUM_IN_S = 1 << 18 | 1 << 11
 """SUM, and that the trap came from S mode (MPP)."""
+_VS, _MPP, _NO_MODE = 3 << 9, 3 << 11, 2 << 11
 _SHOWN = 12
-"""Differing words of a record that are shown."""
+"""Differing words that are shown."""
+_RECORD_NAMES = {**{number: f"x{number}" for number in range(1, 32)}, **{at: n for n, at in RECORD_CSRS.items()}}
+_FINAL_NAMES = {**{number: f"f{number}" for number in range(32)}, **{at: n for n, at in FINAL_CSRS.items()}}
 
 
-def records(ram: bytes) -> Iterator[Record]:
-    """The log: one record for each trap that M mode took."""
-    (end,) = struct.unpack_from("<Q", ram, CONTROL - RAM_BASE + 24)
-    for place in range(LOG, end, _RECORD.size):
-        yield _RECORD.unpack_from(ram, place - RAM_BASE)
+def records(areas: Areas, program: int) -> list[Record]:
+    """One record for each trap that M mode took, oldest first."""
+    state = areas[program, STATE_PAGE * 512 : (STATE_PAGE + 1) * 512]
+    begin = FIRST_AREA + program * AREA_SIZE + STATE_PAGE * 4096 + LOG * 8
+    count = (int(state[CURSOR]) - begin) // (RECORD_WORDS * 8)
+    assert 0 <= count <= MOST_TRAPS
+    log = state[LOG : LOG + count * RECORD_WORDS].reshape(count, RECORD_WORDS)
+    return [tuple(map(int, record)) for record in log]
 
 
-def differences(reference: bytes, ours: bytes, streams: Sequence[Stream]) -> Iterator[tuple[int, str]]:
-    """For each stream that went another way: its number, and a description that ends with the first difference."""
-    by_stream: tuple[dict[int, list[Record]], ...] = ({}, {})
-    for ram, found in zip((reference, ours), by_stream, strict=True):
-        for record in records(ram):
-            found.setdefault(record[STREAM], []).append(record)
-    for stream in streams:
-        expected, seen = (found.get(stream.number, []) for found in by_stream)
-        text = _first_difference(expected, seen)
-        if not text and not any(map(_are_both_right, expected, seen)):
-            text = _memory_difference(reference, ours, stream.number)
+def differences(reference: Areas, ours: Areas, programs: Programs) -> Iterator[tuple[int, str]]:
+    """For each program that went another way: its number, and a description that ends with the first difference."""
+    for number in map(int, np.flatnonzero((reference != ours).any(axis=1))):
+        if programs.only not in (None, number):
+            continue
+        text = _difference(reference, ours, number)
         if text:
-            yield stream.number, f"{disassembly(stream)}\n{text}"
+            yield number, f"{MODES[programs.traits.mode[number]]}\n{disassembly(programs, number)}\n{text}"
 
 
-def _first_difference(expected: list[Record], seen: list[Record]) -> str:
-    parted = False
-    for number, (one, other) in enumerate(zip(expected, seen, strict=False)):
-        parted |= _are_both_right(one, other)
+def _difference(reference: Areas, ours: Areas, number: int) -> str:
+    expected, seen = records(reference, number), records(ours, number)
+    for index, (one, other) in enumerate(zip(expected, seen, strict=False)):
+        if are_both_right(one, other):
+            return ""
         if one != other:
-            if parted:
-                return ""
-            return f"trap {number} {_summary(one)}:\n{_words(one, other)}\n{_before(expected, number)}"
+            head = f"trap {index} {_summary(one)}"
+            return f"{head}:\n{_words(one, other, _RECORD_NAMES)}\n{_before(expected, index)}"
     if len(expected) != len(seen):
         longer, who = max((expected, "QEMU"), (seen, "this machine"), key=lambda pair: len(pair[0]))
         extra = min(len(expected), len(seen))
-        return "" if parted else f"only {who} takes trap {extra} {_summary(longer[extra])}"
-    return ""
+        return f"only {who} takes trap {extra} {_summary(longer[extra])}"
+    return _left(reference[number], ours[number], number)
 
 
-def _are_both_right(qemu: Record, ours: Record) -> bool:
+def are_both_right(qemu: Record, ours: Record) -> bool:
     """Whether both took a trap of which the manual leaves the details open; what follows cannot be compared.
 
     A store over the end of a page may find either half at fault first, and may store the half before the fault. QEMU
     is wrong, and goes its own way, where it lets S mode execute a page of U mode that it has read with SUM, and where
-    it has taken 3 for UXL.
+    `mstatus` has taken 3 for UXL, 2 for MPP, or VS, which there is not: programs do not write these, but a jump into
+    their middle may.
     """
-    if qemu[CSR_WORDS["mstatus"]] >> 32 & 3 == 3:
+    status = qemu[RECORD_CSRS["mstatus"]]
+    if status >> 32 & 3 == 3 or status & _VS or status & _MPP == _NO_MODE:
         return True
     (cause, pc, tval), (our_cause, our_pc, our_tval) = _trap(qemu), _trap(ours)
-    if our_cause == ExceptionCause.INSTRUCTION_PAGE_FAULT and ours[CSR_WORDS["mstatus"]] & _SUM_IN_S == _SUM_IN_S:
+    if our_cause == ExceptionCause.INSTRUCTION_PAGE_FAULT and ours[RECORD_CSRS["mstatus"]] & _SUM_IN_S == _SUM_IN_S:
         return our_tval == our_pc == pc and cause != our_cause
     if our_cause != ExceptionCause.STORE_ACCESS_FAULT or pc != our_pc:
         return False
@@ -90,15 +96,15 @@ def _are_both_right(qemu: Record, ours: Record) -> bool:
 
 
 def _trap(record: Record) -> tuple[int, ...]:
-    """Cause, pc and tval of the trap that the stream took: what S mode's handler found, when that called."""
-    in_s = record[CSR_WORDS["mcause"]] == ExceptionCause.ECALL_FROM_S
+    """Cause, pc and tval of the trap that the program took: what S mode's handler found, when that called."""
+    in_s = record[RECORD_CSRS["mcause"]] == ExceptionCause.ECALL_FROM_S
     names = ("scause", "sepc", "stval") if in_s else ("mcause", "mepc", "mtval")
-    return tuple(record[CSR_WORDS[name]] for name in names)
+    return tuple(record[RECORD_CSRS[name]] for name in names)
 
 
-def _words(one: Record, other: Record) -> str:
+def _words(one: Record, other: Record, names: dict[int, str]) -> str:
     lines = [
-        f"  {WORD_NAMES.get(word, f'word {word}'):10} QEMU {expected:#018x}  this machine {seen:#018x}"
+        f"  {names.get(word, f'word {word}'):10} QEMU {expected:#018x}  this machine {seen:#018x}"
         for word, (expected, seen) in enumerate(zip(one, other, strict=True))
         if expected != seen
     ]
@@ -107,37 +113,43 @@ def _words(one: Record, other: Record) -> str:
 
 def _before(expected: list[Record], number: int) -> str:
     if not number:
-        return "  it is the first trap of the stream"
+        return "  it is the first trap of the program"
     registers = " ".join(f"x{index}={value:x}" for index, value in enumerate(expected[number - 1][:32]) if index)
-    floats = " ".join(f"f{index}={value:x}" for index, value in enumerate(expected[number - 1][32:64]))
-    return f"  the same at the trap before, {_summary(expected[number - 1])}:\n  {registers}\n  {floats}"
+    return f"  the same at the trap before, {_summary(expected[number - 1])}:\n  {registers}"
 
 
 def _summary(record: Record) -> str:
-    csrs = ("mcause", "mepc", "mtval", "mstatus", "scause", "sepc", "stval", "fcsr")
-    return " ".join(f"{name}={record[CSR_WORDS[name]]:x}" for name in csrs)
+    return " ".join(f"{name}={record[word]:x}" for name, word in RECORD_CSRS.items())
 
 
-def _memory_difference(reference: bytes, ours: bytes, number: int) -> str:
-    start = FIRST_AREA - RAM_BASE + number * AREA_SIZE
-    if reference[start : start + AREA_SIZE] == ours[start : start + AREA_SIZE]:
+def _left(reference: Areas, ours: Areas, number: int) -> str:
+    """What differs at the end: floating-point registers, CSRs, memory."""
+    final = slice(STATE_PAGE * 512 + FINAL, STATE_PAGE * 512 + LOG)
+    one, other = (tuple(map(int, words[final])) for words in (reference, ours))
+    if one != other:
+        return f"at its end:\n{_words(one, other, _FINAL_NAMES)}"
+    wrong = np.flatnonzero(reference != ours)
+    tables = (wrong >= TABLE_PAGE * 512) & (wrong < (TABLE_PAGE + 1) * 512)
+    wrong = wrong[~(tables & (reference[wrong] | _ACCESSED == ours[wrong]))]
+    if not wrong.size:
         return ""
-    tables = start + TABLE_PAGE * 4096
-    for place in range(start, start + AREA_SIZE, 8):
-        one, other = (int.from_bytes(ram[place : place + 8], "little") for ram in (reference, ours))
-        if one != other and not (place >= tables and one | _ACCESSED == other):
-            return f"  memory at {place + RAM_BASE:#x}: QEMU {one:#018x}  this machine {other:#018x}"
-    return ""
+    place, address = int(wrong[0]), FIRST_AREA + number * AREA_SIZE + 8 * int(wrong[0])
+    if 8 * place >= AREA_SIZE:
+        address = FIRST_CODE + number * CODE_SIZE + 8 * place - AREA_SIZE
+    values = f"QEMU {int(reference[place]):#018x}  this machine {int(ours[place]):#018x}"
+    return f"  memory at {address:#x}: {values}"
 
 
-def disassembly(stream: Stream) -> str:
-    """The instructions of a stream, at the addresses at which it executes them."""
-    address, code = stream.first + stream.start, stream.code
+def disassembly(programs: Programs, number: int) -> str:
+    """The instructions of a program, at the addresses at which it executes them, as an assembler takes them."""
+    code = bytes(programs.code(number))
+    address = int(programs.virtual_code()[number] + programs.starts[number, 0]) & (1 << 64) - 1
     lines, at = [], 0
     while at < len(code):
         size = 4 if code[at] & 3 == 3 else 2
         found = list(_DISASSEMBLER.disasm(code[at : at + size], address + at))
         text = f"{found[0].mnemonic} {found[0].op_str}" if found else "?"
-        lines.append(f"  {address + at:#x}: {int.from_bytes(code[at : at + size], 'little'):0{2 * size}x}  {text}")
+        value = f".{size}byte {int.from_bytes(code[at : at + size], 'little'):#0{2 * size + 2}x}"
+        lines.append(f"    {value:20}# {address + at:x}: {text}")
         at += size
     return "\n".join(lines)

@@ -1,24 +1,25 @@
-# Runs instruction streams one after the other in M, S or U mode, and logs every register at each trap. It is the whole
-# firmware (M mode) and executes on this machine and on QEMU alike; layout.py has the addresses and indexes.
+# Runs programs one after the other in M, S or U mode, and records the registers at each trap. It is the whole firmware
+# (M mode) and executes on this machine and on QEMU alike; layout.py has the addresses and indexes. Programs leave tp
+# alone: it points to the state page of the one that runs.
 
-.equ CONTROL, 0x83780000
-.equ STREAMS, 0
-.equ CURRENT, 8
-.equ TRAPS, 16
-.equ CURSOR, 24
-.equ MOST_TRAPS, 40
+.equ CURRENT, 0x80003000
+.equ AREA_SIZE, 0x6000
 .equ FINISHER, 0x100000
 .equ CLINT, 0x2000000
-.equ AREA_SHIFT, 16
-.equ FIRST_AREA, 0x80100000
-.equ AS_MPP, 0xe0000                    # MPRV, SUM and MXR: read code with the privilege that it was executed with
+.equ SAVED, 0
+.equ CURSOR, 8                          # where the next record goes
+.equ LOG_END, 16
+.equ CODE, 24                           # the physical address of the code pages; 0: there is no such program
+.equ STATE, 64
+.equ FINAL, 768
+.equ RECORD, 320
 
 .text
 .globl _start
 _start:
     la t0, 1f
     csrw mtvec, t0
-    li t0, -1
+    li t0, (1 << 54) - 1                # QEMU keeps the bits above as well
     csrw pmpaddr0, t0
     li t0, 0x1f                         # all of memory is open to S and U mode
     csrw pmpcfg0, t0
@@ -28,90 +29,57 @@ _start:
     li t0, CLINT + 0x4000
     li t1, -1
     sd t1, (t0)
-    j next
-
-# Interrupts and exceptions that M mode takes. mscratch holds where the next record goes.
-.balign 4
-trap:
-    csrrw sp, mscratch, sp
-    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    sd x\n, 8*\n(sp)
-    .endr
-    csrr t0, mscratch
-    sd t0, 16(sp)
-    li s0, CONTROL
-    ld t0, CURRENT(s0)
-    sd t0, (sp)
-    csrr s1, mstatus
-    sd s1, 67*8(sp)
-    li t1, 3                            # a breakpoint's tval may be its address or 0
-    csrr t0, mcause
-    bne t0, t1, 1f
-    csrw mtval, zero
-1:  csrr t0, scause
-    bne t0, t1, 1f
-    csrw stval, zero
-1:  li t1, 5                            # where a misaligned load begins outside memory, QEMU says less exactly
-    csrr t0, mcause
-    bne t0, t1, 1f
-    csrci mtval, 7
-1:  csrr t0, scause
-    bne t0, t1, 1f
-    csrci stval, 7
-1:
-    .macro keep index, csr
-    csrr t0, \csr
-    sd t0, \index*8(sp)
-    .endm
-    keep 64, mcause
-    keep 65, mepc
-    keep 66, mtval
-    keep 68, mip
-    keep 69, mie
-    keep 70, scause
-    keep 71, sepc
-    keep 72, stval
-    keep 73, satp
-    keep 75, medeleg
-    keep 76, mideleg
-    keep 77, mcounteren
-    keep 78, scounteren
-    keep 79, stvec
-    keep 80, sscratch
-    keep 81, sstatus
-    keep 82, sie
-    keep 83, sip
+    li t0, CURRENT                      # the first program
+    ld tp, (t0)
     li t0, 3 << 13
     csrs mstatus, t0
-    keep 74, fcsr
-    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    fsd f\n, (32+\n)*8(sp)
+    j begin
+
+# Interrupts and exceptions that M mode takes.
+.balign 4
+trap:
+    sd t0, SAVED(tp)
+    ld t0, CURSOR(tp)
+    .irp n, 1,2,3,4,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    sd x\n, 8*\n(t0)
     .endr
-    addi s2, sp, 88*8
-    csrw mscratch, s2
-    sd s2, CURSOR(s0)
+    ld t1, SAVED(tp)
+    sd t1, 5*8(t0)
+    li t2, 3                            # a breakpoint's tval may be its address or 0
+    li t3, 5                            # where a misaligned load begins outside memory, QEMU says less exactly
+    .macro keep_trap index, prefix, cause, pc
+    csrr \cause, \prefix\()cause
+    sd \cause, \index*8(t0)
+    csrr \pc, \prefix\()epc
+    sd \pc, (\index+1)*8(t0)
+    bne \cause, t2, 1f
+    csrw \prefix\()tval, zero
+1:  bne \cause, t3, 1f
+    csrci \prefix\()tval, 7
+1:  csrr t1, \prefix\()tval
+    sd t1, (\index+2)*8(t0)
+    .endm
+    keep_trap 32, m, s3, s4
+    keep_trap 36, s, s5, s6
+    csrr t1, mstatus
+    sd t1, 35*8(t0)
+    addi t2, t0, RECORD
+    sd t2, CURSOR(tp)
+    bltz x27, end                       # the budget is used up
+    ld t3, LOG_END(tp)
+    bgeu t2, t3, end
 
-    ld t0, 27*8(sp)                     # the stream's budget is used up, or it only traps
-    bltz t0, next
-    ld t0, TRAPS(s0)
-    addi t0, t0, 1
-    sd t0, TRAPS(s0)
-    li t1, MOST_TRAPS
-    bge t0, t1, next
-
-    csrr s3, mcause
-    csrr s4, mepc
-    li t0, 9
-    bne s3, t0, direct
-    csrr t0, stvec
-    andi t0, t0, -4
-    sub t1, s4, t0
-    li t2, 64
-    bgeu t1, t2, direct
-    addi t0, t0, 64                     # the handler of S mode called: go on at its sret
-    csrw mepc, t0
-    csrr s3, scause
-    csrr s4, sepc
+    li t1, 9
+    bne s3, t1, direct
+    csrr t1, stvec
+    andi t1, t1, -4
+    sub t2, s4, t1
+    li t3, 64
+    bgeu t2, t3, direct
+    addi t1, t1, 64                     # the handler of S mode called: go on at its sret
+    csrw mepc, t1
+    mv s3, s5
+    mv s4, s6
     call following
     csrw sepc, a0
     j leave
@@ -119,66 +87,91 @@ direct:
     call following
     csrw mepc, a0
 leave:
-    csrw mstatus, s1
-    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    ld x\n, 8*\n(sp)
+    ld t0, CURSOR(tp)
+    addi t0, t0, -RECORD
+    .irp n, 1,2,3,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    ld x\n, 8*\n(t0)
     .endr
-    ld sp, 16(sp)
+    ld t0, 5*8(t0)
     mret
 
-# Where to go on (a0) after cause s3 at s4. An interrupt is switched off; what could not be fetched is left for x26.
+# Where to go on (a0) after cause s3 at s4. An interrupt is switched off; what could not be fetched, or does not lie
+# beside x26, is left for x26. The code pages are two, aligned to their size, as in the program's address space.
 following:
     bltz s3, 2f
-    li t0, 12
-    beq s3, t0, 1f
-    li t0, 2
-    bltu s3, t0, 1f
-    li t0, AS_MPP
-    csrs mstatus, t0
-    lbu t1, (s4)
-    csrc mstatus, t0
+    mv a0, x26
+    li t1, 12
+    beq s3, t1, 3f
+    li t1, 2
+    bltu s3, t1, 3f
+    xor t1, s4, x26
+    srli t1, t1, 15
+    bnez t1, 3f
+    slli t1, s4, 64 - 13
+    srli t1, t1, 64 - 13
+    ld t2, CODE(tp)
+    add t1, t1, t2
+    lbu t1, (t1)
     andi t1, t1, 3
     addi a0, s4, 4
     addi t1, t1, -3
     beqz t1, 3f
     addi a0, s4, 2
+3:  ret
+2:  li t1, 1
+    sll t1, t1, s3
+    csrc mie, t1
+    li t1, CLINT
+    sw zero, (t1)
+    mv a0, s4
     ret
-1:  ld a0, 26*8(sp)
-    ret
-2:  li t0, 1
-    sll t0, t0, s3
-    csrc mie, t0
+
+end:
+    addi s0, tp, FINAL
+    .macro keep index, csr
+    csrr t0, \csr
+    sd t0, \index*8(s0)
+    .endm
+    keep 32, mip
+    andi t0, t0, 8
+    beqz t0, 1f
     li t0, CLINT
     sw zero, (t0)
-    mv a0, s4
-3:  ret
-
-next:
-    li s0, CONTROL
-    ld t0, CURRENT(s0)
-    addi t0, t0, 1
-    sd t0, CURRENT(s0)
-    ld t1, STREAMS(s0)
-    bgeu t0, t1, off
-    sd zero, TRAPS(s0)
-    ld t1, CURSOR(s0)
-    csrw mscratch, t1
-    slli t0, t0, AREA_SHIFT
-    li t1, FIRST_AREA
-    add sp, t0, t1
-    li t0, (2 << 32) | (3 << 13)        # QEMU lets UXL become 3
-    csrw mstatus, t0
+1:
+    keep 33, mie
+    keep 34, satp
+    keep 36, medeleg
+    keep 37, mideleg
+    keep 38, mcounteren
+    keep 39, scounteren
+    keep 40, stvec
+    keep 41, sscratch
+    keep 42, mscratch
+    keep 43, sstatus
+    keep 44, sie
+    keep 45, sip
+    li t0, 3 << 13
+    csrs mstatus, t0
+    keep 35, fcsr
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    fld f\n, (32+\n)*8(sp)
+    fsd f\n, \n*8(s0)
+    .endr
+    li t0, AREA_SIZE
+    add tp, tp, t0
+begin:
+    ld t0, CODE(tp)
+    beqz t0, off
+    li t0, CURRENT
+    sd tp, (t0)
+    addi s0, tp, STATE
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    fld f\n, (32+\n)*8(s0)
     .endr
     .macro set index, csr
-    ld t0, \index*8(sp)
+    ld t0, \index*8(s0)
     csrw \csr, t0
     .endm
     set 74, fcsr
-    csrw mie, zero
-    li t0, CLINT
-    sw zero, (t0)
     set 65, mepc
     set 66, mtval
     set 64, mcause
@@ -192,15 +185,15 @@ next:
     set 78, scounteren
     set 79, stvec
     set 80, sscratch
+    set 81, mscratch
     set 68, mip
     set 69, mie
     set 67, mstatus
     sfence.vma
-    fence.i
-    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    ld x\n, 8*\n(sp)
+    .irp n, 1,2,3,5,6,7,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    ld x\n, 8*\n(s0)
     .endr
-    ld sp, 16(sp)
+    ld s0, 8*8(s0)
     mret
 off:
     li t0, FINISHER

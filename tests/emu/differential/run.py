@@ -1,7 +1,8 @@
 """Compares as many random programs as you like with QEMU: `python -m tests.emu.differential.run --count 1000000`.
 
-Each batch is executed once by QEMU and by both fidelities; every fourth has page tables that only `exact` is to treat
-as QEMU does. A program that goes another way is told with its instructions, and the run goes on.
+Each batch is executed once by QEMU and by both fidelities; every eighth has page tables that only `exact` is to treat
+as QEMU does, every eighth is executed by QEMU in blocks of one instruction. A program that goes another way is reduced
+to the units that are needed for it, and told as text for an assembler; the run goes on.
 """
 
 import argparse
@@ -10,89 +11,112 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.emu.differential import batch
+from tests.emu.differential.batch import on_machine, on_qemu
 from tests.emu.differential.compare import differences
-from tests.emu.differential.layout import MOST_STREAMS
-from tests.emu.differential.streams import MODES, Exclusions, Stream, generate
+from tests.emu.differential.layout import MOST_PROGRAMS
+from tests.emu.differential.programs import LENGTH, Programs, generate
 
 QEMU = "qemu-system-riscv64"
-LENGTH = 24
-"""Units of a stream: instructions, or a few of them that belong together."""
-EXCLUSIONS = {"exact": Exclusions(), "fast": Exclusions(native_walks=True)}
+_ODD_WALKS, _ANYWHERE, _CYCLE = 0, 1, 8
 
 
-class Batch(NamedTuple):
-    """Streams that are executed one after the other."""
+class Outcome(NamedTuple):
+    """What a batch came to."""
 
-    seed: int
-    mode: str
+    texts: list[str]
+    """What differs, for a person; one text for each program and fidelity."""
     fidelities: tuple[str, ...]
-
-    def streams(self) -> list[Stream]:
-        """They are the same at each call."""
-        exclusions = EXCLUSIONS[self.fidelities[-1]]
-        return [
-            generate(self.seed * MOST_STREAMS + number, number, self.mode, LENGTH, exclusions)
-            for number in range(MOST_STREAMS)
-        ]
+    instructions: int
+    """Retired by this machine in all fidelities, with the harness's."""
 
 
-def batches(seed: int) -> Iterator[Batch]:
-    """All modes in turn, without end."""
+def batch(seed: int, size: int = MOST_PROGRAMS) -> Programs:
+    """The batch with this number."""
+    turn = seed % _CYCLE
+    return generate(seed, size, native_walks=turn != _ODD_WALKS, interrupts_anywhere=turn == _ANYWHERE)
+
+
+def fidelities(programs: Programs) -> tuple[str, ...]:
+    """Those that are to do what QEMU does."""
+    return ("exact", "fast") if programs.traits.native_walks else ("exact",)
+
+
+def compare(programs: Programs, qemu: str, folder: Path, seconds: float = 60) -> Outcome:
+    """Execute a batch everywhere."""
+    texts, instructions, chosen = [], 0, fidelities(programs)
+    try:
+        reference = on_qemu(qemu, programs, folder, seconds)
+        for fidelity in chosen:
+            seen = on_machine(programs, fidelity)
+            instructions += seen.instructions
+            for number, _ in differences(reference, seen.areas, programs):
+                text = reduced(programs, number, fidelity, qemu, folder)
+                texts.append(f"batch {programs.seed}, program {number}, {fidelity}, {text}")
+    except AssertionError as error:
+        texts.append(f"batch {programs.seed}: {error}")
+    return Outcome(texts, chosen, instructions)
+
+
+def reduced(programs: Programs, number: int, fidelity: str, qemu: str, folder: Path) -> str:
+    """The difference of a program alone, without the units that it does not take."""
+    gone: list[int] = []
+    text = _difference(programs.without(number, gone), number, fidelity, qemu, folder)
+    if text is None:
+        return "which alone is the same: it takes those before it"
+    for unit in range(LENGTH):
+        shorter = _difference(programs.without(number, [*gone, unit]), number, fidelity, qemu, folder)
+        if shorter is not None:
+            gone, text = [*gone, unit], shorter
+    return text
+
+
+def _difference(programs: Programs, number: int, fidelity: str, qemu: str, folder: Path) -> str | None:
+    try:
+        found = differences(on_qemu(qemu, programs, folder, 10), on_machine(programs, fidelity).areas, programs)
+        return next((text for _, text in found), None)
+    except AssertionError as error:
+        return str(error)
+
+
+def batches(seed: int) -> Iterator[Programs]:
+    """From this number on, without end."""
     while True:
-        for mode in MODES:
-            yield Batch(seed, mode, ("exact",) if seed % 4 == 0 else ("exact", "fast"))
+        yield batch(seed)
         seed += 1
-
-
-def compare(chosen: Batch, qemu: str, folder: Path) -> Iterator[str]:
-    """What differs, for a person; one text for each stream."""
-    streams = chosen.streams()
-    try:
-        reference = batch.on_qemu(qemu, streams, folder, 600)
-    except AssertionError as error:
-        yield f"seed {chosen.seed}, {chosen.mode}: {error}"
-        return
-    for fidelity in chosen.fidelities:
-        for number, text in _against(reference, streams, fidelity):
-            yield f"seed {chosen.seed}, {chosen.mode}, {fidelity}, stream {number}:\n{text}"
-
-
-def _against(reference: bytes, streams: Sequence[Stream], fidelity: str) -> Iterator[tuple[object, str]]:
-    try:
-        yield from differences(reference, batch.on_machine(streams, fidelity), streams)
-    except AssertionError as error:
-        yield "?", str(error)
 
 
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="execute random programs here and on QEMU, and tell what differs")
-    parser.add_argument("--count", type=int, default=1_000_000, help="programs, each fidelity counted")
-    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--count", type=int, default=1_000_000, help="programs; each is executed in both fidelities")
+    parser.add_argument("--seed", type=int, default=1000, help=f"number of the first batch of {MOST_PROGRAMS}")
     options = parser.parse_args()
     qemu = shutil.which(QEMU)
     if qemu is None:
         print(f"{QEMU} is not installed", file=sys.stderr)
         return 2
-    done, wrong, begun = 0, 0, time.monotonic()
+    state = {"programs": 0, "executions": 0, "instructions": 0, "differ": 0, "next seed": options.seed}
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="differential-") as folder:
-        for chosen in batches(options.seed):
-            for text in compare(chosen, qemu, Path(folder)):
-                wrong += 1
+        for programs in batches(options.seed):
+            outcome = compare(programs, qemu, Path(folder))
+            for text in outcome.texts:
                 print(text, flush=True)
-            done += MOST_STREAMS * len(chosen.fidelities)
-            if done >= options.count:
+            state["programs"] += programs.size
+            state["executions"] += programs.size * len(outcome.fidelities)
+            state["instructions"] += outcome.instructions
+            state["differ"] += len(outcome.texts)
+            state["next seed"] = programs.seed + 1
+            if state["programs"] >= options.count:
                 break
-            if chosen.mode == MODES[-1]:
-                state = {"programs": done, "differ": wrong, "next seed": chosen.seed + 1}
+            if programs.seed % _CYCLE == _CYCLE - 1:
                 print(json.dumps(state | {"seconds": round(time.monotonic() - begun)}), flush=True)
-    print(f"{done:,} programs, {wrong} differ")
-    return 1 if wrong else 0
+    print(json.dumps(state | {"seconds": round(time.monotonic() - begun)}))
+    return 1 if state["differ"] else 0
 
 
 if __name__ == "__main__":
