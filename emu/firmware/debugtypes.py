@@ -10,9 +10,9 @@ from emu.firmware.ctype import FLOATS, INTEGERS, CType, Parameter, Signature, in
 
 _BOOLEAN, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF = 2, 4, 5, 6, 7, 8, 16
 """Encodings of base types (DWARF 5, section 7.8)."""
-_TRANSPARENT = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type",
+TRANSPARENT = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type",
                 "DW_TAG_atomic_type")  # fmt: skip
-_POINTERS = ("DW_TAG_pointer_type", "DW_TAG_reference_type", "DW_TAG_rvalue_reference_type")
+POINTERS = ("DW_TAG_pointer_type", "DW_TAG_reference_type", "DW_TAG_rvalue_reference_type")
 _COMPOUND = {"DW_TAG_structure_type": GuestStructure, "DW_TAG_union_type": GuestUnion,
              "DW_TAG_class_type": GuestStructure}  # fmt: skip
 _WORDS = {"DW_TAG_structure_type": "struct ", "DW_TAG_union_type": "union ", "DW_TAG_enumeration_type": "enum "}
@@ -56,14 +56,14 @@ class DebugTypes:
         parameters, variadic = list[Parameter](), False
         for child in entry.iter_children():
             if child.tag == "DW_TAG_formal_parameter":
-                child_name = _name(child) or _name(_origin(child)) or ""
-                kind = self._type(_type_of(child))
+                child_name = name_of(child) or name_of(origin_of(child)) or ""
+                kind = self._type(type_of(child))
                 if kind is None:
                     raise ConfigError(f"{name}: parameter {child_name} has no type in the debug information")
-                parameters.append(Parameter(child_name, kind, _spelling(_type_of(child))))
+                parameters.append(Parameter(child_name, kind, spelling(type_of(child))))
             elif child.tag == "DW_TAG_unspecified_parameters":
                 variadic = True
-        return Signature(name, self._type(_type_of(entry)), tuple(parameters), variadic)
+        return Signature(name, self._type(type_of(entry)), tuple(parameters), variadic)
 
     def _type_named(self, name: str) -> CType | None:
         word, _, tag = name.rpartition(" ")
@@ -76,7 +76,7 @@ class DebugTypes:
             index: dict[tuple[str, str], Any] = {}
             self._index = index
             for entry in self._entries():
-                key = (entry.tag, _name(entry) or _name(_origin(entry)) or "")
+                key = (entry.tag, name_of(entry) or name_of(origin_of(entry)) or "")
                 if key not in index or _is_better(entry, index[key]):
                     index[key] = entry
         return self._index.get((tag, name))
@@ -87,8 +87,8 @@ class DebugTypes:
             yield from (entry for entry in unit.get_top_DIE().iter_children() if entry.tag in wanted)
 
     def _type(self, entry: Any) -> CType | None:
-        while entry is not None and entry.tag in _TRANSPARENT:
-            entry = _type_of(entry)
+        while entry is not None and entry.tag in TRANSPARENT:
+            entry = type_of(entry)
         if entry is None:
             return None
         if entry.offset not in self._types:
@@ -99,10 +99,10 @@ class DebugTypes:
         if entry.tag == "DW_TAG_base_type":
             return _base_type(entry)
         if entry.tag == "DW_TAG_enumeration_type":
-            underlying = self._type(_type_of(entry))
-            return underlying or INTEGERS[_number(entry, "DW_AT_byte_size"), False]
-        if entry.tag in _POINTERS:
-            pointed = _type_of(entry)
+            underlying = self._type(type_of(entry))
+            return underlying or INTEGERS[number_of(entry, "DW_AT_byte_size"), False]
+        if entry.tag in POINTERS:
+            pointed = type_of(entry)
             try:
                 target = self._type(pointed)
             except ConfigError:  # a pointer can be passed whatever it points to
@@ -117,15 +117,15 @@ class DebugTypes:
         raise ConfigError(f"the debug information has {entry.tag}, which no C prototype has")
 
     def _compound(self, entry: Any) -> CType:
-        made: CType = type(_name(entry) or "unnamed", (_COMPOUND[entry.tag],), {})
+        made: CType = type(name_of(entry) or "unnamed", (_COMPOUND[entry.tag],), {})
         self._types[entry.offset] = made  # a pointer in it may lead back to it
-        fields, size, packed = list[tuple[Any, ...]](), _number(entry, "DW_AT_byte_size"), False
+        fields, size, packed = list[tuple[Any, ...]](), number_of(entry, "DW_AT_byte_size"), False
         for number, member in enumerate(child for child in entry.iter_children() if child.tag == "DW_TAG_member"):
-            kind = in_memory(self._type(_type_of(member)))
-            bits = _number(member, "DW_AT_bit_size")
-            name = _name(member) or f"_{number}"
+            kind = in_memory(self._type(type_of(member)))
+            bits = number_of(member, "DW_AT_bit_size")
+            name = name_of(member) or f"_{number}"
             fields.append((name, kind, bits) if bits else (name, kind))
-            offset = _number(member, "DW_AT_data_member_location")
+            offset = number_of(member, "DW_AT_data_member_location")
             packed |= not bits and offset % ctypes.alignment(kind) != 0
         if packed:
             made._pack_ = 1
@@ -136,17 +136,17 @@ class DebugTypes:
         return made
 
     def _array(self, entry: Any) -> CType:
-        kind = in_memory(self._type(_type_of(entry)))
+        kind = in_memory(self._type(type_of(entry)))
         for part in reversed([child for child in entry.iter_children() if child.tag == "DW_TAG_subrange_type"]):
-            count = _number(part, "DW_AT_count") if "DW_AT_count" in part.attributes else (
-                _number(part, "DW_AT_upper_bound") + 1 if "DW_AT_upper_bound" in part.attributes else 0
+            count = number_of(part, "DW_AT_count") if "DW_AT_count" in part.attributes else (
+                number_of(part, "DW_AT_upper_bound") + 1 if "DW_AT_upper_bound" in part.attributes else 0
             )  # fmt: skip
             kind = kind * count
         return kind
 
 
 def _base_type(entry: Any) -> CType:
-    size, encoding = _number(entry, "DW_AT_byte_size"), _number(entry, "DW_AT_encoding")
+    size, encoding = number_of(entry, "DW_AT_byte_size"), number_of(entry, "DW_AT_encoding")
     if encoding == _BOOLEAN and size == 1:
         return ctypes.c_bool
     if encoding == _FLOAT and size in FLOATS:
@@ -155,7 +155,7 @@ def _base_type(entry: Any) -> CType:
     if (signed or encoding in (_UNSIGNED, _UNSIGNED_CHAR, _UTF)) and (size, signed) in INTEGERS:
         return INTEGERS[size, signed]
     raise ConfigError(
-        f"{_name(entry)} ({size} bytes) cannot be passed from Python; call a function of C that takes less"
+        f"{name_of(entry)} ({size} bytes) cannot be passed from Python; call a function of C that takes less"
     )
 
 
@@ -164,38 +164,43 @@ def _is_better(entry: Any, old: Any) -> bool:
     return "DW_AT_declaration" in old.attributes and "DW_AT_declaration" not in entry.attributes
 
 
-def _origin(entry: Any) -> Any:
+def origin_of(entry: Any) -> Any:
+    """What an entry stands for: the abstract or the declared one; None when it stands for itself."""
     for attribute in ("DW_AT_abstract_origin", "DW_AT_specification"):
         if attribute in entry.attributes:
             return entry.get_DIE_from_attribute(attribute)
     return None
 
 
-def _type_of(entry: Any) -> Any:
+def type_of(entry: Any) -> Any:
+    """The entry of its type; None for `void`."""
     if entry is None:
         return None
     if "DW_AT_type" in entry.attributes:
         return entry.get_DIE_from_attribute("DW_AT_type")
-    return _type_of(_origin(entry))
+    return type_of(origin_of(entry))
 
 
-def _name(entry: Any) -> str | None:
+def name_of(entry: Any) -> str | None:
+    """Its own name."""
     if entry is None or "DW_AT_name" not in entry.attributes:
         return None
     value: bytes = entry.attributes["DW_AT_name"].value
     return value.decode("utf-8", "replace")
 
 
-def _number(entry: Any, attribute: str) -> int:
+def number_of(entry: Any, attribute: str) -> int:
+    """An attribute that is a number; 0 without it."""
     found = entry.attributes.get(attribute)
     return found.value if found is not None and isinstance(found.value, int) else 0
 
 
-def _spelling(entry: Any) -> str:
+def spelling(entry: Any) -> str:
+    """A type in the words of C."""
     if entry is None:
         return "void"
-    if entry.tag in _POINTERS:
-        return f"{_spelling(_type_of(entry))} *"
+    if entry.tag in POINTERS:
+        return f"{spelling(type_of(entry))} *"
     if entry.tag in _QUALIFIERS:
-        return f"{_QUALIFIERS[entry.tag]}{_spelling(_type_of(entry))}"
-    return f"{_WORDS.get(entry.tag, '')}{_name(entry) or 'unnamed'}"
+        return f"{_QUALIFIERS[entry.tag]}{spelling(type_of(entry))}"
+    return f"{_WORDS.get(entry.tag, '')}{name_of(entry) or 'unnamed'}"

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,27 +30,35 @@ class FunctionFinder:
 
     def __init__(self, elf: Any) -> None:  # pyelftools has no types
         has_dwarf = elf.has_dwarf_info()
+        self._elf = elf
         self._dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False) if has_dwarf else None
-        self._lines = _lines(elf) if has_dwarf else []
-        self._starts = [start for start, *_ in self._lines]
 
     def frames(self, address: int) -> list[Frame]:
         """The functions that an address belongs to, at least one; of nothing known where nothing is."""
         file, line = self._line(address)
-        if self._dwarf is None:
-            return [Frame(None, file, line)]
-        for unit in self._dwarf.iter_CUs():
+        frames = []
+        for scope in reversed(self.scopes(address)):
+            frames.append(Frame(self._name(scope), file, line))
+            if scope.tag == _INLINED:
+                file, line = self._call(scope, scope.cu)
+        return frames or [Frame(None, file, line)]
+
+    def scopes(self, address: int) -> list[Any]:
+        """The DWARF entries of the function and of the inlined calls that an address lies in, the outermost first."""
+        for unit in self._dwarf.iter_CUs() if self._dwarf else ():
             top = unit.get_top_DIE()
             scopes = list(self._scopes(top, address, unit)) if self._may_hold(top, address, unit) else []
-            if not scopes:
-                continue
-            frames = []
-            for scope in reversed(scopes):
-                frames.append(Frame(self._name(scope), file, line))
-                if scope.tag == _INLINED:
-                    file, line = self._call(scope, unit)
-            return frames
-        return [Frame(None, file, line)]
+            if scopes:
+                return scopes
+        return []
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, int, str, int]]:
+        return _lines(self._elf) if self._elf.has_dwarf_info() else []
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for start, *_ in self._lines]
 
     def _line(self, address: int) -> tuple[str | None, int]:
         index = bisect_right(self._starts, address) - 1

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from emu.address import VirtAddr
+from emu.address import PAGE_BITS, VirtAddr
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.observe.allocations.accounts import A, Account, BlockAccount, F, Mistake, Wrong
+from emu.observe.allocations.observers import gives_addresses
+from emu.report.blocktypes import BlockTypes
 from emu.report.places import Places
 
 _SHOWN_HOLDERS = 5
@@ -20,6 +22,8 @@ class AccountReport:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self.types = BlockTypes(places)
+        """What the allocations are of, where debug information tells it."""
 
     def lines(self, name: str, account: Account[A, F], since: int | None = 0) -> list[str]:
         """The lines of the summary; of what is held, what was allocated at `since` or later (None: nothing)."""
@@ -78,8 +82,19 @@ class AccountReport:
             first = group[0][1]
             assert isinstance(first, FrameAllocated | HeapAllocated)
             where = _pages(key for key, _ in group) if isinstance(first, FrameAllocated) else _blocks(group)
-            lines.append(f"{len(group):,} held since {self.chain(first)}: {where}")
+            kind = self.type_of([event for _, event in group])
+            lines.append(f"{len(group):,} held since {self.chain(first)}: {f'{kind}, ' if kind else ''}{where}")
         return lines
+
+    def type_of(self, events: Sequence[Event]) -> str:
+        """What allocations of one chain are of: `struct node`; empty where that is not known."""
+        first = events[0]
+        if isinstance(first, FrameAllocated) and gives_addresses(self._places.machine):
+            return self.types.name((first.pc, *first.callers), (first.count << PAGE_BITS,))
+        if isinstance(first, HeapAllocated):
+            sizes = {event.size for event in events if isinstance(event, HeapAllocated)}
+            return first.kind or self.types.name((first.pc, *first.callers), sizes)
+        return ""
 
 
 def account_numbers(account: Account[A, F]) -> dict[str, int]:

@@ -41,17 +41,19 @@ def bar(spans: Iterable[Span], low: int, high: int) -> list[str]:
     return [f"|{shaded}|", f"{low:#x}{' ' * max(1, _WIDTH + 2 - len(f'{low:#x}{high:#x}'))}{high:#x}"]
 
 
-def buddy_tree(spans: Iterable[Span], low: int, high: int) -> list[str]:
+def buddy_tree(spans: Sequence[Span], low: int, high: int) -> list[str]:
     """A row for each order that has a block: `#` held, `.` free.
 
-    A block of order k has 2^k bytes and lies at a multiple of them; what was asked for is rounded up to that.
+    A block of order k has 2^k bytes and lies at a multiple of them; what was asked for is rounded up to that. All rows
+    show the same range, which begins and ends at multiples of the largest block's size.
 
     >>> for row in buddy_tree([Span(0x1000, 0x700, True), Span(0x1800, 0x800, False)], 0x1000, 0x2000):
     ...     print(row[:61])
     order 11     2 KiB |################################.........
     """
-    start = low & -_rounded(high - low)
-    step = max(_rounded(high - low) / _WIDTH, 1e-9)
+    largest = max(_rounded(max(span.size, 1)) for span in spans)
+    start = low & -largest
+    step = max((-(-high // largest) * largest - start) / _WIDTH, 1e-9)
     rows: dict[int, list[str]] = {}
     for span in spans:
         order = _rounded(max(span.size, 1)).bit_length() - 1
@@ -78,15 +80,15 @@ def histogram(numbers: Iterable[int], unit: str) -> Iterator[str]:
     """Numbers by powers of two, as bars.
 
     >>> list(histogram([3, 4, 5], "bytes"))
-    ['   <= 4 bytes   ############################## 2', '   <= 8 bytes   ############### 1']
+    ['<= 4 bytes ############################## 2', '<= 8 bytes ############### 1']
     """
     counts: dict[int, int] = {}
     for number in numbers:
         top = _rounded(max(number, 1))
         counts[top] = counts.get(top, 0) + 1
-    most = max(counts.values(), default=1)
+    most, width = max(counts.values(), default=1), len(f"{max(counts, default=0):,}")
     for top in sorted(counts):
-        yield f"{f'<= {top:,}':>7} {unit:<7} {'#' * max(1, counts[top] * 30 // most)} {counts[top]:,}"
+        yield f"<= {top:>{width},} {unit} {'#' * max(1, counts[top] * 30 // most)} {counts[top]:,}"
 
 
 def bytes_text(size: int) -> str:

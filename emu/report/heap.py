@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.events import Event
 from emu.machine import Machine
 from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.freelists import FreeBlock, FreeMemory
@@ -71,23 +72,26 @@ class HeapReport:
         lost_frames = [event for event in found.frames if event.instret >= since]
         lost_blocks = [event for event in found.blocks if event.instret >= since]
         yield f"   unreachable, nothing points to them: {len(lost_frames):,} frames and {len(lost_blocks):,} blocks"
-        counts = Counter([self._accounts.chain(event) for event in lost_frames])
-        counts.update(self._accounts.chain(event) for event in lost_blocks)
+        counts = Counter(self._said(event) for event in (*lost_frames, *lost_blocks))
         largest = counts.most_common()
         yield from (f"      {count:,} since {chain}" for chain, count in largest[:_SHOWN])
         if len(largest) > _SHOWN:
             yield f"      and from {len(largest) - _SHOWN:,} more places"
+
+    def _said(self, event: Event) -> str:
+        kind = self._accounts.type_of([event])
+        return self._accounts.chain(event) + (f": {kind}" if kind else "")
 
     def _told(self, history: History, since: int | None, *, sizes: bool) -> Iterator[str]:
         peak = history.peak()
         if not peak.count:
             return
         yield f"most at instruction {peak.instret:,}: {peak.count:,}, {bytes_text(peak.size)}"
-        yield from (f"   {self._holding(holding)}" for holding in peak.holdings[:_SHOWN])
+        yield from (f"   {self._holding(holding, blocks=sizes)}" for holding in peak.holdings[:_SHOWN])
         if since:
             grown = history.growth(since, self._machine.instret)
             yield f"more than at instruction {since:,}:" + ("" if grown else " nothing")
-            yield from (f"   {self._holding(holding)}" for holding in grown[:_SHOWN])
+            yield from (f"   {self._holding(holding, blocks=sizes)}" for holding in grown[:_SHOWN])
         if sizes:
             yield "sizes"
             yield from (f"   {line}" for line in histogram(history.sizes().elements(), "bytes"))
@@ -102,21 +106,24 @@ class HeapReport:
         if not history.complete:
             yield "there were more than are recorded: this is their beginning"
 
-    def _holding(self, holding: Holding) -> str:
+    def _holding(self, holding: Holding, *, blocks: bool) -> str:
         first, *callers = holding.chain
         names = [self._places.function(address) for address in callers[:3]]
         chain = self._places.name(first) + (f", from {', '.join(names)}" if names else "")
-        return f"{holding.count:,} since {chain}: {bytes_text(holding.size)}"
+        kind = self._accounts.types.name(holding.chain, ()) if blocks else ""
+        return f"{holding.count:,} since {chain}: {f'{kind}, ' if kind else ''}{bytes_text(holding.size)}"
 
     def _kinds(self) -> Iterator[str]:
-        """Held blocks by slab cache, or whatever the allocator calls its kinds."""
+        """Held blocks by slab cache, or by their types where debug information tells them."""
         counts, sizes = Counter[str](), Counter[str]()
         for event in self._ledger.blocks.held.values():
-            counts[event.kind] += 1
-            sizes[event.kind] += event.size
-        if len(counts) > 1:
+            kind = event.kind or self._accounts.types.name((event.pc, *event.callers), ())
+            counts[kind] += 1
+            sizes[kind] += event.size
+        if any(counts):
             for kind, size in sizes.most_common(_SHOWN_KINDS):
-                yield f"{kind or 'others':<24} {counts[kind]:>8,} blocks, {bytes_text(size)}"
+                noun = "block" if counts[kind] == 1 else "blocks"
+                yield f"{kind or 'others':<24} {counts[kind]:>8,} {noun}, {bytes_text(size)}"
 
 
 def _drawn(spans: Sequence[Span], *, tree: bool) -> Iterator[str]:

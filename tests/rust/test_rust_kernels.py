@@ -19,6 +19,8 @@ from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
+from emu.report.blocktypes import BlockTypes
+from emu.report.places import Places
 from tests.rust.build import HERE, BuildError, kernel
 
 pytestmark = pytest.mark.slow
@@ -100,6 +102,9 @@ def test_heap_blocks_have_the_sizes_of_their_layouts(built: Build, name: str, he
     lost = [event for event in events if isinstance(event, HeapAllocated) and event.size == event.align]
     assert [event.size for event in lost][-1:] == [8 if name == "rcore_v3" else 4]  # the Box that is forgotten
     assert all(event.align in (1, 2, 4, 8) for event in events if isinstance(event, HeapAllocated))
+    types = BlockTypes(Places(machine))
+    named = {types.name((event.pc, *event.callers), ()) for event in lost}
+    assert named - {""} == {"Box<FrameTracker>" if name == "rcore_v3" else "Box<i32>"}
     found = {allocator.name for allocator in observer.allocators}
     assert found == {heap, "rust"} or (optimise, found) == ("2", {"rust"})  # the crate may be inlined
     if heap in found:  # what came back and was not handed out again is on its lists

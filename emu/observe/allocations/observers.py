@@ -203,6 +203,13 @@ class FrameObserver(AllocatorObserver):
         return f"{placed.name} {verb} {number:#x}, which is no {said}; {advice}"
 
 
+def gives_addresses(machine: Machine) -> bool:
+    """Whether the kernel's frame allocators return where a frame is to be used, not its number or its structure."""
+    observer = machine.events.observers.get(FrameObserver)
+    functions = observer.functions if isinstance(observer, FrameObserver) else ()
+    return all(one.function.unit is Unit.ADDRESS for one in functions if one.function.does is Does.ALLOCATE)
+
+
 class HeapObserver(AllocatorObserver):
     """Makes HeapAllocated and HeapFreed events of the calls of the heaps that the image has.
 
