@@ -1,9 +1,10 @@
 """Classes of fields as `dataclasses` makes them, at a tenth of its price: what needs generated code waits for its use.
 
 `dataclasses` itself loads `inspect`, `ast` and `tokenize`, and compiles up to ten functions a class; a process that
-boots one small guest would spend a third of its time on that. Here a class gets its `__init__` with its first instance,
-and all else without any generated code. Functions of `dataclasses` (`fields`, `replace`, `asdict`, a dataclass that
-inherits from such a class) work on them: they find the real fields, which are made when they are looked for.
+boots one small guest would spend a third of its time on that. Here a class gets its `__init__` once it has had a few
+instances, and all else without any generated code. Functions of `dataclasses` (`fields`, `replace`, `asdict`, a
+dataclass that inherits from such a class) work on them: they find the real fields, which are made when they are looked
+for.
 """
 
 from operator import attrgetter
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _NONE = object()
 """Stands for a default that there is none of."""
 _set = object.__setattr__
+_FIRST = 8
+"""How many instances are made without an `__init__` of their class: to compile one takes as long as 30 without."""
 
 
 class _Field:
@@ -139,14 +142,45 @@ def _with_slots(cls: Any, fields: tuple[_Field, ...]) -> Any:
 
 
 def _stub(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
-    """An `__init__` that puts the real one in its place when it is called first."""
+    """An `__init__` that puts the real one in its place when there are more than a few instances, or wrong values."""
+    left = _FIRST
 
     def __init__(self: Any, *arguments: Any, **values: Any) -> None:  # noqa: N807
+        nonlocal left
+        left -= 1
+        if left >= 0 and (given := _gathered(fields, arguments, values)) is not None:
+            put = _set if frozen else setattr
+            for name, value in given.items():
+                put(self, name, value)
+            if hasattr(cls, "__post_init__"):
+                self.__post_init__()
+            return
         cls.__init__ = made = _compile_init(cls, fields, frozen=frozen)
         made(self, *arguments, **values)
 
     __init__.__qualname__ = f"{cls.__qualname__}.__init__"
     return __init__
+
+
+def _gathered(fields: tuple[_Field, ...], arguments: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any] | None:
+    """The value of each field by its name; None where `__init__` would not take these arguments."""
+    places = [each.name for each in fields if each.init and not each.kw_only]
+    given = dict(zip(places, arguments, strict=False))
+    known = {each.name for each in fields if each.init}
+    if len(arguments) > len(places) or values.keys() & given.keys() or not values.keys() <= known:
+        return None
+    given |= values
+    made = {}
+    for each in fields:
+        if each.name in given:
+            made[each.name] = given[each.name]
+        elif each.default is not _NONE:
+            made[each.name] = each.default
+        elif each.default_factory is not _NONE:
+            made[each.name] = each.default_factory()
+        elif each.init:
+            return None
+    return made
 
 
 def _compile_init(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:

@@ -14,6 +14,19 @@ from weakref import finalize
 from emu.errors import MachineError
 
 
+def _opened(file: str) -> int | None:
+    """A library opened so that a call looks for its function when it is first made: `ctypes` has all 8,000 looked up.
+
+    None where that cannot be had: `ctypes` opens it then, or says why not.
+    """
+    if sys.platform != "linux":
+        return None
+    dlopen = ctypes.pythonapi["dlopen"]
+    dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
+    handle: int | None = dlopen(os.fsencode(file), os.RTLD_LAZY)
+    return handle
+
+
 def _load() -> ctypes.CDLL:
     """The library that the binding would load, by its way to it; the binding itself where it has another way."""
     place = os.environ.get("LIBUNICORN_PATH")
@@ -22,7 +35,7 @@ def _load() -> ctypes.CDLL:
         place = f"{spec.submodule_search_locations[0]}/lib"
     file = f"{place}/{'libunicorn.2.dylib' if sys.platform == 'darwin' else 'libunicorn.so.2'}"
     if place and sys.platform != "win32" and os.path.isfile(file):  # noqa: PTH113  # pathlib costs more than all of this
-        return ctypes.CDLL(file)
+        return ctypes.CDLL(file, handle=_opened(file))
     from unicorn.unicorn_py3 import unicorn as binding
 
     library: ctypes.CDLL = binding.uclib

@@ -109,15 +109,40 @@ def test_the_functions_of_dataclasses_see_the_fields(made_by: ModuleType) -> Non
 
 
 @BOTH
-@pytest.mark.parametrize("used_before", [False, True])
-def test_help_shows_the_fields(made_by: ModuleType, used_before: bool) -> None:
+@pytest.mark.parametrize("used_before", [0, 1, 20])
+def test_help_shows_the_fields(made_by: ModuleType, used_before: int) -> None:
     _, sub, _, changing = classes(made_by)
-    if used_before:
+    for _ in range(used_before):
         sub(at=1, name="a")
         changing(1)
     assert list(inspect.signature(sub).parameters) == ["at", "hart", "name", "callers"]
     assert list(inspect.signature(changing).parameters) == ["x", "items", "hidden"]
     assert inspect.signature(sub).parameters["hart"].default == 0
+
+
+@BOTH
+@pytest.mark.parametrize("used_before", [0, 20])
+def test_arguments_are_taken_and_refused_alike_however_many_instances_there_are(
+    made_by: ModuleType, used_before: int
+) -> None:
+    base, sub, ordered, changing = classes(made_by)
+    for _ in range(used_before):
+        base(at=1), sub(at=1, name="a"), ordered(1), changing(1)
+    first, second = changing(1), changing(x=2, hidden=3)
+    first.items.append(1)
+    assert (second.x, second.items, second.hidden, second.doubled) == (2, [], 3, 4)
+    assert (ordered(1, "b"), ordered(y="b", x=1).y) == (ordered(y="b", x=1), "b")
+    for make, wrong in (
+        (lambda: base(1), "positional argument"),
+        (lambda: base(), "missing 1 required"),
+        (lambda: sub(at=1, name="a", other=2), "unexpected keyword argument 'other'"),
+        (lambda: ordered(1, "b", 3), "positional argument"),
+        (lambda: ordered(1, x=1), "multiple values"),
+        (lambda: changing(1, doubled=2), "unexpected keyword argument 'doubled'"),
+        (lambda: changing(items=[]), "missing 1 required"),
+    ):
+        with pytest.raises(TypeError, match=wrong):
+            make()
 
 
 def test_events_are_pickled() -> None:

@@ -5,13 +5,12 @@ by the clock of its core, and for every other core does what the library does.
 """
 
 import ctypes
-from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 
 from emu.engine import library, native
 from emu.engine.assembled import ASSEMBLED
-from emu.engine.csrs.layout import KINDS, NUMBERS, SIMPLE, Kind
+from emu.engine.csrs.layout import KINDS, NUMBERS, NUMBERS_IN_CORE, SIMPLE, Kind
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 
@@ -64,19 +63,20 @@ def _install() -> bool:
     """Put the functions into the core's table, once in a process; False where the library does not export it."""
     try:
         get_operations = library.LIBRARY["riscv_get_csr_ops_riscv64"]
-        set_operations: Callable[..., object] = library.LIBRARY["riscv_set_csr_ops_riscv64"]
+        set_operations = library.LIBRARY["riscv_set_csr_ops_riscv64"]
     except AttributeError:
         return False
-    get_operations.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    get_operations.argtypes = set_operations.argtypes = (ctypes.c_int, ctypes.c_void_p)
     table = (ctypes.c_uint64 * (_WORDS * NUMBERS))()
     address = ctypes.addressof(table)
-    for number in range(NUMBERS):
+    for number in NUMBERS_IN_CORE:
         get_operations(number, address + 8 * _WORDS * number)
     _kept.append(table)
     may_access, access = (_load(probe, address) for probe in (MAY_ACCESS, ACCESS))
-    allowed = memoryview(table).cast("B").cast("Q")[::_WORDS]
-    for number in [number for number, function in enumerate(allowed) if function]:
-        _, read, write, both = table[_WORDS * number : _WORDS * (number + 1)]
+    for number in NUMBERS_IN_CORE:
+        allowed, read, write, both = table[_WORDS * number : _WORDS * (number + 1)]
+        if not allowed:
+            continue
         both = access if number in SIMPLE else both
         set_operations(number, (ctypes.c_uint64 * _WORDS)(may_access, read, write, both))
     return True

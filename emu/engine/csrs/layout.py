@@ -11,6 +11,12 @@ LINES, FORCED = 0xFFF, 0xFFE
 """Where, among the values, stand the bits of `mip` that devices hold up, and bits that are to stay set in the core's
 `mstatus`: no CSR has these numbers."""
 KINDS = 8 * NUMBERS
+_BLOCKS = (
+    0x00, 0x10, 0x14, 0x18, 0x20, 0x24, 0x28, 0x30, 0x32, 0x33, 0x34,
+    0x3A, 0x3B, 0x60, 0x64, 0x68, 0xB0, 0xB1, 0xC0, 0xC1, 0xF1,
+)  # fmt: skip
+NUMBERS_IN_CORE = tuple(16 * block + number for block in _BLOCKS for number in range(16))
+"""All numbers that the core's table can have functions for stand among these."""
 
 
 class Kind(IntEnum):

@@ -1,5 +1,6 @@
 """CSR instructions in native code, for both kinds of hosts, against a model in Python; and machines side by side."""
 
+import ctypes
 import struct
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from emu.engine import native
 from emu.engine.csrs import ACCESS, MAY_ACCESS
-from emu.engine.csrs.layout import FORCED, LINES, Kind
+from emu.engine.csrs.layout import FORCED, LINES, NUMBERS_IN_CORE, Kind
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.isa.csrs import Csr
@@ -205,6 +206,18 @@ def test_the_cores_status_has_the_manuals_fields(processor, number, status, new,
     assert processor.calls == ([WRITE] if mask else [])
     if mask:
         assert processor.libraries == wanted
+
+
+def test_all_numbers_that_the_library_has_functions_for_are_known():
+    entry = (ctypes.c_uint64 * 4)()
+    operations = unicorn.unicorn_py3.unicorn.uclib.riscv_get_csr_ops_riscv64
+    have = set()
+    for number in range(4096):
+        operations(number, entry)
+        if any(entry):
+            have.add(number)
+    assert Csr.SATP in have
+    assert have <= set(NUMBERS_IN_CORE)
 
 
 def test_machines_at_the_same_time_and_other_cores_keep_their_csrs_apart(build):
