@@ -1,16 +1,15 @@
 """Runs the `ekernel` command as a user does."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from linker.commands import as_, ld
+from tests import command
 from tests.cli.terminal import Terminal
 
-ROOT = Path(__file__).parents[2]
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -26,10 +25,7 @@ def ekernel(tmp_path: Path) -> Ekernel:
     """`ekernel("run", "x.elf", typed="text")`: the finished process, run in `tmp_path`."""
 
     def run(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("ekernel")), *map(str, arguments)]
-        return subprocess.run(
-            command, cwd=tmp_path, input=typed, capture_output=True, text=True, timeout=120, check=False
-        )
+        return command.run(arguments, tmp_path, typed)
 
     return run
 

@@ -1,17 +1,14 @@
 """A command at a pseudo-terminal, as a user has it."""
 
 import os
-import pty
 import select
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-COMMAND = str(Path(sys.executable).with_name("ekernel"))
+from tests.command import Process
 
 
 @contextmanager
@@ -27,16 +24,21 @@ def process_of(command: list[str | Path], **options: Any) -> Iterator[subprocess
 class Terminal:
     """A command at a terminal of its own."""
 
-    started: ClassVar[list[int]] = []
+    started: ClassVar[list[Process]] = []
     """Processes that nobody has waited for."""
 
     def __init__(self, *arguments: object) -> None:
         self.seen = ""
         """What `status` has read at the end."""
-        self.pid, self.descriptor = pty.fork()
-        if self.pid == 0:
-            os.execv(COMMAND, [COMMAND, *map(str, arguments)])  # noqa: S606  # no shell is wanted
-        self.started.append(self.pid)
+        self.descriptor, theirs = os.openpty()
+        self.process = Process(arguments, [theirs] * 3, Path.cwd(), terminal=True)
+        os.close(theirs)
+        self.started.append(self.process)
+
+    @property
+    def pid(self) -> int:
+        """The command's process."""
+        return self.process.pid
 
     def expect(self, text: str) -> str:
         seen = b""
@@ -64,15 +66,13 @@ class Terminal:
 
     def wait(self) -> int:
         """The exit status, when the command has ended."""
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self.started.remove(self.pid)
+        status = self.process.wait()
+        self.started.remove(self.process)
         return status
 
     @classmethod
     def end_all(cls) -> None:
         """Kill what is still running."""
-        for pid in cls.started:
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+        for process in cls.started:
+            process.kill()
         cls.started.clear()

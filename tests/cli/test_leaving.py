@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import COMMAND, Terminal, process_of
+from tests.cli.terminal import Terminal, process_of
+from tests.command import COMMAND, running
 
 Program = Callable[[str], Path]
 
@@ -190,18 +191,14 @@ def test_a_signal_ends_a_run_without_a_terminal_and_the_trace_is_whole(
     program: Program, tmp_path: Path, source: str, name: str
 ) -> None:
     trace = tmp_path / "trace.jsonl"
-    options = ["run", "-q", "--trace", "traps", "--trace-out", str(trace)]
-    with process_of(
-        [COMMAND, *options, program(READY + source)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert os.read(process.stdout.fileno(), 1)
+    words = ["run", "-q", "--trace", "traps", "--trace-out", trace, program(READY + source)]
+    with running(words, tmp_path) as (process, _, console, told):
+        assert os.read(console.fileno(), 1)
         assert not trace.exists()
-        process.send_signal(signal.Signals[name])
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.Signals[name]
-    assert name in errors.decode().splitlines()[-1]
+        os.kill(process.pid, signal.Signals[name])
+        assert process.wait() == 128 + signal.Signals[name]
+        errors = told.read()
+    assert name in errors.splitlines()[-1]
     assert all(json.loads(line) for line in trace.read_text().splitlines())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["guest.elf", "guest.o", "guest.s", "trace.jsonl"]
 

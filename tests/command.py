@@ -1,0 +1,97 @@
+"""The `ekernel` command in processes that are forked from one which has its modules loaded: a third of the time.
+
+Each run is a process of its own with its descriptors, folder, environment, signals and exit status; it begins at
+`ekernel.__main__.main`. What only the interpreter's start can show is tested with COMMAND itself.
+"""
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import TextIO
+
+COMMAND = str(Path(sys.executable).with_name("ekernel"))
+ROOT = Path(__file__).parents[1]
+LONGEST = 120
+"""Seconds that a run may take."""
+
+
+@cache
+def _server() -> socket.socket:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    words = [sys.executable, str(ROOT / "tests" / "forkserver.py"), str(theirs.fileno())]
+    with theirs:
+        server = subprocess.Popen(words, pass_fds=[theirs.fileno()], start_new_session=True)
+
+    def end() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(end)
+    return ours
+
+
+class Process:
+    """A run of the command, with the part of `subprocess.Popen` that its tests need."""
+
+    def __init__(self, words: Sequence[object], descriptors: Sequence[int], folder: Path, *, terminal: bool = False):
+        request = {
+            "words": [COMMAND, *map(str, words)], "folder": str(folder), "environment": dict(os.environ),
+            "terminal": terminal,
+        }  # fmt: skip
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(_server(), [json.dumps(request).encode()], [*descriptors, theirs.fileno()])
+        ours.settimeout(LONGEST)
+        self._report = ours.makefile("r")
+        ours.close()
+        self.pid = int(self._report.readline())
+        self.returncode: int | None = None
+
+    def wait(self) -> int:
+        """The exit status when the process has ended: minus the number of a signal that has ended it."""
+        if self.returncode is None:
+            with self._report:
+                self.returncode = int(self._report.readline())
+        return self.returncode
+
+    def kill(self) -> None:
+        """End the process, if it has not ended."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+
+@contextmanager
+def running(words: Sequence[object], folder: Path) -> Iterator[tuple[Process, TextIO, TextIO, TextIO]]:
+    """A process that dies with the block, and the other ends of the pipes that are its streams."""
+    (stdin, to_it), (from_it, stdout), (told, stderr) = (os.pipe() for _ in range(3))
+    process = Process(words, (stdin, stdout, stderr), folder)
+    for theirs in (stdin, stdout, stderr):
+        os.close(theirs)
+    with open(from_it) as output, open(told) as errors:  # noqa: PTH123  # descriptors
+        try:
+            with suppress(BrokenPipeError), open(to_it, "w") as typed:  # noqa: PTH123
+                yield process, typed, output, errors
+        finally:
+            process.kill()
+
+
+def run(words: Sequence[object], folder: Path, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command to its end with pipes as its streams, as `subprocess.run` does."""
+    with ThreadPoolExecutor() as pool, running(words, folder) as (process, stdin, stdout, stderr):
+        output, errors = pool.submit(stdout.read), pool.submit(stderr.read)
+        with suppress(BrokenPipeError):
+            stdin.write(typed)
+            stdin.close()
+        shown = output.result(LONGEST), errors.result(LONGEST)
+        return subprocess.CompletedProcess([COMMAND, *map(str, words)], process.wait(), *shown)
