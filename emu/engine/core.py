@@ -5,6 +5,7 @@ from emu.engine.answers import EngineAnswers
 from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
 from emu.engine.guest import NUMBER_SHIFT, Note, Stop
 from emu.engine.parts import LAST_ADDRESS
+from emu.engine.repeated import Repeater
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
 from emu.engine.window import Word
@@ -47,6 +48,22 @@ class Engine(EngineAnswers):
         finally:
             self.running = False
         return frame.words[DONE] == RETURNED
+
+    def repeat_alone(self, repeater: Repeater, deadline: int) -> bool:
+        """Call a function with many inputs; True when all were executed, and each has returned without anything new.
+
+        Where the last one has stopped in the middle it is as with `call_alone`.
+        """
+        if self._lone_calls is None:
+            raise MachineError("functions are called without Python only where there are native probes")
+        self.started_at = start = self.slots[_COUNT]
+        self.frame.words[DONE] = NOT_BEGUN
+        try:
+            self.running = True
+            repeater.repeat(start, deadline)
+        finally:
+            self.running = False
+        return repeater.is_done
 
     @property
     def left(self) -> alone.LoneCalls | None:

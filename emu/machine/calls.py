@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from emu.engine.frame import ARGUMENTS, FLOATS, FUNCTION, GIVEN, IN_FLOATS, INTEGERS, RESULTS
+from emu.engine.repeated import Repeater
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
@@ -110,6 +111,26 @@ class Caller:
             self.was_alone = False
             self._go_on(name, count, max_instructions)
         return words[RESULTS]
+
+    def repeat_all(self, repeater: Repeater, name: str, max_instructions: int) -> bool:
+        """As `repeat`, for many inputs, each taken back but the last that was executed; False where that cannot be.
+
+        Raises what that one comes to. Whoever calls has said before that nothing but the inputs can be in the way.
+        """
+        count = self._slots[COUNT]
+        room = self._runner.room(count, max_instructions)
+        self.was_alone = room > 0
+        if not self.was_alone:
+            return False
+        try:
+            self._engine.repeat_alone(repeater, count + room)
+        except BaseException:  # raised by a signal's handler, behind it
+            self._give_up()
+            raise
+        if self._engine.left is not None:
+            self.was_alone = False
+            self._go_on(name, count, max_instructions)
+        return True
 
     def _registers(self) -> What:
         return "registers", self._engine.saved_registers, self._platform.is_asleep

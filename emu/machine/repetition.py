@@ -1,20 +1,26 @@
 """Executes a guest function again and again from one state of its machine, without Python while it executes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from emu.address import PAGE_SIZE
+from emu.engine.repeated import Repeater
+from emu.engine.translated.fuzzed import Fuzzed
 from emu.engine.window import Word
 from emu.hart.words import COUNT, PC
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import SATP_MODE_SHIFT
 from emu.machine.machine import Machine
-from emu.memory.rewind import Rewinder
+from emu.memory.rewind import Known, Rewinder
 
 _JUMPS = frozenset({0x63, 0x67, 0x6F, 0x73})
 """Opcodes that end a block: branches, jumps, SYSTEM."""
 _COMPRESSED_JUMPS = frozenset({0xA001, 0xC001, 0xE001, 0x8002})
-_OTHERS = 8 * (Word.LOAD_RESERVATION + 1), 8 * Word.BAD_ADDRESS, 8 * (Word.BAD_ADDRESS + 1)
+_FIRST, _LAST = (
+    slice(8 * (Word.LOAD_RESERVATION + 1), 8 * Word.BAD_ADDRESS),
+    slice(8 * (Word.BAD_ADDRESS + 1), None),
+)
+"""What of a core's state is no register, and no trace of how it has executed."""
 
 
 class Repetition:
@@ -42,6 +48,13 @@ class Repetition:
         self._count, self._traps = core.slots[COUNT], core.traps_taken
         self._octets = core.engine.window.octets
         self._values = core.csr_values.cast("B")
+        self._parts = [octets[part] for octets, part in ((self._octets, _FIRST), (self._octets, _LAST))]
+        self._parts.append(self._values)
+        """The state of the hart but for registers."""
+        self._repeater: Repeater | None = None
+        self._known: Known | None = None
+        self.called = 0
+        """How many executions the last `call_all` has made."""
         self._baseline, self._around = self._others(), self._outside()
         satp = machine.hart.csr["satp"]
         self._translates = machine.hart.privilege is not Privilege.M and bool(satp >> SATP_MODE_SHIFT)
@@ -59,6 +72,38 @@ class Repetition:
     def call(self, args: tuple[int, ...]) -> int:
         """What the function returns; `rewind` before the next one, also when it has raised. As `Machine.call`."""
         return self._caller.repeat(self._name, self._address, args, self._most)
+
+    def feed(self, edges: Fuzzed, buffer: memoryview, arguments: Sequence[int | None]) -> None:
+        """Say what `call_all` is to do with an input: put it into `buffer`, and call with these arguments.
+
+        None stands for the size of the input. `edges` is a feature that is on.
+        """
+        if self._core.engine.can_call_alone and not self._translates:
+            self._repeater = Repeater(self._core.engine.frame, self._core.slots, edges, self._parts)
+            self._repeater.aim(self._address, buffer, arguments)
+
+    def call_all(self, inputs: Sequence[bytes]) -> int:
+        """Call with one input after the other, without Python; how many executions that were.
+
+        All have returned, went no new way and are taken back, but for the last one: `rewind`. It raises as `call`
+        does; `called` tells their number then. 0 where it cannot be, as before `call` has shown what is written.
+        """
+        self.called = 0
+        known, repeater = self._rewinder.known, self._repeater
+        if repeater is None or known is None:
+            return 0
+        if known is not self._known:
+            self._known = known
+            repeater.expect(*known)
+        repeater.give(inputs)
+        has_begun = True
+        try:
+            has_begun = self._caller.repeat_all(repeater, self._name, self._most)
+        finally:
+            if has_begun:
+                self.called = repeater.done + (not repeater.is_done)
+                self._rewinder.rewound(repeater.done)
+        return self.called
 
     def rewind(self) -> None:
         """Take back what the last execution has done."""
@@ -94,12 +139,10 @@ class Repetition:
             platform.console.save(), platform.keyboard.save(), platform.is_asleep,
         )  # fmt: skip
 
-    def _others(self) -> tuple[bytes, bytes, bytes]:
+    def _others(self) -> list[bytes]:
         """The state but for registers."""
-        first, middle, last = _OTHERS
         self._core.engine.window.load()
-        octets = self._octets
-        return bytes(octets[first:middle]), bytes(octets[last:]), bytes(self._values)
+        return [bytes(part) for part in self._parts]
 
     def executed(self, blocks: Iterable[int]) -> None:
         """Blocks at these addresses have been executed: their instructions are compared from now on."""

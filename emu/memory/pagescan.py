@@ -5,6 +5,7 @@ import fcntl
 import os
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from emu.address import PAGE_BITS
 
@@ -21,6 +22,21 @@ _WRITTEN = bytes(bool(octet & 0xC0) and not octet & 0x20 for octet in range(256)
 
 Run = tuple[int, int]
 """Number of the first page, and how many follow each other."""
+
+
+class Question(NamedTuple):
+    """An ioctl, and the answer that it had."""
+
+    file: int
+    """A descriptor."""
+    request: int
+    argument: memoryview
+    regions: memoryview
+    """Where it writes the answer."""
+    number: int
+    """What it returned."""
+    known: bytes
+    """What it wrote."""
 
 
 def written_pages(address: int, size: int) -> list[Run]:
@@ -63,6 +79,7 @@ class Scanner:
             _ARGUMENT.size, 0, address, address + size, 0, place, _MOST, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE
         )
         self._view, self._seen = memoryview(self._regions), b""
+        self._count = 0
         self._runs: list[Run] = []
 
     def runs(self) -> list[Run]:
@@ -71,6 +88,7 @@ class Scanner:
             count = fcntl.ioctl(self._file, _SCAN, bytearray(self._argument))
         except OSError:  # an older kernel
             count = _MOST
+        self._count = count
         if count >= _MOST:
             self._seen = b""
             self._runs = written_pages(self._address, self._size)
@@ -80,6 +98,14 @@ class Scanner:
                 start, end = self._regions[number], self._regions[number + 1]
                 _add(self._runs, (start - self._address) >> PAGE_BITS, (end - self._address) >> PAGE_BITS)
         return self._runs
+
+    @property
+    def question(self) -> Question | None:
+        """What tells whether `runs` is still so; None where one call does not."""
+        if not self._seen:
+            return None
+        argument = memoryview(bytearray(self._argument))
+        return Question(self._file.fileno(), _SCAN, argument, self._view, self._count, self._seen)
 
     def close(self) -> None:
         """Look no more."""

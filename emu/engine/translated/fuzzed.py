@@ -16,7 +16,7 @@ from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.operations import LEFT, RIGHT, Operation, T, call, known, op
 from emu.engine.translated.plan import Known, Part
 
-_BEFORE, _TABLE, _MASK, _LOST, _EXECUTION, _NEWS, _MAP = range(7)
+BEFORE, _TABLE, _MASK, _LOST, EXECUTION, NEWS, _MAP = range(7)
 """Words: the block before; the table, its mask, how often it was full; the number of the execution, what was new in it;
 a map of bytes for who wants to count for himself, or 0."""
 _ENTRY, _NUMBER, _ATTEMPTS, _GOLDEN = 32, 12, 32, 0x9E37_79B9_7F4A_7C15
@@ -31,11 +31,11 @@ MAP_BITS = 16
 NEW_EDGE = Probe(
     "new_edge",
     x86_64=f"""
-    mov rax, [rdi+{8 * _BEFORE}]
+    mov rax, [rdi+{8 * BEFORE}]
     mov rcx, {_GOLDEN:#x}
     imul rax, rcx
     xor rax, rsi
-    mov [rdi+{8 * _BEFORE}], rsi
+    mov [rdi+{8 * BEFORE}], rsi
     imul rcx, rax
     mov r8, [rdi+{8 * _MAP}]
     test r8, r8
@@ -67,7 +67,7 @@ fresh:
     mov qword ptr [r9+16], 1
     mov [r9+24], rsi
 found:
-    mov ecx, [rdi+{8 * _EXECUTION}]
+    mov ecx, [rdi+{8 * EXECUTION}]
     cmp [r9+12], ecx
     je same
     mov [r9+12], ecx
@@ -83,19 +83,19 @@ same:
     cmp rax, {_EACH}
     cmovae rcx, rdx
     mov [r9+16], rcx
-    inc qword ptr [rdi+{8 * _NEWS}]
+    inc qword ptr [rdi+{8 * NEWS}]
 known:
     ret
 """,
     aarch64=f"""
-    ldr x9, [x0, #{8 * _BEFORE}]
+    ldr x9, [x0, #{8 * BEFORE}]
     movz x10, #0x7c15
     movk x10, #0x7f4a, lsl #16
     movk x10, #0x79b9, lsl #32
     movk x10, #0x9e37, lsl #48
     mul x9, x9, x10
     eor x9, x9, x1
-    str x1, [x0, #{8 * _BEFORE}]
+    str x1, [x0, #{8 * BEFORE}]
     mul x10, x10, x9
     ldr x11, [x0, #{8 * _MAP}]
     cbz x11, unmapped
@@ -128,7 +128,7 @@ fresh:
     str x10, [x14, #16]
     str x1, [x14, #24]
 found:
-    ldr w10, [x0, #{8 * _EXECUTION}]
+    ldr w10, [x0, #{8 * EXECUTION}]
     ldr w11, [x14, #12]
     cmp w10, w11
     b.eq same
@@ -146,9 +146,9 @@ same:
     cmp x10, #{_EACH}
     csel x11, x12, x11, hs
     str x11, [x14, #16]
-    ldr x9, [x0, #{8 * _NEWS}]
+    ldr x9, [x0, #{8 * NEWS}]
     add x9, x9, #1
-    str x9, [x0, #{8 * _NEWS}]
+    str x9, [x0, #{8 * NEWS}]
 known:
     ret
 """,
@@ -182,17 +182,23 @@ class Fuzzed(Feature):
         """Count each way in a map of 2**MAP_BITS bytes at an address of the host, too."""
         self._words[_MAP] = address
 
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """In the host's memory: of the words, and of the one that `begin` sets to 0 besides those."""
+        words, count = (ctypes.addressof(ctypes.c_char.from_buffer(each)) for each in (self._words, self._count))
+        return words, count
+
     def begin(self) -> None:
         """The next execution."""
         words = self._words
-        words[_BEFORE] = words[_NEWS] = 0
-        words[_EXECUTION] = words[_EXECUTION] % 0xFFFF_FFFF + 1
+        words[BEFORE] = words[NEWS] = 0
+        words[EXECUTION] = words[EXECUTION] % 0xFFFF_FFFF + 1
         self._count[0] = 0
 
     @property
     def news(self) -> int:
         """How many edges this execution was the first to take, or to take so often."""
-        return int(self._words[_NEWS])
+        return int(self._words[NEWS])
 
     def edges(self) -> frozenset[tuple[int, int]]:
         """The edges that this execution has taken, and how often, roughly."""
@@ -210,7 +216,7 @@ class Fuzzed(Feature):
     def _taken(self) -> Iterator[tuple[int, int, int]]:
         """The edges of this execution, how often each was taken, where it leads: found by the execution's number."""
         memory, entries = self._memory, self._entries
-        number = int(self._words[_EXECUTION]).to_bytes(4, "little")
+        number = int(self._words[EXECUTION]).to_bytes(4, "little")
         at = memory.find(number)
         while at >= 0:
             if at % _ENTRY == _NUMBER:
@@ -263,8 +269,8 @@ class Fuzzed(Feature):
         """See `Feature`."""
         assert self._core is not None
         words, entries, pc = self._words, self._entries, self._core.slots[Slot.BLOCK_PC]
-        key = words[_BEFORE] * _GOLDEN % (1 << 64) ^ pc
-        words[_BEFORE] = pc
+        key = words[BEFORE] * _GOLDEN % (1 << 64) ^ pc
+        words[BEFORE] = pc
         place = key * _GOLDEN % (1 << 64) >> 40
         if words[_MAP]:
             octet = ctypes.c_uint8.from_address(words[_MAP] + (key * _GOLDEN % (1 << 64) >> 64 - MAP_BITS))
@@ -281,8 +287,8 @@ class Fuzzed(Feature):
             words[_LOST] += 1
             return
         packed = entries[4 * place + 1]
-        count = (packed & 0xFFFF_FFFF) + 1 if packed >> 32 == words[_EXECUTION] else 1
-        entries[4 * place + 1] = words[_EXECUTION] << 32 | count
+        count = (packed & 0xFFFF_FFFF) + 1 if packed >> 32 == words[EXECUTION] else 1
+        entries[4 * place + 1] = words[EXECUTION] << 32 | count
         if count >= entries[4 * place + 2]:
             entries[4 * place + 2] = count + 1 if count < _EACH else 2 * count
-            words[_NEWS] += 1
+            words[NEWS] += 1

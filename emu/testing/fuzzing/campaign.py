@@ -1,9 +1,11 @@
 """A campaign: inputs from a corpus are changed and executed, and those that lead to where none did before are added."""
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from emu.testing.fuzzing.failures import minimised, report
 from emu.testing.fuzzing.keeping import Crash, Keeper
@@ -58,6 +60,8 @@ class Campaign:
         self._minimise = minimise
         self._inputs: list[bytes] = []
         self._waiting: deque[bytes] = deque(waiting or ())
+        self._made: deque[bytes] = deque()
+        """What is executed next."""
         self._leads_on = waiting is None
         self.summary = Summary(failures={key: Found() for key in known})
         self._seeds = list(seeds)
@@ -73,19 +77,22 @@ class Campaign:
         """
         summary, target = self.summary, self._target
         start, before = time.monotonic(), summary.seconds
-        most = float("inf") if executions is None else summary.executions + executions
+        most = sys.maxsize if executions is None else summary.executions + executions
         until = float("inf") if seconds is None else start + seconds
         seeds, self._seeds = deque(self._seeds), []
+        look = summary.executions
         while summary.executions < most:
-            if not summary.executions % _LOOK:
+            if summary.executions >= look:
+                look = summary.executions + _LOOK
                 summary.seconds = before + time.monotonic() - start
                 tell(summary)
                 if ends() or time.monotonic() >= until:
                     break
             is_seed = bool(seeds)
-            data = seeds.popleft() if seeds else self._next()
-            failure = target.run(data)
-            summary.executions += 1
+            made = seeds if is_seed else self._made or self._make()
+            number, failure = target.run_all(list(islice(made, min(_LOOK, most - summary.executions))))
+            summary.executions += number
+            data = [made.popleft() for _ in range(number)][-1]
             if failure is not None:
                 self._failed(failure, data)
                 if stop_at_failure:
@@ -97,9 +104,15 @@ class Campaign:
         self._seeds = list(seeds)
         return summary
 
-    def _next(self) -> bytes:
-        if self._waiting:
-            return self._waiting.popleft()
+    def _make(self) -> deque[bytes]:
+        """The next inputs: those that wait, or some made by chance."""
+        waiting = self._waiting
+        count = min(_LOOK, len(waiting))
+        made = [waiting.popleft() for _ in range(count)] if count else [self._changed() for _ in range(_LOOK)]
+        self._made.extend(made)
+        return self._made
+
+    def _changed(self) -> bytes:
         inputs, mutator = self._inputs, self._mutator
         if not inputs:
             return mutator.changed(b"", (b"",))

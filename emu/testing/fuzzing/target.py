@@ -34,6 +34,7 @@ _DEPTH = 5
 _LOOKED_AT = 3
 """How many crashes of one instruction and caller are looked at closely; all further ones are taken for the first."""
 _MOST_KNOWN = 10_000
+_AT_ONCE = 64
 _GUARD = 64
 """Bytes behind the input whose use a sanitizer reports."""
 
@@ -123,6 +124,12 @@ class Target:
             self._subscriptions += [machine.on(kind, self._allocated) for kind in _ALLOCATIONS]
             self._learned, self._has_allocated = sanitizer.learned, False
         self._again = Repetition(machine, function, self._address, max_instructions)
+        if sanitizer is None and len(self._pieces) == 1:
+            values = {"buffer": self.buffer, "length": None}
+            arguments = [values[word] if isinstance(word, str) else word for word in inputs.words]
+            self._again.feed(self.edges, self._pieces[0][2], arguments)
+        self._at_once = 1
+        """How many inputs are given to native code: few where executions do what it cannot take back."""
         self._often: dict[tuple[int, ...], tuple[int, Failure]] = {}
         self._place: tuple[int, ...] = ()
         self._constants: dict[int, tuple[bytes, ...]] = {}
@@ -179,6 +186,21 @@ class Target:
             return None
         finally:
             self._end(data)
+
+    def run_all(self, inputs: Sequence[bytes]) -> tuple[int, Failure | None]:
+        """As `run` with one input after the other, until one fails or does something new; how many, at least one."""
+        failure, at_once = None, inputs[: self._at_once]
+        try:
+            number = self._again.call_all(at_once)
+        except EmuError as error:
+            number, failure = self._again.called, self._failure(error)
+        finally:
+            if self._again.called:
+                self._again.rewind()
+        if not number:
+            return 1, self.run(inputs[0])
+        self._at_once = min(2 * self._at_once, _AT_ONCE) if number == len(at_once) else number
+        return number, failure
 
     def _begin(self, data: bytes) -> tuple[int, ...]:
         if self._sanitizer is not None:

@@ -10,6 +10,7 @@ from emu.engine.csrs import ACCESS, MAY_ACCESS
 from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
+from emu.engine.repeated import REPEAT
 from emu.engine.tlb import FILL
 from emu.engine.translated.counts import EDGE
 from emu.engine.translated.definitions import DEFINE
@@ -19,7 +20,7 @@ from emu.engine.translated.shadow_probes import CHECKS
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
-    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID,
+    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")
