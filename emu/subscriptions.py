@@ -1,6 +1,6 @@
 """Who listens to which event: subscriptions, and sources that run only while somebody listens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple, Unpack
 
@@ -35,6 +35,12 @@ class Subscription:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.cancel()
+
+
+def cancel_all(subscriptions: Iterable[Subscription]) -> None:
+    """End several, as each would by itself."""
+    for subscription in subscriptions:
+        subscription.cancel()
 
 
 class EventBus:

@@ -6,7 +6,7 @@ from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.source import Source
-from emu.subscriptions import Subscription
+from emu.subscriptions import Subscription, cancel_all
 from emu.walks import Walk
 
 
@@ -59,9 +59,7 @@ class PageFaultObserver(Source[None]):
 
     def unfollow(self, item: None) -> None:  # noqa: ARG002
         """Stop listening and forget the open faults."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
         self._forget()
 
     def _forget(self) -> None:

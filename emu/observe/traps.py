@@ -9,7 +9,7 @@ from emu.isa.causes import ACCESS_FAULTS, ExceptionCause
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.subscriptions import Subscription
+from emu.subscriptions import Subscription, cancel_all
 
 _SUSPICIOUS = 1000
 """Exceptions of one instruction in a row, with interrupts at most between them, or interrupts of one instruction,
@@ -167,8 +167,7 @@ class TrapHistory:
         """Stop listening."""
         for suspicion in (self._exceptions, self._interrupts):
             suspicion.look_away()
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
 
     def _trapped(self, trap: TrapTaken) -> None:
         self.counts[trap.interrupt, trap.cause] += 1

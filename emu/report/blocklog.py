@@ -16,6 +16,7 @@ from emu.report.disassembly import disassemble
 from emu.report.places import Places
 from emu.report.tracefile import Sink
 from emu.report.traplog import line
+from emu.subscriptions import cancel_all
 
 
 class BlockLog(Following):
@@ -46,8 +47,7 @@ class BlockLog(Following):
         super().close()
         self._machine.core.stands_for_changed.remove(self._note_mode)
         self._write_traps(None)
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
 
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""

@@ -41,10 +41,10 @@ def bar(spans: Iterable[Span], low: int, high: int) -> list[str]:
     return [f"|{shaded}|", f"{low:#x}{' ' * max(1, _WIDTH + 2 - len(f'{low:#x}{high:#x}'))}{high:#x}"]
 
 
-def buddy_tree(spans: Sequence[Span], low: int, high: int) -> list[str]:
+def buddy_tree(spans: Sequence[Span], low: int, high: int, unit: int = 1) -> list[str]:
     """A row for each order that has a block: `#` held, `.` free.
 
-    A block of order k has 2^k bytes and lies at a multiple of them; what was asked for is rounded up to that. All rows
+    A block of order k has 2^k units and lies at a multiple of them; what was asked for is rounded up to that. All rows
     show the same range, which begins and ends at multiples of the largest block's size.
 
     >>> for row in buddy_tree([Span(0x1000, 0x700, True), Span(0x1800, 0x800, False)], 0x1000, 0x2000):
@@ -62,7 +62,10 @@ def buddy_tree(spans: Sequence[Span], low: int, high: int) -> list[str]:
         for index in range(max(0, int(first)), min(_WIDTH, max(int(last), int(first) + 1))):
             if row[index] != "#":
                 row[index] = "#" if span.held else "."
-    return [f"order {order:>2} {bytes_text(1 << order):>9} |{''.join(rows[order])}|" for order in sorted(rows)[::-1]]
+    least = unit.bit_length() - 1
+    return [
+        f"order {order - least:>2} {bytes_text(1 << order):>9} |{''.join(rows[order])}|" for order in sorted(rows)[::-1]
+    ]
 
 
 def free_list(blocks: Sequence[tuple[int, int]]) -> str:

@@ -48,8 +48,10 @@ class HeapReport:
         free = list(lists)
         if frames.held or free:
             yield f"frames: {len(frames.held):,} of {PAGE_SIZE:,} bytes held"
-            held = [Span(ppn << PAGE_BITS, PAGE_SIZE, held=True) for ppn in frames.held]
-            yield from _indented(_drawn(held, tree=False))
+            known = [Span(ppn << PAGE_BITS, PAGE_SIZE, held=True) for ppn in frames.held]
+            if lists.by_order:
+                known += [Span(block.address, block.size, held=False) for block in free if not block.broken]
+            yield from _indented(_drawn(known, tree=lists.by_order, unit=PAGE_SIZE))
             yield from _indented(_lists(free))
         if not (spans or frames.held or free):
             yield "nothing is held"
@@ -126,13 +128,13 @@ class HeapReport:
                 yield f"{kind or 'others':<24} {counts[kind]:>8,} {noun}, {bytes_text(size)}"
 
 
-def _drawn(spans: Sequence[Span], *, tree: bool) -> Iterator[str]:
+def _drawn(spans: Sequence[Span], *, tree: bool, unit: int = 1) -> Iterator[str]:
     if not spans:
         return
     low, high = min(span.start for span in spans), max(span.end for span in spans)
     yield from bar(spans, low, high)
     if tree:
-        yield from buddy_tree(spans, low, high)
+        yield from buddy_tree(spans, low, high, unit)
 
 
 def _lists(free: Sequence[FreeBlock]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.accounts import AccountReport
 from emu.report.places import Places
 from emu.report.sentences import Sentences
+from emu.subscriptions import cancel_all
 
 
 class Allocations:
@@ -104,6 +105,5 @@ class Faults:
 
     def close(self) -> None:
         """Stop listening."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
         self._observer.close()

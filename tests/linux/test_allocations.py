@@ -9,6 +9,7 @@ import pytest
 from emu.events import HeapAllocated
 from emu.machine import Drive, Machine, MachineConfig
 from emu.observe.allocations.catalogue import shipped
+from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.reach import unreachable
@@ -83,6 +84,9 @@ def test_free_pages_are_those_that_linux_counts(built: Linux) -> None:
     machine, ledger, _ = booted(built)
     free = ledger.frames.given - len(ledger.frames.held)
     assert 0 <= free - counter(machine, "vm_zone_stat") < _PAGES_ASIDE
+    lists = FreeMemory(machine, [one for one in shipped() if one.name == "linux-buddy"], blocks=False)
+    assert sum(block.size >> 12 for block in lists) == counter(machine, "vm_zone_stat")
+    assert not {block.address >> 12 for block in lists} & set(ledger.frames.held)
 
 
 def test_slab_caches_are_told_by_their_names(built: Linux) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from emu.machine import Machine, MachineConfig, StopReason
+from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from tests.linux import build
@@ -44,12 +45,15 @@ def test_proc_agrees_with_what_was_handed_out_and_taken_back(built: Linux, tmp_p
     ledger = AllocationLedger(machine)
     free: dict[str, int] = {}
     held: Counter[str] = Counter()
+    listed: Counter[int] = Counter()
 
     def seen(name: str) -> None:
         free[name] = ledger.frames.given - len(ledger.frames.held)
 
     machine.watch("meminfo_proc_show", lambda: seen("meminfo"))
     machine.watch("frag_show", lambda: seen("buddyinfo"))
+    lists = FreeMemory(machine, FrameObserver(machine).allocators, blocks=False)
+    machine.watch("frag_show", lambda: listed.update(block.list for block in lists))
     machine.watch("slabinfo_open", lambda: held.update(event.kind for event in ledger.blocks.held.values()))
     assert machine.run().reason is StopReason.POWERED_OFF
     parts = re.split(r"== (\S+)\n", bytes(machine.console).decode().replace("\r", ""))
@@ -61,6 +65,8 @@ def test_proc_agrees_with_what_was_handed_out_and_taken_back(built: Linux, tmp_p
 
     orders = [int(number) for number in told["/proc/buddyinfo"].split("zone")[1].split()[1:]]
     assert 0 <= free["buddyinfo"] - sum(count << order for order, count in enumerate(orders)) < _PAGES_ASIDE
+
+    assert orders == [listed[order] for order in range(len(orders))], "what stands on each order's lists"
 
     compared = 0
     for name, active, total, _, per_slab in _SLAB.findall(told["/proc/slabinfo"]):

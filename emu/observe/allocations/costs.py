@@ -8,7 +8,7 @@ from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
 from emu.observe.calls import Call
-from emu.subscriptions import Subscription
+from emu.subscriptions import Subscription, cancel_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,7 @@ class AllocatorCosts:
 
     def close(self) -> None:
         """Count no more; what was counted stays."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
         for observer in self._observers:
             observer.close()
 

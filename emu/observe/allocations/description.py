@@ -76,7 +76,8 @@ class FreeLists:
     """Blocks of a heap; otherwise frames, by their addresses."""
     symbol: str
     """An image that lacks it has no such lists."""
-    lists: int
+    lists: Value
+    """How many lists."""
     first: Value
     """The first node of a list, 0 or `stop` when there is none."""
     next: Value
@@ -88,7 +89,9 @@ class FreeLists:
     at: Value | None = None
     """The address of the block of the node a0; without it they are the same."""
     sets: int = 1
-    """So many times all these lists: by zone, or by kind of what is to be allocated."""
+    """So many times all these lists: by the kind of what is to be allocated."""
+    by_order: bool = False
+    """Whether there is a list for each order or size, as buddy allocators have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,10 @@ class Allocator:
 
 _VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
-_LIST_KEYS = {"what", "symbol", "lists", "sets", "first", "next", "size", "stop", "at"}
+_LIST_VALUES = ("first", "next", "size", "stop", "at")
+_LIST_KEYS = {"what", "symbol", "lists", "sets", *_LIST_VALUES}
 _MEMORY_KEYS = {"what", "function", "at", "size"}
-_MOST_LISTS = 4096
+_MOST_SETS = 64
 _KEYS = {
     "name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free",
     "memory", "parts", "maps",
@@ -200,18 +204,22 @@ class _Reader:
 
     def _lists(self, entry: Mapping[str, object]) -> FreeLists:
         self._check_keys(entry, _LIST_KEYS, "[[free]]")
-        lists, sets, what = entry.get("lists", 1), entry.get("sets", 1), entry.get("what", "blocks")
-        values = {key: self._value(entry, key, "[[free]]") for key in ("first", "next", "size", "stop", "at")}
-        first, following, size = values["first"], values["next"], values["size"]
-        numbers = isinstance(lists, int) and isinstance(sets, int) and 1 <= lists <= _MOST_LISTS >= sets >= 1
-        if not (numbers and what in ("blocks", "frames") and first and following and size):
+        sets, what, several = entry.get("sets", 1), entry.get("what", "blocks"), "lists" in entry
+        numbers = {
+            **entry,
+            "lists": str(entry["lists"]) if isinstance(entry.get("lists"), int) else entry.get("lists", "1"),
+        }
+        values = {key: self._value(numbers, key, "[[free]]") for key in ("lists", *_LIST_VALUES)}
+        lists, first, following, size = (values[key] for key in ("lists", "first", "next", "size"))
+        right = isinstance(sets, int) and 1 <= sets <= _MOST_SETS and what in ("blocks", "frames")
+        if not (right and lists and first and following and size):
             raise self._error(
-                "[[free]] wants 'first', 'next' and 'size'; lists and sets are numbers from 1 to "
-                f"{_MOST_LISTS}, what is blocks or frames"
+                "[[free]] wants 'first', 'next' and 'size'; 'what' is blocks or frames, 'sets' a number from 1 to "
+                f"{_MOST_SETS}"
             )
         return FreeLists(
-            blocks=what == "blocks", symbol=self._text(entry, "symbol", ""), lists=cast("int", lists), first=first,
-            next=following, size=size, stop=values["stop"], at=values["at"], sets=cast("int", sets),
+            blocks=what == "blocks", symbol=self._text(entry, "symbol", ""), lists=lists, first=first, next=following,
+            size=size, stop=values["stop"], at=values["at"], sets=cast("int", sets), by_order=several,
         )  # fmt: skip
 
     def _governed(self, entry: Mapping[str, object]) -> Iterator[Governed]:

@@ -9,6 +9,7 @@ from emu.observe.allocations.description import Allocator, FreeLists
 from emu.observe.allocations.moments import HostMoment
 
 _MOST_NODES = 1 << 16
+_MOST_LISTS = 1 << 16
 _MOST_HEAPS = 16
 """Structures of one allocator: what is called with more does not say by its argument which heap it works on."""
 
@@ -32,9 +33,14 @@ def free_blocks(machine: Machine, lists: FreeLists, heap: int = 0) -> Iterator[F
     """
     if lists.symbol and lists.symbol not in machine.symbols:
         return
-    for number in range(lists.lists):
+    for number in range(number_of_lists(machine, lists)):
         for chosen in range(lists.sets):
             yield from _one_list(machine, lists, number, heap, chosen)
+
+
+def number_of_lists(machine: Machine, lists: FreeLists) -> int:
+    """How many there are now, as the description says."""
+    return min(lists.lists.at(HostMoment(machine)) or 0, _MOST_LISTS)
 
 
 def _one_list(machine: Machine, lists: FreeLists, number: int, heap: int, chosen: int) -> Iterator[FreeBlock]:
@@ -101,7 +107,12 @@ class FreeMemory:
     @property
     def by_order(self) -> bool:
         """Whether there is a list for each order, as buddy allocators have."""
-        return any(lists.lists > 1 for _, lists in self._lists)
+        return any(lists.by_order for _, lists in self._lists)
+
+    @property
+    def heads(self) -> int:
+        """How many lists have to be looked at."""
+        return sum(number_of_lists(self._machine, lists) * lists.sets for _, lists in self._lists)
 
     def __iter__(self) -> Iterator[FreeBlock]:
         for name, lists in self._lists:

@@ -9,7 +9,8 @@ from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, Mac
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.listening import on_allocations
-from emu.subscriptions import Subscription
+from emu.observe.allocations.ranges import holes
+from emu.subscriptions import Subscription, cancel_all
 
 _MOST_ENTRIES = 4_000_000
 """Beyond these nothing more is recorded: 32 bytes each."""
@@ -118,7 +119,7 @@ class History:
             else:
                 held.pop(key, None)
             if (index + 1) % step == 0 or index + 1 == len(self._keys):
-                gaps = list(_gaps(held, low, high))
+                gaps = [size for _, size in holes(held, low, high)]
                 yield self._moments[index], sum(held.values()), sum(gaps), max(gaps, default=0)
 
     def _enter(self, instret: int, key: int, size: int, chain: int) -> bool:
@@ -148,16 +149,6 @@ class History:
         return Moment(self._moments[entries - 1] if entries else 0, len(held), sum(sizes.values()), holdings)
 
 
-def _gaps(held: dict[int, int], low: int, high: int) -> Iterator[int]:
-    at = low
-    for start in sorted(start for start, size in held.items() if size):
-        if start > at:
-            yield start - at
-        at = max(at, start + held[start])
-    if high > at:
-        yield high - at
-
-
 class AllocationHistory:
     """The histories of frames and of heap blocks of a machine, from now on.
 
@@ -171,9 +162,7 @@ class AllocationHistory:
 
     def close(self) -> None:
         """Stop recording; what was recorded stays."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
 
     def _reset(self, _event: MachineReset) -> None:
         self.frames, self.blocks = History(), History()

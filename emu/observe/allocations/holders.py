@@ -7,7 +7,7 @@ from emu.address import PAGE_SIZE
 from emu.events import AddressSpaceSwitched, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.machine import Machine
 from emu.observe.allocations.listening import on_allocations
-from emu.subscriptions import Subscription
+from emu.subscriptions import Subscription, cancel_all
 
 
 class Holders:
@@ -29,9 +29,7 @@ class Holders:
 
     def close(self) -> None:
         """Listen no more; what is known stays."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
 
     def frames(self) -> Mapping[int, tuple[int, int]]:
         """By satp: how many frames are held, and their bytes; the most first."""

@@ -8,6 +8,7 @@ from emu.machine import Machine
 from emu.observe.allocations.accounts import BlockAccount, FrameAccount
 from emu.observe.allocations.listening import on_allocations
 from emu.shown import Shown
+from emu.subscriptions import cancel_all
 
 
 class AllocationLedger(Shown):
@@ -39,9 +40,7 @@ class AllocationLedger(Shown):
 
     def close(self) -> None:
         """Stop listening; the accounts stay readable."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
 
     def mark(self, name: str) -> None:
         """Give this moment a name, to ask later what was allocated since."""

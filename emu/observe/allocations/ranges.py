@@ -1,7 +1,7 @@
 """Ranges of addresses that are held, found by any address inside them."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -72,3 +72,18 @@ class Ranges(Generic[T]):
                 yield start
             elif self._disjoint or start + self._longest <= first:
                 return
+
+
+def holes(held: Mapping[int, int], low: int | None = None, high: int | None = None) -> Iterator[tuple[int, int]]:
+    """Address and size of what lies between blocks, which are given by address and size, and up to both ends.
+
+    >>> list(holes({0x1000: 16, 0x1040: 16}, high=0x1060))
+    [(4112, 48), (4176, 16)]
+    """
+    at = low
+    for address in sorted(address for address, size in held.items() if size):
+        if at is not None and at < address:
+            yield at, address - at
+        at = max(at or 0, address + held[address])
+    if at is not None and high is not None and at < high:
+        yield at, high - at

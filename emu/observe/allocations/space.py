@@ -9,8 +9,9 @@ from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.description import Allocator, Does
 from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.observers import HeapObserver
+from emu.observe.allocations.ranges import holes
 from emu.observe.calls import Call
-from emu.subscriptions import Subscription
+from emu.subscriptions import Subscription, cancel_all
 
 GAPS = -1
 """Stands for the number of a list where an allocator's lists are not known: what lies between blocks that are held."""
@@ -81,6 +82,7 @@ class HeapSpace:
         self._machine = machine
         self.lists = FreeMemory(machine, allocators, blocks=True)
         """What is looked at; false where gaps stand for lists."""
+        self._heads = self.lists.heads if self.lists else 0
         self.samples: list[Sample] = []
         self.splits = self.joins = 0
         """Pieces that an allocation left of a larger one, and that a free took into a larger one, as far as seen."""
@@ -103,9 +105,7 @@ class HeapSpace:
 
     def close(self) -> None:
         """Look no more; the samples stay."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
         self._observer.close()
 
     def _allocated(self, event: HeapAllocated) -> None:
@@ -154,7 +154,7 @@ class HeapSpace:
         if len(self.samples) >= _MOST_SAMPLES:
             del self.samples[1::2]
             self.every *= 2
-        self._wait = max(self.every, len(pieces) // _NODES_A_CALL)
+        self._wait = max(self.every, (len(pieces) + self._heads) // _NODES_A_CALL)
         self.every = max(self.every, self._wait)
         self.on_sample(sample)
 
@@ -184,8 +184,4 @@ def gaps(held: Mapping[int, int]) -> Iterable[Piece]:
     >>> list(gaps({0x1000: 16, 0x1040: 16}))
     [Piece(list=-1, address=4112, size=48)]
     """
-    end: int | None = None
-    for address in sorted(held):
-        if end is not None and end < address <= end + _APART:
-            yield Piece(GAPS, end, address - end)
-        end = max(end or 0, address + held[address])
+    return (Piece(GAPS, address, size) for address, size in holes(held) if size <= _APART)

@@ -10,7 +10,7 @@ from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.mmu.pte import Pte
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
-from emu.subscriptions import Subscription
+from emu.subscriptions import Subscription, cancel_all
 from emu.walks import Refusal
 
 _STACK_REACH = 64 * PAGE_SIZE
@@ -66,8 +66,7 @@ class FaultGroups:
 
     def close(self) -> None:
         """Stop listening."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
 
     @property
     def all(self) -> list[ResolvedFault]:

@@ -2,6 +2,7 @@
 
 from emu.events import PteWritten, StateRestored
 from emu.machine import Machine
+from emu.subscriptions import cancel_all
 
 
 class PteWriters:
@@ -17,8 +18,7 @@ class PteWriters:
 
     def close(self) -> None:
         """Stop listening."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
 
     def _written(self, write: PteWritten) -> None:
         if not write.by_walk:

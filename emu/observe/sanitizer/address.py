@@ -19,6 +19,7 @@ from emu.observe.sanitizer.contents import Contents
 from emu.observe.sanitizer.inside import Inside
 from emu.observe.sanitizer.poison import Poison
 from emu.observe.sanitizer.quarantine import Quarantine
+from emu.subscriptions import cancel_all
 
 _CELL, _LINE = 8, 128
 _ALL = (1 << 64) - 1
@@ -99,9 +100,7 @@ class AddressSanitizer:
         """Judge nothing more."""
         if self._machine.events.observers.get(AddressSanitizer) is self:
             del self._machine.events.observers[AddressSanitizer]
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        cancel_all(self._subscriptions)
         self._inside.close()
         self._tracer.close()
         for observer in self._observers:

@@ -10,6 +10,7 @@ from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver
 from emu.observe.calls import Call
 from emu.observe.opencalls import OpenCalls
+from emu.subscriptions import cancel_all
 
 _LARGEST_STACK = 1 << 16
 
@@ -37,8 +38,7 @@ class Inside:
 
     def close(self) -> None:
         """Follow nothing more."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
         self._open_calls.close()
         self._set(False)
 

@@ -6,6 +6,7 @@ from typing import Any
 from emu.events import AddressSpaceSwitched, SyscallMade
 from emu.machine import Machine
 from emu.report.page.curves import differences
+from emu.subscriptions import cancel_all
 
 _MOST_SWITCHES = 50_000
 """Told one by one; later ones are in the sums only."""
@@ -31,8 +32,7 @@ class Spaces:
 
     def close(self, instret: int) -> None:
         """Listen no more; the space that is current ends here."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
         self._instructions[self._current] += instret - self._since
 
     def fault(self) -> None:

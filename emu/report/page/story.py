@@ -31,6 +31,7 @@ from emu.report.page.spaces import Spaces
 from emu.report.places import Places
 from emu.report.reasons.pages import refusal
 from emu.report.sentences import Sentences
+from emu.subscriptions import cancel_all
 
 MOST_EVENTS = 120_000
 """Told one by one; later ones are in the curves and in the maps of memory only."""
@@ -92,8 +93,7 @@ class Story:
 
     def columns(self, title: str, ending: str) -> dict[str, Any]:
         """Everything, as plain data."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
         self._calling.close()
         self._spaces.close(self._machine.instret)
         self._costs.close()

@@ -21,6 +21,7 @@ from emu.observe.sanitizer.bugs import MemoryBug
 from emu.report.places import Places
 from emu.report.sanitizer import BugReport
 from emu.spelling import did_you_mean
+from emu.subscriptions import cancel_all
 from emu.testing.calls.crash import GuestCrash, crash, is_crash
 from emu.testing.calls.scratch import stack_top
 from emu.testing.fuzzing.constants import constants
@@ -297,8 +298,7 @@ class Target:
     def close(self) -> None:
         """Give the machine back as it was found."""
         self._again.close()
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        cancel_all(self._subscriptions)
         self.machine.core.engine.switch_off(self.edges)
 
 

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from emu.observe.allocations.catalogue import Catalogue
 from emu.observe.allocations.costs import AllocatorCosts
+from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.observers import HeapObserver
 from emu.observe.allocations.space import HeapSpace, Piece, Sample
 from tests.kernel.allocators.guest import Guest
@@ -43,6 +45,24 @@ def test_free_pieces_and_fragmentation_are_what_the_buddy_heap_itself_counts(gue
         assert 0 < found["heap_alloc"].median <= found["heap_alloc"].worst < found["heap_alloc"].total
         space.close()
         costs.close()
+
+
+@pytest.mark.parametrize("name", ["first_fit", "best_fit", "worst_fit", "buddy_tree", "buddy"])
+def test_what_is_on_a_heaps_lists_is_what_it_has_not_handed_out(guest_of: Callable[..., Guest], name: str) -> None:
+    guest = guest_of(f"mm/heap/{name}.S", "mm/heap/realloc.S", "mm/frames/stack.S", heap_size=MIB, ram_size=4 * MIB)
+    guest.call("heap_init", guest.symbol("heap_space"), MIB)
+    lists = FreeMemory(guest.machine, Catalogue(guest.machine.symbols).fitting(), blocks=True)
+    assert lists.by_order is name.startswith("buddy")
+    assert [(block.size, block.broken) for block in lists] == [(MIB, "")]
+    held = [(guest.call("heap_alloc", size, 8), size) for size in (24, 3000, 100, 9000, 64, 64)]
+    for address, size in held[::2]:
+        guest.call("heap_dealloc", address, size, 8)
+    free = list(lists)
+    assert len(free) > 2
+    assert sum(block.size for block in free) == MIB - guest.call("heap_allocated")
+    spans = sorted((block.address, block.address + block.size) for block in free)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+    assert not any(start <= address < end for start, end in spans for address, _ in held[1::2])
 
 
 def test_of_very_many_calls_some_are_looked_at(guest_of: Callable[..., Guest], monkeypatch: pytest.MonkeyPatch) -> None:
