@@ -20,18 +20,17 @@ from emu.engine.slots import Slot
 from emu.engine.translated.fuzzed import BEFORE, EXECUTION, NEWS, Fuzzed
 
 (
-    _CALL, _FRAME, _SLOTS, _EDGES, _COMPARED, _COPY, _COMPARE, _CONTROL, _START, _DEADLINE, _NEXT, _NUMBER, _INPUTS,
-    _BUFFER, _FILE, _REQUEST, _ARGUMENT, _REGIONS, _EXPECTED, _COUNT, _PAGES, _PAGES_NUMBER, _PARTS, _PARTS_NUMBER,
-    _MASKS,
-) = range(25)  # fmt: skip
+    _CALL, _FRAME, _SLOTS, _EDGES, _COMPARED, _COPY, _COMPARE, _ASK, _START, _DEADLINE, _NEXT, _NUMBER, _INPUTS,
+    _BUFFER, _FIRST, _SECOND, _THIRD, _FOURTH, _NUMBER_ANSWERED, _ANSWER, _EXPECTED, _SIZE, _PAGES, _PAGES_NUMBER,
+    _PARTS, _PARTS_NUMBER, _MASKS,
+) = range(27)  # fmt: skip
 """Words: functions and memory of the host; the count of instructions at which each execution begins, and its deadline;
-which input is next, of how many; pairs of their addresses and sizes, and where they go; how to ask for written pages,
-and what is expected then; pairs of the addresses of pages and of what they held; triples of the addresses of state, of
-what it was, and sizes; of each argument, which bits of the input's size it has, and what else it is."""
+which input is next, of how many; pairs of their addresses and sizes, and where they go; what the kernel is asked for
+written pages with, and what is expected of its answer; pairs of the addresses of pages and of what they held; triples
+of the addresses of state, of what it was, and sizes; of each argument, which bits of the input's size it has, and what
+else it is."""
 _VALUES = _MASKS + ARGUMENTS
 _WORDS = _VALUES + ARGUMENTS
-_REGION = 24
-"""Bytes that tell of one region of pages."""
 
 # The words.
 REPEAT = Probe(
@@ -84,15 +83,16 @@ argument:
     mov rax, [rbx+{8 * _EDGES}]
     cmp qword ptr [rax+{8 * NEWS}], 0
     jne left
-    mov rdi, [rbx+{8 * _FILE}]
-    mov rsi, [rbx+{8 * _REQUEST}]
-    mov rdx, [rbx+{8 * _ARGUMENT}]
+    mov rdi, [rbx+{8 * _FIRST}]
+    mov rsi, [rbx+{8 * _SECOND}]
+    mov rdx, [rbx+{8 * _THIRD}]
+    mov rcx, [rbx+{8 * _FOURTH}]
     xor eax, eax
-    call qword ptr [rbx+{8 * _CONTROL}]
-    cmp eax, [rbx+{8 * _COUNT}]
+    call qword ptr [rbx+{8 * _ASK}]
+    cmp eax, [rbx+{8 * _NUMBER_ANSWERED}]
     jne left
-    imul edx, eax, {_REGION}
-    mov rdi, [rbx+{8 * _REGIONS}]
+    mov rdx, [rbx+{8 * _SIZE}]
+    mov rdi, [rbx+{8 * _ANSWER}]
     mov rsi, [rbx+{8 * _EXPECTED}]
     call qword ptr [rbx+{8 * _COMPARE}]
     test eax, eax
@@ -181,17 +181,15 @@ argument:
     ldr x9, [x19, #{8 * _EDGES}]
     ldr x10, [x9, #{8 * NEWS}]
     cbnz x10, left
-    ldr x0, [x19, #{8 * _FILE}]
-    ldr x1, [x19, #{8 * _REQUEST}]
-    ldr x2, [x19, #{8 * _ARGUMENT}]
-    ldr x9, [x19, #{8 * _CONTROL}]
+    ldp x0, x1, [x19, #{8 * _FIRST}]
+    ldp x2, x3, [x19, #{8 * _THIRD}]
+    ldr x9, [x19, #{8 * _ASK}]
     blr x9
-    ldr w9, [x19, #{8 * _COUNT}]
+    ldr w9, [x19, #{8 * _NUMBER_ANSWERED}]
     cmp w0, w9
     b.ne left
-    mov w10, #{_REGION}
-    umull x2, w0, w10
-    ldr x0, [x19, #{8 * _REGIONS}]
+    ldr x2, [x19, #{8 * _SIZE}]
+    ldr x0, [x19, #{8 * _ANSWER}]
     ldr x1, [x19, #{8 * _EXPECTED}]
     ldr x9, [x19, #{8 * _COMPARE}]
     blr x9
@@ -233,31 +231,27 @@ _Repeat = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Question(Protocol):
-    """An ioctl that tells which pages of RAM were written, and the answer that means that no others were."""
+    """What is asked for the pages of RAM that were written, and the answer that means that no others were."""
 
     @property
-    def file(self) -> int:
-        """A descriptor."""
+    def function(self) -> str:
+        """Of the C library."""
 
     @property
-    def request(self) -> int:
-        """The ioctl's number."""
-
-    @property
-    def argument(self) -> memoryview:
-        """What is passed by address."""
-
-    @property
-    def regions(self) -> memoryview:
-        """Where it writes the answer, 24 bytes for each region."""
+    def words(self) -> tuple[int, int, int, int]:
+        """Its arguments."""
 
     @property
     def number(self) -> int:
-        """How many regions are expected, which it returns."""
+        """What it returns then."""
+
+    @property
+    def answer(self) -> memoryview:
+        """Where it writes."""
 
     @property
     def known(self) -> bytes:
-        """And what is written then."""
+        """What it writes then."""
 
 
 class Repeater:
@@ -265,7 +259,7 @@ class Repeater:
 
     def __init__(self, calls: Frame, slots: memoryview, edges: Fuzzed, parts: Sequence[memoryview]) -> None:
         """`parts` are the memory of the state that an execution must leave as it is now."""
-        process = ctypes.CDLL(None)
+        self._process = process = ctypes.CDLL(None)
         self._memory = memoryview((ctypes.c_uint64 * _WORDS)()).cast("B").cast("Q")
         self._keep: list[object] = [parts]
         words, state = self._memory, array.array("Q")
@@ -274,7 +268,7 @@ class Repeater:
             self._keep.append(saved)
             state.extend((_address(part), _address(saved), part.nbytes))
         self._state = memoryview(state)
-        for word, name in (_COPY, "memcpy"), (_COMPARE, "memcmp"), (_CONTROL, "ioctl"):
+        for word, name in (_COPY, "memcpy"), (_COMPARE, "memcmp"):
             words[word] = library.address_of(process[name])
         words[_CALL], words[_FRAME], words[_SLOTS] = native.load(CALL), calls.address, _address(slots)
         words[_EDGES], words[_COMPARED] = edges.addresses
@@ -298,10 +292,11 @@ class Repeater:
         known = memoryview(bytearray(expected.known))
         self._pages = memoryview(table), known, pages, expected
         words[_PAGES], words[_PAGES_NUMBER] = _address(self._pages[0]), len(pages)
-        words[_FILE], words[_REQUEST], words[_ARGUMENT] = (
-            expected.file, expected.request, _address(expected.argument),
-        )  # fmt: skip
-        words[_REGIONS], words[_EXPECTED], words[_COUNT] = _address(expected.regions), _address(known), expected.number
+        words[_ASK] = library.address_of(self._process[expected.function])
+        for word, value in enumerate(expected.words, _FIRST):
+            words[word] = value
+        words[_NUMBER_ANSWERED], words[_ANSWER] = expected.number, _address(expected.answer)
+        words[_EXPECTED], words[_SIZE] = _address(known), len(known)
 
     def give(self, inputs: Sequence[bytes]) -> None:
         """The inputs, one at least. Raises ValueError for one that is longer than its buffer."""

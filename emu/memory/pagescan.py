@@ -1,6 +1,7 @@
 """Which pages of a private mapping of a file were written: asked of Linux at once, or found in /proc/self/pagemap."""
 
 import array
+import ctypes
 import fcntl
 import os
 import struct
@@ -25,18 +26,19 @@ Run = tuple[int, int]
 
 
 class Question(NamedTuple):
-    """An ioctl, and the answer that it had."""
+    """A call of the C library that asks the kernel about pages, and the answer that it had."""
 
-    file: int
-    """A descriptor."""
-    request: int
-    argument: memoryview
-    regions: memoryview
-    """Where it writes the answer."""
+    function: str
+    words: tuple[int, int, int, int]
+    """Its arguments."""
     number: int
     """What it returned."""
+    answer: memoryview
+    """Where it writes the answer."""
     known: bytes
-    """What it wrote."""
+    """What it wrote there."""
+    keep: object
+    """Memory that the arguments point to."""
 
 
 def written_pages(address: int, size: int) -> list[Run]:
@@ -79,19 +81,24 @@ class Scanner:
             _ARGUMENT.size, 0, address, address + size, 0, place, _MOST, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE
         )
         self._view, self._seen = memoryview(self._regions), b""
-        self._count = 0
+        self._entries: memoryview | None = None
+        """Those of all pages, where the kernel is an older one."""
         self._runs: list[Run] = []
 
     def runs(self) -> list[Run]:
         """As `written_pages`; the very same list while nothing has changed."""
-        try:
-            count = fcntl.ioctl(self._file, _SCAN, bytearray(self._argument))
-        except OSError:  # an older kernel
-            count = _MOST
-        self._count = count
-        if count >= _MOST:
+        if self._entries is None:
+            try:
+                count = fcntl.ioctl(self._file, _SCAN, bytearray(self._argument))
+            except OSError:
+                self._entries = memoryview(bytearray(self._size >> PAGE_BITS << 3))
+        if self._entries is not None:
+            _read(self._file.fileno(), self._address, self._entries)
+            if (seen := self._entries.tobytes()) != self._seen:
+                self._seen, self._runs = seen, _runs(seen)
+        elif count >= _MOST:
             self._seen = b""
-            self._runs = written_pages(self._address, self._size)
+            self._runs = scan(self._file.fileno(), self._address, self._size)
         elif (seen := self._view[: 3 * count].tobytes()) != self._seen or not seen:
             self._seen, self._runs = seen, []
             for number in range(0, 3 * count, 3):
@@ -101,11 +108,17 @@ class Scanner:
 
     @property
     def question(self) -> Question | None:
-        """What tells whether `runs` is still so; None where one call does not."""
-        if not self._seen:
+        """What tells whether `runs` is still so; None where one call does not, or none is written yet."""
+        if not self._runs or not self._seen:
             return None
-        argument = memoryview(bytearray(self._argument))
-        return Question(self._file.fileno(), _SCAN, argument, self._view, self._count, self._seen)
+        file = self._file.fileno()
+        if self._entries is not None:
+            offset, size = self._address >> PAGE_BITS << 3, len(self._entries)
+            words = file, ctypes.addressof(ctypes.c_char.from_buffer(self._entries)), size, offset
+            return Question("pread", words, size, self._entries, self._seen, None)
+        argument = bytearray(self._argument)
+        words = file, _SCAN, ctypes.addressof(ctypes.c_char.from_buffer(argument)), 0
+        return Question("ioctl", words, len(self._seen) // 24, self._view, self._seen, argument)
 
     def close(self) -> None:
         """Look no more."""
@@ -114,10 +127,18 @@ class Scanner:
 
 def read(pagemap: int, address: int, size: int) -> list[Run]:
     """By reading the entry of each page."""
-    entries = bytearray(size >> PAGE_BITS << 3)
-    view, at = memoryview(entries), 0
+    entries = memoryview(bytearray(size >> PAGE_BITS << 3))
+    _read(pagemap, address, entries)
+    return _runs(entries.tobytes())
+
+
+def _read(pagemap: int, address: int, entries: memoryview) -> None:
+    at = 0
     while at < len(entries):
-        at += os.preadv(pagemap, [view[at:]], (address >> PAGE_BITS << 3) + at)
+        at += os.preadv(pagemap, [entries[at:]], (address >> PAGE_BITS << 3) + at)
+
+
+def _runs(entries: bytes) -> list[Run]:
     flags = entries[7::8].translate(_WRITTEN)
     found: list[Run] = []
     start = flags.find(1)

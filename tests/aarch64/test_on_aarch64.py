@@ -115,11 +115,15 @@ def test_an_aarch64_host_has_native_probes(python):
         (("machine/test_hazards.py", "machine/test_time.py"), ("-m", "not slow")),
         (("engine/test_features.py", "engine/test_counting.py", "engine/test_shadow.py"), ("-k", FEATURES)),
         (("machine/test_paging_and_users.py",), ("-k", GUESTS)),
+        (
+            ("machine/test_calls.py", "testing/test_short_calls.py", "testing/test_many_executions.py"),
+            ("-k", "native_step or without_a_run or need_no_python"),
+        ),
         (("hart/test_interrupts.py", "hart/test_translations.py"), ()),
         (("isa/test_every_instruction.py",), ("-k", "fmin or fmadd or mret")),
         (("../kernel/test_exact_counts.py",), ("-k", "step-by-step and exact")),
     ],
-    ids=["engine", "machine", "features", "guests", "interrupts and translations", "instructions", "whole boots"],
+    ids=["engine", "machine", "features", "guests", "calls", "interrupts", "instructions", "whole boots"],
 )
 def test_the_tests_pass_on_an_aarch64_host(python, tests, words):
     files = [str(ROOT / "tests" / "emu" / name) for name in tests]

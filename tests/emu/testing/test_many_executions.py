@@ -4,6 +4,7 @@ import pytest
 
 from emu.machine import Machine, MachineConfig
 from emu.machine.repetition import Repetition
+from emu.memory import pagescan
 from emu.testing.fuzzing.campaign import Campaign
 from emu.testing.fuzzing.keeping import Gathered
 from emu.testing.fuzzing.target import Inputs, Target
@@ -120,7 +121,10 @@ def test_a_campaign_finds_the_same_with_python_between_executions_and_without(fu
     assert found(function, fidelity, most=240, seed=3) == quick
 
 
-def test_executions_that_do_nothing_new_need_no_python(monkeypatch):
+@pytest.mark.parametrize("kernel", ["present", "older"])
+def test_executions_that_do_nothing_new_need_no_python(monkeypatch, kernel):
+    if kernel == "older":
+        monkeypatch.setattr(pagescan, "_SCAN", 0xC060_66FF)  # an ioctl that no kernel has
     machine = program(SOURCE, MachineConfig(firmware="none", ram_size=16 << 20))
     machine.hart.x["sp"] = 0x8030_0000
     with Target(machine, "same", Inputs.parse("a0=buffer,a1=length"), longest=64) as target:
