@@ -30,7 +30,7 @@ from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
-from emu.events import ConsoleOutput, Event
+from emu.events import Event
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
@@ -80,7 +80,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         flush_lines=sys.stdout.isatty(),
     )
     if not request.json:
-        machine.on(ConsoleOutput, transcript.console)
+        machine.platform.echo = transcript.console
     faults = PageFaultObserver(machine)
     allocations = _attach_observers(machine, request, trace)
     telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)

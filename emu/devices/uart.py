@@ -165,6 +165,24 @@ class Uart:
         if self.is_waiting:
             self.wanted()
 
+    def put(self, value: int) -> bool:
+        """Write THR, if nothing but a byte that is sent comes of it; False where more might, such as an interrupt."""
+        state = self._state
+        if state.ier or state.lcr & LCR_DLAB or state.mcr & MCR_LOOPBACK:
+            return False
+        state.looks = 0
+        state.thr_pending = True
+        self._output(bytes((value,)))
+        return True
+
+    def look(self) -> int | None:
+        """Read LSR, if nothing comes of it; None where something might: the guest may begin to wait for input."""
+        state = self._state
+        if state.received or state.looks >= LOOKS - 1 or state.lsr & (LSR_BREAK | LSR_OVERRUN):
+            return None
+        state.looks += 1
+        return state.lsr
+
     def reset(self) -> None:
         """Back to the master-reset state (datasheet, table I); what was typed and not received is kept."""
         self._state = _State()

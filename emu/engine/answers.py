@@ -246,13 +246,17 @@ class EngineAnswers(EngineParts):
         self.in_memory_hook = True
         try:
             if kind == library.MEM_WRITE_PROT:
+                if size == 1 and address in self.quick_stores and self.quick_stores[address](value & 0xFF):
+                    return True
                 outcome = self._guest.device_write(address, size, value & ((1 << 8 * size) - 1))
                 if outcome is _DONE and not self._changed_code:
                     return True
                 # Stopping the core here would execute the store again: it is refused, and completed by the hart.
                 self._left_access = outcome is not _REFUSED
             elif kind == library.MEM_READ_PROT:
-                read = self._guest.device_read(address, size)
+                quick = self.quick_loads.get(address) if size == 1 else None
+                if quick is None or (read := quick()) is None:
+                    read = self._guest.device_read(address, size)
                 if read is not None and not self._left_access:
                     self._value = (read, address)
                     return True

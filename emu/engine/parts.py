@@ -5,6 +5,7 @@ import gc
 import mmap
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from emu.engine import alone, floats, library, native
@@ -48,6 +49,10 @@ class EngineParts(ABC):
         self.running = False
         self.in_memory_hook = False
         """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
+        self.quick_loads: dict[int, Callable[[], int | None]] = {}
+        """What gives the octet at an address without a word to the guest; None: the guest is to be asked."""
+        self.quick_stores: dict[int, Callable[[int], bool]] = {}
+        """What takes an octet for an address without a word to the guest; False: the guest is to be asked."""
         self.in_report = False
         """Whether an access is being reported by the shadow."""
         self._error: BaseException | None = None

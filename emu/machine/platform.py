@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from emu.address import PhysAddr, VirtAddr
 from emu.devices.device import Device
 from emu.devices.power import PowerRequest
+from emu.devices.uart import LSR, THR
 from emu.engine import Store
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess, StateRestored
@@ -82,9 +83,15 @@ class Platform:
             self.memory.add(device.name, device.base, device.size)
         for base, size in self._bus.ranges:
             self.core.add_devices(base, size)
-        for kind in (ConsoleOutput, InterruptRaised, MachineReset, StateRestored):
+        for kind in (InterruptRaised, MachineReset, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)
+        self.echo: Callable[[bytes], None] | None = None
+        """Given what the guest writes to its console, as it does, but not told when."""
+        self._is_heard = False
+        """Whether anybody listens to the console."""
+        self.events.add_source(ConsoleOutput, self._hear)
+        self._choose_quick()
         self._sbi = SbiServices(self, self.core, self.console)
         self.semihosting = None if config.semihosting is None else self._serve_semihosting(config.semihosting)
         self.supervisor_timer = Comparator(lambda: self._clint.mtime, partial(self.set_line, STIP))
@@ -320,6 +327,8 @@ class Platform:
             self.events.emit(kind(**self.event_fields()))
 
     def _console_written(self, data: bytes) -> None:
+        if self.echo is not None and not self.inputs.is_travelling:
+            self.events.call(self.echo, data)
         if self.events.wants(ConsoleOutput) and not self.inputs.is_travelling:
             self.events.emit(ConsoleOutput(data=data, **self.event_fields()))
 
@@ -334,9 +343,29 @@ class Platform:
 
         def stop() -> None:
             self._bus.report = None
+            self._choose_quick()
 
         self._bus.report = report
+        self._choose_quick()
         return stop
+
+    def _hear(self) -> Callable[[], None]:
+        """Start telling who listens what the guest writes to its console; returns what ends it."""
+
+        def stop() -> None:
+            self._is_heard = False
+            self._choose_quick()
+
+        self._is_heard = True
+        self._choose_quick()
+        return stop
+
+    def _choose_quick(self) -> None:
+        """Have the two registers that a console asks for each byte answer by themselves, while nobody is told when."""
+        engine, uart = self.core.engine, self.board.uart
+        is_quick = not self._is_heard and self._bus.report is None
+        engine.quick_stores = {uart.base + THR: uart.put} if is_quick else {}
+        engine.quick_loads = {uart.base + LSR: uart.look} if is_quick else {}
 
     def _serve_semihosting(self, wanted: Semihosting) -> "SemihostingServices":
         from emu.machine.semihosting import SemihostingServices

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from emu.events import ConsoleOutput, Event
+from emu.events import Event
 
 if TYPE_CHECKING:
     from emu.report.sentences import Sentences
@@ -27,11 +27,11 @@ class Transcript:
         self.waits = False
         """Whether there may be output that was not handed on yet."""
 
-    def console(self, event: ConsoleOutput) -> None:
+    def console(self, data: bytes) -> None:
         """Write what the guest wrote."""
-        self._stream.write(event.data)
+        self._stream.write(data)
         self.waits = True
-        self._line_is_open = not event.data.endswith(b"\n")
+        self._line_is_open = not data.endswith(b"\n")
         if self._flush_lines:
             self._stream.flush()
 

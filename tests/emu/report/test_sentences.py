@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from emu.address import PhysAddr, PhysPageNum, VirtAddr
-from emu.events import ConsoleOutput, Event, FrameAllocated, HeapFreed, PageFault, PteWritten, TrapTaken
+from emu.events import Event, FrameAllocated, HeapFreed, PageFault, PteWritten, TrapTaken
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine
 from emu.observe.faults import PageFaultHandled
@@ -133,7 +133,7 @@ def test_no_line_of_a_transcript_mixes_console_and_trace(places: Places) -> None
     transcript = Transcript(stream, Sentences(places), colour=False, flush_lines=False)
 
     def console(data: bytes) -> None:
-        transcript.console(ConsoleOutput(instret=1, pc=STORE, privilege=Privilege.S, data=data))
+        transcript.console(data)
 
     console(b"one, ")
     transcript.event(EVENTS[0][0])
