@@ -1,5 +1,7 @@
 """What tests of features of translated code share: with native probes and without, and a run without features."""
 
+from functools import cache
+
 import pytest
 
 from emu.engine import native
@@ -13,6 +15,11 @@ def probes(request):
     return request.param
 
 
+@cache
+def _plain(build, fidelity):
+    return guest.run(guest.machine(build, fidelity))
+
+
 @pytest.fixture
 def plain(build, fidelity):
-    return guest.run(guest.machine(build, fidelity))
+    return _plain(build, fidelity)

@@ -1,5 +1,7 @@
 """A guest that accesses memory in every way, and what it does, found out by single steps."""
 
+from functools import cache
+
 from emu.engine.translated.features import Access
 from emu.events import TrapTaken
 from emu.isa.operands import memory_operand
@@ -84,6 +86,12 @@ def machine(build, fidelity: str, probes: str | None = None) -> Machine:
     made = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20, probes=probes))
     made.load(build(PROGRAM))
     return made
+
+
+@cache
+def life(build, fidelity: str) -> tuple[list[Access], list[int], list[tuple[int, int, int]]]:
+    """What the guest does, as `stepped` tells it: found out once a process."""
+    return stepped(machine(build, fidelity))
 
 
 def physical(address: int) -> int:

@@ -1,5 +1,7 @@
 """The record of calls, returns and traps, natively and by Python, against single steps."""
 
+from functools import cache
+
 import pytest
 
 from emu.engine import native
@@ -134,8 +136,10 @@ def machine(build, fidelity, probes=None):
     return made
 
 
-def stepped(single: Machine) -> list[tuple[Kind, int, int, int, int]]:
+@cache
+def stepped(build, fidelity: str) -> list[tuple[Kind, int, int, int, int]]:
     """Kind, pc, target, sp and instret of each transfer, told by what each single step has done."""
+    single = machine(build, fidelity)
     found, traps, returns = [], [], []
     x, stopped = single.hart.x, False
     single.on(TrapTaken, lambda trap: traps.append((trap, x["sp"])))
@@ -189,7 +193,7 @@ def seen(transfers):
 
 
 def test_calls_returns_jumps_and_traps_are_those_of_single_steps(build, fidelity, probes):
-    expected = stepped(machine(build, fidelity))
+    expected = stepped(build, fidelity)
     assert {kind for kind, *_ in expected} == set(Kind) - {Kind.SWAP}
     assert seen(record(machine(build, fidelity, probes), jumps=True, size=1 << 10)) == expected
     calls = record(machine(build, fidelity, probes))
@@ -198,7 +202,7 @@ def test_calls_returns_jumps_and_traps_are_those_of_single_steps(build, fidelity
 
 
 def test_they_are_the_same_over_stops_between_any_two_instructions(build, fidelity, probes):
-    expected = stepped(machine(build, fidelity))
+    expected = stepped(build, fidelity)
 
     def by_pieces(made):
         for count in (1, 2, 3, 5, 1, 1, 1, 7, 11, 4):

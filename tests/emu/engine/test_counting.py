@@ -15,7 +15,7 @@ from tests.emu.engine import feature_guest as guest
 
 def by_single_steps(build, fidelity) -> tuple[Counter, int]:
     """How often each instruction has retired."""
-    _, retired, _ = guest.stepped(guest.machine(build, fidelity))
+    _, retired, _ = guest.life(build, fidelity)
     return Counter(retired), len(retired)
 
 
@@ -91,7 +91,7 @@ def test_ways_for_which_there_is_no_room_are_said_to_be_lost(boot):
 
 
 def test_every_write_of_a_register_is_recorded(build, fidelity, probes, plain):
-    _, _, expected = guest.stepped(guest.machine(build, fidelity))
+    _, _, expected = guest.life(build, fidelity)
     machine, records = guest.machine(build, fidelity, probes), bytearray()
     machine.core.engine.switch_on(RegisterWrites(records.extend))
     assert guest.run(machine) == plain

@@ -15,7 +15,7 @@ from tests.emu.engine import feature_guest as guest
 
 
 def test_every_load_and_store_is_recorded_with_its_pc_address_size_value_and_time(build, fidelity, probes, plain):
-    expected, _, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
     machine, found = guest.machine(build, fidelity, probes), []
     machine.core.engine.switch_on(Accesses(accesses.collect(found), size=1 << 12))
     assert guest.run(machine) == plain
@@ -26,7 +26,7 @@ def test_every_load_and_store_is_recorded_with_its_pc_address_size_value_and_tim
 
 @pytest.mark.parametrize("stores", [False, True])
 def test_loads_alone_or_stores_alone_are_recorded_on_demand(build, fidelity, probes, stores):
-    expected, _, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
     machine, found = guest.machine(build, fidelity, probes), []
     machine.core.engine.switch_on(Accesses(accesses.collect(found), loads=not stores, stores=stores))
     guest.run(machine)
@@ -44,7 +44,7 @@ def executed(record: Blocks, words: bytes) -> list[int]:
 
 
 def test_every_instruction_of_a_run_comes_out_of_the_record_of_blocks(build, fidelity, probes, plain):
-    _, expected, _ = guest.stepped(guest.machine(build, fidelity))
+    _, expected, _ = guest.life(build, fidelity)
     machine, words = guest.machine(build, fidelity, probes), bytearray()
     record = Blocks(words.extend, size=1 << 8)
     machine.core.engine.switch_on(record)
@@ -54,7 +54,7 @@ def test_every_instruction_of_a_run_comes_out_of_the_record_of_blocks(build, fid
 
 
 def test_the_record_of_blocks_stays_exact_over_stops_between_any_two_instructions(build, fidelity, probes):
-    _, expected, _ = guest.stepped(guest.machine(build, fidelity))
+    _, expected, _ = guest.life(build, fidelity)
     machine, words = guest.machine(build, fidelity, probes), bytearray()
     record = Blocks(words.extend)
     machine.core.engine.switch_on(record)
@@ -84,7 +84,7 @@ def test_the_code_of_a_block_is_what_it_was_when_it_was_executed(boot, probes):
 
 
 def test_who_has_written_each_8_bytes_last_is_known_by_physical_address(build, fidelity, probes, plain):
-    expected, _, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
     machine, writers = guest.machine(build, fidelity, probes), LastWriter()
     machine.core.engine.switch_on(writers)
     assert guest.run(machine) == plain
@@ -112,7 +112,7 @@ def all_features(found: list, words: bytearray) -> list:
 
 
 def test_all_features_together_record_what_each_records_alone(build, fidelity, probes, plain):
-    expected, retired, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, retired, _ = guest.life(build, fidelity)
     machine, found, words = guest.machine(build, fidelity, probes), [], bytearray()
     features = all_features(found, words)
     for feature in features:
@@ -180,7 +180,7 @@ def test_features_are_exact_in_the_longest_blocks_in_code_that_changes_itself_an
 
 
 def test_features_are_switched_on_and_off_a_hundred_times_in_a_run(build, fidelity, probes, plain):
-    expected, _, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
     machine, found = guest.machine(build, fidelity, probes), []
     engine, record, on = machine.core.engine, Accesses(accesses.collect(found)), []
     while machine.run(17).reason is not StopReason.POWERED_OFF:
@@ -212,7 +212,7 @@ def test_a_feature_that_a_listener_switches_on_begins_at_the_end_of_the_slice(bu
     machine.on(TrapTaken, taken)
     assert guest.run(machine) == plain
     engine.flush_features()
-    expected, _, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
     assert found == expected[len(expected) - len(found) :]
 
 
@@ -239,7 +239,7 @@ def test_what_a_drain_raises_comes_out_of_the_run(boot, probes):
 
 
 def test_machines_in_threads_and_other_users_of_unicorn_keep_their_own_features(build, fidelity, plain):
-    expected, retired, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, retired, _ = guest.life(build, fidelity)
     results: list[tuple] = []
     foreign = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
     foreign.mem_map(0x1000, 0x1000)

@@ -24,7 +24,7 @@ def expected_last(accesses: list[Access], watched: list[Watched]) -> int | None:
 
 
 def test_the_last_access_to_watched_bytes_is_known_to_the_byte(build, fidelity, probes):
-    accesses, _, _ = guest.stepped(guest.machine(build, fidelity))
+    accesses, _, _ = guest.life(build, fidelity)
     chance = random.Random(f"{fidelity} {probes}")
     bytes_touched = sorted({byte for access in accesses for byte in touched(access)})
     machine = guest.machine(build, fidelity, probes)

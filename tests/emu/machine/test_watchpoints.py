@@ -23,7 +23,7 @@ def ran(machine: Machine) -> tuple[object, ...]:
 @pytest.mark.parametrize("probes", [None, "python"])
 def test_each_access_to_watched_bytes_is_told_once_with_its_place_time_and_values(build, fidelity, probes):
     plain = ran(guest.machine(build, fidelity))
-    expected, _, _ = guest.stepped(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
     base = data_of(build, fidelity)
     ranges = [(base + 9, 1), (base + 12, 4), (base + 4093, 8), (base - guest.ALIAS + 24, 12), (base + 7976, 100)]
     machine = guest.machine(build, fidelity, probes)

@@ -1,5 +1,7 @@
 """A guest with traps, timer interrupts, calls and code that changes itself, and what it executes by single steps."""
 
+from functools import cache
+
 from emu.events import TrapTaken
 from emu.isa.operands import instruction_length
 from emu.machine import Machine, MachineConfig, StopReason
@@ -89,8 +91,9 @@ def machine(build, fidelity: str, probes: str | None = None, source: str = PROGR
     return made
 
 
+@cache
 def stepped(build, fidelity: str) -> list[tuple[int, bytes]]:
-    """The pc and the code of each instruction that retires."""
+    """The pc and the code of each instruction that retires: found out once a process."""
     single = machine(build, fidelity)
     memory, hart = single.memory, single.hart
     found: list[tuple[int, bytes]] = []
