@@ -17,9 +17,9 @@ def text_lines(grade: Grade, *, several: bool) -> Iterator[str]:
     for test in grade.tests:
         yield f"== Test {test.title} == {test.title}: {'OK' if test.passed else 'FAIL'} ({test.seconds:.1f}s)"
         if not test.passed:
-            yield from (f"    {line}" for line in test.message.splitlines())
+            yield from (f"    {line}" for line in _harmless(test.message).split("\n"))
     if grade.error:
-        yield f"{grade.kernel}: {grade.error}"
+        yield f"{grade.kernel}: {_harmless(grade.error)}"
     yield f"Score: {number(grade.score)}/{number(grade.points)}"
 
 
@@ -68,6 +68,13 @@ def as_page(grades: Sequence[Grade], title: str) -> bytes:
     tests = max((grade.tests for grade in grades), key=len, default=[])
     template = Environment(autoescape=True).from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     return template.render(title=title, tests=tests, grades=grades, number=number).encode("utf-8", "replace")
+
+
+def _harmless(text: str) -> str:
+    """What moves no terminal's cursor: a guest's console and its names can have anything."""
+    return "".join(
+        each if each.isprintable() or each in "\t\n" else repr(each)[1:-1] for each in text.replace("\r\n", "\n")
+    )
 
 
 def _printable(text: str) -> str:

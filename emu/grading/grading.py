@@ -1,19 +1,15 @@
 """Runs a teacher's tests against kernels, several at once, each in a process that ends when its time is up."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from emu.campaign.engine import Cluster, Engine, result
 from emu.errors import ConfigError
+from emu.grading.nursery import nursery
 from emu.grading.results import Grade, Judged, with_all_tests
 from emu.lateclass import dataclass
 
@@ -104,37 +100,22 @@ def _judge(tests: Path, kernel: Path, limits: Limits) -> Grade:
             "RLIMIT_AS": limits.memory, "RLIMIT_CPU": int(limits.seconds) + 1, "RLIMIT_FSIZE": limits.memory,
             "RLIMIT_CORE": 0,
         }  # fmt: skip
-        command = [
-            sys.executable, "-m", "emu.grading.worker", json.dumps(own), str(tests.resolve()), "-q", "-p",
-            "no:cacheprovider", "-p", "emu.testing.plugin", f"--rootdir={tests.resolve().parent}",
-            f"--kernel={kernel.resolve()}",
+        words = [
+            str(tests.resolve()), "-q", "-p", "no:cacheprovider", "-p", "emu.testing.plugin",
+            f"--rootdir={tests.resolve().parent}", f"--kernel={kernel.resolve()}",
             f"--guest-instructions={limits.instructions}", f"--guest-console={limits.console}",
             f"--grading-results={results}", "--tb=short",
         ]  # fmt: skip
-        with output.open("wb") as stream:
-            ended = _run(command, folder, stream, limits.seconds)
+        own_world = {"NO_COLOR": "1", "TMPDIR": folder, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        ended = nursery().judge(
+            words=words, folder=folder, output=str(output), environment=own_world, limits=own, seconds=limits.seconds
+        )
         made = Grade(str(kernel), list(_read(results)))
         made.error = _error(ended, made, output, limits)
         for test in made.tests:
             if not test.passed and not test.message:
                 test.message = f"not judged: {made.error or 'the tests ended before it'}"
         return made
-
-
-def _run(command: list[str], folder: str, stream: Any, seconds: float) -> int | None:
-    """The exit status; None when the time was up. Nothing of its group is left running."""
-    process = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
-        env=os.environ | {"NO_COLOR": "1", "TMPDIR": folder, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-    )  # fmt: skip
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _read(path: Path) -> Iterator[Judged]:

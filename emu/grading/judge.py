@@ -4,11 +4,14 @@ import argparse
 import inspect
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+_KIND = re.compile(r"^(?:[\w.]+\.)?(?:AssertionError|Failed|GuestCrash|LimitExceeded|NotShown): ")
+"""Exceptions whose text says all."""
 _MESSAGE, _DETAIL = 4000, 20_000
 """Characters."""
 
@@ -74,11 +77,4 @@ def _message(report: pytest.TestReport) -> str:
         return f"not judged: {report.longrepr[2]}"
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(crash.message if crash is not None else report.longrepr or "")
-    for prefix in (
-        "AssertionError: ",
-        "Failed: ",
-        "emu.testing.calls.crash.GuestCrash: ",
-        "emu.errors.LimitExceeded: ",
-    ):
-        text = text.removeprefix(prefix)
-    return text
+    return _KIND.sub("", text)

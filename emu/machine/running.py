@@ -48,6 +48,10 @@ class Runner:
         """At how many instructions retired `paused` is called next."""
         self.paused: Callable[[], object] = lambda: None
         self._target: Moment | None = None
+        self.bound = NEVER
+        """How many instructions may ever have retired."""
+        self.spent: Callable[[], object] = lambda: None
+        """Called, to raise what it will, when a run has come there."""
 
     def interrupt(self) -> None:
         """See `Machine.interrupt`."""
@@ -103,6 +107,8 @@ class Runner:
             room = most
         if self.pause - count < room:
             room = self.pause - count
+        if self.bound - count < room:
+            room = self.bound - count
         if (
             room <= 0
             or inputs.horizon is not None
@@ -144,7 +150,7 @@ class Runner:
 
         `timeout` is in seconds of the host. `begun`: the deadline of a call that the engine has begun, and left.
         """
-        platform = self._platform
+        platform, limit = self._platform, min(limit, self.bound)
         deadline = None if timeout is None else time.monotonic() + timeout
         with platform.events.signals:
             if (off := self.off) is not None:
@@ -159,6 +165,8 @@ class Runner:
                 finally:
                     platform.leave()
                     self._interrupted = False
+        if reason is StopReason.INSTRUCTION_LIMIT and platform.core.retired_count >= self.bound:
+            self.spent()
         return Outcome(reason, exit_code, platform.core.retired_count)
 
     def _run_to(self, limit: int, begun: int | None) -> tuple[StopReason, int]:

@@ -2,12 +2,14 @@
 
 import json
 import re
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 
 from linker import link
@@ -80,6 +82,34 @@ def test_the_labs_solution_gets_all_points_and_each_mistake_a_message_that_teach
     assert all(suite.get("tests") == "9" for suite in suites)
 
 
+_SEEN = {"enum": ["hidden", "after_due_date", "after_published", "visible"]}
+_FORM = {"enum": ["text", "html", "simple_format", "md", "ansi"]}
+GRADESCOPE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["tests"],
+    "properties": {
+        "score": {"type": "number"}, "execution_time": {"type": "number"}, "output": {"type": "string"},
+        "output_format": _FORM, "test_output_format": _FORM, "test_name_format": _FORM, "visibility": _SEEN,
+        "stdout_visibility": _SEEN, "extra_data": {"type": "object"}, "leaderboard": {"type": "array"},
+        "tests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "score": {"type": "number"}, "max_score": {"type": "number"},
+                    "status": {"enum": ["passed", "failed"]}, "name": {"type": "string"}, "name_format": _FORM,
+                    "number": {"type": "string"}, "output": {"type": "string"}, "output_format": _FORM,
+                    "tags": {"type": "array", "items": {"type": "string"}}, "visibility": _SEEN,
+                    "extra_data": {"type": "object"},
+                },
+            },
+        },
+    },
+}  # fmt: skip
+"""What Gradescope's page "Autograder Specifications" says of results.json."""
+
 TESTS = """
 import pytest
 from ekernel import points
@@ -93,6 +123,11 @@ def test_answer(machine, call):
 
 def test_other(machine):
     machine.run(1)
+
+@points(0)
+def test_words(machine, console):
+    machine.hart.pc = machine.address_of("answer")
+    console.expect("peace", instructions=5000)
 """
 HOSTILE = {
     "fine": "answer: li a0, 42\nret",
@@ -109,8 +144,41 @@ HOSTILE = {
         li a0, 42
         ret
         .data
-        block: .dword name, 4, 9
-        name: .asciz "stolen.txt" """,
+        block: .dword name, 4, LENGTH
+        name: .asciz "STOLEN" """,
+    "htif": """answer: la t0, tohost
+        la t1, block
+        sd t1, 0(t0)
+        la t0, fromhost
+        li t2, 100
+        1: ld a0, 0(t0)
+        bnez a0, 2f
+        addi t2, t2, -1
+        bnez t2, 1b
+        2: ld a0, 0(t1)
+        ret
+        .data
+        .balign 64
+        block: .dword 56, -100, name, LENGTH + 1, 0x241, 0x1b6, 0, 0    # openat, O_CREAT
+        name: .asciz "STOLEN"
+        .balign 64
+        .globl tohost, fromhost
+        tohost: .dword 0
+        .balign 64
+        fromhost: .dword 0 """,
+    "disks": "answer: li t0, 0x10001000\nli a0, 0\nli t1, 8\n1: lw t2, 8(t0)\nor a0, a0, t2\nli t2, 1\n"
+    "sw t2, 0x50(t0)\n"
+    "lui t2, 1\nadd t0, t0, t2\naddi t1, t1, -1\nbnez t1, 1b\nret",
+    "escapes": """answer: la t3, text
+        li a7, 1
+        1: lbu a0, 0(t3)
+        addi t3, t3, 1
+        ecall
+        lbu a0, 0(t3)
+        bnez a0, 1b
+        2: j 2b
+        .data
+        text: .asciz "\\033[2J\\rScore: 99/99\\n\\033[1A</pre><script>" """,
     "devices": "answer: li t0, 0x10000000\nli t1, 1 << 20\n1: addi t0, t0, 4\nlw t2, 0(t0)\naddi t1, t1, -1\n"
     "bnez t1, 1b\nret",
     "destroys": "answer: li t0, 0x80000000\nli t1, 0x81000000\n1: sd zero, 0(t0)\naddi t0, t0, 8\nbltu t0, t1, 1b\nret",
@@ -136,22 +204,45 @@ def _image(source: str) -> bytes:
     return link([assemble(text, name="student.S")], script=script).elf
 
 
+def _headers(image: bytes) -> dict[str, bytes]:
+    """Images that promise more than they have, or more than a machine has."""
+
+    def changed(*changes: tuple[int, str, int]) -> bytes:
+        made = bytearray(image)
+        for offset, form, value in changes:
+            struct.pack_into(form, made, offset, value)
+        return bytes(made)
+
+    first, count = struct.unpack_from("<Q", image, 32)[0], struct.unpack_from("<H", image, 56)[0]
+    loads = [at for at in range(first, first + 56 * count, 56) if struct.unpack_from("<I", image, at)[0] == 1]
+    return {
+        "in memory": changed(*((at + 40, "<Q", 1 << 60) for at in loads)),
+        "in the file": changed(*((at + 8 * field, "<Q", 1 << 60) for at in loads for field in (4, 5))),
+        "segments": changed((56, "<H", 0xFFFF)),
+        "sections": changed((60, "<H", 0xFFFF)),
+        "far": changed((40, "<Q", 1 << 62)),
+    }
+
+
 @pytest.mark.slow
 def test_a_hostile_image_reaches_neither_the_host_nor_the_others(tmp_path):
     (tmp_path / "test_lab.py").write_text(TESTS)
+    stolen = str(tmp_path / "stolen")
     for name, source in HOSTILE.items():
-        (tmp_path / f"{name}.elf").write_bytes(_image(source))
-    (tmp_path / "empty.elf").write_bytes(b"")
-    (tmp_path / "text.elf").write_text("no kernel at all")
-    names = [*HOSTILE, "empty", "text"]
+        image = _image(source.replace("STOLEN", stolen).replace("LENGTH", str(len(stolen))))
+        (tmp_path / f"{name}.elf").write_bytes(image)
+    no_kernels = {"empty": b"", "text": b"no kernel at all", **_headers((tmp_path / "fine.elf").read_bytes())}
+    for name, image in no_kernels.items():
+        (tmp_path / f"{name}.elf").write_bytes(image)
+    names = [*HOSTILE, *no_kernels]
     before = sorted(tmp_path.iterdir())
     result = grade(
         tmp_path, "test_lab.py", *(f"{name}.elf" for name in names), "--max-instructions", 200_000, "--max-console",
-        1000, "--json", "class.json",
+        1000, "--json", "class.json", "--html", "class.html",
     )  # fmt: skip
     assert result.stderr == ""
     grades = {each["kernel"]: each for each in json.loads((tmp_path / "class.json").read_text())["grades"]}
-    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "class.json"])
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "class.html", tmp_path / "class.json"])
     told = {name: grades[f"{name}.elf"]["tests"][0]["message"] for name in names}
     assert grades["fine.elf"]["score"] == 3.5
     assert "has written 1,001 bytes to its console, and 1,000 are all" in told["prints"]
@@ -163,7 +254,12 @@ def test_a_hostile_image_reaches_neither_the_host_nor_the_others(tmp_path):
     assert told["destroys"]
     assert "is empty" in told["empty"]
     assert "is a text file" in told["text"]
-    for name in set(names) - {"fine", "empty", "text"}:
+    assert all(grades[f"{name}.elf"]["score"] == 0 and told[name] for name in no_kernels), told
+    assert "assert 0 == 42" in told["disks"], "there are none"
+    assert "the console ends with:\n    \\x1b[2J\\rScore: 99/99\n    \\x1b[1A</pre><script>" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "<script>" not in (tmp_path / "class.html").read_text()
+    for name in HOSTILE.keys() - {"fine"}:
         assert grades[f"{name}.elf"]["score"] == 1, name  # the other test has not noticed
     again = grade(
         tmp_path, "test_lab.py", "loops.elf", "--max-instructions", 200_000, "--max-console", 1000,
@@ -197,6 +293,7 @@ def test_never():
     assert time.monotonic() - begin < 60
     assert (result.returncode, result.stdout) == (1, "Score: 1/3\n")
     made = json.loads((tmp_path / "results.json").read_text())
+    jsonschema.validate(made, GRADESCOPE)
     assert made["score"] == 1
     assert made["output"] == "the time was up after 4 s"
     assert [(test["score"], test["max_score"], test["status"]) for test in made["tests"]] == [

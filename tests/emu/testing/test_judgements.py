@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from emu.errors import LimitExceeded
+from emu.testing.console import Console
+from emu.testing.limits import Allowance, Limits
 from tests.emu.testing import projects  # noqa: F401  # imports what pytester would forget
 
 pytest_plugins = ["pytester"]
@@ -273,3 +276,21 @@ def test_structures_of_a_c_kernel_are_read_by_its_debug_information(project, com
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["E *page: fields differ", "E *.order: 10 (0xa) == 9"])
     result.stdout.fnmatch_lines(["*the debug information has no type 'struct zoned': build with -g*"])
+
+
+def test_nothing_that_executes_a_guest_goes_beyond_what_it_may_execute(assemble):
+    machine = assemble("j .\n.globl spin\nspin: j spin")
+    start = machine.snapshot()
+    ways = (
+        lambda: machine.run(), lambda: machine.run(until="spin"), lambda: machine.step(5000),
+        lambda: machine.call("spin"), lambda: machine.function("long spin(void)")(),
+        lambda: machine.function("long spin(char *)")(b"text"), lambda: Console(machine).expect("never"),
+    )  # fmt: skip
+    for way in ways:
+        machine.restore(start)
+        allowance = Allowance(machine, Limits(instructions=4321))
+        with pytest.raises(LimitExceeded, match="has executed 4,321 instructions, which is all that it may"):
+            way()
+        assert machine.instret == start.instret + 4321
+        allowance.close()
+    assert machine.step(10).instructions == start.instret + 4331
