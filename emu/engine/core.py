@@ -3,13 +3,14 @@
 from emu.engine import alone, library
 from emu.engine.answers import EngineAnswers
 from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
-from emu.engine.guest import NUMBER_SHIFT, Note, Stop
+from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note, Stop
 from emu.engine.parts import LAST_ADDRESS
 from emu.engine.repeated import Repeater
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
 from emu.engine.window import Word
 from emu.errors import MachineError
+from emu.isa.registers import SP
 
 _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
@@ -42,12 +43,19 @@ class Engine(EngineAnswers):
         slots[_DEADLINE] = deadline
         self.started_at = slots[_COUNT]
         frame.words[DONE] = NOT_BEGUN
+        if self._told_of_calls:
+            self.host_calls()
         try:
             self.running = True
             calls.call(frame.address)
         finally:
             self.running = False
         return frame.words[DONE] == RETURNED
+
+    def host_calls(self) -> None:
+        """Tell features of a call by the host that is about to begin."""
+        for feature in self._told_of_calls:
+            feature.host_calls(RETURN_ADDRESS, self.words[SP])
 
     def repeat_alone(self, repeater: Repeater, deadline: int) -> bool:
         """Call a function with many inputs; True when all were executed, and each has returned without anything new.
@@ -234,6 +242,9 @@ class Engine(EngineAnswers):
         self.clock.features.switch(self._features)
         self.looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
         self._features_work_alone = all(feature.works_alone for feature in self._features)
+        self._told_of_calls = tuple(
+            feature for feature in self._features if type(feature).host_calls is not Feature.host_calls
+        )
         self.forget_all_code()
 
     def _raise_kept(self) -> None:

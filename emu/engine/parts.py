@@ -68,6 +68,7 @@ class EngineParts(ABC):
         self._changed_code: list[tuple[int, int]] = []
         self._features: tuple[Feature, ...] = ()
         self._features_work_alone = True
+        self._told_of_calls: tuple[Feature, ...] = ()
         self._switching = False
         self._one_block = False
         self.looks_at_jumps = False

@@ -89,7 +89,8 @@ class Repetition:
         does; `called` tells their number then. 0 where it cannot be, as before `call` has shown what is written.
         """
         self.called = 0
-        known, repeater = self._rewinder.known, self._repeater
+        repeater = self._repeater
+        known = None if repeater is None else self._rewinder.known
         if repeater is None or known is None:
             return 0
         if known is not self._known:

@@ -104,6 +104,9 @@ class Feature:
     def jumped(self, _jump: Jump, /) -> None:
         """Python has carried it out; or, without native probes, any instruction that always jumps has."""
 
+    def host_calls(self, _return_address: int, _stack_pointer: int, /) -> None:
+        """The host is about to have a function of the guest executed, which returns to that address."""
+
     def switched_off(self) -> None:
         """Blocks do it no more."""
         return

@@ -10,7 +10,7 @@ deeper than the last one, a return that has no entry, `sret` and `mret`. It ente
 import ctypes
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from emu.engine.slots import Slot
 from emu.engine.translated.calls import RECORD, Kind, Transfer, decode
@@ -52,6 +52,8 @@ class KeptCalls(Feature):
     A trap is made inside of nothing; what it has interrupted is open again when `sret` or `mret` leads back to its
     stack pointer and address space.
     """
+
+    works_alone: ClassVar[bool] = True  # as with `Blocks`
 
     def __init__(self) -> None:
         self._ring = Ring(0, self._settle)  # full with its first record
@@ -109,6 +111,12 @@ class KeptCalls(Feature):
         if self._memory is not None:
             self._memory.madvise(mmap.MADV_DONTNEED)
             self._begin()
+
+    def host_calls(self, return_address: int, stack_pointer: int, /) -> None:
+        """See `Feature`."""
+        if self._memory is not None:
+            self._ring.empty()
+            self._called(OpenCall(return_address, stack_pointer))
 
     def jumped(self, jump: Jump, /) -> None:
         """See `Feature`."""
@@ -170,18 +178,19 @@ class KeptCalls(Feature):
             elif transfer.kind is Kind.TRAP_RETURN:
                 key = transfer.stack_pointer, transfer.satp
                 self._innermost[0] = self._contexts.pop(key, self._end)
+            elif transfer.link == RA and transfer.kind is Kind.CALL:
+                self._called(OpenCall(transfer.return_address, transfer.stack_pointer))
             elif transfer.link == RA:
-                (self._called if transfer.kind is Kind.CALL else self._returned)(transfer)
+                self._returned(transfer)
 
     def _park(self, trap: Transfer) -> None:
         self._contexts[trap.stack_pointer, trap.satp] = self._interrupted = self._innermost[0]
         if len(self._contexts) > _MOST_CONTEXTS:
             del self._contexts[next(iter(self._contexts))]
 
-    def _called(self, call: Transfer) -> None:
+    def _called(self, call: OpenCall) -> None:
         innermost, place = self._innermost[0], self._place(call.stack_pointer)
-        own = OpenCall(call.return_address, call.stack_pointer)
-        if self._call(innermost) == own:  # it is made again, so the first one has been given up
+        if self._call(innermost) == call:  # it is made again, so the first one has been given up
             innermost = self._before(innermost)
         around = self._above(innermost, call.stack_pointer)
         if around != self._end:  # else the function has gone to another stack

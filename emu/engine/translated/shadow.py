@@ -152,8 +152,9 @@ class Layer:
 
     def reach(self, low: int, high: int) -> None:
         """Report accesses from `low` to below `high` from now on."""
-        self.low, self.high = low, high
-        self._shadow.choose()
+        if (low, high) != (self.low, self.high):
+            self.low, self.high = low, high
+            self._shadow.choose()
 
     def suspend(self) -> None:
         """Report nothing until `resume`; costs no more than that."""
@@ -191,6 +192,7 @@ class Shadow(Feature):
     """
 
     order: ClassVar[int] = 10
+    works_alone: ClassVar[bool] = True  # native code leaves the core in front of what is to be reported
 
     def __init__(self, size: int) -> None:
         """`size` is that of RAM in bytes."""

@@ -2,6 +2,7 @@
 
 from enum import IntEnum
 
+from emu.engine.guest import Note
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import ENGINE_CPU, ENGINE_STOP_REQUEST, ENV_ENGINE
@@ -13,6 +14,7 @@ STORES = {1: "helper_ret_stb_mmu", 2: "helper_le_stw_mmu", 4: "helper_le_stl_mmu
 CALLED = (*LOADS.values(), *STORES.values(), "cpu_restore_state", "cpu_loop_exit")
 _ENTRIES = [(size, name, name in STORES.values()) for table in (LOADS, STORES) for size, name in table.items()]
 _CLOCK, _SHADOW, _PC = 8 * StateWord.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * StateWord.PC
+_ALONE, _STOP = 8 * Slot.ALONE, 8 * Slot.STOP
 STORE = 0x80
 
 
@@ -78,6 +80,16 @@ check_{name}:
     mov rdi, [rdi+{ENV_ENGINE}]
     mov rdi, [rdi+{ENGINE_CPU}]
     call qword ptr [rip+cpu_restore_state]
+    mov rax, [rsp+48]
+    mov rax, [rax+{_CLOCK}]
+    test byte ptr [rax+{_ALONE}], {int(Note.ALONE)}
+    jz tell_{name}
+    or qword ptr [rax+{_ALONE}], {int(Note.DATA)}
+    mov rdi, [rsp+48]
+    mov rdi, [rdi+{ENV_ENGINE}]
+    call qword ptr [rax+{_STOP}]
+    jmp asked_{name}
+tell_{name}:
     mov r10, [rsp+8]
     mov rdi, [rsp+40]
     mov esi, {size | STORE * store}
@@ -85,6 +97,7 @@ check_{name}:
     mov rcx, [rsp+48]
     mov rcx, [rcx+{_PC}]
     call qword ptr [r10+{_TELL}]
+asked_{name}:
     mov rdi, [rsp+48]
     mov rdi, [rdi+{ENV_ENGINE}]
     cmp byte ptr [rdi+{ENGINE_STOP_REQUEST}], 0
@@ -134,6 +147,18 @@ check_{name}:
     ldr x0, [x0, #{ENGINE_CPU}]
     ldr x9, cpu_restore_state
     blr x9
+    ldr x0, [sp, #16]
+    ldr x9, [x0, #{_CLOCK}]
+    ldr x10, [x9, #{_ALONE}]
+    tbz w10, #0, tell_{name}
+    mov w11, #{int(Note.DATA)}
+    orr x10, x10, x11
+    str x10, [x9, #{_ALONE}]
+    ldr x0, [x0, #{ENV_ENGINE}]
+    ldr x9, [x9, #{_STOP}]
+    blr x9
+    b asked_{name}
+tell_{name}:
     ldr x10, [sp, #56]
     ldr x0, [sp, #24]
     mov w1, #{size | STORE * store}
@@ -142,6 +167,7 @@ check_{name}:
     ldr x3, [x3, #{_PC}]
     ldr x9, [x10, #{_TELL}]
     blr x9
+asked_{name}:
     ldr x0, [sp, #16]
     ldr x0, [x0, #{ENV_ENGINE}]
     ldrb w9, [x0, #{ENGINE_STOP_REQUEST}]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from emu.observe.lastinstructions import LastInstructions
 from emu.testing.calls.crash import GuestCrash, last_instructions
-from emu.testing.fuzzing.target import Failure, Target
+from emu.testing.fuzzing.target import Failure, SanitizerReport, Target
 
 _MOST = 2_000
 """Executions that making one input smaller may take."""
@@ -48,6 +48,9 @@ def report(target: Target, data: bytes, failure: Failure) -> str:
             retired = error.trap.instret - target.machine.instret
             error.instructions = last_instructions(target.machine, last, retired)
         last.close()
+    elif isinstance(error, SanitizerReport):
+        again = target.run(data)
+        error = again.error if again is not None and again.key == failure.key else error
     lines = [str(error), f"input: {len(data):,} bytes", *_dump(data)]
     return "\n".join(lines) + "\n"
 

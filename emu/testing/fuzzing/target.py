@@ -116,6 +116,8 @@ class Target:
             hart.x[_GP] = machine.address_of("__global_pointer$")  # a program that has not run yet
         self._privilege = hart.privilege
         self._pieces = self._places()
+        self._guarded = range(0)
+        """Behind the input, where a sanitizer reports."""
         self.edges = Fuzzed()
         machine.core.engine.switch_on(self.edges)
         self._subscriptions = [machine.on(TrapTaken, self._trapped)]
@@ -186,7 +188,7 @@ class Target:
         else:
             return None
         finally:
-            self._end(data)
+            self._end()
 
     def run_all(self, inputs: Sequence[bytes]) -> tuple[int, Failure | None]:
         """As `run` with one input after the other, until one fails or does something new; how many, at least one."""
@@ -206,18 +208,25 @@ class Target:
     def _begin(self, data: bytes) -> tuple[int, ...]:
         if self._sanitizer is not None:
             self._sanitizer.tell_again()
-            self._sanitizer.poison(self._behind(data), "behind the input")
+            self._guard(self._behind(data))
         return self.place(data)
 
-    def _end(self, data: bytes) -> None:
+    def _end(self) -> None:
         if self._sanitizer is None:
             self._again.rewind()
             return
-        self._sanitizer.unpoison(self._behind(data))
         if self._has_allocated or self._sanitizer.learned != self._learned:
             self._again.return_followers()
             self._has_allocated = False
         self._again.rewind()
+
+    def _guard(self, place: range) -> None:
+        """Let these bytes behind the input be reported, and no others."""
+        if self._sanitizer is not None and place != self._guarded:
+            self._sanitizer.unpoison(self._guarded)
+            if place:
+                self._sanitizer.poison(place, "behind the input")
+            self._guarded = place
 
     def _behind(self, data: bytes) -> range:
         end = self.buffer + len(data)
@@ -230,7 +239,7 @@ class Target:
                 self._again.call(self._begin(data))
             return self._again.instructions
         finally:
-            self._end(data)
+            self._end()
 
     @property
     def pages(self) -> int:

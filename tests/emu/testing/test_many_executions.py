@@ -5,6 +5,7 @@ import pytest
 from emu.machine import Machine, MachineConfig
 from emu.machine.repetition import Repetition
 from emu.memory import pagescan
+from emu.observe.sanitizer.address import AddressSanitizer
 from emu.testing.fuzzing.campaign import Campaign
 from emu.testing.fuzzing.keeping import Gathered
 from emu.testing.fuzzing.target import Inputs, Target
@@ -12,7 +13,9 @@ from emu.testing.program import program
 
 SOURCE = """
     j .
-    .globl magic, pages, floats, status, spins, traps, same
+    .globl magic, pages, floats, status, spins, traps, same, outer, inner
+    .type outer, @function
+    .type inner, @function
 magic:                      # four bytes, and then one that crashes
     li t0, 6
     bltu a1, t0, 1f
@@ -73,6 +76,21 @@ traps:                      # the kernel's handler goes on behind a load that is
     bnez t0, 1f
     ecall
 1:  ret
+outer:                      # calls what may read behind the input
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    call inner
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+inner:
+    beqz a1, 1f
+    lbu t0, (a0)
+    andi t0, t0, 3
+    bnez t0, 1f
+    add a0, a0, a1
+    lbu a0, 2(a0)
+1:  ret
 same:                       # what it finds where an execution before it may have written
     la t0, kept
     ld t1, (t0)
@@ -88,14 +106,19 @@ kept: .zero 8
 """
 
 
-def found(function: str, fidelity: str, *, most: int, seed: int) -> tuple[object, ...]:
+def found(
+    function: str, fidelity: str, *, most: int, seed: int, is_sanitized: bool = False, is_watched: int = False
+) -> tuple[object, ...]:  # fmt: skip
     """All that a campaign tells."""
     machine = program(SOURCE, MachineConfig(fidelity=fidelity, firmware="none", ram_size=16 << 20))
     machine.hart.x["sp"], machine.hart.csr["mstatus"] = 0x8030_0000, machine.hart.csr["mstatus"] | 1 << 13
+    sanitizer = AddressSanitizer(machine, [], []) if is_sanitized else None
+    if is_watched:
+        machine.watch(machine.hart.pc, lambda: None)
     before = state(machine)
     kept = Gathered()
     with Target(
-        machine, function, Inputs.parse("a0=buffer,a1=length"), longest=64, max_instructions=2000
+        machine, function, Inputs.parse("a0=buffer,a1=length"), longest=64, max_instructions=2000, sanitizer=sanitizer,
     ) as target:  # fmt: skip
         campaign = Campaign(target, [b"", b"0123456789"], kept, seed=seed)
         for _ in range(2):
@@ -119,6 +142,15 @@ def test_a_campaign_finds_the_same_with_python_between_executions_and_without(fu
     quick = found(function, fidelity, most=240, seed=3)
     monkeypatch.setattr(Repetition, "call_all", lambda again, inputs: 0)
     assert found(function, fidelity, most=240, seed=3) == quick
+
+
+def test_a_sanitizer_reports_the_same_of_executions_with_python_and_without(fidelity):
+    quick, slow = (found("outer", fidelity, most=80, seed=3, is_sanitized=True, is_watched=each) for each in (0, 1))
+    assert quick[1:3] == slow[1:3]
+    ((_, text),) = quick[2]
+    assert "user-poisoned-access in inner+0x10" in text
+    assert "Call trace:\n inner+0x10\n outer+0x8\n the host\n" in text
+    assert f"addr {0x8030_0000 - 64 - 64 + 3:016x} by" in text, "of the input that was made small"
 
 
 @pytest.mark.parametrize("kernel", ["present", "older"])
