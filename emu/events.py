@@ -181,6 +181,9 @@ class FunctionReturned(Event):
 class StateRestored(Event):
     """The hart was put back to an earlier state: calls and traps that were open before never return."""
 
+    abandoned: bool = False
+    """Whether it is because the host gave a call of its own up: then nothing but registers returns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineReset(Event):

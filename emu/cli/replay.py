@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emu.address import VirtAddr
+from emu.cli.quarantined import hold_back_again
 from emu.cli.words import Group, Words, add_help
 from emu.errors import EmuError
 from emu.events import ConsoleOutput
@@ -13,7 +14,7 @@ from emu.machine import Machine
 from emu.machine.history.moment import Moment
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
-from emu.record.replay import first_difference, replayed
+from emu.record.replay import first_difference, host_of, replayed
 from emu.report.places import Places
 from emu.terminal.signals import Signals
 
@@ -44,6 +45,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     request = options().read(words, ReplayWords())
     with Recording(request.file) as recording:
         machine, end = replayed(recording)
+        hold_back_again(machine, host_of(recording), request.file)
     with machine:
         if not request.quiet:
             machine.on(ConsoleOutput, _show)

@@ -23,6 +23,7 @@ from emu.cli.qemu import (
     read_semihosting,
     read_virtio,
 )
+from emu.cli.quarantined import quarantine_said
 from emu.cli.recording import first_moment, recorder
 from emu.cli.requests import RunWords
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
@@ -96,7 +97,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         recording = recorder(machine, request)
         if recording is not None:
             stack.enter_context(recording)
-            stack.callback(_replay_sections(machine, recording))
+            host = quarantine_said(allocation_request(request, asked=True), sanitize.quarantine)
+            stack.callback(_replay_sections(machine, recording, host))
             told.append(_writer(recording.events, places))
         for listener in told:
             for kind in events:
@@ -170,11 +172,11 @@ def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
     return TraceFile(stream, places).write
 
 
-def _replay_sections(machine: Machine, recording: "Recorder") -> Callable[[], None]:
+def _replay_sections(machine: Machine, recording: "Recorder", host: dict[str, object]) -> Callable[[], None]:
     """Write by what a recorded run is lived again; what closes that."""
     from emu.record.replay import ReplaySections
 
-    return ReplaySections(machine, recording).close
+    return ReplaySections(machine, recording, host).close
 
 
 def _run(

@@ -8,7 +8,6 @@ from emu.engine.repeated import Repeater
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
-from emu.events import StateRestored
 from emu.firmware.symbols import Symbols
 from emu.hart.words import COUNT, RETURN_ADDRESS
 from emu.isa.registers import A0
@@ -170,7 +169,7 @@ class Caller:
                 self._core.engine.settle_left()
                 self._platform.inputs.note("registers", saved, self._platform.is_asleep)
                 self._core.restore_registers(saved)
-                self._platform.tell(StateRestored)
+                self._platform.tell_abandoned()
 
     def _outcome_of(self, run: Callable[[], Outcome], saved: bytes) -> tuple[bool, Outcome]:
         """Whether a function has returned, with its results in the frame then, and how its run has ended."""
@@ -190,7 +189,7 @@ class Caller:
             core.restore_registers(saved)
             runner.off = off
             if not returned:
-                platform.tell(StateRestored)
+                platform.tell_abandoned()
         for number, result in enumerate(results, RESULTS):
             self._words[number] = result
         return returned, outcome

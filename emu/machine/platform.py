@@ -326,6 +326,11 @@ class Platform:
         if self.events.wants(kind):
             self.events.emit(kind(**self.event_fields()))
 
+    def tell_abandoned(self) -> None:
+        """Tell who listens that the host has given up a call of its own."""
+        if self.events.wants(StateRestored):
+            self.events.emit(StateRestored(**self.event_fields(), abandoned=True))
+
     def _console_written(self, data: bytes) -> None:
         if self.echo is not None and not self.inputs.is_travelling:
             self.events.call(self.echo, data)

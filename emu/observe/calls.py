@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import cast
 
 from emu.address import VirtAddr
-from emu.events import StateRestored
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.code import HOST, jumps_to
+from emu.observe.underway import UnderWay
 from emu.subscriptions import Subscription
 
 _RA, _SP, _TP, _A0 = 1, 2, 4, 10
@@ -52,6 +53,8 @@ class Return:
 
 
 _Entry = tuple[Call, Callable[[Return], None]]
+_Place = tuple[int, int]
+_Saved = tuple[dict[_Place, tuple[_Entry, ...]], dict[int, Call], dict[int, _Place]]
 
 
 class CallTracer:
@@ -75,7 +78,7 @@ class CallTracer:
         self._site_watches: dict[int, Subscription] = {}
         self._called: dict[int, tuple[int, int]] = {}
         """By return address: when a watched call instruction was executed last, and its stack pointer."""
-        self._restored: Subscription | None = None
+        self._under_way: UnderWay | None = None
 
     def trace(
         self, name: str, address: VirtAddr, on_call: Callable[[Call], None], on_return: Callable[[Return], None]
@@ -87,8 +90,8 @@ class CallTracer:
             if call is not None:
                 on_call(call)
 
-        if self._restored is None:
-            self._restored = self._machine.on(StateRestored, lambda _event: self._forget_open_calls())
+        if self._under_way is None:
+            self._under_way = UnderWay(self._machine, self._save, self._restore)
         self._watches[address] = self._machine.watch(address, entered)
 
     def untrace(self, address: VirtAddr) -> None:
@@ -118,15 +121,18 @@ class CallTracer:
             for watch in watches.values():
                 watch.cancel()
             watches.clear()
-        if self._restored is not None:
-            self._restored.cancel()
-            self._restored = None
-        self._forget_open_calls()
+        if self._under_way is not None:
+            self._under_way.close()
+            self._under_way = None
+        self._restore(None)
 
-    def _forget_open_calls(self) -> None:
-        self._open.clear()
-        self._newest.clear()
-        self._called.clear()
+    def _save(self) -> object:
+        return {key: tuple(entries) for key, entries in self._open.items()}, dict(self._newest), dict(self._called)
+
+    def _restore(self, state: object | None) -> None:
+        saved, newest, called = cast("_Saved", state or ({}, {}, {}))
+        self._open = {key: list(entries) for key, entries in saved.items()}
+        self._newest, self._called = dict(newest), dict(called)
 
     def _enter(self, name: str, address: VirtAddr, on_return: Callable[[Return], None]) -> Call | None:
         registers = self._machine.hart.x

@@ -38,8 +38,11 @@ _MOST_INPUTS = 1 << 26
 class ReplaySections:
     """Writes the sections into a recording of a machine, until `close`, which comes before the recorder's."""
 
-    def __init__(self, machine: Machine, recorder: Recorder) -> None:
-        """Of a machine whose whole history is known; else the recording says what is missing."""
+    def __init__(self, machine: Machine, recorder: Recorder, host: Mapping[str, object] | None = None) -> None:
+        """Of a machine whose whole history is known; else the recording says what is missing.
+
+        `host` is what else the host did to the guest, as data: whoever lives the run again has to do it again.
+        """
         self._machine, self._recorder = machine, recorder
         self._inputs = machine.platform.inputs
         obstacle = obstacle_of(machine)
@@ -48,7 +51,8 @@ class ReplaySections:
         if plan is None or obstacle is not None:
             recorder.section(ABOUT, json.dumps({"obstacle": obstacle or "nothing was loaded"}).encode())
             return
-        recorder.section(ABOUT, json.dumps({"config": _config(machine.config), "plan": _plan(plan)}).encode())
+        about = {"config": _config(machine.config), "plan": _plan(plan), "host": dict(host or {})}
+        recorder.section(ABOUT, json.dumps(about).encode())
         for _, data in plan.pieces:
             recorder.section(MEMORY, data)
         for entry in self._inputs.entries:
@@ -95,6 +99,13 @@ def replayed(recording: Recording) -> tuple[Machine, Moment]:
             machine.platform.names.add(SymbolFile(data, name))
     machine.history.foresee(plan, entries, last)
     return machine, last
+
+
+def host_of(recording: Recording) -> Mapping[str, Any]:
+    """What else the host did to the guest of a recorded run; see `ReplaySections`."""
+    about = _json(recording.container, ABOUT)
+    host = about.get("host", {}) if isinstance(about, dict) else {}
+    return host if isinstance(host, dict) else {}
 
 
 def obstacle_of(machine: Machine) -> str | None:

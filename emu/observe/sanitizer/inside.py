@@ -3,13 +3,14 @@
 import fnmatch
 import re
 from collections.abc import Callable, Iterable
+from typing import cast
 
-from emu.events import MachineReset, StateRestored
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver
 from emu.observe.calls import Call
 from emu.observe.opencalls import OpenCalls
+from emu.observe.underway import UnderWay
 from emu.subscriptions import cancel_all
 
 _LARGEST_STACK = 1 << 16
@@ -34,11 +35,12 @@ class Inside:
         self._known: dict[int, bool] = {}
         self._open_calls = OpenCalls.of(machine)
         self._subscriptions = [observer.tell_crossings(self._crossed) for observer in observers]
-        self._subscriptions += [machine.on(MachineReset, self._forget), machine.on(StateRestored, self._forget)]
+        self._under_way = UnderWay(machine, lambda: tuple(self._open), self._restore)
 
     def close(self) -> None:
         """Follow nothing more."""
         cancel_all(self._subscriptions)
+        self._under_way.close()
         self._open_calls.close()
         self._set(False)
 
@@ -96,6 +98,6 @@ class Inside:
             self._is_inside = is_inside
             self._changed(is_inside)
 
-    def _forget(self, _event: object) -> None:
-        self._open.clear()
-        self._set(False)
+    def _restore(self, state: object | None) -> None:
+        self._open = list(cast("Iterable[tuple[Call, Placed]]", state or ()))
+        self._set(any(self._encloses(one) for one, _ in self._open))

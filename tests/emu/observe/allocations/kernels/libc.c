@@ -20,4 +20,6 @@ void __malloc_unlock(void *unused) { (void)unused; }
 #define TAKE(size) malloc(size)
 #define GIVE_BLOCK(block) free(block)
 #include "work.h"
-__attribute__((section(".text.entry"))) void _start(void) { for (;;); }
+__attribute__((naked, section(".text.entry"))) void _start(void) {
+    asm volatile("li sp, 0x80900000\n li tp, 0x80880000\n call works\n li a7, 8\n ecall");
+}
