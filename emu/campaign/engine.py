@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from emu.campaign.identity import checked, identity
 from emu.errors import ConfigError, EmuError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Cluster:
 
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """See `Engine`."""
-        future: Future[T] = self._executor.submit(function, *arguments)
+        future: Future[T] = self._executor.submit(checked, identity(), function, *arguments)
         return future
 
 
@@ -83,12 +84,20 @@ def result(future: "Future[T]", name: str) -> T:
 
     try:
         return future.result()
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}" if name else str(error)) from None
     except EmuError:
         raise
     except CancelledError:
         raise ConfigError(f"{name}: the scheduler is gone, and what was not executed by then is lost") from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"{name}: a worker has no module {error.name}: install this ekernel there, too") from None
+    except AttributeError as error:
+        if name and "Can't get attribute" in str(error):
+            raise ConfigError(
+                f"{name}: a worker has another ekernel: {error}; install the same version there"
+            ) from None
+        raise
     except Exception as error:
         if type(error).__name__ != "KilledWorker":
             raise

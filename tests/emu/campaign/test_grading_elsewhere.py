@@ -1,10 +1,12 @@
 """A class is graded on other machines: each kernel once, also when a worker ends in the middle of one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from emu.campaign import engine
 from emu.cli import status_of
 from linker import link
 from linker.assembler import assemble
@@ -54,6 +56,12 @@ def test_each_kernel_is_graded_once_though_a_worker_is_killed(cluster, tmp_path,
     assert set(ran) == set(names)
     assert ran.count("b.elf") == 2
     assert capsys.readouterr().err == ""
+    monkeypatch.setattr(engine, "identity", lambda: "another")
+    assert status_of([*words[:4], *words[6:8]]) == 125
+    assert re.search(
+        r"--scheduler tcp:.*: the worker on \S+ has another ekernel \(\w{16}, here another\): install the same version",
+        capsys.readouterr().err,
+    )
 
 
 @pytest.mark.parametrize(
