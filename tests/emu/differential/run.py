@@ -53,7 +53,7 @@ def compare(programs: Programs, qemu: str, folder: Path, seconds: float = 60) ->
         for fidelity in chosen:
             seen = on_machine(programs, fidelity)
             instructions += seen.instructions
-            for number, _ in differences(reference, seen.areas, programs):
+            for number, _ in differences(reference, seen.areas, programs, fidelity):
                 text = reduced(programs, number, fidelity, qemu, folder)
                 texts.append(f"batch {programs.seed}, program {number}, {fidelity}, {text}")
     except AssertionError as error:
@@ -76,7 +76,8 @@ def reduced(programs: Programs, number: int, fidelity: str, qemu: str, folder: P
 
 def _difference(programs: Programs, number: int, fidelity: str, qemu: str, folder: Path) -> str | None:
     try:
-        found = differences(on_qemu(qemu, programs, folder, 10), on_machine(programs, fidelity).areas, programs)
+        seen = on_machine(programs, fidelity).areas
+        found = differences(on_qemu(qemu, programs, folder, 10), seen, programs, fidelity)
         return next((text for _, text in found), None)
     except AssertionError as error:
         return str(error)
