@@ -65,6 +65,10 @@ class Blocks(Feature):
             self.position_changed()
         super().flush()
 
+    def switched_off(self) -> None:
+        """See `Feature`."""
+        self._slots = None  # what retires from now on is not its own
+
     @staticmethod
     def _left(instructions: int) -> int:
         return CUT | instructions & _MARK

@@ -23,6 +23,8 @@ def place_of(block: Block) -> Place:
     """The same for all translations of a block."""
     return block.pc, block.privilege, block.code
 
+_NOTHING = bytes(mmap.PAGESIZE)
+
 
 class _Numbered(Feature):
     """Base of features with a table by block number. Numbers begin anew whenever any feature is switched."""
@@ -286,17 +288,26 @@ class Edges(_Numbered):
             )
         }
 
+    def switched_off(self) -> None:
+        """See `Feature`."""
+        self._before, self._words[0] = NOWHERE, 0
+
     def block_began(self, number: int, _length: int, /) -> None:
         """See `Feature`."""
         self._slow[self._words[0], number - self._first] += 1
         self._words[0] = number - self._first
 
     def _harvest(self) -> None:
-        entries, found = self._entries, self._slow
-        for position, key in enumerate(entries[::2].tolist()):
-            if key:
-                found[key >> 32, key & 0xFFFF_FFFF] += entries[2 * position + 1]
-        self._memory.madvise(mmap.MADV_DONTNEED)
+        entries, found, memory = self._entries, self._slow, self._memory
+        if self._words[0]:  # a block has begun
+            for start in range(0, len(memory), len(_NOTHING)):
+                part = memory[start : start + len(_NOTHING)]
+                if part != _NOTHING:
+                    keys = entries[start // 8 : (start + len(part)) // 8]
+                    for key, number in zip(keys[::2].tolist(), keys[1::2].tolist(), strict=True):
+                        if key:
+                            found[key >> 32, key & 0xFFFF_FFFF] += number
+            memory.madvise(mmap.MADV_DONTNEED)
         for (source, target), number in found.items():
             if target in self._blocks:
                 before = place_of(self._blocks[source]) if source in self._blocks else self._before

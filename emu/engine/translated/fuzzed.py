@@ -265,6 +265,10 @@ class Fuzzed(Feature):
             ),
         }
 
+    def switched_off(self) -> None:
+        """See `Feature`."""
+        self._words[BEFORE] = 0
+
     def block_began(self, _number: int, _length: int, /) -> None:
         """See `Feature`."""
         assert self._core is not None

@@ -62,6 +62,7 @@ class KeptCalls(Feature):
         self._base = self._mask = self._interrupted = 0
         self._innermost = (ctypes.c_uint64 * 1)()
         self._spare = _FIRST
+        self._was_off = False
         self._contexts: dict[tuple[int, int], int] = {}
 
     @property
@@ -77,7 +78,14 @@ class KeptCalls(Feature):
     def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
         """See `Feature`."""
         self._prepare(core)
+        if self._was_off:  # meanwhile calls may have returned unseen
+            self._was_off = False
+            self.forget()
         return {Part.CONDITION: self._ring.condition, Part.LEAVING: self._leaving()}
+
+    def switched_off(self) -> None:
+        """See `Feature`."""
+        self._was_off = True
 
     def open_calls(self, return_address: int, stack_pointer: int) -> Iterator[OpenCall] | None:
         """The calls above one that was made last or has just returned, here or where a trap was taken last.
