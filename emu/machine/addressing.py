@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from operator import index
+from typing import TYPE_CHECKING
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import AddressError
@@ -14,6 +15,10 @@ from emu.machine.platform import Platform
 from emu.memory.map import PhysicalMemory
 from emu.mmu.space import AddressSpace
 from emu.walks import Walk
+
+if TYPE_CHECKING:
+    from emu.firmware.lines import SourceLines
+    from emu.firmware.unwind import CallFrames
 
 
 def ram_of(platform: Platform, address: int, length: int) -> Iterator[tuple[int | None, int]]:
@@ -42,6 +47,20 @@ class Addressing:
     def symbols(self) -> Symbols:
         """The symbols of the loaded image and of the files added to it; none before `load`."""
         return self.platform.names.symbols
+
+    @property
+    def lines(self) -> "SourceLines":
+        """The source lines of the same files."""
+        return self.platform.names.lines
+
+    @property
+    def call_frames(self) -> "CallFrames":
+        """How to find the callers of functions, by the same files."""
+        return self.platform.names.frames
+
+    def structure_size(self, name: str) -> int | None:
+        """Bytes of a C structure, by the debug information of the same files; None when they do not have it."""
+        return self.platform.names.structure_size(name)
 
     def address_of(self, place: int | str) -> int:
         """A virtual address given as a number or by symbol.

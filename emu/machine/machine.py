@@ -10,7 +10,6 @@ from emu.errors import ConfigError
 from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.names import SymbolFile
-from emu.firmware.symbols import Symbols
 from emu.hart.view import Hart
 from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
@@ -28,10 +27,6 @@ from emu.machine.upward import GuestFunction, declare_function, snapshot_files
 from emu.machine.watches import Watches
 from emu.machine.watchpoints import Watchpoints
 from emu.subscriptions import Listener, Subscription
-
-if TYPE_CHECKING:
-    from emu.firmware.lines import SourceLines
-    from emu.firmware.unwind import CallFrames
 
 E = TypeVar("E", bound=Event)
 _PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "_watches", "_watchpoints", "_runner"}
@@ -204,25 +199,6 @@ class Machine(Addressing, Poisoning, Travelling):
         """The largest range of RAM, by physical address, that nothing was loaded into."""
         ready, ram = self._runner.plan, self.memory.ram
         return range(*ready.free) if ready else range(ram.base, ram.end)
-
-    @property
-    def symbols(self) -> Symbols:
-        """The symbols of the loaded image and of the files added to it; none before `load`."""
-        return self.platform.names.symbols
-
-    @property
-    def lines(self) -> "SourceLines":
-        """The source lines of the same files."""
-        return self.platform.names.lines
-
-    @property
-    def call_frames(self) -> "CallFrames":
-        """How to find the callers of functions, by the same files."""
-        return self.platform.names.frames
-
-    def structure_size(self, name: str) -> int | None:
-        """Bytes of a C structure, by the debug information of the same files; None when they do not have it."""
-        return self.platform.names.structure_size(name)
 
     # Running.
 

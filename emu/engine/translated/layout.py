@@ -22,6 +22,11 @@ class Layout(NamedTuple):
     env_pointer: int
     """In the core (`CPUState`): where its state is (`env_ptr`)."""
 
+    @property
+    def registers(self) -> int:
+        """In the context: the temporary of x1."""
+        return self.temps + TEMP_SIZE * (Global.X0 + 1)
+
 
 X86_64 = Layout("x86_64", ops=0x7388, temps=0x388, free_temps=0x148, engine=0x8970, env_pointer=0x128)
 AARCH64 = Layout("aarch64", ops=0x7390, temps=0x390, free_temps=0x150, engine=0x8A90, env_pointer=0x198)

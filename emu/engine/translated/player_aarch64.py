@@ -16,7 +16,6 @@ _ZEROED = len(Known) + TEMPORARIES + LABELS
 _FIRST = _KNOWN + 8 * _ZEROED
 _NEXT, _LAST, _INSTRUCTION, _HOST, _LINK = range(_FIRST + 8, _FIRST + 48, 8)
 _FRAME = _FIRST + 48 + 15 & ~15
-_REGISTERS = LAYOUT.temps + TEMP_SIZE * (Global.X0 + 1)
 
 
 def _known(known: Known) -> str:
@@ -149,7 +148,7 @@ is_result:
     cbz x9, advance
     ldr x9, [x21, #{OP_ARGUMENTS}]
     sub x9, x9, x19
-    sub x9, x9, #{_REGISTERS}
+    sub x9, x9, #{LAYOUT.registers}
     cmp x9, #{TEMP_SIZE * (Global.END - Global.X0 - 1)}
     b.hs advance
     mov x10, #{TEMP_SIZE}

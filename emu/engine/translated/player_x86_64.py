@@ -14,7 +14,6 @@ _ZEROED = len(Known) + TEMPORARIES + LABELS
 _FIRST = 8 * _ZEROED
 _NEXT, _OPERANDS, _PLACE, _LAST, _INSTRUCTION, _HOST = range(_FIRST + 8, _FIRST + 56, 8)
 _FRAME = (_FIRST + 56 + 15 & ~15) + 8
-_REGISTERS = LAYOUT.temps + TEMP_SIZE * (Global.X0 + 1)
 
 
 def _known(known: Known) -> str:
@@ -135,7 +134,7 @@ is_result:
     je advance
     mov rax, [r13+{OP_ARGUMENTS}]
     sub rax, rbx
-    sub rax, {_REGISTERS}
+    sub rax, {LAYOUT.registers}
     cmp rax, {TEMP_SIZE * (Global.END - Global.X0 - 1)}
     jae advance
     xor edx, edx

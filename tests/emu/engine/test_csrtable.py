@@ -16,7 +16,7 @@ from emu.engine.window import Word
 from emu.isa.csrs import Csr
 from emu.isa.status import MSTATUS_WRITE, SSTATUS_READ, SSTATUS_WRITE, XLEN_64, Status
 from emu.machine import Machine, MachineConfig
-from tests.emu.engine.test_probes import HOSTS, JUNK
+from tests.emu.engine.hosts import HOSTS, JUNK
 
 CODE, STACK, STATE, SLOTS, MODEL, TABLE, FUNCTIONS, RESULT, RETURN = range(0x10_0000, 0x91_0000, 0x10_0000)
 KINDS = MODEL + 8 * 4096
@@ -43,35 +43,17 @@ class Processor:
         for offset in range(0, 64, 16):
             core.mem_write(FUNCTIONS + offset, host.returning)
         core.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + 63)
-        fifth = unicorn.arm64_const.UC_ARM64_REG_X4 if architecture == "aarch64" else host.scratch[5]
-        self.arguments = (*host.arguments, fifth)
         self.libraries = 0
         """The value that the library keeps of every CSR."""
         self.calls: list[int] = []
 
     def call(self, name: str, *arguments: int) -> int:
-        core, host = self.core, self.host
-        stack = STACK + 0x8000
-        for number, register in enumerate((*host.scratch, *host.kept)):
-            core.reg_write(register, JUNK + number)
-        if host.architecture == "x86_64":
-            stack -= 8
-            core.mem_write(stack, struct.pack("<Q", RETURN))
-        else:
-            core.reg_write(unicorn.arm64_const.UC_ARM64_REG_X30, RETURN)
-        core.reg_write(host.stack, stack)
-        for register, value in zip(self.arguments, arguments, strict=False):
-            core.reg_write(register, value)
-        kept = [core.reg_read(register) for register in host.kept]
-        core.emu_start(self.places[name], RETURN, count=1000)
-        assert core.reg_read(host.pc) == RETURN
-        assert [core.reg_read(register) for register in host.kept] == kept
-        return int(core.reg_read(host.result)) & 0xFFFF_FFFF
+        return self.host.call(self.core, self.places[name], RETURN, STACK + 0x8000, arguments) & 0xFFFF_FFFF
 
     def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
-        host, function = self.host, address - FUNCTIONS
+        function = address - FUNCTIONS
         self.calls.append(function)
-        state, number, third, fourth, fifth = (core.reg_read(register) for register in self.arguments)
+        state, number, third, fourth, fifth = self.host.called(core)
         assert (state, number & 0xFFFF_FFFF >= 4) == (STATE, True)
         if function in (READ, BOTH) and third:
             core.mem_write(third, struct.pack("<Q", self.libraries))
@@ -79,10 +61,7 @@ class Processor:
             self.libraries = third
         elif function == BOTH:
             self.libraries = self.libraries & ~fifth | fourth & fifth
-        for place, register in enumerate(host.scratch):
-            if register != unicorn.arm64_const.UC_ARM64_REG_X30:
-                core.reg_write(register, JUNK - place)
-        core.reg_write(host.result, 0)
+        self.host.answer(core, 0)
 
     def write(self, address: int, value: int) -> None:
         self.core.mem_write(address, struct.pack("<Q", value))

@@ -6,12 +6,11 @@ import struct
 
 import pytest
 import unicorn
-from unicorn import arm64_const
 
 from emu.engine import library, native
 from emu.engine.floats import CALLED, FLOATS, OPERATIONS, REPLACED, layout
 from emu.engine.window import STATE_BYTES
-from tests.emu.engine.test_probes import HOSTS, JUNK
+from tests.emu.engine.hosts import HOSTS, JUNK
 
 CODE, FUNCTIONS, STACK, ENV, ENGINE, RETURN, PAGE = (
     0x10_0000, 0x20_0000, 0x30_0000, 0x40_0000, 0x48_0000, 0x50_0000, 0x1000,
@@ -43,30 +42,13 @@ class Processor:
         for n in range(len(CALLED)):
             core.mem_write(FUNCTIONS + 16 * n, host.returning)
         core.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + PAGE - 1)
-        fifth = arm64_const.UC_ARM64_REG_X4 if architecture == "aarch64" else host.scratch[5]
-        self.arguments = (*host.arguments, fifth)
         self.program = b""
         self.calls: list[tuple[str, int, int]] = []
 
     def call(self, name: str, *arguments: int) -> int:
         """The result of a function; it must leave alone what the calling convention says."""
-        core, host = self.core, self.host
-        stack = STACK + PAGE - 0x100
-        for number, register in enumerate((*host.scratch, *host.kept)):
-            core.reg_write(register, JUNK + number)
-        if host.architecture == "x86_64":
-            core.mem_write(stack - 8, struct.pack("<Q", RETURN))
-            core.reg_write(host.stack, stack - 8)
-        else:
-            core.reg_write(arm64_const.UC_ARM64_REG_X30, RETURN)
-            core.reg_write(host.stack, stack)
-        for register, value in zip(self.arguments, arguments, strict=False):
-            core.reg_write(register, value)
-        kept = [core.reg_read(register) for register in host.kept]
-        core.emu_start(CODE + 8 * len(CALLED) + 8 * REPLACED.index(name), RETURN, count=1000)
-        assert (core.reg_read(host.pc), core.reg_read(host.stack)) == (RETURN, stack)
-        assert [core.reg_read(register) for register in host.kept] == kept
-        return int(core.reg_read(host.result))
+        code = CODE + 8 * len(CALLED) + 8 * REPLACED.index(name)
+        return self.host.call(self.core, code, RETURN, STACK + PAGE - 0x100, arguments)
 
     @property
     def operations_made(self) -> int:
@@ -87,10 +69,8 @@ class Processor:
         self.core.mem_write(ENV, env)
 
     def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
-        host, name = self.host, CALLED[(address - FUNCTIONS) // 16]
-        aligned = core.reg_read(host.stack) + (8 if host.architecture == "x86_64" else 0)
-        assert aligned % 16 == 0, "the stack is not aligned at a call"
-        arguments = [core.reg_read(register) for register in self.arguments]
+        name = CALLED[(address - FUNCTIONS) // 16]
+        arguments = self.host.called(core)
         if name in ("cpu_ldub_code", "cpu_ldl_code"):
             size, address = 1 if name == "cpu_ldub_code" else 4, arguments[1]
             assert arguments[0] == ENV
@@ -105,10 +85,7 @@ class Processor:
             function = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 5)(library.function_address(name))
             result = function(*(place if value == ENV + layout.STATUS else value for value in arguments))
             self.env = env.raw
-        for number, register in enumerate(host.scratch):
-            if register != arm64_const.UC_ARM64_REG_X30:
-                core.reg_write(register, JUNK - number)
-        core.reg_write(host.result, result)
+        self.host.answer(core, result)
 
 
 def state(rounding: int = 0, *, status: int = FS_ON, frm: int = 0) -> bytes:

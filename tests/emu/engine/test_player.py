@@ -26,7 +26,7 @@ from emu.engine.translated.plan import CLASSES, Kind, Known, Part, Source
 from emu.engine.translated.plan import LABELS as LABEL_COUNT
 from emu.engine.translated.player import CALLED, Entry
 from emu.engine.window import Word
-from tests.emu.engine.test_probes import HOSTS
+from tests.emu.engine.hosts import HOSTS
 from tests.emu.engine.translator import (
     ALL,
     BLOCK,

@@ -4,14 +4,12 @@ import ctypes
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
 import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unicorn import arm64_const, x86_const
 
 from emu.engine import native
 from emu.engine.alone import EXCEPTION, INVALID
@@ -26,6 +24,7 @@ from emu.engine.translated.layout import ENV_ENGINE
 from emu.engine.window import Word
 from emu.hart.traps import next_interrupt
 from tests.emu.engine import assembling
+from tests.emu.engine.hosts import HOSTS, JUNK
 
 PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, EXCEPTION, INVALID)
 CODE, STACK, DATA, FUNCTIONS, SITES = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000
@@ -33,45 +32,7 @@ STACK_SIZE, PAGE = 0x1_0000, 0x1000
 WORDS, BLOCK_DESCRIPTION, BITMAP, CORE = DATA, DATA + 0x400, DATA + 0x800, DATA + 0x2000
 ENGINE, STATE, CLOCK = 0x7777_0000_1234_5678, DATA + 0x1_0000, DATA + 0x1000
 STOP = FUNCTIONS + 128
-JUNK = 0xBAD0_BAD0_BAD0_BAD0
 ALL = (1 << 64) - 1
-
-
-@dataclass(frozen=True)
-class Host:
-    """What a calling convention says, and how to say it to Unicorn."""
-
-    architecture: str
-    engine: tuple[int, int]
-    arguments: tuple[int, ...]
-    result: int
-    scratch: tuple[int, ...]
-    kept: tuple[int, ...]
-    state: int
-    stack: int
-    pc: int
-    returning: bytes
-
-
-def x86(names: str) -> tuple[int, ...]:
-    return tuple(getattr(x86_const, f"UC_X86_REG_{name.upper()}") for name in names.split())
-
-
-def arm(numbers: range) -> tuple[int, ...]:
-    return tuple(getattr(arm64_const, f"UC_ARM64_REG_X{number}") for number in numbers)
-
-
-HOSTS = {
-    "x86_64": Host(
-        "x86_64", (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64), x86("rdi rsi rdx rcx"), *x86("rax"),
-        x86("rax rdi rsi rdx rcx r8 r9 r10 r11"), x86("rbx rbp r12 r13 r14 r15"), *x86("rbp rsp rip"), b"\xc3",
-    ),
-    "aarch64": Host(
-        "aarch64", (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM), arm(range(4)), *arm(range(1)),
-        arm(range(19)), arm(range(19, 30)), *arm(range(19, 20)), arm64_const.UC_ARM64_REG_SP,
-        arm64_const.UC_ARM64_REG_PC, bytes.fromhex("c0035fd6"),
-    ),
-}  # fmt: skip
 
 
 class Processor:
@@ -95,34 +56,14 @@ class Processor:
 
     def call(self, name: str, site: int, *arguments: int) -> int:
         """Call a probe from `site` with a full set of registers that it has to leave alone; return its result."""
-        core, host = self.core, self.host
-        stack = STACK + STACK_SIZE - 0x100
-        if host.architecture == "x86_64":
-            stack -= 8
-            core.mem_write(stack, struct.pack("<Q", site))
-        else:
-            core.reg_write(arm64_const.UC_ARM64_REG_X30, site)
-        for number, register in enumerate((*host.scratch, *host.kept)):
-            core.reg_write(register, JUNK + number)
-        for register, value in ((host.stack, stack), (host.state, STATE), *zip(host.arguments, arguments, strict=True)):
-            core.reg_write(register, value)
-        kept = [core.reg_read(register) for register in host.kept]
-        core.emu_start(self.code[name], site, count=1000)
-        assert core.reg_read(host.pc) == site
-        assert core.reg_read(host.stack) == stack + (8 if host.architecture == "x86_64" else 0)
-        assert [core.reg_read(register) for register in host.kept] == kept
-        return int(core.reg_read(host.result))
+        return self.host.call(
+            self.core, self.code[name], site, STACK + STACK_SIZE - 0x100, arguments, state=STATE
+        )
 
     def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
-        host = self.host
-        aligned = core.reg_read(host.stack) + (8 if host.architecture == "x86_64" else 0)
-        assert aligned % 16 == 0, "the stack is not aligned at a call"
-        arguments = tuple(core.reg_read(register) for register in host.arguments)
+        arguments = tuple(self.host.called(core))
         self.calls.append((address - FUNCTIONS, arguments[0]))
-        answer = self.answer(address - FUNCTIONS, arguments)
-        for number, register in enumerate(host.scratch):
-            core.reg_write(register, JUNK - number)
-        core.reg_write(host.result, answer)
+        self.host.answer(core, self.answer(address - FUNCTIONS, arguments))
 
     def may_not_ask(self, alone: bool) -> None:
         """Have nobody called meanwhile, or have it; the state points to slots."""
@@ -181,7 +122,7 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
         if function:
             assert arguments[0] == ENGINE
             return JUNK
-        state, address, result, _ = arguments
+        state, address, result, *_ = arguments
         assert state == STATE
         offset = answers[len(asked)]
         asked.append((address, result))

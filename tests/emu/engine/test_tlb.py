@@ -13,7 +13,7 @@ from emu.engine import tlb as second
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import SLOTS, Slot
 from emu.engine.tlb import FILL, Translations
-from tests.emu.engine.test_probes import HOSTS, JUNK
+from tests.emu.engine.hosts import HOSTS, JUNK
 
 CODE, STACK, FUNCTION, RESULT, RETURN, TABLE = range(0x10_0000, 0x70_0000, 0x10_0000)
 TABLE_SIZE = 8 * (second._ENTRIES + 6 * second._SLOTS)
@@ -35,8 +35,6 @@ class Processor:
         core.mem_write(CODE, native.assemble(FILL, architecture))
         core.mem_write(FUNCTION, host.returning)
         core.hook_add(unicorn.UC_HOOK_CODE, self._asked, begin=FUNCTION, end=FUNCTION)
-        fifth = unicorn.arm64_const.UC_ARM64_REG_X4 if architecture == "aarch64" else host.scratch[5]
-        self.arguments = (*host.arguments, fifth)
         self.answer: tuple[int, int] | None = None
         self.keeps = False
         self.asked: list[tuple[int, ...]] = []
@@ -54,39 +52,19 @@ class Processor:
         return int.from_bytes(self.core.mem_read(TABLE + 8 * word, 8), "little")
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
-        core, host = self.core, self.host
-        stack = STACK + 0x800
-        for number, register in enumerate((*host.scratch, *host.kept)):
-            core.reg_write(register, JUNK + number)
-        if host.architecture == "x86_64":
-            stack -= 8
-            core.mem_write(stack, struct.pack("<Q", RETURN))
-        else:
-            core.reg_write(unicorn.arm64_const.UC_ARM64_REG_X30, RETURN)
-        core.reg_write(host.stack, stack)
-        for register, value in zip(self.arguments, (ENGINE, address, access, RESULT, TABLE), strict=True):
-            core.reg_write(register, value)
-        kept = [core.reg_read(register) for register in host.kept]
-        core.emu_start(CODE, RETURN, count=1000)
-        assert core.reg_read(host.pc) == RETURN
-        assert [core.reg_read(register) for register in host.kept] == kept
-        if not core.reg_read(host.result) & 0xFF:
+        arguments = (ENGINE, address, access, RESULT, TABLE)
+        if not self.host.call(self.core, CODE, RETURN, STACK + 0x800, arguments) & 0xFF:
             return None
-        return struct.unpack("<QQ", core.mem_read(RESULT, 16))
+        return struct.unpack("<QQ", self.core.mem_read(RESULT, 16))
 
     def _asked(self, core: unicorn.Uc, _address: int, _size: int, _data: object) -> None:
-        host = self.host
-        assert (core.reg_read(host.stack) + (8 if host.architecture == "x86_64" else 0)) % 16 == 0
-        engine, address, access, result, table = (core.reg_read(register) for register in self.arguments)
+        engine, address, access, result, table = self.host.called(core)
         assert (engine, result, table) == (ENGINE, RESULT, TABLE)
         self.asked.append((address, access & 0xFF))
         if self.answer is not None:
             core.mem_write(RESULT, struct.pack("<QQ", *self.answer))
         self.write(second._KEEP, int(self.keeps))
-        for place, register in enumerate(host.scratch):
-            if register != unicorn.arm64_const.UC_ARM64_REG_X30:
-                core.reg_write(register, JUNK - place)
-        core.reg_write(host.result, JUNK & ~0xFF | (self.answer is not None))
+        self.host.answer(core, JUNK & ~0xFF | (self.answer is not None))
 
 
 @pytest.fixture(scope="module", params=list(HOSTS))

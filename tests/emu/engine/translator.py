@@ -3,7 +3,6 @@
 import struct
 
 import unicorn
-from unicorn import arm64_const
 
 from emu.engine import native
 from emu.engine.translated import layout
@@ -11,7 +10,7 @@ from emu.engine.translated.layout import AARCH64, TEMP_SIZE, X86_64, Global
 from emu.engine.translated.opcodes import OPCODES, WRITES_ITS_FIRST_ARGUMENT
 from emu.engine.translated.plan import Known, Part, Source
 from emu.engine.translated.player import CALLED, PLAYER, Entry
-from tests.emu.engine.test_probes import HOSTS, JUNK
+from tests.emu.engine.hosts import HOSTS
 
 CODE, STACK, FUNCTIONS, RETURN, CONTEXT, ENGINE, CPU, WORK = (n << 20 for n in range(1, 9))
 SIZE, ALL = 0x4_0000, (1 << 64) - 1
@@ -89,28 +88,12 @@ class Translator:
         return found
 
     def call(self, entry: Entry, *arguments: int) -> int:
-        core, host = self.core, self.host
-        stack = STACK + SIZE - 0x100
-        if host.architecture == "x86_64":
-            stack -= 8
-            self.put(stack, RETURN)
-        else:
-            core.reg_write(arm64_const.UC_ARM64_REG_X30, RETURN)
-        for number, place in enumerate((*host.scratch, *host.kept)):
-            core.reg_write(place, JUNK + number)
-        core.reg_write(host.stack, stack)
-        for place, value in zip(host.arguments, arguments, strict=False):
-            core.reg_write(place, value)
-        kept = [core.reg_read(register) for register in host.kept]
-        core.emu_start(CODE + 8 * len(CALLED) + 8 * entry, RETURN, count=1_000_000)
-        assert core.reg_read(host.pc) == RETURN
-        assert [core.reg_read(register) for register in host.kept] == kept
-        return int(core.reg_read(host.result))
+        code = CODE + 8 * len(CALLED) + 8 * entry
+        return self.host.call(self.core, code, RETURN, STACK + SIZE - 0x100, arguments, most=1_000_000)
 
     def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
-        host, name = self.host, CALLED[(address - FUNCTIONS) // 16]
-        assert (core.reg_read(host.stack) + (8 if host.architecture == "x86_64" else 0)) % 16 == 0
-        first, second, third = (core.reg_read(register) for register in host.arguments[:3])
+        name = CALLED[(address - FUNCTIONS) // 16]
+        first, second, third, *_ = self.host.called(core)
         result = 0
         if name == "tcg_op_insert_before":
             result = self._op(third & 0xFF, self.ops.index(second))
@@ -137,9 +120,7 @@ class Translator:
         else:
             assert name == "uc_emu_stop"
             self.stopped += 1
-        for number, place in enumerate(host.scratch):
-            core.reg_write(place, JUNK - number)
-        core.reg_write(host.result, result)
+        self.host.answer(core, result)
 
 
 class Expected:
