@@ -226,7 +226,7 @@ class RamHistory:
         if waiting:
             yield first, bytes(waiting)
 
-    def add(self, runs: Iterable[tuple[int, bytes]]) -> RamState:
+    def add(self, runs: Iterable[tuple[int, bytes | memoryview]]) -> RamState:
         """A state that consists of such pages, all others being zero; RAM stays as it is."""
         now, node = self.take().node, _Node()
         if self._ram.has_own_file and not self._filled():  # nothing that could differ: fill the file itself
@@ -238,7 +238,7 @@ class RamHistory:
         pages = dict.fromkeys(self._filled(), _ZEROS)
         for first, data in runs:
             for number in range(len(data) // PAGE_SIZE):
-                pages[first + number] = data[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
+                pages[first + number] = bytes(data[number * PAGE_SIZE : (number + 1) * PAGE_SIZE])
         node.differ(pages, now)
         return self._held(node)
 

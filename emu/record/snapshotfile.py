@@ -180,9 +180,9 @@ def _checked(hart: Any, now: Any, config: MachineConfig) -> Any:
     return (of_the_guest(octets, now[0], config.paging_modes), csrs, *rest)
 
 
-def _pages(reader: Reader, count: int) -> Iterator[tuple[int, bytes]]:
+def _pages(reader: Reader, count: int) -> Iterator[tuple[int, memoryview]]:
     """Runs of pages: the first page and the bytes."""
-    chunks, rest = reader.chunks(_PAGES), b""
+    chunks, rest = reader.chunks(_PAGES), memoryview(b"")
     at = 0
     for first, number in _RUN.iter_unpack(reader.whole(_RUNS)):
         if not at <= first <= first + number <= count:
@@ -190,7 +190,7 @@ def _pages(reader: Reader, count: int) -> Iterator[tuple[int, bytes]]:
         at, left = first, number * PAGE_SIZE
         while left:
             if not rest:
-                rest = next(chunks, b"")
+                rest = memoryview(next(chunks, b""))
                 if not rest or len(rest) % PAGE_SIZE:
                     raise RecordingError("pages are missing: the file is damaged")
             part, rest = rest[:left], rest[left:]
