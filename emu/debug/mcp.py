@@ -54,7 +54,6 @@ class Tools:
 
     def __init__(self, kernel: str | None = None, *, fidelity: str = "fast") -> None:
         """`kernel` is booted at once; only it, and files that `boot` names, are read."""
-        self._fidelity = fidelity
         self._machine: Machine | None = None
         if kernel is not None:
             self._start(kernel, fidelity, "")

@@ -82,10 +82,6 @@ class Boots:
             booted.machine.restore(booted.snapshot)
         return booted.machine
 
-    def start_of(self, machine: Machine) -> Snapshot | None:
-        """Where a machine of this session begins each test."""
-        return next((each.snapshot for each in self._booted.values() if each.machine is machine), None)
-
     def close(self) -> None:
         """Close all."""
         for booted in self._booted.values():

@@ -50,8 +50,6 @@ class AsmSymbol:
     size: Expr | None = None
     mark: Mark | None = None
     """Where it was defined, or first mentioned."""
-    weak_reference: "AsmSymbol | None" = None
-    """The symbol that `.weakref` made this a name for."""
     mentioned: bool = False
     """The source names it in an expression or directive that makes it part of the object."""
     relocated: bool = False

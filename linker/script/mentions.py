@@ -1,11 +1,11 @@
-"""Which names an expression mentions."""
+"""Which sections an expression mentions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-from linker.script.syntax import Call, Name
+from linker.script.syntax import Call
 
 
 def _parts(expression: object) -> Iterator[object]:
@@ -25,10 +25,3 @@ def mentioned_sections(expression: object) -> Iterator[str]:
     for part in _parts(expression):
         if isinstance(part, Call) and part.function in ("ADDR", "LOADADDR"):
             yield part.word
-
-
-def mentioned_symbols(expression: object) -> Iterator[str]:
-    """The symbols, without `.`."""
-    for part in _parts(expression):
-        if isinstance(part, Name) and part.name != ".":
-            yield part.name

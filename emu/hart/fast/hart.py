@@ -351,11 +351,3 @@ class FastHart(FastState):
             return address
         leaf = find_leaf(self.ram.words, self.ram.base, self.ram.size, satp, address)
         return None if leaf is None else frame_of(*leaf, address) | address & 0xFFF
-
-    def _walk_to_code(self, address: int) -> int | None:
-        """Where the page tables in memory say that code is."""
-        satp = self.words[_SATP]
-        if self.words[PRIVILEGE] == _M or not satp >> SATP_MODE_SHIFT:
-            return address
-        leaf = find_leaf(self.ram.words, self.ram.base, self.ram.size, satp, address)
-        return self.engine.translate_code(address) if leaf is None else frame_of(*leaf, address) | (address & 0xFFF)

@@ -25,16 +25,6 @@ def line() -> Line:
     return Line()
 
 
-@pytest.fixture
-def line2() -> Line:
-    return Line()
-
-
-@pytest.fixture(scope="session")
-def new_line() -> type[Line]:
-    return Line
-
-
 @pytest.fixture(scope="session")
 def exercise() -> Callable:
     """Apply those of a list of accesses that the bus carries; what is read must be unsigned. Returns what was read."""

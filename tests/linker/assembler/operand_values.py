@@ -23,17 +23,6 @@ def _number_edges(operand: Operand) -> list[str]:
     return [str(value) for value in sorted(values) if operand.accepts(value)]
 
 
-def _first_operand(row: Row, slot: Slot) -> Operand:
-    remaining = iter(operand for operand, _ in row.flat)
-    for candidate in row.slots:
-        operand = next(remaining)
-        if isinstance(candidate, AddressSlot):
-            next(remaining)
-        if candidate is slot:
-            return operand
-    raise AssertionError(slot)
-
-
 def edges(row: Row, slot: Slot) -> list[str]:
     """Texts for one operand: the ends of its range, and what lies just inside."""
     if isinstance(slot, dict):
