@@ -10,7 +10,7 @@ from emu.report.places import Places
 from emu.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from emu.observe.pagetables.invariants import Broken
+    from emu.observe.pagetables.invariants import Broken, StillMapped
 
 FREED = "freed-is-unmapped"
 NAMES: dict[str, tuple[str, ...]] = {
@@ -52,18 +52,33 @@ class CheckedInvariants:
         self._count = 0
         self._places = Places(machine)
         self.broken: list[Broken] = []
+        self.still_mapped: list[StillMapped] = []
         if names:
             from emu.observe.pagetables.invariants import FreedFrames, Invariants, named
 
             checks = named(",".join(name for name in names if name != FREED))
             if FREED in names:
-                checks[FREED] = FreedFrames(machine).check
+                frames = FreedFrames(machine, self._still_mapped)
+                checks[FREED], self.still_mapped = frames.check, frames.still_mapped
             self.broken = Invariants(machine, checks, self._found).broken
 
     def _found(self, broken: "Broken") -> None:
         self._count += 1
         if self._count <= _MOST_TOLD:
             self._tell(self.line(broken))
+
+    def _still_mapped(self, found: "StillMapped") -> None:
+        self._count += 1
+        if self._count <= _MOST_TOLD:
+            self._tell(self.freed_line(found))
+
+    def freed_line(self, found: "StillMapped") -> str:
+        """What was freed too early, or whose entry was left."""
+        freed, ppn = found.freed, found.freed.ppn
+        return (
+            f"{FREED}: {ppn!r} was freed at {self._places.name(freed.pc)} after {freed.instret:,} instructions, and "
+            f"user code goes on with it mapped at {found.first} (PTE {found.pte_address}) after {found.instret:,}"
+        )
 
     def line(self, broken: "Broken") -> str:
         """What has happened, where."""
@@ -81,7 +96,11 @@ class CheckedInvariants:
         """What `--fail-on` says of it."""
         if INVARIANTS not in (word.strip() for word in words) or not self._count:
             return []
-        noun = "write of a page-table entry breaks" if self._count == 1 else "writes of page-table entries break"
+        written, noun = len(self.broken), "write of a page-table entry breaks"
+        if written != self._count:
+            noun = "violation of" if self._count == 1 else "violations of"
+        elif written > 1:
+            noun = "writes of page-table entries break"
         shown = f", the first {_MOST_TOLD} of them shown" if self._count > _MOST_TOLD else ""
         return [f"{self._count:,} {noun} {', '.join(self._names)}{shown}"]
 
@@ -101,5 +120,16 @@ class CheckedInvariants:
                     "instret": one.write.instret,
                 }
                 for one in self.broken
+            ]
+            + [
+                {
+                    "invariant": FREED,
+                    "why": "freed while it is mapped",
+                    "pte": hex(one.pte_address),
+                    "first": hex(one.first),
+                    "at": self._places.name(one.freed.pc),
+                    "instret": one.freed.instret,
+                }
+                for one in self.still_mapped
             ]
         }

@@ -74,8 +74,10 @@ def _check_invariants(machine: Machine, request: PageTableWords) -> int:
     _run_to(machine, request, request.at)
     for each in found.broken:
         print(found.line(each))
+    for still in found.still_mapped:
+        print(found.freed_line(still))
     print(f"{len(found.broken):,} writes of page-table entries break {request.invariants}")
-    return int(bool(found.broken))
+    return int(bool(found.broken or found.still_mapped))
 
 
 def _answer(space: AddressSpace, request: PageTableWords) -> Iterable[str]:

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 
+from emu.address import PAGE_BITS, PhysAddr, VirtAddr
 from emu.errors import ConfigError
-from emu.events import FrameAllocated, FrameFreed, PteWritten, StateRestored
+from emu.events import FrameAllocated, FrameFreed, PteWritten, StateRestored, TrapReturned
+from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
 from emu.mmu.space import AddressSpace
+
+_MOST_SPACES, _MOST_FOUND = 1 << 10, 1000
 
 Check = Callable[[PteWritten, Callable[[], AddressSpace]], str | None]
 """What is wrong with an entry that was written, None when nothing is. The second argument reads the address space as it
@@ -56,21 +60,92 @@ INVARIANTS: Mapping[str, Check] = {
 """The invariants by name."""
 
 
-class FreedFrames:
-    """A freed frame is mapped by nobody: knows which frames have gone back to their allocator, as its events tell."""
+@dataclass(frozen=True, slots=True)
+class StillMapped:
+    """A frame that was freed and that user code can reach all the same."""
 
-    def __init__(self, machine: Machine) -> None:
+    freed: FrameFreed
+    instret: int
+    """When user code went on."""
+    satp: int
+    first: VirtAddr
+    """Where the frame is mapped."""
+    pte_address: PhysAddr
+
+
+class FreedFrames:
+    """A freed frame is mapped by nobody: knows which frames have gone back to their allocator, as its events tell.
+
+    `check` says so of an entry that is written. What is mapped when it is freed is looked for when the kernel next
+    returns to user code, in the address space of that: many kernels free a frame first and clear its entry then. The
+    kernel's linear map has all frames, and does not count.
+    """
+
+    def __init__(self, machine: Machine, on_still_mapped: Callable[[StillMapped], None] = lambda _found: None) -> None:
         """An observer of the kernel's frame allocator must be attached."""
-        self._freed: set[int] = set()
-        machine.on(FrameFreed, lambda event: self._freed.update(_numbers(event)))
-        machine.on(FrameAllocated, lambda event: self._freed.difference_update(_numbers(event)))
-        machine.on(StateRestored, lambda _event: self._freed.clear())
+        self._machine = machine
+        self._tell = on_still_mapped
+        self._freed: dict[int, FrameFreed] = {}
+        self._fresh: dict[int, set[int]] = {}
+        """By satp: frames that were freed since its user code went on."""
+        self.still_mapped: list[StillMapped] = []
+        """The first thousand."""
+        self._linear = {0, *(virtual - physical for _, loads in machine.platform.names.loaded()
+                             for physical, virtual, _ in loads)}  # fmt: skip
+        machine.on(FrameFreed, self._frame_freed)
+        machine.on(FrameAllocated, self._frame_allocated)
+        machine.on(TrapReturned, self._returned)
+        machine.on(StateRestored, lambda _event: self._forget())
 
     def check(self, write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
         """The invariant."""
         ppn = Pte(write.new).ppn
         is_leaf = write.new & bits.V and write.new & (bits.R | bits.W | bits.X)
-        return f"its frame {ppn!r} was freed" if is_leaf and not write.level and int(ppn) in self._freed else None
+        if not is_leaf or write.level or int(ppn) not in self._freed:
+            return None
+        if not write.new & bits.U and int(write.first) - int(ppn.address()) in self._linear:
+            return None
+        return f"its frame {ppn!r} was freed"
+
+    def _frame_freed(self, event: FrameFreed) -> None:
+        if event.offset:
+            return
+        for ppn in _numbers(event):
+            self._freed[ppn] = event
+            if not event.given:
+                for fresh in self._fresh.values():
+                    fresh.add(ppn)
+
+    def _frame_allocated(self, event: FrameAllocated) -> None:
+        for ppn in _numbers(event):
+            self._freed.pop(ppn, None)
+            for fresh in self._fresh.values():
+                fresh.discard(ppn)
+
+    def _forget(self) -> None:
+        self._freed.clear()
+        self._fresh.clear()
+
+    def _returned(self, event: TrapReturned) -> None:
+        if event.to_privilege is not Privilege.U:
+            return
+        satp = self._machine.hart.csr["satp"]
+        fresh = self._fresh.get(satp)
+        if fresh is None:  # its tables are new, or are those of a process that is not there any more
+            fresh = {ppn for ppn, freed in self._freed.items() if not freed.given}
+            if len(self._fresh) >= _MOST_SPACES:
+                self._fresh.clear()
+        if fresh:
+            for entry in self._machine.address_space().leaves:
+                ppn = int(entry.physical) >> PAGE_BITS
+                if not entry.level and entry.pte & bits.U and ppn in fresh:
+                    self._found(StillMapped(self._freed[ppn], event.instret, satp, entry.first, entry.address))
+        self._fresh[satp] = set()
+
+    def _found(self, found: StillMapped) -> None:
+        if len(self.still_mapped) < _MOST_FOUND:
+            self.still_mapped.append(found)
+        self._tell(found)
 
 
 def _numbers(event: FrameAllocated | FrameFreed) -> range:

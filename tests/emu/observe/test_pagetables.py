@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from emu.address import PhysPageNum, VirtAddr
+from emu.address import PhysAddr, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
-from emu.events import FrameAllocated, FrameFreed
+from emu.events import FrameAllocated, FrameFreed, PteWritten
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
-from emu.observe.pagetables.invariants import Broken, FreedFrames, Invariants, named
+from emu.observe.pagetables.invariants import Broken, FreedFrames, Invariants, StillMapped, named
 from emu.observe.pagetables.writers import PteWriters
 
 PAGED = """
@@ -99,6 +99,67 @@ def test_mapping_a_freed_frame_is_told_until_it_is_allocated_again(boot: Callabl
     machine.events.emit(FrameAllocated(**fields))
     machine.run()
     assert len(found.broken) == 1
+
+
+TO_USER = """
+    la t1, handler
+    csrw stvec, t1
+    ori t1, s2, 0xd7
+    sd t1, 8(s1)
+    la t1, user
+    srli t1, t1, 2
+    ori t1, t1, 0x5b
+    sd t1, 16(s1)
+freed: {}
+    sfence.vma
+    li t1, 0x2000
+    csrw sepc, t1
+    li t1, 0x100
+    csrc sstatus, t1
+    sret
+    .balign 4096
+user: ecall
+    .balign 4
+handler:
+"""
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+@pytest.mark.parametrize(("clears", "found"), [("nop", 1), ("sd zero, 8(s1)", 0), ("sd s2, 8(s1)", 0)])
+def test_a_frame_that_user_code_can_reach_behind_its_free_is_told(
+    boot: Callable[..., Machine], clears: str, found: int, fidelity: str
+) -> None:
+    machine = boot(PAGED + TO_USER.format(clears) + TABLES, fidelity=fidelity)
+    for kind in (FrameAllocated, FrameFreed):
+        machine.events.add_source(kind, lambda: lambda: None)
+    told: list[StillMapped] = []
+    frames = FreedFrames(machine, told.append)
+    page = machine.address_of("page")
+    machine.run(until="freed")  # the entry is cleared behind the free, as many kernels do
+    fields = {"instret": machine.instret, "pc": VirtAddr(machine.address_of("freed")), "privilege": Privilege.S}
+    machine.events.emit(FrameFreed(**fields, ppn=PhysPageNum(page >> 12)))
+    machine.run()
+    assert told == frames.still_mapped
+    assert [(one.first, int(one.freed.ppn), one.pte_address) for one in told] == (
+        [(0x1000, page >> 12, machine.address_of("last") + 8)] * found
+    )
+
+
+def test_the_linear_map_has_freed_frames(boot: Callable[..., Machine]) -> None:
+    machine = boot(PAGED + TABLES)
+    for kind in (FrameAllocated, FrameFreed):
+        machine.events.add_source(kind, lambda: lambda: None)
+    frames, ppn = FreedFrames(machine), PhysPageNum(0x80300)
+    machine.events.emit(FrameFreed(instret=0, pc=VirtAddr(0), privilege=Privilege.S, ppn=ppn))
+    fields = {"instret": 0, "pc": VirtAddr(0), "privilege": Privilege.S, "pte_address": PhysAddr(0), "old": 0}
+
+    def why(first: int, flags: int) -> str | None:
+        new = int(ppn) << 10 | flags
+        write = PteWritten(**fields, new=new, level=0, first=VirtAddr(first), by_walk=False)
+        return frames.check(write, machine.address_space)
+
+    assert why(0x8030_0000, 0xC7) is None
+    assert why(0x8030_0000, 0xD7) == why(0x4000_0000, 0xC7) == f"its frame {ppn!r} was freed"
 
 
 def test_an_unknown_invariant_is_an_error_with_those_there_are() -> None:
