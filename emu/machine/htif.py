@@ -10,7 +10,7 @@ from emu.firmware.image import Image
 from emu.machine.config import StopReason
 from emu.machine.platform import Platform
 
-_NAME = b"\0tohost\0"
+_NAME = b"tohost\0"  # a linker lets it be the end of another name, such as `write_tohost`
 _OFTEN, _SELDOM = 5_000, 1_280_000
 """Instructions between two looks: Spike's interleave, and twice as many after each look in vain, up to here."""
 _SYSTEM, _CONSOLE = 0, 1

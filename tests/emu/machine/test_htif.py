@@ -24,11 +24,14 @@ Boot = Callable[..., Machine]
 def spike(request: pytest.FixtureRequest, tmp_path: Path) -> Boot:
     """`spike(source)`: a machine with an M-mode guest that has the two words."""
 
-    def boot(source: str, words: str = HTIF_WORDS, name: str = "tohost") -> Machine:
+    def boot(source: str, words: str = HTIF_WORDS, name: str = "tohost", *, merged: bool = False) -> Machine:
         text, obj, elf = (tmp_path / f"guest{suffix}" for suffix in (".s", ".o", ".elf"))
         text.write_text(f".globl _start\n_start:\n{source}\n{SEND.format(name=name)}\n{words}")
         assert as_.main(["-o", str(obj), str(text)]) == 0
         assert ld.main(["-Ttext=0x80000000", "--section-start=.tohost=0x80001000", "-o", str(elf), str(obj)]) == 0
+        if merged:
+            assert elf.read_bytes().count(b"\0tohost\0") == 1
+            elf.write_bytes(elf.read_bytes().replace(b"\0tohost\0", b"_tohost\0"))
         machine = Machine(MachineConfig(firmware="none", fidelity=request.param, ram_size=16 << 20))
         machine.load(elf)
         return machine
@@ -45,6 +48,12 @@ def test_an_odd_word_ends_the_machine_with_its_upper_bits(spike: Boot, word: int
 def test_a_guest_that_sleeps_after_its_word_is_heard(spike: Boot) -> None:
     outcome = spike("li a0, 5\n call send\n 1: wfi\n j 1b").run(max_instructions=100_000)
     assert (outcome.reason, outcome.exit_code) == (StopReason.POWERED_OFF, 2)
+
+
+def test_the_name_of_the_word_may_be_the_end_of_another_name_in_the_file(spike: Boot) -> None:
+    """As in riscv-tests, whose `write_tohost` GNU's linker lets end with it."""
+    outcome = spike("li a0, 7\n call send\n j .", merged=True).run(max_instructions=100_000)
+    assert (outcome.reason, outcome.exit_code) == (StopReason.POWERED_OFF, 3)
 
 
 PRINT = """
