@@ -1,5 +1,6 @@
 """`ekernel heap`: run a kernel to a moment, and show who holds its memory then, drawn and in figures."""
 
+import sys
 from collections.abc import Iterator, Sequence
 
 from emu.cli.allocations import Allocations
@@ -7,13 +8,15 @@ from emu.cli.moments import run_to_moment
 from emu.cli.options import heap_options
 from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine
-from emu.errors import ConfigError
+from emu.errors import ConfigError, MachineError
 from emu.machine import Machine
 from emu.observe.allocations.costs import AllocatorCosts
 from emu.observe.allocations.history import AllocationHistory
 from emu.observe.allocations.holders import Holders
 from emu.observe.allocations.reach import unreachable
 from emu.observe.allocations.space import HeapSpace
+from emu.observe.traps import TrapHistory
+from emu.report.ending import EndingReasons
 from emu.report.heap import HeapReport
 from emu.report.heapspace import cost_lines, holder_lines, space_lines
 from emu.report.places import Places
@@ -34,7 +37,13 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         )
     history, space = AllocationHistory(machine), HeapSpace(machine, allocations.chosen)
     costs, holders = AllocatorCosts(machine), Holders(machine)
-    outcome = run_to_moment(machine, request)
+    status, traps = 0, TrapHistory(machine, lambda _loop: None)
+    try:
+        outcome = run_to_moment(machine, request)
+    except MachineError as error:  # who holds what then is all the more of interest
+        status, outcome = 1, "stopped by an error"
+        cause = EndingReasons(Places(machine)).failure(error, traps.interrupt).replace("\n", "\n         ")
+        print(f"ekernel: {cause}", file=sys.stderr)
     more = (
         ("heap: what is free over the run", space_lines(space)),
         ("calls of the allocators", cost_lines(costs)),
@@ -42,7 +51,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     )
     for line in _lines(machine, allocations, history, outcome, more):
         print(line)
-    return 0
+    return status
 
 
 def _lines(

@@ -69,6 +69,14 @@ def test_the_frames_of_an_xv6_like_kernel_are_drawn_with_its_free_list(ekernel: 
     )
 
 
+def test_what_a_kernel_that_crashes_holds_is_drawn_behind_the_cause(ekernel: Ekernel, program: Program) -> None:
+    result = ekernel("heap", program(TWO_LISTS.format(last="0").replace("moment:", "moment: sd zero, (zero)")))
+    assert result.returncode == 1
+    assert re.match(r"ekernel: store access fault at moment(\+\w+)? \(guest\.s:\d+\): `sd zero, ", result.stderr)
+    assert result.stdout.startswith("-- stopped by an error: ")
+    assert "frames: 2 of 4,096 bytes held" in result.stdout
+
+
 def test_a_list_that_runs_in_a_circle_is_told(ekernel: Ekernel, program: Program) -> None:
     result = ekernel("heap", "--at", "moment", program(TWO_LISTS.format(last="page3")))
     assert "-- moment is reached: " in result.stdout
