@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 COMMAND = str(Path(sys.executable).with_name("ekernel"))
+QEMU_COMMAND = str(Path(sys.executable).with_name("ekernel-qemu"))
 ROOT = Path(__file__).parents[1]
 LONGEST = 120
 """Seconds that a run may take."""
@@ -42,9 +43,12 @@ def _server() -> socket.socket:
 class Process:
     """A run of the command, with the part of `subprocess.Popen` that its tests need."""
 
-    def __init__(self, words: Sequence[object], descriptors: Sequence[int], folder: Path, *, terminal: bool = False):
+    def __init__(
+        self, words: Sequence[object], descriptors: Sequence[int], folder: Path, *, terminal: bool = False,
+        program: str = COMMAND,
+    ) -> None:  # fmt: skip
         request = {
-            "words": [COMMAND, *map(str, words)], "folder": str(folder), "environment": dict(os.environ),
+            "words": [program, *map(str, words)], "folder": str(folder), "environment": dict(os.environ),
             "terminal": terminal,
         }  # fmt: skip
         ours, theirs = socket.socketpair()
@@ -72,26 +76,42 @@ class Process:
 
 
 @contextmanager
-def running(words: Sequence[object], folder: Path) -> Iterator[tuple[Process, TextIO, TextIO, TextIO]]:
+def running(
+    words: Sequence[object], folder: Path, *, program: str = COMMAND
+) -> Iterator[tuple[Process, BinaryIO, BinaryIO, BinaryIO]]:
     """A process that dies with the block, and the other ends of the pipes that are its streams."""
     (stdin, to_it), (from_it, stdout), (told, stderr) = (os.pipe() for _ in range(3))
-    process = Process(words, (stdin, stdout, stderr), folder)
+    process = Process(words, (stdin, stdout, stderr), folder, program=program)
     for theirs in (stdin, stdout, stderr):
         os.close(theirs)
-    with open(from_it) as output, open(told) as errors:  # noqa: PTH123  # descriptors
+    with open(from_it, "rb") as output, open(told, "rb") as errors:  # noqa: PTH123  # descriptors
         try:
-            with suppress(BrokenPipeError), open(to_it, "w") as typed:  # noqa: PTH123
+            with suppress(BrokenPipeError), open(to_it, "wb") as typed:  # noqa: PTH123
                 yield process, typed, output, errors
         finally:
             process.kill()
 
 
-def run(words: Sequence[object], folder: Path, typed: str = "") -> subprocess.CompletedProcess[str]:
+def run_bytes(
+    words: Sequence[object], folder: Path, typed: bytes = b"", *, program: str = COMMAND
+) -> subprocess.CompletedProcess[bytes]:
     """Run the command to its end with pipes as its streams, as `subprocess.run` does."""
-    with ThreadPoolExecutor() as pool, running(words, folder) as (process, stdin, stdout, stderr):
+    with (
+        ThreadPoolExecutor() as pool,
+        running(words, folder, program=program) as (process, stdin, stdout, stderr),
+    ):
         output, errors = pool.submit(stdout.read), pool.submit(stderr.read)
         with suppress(BrokenPipeError):
             stdin.write(typed)
             stdin.close()
         shown = output.result(LONGEST), errors.result(LONGEST)
-        return subprocess.CompletedProcess([COMMAND, *map(str, words)], process.wait(), *shown)
+        return subprocess.CompletedProcess([program, *map(str, words)], process.wait(), *shown)
+
+
+def run(
+    words: Sequence[object], folder: Path, typed: str = "", *, program: str = COMMAND
+) -> subprocess.CompletedProcess[str]:
+    """The same in text."""
+    done = run_bytes(words, folder, typed.encode(), program=program)
+    shown = (text.decode().replace("\r\n", "\n").replace("\r", "\n") for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, *shown)

@@ -30,6 +30,7 @@ def main(number: int) -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             importlib.import_module(module.name)
     from ekernel.__main__ import main as command
+    from emu.cli import qemu_main
 
     gc.collect()
     gc.freeze()
@@ -46,6 +47,8 @@ def main(number: int) -> None:
                 pass
     _keep(socket.socket(fileno=descriptors.pop()))
     _become(descriptors, **json.loads(message))
+    if os.path.basename(sys.argv[0]) == "ekernel-qemu":  # noqa: PTH119  # what its start is spared, too
+        qemu_main()
     command()
 
 

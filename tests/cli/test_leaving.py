@@ -197,7 +197,7 @@ def test_a_signal_ends_a_run_without_a_terminal_and_the_trace_is_whole(
         assert not trace.exists()
         os.kill(process.pid, signal.Signals[name])
         assert process.wait() == 128 + signal.Signals[name]
-        errors = told.read()
+        errors = told.read().decode()
     assert name in errors.splitlines()[-1]
     assert all(json.loads(line) for line in trace.read_text().splitlines())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["guest.elf", "guest.o", "guest.s", "trace.jsonl"]

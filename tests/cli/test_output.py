@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-EKERNEL = str(Path(sys.executable).with_name("ekernel"))
+from tests.command import COMMAND, run_bytes
+
 FLOOD = "li s0, 0x10000000\n li t1, 'x'\n 1: sb t1, (s0)\n j 1b"
 Program = Callable[[str], Path]
 
@@ -16,7 +16,7 @@ Program = Callable[[str], Path]
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the host has no /dev/full")
 @pytest.mark.parametrize("words", [["-q"], ["--json"]])
 def test_a_full_disk_is_told_in_one_message(program: Program, words: list[str]) -> None:
-    command = [EKERNEL, "run", *words, "--max-instructions", "100000", str(program(FLOOD))]
+    command = [COMMAND, "run", *words, "--max-instructions", "100000", str(program(FLOOD))]
     with Path("/dev/full").open("wb") as full:
         result = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=60, check=False
@@ -28,7 +28,7 @@ def test_a_full_disk_is_told_in_one_message(program: Program, words: list[str]) 
 
 
 def test_a_guest_runs_without_standard_output(program: Program) -> None:
-    command = [EKERNEL, "run", "-q", str(program("li a0, 'x'\n li a7, 1\n ecall\n li a7, 8\n ecall"))]
+    command = [COMMAND, "run", "-q", str(program("li a0, 'x'\n li a7, 1\n ecall\n li a7, 8\n ecall"))]
     result = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60,
         check=False,
@@ -38,7 +38,7 @@ def test_a_guest_runs_without_standard_output(program: Program) -> None:
 
 @pytest.mark.parametrize("words", [["-q"], ["--trace", "traps"], ["--json"], ["--dumpdtb", "/dev/stdout"]])
 def test_a_reader_that_has_gone_gives_the_status_of_a_closed_pipe(program: Program, words: list[str]) -> None:
-    command = [EKERNEL, "run", *words, "--max-instructions", "200000", str(program(FLOOD))]
+    command = [COMMAND, "run", *words, "--max-instructions", "200000", str(program(FLOOD))]
     there, here = os.pipe()
     os.close(there)
     with os.fdopen(here, "wb") as closed:
@@ -65,9 +65,7 @@ def written(program: Program) -> Callable[[str, object], subprocess.CompletedPro
 
     def run(kind: str, out: object) -> subprocess.CompletedProcess[bytes]:
         words = [word.format(out=out, **places) for word in KINDS[kind]]
-        return subprocess.run(
-            [EKERNEL, *words], cwd=elf.parent, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
-        )
+        return run_bytes(words, elf.parent)
 
     return run
 
@@ -102,7 +100,7 @@ def test_a_trace_that_cannot_be_written_is_told_before_anything_runs(written: Wr
 def test_a_trace_whose_disk_is_full_is_told_with_its_name(program: Program, words: list[str]) -> None:
     handler = ".balign 4\n1: csrr t0, sepc\n addi t0, t0, 4\n csrw sepc, t0\n sret"
     guest = f"la t0, 1f\n csrw stvec, t0\n j 2f\n {handler}\n2: unimp\n j 2b"
-    command = [EKERNEL, "run", *words, "--max-instructions", "100000", str(program(guest))]
+    command = [COMMAND, "run", *words, "--max-instructions", "100000", str(program(guest))]
     result = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)
     assert result.returncode == 125
     assert result.stderr.count("cannot write /dev/full: No space left on device") == 1

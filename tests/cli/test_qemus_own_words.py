@@ -2,16 +2,16 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from linker.commands import as_, ld, objcopy
+from tests import command
 from tests.cli.conftest import Ekernel
 
-HERE = [str(Path(sys.executable).with_name("ekernel-qemu"))]
+HERE = [command.QEMU_COMMAND]
 Bare = Callable[..., Path]
 OFF = "li t0, 0x100000\n li t1, 0x5555\n sw t1, (t0)\n j .\n"
 MACHINE = ["-machine", "virt", "-nographic", "-bios", "none"]
@@ -43,14 +43,12 @@ def both(oracle: Callable[[str], str], tmp_path: Path) -> Both:
     """`both(words)`: what the guest writes on QEMU, and here."""
 
     def run(*words: object) -> tuple[bytes, bytes]:
-        there, here = (
-            subprocess.run(
-                [*program, *MACHINE, *map(str, words)],
-                cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
-            ).stdout
-            for program in ([oracle("qemu-system-riscv64")], HERE)
+        there = subprocess.run(
+            [oracle("qemu-system-riscv64"), *MACHINE, *map(str, words)],
+            cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
-        return there, here
+        here = command.run_bytes([*MACHINE, *words], tmp_path, program=command.QEMU_COMMAND)
+        return there.stdout, here.stdout
 
     return run
 
@@ -208,8 +206,8 @@ def test_the_log_of_traps_is_qemus_line_for_line(bare: Bare, oracle: Callable[[s
     guest = bare(TRAPS)
     logs = []
     for program in ([oracle("qemu-system-riscv64")], HERE):
-        command = [*program, *MACHINE, "-kernel", str(guest), "-d", "int", "-D", "log"]
-        subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
+        words = [*program, *MACHINE, "-kernel", str(guest), "-d", "int", "-D", "log"]
+        subprocess.run(words, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
         logs.append((tmp_path / "log").read_text())
         (tmp_path / "log").unlink()
     assert logs[0] == logs[1]
@@ -222,10 +220,7 @@ def test_the_command_line_of_a_kernel_for_qemu_runs_as_it_is(bare: Bare, tmp_pat
         "-nodefaults -vga none -parallel none "
         "-name it -icount shift=7 -d guest_errors -smp 3 -m 128M"
     )
-    result = subprocess.run(
-        [*HERE, *MACHINE, *words.split(), "-kernel", bare(HELLO)],
-        cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    result = command.run([*MACHINE, *words.split(), "-kernel", bare(HELLO)], tmp_path, program=command.QEMU_COMMAND)
     assert (result.stdout, result.returncode) == ("h", 0)
     assert result.stderr == "ekernel-qemu: -smp 3: one hart runs, as this machine has no more\n"
 
@@ -246,9 +241,7 @@ def test_version_and_help_look_like_qemus(oracle: Callable[[str], str]) -> None:
 
 
 def test_qemus_command_line_without_a_kernel_boots_none_of_ours(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [*HERE, "-nographic"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    result = command.run(["-nographic"], tmp_path, program=command.QEMU_COMMAND)
     assert (result.returncode, result.stdout) == (125, "")
     assert "there is nothing to boot: write -kernel FILE" in result.stderr
 

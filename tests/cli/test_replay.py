@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,18 +10,16 @@ import pytest
 
 from emu.record.container import Reader, Writer
 from emu.record.replay import INPUTS
+from tests.command import COMMAND, run_bytes
 from tests.emu.debug.gdb.conftest import Client
 from tests.emu.machine.history.test_travel import ECHO
 
-EKERNEL = Path(sys.executable).with_name("ekernel")
 READER = ECHO.replace("li s2, 24", "li s2, 2000")
 """Long enough to read all that is typed, as soon as it comes."""
 
 
 def ekernel(*words: object, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [EKERNEL, *map(str, words)], input=typed, capture_output=True, timeout=60, check=False
-    )  # fmt: skip
+    return run_bytes(words, Path.cwd(), typed)
 
 
 @pytest.fixture
@@ -57,7 +54,7 @@ def test_another_run_is_located_to_its_instruction(recorded: Path, tmp_path: Pat
 
 
 def test_gdb_looks_at_the_end_of_a_recorded_run_and_back_from_there(recorded: Path) -> None:
-    process = subprocess.Popen([EKERNEL, "replay", "-q", "--gdb", "tcp:127.0.0.1:0", recorded], stderr=subprocess.PIPE)
+    process = subprocess.Popen([COMMAND, "replay", "-q", "--gdb", "tcp:127.0.0.1:0", recorded], stderr=subprocess.PIPE)
     assert process.stderr is not None
     assert b"the same run" in process.stderr.readline()
     client = Client(int(process.stderr.readline().rpartition(b":")[2]))

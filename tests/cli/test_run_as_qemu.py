@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +10,11 @@ import pytest
 
 from emu.cli import status_of
 from emu.firmware import fdt
+from tests import command
 from tests.cli.terminal import Terminal
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 Program = Callable[[str], Path]
-COMMAND = str(Path(sys.executable).with_name("ekernel"))
 
 OFF = "li t0, 0x100000\n li t1, 0x5555\n sw t1, (t0)\n j .\n"
 ECHO = f"""
@@ -104,13 +103,14 @@ def typed(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`typed("keys", "run", ...)`: the finished process, with a file or pipe of keys at its standard input."""
 
     def run(keys: str, *arguments: object, pipe: bool = False) -> subprocess.CompletedProcess[str]:
-        command = [COMMAND, *map(str, arguments)]
-        settings = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 60}
         if pipe:
-            return subprocess.run(command, input=keys, check=False, **settings)  # type: ignore[call-overload,no-any-return]
+            return command.run(arguments, tmp_path, keys)
         (tmp_path / "keys").write_text(keys)
         with (tmp_path / "keys").open() as file:
-            return subprocess.run(command, stdin=file, check=False, **settings)  # type: ignore[call-overload,no-any-return]
+            return subprocess.run(
+                [command.COMMAND, *map(str, arguments)], cwd=tmp_path, stdin=file, capture_output=True, text=True,
+                timeout=60, check=False,
+            )  # fmt: skip
 
     return run
 
@@ -171,8 +171,8 @@ def test_a_timeout_ends_a_guest_that_does_not(ekernel: Ekernel, program: Program
 
 
 def test_a_timeout_ends_the_wait_for_a_key(program: Program, tmp_path: Path) -> None:
-    command = [COMMAND, "run", "-q", "--timeout", "0.2", str(program(ECHO_BY_INTERRUPT))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    words = [command.COMMAND, "run", "-q", "--timeout", "0.2", str(program(ECHO_BY_INTERRUPT))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "(--timeout)" in process.stderr.read()
         assert process.wait(timeout=60) == 124

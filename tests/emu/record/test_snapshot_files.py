@@ -1,7 +1,6 @@
 """A snapshot in a file: another machine, process or computer goes on from it exactly as the first would have."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from emu.machine import Drive, Machine, MachineConfig, Snapshot
 from emu.record.container import Reader, Writer
 from kernel.build import build
 from kernel.profiles import PROFILES
+from tests import command
 
-EKERNEL = str(Path(sys.executable).parent / "ekernel")
 COUNTS = """
         li t0, 1 << 13  # floating point on
         csrs sstatus, t0
@@ -186,8 +185,7 @@ def _rewritten(path: Path, change) -> None:
 
 def test_the_command_line_saves_where_a_run_ended_and_goes_on_from_there(tmp_path, build):
     def run(*words):
-        command = [EKERNEL, "run", "-q", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False)
+        return command.run(["run", "-q", *words], tmp_path)
 
     whole = run("--profile", "full")
     first = run("--profile", "full", "--max-instructions", "400000", "--save", "boot.snap")
