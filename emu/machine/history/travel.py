@@ -20,6 +20,8 @@ _NEAR = (2_000_000, 100_000, 2_000)
 """How many instructions before its aim a journey leaves checkpoints: the next one is likely to end there."""
 _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
 
+_APART = 4_000_000
+"""Instructions between two checkpoints that a journey leaves where there are none: the next may end anywhere."""
 _STRETCH = 6_000_000
 """Instructions that are searched at once, where checkpoints are close."""
 _SHORT = 1_000
@@ -203,7 +205,7 @@ class History:
         self._return_to(checkpoint)
         finish = search(hit)
         try:
-            self._advance(end, stop)
+            self._cross(end, stop)
         finally:
             instret = finish()
         best = hits[-1] if hits and hits[-1] < here else None
@@ -236,7 +238,7 @@ class History:
             self._return_to(checkpoint)
         for distance in _NEAR:
             if self.now.instret < target.instret - distance:
-                self._advance(Moment(target.instret - distance, -1), stop)
+                self._cross(Moment(target.instret - distance, -1), stop)
                 self._keep()
         self._advance(target, stop)
 
@@ -251,6 +253,13 @@ class History:
             self.forward()
             self._check_progress(before)
         return before
+
+    def _cross(self, target: Moment, stop: Stop) -> None:
+        """Live up to a later moment, and leave checkpoints on the way."""
+        while (aim := self.now.instret + _APART) < target.instret:
+            self._advance(Moment(aim, -1), stop)
+            self._keep()
+        self._advance(target, stop)
 
     def _advance(self, target: Moment, stop: Stop) -> None:
         while (before := self.now) < target:
