@@ -65,7 +65,7 @@ def _has_types(path: str) -> bool:
     """Whether a file has debug information."""
     try:
         with Path(path).open("rb") as stream:
-            return bool(ELFFile(stream).has_dwarf_info())
+            return bool(ELFFile(stream).has_dwarf_info(strict=True))
     except (OSError, ELFError):
         return False
 
