@@ -1,6 +1,8 @@
 """A machine under a debugger: waits for a client, stops and steps the guest as it says."""
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +18,8 @@ DEFAULT_ADDRESS = "tcp::1234"
 _ENDED = (StopReason.POWERED_OFF, StopReason.RESET)
 _SAYS_WHY = (StopReason.IDLE_FOREVER, StopReason.WANTS_INPUT)
 _THREAD = "thread:1;"
+_ALIVE = 1.0
+"""Seconds between two signs of life while the monitor works: gdb complains after two without an answer."""
 
 
 def _no_monitor(line: str) -> Iterable[str]:
@@ -138,7 +142,7 @@ class GdbServer:
         elif isinstance(arrived, Packet):
             if self._acknowledges:
                 self._connection.send(b"+")
-            return self._obey(self._session.handle(arrived.data) if self._session else Answer(None))
+            return self._obey(self._answer(arrived.data))
         elif arrived is Arrival.CLOSED:
             return False
         elif arrived is Mark.INTERRUPT:
@@ -148,6 +152,31 @@ class GdbServer:
         elif arrived is Mark.DAMAGED and self._acknowledges:
             self._connection.send(b"-")
         return True
+
+    def _answer(self, packet: bytes) -> Answer:
+        if self._session is None:
+            return Answer(None)
+        if not packet.startswith(b"qRcmd,"):
+            return self._session.handle(packet)
+        with self._signs_of_life():
+            return self._session.handle(packet)
+
+    @contextmanager
+    def _signs_of_life(self) -> Iterator[None]:
+        """While it is entered, the client is sent an empty line for its console now and then."""
+        done = threading.Event()
+
+        def live() -> None:
+            while not done.wait(_ALIVE):
+                self._connection.send(framed(b"O"))
+
+        thread = threading.Thread(target=live, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _obey(self, answer: Answer) -> bool:
         if answer.data is not None:

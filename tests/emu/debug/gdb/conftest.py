@@ -67,7 +67,8 @@ class Client:
             data = self.socket.recv(65536)
             assert data, "the server has hung up"
             self._packets += [item.data for item in self._reader.feed(data) if isinstance(item, Packet)]
-            self.socket.sendall(b"+")
+            if self._packets:  # a word more to a server that has hung up would take away what it has said
+                self.socket.sendall(b"+")
         return self._packets.pop(0).decode()
 
     def close(self) -> None:

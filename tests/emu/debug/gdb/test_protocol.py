@@ -172,6 +172,8 @@ def test_a_second_client_is_turned_away(boot: Callable[..., Machine], serve: Ser
 
 def monitored(client: Client, line: str) -> str:
     answer = client.ask(f"qRcmd,{line.encode().hex()}")
+    while answer == "O":  # a sign of life
+        answer = client.hear()
     return "" if answer == "OK" else bytes.fromhex(answer).decode()
 
 
@@ -184,6 +186,20 @@ def test_the_monitor_names_its_words_and_resets_the_machine(boot: Callable[..., 
     assert client.ask("p20") != start
     assert monitored(client, "system_reset").startswith("the machine was reset")
     assert client.ask("p20") == start
+
+
+def test_a_client_hears_signs_of_life_while_the_monitor_works(
+    boot: Callable[..., Machine], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emu.debug.gdb.server._ALIVE", 0.01)
+    may_end = threading.Event()
+    client = Client(serve(boot(SPIN), halted=True, monitor=lambda _: [f"{may_end.wait(60)}"]).port)
+    client.send("qRcmd," + b"why".hex())
+    assert [client.hear(), client.hear()] == ["O", "O"]
+    may_end.set()
+    while (answer := client.hear()) == "O":
+        pass
+    assert bytes.fromhex(answer) == b"True\n"
 
 
 def test_breakpoints_of_one_address_space(boot: Callable[..., Machine], serve: Serve) -> None:
@@ -217,7 +233,8 @@ def test_a_script_hands_its_machine_over_and_goes_on_behind_gdb(
                 os.sched_yield()
             client = Client(one)
             client.ask("s")
-            said.extend((client.ask("p8"), monitored(client, "when"), monitored(client, "info mem")))
+            said.append(client.ask("p8"))
+            said.extend(monitored(client, line) for line in ("when", "info mem", "info tlb", "walk 0x80200000", "help"))
             client.send("k")
 
     thread = threading.Thread(target=client)
@@ -227,6 +244,9 @@ def test_a_script_hands_its_machine_over_and_goes_on_behind_gdb(
     assert said[0] == "0500000000000000"
     assert "1 instruction" in said[1]
     assert "translation" in said[2]
+    assert "translation" in said[3]
+    assert "0x80200000" in said[4]
+    assert {"walk", "symbols", "explain", "last-write", "break"} <= {line.split()[0] for line in said[5].splitlines()}
     assert f"waiting for gdb at unix:{path}" in capsys.readouterr().err
     assert (machine.hart.x["s0"], machine.instret) == (5, 1)
     assert machine.run().reason is StopReason.POWERED_OFF
