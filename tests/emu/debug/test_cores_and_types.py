@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import drgn
 import pytest
 
-from emu.debug.drgn import program
+from emu.debug.drgn import _extent, program
 from emu.debug.dump import write_core
 from emu.errors import ConfigError
 from emu.machine import Machine, MachineConfig
@@ -76,6 +77,19 @@ def test_drgn_shows_a_kernels_data_with_its_types_at_each_moment(compiled: Path)
     assert prog["kmem"].freelist.value.value_() == 20
     with pytest.raises(ConfigError, match="no debug information"):
         program(machine, ["/bin/true"])
+
+
+def test_drgn_reads_a_core(compiled: Path, tmp_path: Path) -> None:
+    machine = Machine(MachineConfig(ram_size=16 << 20))
+    machine.load(compiled)
+    machine.run(until="listed")
+    write_core(machine, tmp_path / "core")
+    prog = drgn.Program()
+    prog.set_core_dump(tmp_path / "core")
+    module = prog.extra_module("list.elf", create=True)
+    module.address_range = _extent(str(compiled))
+    module.try_file(compiled, force=True)
+    assert [prog["kmem"].count.value_(), prog["kmem"].freelist.value.value_()] == [4, 30]
 
 
 def test_drgns_shell_opens_at_a_moment(compiled: Path) -> None:
