@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Build the Linux that the tests boot: kernel, initial RAM disk and disk, from Debian's packages, once.
 
-The source is Debian's package `linux-source-6.1`, unmodified, with the options in `minimal.config`; the only program
-is `init.c`. What is built lies in `~/.cache/ekernel/linux-KEY/` (`$XDG_CACHE_HOME` if set), where KEY stands for all
-that went into it; it is complete or absent, and several processes may ask for it at the same time.
+The source is Debian's package `linux-source-6.1`, unmodified, with the options in `minimal.config`, among them what gdb
+and drgn want. There are two initial RAM disks of one program each: `init.c` does this and that and powers off,
+`patient.c` loads a module and waits to be looked at. What is built lies in `~/.cache/ekernel/linux-KEY/`
+(`$XDG_CACHE_HOME` if set), where KEY stands for all that went into it; it is complete or absent, and several processes
+may ask for it at the same time.
 """
 
 import argparse
@@ -35,7 +37,8 @@ PACKAGE_OF = {
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 """Debian has mke2fs where only root looks."""
 LIBC = Path("/usr/riscv64-linux-gnu/lib/libc.a")
-INPUTS = [HERE / name for name in ("build.py", "minimal.config", "init.c", "initramfs.list")]
+_NAMES = ("build.py", "minimal.config", "init.c", "patient.c", "initramfs.list", "patient.list")
+INPUTS = [HERE / name for name in _NAMES]
 _DATE = 1704067200
 """2024-01-01, in seconds since 1970: two builds give the same files."""
 REPRODUCIBLE = {
@@ -46,6 +49,8 @@ REPRODUCIBLE = {
     "KBUILD_BUILD_VERSION": "1",
     "E2FSPROGS_FAKE_TIME": str(_DATE),
 }
+_SOURCES = "/usr/src/linux-source-6.1"
+"""Where debuggers look for the source, wherever it was built: where it lies once somebody unpacks SOURCE beside it."""
 _OUTER_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 """What `make test` would tell the kernel's make."""
 DISK_IDENTITY = "656b6572-6e65-6c00-0000-000000000001"
@@ -67,7 +72,7 @@ class Linux:
 
     @property
     def vmlinux(self) -> Path:
-        """The kernel as ELF file, for its symbols."""
+        """The kernel as ELF file, for its symbols and types; beside it lie gdb's scripts (`vmlinux-gdb.py`)."""
         return self.directory / "vmlinux"
 
     @property
@@ -78,6 +83,11 @@ class Linux:
     def init(self) -> Path:
         """The program in the initial RAM disk, for its symbols."""
         return self.directory / "init"
+
+    @property
+    def patient(self) -> Path:
+        """The initial RAM disk whose program loads the module `crc7`, has a child, and waits."""
+        return self.directory / "patient.cpio"
 
     @property
     def disk(self) -> Path:
@@ -145,22 +155,22 @@ def _build(work: Path, result: Path) -> None:
     make = ["make", "-s", "-C", str(tree), f"-j{os.cpu_count()}", "ARCH=riscv", f"CROSS_COMPILE={CROSS}"]
     _command(*make, f"KCONFIG_ALLCONFIG={HERE / 'minimal.config'}", "allnoconfig")
     _check_configuration(tree / ".config")
-    _command(*make, "Image")
-    _say("initial RAM disk and disk")
+    sources = f"-fdebug-prefix-map={tree}={_SOURCES}"
+    # Where each variable is at each instruction of optimized code would be half of the cost of debug information.
+    debugging = (f"KCFLAGS=-fno-var-tracking {sources}", f"KAFLAGS={sources}")
+    _command(*make, *debugging, "Image", "modules", "scripts_gdb")
+    for name in ("arch/riscv/boot/Image", "vmlinux", "vmlinux-gdb.py", "lib/crc7.ko", "System.map", ".config"):
+        os.utime(shutil.copy(tree / name, result), (_DATE, _DATE))
+    shutil.copytree(tree / "scripts/gdb", result / "scripts/gdb", ignore=shutil.ignore_patterns("Makefile", ".*"))
+    _say("initial RAM disks and disk")
     flags = ("-static", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-array-bounds", "-Wl,--build-id=none")
-    _command(f"{CROSS}gcc", *flags, "-o", "init", HERE / "init.c", "-lm", cwd=work)
-    os.utime(work / "init", (_DATE, _DATE))
-    initrd = _command(tree / "usr" / "gen_init_cpio", "-t", str(_DATE), HERE / "initramfs.list", cwd=work)
-    (result / "initrd.cpio").write_bytes(initrd)
+    for program in ("init", "patient"):
+        _command(f"{CROSS}gcc", *flags, "-o", result / program, HERE / f"{program}.c", "-lm")
+        os.utime(result / program, (_DATE, _DATE))
+    for disk, listed in (("initrd", "initramfs"), ("patient", "patient")):
+        content = _command(tree / "usr/gen_init_cpio", "-t", str(_DATE), HERE / f"{listed}.list", cwd=result)
+        (result / f"{disk}.cpio").write_bytes(content)
     _make_disk(result / "disk.img", work / "files")
-    for path in (
-        tree / "arch/riscv/boot/Image",
-        tree / "vmlinux",
-        tree / "System.map",
-        tree / ".config",
-        work / "init",
-    ):
-        shutil.copy(path, result)
 
 
 def _check_configuration(path: Path) -> None:
@@ -224,7 +234,7 @@ def main() -> int:
     except (BuildError, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
-    for name in ("kernel", "vmlinux", "initrd", "init", "disk"):
+    for name in ("kernel", "vmlinux", "initrd", "init", "patient", "disk"):
         print(name, getattr(built, name))
     return 0
 

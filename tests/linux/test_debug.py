@@ -4,36 +4,36 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from drgn.helpers import linux
 
 from emu.debug.gdb import GdbServer
 from emu.debug.processes import page_table_of
 from emu.isa.status import SATP_PPN
 from emu.machine import Machine, MachineConfig
 from emu.machine.history.moment import Moment
-from tests.linux import debug
+from emu.terminal.monitor import Monitor
+from tests.linux.build import Linux
 from tests.linux.conftest import SERIAL
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def built() -> Path:
-    directory = debug.directory()
-    if not directory.exists():
-        pytest.skip(f"no Linux with debug information: make it by `{debug.HOW}`")
-    return directory
-
-
-@pytest.fixture(scope="module")
-def machine(built: Path) -> Machine:
-    """Linux, whose processes wait."""
+def loaded(built: Linux) -> Machine:
+    """Linux at its first instruction, with the program whose processes wait."""
     machine = Machine(MachineConfig(fidelity="fast", bootargs=SERIAL))
-    machine.load(built / "Image", initrd=built / "initrd.cpio")
-    machine.add_symbols(built / "vmlinux")
+    machine.load(built.kernel, initrd=built.patient)
+    machine.add_symbols(built.vmlinux)
+    machine.add_symbols(built.directory / "patient")
+    return machine
+
+
+@pytest.fixture(scope="module")
+def machine(built: Linux) -> Machine:
+    """Linux, whose processes wait."""
+    machine = loaded(built)
     while b"init: waiting" not in machine.console:
         machine.run(1_000_000)
     machine.run(1_000_000)
@@ -41,33 +41,36 @@ def machine(built: Path) -> Machine:
 
 
 @pytest.fixture
-def gdb(machine: Machine, built: Path, oracle: Callable[[str], str]) -> Iterator[Callable[..., str]]:
-    """`gdb(*commands)`: what Debian's gdb prints, with the kernel's scripts loaded."""
-    server = GdbServer(machine, "tcp:127.0.0.1:0", halted=True)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    program = oracle("gdb-multiarch")
+def gdb(built: Linux, oracle: Callable[[str], str]) -> Iterator[Callable[..., str]]:
+    """`gdb(machine, *commands)`: what Debian's gdb prints, with the kernel's scripts loaded."""
+    program, served = oracle("gdb-multiarch"), list[tuple[Machine, GdbServer, threading.Thread]]()
 
-    def run(*commands: str) -> str:
+    def run(machine: Machine, *commands: str) -> str:
+        server = GdbServer(machine, "tcp:127.0.0.1:0", halted=True, monitor=Monitor(machine).answer)
+        thread = threading.Thread(target=server.serve, daemon=True)
+        served.append((machine, server, thread))
+        thread.start()
         script = [
-            "set pagination off", f"add-auto-load-safe-path {built}", f"file {built / 'vmlinux'}",
+            "set pagination off", f"add-auto-load-safe-path {built.directory}", f"file {built.vmlinux}",
             f"target remote {server.address.removeprefix('tcp:')}", *commands, "kill",
         ]  # fmt: skip
         arguments = [part for line in script for part in ("-ex", line)]
-        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 120, "check": False}
-        result = subprocess.run([program, "-q", "-nx", "-batch", *arguments], cwd=built, text=True, **options)
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 200, "check": False}
+        called = [program, "-q", "-nx", "-batch", *arguments]
+        result = subprocess.run(called, cwd=built.directory, text=True, **options)
         return result.stdout + result.stderr
 
     yield run
-    server.close()
-    while thread.is_alive():
-        machine.interrupt()
-        thread.join(0.02)
+    for machine, server, thread in served:
+        server.close()
+        while thread.is_alive():
+            machine.interrupt()
+            thread.join(0.02)
 
 
 def test_the_kernels_own_scripts_work_in_gdb(machine: Machine, gdb: Callable[..., str]) -> None:
     shown = gdb(
-        "lx-version", "lx-cmdline", "lx-ps", "lx-lsmod", "lx-symbols", "info symbol crc7_be", "lx-dmesg", "bt",
+        machine, "lx-version", "lx-cmdline", "lx-ps", "lx-lsmod", "lx-symbols", "info symbol crc7_be", "lx-dmesg", "bt",
         "monitor break start_kernel in 1", "monitor break start_kernel in 4711", "monitor break start_kernel in 2",
     )  # fmt: skip
     assert re.search(r"^Linux version 6\.1\.", shown, re.MULTILINE)
@@ -86,8 +89,40 @@ def test_the_kernels_own_scripts_work_in_gdb(machine: Machine, gdb: Callable[...
     assert re.search(r"^#1 +(0x[0-9a-f]+ in )?\w+ \(", shown, re.MULTILINE)
 
 
+def test_a_session_with_source_lines_a_program_and_who_took_its_page_away(
+    built: Linux, gdb: Callable[..., str]
+) -> None:
+    """fork makes the parent's stack read-only; a store of the parent faults; gdb goes back to who has done that."""
+    first_life = loaded(built)
+    first_life.run(until="fork")
+    stack = int(first_life.hart.x["sp"])
+    entry = f"*(unsigned long *)({int(first_life.walk(stack).steps[-1].pte_address):#x} + kernel_map.va_pa_offset)"
+    fork, page = first_life.address_of("fork"), stack >> 12
+    shown = gdb(
+        loaded(built), "tbreak run_init_process", "continue", "next", "step", "finish", "tbreak start_thread",
+        "continue", "monitor break fork in 1", "continue",
+        f'printf "satp %lx, priv %d, %d\\n", $satp, $priv, $pc == {fork}', "monitor delete 1",
+        f"tbreak do_wp_page if $stval >> 12 == {page}", "continue", f"watch {entry}", "reverse-continue", "x/i $pc",
+        "bt", "reverse-stepi", f"print {entry} & 4", f"monitor why {stack:#x}",
+    )  # fmt: skip
+    for line in (
+        r"Temporary breakpoint 1, run_init_process \(.*\) at init/main\.c:\d+",
+        r"_printk \(.*\) at kernel/printk/printk\.c:\d+",
+        r"run_init_process \(init_filename=0x\w+ \"/init\"\) at init/main\.c:\d+",
+        rf"satp {first_life.hart.csr['satp']:x}, priv 0, 1",
+        r"Temporary breakpoint 3, do_wp_page \(.*",
+        r"=> 0x\w+ <copy_page_range\+\d+>:\tamoand\.d\t.*",
+        r"#3 +ptep_set_wrprotect .* at ./arch/riscv/include/asm/pgtable\.h:\d+",
+        r"#\d+ +0x\w+ in kernel_clone .* at kernel/fork\.c:\d+",
+        r"\$\d+ = 4",
+        r"mapped \(0 -> PPN:0x\w+ DA_U_WRV\) by `sd .* at __handle_mm_fault.*",
+    ):
+        assert re.search(f"^{line}$", shown, re.MULTILINE), f"{line} is not in:\n{shown}"
+    (old, new), *_ = re.findall(r"Old value = (\d+)\nNew value = (\d+)", shown)
+    assert (int(old) ^ int(new), int(new) & 4) == (4, 4)
+
+
 def test_drgns_helpers_show_tasks_memory_and_modules_at_each_moment(machine: Machine) -> None:
-    linux = pytest.importorskip("drgn.helpers.linux")
     prog = machine.drgn()
     names = {task.pid.value_(): task.comm.string_().decode() for task in linux.for_each_task(prog)}
     assert names[1] == "init"
