@@ -215,14 +215,13 @@ class Fuzzed(Feature):
 
     def _taken(self) -> Iterator[tuple[int, int, int]]:
         """The edges of this execution, how often each was taken, where it leads: found by the execution's number."""
-        memory, entries = self._memory, self._entries
-        number = int(self._words[EXECUTION]).to_bytes(4, "little")
-        at = memory.find(number)
+        entries, number = self._entries, self._words[EXECUTION]
+        lowest, octet = self._memory[_NUMBER::_ENTRY], number & 0xFF  # a byte of each entry: quickly searched
+        at = lowest.find(octet)
         while at >= 0:
-            if at % _ENTRY == _NUMBER:
-                place = at // 8 - 1
-                yield entries[place], entries[place + 1] & 0xFFFF_FFFF, entries[place + 3]
-            at = memory.find(number, at + 1)
+            if entries[4 * at + 1] >> 32 == number:
+                yield entries[4 * at], entries[4 * at + 1] & 0xFFFF_FFFF, entries[4 * at + 3]
+            at = lowest.find(octet, at + 1)
 
     def forget(self) -> None:
         """All edges are new again."""
