@@ -1,5 +1,7 @@
 """The page walk against a reference model written straight from the manual's pseudo-code, and reason by reason."""
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,26 +63,27 @@ def reference(memory, satp, va, access, privilege, *, sum_bit, mxr, svade):  # n
     return (ppn >> 9 * i << offset_bits) | (va & ((1 << offset_bits) - 1))
 
 
-tables = st.sampled_from([BASE + page * 4096 for page in range(5)])
-pointers = st.builds(
-    lambda table, flags: table >> 2 | flags, tables, st.sampled_from([1, 1, 1, 1, 0x21, 0x11, 0x41, 0x81, 0])
-)
-leaves = st.builds(
-    lambda ppn, flags, high: ppn << 10 | flags | high,
-    st.sampled_from([0, 1 << 9, 1 << 18, 0x80000, 0x80001, 0xC0000, (1 << 44) - 1]),
-    st.integers(0, 255),
-    st.sampled_from([0, 0, 0, 1 << 54, 1 << 63]),
-)
-entries = st.one_of(pointers, pointers, leaves, st.integers(0, (1 << 64) - 1))
-slots = st.sampled_from([0, 1, 2, 255, 256, 511])
+def _entry(chosen: random.Random) -> int:
+    """A pointer to a table, a leaf, or anything."""
+    kind = chosen.randrange(10)
+    if kind < 6:
+        table = BASE + 4096 * chosen.randrange(5)
+        return table >> 2 | chosen.choice([*[1] * 12, 0x21, 0x11, 0x41, 0x81, 0])
+    if kind < 9:
+        ppn = chosen.choice([0, 1 << 9, 1 << 18, 0x80000, 0x80001, 0xC0000, (1 << 44) - 1])
+        usual = 0xC1 | chosen.choice([2, 6, 8, 0xA, 0xE]) | chosen.choice([0, 16])
+        return ppn << 10 | chosen.choice([chosen.randrange(256), usual]) | chosen.choice([*[0] * 9, 1 << 54, 1 << 63])
+    return chosen.getrandbits(chosen.choice([54, 64]))
+
+
+SLOTS = (0, 1, 2, 255, 256, 511)
 
 
 @st.composite
 def translations(draw):
-    memory = {BASE + page * 4096 + index * 8: 0 for page in range(5) for index in (0, 1, 2, 255, 256, 511)}
-    for place in memory:
-        memory[place] = draw(entries)
-    indexes = [draw(slots) for _ in range(5)]
+    chosen = random.Random(draw(st.integers(0, (1 << 64) - 1)))
+    memory = {BASE + page * 4096 + index * 8: _entry(chosen) for page in range(5) for index in SLOTS}
+    indexes = [chosen.choice(SLOTS) for _ in range(5)]
     mode = draw(st.sampled_from([8, 9, 10]))
     levels = LEVELS[mode]
     va = sum(index << (12 + 9 * level) for level, index in enumerate(indexes[:levels])) | draw(st.integers(0, 4095))
