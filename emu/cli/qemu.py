@@ -13,7 +13,7 @@ from emu.machine import Drive, Semihosting
 from emu.spelling import did_you_mean
 
 _SWITCH = {"on": True, "off": False}
-_BUS = re.compile(r"virtio-mmio-bus\.([0-7])$")
+_BUS = r"virtio-mmio-bus\.([0-7])$"
 _DRIVE_WORDS = ("file", "format", "if", "id", "readonly", "snapshot", "media")
 _DEVICES: dict[str, tuple[str, ...]] = {
     "virtio-blk-device": ("drive", "bus", "serial", "id"),
@@ -96,7 +96,7 @@ class _Slots:
         """The slot of a device."""
         slot = max(self._free, default=None)
         if "bus" in words:
-            bus = _BUS.match(words["bus"])
+            bus = re.match(_BUS, words["bus"])
             if bus is None:
                 raise ConfigError(f"{option}: the buses are virtio-mmio-bus.0 to virtio-mmio-bus.7")
             slot = int(bus[1])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emu.firmware.lines import SourceLines, Unit
     from emu.firmware.unwind import CallFrames, FrameRange
 
-_ROW = re.compile(r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$")
+_ROW = r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$"
 """Address, size, kind, name, as `nm`, `nm -S` and Linux's System.map and kallsyms have them."""
 _KINDS = dict.fromkeys("TtWwiu", SymbolKind.FUNCTION) | dict.fromkeys("DdBbRrGgSsVv", SymbolKind.OBJECT)
 _ABSOLUTE = "Aa"
@@ -173,9 +173,9 @@ def loads_of(parsed: elf.ElfFile | None) -> list[Load]:
 
 
 def _read_listing(data: bytes, name: str) -> Iterator[Symbol]:
-    rows = []
+    rows, form = [], re.compile(_ROW)
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
-        row = _ROW.match(line)
+        row = form.match(line)
         if row is None and line.strip():
             raise ImageError(
                 f"{name}, line {number}: neither an ELF file nor a listing of symbols (address, kind, name), "

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-_COMPRESSED_ACCESS = re.compile(r"^c\.(f?[ls][wd])(?:sp)?$")
+_COMPRESSED_ACCESS = r"^c\.(f?[ls][wd])(?:sp)?$"
 """Compressed loads and stores, which read better by the name that the programmer wrote."""
 
 
@@ -16,7 +16,7 @@ def disassemble(code: bytes, address: int) -> str | None:
     instruction = next(_disassembler().disasm(code, address, count=1), None)
     if instruction is None:
         return None
-    mnemonic = _COMPRESSED_ACCESS.sub(r"\1", instruction.mnemonic)
+    mnemonic = re.sub(_COMPRESSED_ACCESS, r"\1", instruction.mnemonic)
     return f"{mnemonic} {instruction.op_str}".rstrip()
 
 
