@@ -1,5 +1,6 @@
 """Page tables as text: the tree, merged ranges, Linux's ptdump, xv6's vmprint, and what a walk reads."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
 from emu.address import PAGE_BITS
@@ -31,8 +32,12 @@ def flat(space: AddressSpace, letters: str = "", first: int = 0, last: int = (1 
     if not space.levels:
         yield _bare(space)
         return
+    found = False
     for each in space.ranges(letters, first, last):
+        found = True
         yield _range(each)
+    if not found:
+        yield _none(letters)
 
 
 def _range(each: Range) -> str:
@@ -48,6 +53,13 @@ def tree(space: AddressSpace, letters: str = "", first: int = 0, last: int = (1 
         return
     yield f"root table at {space.root} (Sv{PAGE_BITS + 9 * space.levels})"
     wanted = {(each.first, each.level) for each in space.leaves if _selected(each, letters, first, last)}
+    places = sorted(int(place) for place, _ in wanted)
+
+    def is_shown(table: Entry) -> bool:
+        """One that was not asked for has nothing to show."""
+        index = bisect_left(places, int(table.first))
+        return index < len(places) and places[index] <= table.last if letters else _meets(table, first, last)
+
     run: list[Entry] = []
     for entry in space.entries:
         if run and not _continues(run[-1], entry):
@@ -56,17 +68,27 @@ def tree(space: AddressSpace, letters: str = "", first: int = 0, last: int = (1 
         if entry.is_leaf:
             if (entry.first, entry.level) in wanted:
                 run.append(entry)
-        elif entry.level and entry.last >= first and entry.first <= last:
+        elif entry.level and is_shown(entry):
             indent = "  " * (space.levels - entry.level)
             yield f"{indent}[{entry.index:3}] {_span(entry.first, entry.last)} table at {entry.physical}"
-        elif not entry.level:
+        elif not entry.level and not letters:
             yield f"{'  ' * space.levels}[{entry.index:3}] {_span(entry.first, entry.last)} {entry.pte}, not a leaf"
     if run:
         yield _leaves(run, space.levels)
+    if not wanted:
+        yield _none(letters)
+
+
+def _none(letters: str) -> str:
+    return f"no page there is {', '.join(letters)}" if letters else "no page is mapped there"
+
+
+def _meets(entry: Entry, first: int, last: int) -> bool:
+    return entry.last >= first and entry.first <= last
 
 
 def _selected(entry: Entry, letters: str, first: int, last: int) -> bool:
-    return entry.last >= first and entry.first <= last and selects(entry, letters)
+    return _meets(entry, first, last) and selects(entry, letters)
 
 
 def _continues(before: Entry, entry: Entry) -> bool:

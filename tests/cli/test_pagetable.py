@@ -103,6 +103,17 @@ def test_a_walk_a_search_and_filters_answer_what_was_asked(ekernel: Ekernel, pro
     assert re.findall(r"^(0x\w+)\.\.", executable, re.MULTILINE) == ["0x0000000000003000", "0x0000000080000000"]
 
 
+def test_a_filter_shows_the_tables_of_what_it_finds_alone(ekernel: Ekernel, program: Program) -> None:
+    options = ["pagetable", program(SOURCE), "-at", "paged"]
+    everything = ekernel(*options).stdout
+    found = ekernel(*options, "-filter", "xs", "-range", "0-0xffffffff").stdout
+    assert 0 < found.count(" table at ") <= everything.count(" table at ")
+    for form in ("tree", "flat"):
+        nothing = ekernel(*options, "-filter", "wu", "-range", "0x70000000-0x7fffffff", "-format", form).stdout
+        assert "no page there is w, u\n" in nothing
+        assert nothing.count(" table at ") == (form == "tree")  # the root
+
+
 def test_two_moments_are_compared_and_writers_named(ekernel: Ekernel, program: Program) -> None:
     elf = program(SOURCE)
     assert (
