@@ -39,11 +39,17 @@ _UNWATCHED = """
 import sys, time
 from pathlib import Path
 from emu.firmware.image import Image
-from emu.machine import Machine, MachineConfig
-machine = Machine(MachineConfig(fidelity="fast", firmware="none", ram_size=16 << 20))
-machine.load(Image.from_bytes(Path(sys.argv[1]).read_bytes(), "compute.elf"))
+from emu.machine import Drive, Machine, MachineConfig
+if sys.argv[2:]:
+    folder = Path(sys.argv[2])
+    drive = Drive(path=folder / "disk.img", snapshot=True)
+    machine = Machine(MachineConfig(fidelity="fast", bootargs="console=ttyS0", drives=(drive,)))
+    machine.load(folder / "Image", initrd=folder / "initrd.cpio")
+else:
+    machine = Machine(MachineConfig(fidelity="fast", firmware="none", ram_size=16 << 20))
+    machine.load(Image.from_bytes(Path(sys.argv[1]).read_bytes(), "compute.elf"))
 start = time.process_time()
-machine.run()
+machine.run(max_instructions=int(sys.argv[3]) if sys.argv[3:] else None)
 print(time.process_time() - start)
 """
 Watch = Callable[[Machine], object]
@@ -113,8 +119,8 @@ def _compare(run: Callable[[Watch], float], watches: dict[str, tuple[Watch, floa
     return least
 
 
-def _earlier(rounds: int) -> float | None:
-    """Seconds of the computation in the earlier machine; None where its revision is not at hand."""
+def _earlier(rounds: int, *linux: str) -> float | None:
+    """Seconds of the computation, or of Linux's boot, in the earlier machine; None where its revision is missing."""
     root = Path(__file__).parents[1]
     archived = subprocess.run(["git", "-C", root, "archive", _EARLIER, "emu"], capture_output=True)
     if archived.returncode:
@@ -124,7 +130,7 @@ def _earlier(rounds: int) -> float | None:
         with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as files:
             files.extractall(folder, filter="data")
         (folder / "compute.elf").write_bytes(program(_BASE, _ROUNDS))
-        command = [sys.executable, "-c", _UNWATCHED, "compute.elf"]
+        command = [sys.executable, "-c", _UNWATCHED, "compute.elf", *linux]
         runs = [subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE) for _ in range(size(rounds))]
     return min(float(each.stdout) for each in runs)
 
@@ -151,7 +157,8 @@ def main() -> None:
         for name, (_, goal) in features.items():
             ratio(name, least[name], "unwatched", earlier, goal)
     title("Linux, boot to power-off, fast, processor time")
-    if built_linux() is None:
+    folder = built_linux()
+    if folder is None:
         row("nothing to measure: run tests/linux/build.py first")
         return
     watches: dict[str, tuple[Watch, float]] = {
@@ -160,7 +167,12 @@ def main() -> None:
         "allocations followed": (_follow, 1.3),
         "--sanitize address": (AddressSanitizer, 1.3),
     }
-    _compare(_booting, watches, 2)
+    least = _compare(_booting, watches, 2)
+    earlier = _earlier(2, str(folder), *([str(_LIMIT)] if _LIMIT else ()))
+    if earlier is not None:
+        title(f"The same beside the machine of {_EARLIER}, unwatched")
+        for name, (_, goal) in watches.items():
+            ratio(name, least[name], "unwatched", earlier, goal)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ for.
 
 from operator import attrgetter
 from reprlib import recursive_repr
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -188,7 +189,8 @@ def _compile_init(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
     named = [each.parameter() for each in fields if each.init and each.kw_only]
     if named:
         parameters += ["*", *named]
-    form = "_set(self, {0!r}, {1})" if frozen else "self.{0} = {1}"
+    has_slots = all(isinstance(getattr(cls, each.name, None), MemberDescriptorType) for each in fields)
+    form = "self.{0} = {1}" if not frozen else "_set_{0}(self, {1})" if has_slots else "_set(self, {0!r}, {1})"
     given = [each for each in fields if each.init or each.default is not _NONE or each.default_factory is not _NONE]
     lines = [form.format(each.name, each.value()) for each in given]
     if hasattr(cls, "__post_init__"):
@@ -197,6 +199,8 @@ def _compile_init(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
     names: dict[str, Any] = {"_set": _set, "_none": _NONE}
     names |= {f"_default_{each.name}": each.default for each in fields}
     names |= {f"_make_{each.name}": each.default_factory for each in fields}
+    if has_slots:  # each slot sets itself in a third of the time
+        names |= {f"_set_{each.name}": getattr(cls, each.name).__set__ for each in fields}
     exec(source, names)  # noqa: S102  # as `dataclasses` does
     made = names["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"

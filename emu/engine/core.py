@@ -106,6 +106,7 @@ class Engine(EngineAnswers):
         left the core.
         """
         stop = self._run(self.left if begun else None)
+        self.clock.features.empty_full()
         error, self._feature_error = self._feature_error, None
         if error is not None:
             raise error

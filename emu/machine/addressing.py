@@ -111,9 +111,13 @@ class Addressing:
         first = self.address_of(address)
         if 0 < length <= PAGE_SIZE - (first & PAGE_SIZE - 1):
             physical = self.core.physical_of(first & (1 << 64) - 1)
-            if physical is None or not self.memory.contains(physical, length):
+            if physical is None:
                 return None
-            return self.memory.read(physical, length)
+            ram = self.memory.ram
+            offset = physical - ram.base
+            if 0 <= offset <= ram.size - length:
+                return bytes(ram.view[offset : offset + length])
+            return self.memory.read(physical, length) if self.memory.contains(physical, length) else None
         data = bytearray()
         for place, size in ram_of(self.platform, first, length):
             if place is None:

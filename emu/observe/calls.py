@@ -50,6 +50,8 @@ class Return:
     """a0, unsigned."""
     second_value: int
     """a1, unsigned."""
+    instret: int
+    """Instructions that have retired."""
 
 
 _Entry = tuple[Call, Callable[[Return], None]]
@@ -93,6 +95,12 @@ class CallTracer:
         if self._under_way is None:
             self._under_way = UnderWay(self._machine, self._save, self._restore)
         self._watches[address] = self._machine.watch(address, entered)
+
+    def adopt(self, call: Call, on_return: Callable[[Return], None]) -> None:
+        """Go on following a call that another tracer has seen entered."""
+        self._open.setdefault((call.return_address, call.stack_pointer), []).append((call, on_return))
+        self._newest[id(call)] = call
+        self._await(call.return_address)
 
     def untrace(self, address: VirtAddr) -> None:
         """Stop following one function; the last one ends everything."""
@@ -158,11 +166,14 @@ class CallTracer:
         )
         self._open.setdefault(key, []).append((call, on_return))
         self._newest[id(call)] = call
+        self._await(return_address)
+        return call
+
+    def _await(self, return_address: int) -> None:
         if return_address not in self._return_watches:
             self._return_watches[return_address] = self._machine.watch(
                 return_address, lambda: self._returned(return_address)
             )
-        return call
 
     def _is_called_again(self, address: VirtAddr, key: tuple[int, int], entries: list[_Entry]) -> bool:
         """Whether the call with this return address and stack pointer is a new one: the open one never returned."""
@@ -232,4 +243,4 @@ class CallTracer:
         for call, _ in finished:
             del self._newest[id(call)]
         for call, on_return in reversed(finished):
-            on_return(Return(call, value, second_value))
+            on_return(Return(call, value, second_value, self._machine.instret))

@@ -1,17 +1,29 @@
 """Callers by the calls that are open: kept by the guest's own calls, told by its stack where that does not reach."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from emu.address import VirtAddr
-from emu.engine.translated.opencalls import KeptCalls
+from emu.engine.translated.opencalls import KeptCalls, OpenCall
 from emu.events import MachineReset, StateRestored
+from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
+from emu.observe.calls import Call, Return
 from emu.observe.code import HOST
 from emu.subscriptions import Subscription
 
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
+_MOST_LAYERS = 15
+
+
+class _Path(NamedTuple):
+    """What the calls around one say."""
+
+    sites: tuple[VirtAddr, ...]
+    outermost: tuple[int, int] | None
+    """From whose return address and stack pointer on the stack tells more; None if there is no more to tell."""
 
 
 class _Chain(NamedTuple):
@@ -20,6 +32,14 @@ class _Chain(NamedTuple):
     sites: tuple[VirtAddr, ...]
     read: dict[int, int | None]
     registers: dict[int, int]
+
+
+class Awaited(NamedTuple):
+    """Who wants to know of a call's return."""
+
+    owner: object
+    call: Call
+    on_return: Callable[[Return], None]
 
 
 class OpenCalls:
@@ -32,7 +52,10 @@ class OpenCalls:
         self._machine = machine
         self._backtrace = Backtrace(machine)
         self._users = 0
-        self._kept = KeptCalls()
+        self.kept = KeptCalls(self._returned)
+        self._awaited: dict[OpenCall, list[Awaited]] = {}
+        self._layers: dict[object, int] = {}
+        self._paths: dict[int, _Path] = {}
         self._forgetting: list[Subscription] = []
         self._chains: dict[tuple[int, int], _Chain] = {}
         """By return address and stack pointer of a call: the chain that was found last, and what it was found by."""
@@ -54,41 +77,89 @@ class OpenCalls:
         return found if isinstance(found, OpenCalls) else None
 
     def _begin(self) -> None:
-        self._machine.core.engine.switch_on(self._kept)
-        forget = self._kept.forget
+        self._machine.core.engine.switch_on(self.kept)
         self._forgetting = [
-            self._machine.on(StateRestored, lambda _event: forget()),
-            self._machine.on(MachineReset, lambda _event: forget()),
+            self._machine.on(StateRestored, lambda _event: self._forget()),
+            self._machine.on(MachineReset, lambda _event: self._forget()),
         ]
 
     def close(self) -> None:
         """Keep nothing any more, once all who share it have said so."""
         self._users -= 1
         if self._users <= 0:
-            self._machine.core.engine.switch_off(self._kept)
+            self._machine.core.engine.switch_off(self.kept)
             for subscription in self._forgetting:
                 subscription.cancel()
             self._forgetting.clear()
             self._machine.events.observers.pop(type(self), None)
+
+    def _forget(self) -> None:
+        self.kept.forget()
+        self._awaited.clear()
 
     def callers(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
         """The call instructions above a call, innermost first, at most 16; see `Backtrace.callers`.
 
         At the entry or the return of the call with this return address and stack pointer.
         """
+        key = self.kept.path(OpenCall(return_address, stack_pointer))
+        if key is None:
+            return self._told_by_stack(return_address, stack_pointer)
+        path = self._paths.get(key)
+        if path is None:
+            if len(self._paths) >= _MOST_CHAINS:
+                self._paths.clear()
+            path = self._paths[key] = self._path(return_address, stack_pointer)
+        sites, outermost = path
+        if outermost is None:
+            return sites
+        return (*sites, *self._told_by_stack(*outermost))[:_MOST_CALLERS]
+
+    def _path(self, return_address: int, stack_pointer: int) -> _Path:
         place = return_address, stack_pointer
         sites: list[VirtAddr] = []
-        for place in self._kept.open_calls(*place) or ():  # noqa: B020 - the last one is where the stack goes on
+        for place in self.kept.open_calls(*place) or ():  # noqa: B020 - the last one is where the stack goes on
             sites.append(self._backtrace.site(place[0]))
             if len(sites) == _MOST_CALLERS or place[0] == HOST:
-                return tuple(sites)
-        return (*sites, *self._told_by_stack(*place))[:_MOST_CALLERS]
+                return _Path(tuple(sites), None)
+        further = self._told_by_stack(*place)
+        chain = self._chains[place]
+        if not chain.read and not chain.registers:  # nothing that can change has been asked
+            return _Path((*sites, *further)[:_MOST_CALLERS], None)
+        return _Path(tuple(sites), place)
+
+    def layer(self, name: object) -> int | None:
+        """The mark of calls of a layer, by any name of it; None when there are too many."""
+        if name not in self._layers and len(self._layers) == _MOST_LAYERS:
+            return None
+        return 2 << self._layers.setdefault(name, len(self._layers))
+
+    def await_return(self, entry: int, mark: int, awaited: "Awaited") -> None:
+        """Have the return of an open call told to whoever awaits it, and mark what is called inside of it."""
+        where = OpenCall(awaited.call.return_address, awaited.call.stack_pointer)
+        if self.kept.mark(entry, mark):
+            self._awaited[where] = [awaited]  # one that was made there before has never returned
+        else:
+            self._awaited[where].append(awaited)
+
+    def give_up(self, owner: object) -> list["Awaited"]:
+        """Await no return for an owner any more; what it has awaited."""
+        given_up: list[Awaited] = []
+        for where, all_of in self._awaited.items():
+            given_up += [awaited for awaited in all_of if awaited.owner is owner]
+            self._awaited[where] = [awaited for awaited in all_of if awaited.owner is not owner]
+        return given_up
+
+    def _returned(self, where: OpenCall, instret: int) -> None:
+        words = self._machine.core.words
+        for awaited in reversed(self._awaited.pop(where, [])):
+            awaited.on_return(Return(awaited.call, words[A0], words[A0 + 1], instret))
 
     def callers_here(self) -> tuple[VirtAddr, ...]:
         """The same for the instruction at pc, wherever in its function that stands."""
         here, is_told = self._backtrace.here()
         if not is_told:
-            here = self._kept.innermost or here
+            here = self.kept.innermost or here
         if here is None:
             return ()
         return (self._backtrace.site(here[0]), *self.callers(*here))[:_MOST_CALLERS]

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from emu.events import HeapAllocated
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Drive, Machine, MachineConfig
 from emu.observe.allocations.catalogue import shipped
 from emu.observe.allocations.freelists import FreeMemory
@@ -44,6 +44,29 @@ def booted(linux: Linux) -> tuple[Machine, AllocationLedger, Counter[str]]:
     machine.on(MemoryBug, _BUGS.append)
     machine.run()
     return machine, ledger, kinds
+
+
+def test_what_is_collected_in_a_boot_is_what_a_listener_is_told_with_the_same_callers(built: Linux) -> None:
+    told: list[list[Event]] = [[], []]
+    for collects, events in enumerate(told):
+        drive = Drive(path=built.disk, snapshot=True)
+        machine = Machine(MachineConfig(fidelity="fast", bootargs=SERIAL, drives=(drive,)))
+        machine.load(built.kernel, initrd=built.initrd)
+        machine.add_symbols(built.vmlinux)
+        FrameObserver(machine)
+        HeapObserver(machine)
+        for observer, kinds in (
+            (FrameObserver, (FrameAllocated, FrameFreed)),
+            (HeapObserver, (HeapAllocated, HeapFreed)),
+        ):
+            if collects:
+                observer.collect(machine, events.append)
+            else:
+                for kind in kinds:
+                    machine.on(kind, events.append)
+        machine.run(20_000_000)
+    assert told[0] == told[1]
+    assert len(told[0]) > 4000
 
 
 def counter(machine: Machine, name: str) -> int:

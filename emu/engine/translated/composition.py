@@ -64,7 +64,7 @@ class Features:
         self._features: tuple[Feature, ...] = ()
         self.looks_at_completed = False
         """Whether a feature wants to know of instructions that Python completes."""
-        self._drain = Full(self._empty_full)
+        self._drain = Full(self.empty_full)
         core.slots[Slot.MOST] = MOST_BLOCKS
         core.slots[Slot.DRAIN] = library.address_of(self._drain)
         self._compose()
@@ -115,7 +115,8 @@ class Features:
         for feature in self._features:
             feature.block_defined(block)
 
-    def _empty_full(self) -> None:
+    def empty_full(self) -> None:
+        """Hand over what full buffers hold."""
         try:
             if self._definitions is not None:
                 self._definitions.empty()

@@ -9,11 +9,11 @@ deeper than the last one, a return that has no entry, `sret` and `mret`. It ente
 
 import ctypes
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from emu.engine.slots import Slot
-from emu.engine.translated.calls import RECORD, Kind, Transfer, decode
+from emu.engine.translated.calls import RECORD
 from emu.engine.translated.features import Core, Feature, Jump
 from emu.engine.translated.layout import Global
 from emu.engine.translated.opcodes import CONDITIONS, MRET, SRET
@@ -21,10 +21,14 @@ from emu.engine.translated.operations import ENV, Operand, Operation, T, choose,
 from emu.engine.translated.plan import Known, Part, Source
 from emu.engine.translated.rings import Ring
 from emu.engine.window import Word
-from emu.isa.registers import RA, SP
+from emu.isa.operands import instruction_length
+from emu.isa.registers import SP
 
 _ENTRY = 32
-"""Bytes: the stack pointer, the return address, the entry before; the last word is not used."""
+"""Bytes: the stack pointer, the return address, the entry before; and path << 16 | marks."""
+_RETURN, _INHERITED, _PATH_SHIFT = 1, 0xFFFE, 16
+_MIX = 0x9E3779B97F4A7C15
+"""Odd, and half of its bits set: a path is a number made of all return addresses and stack pointers that lead here."""
 _APART = 1 << 12
 """Entries that stand for no place: the end, one to write what is not wanted, and those of calls made where another open
 call was made."""
@@ -34,8 +38,12 @@ _MOST_CONTEXTS = 1 << 12
 _MOST_FOLLOWED = 1 << 16
 _LARGEST, _SMALLEST = 1 << 29, 1 << 24
 _PC = Operand(Source.GLOBAL, Global.PC)
-_JAL_RA, _JALR_RA, _C_JALR = 0xEF, 0xE7, 0x9002
 _RET, _C_RET = 0x8067, 0x8082
+_CALLS = (0xFFF, 0xEF), (0x7FFF, 0xE7), (0xF07F, 0x9002)
+"""`jal ra`, `jalr ra`, `c.jalr`: a mask each, and what it leaves."""
+_RETURNS = (0xFFFFF, _RET), (_HIGHEST, _C_RET)
+"""`jalr zero, (ra)`, `c.jr ra`."""
+_XRETS = (_HIGHEST, SRET), (_HIGHEST, MRET)
 
 
 class OpenCall(NamedTuple):
@@ -46,6 +54,17 @@ class OpenCall(NamedTuple):
     """At the call."""
 
 
+def _concerns(instruction: int) -> bool:
+    """Whether it is a call, a return, `sret` or `mret`; or a trap, 0."""
+    if instruction in (0, SRET, MRET):
+        return True
+    return any(instruction & mask == form for mask, form in (*_CALLS, *_RETURNS))
+
+
+def _nobody(_call: OpenCall, _instret: int) -> None:
+    return
+
+
 class KeptCalls(Feature):
     """Says which calls are open. Calls that link into ra count, and returns by it.
 
@@ -53,9 +72,14 @@ class KeptCalls(Feature):
     stack pointer and address space.
     """
 
-    works_alone: ClassVar[bool] = True  # as with `Blocks`
+    works_alone: ClassVar[bool] = True  # as with `Blocks`; where a call is marked, Python has been asked
 
-    def __init__(self) -> None:
+    def __init__(self, returned: Callable[[OpenCall, int], None] = _nobody) -> None:
+        """`returned` is told of the return of each call that `mark` was said of, and the count of instructions then.
+
+        Before any further instruction, but in the middle of a run, where the machine can only be looked at.
+        """
+        self._tell_returned = returned
         self._ring = Ring(0, self._settle)  # full with its first record
         self._memory: mmap.mmap | None = None
         self._words = memoryview(b"").cast("Q")
@@ -94,15 +118,18 @@ class KeptCalls(Feature):
 
         The list may end before the outermost call: what was called before the feature was switched on is not in it.
         """
+        entry = self._found(OpenCall(return_address, stack_pointer))
+        return None if entry is None else self._from(self._before(entry))
+
+    def _found(self, call: OpenCall) -> int | None:
         self._ring.empty()
         if self._memory is None:
             return None
-        own, place = OpenCall(return_address, stack_pointer), self._place(stack_pointer)
+        place = self._place(call.stack_pointer)
         for innermost in (self._innermost[0], self._interrupted):
             for entry in (innermost, place):
-                before = self._before(entry)
-                if self._call(entry) == own and innermost in (entry, before):
-                    return self._from(before)
+                if self._call(entry) == call and innermost in (entry, self._before(entry)):
+                    return entry
         return None
 
     @property
@@ -111,6 +138,38 @@ class KeptCalls(Feature):
         self._ring.empty()
         entry = self._innermost[0]
         return None if self._memory is None or entry == self._end else self._call(entry)
+
+    def entered(self, return_address: int, stack_pointer: int) -> int:
+        """The entry of the call that stands at its first instruction; made now, if it came by a jump."""
+        innermost = self._innermost[0]
+        if self._call(innermost) != (return_address, stack_pointer):
+            self._called(return_address, stack_pointer)
+            innermost = self._innermost[0]
+        return innermost
+
+    def marks(self, entry: int) -> int:
+        """The marks of a call and of those around it."""
+        return self._words[(entry - self._base >> 3) + 3] & _INHERITED
+
+    def mark(self, entry: int, mark: int) -> bool:
+        """Give an open call a mark, one of bits 1 to 15, and have its return told; whether that is new."""
+        place = (entry - self._base >> 3) + 3
+        word = self._words[place]
+        self._words[place] = word | mark | _RETURN
+        return not word & _RETURN
+
+    def path(self, call: OpenCall) -> int | None:
+        """A number for all calls around one that was made last or has just returned; None where it is not known."""
+        words, base, innermost = self._words, self._base, self._innermost[0]
+        place = (_APART * _ENTRY + (call.stack_pointer << 2 & self._mask)) >> 3  # where it is most often
+        if not self._mask or (words[place], words[place + 1]) != (call.stack_pointer, call.return_address):
+            entry = self._found(call)
+        else:
+            before = words[place + 2]
+            if innermost in (before, base + 8 * place) and self._ring.is_empty:
+                return words[(before - base >> 3) + 3] >> _PATH_SHIFT
+            entry = self._found(call)
+        return None if entry is None else words[(self._before(entry) - base >> 3) + 3] >> _PATH_SHIFT
 
     def forget(self) -> None:
         """The hart was put into another state: nothing is known of what is open."""
@@ -124,12 +183,13 @@ class KeptCalls(Feature):
         """See `Feature`."""
         if self._memory is not None:
             self._ring.empty()
-            self._called(OpenCall(return_address, stack_pointer))
+            self._called(return_address, stack_pointer)
 
     def jumped(self, jump: Jump, /) -> None:
         """See `Feature`."""
-        self._ring.append(RECORD.pack(*jump))
-        self._ring.empty()
+        if _concerns(jump.instruction):
+            self._ring.append(RECORD.pack(*jump))
+            self._ring.empty()
 
     # The table, from Python.
 
@@ -157,6 +217,9 @@ class KeptCalls(Feature):
         place = entry - self._base >> 3
         words = self._words
         words[place], words[place + 1], words[place + 2] = stack_pointer, return_address, before
+        around = words[(before - self._base >> 3) + 3]
+        path = ((around >> _PATH_SHIFT) ^ return_address ^ stack_pointer << _PATH_SHIFT) * _MIX
+        words[place + 3] = (path << _PATH_SHIFT | around & _INHERITED) & _HIGHEST
 
     def _call(self, entry: int) -> OpenCall:
         place = entry - self._base >> 3
@@ -179,36 +242,35 @@ class KeptCalls(Feature):
     # What the table cannot tell.
 
     def _settle(self, records: memoryview) -> None:
-        for transfer in decode(bytes(records)):
-            if transfer.kind is Kind.TRAP:
-                self._park(transfer)
+        for pc, instruction, target, stack_pointer, instret, satp in RECORD.iter_unpack(records):
+            if instruction == _C_RET or instruction & 0xFFFFF == _RET:
+                self._returned(OpenCall(target, stack_pointer), instret)
+            elif instruction in (SRET, MRET):
+                self._innermost[0] = self._contexts.pop((stack_pointer, satp), self._end)
+            elif instruction:
+                self._called(pc + instruction_length(instruction) & _HIGHEST, stack_pointer)
+            else:
+                self._park(stack_pointer, satp)
                 self._innermost[0] = self._end
-            elif transfer.kind is Kind.TRAP_RETURN:
-                key = transfer.stack_pointer, transfer.satp
-                self._innermost[0] = self._contexts.pop(key, self._end)
-            elif transfer.link == RA and transfer.kind is Kind.CALL:
-                self._called(OpenCall(transfer.return_address, transfer.stack_pointer))
-            elif transfer.link == RA:
-                self._returned(transfer)
 
-    def _park(self, trap: Transfer) -> None:
-        self._contexts[trap.stack_pointer, trap.satp] = self._interrupted = self._innermost[0]
+    def _park(self, stack_pointer: int, satp: int) -> None:
+        self._contexts[stack_pointer, satp] = self._interrupted = self._innermost[0]
         if len(self._contexts) > _MOST_CONTEXTS:
             del self._contexts[next(iter(self._contexts))]
 
-    def _called(self, call: OpenCall) -> None:
-        innermost, place = self._innermost[0], self._place(call.stack_pointer)
-        if self._call(innermost) == call:  # it is made again, so the first one has been given up
-            innermost = self._before(innermost)
-        around = self._above(innermost, call.stack_pointer)
+    def _called(self, return_address: int, stack_pointer: int) -> None:
+        innermost, place = self._innermost[0], self._place(stack_pointer)
+        if self._call(innermost) == (return_address, stack_pointer):
+            innermost = self._before(innermost)  # it is made again, so the first one has been given up
+        around = self._above(innermost, stack_pointer)
         if around != self._end:  # else the function has gone to another stack
             innermost = around
         if innermost == place:  # by a function that keeps its return address elsewhere
             innermost = self._apart(self._spare)
             self._spare = self._spare + 1 if self._spare < _APART - 1 else _FIRST
-            other = self._call(place)
-            self._write(innermost, other.stack_pointer, other.return_address, self._before(place))
-        self._write(place, call.stack_pointer, call.return_address, innermost)
+            to, of = innermost - self._base >> 3, place - self._base >> 3
+            self._words[to : to + 4] = self._words[of : of + 4]
+        self._write(place, stack_pointer, return_address, innermost)
         self._innermost[0] = place
 
     def _above(self, entry: int, stack_pointer: int) -> int:
@@ -219,36 +281,44 @@ class KeptCalls(Feature):
             entry = self._before(entry)
         return self._end
 
-    def _returned(self, end: Transfer) -> None:
-        own, place = OpenCall(end.target, end.stack_pointer), self._place(end.stack_pointer)
-        if self._call(place) == own:  # as native code has it
+    def _returned(self, call: OpenCall, instret: int) -> None:
+        place = self._place(call.stack_pointer)
+        if self._call(place) == call:  # as native code has it
             self._innermost[0] = self._before(place)
+            self._ended(place, call, instret)
             return
         entry = self._innermost[0]
         if entry == self._end:
             return
-        if end.stack_pointer < self._call(entry).stack_pointer:  # to a stack that is not known
+        if call.stack_pointer < self._call(entry).stack_pointer:  # to a stack that is not known
             self._innermost[0] = self._end
             return
-        entry = self._above(entry, end.stack_pointer)
-        while self._call(entry).stack_pointer == end.stack_pointer:
-            is_own, entry = self._call(entry) == own, self._before(entry)
-            if is_own:
+        entry = self._above(entry, call.stack_pointer)
+        while self._call(entry).stack_pointer == call.stack_pointer:
+            ended, entry = entry, self._before(entry)
+            if self._call(ended) == call:
+                self._ended(ended, call, instret)
                 break
         self._innermost[0] = entry
+
+    def _ended(self, entry: int, call: OpenCall, instret: int) -> None:
+        place = (entry - self._base >> 3) + 3
+        if self._words[place] & _RETURN:
+            self._words[place] ^= _RETURN
+            self._tell_returned(call, instret)
 
     # The table, from translated code.
 
     def _leaving(self) -> tuple[Operation, ...]:
         """Every value here is made without a branch: what an instruction is, the translator knows and folds."""
         bits, is_call, is_return, entry, innermost = T[0], T[1], T[2], T[3], T[4]
-        ordinary, link, one, other, place = T[5], T[6], T[7], T[8], T[9]
+        ordinary, link, one, other, place, told = T[5], T[6], T[7], T[8], T[9], T[10]
         sp = register(SP)
         equal, below = CONDITIONS["eq"], CONDITIONS["ltu"]
         return (
             op("movi", bits, known(Known.INSTRUCTION)),
-            *_matches(is_call, bits, (0xFFF, _JAL_RA), (0x7FFF, _JALR_RA), (0xF07F, _C_JALR)),
-            *_matches(is_return, bits, (0xFFFFF, _RET), (_HIGHEST, _C_RET)),
+            *_matches(is_call, bits, *_CALLS),
+            *_matches(is_return, bits, *_RETURNS),
             # entry = the one of this stack pointer; innermost = the innermost call's
             op("movi", other, 2),
             op("shl", entry, sp, other),
@@ -268,6 +338,9 @@ class KeptCalls(Feature):
             op("setcond", other, other, _PC, equal),
             op("and", one, one, other),
             op("and", one, one, is_return),
+            # A return that somebody waits for is told, too: `told` is 0 for what need not be.
+            op("ld", told, entry, 24),
+            op("and", told, told, one),
             # The innermost call afterwards.
             op("ld", link, entry, 16),
             op("movi", other, 0),
@@ -281,14 +354,17 @@ class KeptCalls(Feature):
             *_behind(link, bits, other),
             op("st", link, entry, 8),
             op("st", innermost, entry, 16),
+            *_path(place, innermost, link, sp, other),
+            op("st", place, entry, 24),
             # All others are told to Python.
             op("or", ordinary, ordinary, one),
-            *_matches(one, bits, (_HIGHEST, SRET), (_HIGHEST, MRET)),
+            *_matches(one, bits, *_XRETS),
             op("or", one, one, is_call),
             op("or", one, one, is_return),
             op("movi", other, 1),
             op("xor", ordinary, ordinary, other),
             op("and", ordinary, ordinary, one),
+            op("or", ordinary, ordinary, told),
             op("movi", place, known(Known.PC)),
             op("movi", one, known(Known.SLOTS)),
             op("ld", one, one, 8 * Slot.COUNT),
@@ -310,6 +386,24 @@ def _matches(result: Operand, bits: Operand, *forms: tuple[int, int]) -> tuple[O
             op("or", result, result, masked),
         ]
     return tuple(operations)
+
+
+def _path(result: Operand, around: Operand, link: Operand, sp: Operand, other: Operand) -> tuple[Operation, ...]:
+    """The last word of a call's entry, by that of the call around it; `around` is lost."""
+    return (
+        op("ld", around, around, 24),
+        op("movi", other, _PATH_SHIFT),
+        op("shl", result, sp, other),
+        op("xor", result, result, link),
+        op("shr", link, around, other),
+        op("xor", result, result, link),
+        op("movi", link, _MIX),
+        op("mul", result, result, link),
+        op("shl", result, result, other),
+        op("movi", other, _INHERITED),
+        op("and", around, around, other),
+        op("or", result, result, around),
+    )
 
 
 def _behind(result: Operand, bits: Operand, other: Operand) -> tuple[Operation, ...]:

@@ -248,6 +248,7 @@ jumps:
 find:
     ldr x21, [sp, #{_INSTRUCTION}]
 find_on:
+    mov x23, x21
     ldr x21, [x21, #{OP_NEXT}]
     ldrb w9, [x21]
     sub w9, w9, #{OPCODES["exit_tb"]}
@@ -255,7 +256,9 @@ find_on:
     b.hi find_on
     ldr x9, [x21, #{OP_NEXT}]
     cbz x9, ends
-    {_HERE}
+    ldrb w9, [x21]
+    cmp w9, #{OPCODES["goto_ptr"]}
+    csel x23, x23, x21, eq
     bl play
 ends:
     ldr x21, [sp, #{_FIRST}]

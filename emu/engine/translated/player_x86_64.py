@@ -29,7 +29,8 @@ def _play(part: Part, *, before: str) -> str:
 
 # Temporaries that are free by now were in use where a list is played: the player takes none of them, but new ones.
 # rbx: the context. rbp: the frame: what is `Known`, temporaries, labels, and more. r12: the plan. r13: an operation of
-# the block. r14: what comes next in a list. r15: the operation that operations are written in front of.
+# the block. r14: what comes next in a list. r15: the operation that operations are written in front of. What is played
+# at a block's end goes in front of the call that looks for the next block, which a fault may leave.
 SOURCE = f"""
 gen_code:
     mov rax, [rdi+{LAYOUT.engine}]
@@ -229,6 +230,7 @@ jumps:
 find:
     mov r13, [rbp+{_INSTRUCTION}]
 find_on:
+    mov r15, r13
     mov r13, [r13+{OP_NEXT}]
     movzx eax, byte ptr [r13]
     sub eax, {OPCODES["exit_tb"]}
@@ -236,7 +238,8 @@ find_on:
     ja find_on
     cmp qword ptr [r13+{OP_NEXT}], 0
     je ends
-    mov r15, r13
+    cmp byte ptr [r13], {OPCODES["goto_ptr"]}
+    cmovne r15, r13
     call play
 ends:
     mov r13, [rbp+{_FIRST}]

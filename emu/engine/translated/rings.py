@@ -37,6 +37,11 @@ class Ring:
         if self._words[0] >= self._words[1]:
             self.empty()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        return int(self._words[0]) == self.begin
+
     def append(self, record: bytes) -> None:
         """Add a record from Python."""
         ctypes.memmove(self._words[0], record, len(record))

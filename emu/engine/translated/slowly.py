@@ -72,6 +72,9 @@ class SlowFeatures:
         for feature in self._features:
             feature.flush()
 
+    def empty_full(self) -> None:
+        """Nothing: what fills a buffer here empties it, too."""
+
     def left_store(self) -> None:
         """The store that was reported last is completed by Python: no feature is to see it."""
         self._stored = None

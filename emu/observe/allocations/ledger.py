@@ -3,10 +3,10 @@
 from typing import cast
 
 from emu.errors import ConfigError
-from emu.events import MachineReset
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.machine import Machine
 from emu.observe.allocations.accounts import BlockAccount, FrameAccount
-from emu.observe.allocations.listening import on_allocations
+from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.shown import Shown
 from emu.subscriptions import cancel_all
 
@@ -24,19 +24,28 @@ class AllocationLedger(Shown):
         self.marks: dict[str, int] = {}
         """Moments by name, as counts of instructions."""
         self.machine = machine
-        self._subscriptions = on_allocations(
-            machine,
-            lambda event: self.frames.allocate(event),
-            lambda event: self.frames.free(event),
-            lambda event: self.blocks.allocate(event),
-            lambda event: self.blocks.free(event),
-        )
+        self._subscriptions = [
+            made_by.collect(machine, self._enter)
+            for made_by, kind in ((FrameObserver, FrameAllocated), (HeapObserver, HeapAllocated))
+            if machine.events.has_source(kind)
+        ]
         if not self._subscriptions:
             raise ConfigError(
                 "nothing tells of allocations on this machine; attach the observer that does: FrameObserver, "
                 "HeapObserver or both, from emu.observe.allocations.observers"
             )
         self._subscriptions += [machine.on(MachineReset, self._reset), machine.add_follower(self)]
+
+    def _enter(self, event: Event) -> None:
+        match event:
+            case HeapAllocated():
+                self.blocks.allocate(event)
+            case HeapFreed():
+                self.blocks.free(event)
+            case FrameAllocated():
+                self.frames.allocate(event)
+            case FrameFreed():
+                self.frames.free(event)
 
     def close(self) -> None:
         """Stop listening; the accounts stay readable."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from emu.address import PAGE_SIZE, VirtAddr
+from emu.address import PAGE_SIZE
 from emu.errors import SymbolError
 from emu.isa.registers import A0
 from emu.machine import Machine
@@ -32,7 +32,7 @@ class MachineMoment:
 
     def load(self, address: int, size: int) -> int:
         """Memory of the current address space; raises LookupError where nothing can be read."""
-        data = self._machine.peek(VirtAddr(address), size)
+        data = self._machine.peek(address, size)
         if data is None:
             raise LookupError
         return int.from_bytes(data, "little")
@@ -123,13 +123,13 @@ def text_at(machine: Machine, address: int) -> str:
     """A printable text of the guest that ends with a zero byte; empty when there is none."""
     if not address:
         return ""
-    text = b""
-    for end in sorted({min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE), _LONGEST_TEXT}):
-        part = machine.peek(VirtAddr(address), end)
+    in_page, text = min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE), b""
+    for end in (in_page, _LONGEST_TEXT):
+        part = machine.peek(address, end)
         if part is None:
             break
         text, zero, _ = part.partition(b"\0")
-        if zero:
+        if zero or end == _LONGEST_TEXT:
             break
     readable = text.decode("latin-1")
     return readable if readable.isprintable() else ""

@@ -1,25 +1,23 @@
 """Frame and heap allocations, seen at the calls of a kernel's own allocator functions."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
+from emu.observe.allocations.collected import CollectedSource, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
 from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed, text_at
 from emu.observe.allocations.values import Moment, Value
 from emu.observe.backtrace import Backtrace
-from emu.observe.calls import Call, CallTracer, Return
-from emu.observe.opencalls import OpenCalls
-from emu.observe.source import Source
-from emu.subscriptions import Subscription
+from emu.observe.calls import Call, Return
 
 
-class AllocatorObserver(Source[Placed]):
+class AllocatorObserver(CollectedSource):
     """What the observers of frames and of blocks have in common.
 
     A call that is made inside another of them (a contiguous allocation that takes single frames) is part of it.
@@ -36,28 +34,10 @@ class AllocatorObserver(Source[Placed]):
         for allocator in found:
             for one in catalogue.place(allocator, self.functions_of(allocator)):
                 placed.setdefault(one.address, one)
-        self.crossed: list[Callable[[Placed, Call, bool], None]] = []
-        """Told of each outermost call, before its events with True, and behind them with False: it has returned."""
-        self.freeing: list[Callable[[Placed, Call], None]] = []
-        """Told of each outermost call of a function that frees, behind its event."""
         self.functions = tuple(placed.values())
         """The functions of the given or fitting descriptions that the image has; none if none of them allocates."""
-        self._tracers = {one.allocator.layer: CallTracer(machine) for one in self.functions}
         self._backtrace = Backtrace(machine)
-        self._open_calls: OpenCalls | None = None
         super().__init__(machine, kinds, self.functions)
-
-    def tell_crossings(self, tell: Callable[[Placed, Call, bool], None]) -> Subscription:
-        """Call `tell` whenever the guest enters (True) or leaves one of its functions, calls inside others left out."""
-        crossed = self._leader.crossed
-        crossed.append(tell)
-        return Subscription(lambda: crossed.remove(tell))
-
-    def tell_freeing(self, tell: Callable[[Placed, Call], None]) -> Subscription:
-        """Call `tell` when the guest has entered a function that frees, and the event has been told."""
-        freeing = self._leader.freeing
-        freeing.append(tell)
-        return Subscription(lambda: freeing.remove(tell))
 
     @property
     def allocators(self) -> tuple[Allocator, ...]:
@@ -70,13 +50,11 @@ class AllocatorObserver(Source[Placed]):
         """The functions of a description that this observer follows."""
 
     @abstractmethod
-    def report(self, placed: Placed, call: Call, moment: Moment) -> None:
+    def report(self, placed: Placed, call: Call, moment: Moment, instret: int) -> None:
         """Make the events of an outermost call: of a free when it is called, of all others at their return."""
 
-    def follow(self, item: Placed) -> None:
-        """Watch a function."""
-        if self._open_calls is None:
-            self._open_calls = OpenCalls.of(self._machine)
+    def tellers(self, item: Placed) -> Tellers:
+        """See the base."""
         at_call = item.function.does in (Does.FREE, Does.GIVE)
         own, heaps = item.function.heap, Heaps.of(self._machine)
 
@@ -88,7 +66,7 @@ class AllocatorObserver(Source[Placed]):
             for tell in self.crossed:
                 tell(item, call, True)
             if at_call:
-                self.report(item, call, CallMoment(self._machine, call))
+                self.report(item, call, CallMoment(self._machine, call), call.instret)
                 for answer in self.freeing if item.function.does is Does.FREE else ():
                     answer(item, call)
 
@@ -96,19 +74,11 @@ class AllocatorObserver(Source[Placed]):
             if end.call.depth:
                 return
             if not at_call:
-                self.report(item, end.call, ReturnMoment(self._machine, end.call))
+                self.report(item, end.call, ReturnMoment(self._machine, end.call), end.instret)
             for tell in self.crossed:
                 tell(item, end.call, False)
 
-        tracer = self._tracers.setdefault(item.allocator.layer, CallTracer(self._machine))
-        tracer.trace(item.name, item.address, called, returned)
-
-    def unfollow(self, item: Placed) -> None:
-        """Stop watching it."""
-        self._tracers[item.allocator.layer].untrace(item.address)
-        if self._open_calls is not None and not any(tracer.traces for tracer in self._tracers.values()):
-            self._open_calls.close()
-            self._open_calls = None
+        return Tellers(called, returned, nested=own is not None)
 
     def site(self, call: Call) -> VirtAddr:
         """The call instruction."""
@@ -146,7 +116,7 @@ class FrameObserver(AllocatorObserver):
         """Those of frames."""
         return allocator.frames
 
-    def report(self, placed: Placed, call: Call, moment: Moment) -> None:
+    def report(self, placed: Placed, call: Call, moment: Moment, instret: int) -> None:
         """See the base."""
         function = placed.function
         if function.element is not None:
@@ -154,20 +124,20 @@ class FrameObserver(AllocatorObserver):
                 number = function.element.at(element)
                 frame = self._frame(function.unit, number) if number else None
                 if frame is not None:
-                    self._emit(placed, call, *frame, 1)
+                    self._emit(placed, call, instret, *frame, 1)
             return
         numbers = [number for value in function.at if (number := value.at(moment))]
         frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
         if frames:
             count = _number(function.count, CallMoment(self._machine, call), 1)
-            self._emit(placed, call, *frames[0], count)
+            self._emit(placed, call, instret, *frames[0], count)
         elif numbers:
             self.doubt(placed, self._nonsense(placed, numbers[0]))
 
-    def _emit(self, placed: Placed, call: Call, ppn: int, offset: int, count: int) -> None:
+    def _emit(self, placed: Placed, call: Call, instret: int, ppn: int, offset: int, count: int) -> None:
         count = min(count, self._behind - ppn)
         site, callers = self.site(call), self.callers(call)
-        instret, number = self._machine.instret, PhysPageNum(ppn)
+        number = PhysPageNum(ppn)
         if placed.function.does is Does.ALLOCATE:
             event: Event = FrameAllocated(
                 instret=instret, pc=site, privilege=call.privilege, ppn=number, count=count, callers=callers
@@ -178,7 +148,7 @@ class FrameObserver(AllocatorObserver):
                 instret=instret, pc=site, privilege=call.privilege, ppn=number, count=count, offset=offset,
                 given=given, callers=callers,
             )  # fmt: skip
-        self._machine.events.emit(event)
+        self.tell(event)
 
     def _frame(self, unit: Unit, number: int) -> tuple[int, int] | None:
         """Page number and offset, None outside of RAM."""
@@ -224,40 +194,40 @@ class HeapObserver(AllocatorObserver):
         """Those of blocks."""
         return allocator.blocks
 
-    def report(self, placed: Placed, call: Call, moment: Moment) -> None:
+    def report(self, placed: Placed, call: Call, moment: Moment, instret: int) -> None:
         """See the base."""
         function, at_call = placed.function, CallMoment(self._machine, call)
         size = _number(function.size, at_call, 0)
         if function.element is not None:
             for element in elements(function, moment):
-                self._one(placed, call, function.element.at(element) or 0, size)
+                self._one(placed, call, instret, function.element.at(element) or 0, size)
             return
         address = next((number for value in function.at if (number := value.at(moment))), 0)
         if function.does is Does.RESIZE:
             old = _number(function.old, at_call, 0)
             if old and (address or not size):
-                self._freed(call, old, 0)
-        self._one(placed, call, address, size)
+                self._freed(call, instret, old, 0)
+        self._one(placed, call, instret, address, size)
 
-    def _one(self, placed: Placed, call: Call, address: int, size: int) -> None:
+    def _one(self, placed: Placed, call: Call, instret: int, address: int, size: int) -> None:
         function, at_call = placed.function, CallMoment(self._machine, call)
         if not address:
             return
         if function.does is Does.FREE:
-            self._freed(call, address, size)
+            self._freed(call, instret, address, size)
             return
         texts = (text_at(self._machine, value.at(at_call) or 0) for value in function.kind)
         event = HeapAllocated(
-            instret=self._machine.instret, pc=self.site(call), privilege=call.privilege,
+            instret=instret, pc=self.site(call), privilege=call.privilege,
             address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
             kind=next((text for text in texts if text), ""), callers=self.callers(call),
         )  # fmt: skip
-        self._machine.events.emit(event)
+        self.tell(event)
 
-    def _freed(self, call: Call, address: int, size: int) -> None:
-        self._machine.events.emit(
+    def _freed(self, call: Call, instret: int, address: int, size: int) -> None:
+        self.tell(
             HeapFreed(
-                instret=self._machine.instret,
+                instret=instret,
                 pc=self.site(call),
                 privilege=call.privilege,
                 address=VirtAddr(address),

@@ -210,3 +210,10 @@ def test_they_are_the_same_over_stops_between_any_two_instructions(build, fideli
             made.core.engine.flush_features()
 
     assert seen(record(machine(build, fidelity, probes), by_pieces, jumps=True)) == expected
+
+
+def test_a_return_to_where_nothing_can_be_fetched_is_recorded_too(build, fidelity):
+    made = machine(build, fidelity)
+    transfers = record(made, run=lambda machine: machine.call("leaf"))
+    (call, end), leaf = transfers[:2], made.symbols.lookup("leaf").address
+    assert (call.kind, call.target, end.kind, end.target) == (Kind.CALL, leaf, Kind.RETURN, call.return_address)

@@ -1,0 +1,198 @@
+"""Observers of allocators tell at once or in bulk: calls are followed at less cost while nobody listens to each one."""
+
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from emu.events import Event
+from emu.machine import Machine
+from emu.observe.allocations.catalogue import Placed
+from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.keptcalls import KeptTracer
+from emu.observe.opencalls import OpenCalls
+from emu.observe.source import Source
+from emu.subscriptions import Stop, Subscription
+
+Collect = Callable[[Event], None]
+L = TypeVar("L")
+
+
+class Tellers(NamedTuple):
+    """What is done with the calls of one function."""
+
+    called: Callable[[Call], None]
+    returned: Callable[[Return], None]
+    nested: bool
+    """Whether calls inside others of their layer matter, too."""
+
+
+class Collectors:
+    """Who gets the events of a machine's allocators in bulk, by the class of the observer that makes them."""
+
+    def __init__(self) -> None:
+        self.by_class: defaultdict[type[object], list[Collect]] = defaultdict(list)
+
+    @classmethod
+    def of(cls, machine: Machine) -> "Collectors":
+        """Those of a machine."""
+        found = machine.events.observers.setdefault(cls, cls())
+        assert isinstance(found, cls)
+        return found
+
+
+class CollectedSource(Source[Placed]):
+    """The base of observers of allocators: chooses how their functions are followed.
+
+    While somebody listens, each event is told at its moment (`CallTracer`): the listener may stop the machine there, or
+    change it. For those who collect, natively, `KeptTracer` does. Who begins to listen gets all from then on at once.
+    """
+
+    def __init__(self, machine: Machine, kinds: tuple[type[Event], ...], functions: Iterable[Placed]) -> None:
+        self.crossed: list[Callable[[Placed, Call, bool], None]] = []
+        """Told of each outermost call, before its events with True, and behind them with False: it has returned."""
+        self.freeing: list[Callable[[Placed, Call], None]] = []
+        """Told of each outermost call of a function that frees, behind its event."""
+        self._tracers: dict[str, CallTracer] = {}
+        self._open_calls: OpenCalls | None = None
+        self._later: KeptTracer | None = None
+        self._listens_to_collect = False
+        super().__init__(machine, kinds, functions)
+
+    @abstractmethod
+    def tellers(self, item: Placed) -> Tellers:
+        """What to do with the calls of a function."""
+
+    def tell_crossings(self, tell: Callable[[Placed, Call, bool], None]) -> Subscription:
+        """Call `tell` whenever the guest enters (True) or leaves one of its functions, calls inside others left out."""
+        return self._leader._add(self._leader.crossed, tell)
+
+    def tell_freeing(self, tell: Callable[[Placed, Call], None]) -> Subscription:
+        """Call `tell` when the guest has entered a function that frees, and the event has been told."""
+        return self._leader._add(self._leader.freeing, tell)
+
+    def _add(self, listeners: list[L], listener: L) -> Subscription:
+        listeners.append(listener)
+        self._choose()
+        return Subscription(lambda: listeners.remove(listener))
+
+    @classmethod
+    def collect(cls, machine: Machine, tell: Collect) -> Subscription:
+        """Call `tell` with each event, in their order, before the guest's next block of code at the latest.
+
+        It must only keep what it gets, and leave the machine alone. Costs a fraction of listening.
+        """
+        collectors = Collectors.of(machine).by_class[cls]
+        collectors.append(tell)
+
+        def choose() -> None:
+            leader = machine.events.observers.get(cls)
+            if isinstance(leader, cls):
+                leader._choose()
+
+        def cancel() -> None:
+            collectors.remove(tell)
+            choose()
+
+        choose()
+        return Subscription(cancel)
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to those who collect, and to those who listen."""
+        for collect in self._collectors:
+            collect(event)
+        if self._later is None:
+            self._machine.events.emit(event)
+
+    def follow(self, item: Placed) -> None:
+        """Watch a function."""
+        if self._open_calls is None:
+            self._open_calls = OpenCalls.of(self._machine)
+        layer, tellers = item.allocator.layer, self.tellers(item)
+        if layer not in self._tracers:
+            self._tracers[layer] = CallTracer(self._machine)
+        self._tracers[layer].trace(item.name, item.address, tellers.called, tellers.returned)
+
+    def unfollow(self, item: Placed) -> None:
+        """Stop watching it."""
+        if self._later is not None:
+            self._later.untrace(item.address)
+            return
+        self._tracers[item.allocator.layer].untrace(item.address)
+        if self._open_calls is not None and not any(tracer.traces for tracer in self._tracers.values()):
+            self._open_calls.close()
+            self._open_calls = None
+
+    @property
+    def _collectors(self) -> list[Collect]:
+        return Collectors.of(self._machine).by_class[type(self)]
+
+    def _choose(self) -> None:
+        """Follow calls in the way that those who want events need."""
+        is_wanted = bool(self._collectors) and bool(self._wanted)
+        can_wait = not (self._listened_kinds or self.crossed or self.freeing)
+        if self._later is not None and not (is_wanted and can_wait):
+            self._wait_no_more()
+        elif self._later is None and is_wanted and can_wait and KeptTracer.is_possible(self._machine):
+            self._wait()
+        if is_wanted and self._later is None and not self._listens_to_collect:
+            self._listens_to_collect = True
+            super()._start()
+        elif self._listens_to_collect and not is_wanted:
+            self._listens_to_collect = False
+            super()._stop()
+
+    def _wait(self) -> None:
+        self._open_calls = OpenCalls.of(self._machine)
+        self._later = KeptTracer(self._machine)
+        self._trace_later()
+
+    def _trace_later(self) -> None:
+        """Follow what is wanted and not followed, or everything in the other way if that cannot be."""
+        later = self._later
+        for item in self._wanted if later is not None else ():
+            if later is not None and not later.traces(item.address):
+                tellers = self.tellers(item)
+                if not later.trace((type(self), item.allocator.layer), item.name, item.address, *tellers):
+                    self._wait_no_more()
+                    return
+
+    def _wait_no_more(self) -> None:
+        """From now on each event is told at its moment, also of calls that are open."""
+        later, self._later, calls, self._open_calls = self._later, None, self._open_calls, None
+        assert later is not None
+        assert calls is not None
+        given_up = later.close()
+        if self._collectors and self._wanted:
+            self._listens_to_collect = True
+            super()._start()
+        layers = {item.address: item.allocator.layer for item in self._wanted}
+        for _, call, on_return in given_up:
+            tracer = self._tracers.get(layers[call.address]) if call.address in layers else None
+            if tracer is not None and tracer.traces:
+                tracer.adopt(call, on_return)
+        calls.close()
+
+    def _start(self) -> Stop:
+        if self._later is not None:
+            self._wait_no_more()
+        return super()._start()
+
+    def _stop(self) -> None:
+        if self._collectors and self._wanted and not self._listens_to_collect:
+            self._listens_to_collect = True  # open calls go on being followed
+            self._listened_kinds += 1
+        super()._stop()
+
+    def _lead(self, items: tuple[Placed, ...], kinds: tuple[type[Event], ...]) -> None:
+        super()._lead(items, kinds)
+        self._trace_later()
+        self._choose()
+
+    def _release(self, items: tuple[Placed, ...]) -> None:
+        super()._release(items)
+        if self._later is not None:
+            for item in items:
+                if item not in self._wanted:
+                    self._later.untrace(item.address)
+        self._choose()
