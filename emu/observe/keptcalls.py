@@ -4,10 +4,15 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
+from emu.engine.translated.features import Feature
 from emu.isa.registers import A0, RA, SP, TP
 from emu.machine import Machine
 from emu.observe.calls import Call, Return
 from emu.observe.opencalls import Awaited, OpenCalls
+
+
+class _Asking(Feature):
+    """Does nothing; while it is on, the engine calls no function without Python, which returns could not be told in."""
 
 
 class KeptTracer:
@@ -21,6 +26,8 @@ class KeptTracer:
         self._machine = machine
         self._calls = OpenCalls.of(machine)
         self._remove: dict[int, Callable[[], None]] = {}
+        self._asking = _Asking()
+        machine.core.engine.switch_on(self._asking)
 
     @staticmethod
     def is_possible(machine: Machine) -> bool:
@@ -93,6 +100,7 @@ class KeptTracer:
         for remove in self._remove.values():
             remove()
         self._remove.clear()
+        self._machine.core.engine.switch_off(self._asking)
         given_up = self._calls.give_up(self)
         self._calls.close()
         return given_up

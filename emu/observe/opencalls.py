@@ -1,17 +1,16 @@
 """Callers by the calls that are open: kept by the guest's own calls, told by its stack where that does not reach."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from emu.address import VirtAddr
 from emu.engine.translated.opencalls import KeptCalls, OpenCall
-from emu.events import MachineReset, StateRestored
 from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, Return
 from emu.observe.code import HOST
-from emu.subscriptions import Subscription
+from emu.observe.underway import UnderWay
 
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
@@ -56,7 +55,7 @@ class OpenCalls:
         self._awaited: dict[OpenCall, list[Awaited]] = {}
         self._layers: dict[object, int] = {}
         self._paths: dict[int, _Path] = {}
-        self._forgetting: list[Subscription] = []
+        self._under_way: UnderWay | None = None
         self._chains: dict[tuple[int, int], _Chain] = {}
         """By return address and stack pointer of a call: the chain that was found last, and what it was found by."""
 
@@ -78,24 +77,28 @@ class OpenCalls:
 
     def _begin(self) -> None:
         self._machine.core.engine.switch_on(self.kept)
-        self._forgetting = [
-            self._machine.on(StateRestored, lambda _event: self._forget()),
-            self._machine.on(MachineReset, lambda _event: self._forget()),
-        ]
+        self._under_way = UnderWay(self._machine, self._save, self._restore)
 
     def close(self) -> None:
         """Keep nothing any more, once all who share it have said so."""
         self._users -= 1
         if self._users <= 0:
             self._machine.core.engine.switch_off(self.kept)
-            for subscription in self._forgetting:
-                subscription.cancel()
-            self._forgetting.clear()
+            if self._under_way is not None:
+                self._under_way.close()
             self._machine.events.observers.pop(type(self), None)
 
-    def _forget(self) -> None:
-        self.kept.forget()
-        self._awaited.clear()
+    def _save(self) -> object:
+        return self.kept.saved(self._awaited), {where: tuple(all_of) for where, all_of in self._awaited.items()}
+
+    def _restore(self, state: object | None) -> None:
+        if state is None:
+            self.kept.forget()
+            self._awaited.clear()
+            return
+        kept, awaited = cast("tuple[object, dict[OpenCall, tuple[Awaited, ...]]]", state)
+        self.kept.restore(kept)
+        self._awaited = {where: list(all_of) for where, all_of in awaited.items()}
 
     def callers(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
         """The call instructions above a call, innermost first, at most 16; see `Backtrace.callers`.

@@ -23,6 +23,7 @@ def place_of(block: Block) -> Place:
     """The same for all translations of a block."""
     return block.pc, block.privilege, block.code
 
+
 _NOTHING = bytes(mmap.PAGESIZE)
 
 

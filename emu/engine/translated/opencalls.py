@@ -9,41 +9,38 @@ deeper than the last one, a return that has no entry, `sret` and `mret`. It ente
 
 import ctypes
 import mmap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from emu.engine.slots import Slot
+from emu.engine.translated.callentries import (
+    C_RET,
+    HIGHEST,
+    INHERITED,
+    MIX,
+    PATH_SHIFT,
+    RET,
+    RETURN,
+    Table,
+    concerns,
+    leaving,
+)  # fmt: skip
 from emu.engine.translated.calls import RECORD
 from emu.engine.translated.features import Core, Feature, Jump
-from emu.engine.translated.layout import Global
-from emu.engine.translated.opcodes import CONDITIONS, MRET, SRET
-from emu.engine.translated.operations import ENV, Operand, Operation, T, choose, known, op, register
-from emu.engine.translated.plan import Known, Part, Source
+from emu.engine.translated.opcodes import MRET, SRET
+from emu.engine.translated.operations import Operation
+from emu.engine.translated.plan import Part
 from emu.engine.translated.rings import Ring
-from emu.engine.window import Word
 from emu.isa.operands import instruction_length
-from emu.isa.registers import SP
 
 _ENTRY = 32
 """Bytes: the stack pointer, the return address, the entry before; and path << 16 | marks."""
-_RETURN, _INHERITED, _PATH_SHIFT = 1, 0xFFFE, 16
-_MIX = 0x9E3779B97F4A7C15
-"""Odd, and half of its bits set: a path is a number made of all return addresses and stack pointers that lead here."""
 _APART = 1 << 12
 """Entries that stand for no place: the end, one to write what is not wanted, and those of calls made where another open
 call was made."""
 _END, _NOWHERE, _FIRST = 0, 1, 2
-_HIGHEST = (1 << 64) - 1
 _MOST_CONTEXTS = 1 << 12
 _MOST_FOLLOWED = 1 << 16
 _LARGEST, _SMALLEST = 1 << 29, 1 << 24
-_PC = Operand(Source.GLOBAL, Global.PC)
-_RET, _C_RET = 0x8067, 0x8082
-_CALLS = (0xFFF, 0xEF), (0x7FFF, 0xE7), (0xF07F, 0x9002)
-"""`jal ra`, `jalr ra`, `c.jalr`: a mask each, and what it leaves."""
-_RETURNS = (0xFFFFF, _RET), (_HIGHEST, _C_RET)
-"""`jalr zero, (ra)`, `c.jr ra`."""
-_XRETS = (_HIGHEST, SRET), (_HIGHEST, MRET)
 
 
 class OpenCall(NamedTuple):
@@ -54,11 +51,14 @@ class OpenCall(NamedTuple):
     """At the call."""
 
 
-def _concerns(instruction: int) -> bool:
-    """Whether it is a call, a return, `sret` or `mret`; or a trap, 0."""
-    if instruction in (0, SRET, MRET):
-        return True
-    return any(instruction & mask == form for mask, form in (*_CALLS, *_RETURNS))
+class _Saved(NamedTuple):
+    """What was open at a moment."""
+
+    innermost: int
+    interrupted: int
+    spare: int
+    contexts: dict[tuple[int, int], int]
+    entries: dict[int, tuple[int, ...]]
 
 
 def _nobody(_call: OpenCall, _instret: int) -> None:
@@ -105,7 +105,9 @@ class KeptCalls(Feature):
         if self._was_off:  # meanwhile calls may have returned unseen
             self._was_off = False
             self.forget()
-        return {Part.CONDITION: self._ring.condition, Part.LEAVING: self._leaving()}
+        innermost = ctypes.addressof(self._innermost)
+        table = Table(self._apart(_APART), self._mask, innermost, self._apart(_NOWHERE))
+        return {Part.CONDITION: self._ring.condition, Part.LEAVING: leaving(table, self._ring)}
 
     def switched_off(self) -> None:
         """See `Feature`."""
@@ -149,14 +151,14 @@ class KeptCalls(Feature):
 
     def marks(self, entry: int) -> int:
         """The marks of a call and of those around it."""
-        return self._words[(entry - self._base >> 3) + 3] & _INHERITED
+        return self._words[(entry - self._base >> 3) + 3] & INHERITED
 
     def mark(self, entry: int, mark: int) -> bool:
         """Give an open call a mark, one of bits 1 to 15, and have its return told; whether that is new."""
         place = (entry - self._base >> 3) + 3
         word = self._words[place]
-        self._words[place] = word | mark | _RETURN
-        return not word & _RETURN
+        self._words[place] = word | mark | RETURN
+        return not word & RETURN
 
     def path(self, call: OpenCall) -> int | None:
         """A number for all calls around one that was made last or has just returned; None where it is not known."""
@@ -167,9 +169,9 @@ class KeptCalls(Feature):
         else:
             before = words[place + 2]
             if innermost in (before, base + 8 * place) and self._ring.is_empty:
-                return words[(before - base >> 3) + 3] >> _PATH_SHIFT
+                return words[(before - base >> 3) + 3] >> PATH_SHIFT
             entry = self._found(call)
-        return None if entry is None else words[(self._before(entry) - base >> 3) + 3] >> _PATH_SHIFT
+        return None if entry is None else words[(self._before(entry) - base >> 3) + 3] >> PATH_SHIFT
 
     def forget(self) -> None:
         """The hart was put into another state: nothing is known of what is open."""
@@ -179,6 +181,32 @@ class KeptCalls(Feature):
             self._memory.madvise(mmap.MADV_DONTNEED)
             self._begin()
 
+    def saved(self, places: Iterable[OpenCall]) -> object:
+        """What is open here, behind traps and around the given calls, for `restore`; not that of all other stacks."""
+        self._ring.empty()
+        starts = [self._innermost[0], self._interrupted, *self._contexts.values()]
+        starts += [place for call in places if self._call(place := self._place(call.stack_pointer)) == call]
+        entries: dict[int, tuple[int, ...]] = {}
+        for entry in starts:
+            for _ in range(_MOST_FOLLOWED):
+                if entry in entries:
+                    break
+                place = entry - self._base >> 3
+                entries[entry] = tuple(self._words[place : place + _ENTRY // 8])
+                entry = self._before(entry)
+        return _Saved(self._innermost[0], self._interrupted, self._spare, dict(self._contexts), entries)
+
+    def restore(self, state: object) -> None:
+        """Go back to that."""
+        self.forget()
+        assert isinstance(state, _Saved)
+        self._innermost[0], self._interrupted, self._spare, contexts, entries = state
+        self._contexts = dict(contexts)
+        for entry, words in entries.items():
+            place = entry - self._base >> 3
+            for number, word in enumerate(words):
+                self._words[place + number] = word
+
     def host_calls(self, return_address: int, stack_pointer: int, /) -> None:
         """See `Feature`."""
         if self._memory is not None:
@@ -187,7 +215,7 @@ class KeptCalls(Feature):
 
     def jumped(self, jump: Jump, /) -> None:
         """See `Feature`."""
-        if _concerns(jump.instruction):
+        if concerns(jump.instruction):
             self._ring.append(RECORD.pack(*jump))
             self._ring.empty()
 
@@ -204,7 +232,7 @@ class KeptCalls(Feature):
         self._begin()
 
     def _begin(self) -> None:
-        self._write(self._end, _HIGHEST, 0, self._end)
+        self._write(self._end, HIGHEST, 0, self._end)
         self._innermost[0] = self._interrupted = self._end
 
     def _apart(self, number: int) -> int:
@@ -218,8 +246,8 @@ class KeptCalls(Feature):
         words = self._words
         words[place], words[place + 1], words[place + 2] = stack_pointer, return_address, before
         around = words[(before - self._base >> 3) + 3]
-        path = ((around >> _PATH_SHIFT) ^ return_address ^ stack_pointer << _PATH_SHIFT) * _MIX
-        words[place + 3] = (path << _PATH_SHIFT | around & _INHERITED) & _HIGHEST
+        path = ((around >> PATH_SHIFT) ^ return_address ^ stack_pointer << PATH_SHIFT) * MIX
+        words[place + 3] = (path << PATH_SHIFT | around & INHERITED) & HIGHEST
 
     def _call(self, entry: int) -> OpenCall:
         place = entry - self._base >> 3
@@ -243,12 +271,12 @@ class KeptCalls(Feature):
 
     def _settle(self, records: memoryview) -> None:
         for pc, instruction, target, stack_pointer, instret, satp in RECORD.iter_unpack(records):
-            if instruction == _C_RET or instruction & 0xFFFFF == _RET:
+            if instruction == C_RET or instruction & 0xFFFFF == RET:
                 self._returned(OpenCall(target, stack_pointer), instret)
             elif instruction in (SRET, MRET):
                 self._innermost[0] = self._contexts.pop((stack_pointer, satp), self._end)
             elif instruction:
-                self._called(pc + instruction_length(instruction) & _HIGHEST, stack_pointer)
+                self._called(pc + instruction_length(instruction) & HIGHEST, stack_pointer)
             else:
                 self._park(stack_pointer, satp)
                 self._innermost[0] = self._end
@@ -303,117 +331,6 @@ class KeptCalls(Feature):
 
     def _ended(self, entry: int, call: OpenCall, instret: int) -> None:
         place = (entry - self._base >> 3) + 3
-        if self._words[place] & _RETURN:
-            self._words[place] ^= _RETURN
+        if self._words[place] & RETURN:
+            self._words[place] ^= RETURN
             self._tell_returned(call, instret)
-
-    # The table, from translated code.
-
-    def _leaving(self) -> tuple[Operation, ...]:
-        """Every value here is made without a branch: what an instruction is, the translator knows and folds."""
-        bits, is_call, is_return, entry, innermost = T[0], T[1], T[2], T[3], T[4]
-        ordinary, link, one, other, place, told = T[5], T[6], T[7], T[8], T[9], T[10]
-        sp = register(SP)
-        equal, below = CONDITIONS["eq"], CONDITIONS["ltu"]
-        return (
-            op("movi", bits, known(Known.INSTRUCTION)),
-            *_matches(is_call, bits, *_CALLS),
-            *_matches(is_return, bits, *_RETURNS),
-            # entry = the one of this stack pointer; innermost = the innermost call's
-            op("movi", other, 2),
-            op("shl", entry, sp, other),
-            op("movi", other, self._mask),
-            op("and", entry, entry, other),
-            op("movi", other, self._apart(_APART)),
-            op("add", entry, entry, other),
-            op("movi", place, ctypes.addressof(self._innermost)),
-            op("ld", innermost, place, 0),
-            # Is it ordinary? A call when it is made deeper than the innermost one, a return when it has an entry.
-            op("ld", one, innermost, 0),
-            op("setcond", ordinary, sp, one, below),
-            op("and", ordinary, ordinary, is_call),
-            op("ld", one, entry, 0),
-            op("setcond", one, one, sp, equal),
-            op("ld", other, entry, 8),
-            op("setcond", other, other, _PC, equal),
-            op("and", one, one, other),
-            op("and", one, one, is_return),
-            # A return that somebody waits for is told, too: `told` is 0 for what need not be.
-            op("ld", told, entry, 24),
-            op("and", told, told, one),
-            # The innermost call afterwards.
-            op("ld", link, entry, 16),
-            op("movi", other, 0),
-            choose("ne", link, one, other, link, innermost),
-            choose("ne", link, ordinary, other, entry, link),
-            op("st", link, place, 0),
-            # A call's entry; what is no ordinary call writes elsewhere.
-            op("movi", link, self._apart(_NOWHERE)),
-            choose("ne", entry, ordinary, other, entry, link),
-            op("st", sp, entry, 0),
-            *_behind(link, bits, other),
-            op("st", link, entry, 8),
-            op("st", innermost, entry, 16),
-            *_path(place, innermost, link, sp, other),
-            op("st", place, entry, 24),
-            # All others are told to Python.
-            op("or", ordinary, ordinary, one),
-            *_matches(one, bits, *_XRETS),
-            op("or", one, one, is_call),
-            op("or", one, one, is_return),
-            op("movi", other, 1),
-            op("xor", ordinary, ordinary, other),
-            op("and", ordinary, ordinary, one),
-            op("or", ordinary, ordinary, told),
-            op("movi", place, known(Known.PC)),
-            op("movi", one, known(Known.SLOTS)),
-            op("ld", one, one, 8 * Slot.COUNT),
-            op("ld", other, ENV, 8 * Word.SATP),
-            *self._ring.record_if(ordinary, place, bits, _PC, sp, one, other),
-        )
-
-
-def _matches(result: Operand, bits: Operand, *forms: tuple[int, int]) -> tuple[Operation, ...]:
-    """1 for an instruction that has one of these forms, each a mask and what is left with it; else 0."""
-    masked, wanted = T[8], T[9]
-    operations = [op("movi", result, 0)]
-    for mask, form in forms:
-        operations += [
-            op("movi", wanted, mask),
-            op("and", masked, bits, wanted),
-            op("movi", wanted, form),
-            op("setcond", masked, masked, wanted, CONDITIONS["eq"]),
-            op("or", result, result, masked),
-        ]
-    return tuple(operations)
-
-
-def _path(result: Operand, around: Operand, link: Operand, sp: Operand, other: Operand) -> tuple[Operation, ...]:
-    """The last word of a call's entry, by that of the call around it; `around` is lost."""
-    return (
-        op("ld", around, around, 24),
-        op("movi", other, _PATH_SHIFT),
-        op("shl", result, sp, other),
-        op("xor", result, result, link),
-        op("shr", link, around, other),
-        op("xor", result, result, link),
-        op("movi", link, _MIX),
-        op("mul", result, result, link),
-        op("shl", result, result, other),
-        op("movi", other, _INHERITED),
-        op("and", around, around, other),
-        op("or", result, result, around),
-    )
-
-
-def _behind(result: Operand, bits: Operand, other: Operand) -> tuple[Operation, ...]:
-    """The address behind the instruction, which has four bytes if both lower bits are set, else two."""
-    return (
-        op("movi", other, 3),
-        op("and", result, bits, other),
-        op("setcond", result, result, other, CONDITIONS["eq"]),
-        op("movi", other, 1),
-        op("shl", result, result, other),
-        op("movi", other, known(Known.PC, plus=2)),
-        op("add", result, result, other),
-    )
