@@ -64,14 +64,25 @@ class CallFrames:
 
 def read_frames(elf: Any) -> Iterator[FrameRange]:  # pyelftools has no types
     """The rules of an open `ELFFile`; what cannot be decoded is left out."""
-    from elftools.dwarf.callframe import FDE
+    from elftools.dwarf.callframe import FDE, CallFrameInfo
+
+    class Frames(CallFrameInfo):  # type: ignore[misc, unused-ignore]  # as above
+        """Leaves the instructions of an entry unread, most of its bytes: few of a Linux's 12,000 are asked for."""
+
+        def _parse_instructions(self, *place: Any) -> Any:
+            self.stream.seek(place[-1])
+            return partial(super()._parse_instructions, *place)
 
     if not elf.has_dwarf_info() and elf.get_section_by_name(".eh_frame") is None:
         return
     dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
-    for has, entries in ((dwarf.has_CFI, dwarf.CFI_entries), (dwarf.has_EH_CFI, dwarf.EH_CFI_entries)):
+    for section, is_eh in ((dwarf.debug_frame_sec, False), (dwarf.eh_frame_sec, True)):
         try:
-            found = entries() if has() else ()
+            found = (
+                Frames(section.stream, section.size, section.address, dwarf.structs, for_eh_frame=is_eh).get_entries()
+                if section
+                else ()
+            )
         except Exception:  # noqa: BLE001, S112  # damaged DWARF trips the parser anywhere; callers are then told otherwise
             continue
         for entry in found:
@@ -82,6 +93,9 @@ def read_frames(elf: Any) -> Iterator[FrameRange]:  # pyelftools has no types
 
 def _decode(entry: Any) -> list[tuple[int, FrameRule | None]]:
     try:
+        for one in (entry.cie, entry):
+            if callable(one.instructions):
+                one.instructions = one.instructions()
         return [(line["pc"], _rule(line)) for line in entry.get_decoded().table]
     except Exception:  # noqa: BLE001  # as above
         return []
