@@ -113,8 +113,15 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     status = ending.status or int(bool(failed) or missed or bool(sanitizing.bugs))
     telling.finish(ending, error, status, seconds, sanitizing.numbers() | checked.numbers())
     sanitizing.finish()
-    if error is not None:
-        return status
+    if error is None:
+        _tell_end(request, machine, places, ending, failed, missed=missed)
+    return status
+
+
+def _tell_end(
+    request: RunWords, machine: Machine, places: Places, ending: Ending, failed: Sequence[str], *, missed: bool
+) -> None:
+    """Say behind everything else why the status is what it is."""
     for what in failed:
         print(f"ekernel: --fail-on: {what}", file=sys.stderr)
     if missed:
@@ -123,7 +130,6 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         from emu.report.backtrace import standing
 
         print(f"ekernel: {_last_line(ending, request, machine)} {standing(machine, places)}", file=sys.stderr)
-    return status
 
 
 def _sentences(places: Places) -> "Sentences":
