@@ -119,14 +119,17 @@ def test_memory_and_events_that_differ_are_shown_as_a_person_reads_them(project)
     result.stdout.fnmatch_lines(["E * event 0 differs first, of 2 and 2", "E *data=b'o'*", "E *data=b'k'*"])
 
 
-def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
-    project.makepyfile("""
-        def test_add(call):
-            call("add", 1, 2)
+COVERED = """
+    def test_add(call):
+        call("add", 1, 2)
 
-        def test_nothing(machine):
-            pass
-    """)
+    def test_nothing(machine):
+        pass
+"""
+
+
+def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
+    project.makepyfile(COVERED)
     result = project.runpytest_inprocess("-q", "--guest-cov", "--guest-cov-lcov=out.info", "--guest-cov-html=out.html")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
@@ -135,6 +138,12 @@ def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
     assert (project.path / "out.info").exists()
     page = (project.path / "out.html").read_text()
     assert "What tests have executed of kernel.elf" in page
+
+
+@pytest.mark.slow
+def test_coverage_of_the_guest_is_the_same_from_several_workers(project):
+    project.makepyfile(COVERED)
+    result = project.runpytest_inprocess("-q", "--guest-cov")
     apart = project.runpytest_subprocess("-q", "-n", "2", "--guest-cov")
     apart.assert_outcomes(passed=2)
 
