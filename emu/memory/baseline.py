@@ -106,7 +106,7 @@ class RamHistory:
         if self._current is not None and self._current.is_zero:
             self._current.differ(dict.fromkeys(_pages(changed), _ZEROS), node)
         elif self._current is not None:
-            self._current.differ(self._saved_pages(changed), node)
+            self._current.differ(self._saved_pages(self._needed(self._current, changed)), node)
         if self._ram.has_own_file:
             for first, count in changed:
                 self._save_run(first << PAGE_BITS, (first + count) << PAGE_BITS)
@@ -117,6 +117,13 @@ class RamHistory:
         self._drop(changed)
         self._current = node
         return self._held(node)
+
+    def _needed(self, node: _Node, changed: list[Run]) -> list[Run]:
+        """Of pages that are about to be others in the file, those by which somebody can still return to a state."""
+        if id(node) in self._states:
+            return changed
+        pages = set(_pages(changed))
+        return _runs(sorted(set[int]().union(*(pages - child.pages.keys() for child in list(node.children)))))
 
     def take_empty(self) -> RamState:
         """The state of a RAM that nobody has written to yet."""

@@ -56,9 +56,7 @@ class Processor:
 
     def call(self, name: str, site: int, *arguments: int) -> int:
         """Call a probe from `site` with a full set of registers that it has to leave alone; return its result."""
-        return self.host.call(
-            self.core, self.code[name], site, STACK + STACK_SIZE - 0x100, arguments, state=STATE
-        )
+        return self.host.call(self.core, self.code[name], site, STACK + STACK_SIZE - 0x100, arguments, state=STATE)
 
     def _called(self, core: unicorn.Uc, address: int, _size: int, _data: object) -> None:
         arguments = tuple(self.host.called(core))

@@ -83,6 +83,34 @@ def test_memory_returns_to_every_state_that_was_taken():
             assert bytes(ram.view) == content
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_memory_returns_to_every_state_that_is_held_whatever_others_were_dropped(seed):
+    source = random.Random(seed)
+    ram = Ram(1 << 20)
+    history = RamHistory(ram)
+    held = [(history.take(), bytes(ram.view))]
+    for _ in range(400):
+        for _ in range(source.choice((0, 1, 1, 2, 9))):
+            ram.view[source.randrange(1 << 16)] = source.randrange(256)
+        what = source.random()
+        if what < 0.3:
+            history.take()  # and dropped at once
+        elif what < 0.5:
+            held.append((history.take(), bytes(ram.view)))
+        elif what < 0.65 and len(held) > 1:
+            del held[source.randrange(len(held))]
+        elif what < 0.75:
+            saved, content = source.choice(held)
+            filled = bytearray(ram.size)
+            for first, data in history.runs(saved):
+                filled[first << 12 : (first << 12) + len(data)] = data
+            assert bytes(filled) == content
+        else:
+            saved, content = source.choice(held)
+            history.restore(saved)
+            assert bytes(ram.view) == content
+
+
 def test_a_state_that_was_returned_to_is_not_taken_again():
     ram = Ram(1 << 20)
     history = RamHistory(ram)
