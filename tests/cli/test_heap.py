@@ -77,6 +77,17 @@ def test_what_a_kernel_that_crashes_holds_is_drawn_behind_the_cause(ekernel: Eke
     assert "frames: 2 of 4,096 bytes held" in result.stdout
 
 
+def test_growth_between_two_moments_is_told_with_who_made_it(ekernel: Ekernel, program: Program) -> None:
+    later = "    nop\n    .globl half\nhalf: call kalloc\n    la t0, kept"
+    source = TWO_LISTS.format(last="0").replace("    la t0, kept", later)
+    result = ekernel("heap", "--since", "half", "--at", "moment", program(source))
+    assert re.search(r"most at instruction \d+: 3, 12 KiB$", result.stdout, re.MULTILINE)
+    grown = re.search(r"^   more than at instruction (\d+):\n +(.*)\n", result.stdout, re.MULTILINE)
+    assert grown, result.stdout
+    assert re.fullmatch(r"1 since half(\+\w+)? \(guest\.s:\d+\).*: 4 KiB", grown[2])
+    assert "leaks: 1 frames and 0 blocks held\n" in result.stdout
+
+
 def test_a_list_that_runs_in_a_circle_is_told(ekernel: Ekernel, program: Program) -> None:
     result = ekernel("heap", "--at", "moment", program(TWO_LISTS.format(last="page3")))
     assert "-- moment is reached: " in result.stdout
