@@ -162,7 +162,7 @@ def add_watching(words: Words) -> None:
     )  # fmt: skip
     group.value(
         "--record-from", to="record_from", form="SYMBOL|INSTRET",
-        text="Begin there: when pc is first at an address, or after so many instructions.",
+        text="Record and log commits from there on: when pc is first at an address, or after so many instructions.",
     )  # fmt: skip
     group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
     group.value(

@@ -1,21 +1,31 @@
 """`--record` and its relatives: a run goes into a file."""
 
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emu.cli.outputs import OutputFile
 from emu.cli.requests import RunWords
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.terminal.moment import Moment
 
 if TYPE_CHECKING:
-    from emu.record.recorder import Recorder
+    from emu.record.recorder import Following, Recorder
+    from emu.report.tracefile import Sink
 
 
 def recorder(machine: Machine, request: RunWords) -> "Recorder | None":
     """What records the run, if that was asked for. Raises ConfigError for words that mean nothing."""
     if request.record is None:
-        if request.record_from is not None or request.record_what != "calls":
-            raise ConfigError("--record-from and --record-what say what to record; name the file with --record FILE")
+        if request.record_what != "calls":
+            raise ConfigError("--record-what says what to record; name the file with --record FILE")
+        if request.record_from is not None and request.commits is None and request.sail is None:
+            raise ConfigError(
+                "--record-from says from where on; name a file with --record, --log-commits or --log-sail FILE"
+            )
         return None
     from emu.record.recorder import Recorder  # few runs are recorded
 
@@ -23,8 +33,34 @@ def recorder(machine: Machine, request: RunWords) -> "Recorder | None":
     return Recorder(machine, request.record, what, start=request.record_from is None)
 
 
-def first_moment(machine: Machine, request: RunWords, recording: "Recorder | None") -> Moment | None:
-    """The moment from which on is recorded, if it is not the beginning."""
-    if recording is None or request.record_from is None:
+def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[Following]":
+    """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
+
+    def stream(name: str) -> "Sink":
+        return sys.stdout.buffer if name == "-" else stack.enter_context(OutputFile(Path(name)))
+
+    start = request.record_from is None
+    writers: list[Following] = []
+    if request.commits is not None:
+        from emu.report.commitwriter import CommitWriter  # only who asks for it pays for its import
+
+        writers.append(CommitWriter(machine, stream(request.commits), execution=request.execution, start=start))
+    if request.sail is not None:
+        from emu.report.saillog import SailWriter
+
+        writers.append(SailWriter(machine, stream(request.sail), start=start))
+    for writer in writers:
+        stack.enter_context(writer)
+    return writers
+
+
+def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Following | Recorder]") -> Moment | None:
+    """The moment from which on is recorded and logged, if it is not the beginning."""
+    if request.record_from is None:
         return None
-    return Moment(machine, request.record_from, recording.start)
+
+    def begin() -> None:
+        for recording in recordings:
+            recording.start()
+
+    return Moment(machine, request.record_from, begin)

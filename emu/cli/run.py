@@ -24,7 +24,7 @@ from emu.cli.qemu import (
     read_virtio,
 )
 from emu.cli.quarantined import quarantine_said
-from emu.cli.recording import first_moment, recorder
+from emu.cli.recording import first_moment, log_commits, recorder
 from emu.cli.requests import RunWords
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.saved import open_saved, save_end
@@ -104,8 +104,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
             for kind in events:
                 machine.on(kind, listener)
         _log(stack, machine, logged, request.log_file)
-        _log_commits(stack, machine, request)
-        moment = first_moment(machine, request, recording)
+        logs = log_commits(stack, machine, request)
+        moment = first_moment(machine, request, [*logs, *([recording] if recording is not None else ())])
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
         save_end(request, machine)
     failed = [*allocations.failed(faults), *checked.failed(request.fail_on.split(","))]
@@ -153,22 +153,6 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
         from emu.report.traplog import TrapLog
 
         TrapLog(machine, stream)
-
-
-def _log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> None:
-    """Write what `--log-commits` and `--log-sail` ask for."""
-
-    def stream(name: str) -> "Sink":
-        return sys.stdout.buffer if name == "-" else stack.enter_context(OutputFile(Path(name)))
-
-    if request.commits is not None:
-        from emu.report.commitwriter import CommitWriter  # only who asks for it pays for its import
-
-        stack.enter_context(CommitWriter(machine, stream(request.commits), execution=request.execution))
-    if request.sail is not None:
-        from emu.report.saillog import SailWriter
-
-        stack.enter_context(SailWriter(machine, stream(request.sail)))
 
 
 def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:

@@ -35,9 +35,14 @@ class CommitWriter(Following):
     """
 
     def __init__(
-        self, machine: Machine, stream: Sink, *, execution: bool = False, log: CommitLog | None = None
-    ) -> None:
-        """`execution`: assembly language, symbols and traps, too, as with Spike's `-l`; `log` has another form."""
+        self, machine: Machine, stream: Sink, *, execution: bool = False, log: CommitLog | None = None,
+        start: bool = True,
+    ) -> None:  # fmt: skip
+        """`execution`: assembly language, symbols and traps, too, as with Spike's `-l`; `log` has another form.
+
+        Without `start` it waits for `start`; between that and `stop`, as often as is wanted, it writes.
+        """
+        self._machine = machine
         self._core, self._stream = machine.core, stream
         self._log = log or CommitLog(machine.platform.names, execution=execution)
         self._known: dict[int, list[tuple[VirtAddr, bytes]]] = {}
@@ -51,16 +56,26 @@ class CommitWriter(Following):
         self._changes = CsrFollower(machine, self._changed)
         self._memory = Accesses(self._accessed)
         self._registers = RegisterWrites(self._written)
-        machine.core.stands_for_changed.append(self._note_mode)
-        self._changes.start()
         blocks = BlockFeature(self, size=_BLOCKS_AT_ONCE)
         super().__init__(machine, [blocks, self._memory, self._registers], blocks)
-        self.start()
+        if start:
+            self.start()
 
-    def close(self) -> None:
-        """Write what is left, and listen no more."""
-        if self._changes.is_on:
-            super().close()
+    def start(self) -> None:
+        """See the base."""
+        if not self.is_on:
+            self._finish()
+            self._log.clear()
+            self._modes.clear()
+            self._count, self._mode = self._machine.instret, self._core.supervisor_stands_for
+            self._core.stands_for_changed.append(self._note_mode)
+            self._changes.start()
+            super().start()
+
+    def stop(self) -> None:
+        """See the base; what is left is written."""
+        if self.is_on:
+            super().stop()
             self._finish()
             self._changes.stop()
             self._core.stands_for_changed.remove(self._note_mode)

@@ -209,12 +209,11 @@ def _registers(written: dict[int, int], csrs: list[Change], code: bytes) -> Iter
 class SailWriter(CommitWriter):
     """Writes Sail's trace of a run while it goes on; also a `with` block. For machines of fidelity `exact`."""
 
-    def __init__(self, machine: Machine, stream: Sink) -> None:
-        """Raises ConfigError for fidelity `fast`, whose page walks nobody sees."""
+    def __init__(self, machine: Machine, stream: Sink, *, start: bool = True) -> None:
+        """See `CommitWriter`. Raises ConfigError for fidelity `fast`, whose page walks nobody sees."""
         if machine.config.fidelity != "exact":
             raise ConfigError("Sail's trace has page walks, and only fidelity exact has them in sight: take that one")
-        log = SailLog(machine.platform.names)
-        log.satp = machine.hart.csr[Csr.SATP]
+        self._sail = log = SailLog(machine.platform.names)
 
         def walked(event: TlbFilled | PageFault) -> None:
             log.story.feed([Walked(event.instret, event.walk)])
@@ -224,7 +223,13 @@ class SailWriter(CommitWriter):
             machine.on(PageFault, walked),
             machine.on(MmioAccess, lambda event: log.story.feed([event])),
         ]
-        super().__init__(machine, stream, log=log)
+        super().__init__(machine, stream, log=log, start=start)
+
+    def start(self) -> None:
+        """See `CommitWriter`."""
+        if not self.is_on:
+            self._sail.satp = self._machine.hart.csr[Csr.SATP]
+        super().start()
 
     def close(self) -> None:
         """See `CommitWriter`."""

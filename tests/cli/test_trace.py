@@ -115,7 +115,7 @@ def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Pro
         (["trace", "r", "memory"], "r has no memory: record them with"),
         (["trace", "r", "-range", "9-3"], "-range 9-3: the first comes after the last"),
         (["trace", "r", "-function", "outr"], "no symbol 'outr' in the image; did you mean outer?"),
-        (["run", "guest.elf", "--record-from", "outer"], "name the file with --record FILE"),
+        (["run", "guest.elf", "--record-from", "outer"], "name a file with --record, --log-commits or --log-sail FILE"),
         (["run", "guest.elf", "--record", "r", "--record-what", "all"], "'all' cannot be recorded"),
         (["run", "guest.elf", "--record", "r", "--record-from", "outr"], "no symbol 'outr'"),
         (["run", "guest.elf", "--record", "/"], "cannot record to /: Is a directory"),
