@@ -224,6 +224,8 @@ def spans(expected: Mapping[int | range, str]) -> list[tuple[int, int, str]]:
     """
     parts = []
     for place, letters in expected.items():
+        if not isinstance(place, range | int):
+            raise TypeError(f"{place!r} is no place: keys are addresses of pages, or ranges of addresses")
         if set(letters) - set(_PERMISSIONS):
             raise ValueError(f"{letters!r}: permissions are letters of {_PERMISSIONS}")
         first, last = (place.start, place.stop - 1) if isinstance(place, range) else (place, place + PAGE_SIZE - 1)

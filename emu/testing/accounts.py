@@ -48,7 +48,9 @@ class Allocations:
         """Fail when something that was allocated since the test began is held still."""
         __tracebackhide__ = True
         if self.frames or self.blocks:
-            raise AssertionError(self._text(f"{self.frames:,} frames and {self.blocks:,} heap blocks are still held"))
+            raise AssertionError(
+                self._text(f"{_some(self.frames, 'frame')} and {_some(self.blocks, 'heap block')} are still held")
+            )
 
     def no_mistakes(self) -> None:
         """Fail when something was freed twice, freed that nobody held, or handed out while it was held.
@@ -62,7 +64,7 @@ class Allocations:
             for mistake in account.mistakes
         )
         if count:
-            raise AssertionError(self._text(f"{count:,} wrong calls of the allocator"))
+            raise AssertionError(self._text(f"{_some(count, 'wrong call')} of the allocator"))
 
     def _text(self, what: str) -> str:
         frames = self._report.lines("frames", self.ledger.frames)
@@ -74,6 +76,10 @@ class Allocations:
             self.ledger.close()
         for observer in self._observers:
             observer.close()
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 class Faults:
@@ -97,7 +103,7 @@ class Faults:
         __tracebackhide__ = True
         if self.unresolved:
             told = [f"  {self._sentences.say(fault)[1]}" for fault in self.unresolved[:5]]
-            raise AssertionError("\n".join([f"{len(self.unresolved):,} page faults were not resolved:", *told]))
+            raise AssertionError("\n".join([f"not resolved: {_some(len(self.unresolved), 'page fault')}", *told]))
 
     def _handled(self, event: PageFaultHandled) -> None:
         if not event.retried or event.walk.refusal is not None:

@@ -80,6 +80,8 @@ class Console:
 
     def send(self, text: str | bytes) -> None:
         """Type something."""
+        if not isinstance(text, str | bytes):
+            raise TypeError(f"{text!r} cannot be typed: give text or bytes")
         self._machine.type_text(text.encode() if isinstance(text, str) else text)
 
     def sendline(self, text: str | bytes = "") -> None:
@@ -107,4 +109,9 @@ class Console:
 def _compiled(pattern: Pattern) -> re.Pattern[bytes]:
     if isinstance(pattern, re.Pattern):
         return pattern
-    return re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
+    try:
+        return re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
+    except (re.error, TypeError) as error:
+        raise TypeError(
+            f"{pattern!r} is no regular expression ({error}); expect_exact(TEXT) waits for a text as it is"
+        ) from None

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from emu.errors import LimitExceeded
+from emu.errors import LimitExceeded, SymbolError
 from emu.events import TrapTaken
 from emu.firmware.image import Image
 from emu.isa.causes import cause_label
+from emu.isa.csrs import Csr
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_NUMBERS, REGISTER_NUMBERS
@@ -115,6 +116,21 @@ class Executor:
         """Give the machine back."""
         self._machine.close()
 
+    def _put(self, registers: dict[str, int], floats: dict[str, int]) -> None:
+        hart, words = self._machine.hart, self._machine.core.words
+        for name, value in registers.items():
+            if not isinstance(value, int):
+                raise TypeError(f"exec: {name}={value!r}: registers have integers; a float's bits are one, too")
+            if name in REGISTER_NUMBERS:
+                index = REGISTER_NUMBERS[name]
+                words[index] = value & _ALL if index else 0
+            elif name in FLOAT_NUMBERS:
+                hart.f[name] = floats[name] = value & _ALL
+            elif name.upper() in Csr.__members__:
+                hart.csr[name] = value
+            else:
+                raise SymbolError(f"exec: there is no register {name!r}; a0, s1, fa0 and CSRs as mepc have values")
+
     def __call__(self, source: str, memory: bytes = b"", **registers: int) -> Executed:
         """Execute instructions until pc leaves them; registers that are not named are 0.
 
@@ -130,19 +146,14 @@ class Executor:
             machine.memory.write(CODE, code)
             self._loaded = code
         if memory:
+            if isinstance(memory, str):
+                raise TypeError(f"exec: memory takes bytes, not text: memory=b{memory!r}")
             machine.memory.write(DATA, memory)
         self._is_clean = is_plain and not memory
         for number in range(1, 32):
             words[number] = 0
         floats: dict[str, int] = {}
-        for name, value in registers.items():
-            if name in REGISTER_NUMBERS:
-                index = REGISTER_NUMBERS[name]
-                words[index] = value & _ALL if index else 0
-            elif name in FLOAT_NUMBERS:
-                hart.f[name] = floats[name] = value & _ALL
-            else:
-                hart.csr[name] = value
+        self._put(registers, floats)
         before = words[:32].tolist()
         self._traps.clear()
         hart.pc = CODE

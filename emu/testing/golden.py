@@ -38,6 +38,8 @@ class Golden:
         suffix = f".{name}" if name else f".{self._count}" if self._count > 1 else ""
         path = self._stem.with_name(f"{self._stem.name}{suffix}.txt")
         text = trace.decode(errors="replace") if isinstance(trace, bytes) else trace
+        if not isinstance(text, Iterable):
+            raise TypeError(f"golden takes text, bytes or lines, not {text!r}: golden(instructions(machine, run))")
         lines = text.splitlines() if isinstance(text, str) else list(text)
         if self._update:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -76,6 +76,8 @@ def _check_budget(item: pytest.Function) -> None:
         pytest.fail(f"budget({word}=...): it takes instructions, traps and memory", pytrace=False)
     watched = item.stash.get(WATCHED, [])
     for word, most in budget.kwargs.items():
+        if not isinstance(most, int):
+            pytest.fail(f"budget({word}={most!r}): give a number", pytrace=False)
         used = sum(getattr(each, word) for each in watched)
         what = "bytes of memory" if word == "memory" else word
         if used > most:

@@ -32,7 +32,8 @@ class Allowance:
         """Limit the machine no more."""
         if self._limits.console is not None:
             self._subscription.cancel()
-        self._machine._runner.bound = NEVER
+        if not self._machine.is_closed:
+            self._machine._runner.bound = NEVER
 
     def _spent(self) -> NoReturn:
         raise LimitExceeded(

@@ -177,8 +177,14 @@ def boot(request: pytest.FixtureRequest, _boots: "Boots", fidelity: str) -> Iter
     settings.setdefault("memory", config.getini("ekernel_memory"))
     with ExitStack() as stack:
         yield lambda image, **words: _booted(
-            request.node, _boots, stack, image, settings | {"fidelity": fidelity} | words
+            request.node, _boots, stack, image, _without_other_place(settings, words) | {"fidelity": fidelity} | words
         )
+
+
+def _without_other_place(settings: dict[str, Any], words: dict[str, Any]) -> dict[str, Any]:
+    """Settings, but for how far a boot goes where the call says that itself."""
+    drop = {"until", "text"} if words.keys() & {"until", "text"} else set()
+    return {name: value for name, value in settings.items() if name not in drop}
 
 
 def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, words: dict[str, Any]) -> "Machine":
@@ -188,9 +194,10 @@ def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, wor
     from emu.machine import MachineConfig
     from emu.testing.failures import Watched
     from emu.testing.limits import Allowance
-    from emu.testing.machines import BOOT_LIMIT, Place, without_a_trace
+    from emu.testing.machines import BOOT_LIMIT, Place, check_words, without_a_trace
 
     try:
+        check_words(words)
         config = words.get("config") or MachineConfig(
             fidelity=words["fidelity"], ram_size=_size(words["memory"]), bootargs=words.get("bootargs", "")
         )
@@ -221,9 +228,13 @@ def _limits(config: pytest.Config) -> "Limits":
 
 def _profile(image: Any) -> Any:
     """An image; `profile:NAME` is the teaching kernel in that profile."""
+    from emu.errors import ConfigError
+    from emu.firmware.image import Image
+
+    if not isinstance(image, str | Path | Image):
+        raise ConfigError(f"kernel {image!r}: give the name of a file, a Path or an Image, several one after the other")
     if not (isinstance(image, str) and image.startswith("profile:")):
         return image
-    from emu.errors import ConfigError
     from kernel.build import build
     from kernel.profiles import PROFILES
 
@@ -292,6 +303,8 @@ def call(machine: "Machine") -> Callable[..., Any]:
 
     def make(function: str, *args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
+        if not isinstance(function, str):
+            raise TypeError(f"call: {function!r} is no function's name or prototype, which are text")
         if function not in functions:
             try:
                 functions[function] = machine.function(function)

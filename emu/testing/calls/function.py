@@ -140,7 +140,10 @@ class Function:
         __tracebackhide__ = True
         core = self._machine.core
         self._began = core.privilege, core.retired_count
-        self._caller.execute(self.signature.name, self.address, integers, floats, self._most, self._around)
+        try:
+            self._caller.execute(self.signature.name, self.address, integers, floats, self._most, self._around)
+        except GuestCrash as error:
+            raise error.with_traceback(None) from None  # what has run the machine explains nothing
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
@@ -159,7 +162,7 @@ class Function:
             except GuestCrash as error:
                 undo_trap(machine, error.trap)
                 error.instructions = last_instructions(machine, self._last, error.trap.instret - begin)
-                raise error.with_traceback(None) from None
+                raise
 
     def _ordered(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position."""

@@ -52,8 +52,8 @@ def test_leaks_faults_and_budgets_are_judged(pytester, tmp_path):
     result = pytester.runpytest_inprocess("-q")
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines([
-        "1 frames and 0 heap blocks are still held", " * frames  1 allocated, 0 freed, 1 still held*",
-        "E *wrong calls of the allocator", "E *freed twice*", "the test used * instructions, and its budget is 10",
+        "1 frame and 0 heap blocks are still held", " * frames  1 allocated, 0 freed, 1 still held*",
+        "E *1 wrong call* of the allocator", "E *freed twice*", "the test used * instructions, and its budget is 10",
     ])  # fmt: skip
 
 
@@ -119,17 +119,14 @@ def test_memory_and_events_that_differ_are_shown_as_a_person_reads_them(project)
     result.stdout.fnmatch_lines(["E * event 0 differs first, of 2 and 2", "E *data=b'o'*", "E *data=b'k'*"])
 
 
-COVERED = """
-    def test_add(call):
-        call("add", 1, 2)
-
-    def test_nothing(machine):
-        pass
-"""
-
-
 def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
-    project.makepyfile(COVERED)
+    project.makepyfile("""
+        def test_add(call):
+            call("add", 1, 2)
+
+        def test_nothing(machine):
+            pass
+    """)
     result = project.runpytest_inprocess("-q", "--guest-cov", "--guest-cov-lcov=out.info", "--guest-cov-html=out.html")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
@@ -141,17 +138,51 @@ def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
 
 
 @pytest.mark.slow
-def test_coverage_of_the_guest_is_the_same_from_several_workers(project):
-    project.makepyfile(COVERED)
-    result = project.runpytest_inprocess("-q", "--guest-cov")
-    apart = project.runpytest_subprocess("-q", "-n", "2", "--guest-cov")
-    apart.assert_outcomes(passed=2)
+def test_several_workers_live_the_same_lives_and_cover_the_same(project, monkeypatch):
+    project.makepyfile("""
+        import os
+        from pathlib import Path
+        import ekernel
+        import pytest
+        from hypothesis import given, settings, strategies as st
 
-    def told(run):
-        return [line for line in run.outlines if line.startswith("  ")]
+        @pytest.fixture
+        def machine(machine, request):
+            events = []
+            for kind in (ekernel.ConsoleOutput, ekernel.TrapTaken, ekernel.TrapReturned):
+                machine.on(kind, events.append)
+            yield machine
+            Path(os.environ["LIFE"], request.node.name).write_text("\\n".join(map(str, events)) + repr(machine))
 
-    assert told(apart) == told(result)
-    assert told(result)
+        def test_add(call):
+            call("add", 1, 2)
+
+        @pytest.mark.parametrize("keys", ["abc", "x", "hello", ""])
+        def test_typed(machine, keys):
+            machine.type_text(keys.encode())
+            machine.run(30_000)
+
+        @settings(max_examples=5, derandomize=True, database=None, deadline=None)
+        @given(a=st.integers(0, 1 << 40))
+        def test_sums(machine, call, a):
+            call("add", a, a)
+    """)
+    lives = []
+
+    def run(how, *words):
+        folder = project.path / f"life-{len(lives)}"
+        folder.mkdir()
+        monkeypatch.setenv("LIFE", str(folder))
+        result = how("-q", "--guest-cov", *words)
+        result.assert_outcomes(passed=6)
+        lives.append({path.name: path.read_text() for path in folder.iterdir()})
+        return [line for line in result.outlines if line.startswith("  ")]
+
+    told = run(project.runpytest_inprocess)
+    assert told
+    assert told == run(project.runpytest_subprocess, "-n", "2")
+    assert lives[0] == lives[1]
+    assert lives[0]["test_typed[hello]"].count("ConsoleOutput") >= 5
 
 
 def test_a_function_that_is_to_stand_any_input_is_fuzzed(project):

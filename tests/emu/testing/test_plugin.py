@@ -188,7 +188,7 @@ def test_each_example_of_hypothesis_finds_the_kernel_as_the_first_one_did(projec
 
         numbers, seen = st.integers(0, 1000), []
 
-        @settings(max_examples=10, database=None)
+        @settings(max_examples=10, database=None, deadline=None)
         @given(a=numbers, b=numbers)
         def test_sums(ready, call, a, b):
             ready.on(ekernel.ConsoleOutput, seen.append)
@@ -198,7 +198,7 @@ def test_each_example_of_hypothesis_finds_the_kernel_as_the_first_one_did(projec
             assert len(seen) <= 2
             seen.clear()
 
-        @settings(max_examples=10, database=None)
+        @settings(max_examples=10, database=None, deadline=None)
         @given(a=numbers)
         def test_found(ready, call, a):
             assert call("add", a, a) < 100
@@ -243,15 +243,63 @@ def test_mistakes_of_a_tests_author_are_answered_by_sentences(pytester):
         @pytest.mark.no_leaks
         def test_no_machine():
             pass
+
+        here = pytest.mark.kernel("kernel.elf", until="ready")
+
+        @here
+        def test_closed(machine):
+            machine.close()
+
+        @here
+        def test_behind_a_closed_one(machine):
+            assert machine.instret
+
+        @pytest.mark.kernel("kernel.elf", until=2.5)
+        def test_place(machine):
+            pass
+
+        @pytest.mark.kernel(["kernel.elf"])
+        def test_list(machine):
+            pass
+
+        @pytest.mark.kernel("kernel.elf", bootargs=3)
+        def test_arguments(machine):
+            pass
+
+        @here
+        @pytest.mark.budget(instructions="few")
+        def test_budget(machine):
+            pass
+
+        @here
+        def test_types(machine, call, console, golden, exec, boot):
+            for wrong, text in (
+                (lambda: call(b"add", 1), "call: b'add' is no function's name or prototype, which are text"),
+                (lambda: console.expect("a("), "'a.' is no regular expression .*; expect_exact.TEXT. waits for a text"),
+                (lambda: console.send(3), "3 cannot be typed: give text or bytes"),
+                (lambda: golden(None), "golden takes text, bytes or lines, not None"),
+                (lambda: exec("nop", a1="x"), "exec: a1='x': registers have integers"),
+                (lambda: exec("nop", memory="abc"), "exec: memory takes bytes, not text: memory=b'abc'"),
+                (lambda: exec("nop", b7=1), "exec: there is no register 'b7'"),
+                (lambda: machine.address_space() == {"a": "rw"}, "'a' is no place: keys are addresses of pages"),
+            ):
+                with pytest.raises(Exception, match=text):
+                    wrong()
+            assert boot("kernel.elf", text="o").console == b"o"  # and not the symbol of the mark
     """)
     result = pytester.runpytest_inprocess("-q")
-    result.assert_outcomes(errors=5, failed=2)
+    result.assert_outcomes(errors=8, failed=3, passed=3)
     result.stdout.fnmatch_lines([
         "no kernel to boot: mark the test with @pytest.mark.kernel*", "*missing.elf does not exist*",
         "no symbol 'reddy' in the image; did you mean ready?", "memory 'lots': give a number with K, M or G*",
         "no allocator is known in this image: describe its functions*",
         "*the image has no debug information about add: build it with -g*",
         "@pytest.mark.no_leaks needs the fixture `machine`",
+    ])  # fmt: skip
+    result.stdout.fnmatch_lines([
+        "until=2.5: it takes str or int or an event's class, not float",
+        "kernel [[]'kernel.elf'[]]: give the name of a file, a Path or an Image, several one after the other",
+        "bootargs=3: it takes str, not int", "budget(instructions='few'): give a number",
     ])  # fmt: skip
     pytester.makepyfile("""
         import pytest
