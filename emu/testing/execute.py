@@ -146,9 +146,10 @@ class Executor:
             machine.memory.write(CODE, code)
             self._loaded = code
         if memory:
-            if isinstance(memory, str):  # whoever writes a test need not check types
-                raise TypeError(f"exec: memory takes bytes, not text: memory=b{memory!r}")  # type: ignore[unreachable]
-            machine.memory.write(DATA, memory)
+            try:
+                machine.memory.write(DATA, memory)
+            except TypeError:
+                raise TypeError(f"exec: memory takes bytes, not {memory!r}") from None
         self._is_clean = is_plain and not memory
         for number in range(1, 32):
             words[number] = 0

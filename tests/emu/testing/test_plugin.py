@@ -279,7 +279,7 @@ def test_mistakes_of_a_tests_author_are_answered_by_sentences(pytester):
                 (lambda: console.send(3), "3 cannot be typed: give text or bytes"),
                 (lambda: golden(None), "golden takes text, bytes or lines, not None"),
                 (lambda: exec("nop", a1="x"), "exec: a1='x': registers have integers"),
-                (lambda: exec("nop", memory="abc"), "exec: memory takes bytes, not text: memory=b'abc'"),
+                (lambda: exec("nop", memory="abc"), "exec: memory takes bytes, not 'abc'"),
                 (lambda: exec("nop", b7=1), "exec: there is no register 'b7'"),
                 (lambda: machine.address_space() == {"a": "rw"}, "'a' is no place: keys are addresses of pages"),
             ):
