@@ -183,11 +183,18 @@ def test_what_the_configuration_says_of_the_machine_is_so():
     ]
     letters = {chr(65 + bit) for bit in range(26) if csr["misa"] >> bit & 1}
     assert letters - {"S", "U"} == set(re.findall(r"name: (\w),", text))
-    for name, parameter in ("mcountinhibit", "COUNTINHIBIT_EN"), ("mcounteren", "MCOUNTENABLE_EN"):
-        csr[name] = 0xFFFF_FFFF
-        writable = ["true" if csr[name] >> bit & 1 else "false" for bit in range(32)]
-        assert writable == re.findall(r"true|false", told[parameter])
-    last = int(told["NUM_PMP_ENTRIES"]) - 1
+    csr["mcountinhibit"] = 0xFFFF_FFFF
+    writable = ["true" if csr["mcountinhibit"] >> bit & 1 else "false" for bit in range(32)]
+    assert writable == re.findall(r"true|false", told["COUNTINHIBIT_EN"])
+    for mode, parameter in (1, "PMP_TOR_SUPPORTED"), (2, "PMP_NA4_SUPPORTED"), (3, "PMP_NAPOT_SUPPORTED"):
+        csr["pmpcfg0"] = mode << 3
+        assert csr["pmpcfg0"] == mode << 3
+        assert told[parameter] == "true"
+    csr["pmpcfg0"], csr["pmpaddr0"] = 0, (1 << 64) - 1  # the manual's way to find the granularity
+    grain = (csr["pmpaddr0"] & -csr["pmpaddr0"]).bit_length() - 1
+    assert int(told["PMP_GRANULARITY"]) == grain + 2
+    last = int(told["NUM_USABLE_PMP_ENTRIES"]) - 1
+    assert last == int(told["NUM_PMP_ENTRIES"]) - 1
     csr[f"pmpaddr{last}"] = 1
     assert csr[f"pmpaddr{last}"] == 1
     with pytest.raises(EmuError):
