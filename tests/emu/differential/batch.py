@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from emu.errors import MachineError
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig, StopReason
 from linker import link
@@ -33,6 +34,14 @@ _LIMIT = 200_000_000
 _CPU = "rv64,h=off,v=off,zba=off,zbb=off,zbc=off,zbs=off,sstc=off,svinval=off"
 Areas = npt.NDArray[np.uint64]
 """The words of each program's area, and of its code behind it."""
+
+
+class EndlessError(Exception):
+    """A program does not end."""
+
+    def __init__(self, current: int, why: str) -> None:
+        self.program = (current - FIRST_AREA) // AREA_SIZE
+        super().__init__(f"program {self.program} does not end: {why}")
 
 
 class Executed(NamedTuple):
@@ -97,15 +106,10 @@ def ram_on_qemu(
             subprocess.run(command, check=True, timeout=seconds, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
             (current,) = struct.unpack("<Q", os.pread(file.fileno(), 8, CURRENT - RAM_BASE))
-            message = f"program {_number(current)} does not end on QEMU within {seconds} seconds"
-            raise AssertionError(message) from None
+            raise EndlessError(current, f"QEMU is at it for {seconds} seconds") from None
         end = max(address + len(data) for address, data in memory_pieces) - RAM_BASE
         with mmap.mmap(file.fileno(), RAM_SIZE, prot=mmap.PROT_READ) as ram:
             return ram[:end]
-
-
-def _number(current: int) -> int:
-    return (current - FIRST_AREA) // AREA_SIZE
 
 
 def on_machine(programs: Programs, fidelity: str) -> Executed:
@@ -114,9 +118,11 @@ def on_machine(programs: Programs, fidelity: str) -> Executed:
     machine.load(Image.from_bytes(bytes(8), "jump.bin", raw_offset=0))
     for address, data in _pieces(programs):
         machine.memory.write(address, data)
-    outcome = machine.run(_LIMIT)
+    try:
+        outcome = machine.run(_LIMIT)
+    except MachineError as error:  # traps that lead to traps, which QEMU takes for ever
+        raise EndlessError(machine.memory.read_int(CURRENT, 8), str(error)) from None
     if outcome.reason is not StopReason.POWERED_OFF:
-        current = machine.memory.read_int(CURRENT, 8)
-        raise AssertionError(f"program {_number(current)} does not end: {outcome.description} at {machine.hart.pc}")
+        raise EndlessError(machine.memory.read_int(CURRENT, 8), f"{outcome.description} at {machine.hart.pc}")
     ram = machine.memory.read(RAM_BASE, FIRST_AREA + programs.size * AREA_SIZE - RAM_BASE)
     return Executed(_areas(ram, programs.size), machine.instret)

@@ -87,6 +87,10 @@ class Programs:
             (FIRST_AREA + first * AREA_SIZE, self.areas[first:last].tobytes()),
         ]  # fmt: skip
 
+    def emptied(self, program: int) -> "Programs":
+        """These, one of which does nothing."""
+        return replace(self.without(program, range(LENGTH)), only=self.only)
+
     def without(self, program: int, units: Sequence[int]) -> "Programs":
         """This program alone, with some of its units made to do nothing."""
         codes = self.codes.copy()

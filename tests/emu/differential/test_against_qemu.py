@@ -4,9 +4,9 @@ import pytest
 
 from emu.isa.causes import ExceptionCause, InterruptCause
 from tests.emu.differential import run
-from tests.emu.differential.batch import Executed, on_machine
+from tests.emu.differential.batch import EndlessError, Executed, on_machine
 from tests.emu.differential.compare import differences, records
-from tests.emu.differential.layout import FINAL, RECORD_CSRS, RECORD_WORDS, STATE_PAGE
+from tests.emu.differential.layout import AREA_SIZE, FINAL, FIRST_AREA, RECORD_CSRS, RECORD_WORDS, STATE_PAGE
 from tests.emu.differential.programs import LENGTH
 from tests.emu.differential.traits import MODES
 
@@ -103,3 +103,22 @@ def test_a_program_that_differs_is_reduced_to_the_units_that_it_takes(monkeypatc
     assert text.count("0x0001 ") * 2 == sum(
         programs.starts[number, other + 1] - programs.starts[number, other] for other in range(LENGTH) if other != unit
     )
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_program_that_does_not_end_is_left_out_and_told_where_it_ends_elsewhere(monkeypatch, tmp_path, both):
+    programs = run.batch(2, 20)
+    endless = FIRST_AREA + 5 * AREA_SIZE
+    wanted = bytes(programs.code(5))
+
+    def executed(chosen, *_):
+        if bytes(chosen.code(5)) == wanted:
+            raise EndlessError(endless, "it jumps to itself")
+        return on_machine(chosen, "fast")
+
+    monkeypatch.setattr(run, "on_qemu", lambda _qemu, chosen, *_: executed(chosen).areas)
+    if both:
+        monkeypatch.setattr(run, "on_machine", executed)
+    texts = run.compare(programs, "", tmp_path).texts
+    told = "on QEMU program 5 does not end: it jumps to itself"
+    assert texts == ([] if both else [f"batch 2, program 5, {fidelity}: {told}" for fidelity in ("exact", "fast")])
