@@ -62,6 +62,15 @@ class Connection:
         """Whether something has arrived that nobody has read."""
         return not self._arrived.empty()
 
+    def take_interrupt(self) -> bool:
+        """Read what has arrived next, if that is Ctrl-C; whether it was."""
+        with self._arrived.mutex:
+            is_next = bool(self._arrived.queue) and self._arrived.queue[0] is Mark.INTERRUPT
+            if is_next:
+                self._arrived.queue.popleft()
+                self._arrived.not_full.notify()
+        return is_next
+
     def next(self) -> Packet | Mark | Arrival:
         """Wait for what arrives next."""
         return self._arrived.get()

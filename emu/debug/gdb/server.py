@@ -145,7 +145,7 @@ class GdbServer:
             return self._obey(self._answer(arrived.data))
         elif arrived is Arrival.CLOSED:
             return False
-        elif arrived is Mark.INTERRUPT:
+        elif arrived is Mark.INTERRUPT and not self._halted:  # else it came too late, and has its answer already
             self._stop(SIGINT, "")
         elif arrived is Mark.REFUSED and self._acknowledges:
             self._connection.send(self._last_sent)
@@ -234,7 +234,7 @@ class GdbServer:
         if session.breakpoints.hit is not None or session.watching.hit is not None or outcome.reason in _SAYS_WHY:
             self._report(outcome)
         else:
-            self._stop(SIGTRAP, "")
+            self._stop(SIGINT if self._connection.take_interrupt() else SIGTRAP, "")
 
     def _go_back(self, wish: Wish) -> None:
         session = self._session
@@ -243,7 +243,8 @@ class GdbServer:
             self._machine, session.breakpoints, session.watching,
             has_news=lambda: self._connection.has_news, say=self._say,
         )  # fmt: skip
-        self._stop(SIGTRAP, reverse.step() if wish is Wish.STEP_BACK else reverse.go_on())
+        why = reverse.step() if wish is Wish.STEP_BACK else reverse.go_on()
+        self._stop(SIGINT if not why and self._connection.take_interrupt() else SIGTRAP, why)
 
     def _stop(self, signal: int, why: str) -> None:
         self._halted = True

@@ -162,6 +162,19 @@ def test_ctrl_c_stops_a_guest_that_spins_and_a_client_that_goes_lets_it_run(
     assert served.ended() is not None
 
 
+def test_a_ctrl_c_that_comes_behind_the_stop_is_not_answered(boot: Callable[..., Machine], serve: Serve) -> None:
+    client = Client(serve(boot(SPIN), halted=True).port)
+    client.ask("Z0,80200000,4")
+    assert client.ask("c") == "T05swbreak:;thread:1;"
+    client.socket.sendall(b"\x03")
+    assert client.ask("qC") == "QC1"
+    client.ask("z0,80200000,4")
+    client.send("vCont;r80200000,80210000")  # the loop does not leave this range
+    client.socket.sendall(b"\x03")
+    assert client.hear() == "T02thread:1;"
+    assert client.ask("qC") == "QC1"
+
+
 def test_a_second_client_is_turned_away(boot: Callable[..., Machine], serve: Serve) -> None:
     served = serve(boot(SPIN), halted=True)
     first, second = Client(served.port), Client(served.port)
