@@ -1,6 +1,5 @@
 """What a recording says of `--quarantine`, by which the host answers the guest: without it the run would be another."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +31,8 @@ def hold_back_again(machine: Machine, said: Mapping[str, Any], path: Path) -> No
     """
     if _KEY not in said:
         return
+    from tempfile import TemporaryDirectory  # a slow import that a recording of a usual run does not need
+
     from emu.observe.sanitizer.address import AddressSanitizer
 
     try:
@@ -40,7 +41,7 @@ def hold_back_again(machine: Machine, said: Mapping[str, Any], path: Path) -> No
         texts = [found["frames"], found["heap"], *found["allocators"]]
         if not isinstance(size, int) or size < 0 or not all(isinstance(text, str | None) for text in texts):
             raise ConfigError("quarantine")
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder:
             files = [Path(folder, f"{number}.toml") for number in range(len(texts) - 2)]
             for file, text in zip(files, texts[2:], strict=True):
                 file.write_text(cast("str", text), encoding="utf-8")
