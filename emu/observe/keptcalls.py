@@ -19,7 +19,7 @@ class KeptTracer:
     """Reports calls and returns as `CallTracer` does, at a fraction of the cost; natively only.
 
     It reports no call that is made inside another one of its layer. What it calls must only look at the machine: it
-    can neither stop nor change it, nor is the machine's count of instructions right while a return is told.
+    can neither stop nor change it.
     """
 
     def __init__(self, machine: Machine) -> None:
