@@ -26,7 +26,7 @@ _STRETCH = 6_000_000
 """Instructions that are searched at once, where checkpoints are close."""
 _SHORT = 1_000
 """Instructions of the first stretch where what is looked for is likely to be near."""
-_PATIENCE = 0.1
+_PATIENCE = 0.05
 """Seconds between two looks at whether a journey is to go on."""
 
 Search = Callable[[Callable[[], None]], Callable[[], "int | None"]]
