@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emu.cli.words import Group, Words, add_help, count, one_of
+from emu.counted import counted
 from emu.terminal.signals import Signals
 from emu.testing.conformance import Verdict, programs, run
 
@@ -60,5 +61,5 @@ def main(words: Sequence[str], _signals: Signals) -> int:
             print(f"{result.verdict.value.upper()} {result.path}{f': {result.why}' if result.why else ''}", flush=True)
     parts = [f"{counts[verdict]:,} {verdict.value}" for verdict in Verdict if counts[verdict]]
     total = counts.total()
-    print(f"{total:,} {'test' if total == 1 else 'tests'}: {', '.join(parts)} ({instructions:,} instructions)")
+    print(f"{counted(total, 'test')}: {', '.join(parts)} ({counted(instructions, 'instruction')})")
     return int(counts[Verdict.PASSED] != total)

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -145,8 +146,7 @@ class Allocations:
 
         if word == FAULTS:
             count = self._unmapped + len(faults.unhandled)
-            noun = "page fault" if count == 1 else "page faults"
-            return f"{count:,} {noun} that the kernel did not resolve" if count else None
+            return f"{counted(count, 'page fault')} that the kernel did not resolve" if count else None
         assert self.ledger is not None
         frames, blocks = self.ledger.frames, self.ledger.blocks
         if word == LEAKS:
@@ -154,7 +154,7 @@ class Allocations:
             if since is None:
                 return None
             held = sum(1 for _ in frames.since(since)), sum(1 for _ in blocks.since(since))
-            return f"{held[0]:,} frames and {held[1]:,} heap blocks still held" if any(held) else None
+            return f"{counted(held[0], 'frame')} and {counted(held[1], 'heap block')} still held" if any(held) else None
         if word == UNREACHABLE:
             found, since = unreachable(self._machine, self.ledger, self.chosen), self.since or 0
             lost = [sum(event.instret >= since for event in events) for events in (found.frames, found.blocks)]

@@ -16,6 +16,7 @@ from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.words import Group, Words, count, seconds
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.terminal.signals import Signals
@@ -257,18 +258,17 @@ def _run(run: Callable[..., Summary], request: FuzzWords, signals: Signals) -> i
         executions=request.executions, seconds=request.duration, ends=lambda: signals.came is not None, tell=tell
     )
     rate = f", {summary.executions / summary.seconds:,.0f} a second" if summary.seconds > 1 else ""
-    noun = "failure" if len(summary.failures) == 1 else "failures"
     print(
-        f"{summary.executions:,} executions{rate}, {summary.edges:,} edges, {summary.inputs:,} inputs, "
-        f"{len(summary.failures):,} {noun}"
+        f"{counted(summary.executions, 'execution')}{rate}, {counted(summary.edges, 'edge')}, "
+        f"{counted(summary.inputs, 'input')}, {counted(len(summary.failures), 'failure')}"
     )
     for found in summary.failures.values():
         print()
-        print(f"{found.path} ({found.number:,} times)")
+        print(f"{found.path} ({counted(found.number, 'time')})")
         if not request.quiet:
             print(found.report, end="")
     if summary.left_out:
-        print(f"\n{summary.left_out:,} failures of further kinds were left out")
+        print(f"\nleft out of further kinds: {counted(summary.left_out, 'failure')}")
     if signals.came is not None:
         return ExitStatus.SIGNAL + signals.came
     return 1 if summary.failures else 0
@@ -284,8 +284,8 @@ def _progress() -> Callable[[Summary], None]:
             last = now
             rate = summary.executions / max(summary.seconds, 0.001)
             print(
-                f"ekernel: {summary.executions:,} executions, {rate:,.0f} a second, {summary.inputs:,} inputs, "
-                f"{len(summary.failures):,} failures",
+                f"ekernel: {counted(summary.executions, 'execution')}, {rate:,.0f} a second, "
+                f"{counted(summary.inputs, 'input')}, {counted(len(summary.failures), 'failure')}",
                 file=sys.stderr,
             )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from emu.cli.allocations import Allocations
 from emu.cli.qemu import parse_size
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -127,6 +128,5 @@ class Sanitizing:
             for line in report.leaks(found, allocations.since or 0):
                 print(f"ekernel: {line}", file=sys.stderr)
         if self.bugs:
-            noun = "memory bug" if len(self.bugs) == 1 else "memory bugs"
             shown = f", the first {_MOST_TOLD} of them shown" if len(self.bugs) > _MOST_TOLD else ""
-            print(f"ekernel: --sanitize: {len(self.bugs):,} {noun}{shown}", file=sys.stderr)
+            print(f"ekernel: --sanitize: {counted(len(self.bugs), 'memory bug')}{shown}", file=sys.stderr)

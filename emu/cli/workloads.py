@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import log10
 
 from emu.cli.labs.replays import Replay, replay_frames, replay_heaps
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
 from emu.observe.allocations.workload import frame_workload, heap_workload
@@ -35,7 +36,7 @@ def policies(frames: str) -> Callable[[Recording], Comparison]:
 def _policies(recording: Recording, numbers: Sequence[int]) -> Comparison:
     pages = references(recording, 0, (1 << 64) - 1)
     found = {name: [policy(pages, number) for number in numbers] for name, policy in POLICIES.items()}
-    lines = [f"{len(pages):,} references to {len(set(pages)):,} pages"]
+    lines = [f"{counted(len(pages), 'reference')} to {counted(len(set(pages)), 'page')}"]
     lines.append("".join(f"{head:>12}" for head in ("frames", *POLICIES)))
     for number, *counts in zip(numbers, *found.values(), strict=True):
         lines.append("".join(f"{count:>12,}" for count in (number, *counts)))

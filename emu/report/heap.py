@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.counted import counted
 from emu.events import Event
 from emu.machine import Machine
 from emu.observe.allocations.description import Allocator
@@ -39,7 +40,7 @@ class HeapReport:
         free = list(lists)
         spans = [Span(address, max(event.size, 1), held=True) for address, event in blocks.held.items()]
         if spans or free:
-            yield f"heap: {len(spans):,} blocks held, {bytes_text(blocks.held_bytes)}"
+            yield f"heap: {counted(len(spans), 'block')} held, {bytes_text(blocks.held_bytes)}"
             known = [*spans, *(Span(block.address, block.size, held=False) for block in free if not block.broken)]
             yield from _indented(_drawn(known, tree=lists.by_order))
             yield from _indented(_lists(free))
@@ -67,13 +68,10 @@ class HeapReport:
     def leaks(self, found: Unreachable, since: int) -> Iterator[str]:
         """Both kinds: what is held, and of that what nothing points to."""
         frames, blocks = self._ledger.frames, self._ledger.blocks
-        yield (
-            f"leaks: {sum(1 for _ in frames.since(since)):,} frames and {sum(1 for _ in blocks.since(since)):,} "
-            "blocks held"
-        )
+        yield f"leaks: {_both(sum(1 for _ in frames.since(since)), sum(1 for _ in blocks.since(since)))} held"
         lost_frames = [event for event in found.frames if event.instret >= since]
         lost_blocks = [event for event in found.blocks if event.instret >= since]
-        yield f"   unreachable, nothing points to them: {len(lost_frames):,} frames and {len(lost_blocks):,} blocks"
+        yield f"   unreachable, nothing points to them: {_both(len(lost_frames), len(lost_blocks))}"
         counts = Counter(self._said(event) for event in (*lost_frames, *lost_blocks))
         largest = counts.most_common()
         yield from (f"      {count:,} since {chain}" for chain, count in largest[:_SHOWN])
@@ -126,6 +124,10 @@ class HeapReport:
             for kind, size in sizes.most_common(_SHOWN_KINDS):
                 noun = "block" if counts[kind] == 1 else "blocks"
                 yield f"{kind or 'others':<24} {counts[kind]:>8,} {noun}, {bytes_text(size)}"
+
+
+def _both(frames: int, blocks: int) -> str:
+    return f"{counted(frames, 'frame')} and {counted(blocks, 'block')}"
 
 
 def _drawn(spans: Sequence[Span], *, tree: bool, unit: int = 1) -> Iterator[str]:

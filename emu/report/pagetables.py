@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
 from emu.address import PAGE_BITS
+from emu.counted import counted
 from emu.mmu.pte import Pte
 from emu.mmu.space import AddressSpace, Change, Entry, Range, selects
 
@@ -220,8 +221,7 @@ def oddities(space: AddressSpace) -> Iterator[str]:
     holes = space.holes()
     if holes:
         largest = max(holes, key=lambda hole: hole[1])
-        number = f"{len(holes):,} hole{'s' * (len(holes) != 1)}"
-        yield f"{number} between mappings, the largest {size_text(largest[1])} from {largest[0]}"
+        yield f"{counted(len(holes), 'hole')} between mappings, the largest {size_text(largest[1])} from {largest[0]}"
 
 
 def _bare(space: AddressSpace) -> str:

@@ -1,5 +1,6 @@
 """What a test asks about memory: who holds frames and blocks since it began, which page faults were not resolved."""
 
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.events import PageFault
 from emu.machine import Machine
@@ -49,7 +50,7 @@ class Allocations:
         __tracebackhide__ = True
         if self.frames or self.blocks:
             raise AssertionError(
-                self._text(f"{_some(self.frames, 'frame')} and {_some(self.blocks, 'heap block')} are still held")
+                self._text(f"{counted(self.frames, 'frame')} and {counted(self.blocks, 'heap block')} are still held")
             )
 
     def no_mistakes(self) -> None:
@@ -64,7 +65,7 @@ class Allocations:
             for mistake in account.mistakes
         )
         if count:
-            raise AssertionError(self._text(f"{_some(count, 'wrong call')} of the allocator"))
+            raise AssertionError(self._text(f"{counted(count, 'wrong call')} of the allocator"))
 
     def _text(self, what: str) -> str:
         frames = self._report.lines("frames", self.ledger.frames)
@@ -76,10 +77,6 @@ class Allocations:
             self.ledger.close()
         for observer in self._observers:
             observer.close()
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 class Faults:
@@ -103,7 +100,7 @@ class Faults:
         __tracebackhide__ = True
         if self.unresolved:
             told = [f"  {self._sentences.say(fault)[1]}" for fault in self.unresolved[:5]]
-            raise AssertionError("\n".join([f"not resolved: {_some(len(self.unresolved), 'page fault')}", *told]))
+            raise AssertionError("\n".join([f"not resolved: {counted(len(self.unresolved), 'page fault')}", *told]))
 
     def _handled(self, event: PageFaultHandled) -> None:
         if not event.retried or event.walk.refusal is not None:

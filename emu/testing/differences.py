@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 
+from emu.counted import counted
 from emu.events import Event
 from emu.firmware.compounds import plain
 from emu.mmu.space import AddressSpace, append_span, spans
@@ -115,7 +116,8 @@ def _events(left: object, right: object) -> Iterator[str]:
     assert isinstance(right, Sequence)
     at = next((n for n, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), None)
     if at is None:
-        yield f"{len(left)} events == {len(right)} events: the first {min(len(left), len(right))} are the same"
+        sizes = f"{counted(len(left), 'event')} == {counted(len(right), 'event')}"
+        yield f"{sizes}: the first {min(len(left), len(right))} are the same"
         return
     yield f"event {at} differs first, of {len(left)} and {len(right)}"
     yield f"  {left[at]}"

@@ -64,7 +64,7 @@ def test_the_frames_of_an_xv6_like_kernel_are_drawn_with_its_free_list(ekernel: 
     assert "as described: xv6's kalloc.c" in result.stdout
     assert "frames: 2 of 4,096 bytes held" in result.stdout
     assert re.search(r"free list 0: 0x[0-9a-f]+000 \(4 KiB\)$", result.stdout, re.MULTILINE)
-    assert "leaks: 2 frames and 0 blocks held\n   unreachable, nothing points to them: 1 frames and 0 blocks\n" in (
+    assert "leaks: 2 frames and 0 blocks held\n   unreachable, nothing points to them: 1 frame and 0 blocks\n" in (
         result.stdout
     )
 
@@ -85,7 +85,7 @@ def test_growth_between_two_moments_is_told_with_who_made_it(ekernel: Ekernel, p
     grown = re.search(r"^   more than at instruction (\d+):\n +(.*)\n", result.stdout, re.MULTILINE)
     assert grown, result.stdout
     assert re.fullmatch(r"1 since half(\+\w+)? \(guest\.s:\d+\).*: 4 KiB", grown[2])
-    assert "leaks: 1 frames and 0 blocks held\n" in result.stdout
+    assert "leaks: 1 frame and 0 blocks held\n" in result.stdout
 
 
 def test_a_list_that_runs_in_a_circle_is_told(ekernel: Ekernel, program: Program) -> None:

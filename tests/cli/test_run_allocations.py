@@ -68,7 +68,7 @@ NAMES = ("--frame-functions", "take_page,give_page,address")
 
 def test_a_leak_names_its_chain_of_callers_and_its_page(ekernel: Ekernel, program: Program) -> None:
     result = ekernel("run", "-q", program(KERNEL), *NAMES, "--fail-on", "leaks")
-    assert (result.returncode, result.stderr) == (1, "ekernel: --fail-on: 1 frames and 0 heap blocks still held\n")
+    assert (result.returncode, result.stderr) == (1, "ekernel: --fail-on: 1 frame and 0 heap blocks still held\n")
     told = ekernel("run", program(KERNEL), *NAMES).stderr
     assert "1 held since serve+0x8 (guest.s:" in told
     assert "), from _start: PPN:0x80301\n" in told

@@ -40,7 +40,7 @@ class Replay:
     internal: float = 0.0
     """At the peak: the part of what is allocated that nobody asked for, 0 to 1."""
     splits: int | None = None
-    """None where the allocator's free lists are not known."""
+    """None where the allocator's free lists are not known, or too many to be looked at behind each call."""
     joins: int | None = None
 
     @property
@@ -109,7 +109,7 @@ def _heap(kernel: BuiltKernel, size: int, asks: Sequence[Ask]) -> Replay:
         result.external.append(max(0.0, 1 - largest / free) if free else 0.0)
         if allocated > peak:
             peak, result.internal = allocated, 1 - requested / allocated
-    if space.lists:
+    if space.lists and space.every == 1:
         result.splits, result.joins = space.splits, space.joins
     space.close()
     observer.close()

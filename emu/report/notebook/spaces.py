@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from emu.counted import counted
 from emu.memory.map import PhysicalMemory, Region
 from emu.mmu.pte import Pte
 from emu.mmu.space import AddressSpace, Entry
@@ -49,7 +50,7 @@ def space_picture(space: AddressSpace) -> Picture:
             break
         shown = found[:_SHOWN_TABLES]
         more = f", {len(found) - len(shown):,} more" if len(found) > len(shown) else ""
-        picture.text(0, y + 10, f"level {level}: {len(found):,} {'table' if len(found) == 1 else 'tables'}{more}")
+        picture.text(0, y + 10, f"level {level}: {counted(len(found), 'table')}{more}")
         y += 16
         width = (picture.width - 8.0 * (len(shown) - 1)) / len(shown)
         below: dict[int, tuple[float, float]] = {}
