@@ -1,4 +1,4 @@
-"""What tests of kernels cost, beside QEMU started for each: `python benchmarks/testing.py`."""
+"""What tests of kernels cost, beside QEMU started for each and an earlier machine: `python benchmarks/testing.py`."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from figures import qemu
+from figures import earlier, qemu
 from figures.size import size
 from figures.table import best, processor_time, row, title
 
@@ -67,11 +67,38 @@ function:
     addi sp, sp, 16
     ret
 """
+_BOTH = """
+import sys, time
+from emu.machine import Machine, MachineConfig
+fidelity, calls, called, *programs = sys.argv[1:]
+machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
+machine.load(called)
+machine.step()
+add = machine.address_of("add")
+machine.call(add, 1, 2)
+start = time.process_time()
+for _ in range(int(calls)):
+    machine.call(add, 1, 2)
+print((time.process_time() - start) / int(calls))
+
+def run(file):
+    machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
+    machine.load(file)
+    machine.run()
+
+run(programs[0])
+start = time.process_time()
+for file in programs:
+    run(file)
+print((time.process_time() - start) / len(programs))
+"""
+"""What both machines can do, in words that both know."""
 
 
 def main() -> None:
     """Print the table."""
     _calls()
+    _beside_earlier()
     _conformance()
     _fuzzing()
 
@@ -98,6 +125,27 @@ def _calls() -> None:
                     row(f"{what}, {fidelity}", *shown, target=f"at least {wanted:,}", met=seconds <= 1 / wanted)
                 else:
                     row(f"{what}, {fidelity}", *shown)
+
+
+def _beside_earlier() -> None:
+    title(f"Beside the machine of {earlier.REVISION}, processor time")
+    with earlier.sources() as folder, TemporaryDirectory() as name:
+        if folder is None:
+            row(f"no revision {earlier.REVISION} to compare with")
+            return
+        called, test = Path(name, "called.elf"), Path(name, "test.elf")
+        called.write_bytes(link([assemble(_CALLED, name="called.s")], script=_SCRIPT).elf)
+        source = assemble(_TEST.format(number=1, end=_ENDS["finisher"]), name="test.s")
+        test.write_bytes(link([source], script=_SCRIPT).elf)
+        for fidelity in ("exact", "fast"):
+            words = [fidelity, str(_CALLS), str(called), *[str(test)] * _IN_QEMU]
+            rounds = [[earlier.measured(_BOTH, words, root) for root in (folder, earlier.ROOT)] for _ in range(size(3))]
+            for number, what in enumerate((f"machine.call, {fidelity}", f"a machine for each program, {fidelity}")):
+                before, now = (min(one[side][number] for one in rounds) for side in (0, 1))
+                row(
+                    what, f"{now * 1e6:.1f} us", f"before {before * 1e6:.1f} us", f"{now / before:.2f} times",
+                    target="at most 1 times", met=now <= before,
+                )  # fmt: skip
 
 
 def _conformance() -> None:
@@ -135,7 +183,7 @@ def _run(files: list[Path], fidelity: str) -> float:
 
 
 def _fuzzing() -> None:
-    title("Executions of a function of 1,007 instructions from one state, ways and comparisons followed")
+    title("Executions of a function of 1,007 instructions from one state, edges and comparisons followed")
     for fidelity in ("exact", "fast"):
         with program(_FUNCTION, MachineConfig(fidelity=fidelity, firmware="none")) as machine:
             machine.hart.x["sp"] = 0x8030_0000
@@ -149,12 +197,12 @@ def _fuzzing() -> None:
         )  # fmt: skip
         machine = program(_FUNCTION, MachineConfig(fidelity=fidelity, firmware="none"))
         machine.hart.x["sp"] = 0x8030_0000
-        ways = Fuzzed()
-        machine.core.engine.switch_on(ways)
+        edges = Fuzzed()
+        machine.core.engine.switch_on(edges)
         again = Repetition(machine, "function", machine.address_of("function"), 1_000_000)
 
-        def execute(ways: Fuzzed = ways, again: Repetition = again) -> None:
-            ways.begin()
+        def execute(edges: Fuzzed = edges, again: Repetition = again) -> None:
+            edges.begin()
             again.call((0x8030_1000, 8))
             again.rewind()
 

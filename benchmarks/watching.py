@@ -4,15 +4,10 @@ Features of translated code are told beside an earlier machine, too, which had n
 watched now may well be faster than what was unwatched then.
 """
 
-import io
-import subprocess
-import sys
-import tarfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from figures import earlier
 from figures.compute import program
 from figures.linux import built_linux
 from figures.size import QUICK, size
@@ -33,8 +28,6 @@ from emu.observe.sanitizer.address import AddressSanitizer
 _ROUNDS = size(40_000, 3)
 _LIMIT = 1_000_000 if QUICK else None
 _BASE = 0x8000_0000
-_EARLIER = "fd8c363"
-"""The last revision whose blocks began with a call instead of operations."""
 _UNWATCHED = """
 import sys, time
 from pathlib import Path
@@ -121,18 +114,15 @@ def _compare(run: Callable[[Watch], float], watches: dict[str, tuple[Watch, floa
 
 def _earlier(rounds: int, *linux: str) -> float | None:
     """Seconds of the computation, or of Linux's boot, in the earlier machine; None where its revision is missing."""
-    root = Path(__file__).parents[1]
-    archived = subprocess.run(["git", "-C", root, "archive", _EARLIER, "emu"], capture_output=True)
-    if archived.returncode:
-        return None
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as files:
-            files.extractall(folder, filter="data")
+    with earlier.sources() as folder:
+        if folder is None:
+            return None
         (folder / "compute.elf").write_bytes(program(_BASE, _ROUNDS))
-        command = [sys.executable, "-c", _UNWATCHED, "compute.elf", *linux]
-        runs = [subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE) for _ in range(size(rounds))]
-    return min(float(each.stdout) for each in runs)
+        return min(
+            seconds
+            for _ in range(size(rounds))
+            for seconds in earlier.measured(_UNWATCHED, ["compute.elf", *linux], folder)
+        )
 
 
 def main() -> None:
@@ -142,20 +132,20 @@ def main() -> None:
         "coverage of blocks": (_feature(Coverage), 1.15),
         "calls": (_feature(lambda: Calls(_told)), 1.15),
         "counts of blocks": (_feature(Counts), 1.15),
-        "ways from block to block": (_feature(Edges), 1.15),
+        "edges from block to block": (_feature(Edges), 1.15),
         "last writer": (_feature(LastWriter), 1.1),
     }
     checks: dict[str, tuple[Watch, float]] = {
         "check of each access (half of RAM poisoned)": (_guarded, 1.2), "1,000 watchpoints": (_ranges, 1.2),
     }  # fmt: skip
     least = _compare(_computing, features | checks, 4)
-    earlier = _earlier(4)
-    if earlier is None:
-        row(f"no revision {_EARLIER} to compare with")
+    before = _earlier(4)
+    if before is None:
+        row(f"no revision {earlier.REVISION} to compare with")
     else:
-        title(f"The same beside the machine of {_EARLIER}, unwatched")
+        title(f"The same beside the machine of {earlier.REVISION}, unwatched")
         for name, (_, goal) in features.items():
-            ratio(name, least[name], "unwatched", earlier, goal)
+            ratio(name, least[name], "unwatched", before, goal)
     title("Linux, boot to power-off, fast, processor time")
     folder = built_linux()
     if folder is None:
@@ -168,11 +158,11 @@ def main() -> None:
         "--sanitize address": (AddressSanitizer, 1.3),
     }
     least = _compare(_booting, watches, 2)
-    earlier = _earlier(2, str(folder), *([str(_LIMIT)] if _LIMIT else ()))
-    if earlier is not None:
-        title(f"The same beside the machine of {_EARLIER}, unwatched")
+    before = _earlier(2, str(folder), *([str(_LIMIT)] if _LIMIT else ()))
+    if before is not None:
+        title(f"The same beside the machine of {earlier.REVISION}, unwatched")
         for name, (_, goal) in watches.items():
-            ratio(name, least[name], "unwatched", earlier, goal)
+            ratio(name, least[name], "unwatched", before, goal)
 
 
 if __name__ == "__main__":
