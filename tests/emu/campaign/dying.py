@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,16 +14,17 @@ EXECUTIONS = 900
 
 def opened(path: Path, marker: Path | None) -> Target:
     target = Target(Machine.open(path), "parse", Inputs.parse("a0=buffer,a1=length"))
-    run, left = target.run, EXECUTIONS
+    run_all, left = target.run_all, EXECUTIONS
 
-    def counted(data: bytes) -> Failure | None:
+    def counted(inputs: Sequence[bytes]) -> tuple[int, Failure | None]:
         nonlocal left
-        left -= 1
-        if not left and marker is not None and not marker.exists():
+        if left <= 0 and marker is not None and not marker.exists():
             die(marker)
-        return run(data)
+        number, failure = run_all(inputs)
+        left -= number
+        return number, failure
 
-    target.run = counted  # type: ignore[method-assign]
+    target.run_all = counted  # type: ignore[method-assign]
     return target
 
 
