@@ -7,6 +7,7 @@ from importlib import import_module
 from types import ModuleType
 
 from emu.errors import ConfigError
+from emu.installed import installed_version
 from emu.spelling import did_you_mean
 from emu.terminal.signals import Signals
 
@@ -69,16 +70,6 @@ def _module(name: str) -> ModuleType:
     gc.freeze()
     gc.enable()
     return module
-
-
-def installed_version() -> str:
-    """The version of this package, as pip knows it."""
-    from importlib.metadata import PackageNotFoundError, version  # a third of what all else takes to start
-
-    try:
-        return version("ekernel")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _help() -> list[str]:

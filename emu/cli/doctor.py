@@ -6,12 +6,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
-from emu.cli.commands import installed_version
 from emu.cli.kernels import build_directory
 from emu.cli.words import Words
 from emu.engine import library
 from emu.engine.library import KNOWN_VERSIONS
 from emu.engine.translated import installation
+from emu.installed import installed_version
 from emu.terminal.signals import Signals
 
 _ORACLES = {

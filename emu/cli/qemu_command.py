@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from emu.cli.commands import installed_version
 from emu.cli.options import run_options
 from emu.cli.qemu import check_harts, read_machine
 from emu.cli.requests import RunWords
 from emu.cli.run import run_guest
 from emu.errors import ConfigError
+from emu.installed import installed_version
 from emu.terminal.signals import Signals
 
 _VERSION = "7.2.0"

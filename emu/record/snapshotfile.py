@@ -15,7 +15,6 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from emu.engine.window import of_the_guest
 from emu.errors import ConfigError, RecordingError
 from emu.firmware.image import Image, ImageKind, Segment
 from emu.firmware.names import SymbolFile
+from emu.installed import installed_version
 from emu.isa.privilege import Privilege
 from emu.machine import Machine, Snapshot
 from emu.machine.boot import BootPlan
@@ -54,7 +54,7 @@ def save(snapshot: Snapshot, path: str | Path) -> None:
     state = flattened(_state(snapshot), blobs)
     files = list(platform.names.files)
     about = {
-        "format": FORMAT, "program": _program(), "unicorn": library.VERSION, "shape": shape(_state(snapshot)),
+        "format": FORMAT, "program": installed_version(), "unicorn": library.VERSION, "shape": shape(_state(snapshot)),
         "config": _configuration(platform.config), "disks": [_digest(drive) for drive in platform.config.drives],
         "instret": snapshot.instret, "traps": snapshot.traps, "state": state, "files": [name for name, _ in files],
         "plan": None if ready is None else _plan(ready),
@@ -119,13 +119,6 @@ def _state(snapshot: Snapshot) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _program() -> str:
-    try:
-        return version("ekernel")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _about(reader: Reader) -> dict[str, Any]:
     """The section `machine`, when this program can read the file."""
     if reader.missing is not None:
@@ -135,8 +128,8 @@ def _about(reader: Reader) -> dict[str, Any]:
         made = f"it was made by ekernel {about['program']} with unicorn {about['unicorn']}"
         if about["format"] != FORMAT or about["unicorn"] != library.VERSION:
             raise RecordingError(
-                f"{reader.path} does not fit this ekernel ({_program()} with unicorn {library.VERSION}): {made}; "
-                "boot again, and save a new snapshot"
+                f"{reader.path} does not fit this ekernel ({installed_version()} with unicorn {library.VERSION}): "
+                f"{made}; boot again, and save a new snapshot"
             )
     except (ValueError, KeyError, TypeError):
         raise RecordingError(f"{reader.path} is no {_MADE}") from None
