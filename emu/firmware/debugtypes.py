@@ -87,8 +87,7 @@ class DebugTypes:
             yield from (entry for entry in unit.get_top_DIE().iter_children() if entry.tag in wanted)
 
     def _type(self, entry: Any) -> CType | None:
-        while entry is not None and entry.tag in TRANSPARENT:
-            entry = type_of(entry)
+        entry = bare(entry)
         if entry is None:
             return None
         if entry.offset not in self._types:
@@ -137,10 +136,7 @@ class DebugTypes:
 
     def _array(self, entry: Any) -> CType:
         kind = in_memory(self._type(type_of(entry)))
-        for part in reversed([child for child in entry.iter_children() if child.tag == "DW_TAG_subrange_type"]):
-            count = number_of(part, "DW_AT_count") if "DW_AT_count" in part.attributes else (
-                number_of(part, "DW_AT_upper_bound") + 1 if "DW_AT_upper_bound" in part.attributes else 0
-            )  # fmt: skip
+        for count in reversed(dimensions(entry)):
             kind = kind * count
         return kind
 
@@ -179,6 +175,23 @@ def type_of(entry: Any) -> Any:
     if "DW_AT_type" in entry.attributes:
         return entry.get_DIE_from_attribute("DW_AT_type")
     return type_of(origin_of(entry))
+
+
+def bare(entry: Any) -> Any:
+    """A type without its qualifiers and the names that it has been given; None for `void`."""
+    while entry is not None and entry.tag in TRANSPARENT:
+        entry = type_of(entry)
+    return entry
+
+
+def dimensions(entry: Any) -> list[int]:
+    """How many elements an array has in each of its dimensions; 0 where that is not said."""
+    parts = [child for child in entry.iter_children() if child.tag == "DW_TAG_subrange_type"]
+    return [
+        number_of(part, "DW_AT_upper_bound") + 1 if "DW_AT_upper_bound" in part.attributes
+        else number_of(part, "DW_AT_count")
+        for part in parts
+    ]  # fmt: skip
 
 
 def name_of(entry: Any) -> str | None:

@@ -2,9 +2,20 @@
 
 from collections.abc import Iterator
 from io import BytesIO
+from math import prod
 from typing import Any, NamedTuple
 
-from emu.firmware.debugtypes import POINTERS, TRANSPARENT, name_of, number_of, origin_of, spelling, type_of
+from emu.firmware.debugtypes import (
+    POINTERS,
+    TRANSPARENT,
+    bare,
+    dimensions,
+    name_of,
+    number_of,
+    origin_of,
+    spelling,
+    type_of,
+)
 from emu.firmware.functions import FunctionFinder
 
 _OP_ADDRESS, _OP_FRAME, _OP_REGISTER = 0x03, 0x91, 0x50
@@ -72,11 +83,14 @@ class Scope:
         return None
 
     def _enter(self, variable: Any, kind: Any, locations: Any) -> None:
+        from elftools.dwarf.dwarf_expr import DWARFExprParser
+
         parsed = locations.parse_from_attribute(variable.attributes["DW_AT_location"], variable.cu["version"], variable)
         if not isinstance(parsed, list):
             code = parsed.loc_expr
             if code and code[0] == _OP_FRAME:
-                self.on_frame.append(Living(kind, _signed(code[1:])))
+                offset = DWARFExprParser(variable.cu.structs).parse_expr(code)[0].args[0]
+                self.on_frame.append(Living(kind, offset))
             elif len(code) == 1 and 0 <= code[0] - _OP_REGISTER < _REGISTERS:
                 self.in_registers.append(Living(kind, code[0] - _OP_REGISTER, 0, 1 << 64))
             return
@@ -136,12 +150,13 @@ class Variables:
 
 def pointee(entry: Any) -> Pointee | None:
     """What a type points to; None for what is no pointer."""
-    bare = _bare(entry)
-    if bare is None or bare.tag not in POINTERS:
+    pointer = bare(entry)
+    if pointer is None or pointer.tag not in POINTERS:
         return None
-    if entry.tag == "DW_TAG_typedef" and _bare(type_of(bare)) is not None and _bare(type_of(bare)).tag not in _COMPOUND:
-        return Pointee(f"*{name_of(entry)}", _size(type_of(bare)))  # `pagetable_t` says more than what it stands for
-    target = type_of(bare)
+    target = type_of(pointer)
+    plain = bare(target)
+    if entry.tag == "DW_TAG_typedef" and plain is not None and plain.tag not in _COMPOUND:
+        return Pointee(f"*{name_of(entry)}", _size(target))  # `pagetable_t` says more than what it stands for
     while target is not None and target.tag in TRANSPARENT and target.tag != "DW_TAG_typedef":
         target = type_of(target)
     return Pointee(spelling(target), _size(target))
@@ -149,22 +164,22 @@ def pointee(entry: Any) -> Pointee | None:
 
 def target_of(entry: Any) -> Any:
     """The DWARF entry of what a pointer points to; None for what is no pointer."""
-    bare = _bare(entry)
-    return type_of(bare) if bare is not None and bare.tag in POINTERS else None
+    pointer = bare(entry)
+    return type_of(pointer) if pointer is not None and pointer.tag in POINTERS else None
 
 
 def part_at(entry: Any, offset: int) -> Any:
     """The type of what stands at an offset in a type: a member, an element, or all of it."""
-    bare = _bare(entry)
-    if bare is None:
+    whole = bare(entry)
+    if whole is None:
         return None
-    if bare.tag == "DW_TAG_array_type":
-        element = type_of(bare)
+    if whole.tag == "DW_TAG_array_type":
+        element = type_of(whole)
         size = _size(element)
         return part_at(element, offset % size) if size else None
-    if bare.tag not in _COMPOUND:
+    if whole.tag not in _COMPOUND:
         return entry if offset == 0 else None
-    for member in bare.iter_children():
+    for member in whole.iter_children():
         if member.tag == "DW_TAG_member":
             inside = offset - number_of(member, "DW_AT_data_member_location")
             kind = type_of(member)
@@ -195,32 +210,10 @@ def _parents(entry: Any) -> Iterator[Any]:
         parent = parent.get_parent()
 
 
-def _bare(entry: Any) -> Any:
-    while entry is not None and entry.tag in TRANSPARENT:
-        entry = type_of(entry)
-    return entry
-
-
 def _size(entry: Any) -> int:
-    bare = _bare(entry)
-    if bare is None:
+    kind = bare(entry)
+    if kind is None:
         return 0
-    if bare.tag == "DW_TAG_array_type":
-        count = 1
-        for part in bare.iter_children():
-            if part.tag == "DW_TAG_subrange_type":
-                bound = "DW_AT_upper_bound" in part.attributes
-                count *= number_of(part, "DW_AT_upper_bound") + 1 if bound else number_of(part, "DW_AT_count")
-        return count * _size(type_of(bare))
-    return 8 if bare.tag in POINTERS else number_of(bare, "DW_AT_byte_size")
-
-
-def _signed(code: list[int]) -> int:
-    """A number as DWARF has it (SLEB128)."""
-    value = shift = 0
-    for byte in code:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return value - (1 << shift) if byte & 0x40 else value
-    return value
+    if kind.tag == "DW_TAG_array_type":
+        return prod(dimensions(kind)) * _size(type_of(kind))
+    return 8 if kind.tag in POINTERS else number_of(kind, "DW_AT_byte_size")
