@@ -1,14 +1,12 @@
 """What all tests share: other people's programs to compare with, and which tests are slow."""
 
-import os
-import shutil
 import signal
 from collections.abc import Callable
 
 import hypothesis
 import pytest
 
-IN_CI = bool(os.environ.get("CI"))
+from tests.oracles import IN_CI, program
 
 if not IN_CI:  # there hypothesis chooses its own profile, which has no deadline either
     hypothesis.settings.register_profile("no time asserted", deadline=None)
@@ -25,17 +23,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def oracle() -> Callable[[str], str]:
     """The path of another project's program. Without it the test is skipped by name; in CI it fails."""
-
-    def find(program: str) -> str:
-        path = shutil.which(program)
-        if path is None:
-            message = f"{program} is not installed (Debian's packages: see .ci/run)"
-            if IN_CI:
-                pytest.fail(message)
-            pytest.skip(message)
-        return path
-
-    return find
+    return program
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

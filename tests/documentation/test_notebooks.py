@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import IN_CI
 from tests.documentation.notebooks import NOTEBOOKS, executed, shown
+from tests.oracles import missing
 
 IN_NAMES = [str(path.name) for path in NOTEBOOKS]
 
@@ -17,9 +17,6 @@ def test_a_notebook_shows_what_happens(notebook: Path, tmp_path: Path) -> None:
     try:
         now = executed(notebook, tmp_path)
     except ImportError as error:
-        message = f"{error.name} is not installed: pip install 'ekernel[notebook]' brings what runs a notebook"
-        if IN_CI:
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"{error.name} is not installed: pip install 'ekernel[notebook]' brings what runs a notebook")
     kept = json.loads(notebook.read_text(encoding="utf-8"))
     assert shown(now) == shown(kept), "`make docs` keeps the new outputs, if they are right"

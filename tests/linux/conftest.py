@@ -1,6 +1,5 @@
 """The Linux that `build.py` builds, booted on QEMU and by `ekernel run`."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,12 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from emu.machine import Drive, Machine, MachineConfig
 from tests.linux.build import BuildError, Linux, linux
+from tests.oracles import missing, required
 
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic")
 BUILT_IN = "built-in SBI"
@@ -43,26 +42,13 @@ class Boot:
         return [_TIME_STAMP.sub("", line) for line in self.output.replace("\r", "").splitlines()]
 
 
-def required(path: Path, package: str) -> Path:
-    """A file of a Debian package; without it the test is skipped by name, in CI it fails."""
-    if not path.exists():
-        _missing(f"{path} is not installed (Debian's package {package}: see .ci/run)")
-    return path
-
-
-def _missing(message: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
 def built() -> Linux:
     """Kernel, initial RAM disk and disk, built by whoever asks first; the others wait."""
     try:
         return linux()
     except BuildError as error:
-        _missing(str(error))
+        missing(str(error))
 
 
 BootQemu = Callable[..., Boot]

@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.oracles import required
+
 HERE = Path(__file__).parent
 RUSTC = Path("/usr/bin/rustc")
 """Debian's by its path: a rustup toolchain often comes first on PATH."""
@@ -25,14 +27,13 @@ _BUILTINS = "#![feature(no_core, compiler_builtins)]\n#![compiler_builtins]\n#![
 
 
 class BuildError(Exception):
-    """Why there is no Rust kernel, and what to do about it."""
+    """What the compiler does not like."""
 
 
 def library() -> Path:
-    """The folder with `core`, `alloc` and the builtins. Raises BuildError."""
+    """The folder with `core`, `alloc` and the builtins. Skips the test without them; raises BuildError."""
     for path, package in ((RUSTC, "rustc"), (_SOURCES / "core/src/lib.rs", "rust-src")):
-        if not path.exists():
-            raise BuildError(f"{path} is not installed (Debian's package {package}: see .ci/run)")
+        required(path, package)
     version = subprocess.run([RUSTC, "--version"], capture_output=True, check=True).stdout
     key = hashlib.sha256(version + repr((_LIBRARY, _BUILTINS)).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ekernel"

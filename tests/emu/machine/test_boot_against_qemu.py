@@ -1,6 +1,5 @@
 """Debian's OpenSBI and U-Boot with a disk: the console, line by line, beside QEMU's for the same files."""
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emu.machine import Drive, Machine, MachineConfig
+from tests.oracles import required
 
 FIRMWARE = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic")
 UBOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
@@ -28,15 +28,6 @@ OTHER_HARDWARE = (
 )  # fmt: skip
 """Lines that name the machine, or depend on the flash and the event counters that only QEMU has and on the size of
 the device tree, which describes them."""
-
-
-def debian(path: Path, package: str) -> Path:
-    if not path.exists():
-        message = f"{path} is not installed (Debian's package {package}: see .ci/run)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +56,14 @@ def answers(talk: Dialogue) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module", params=["fw_jump.elf", "fw_dynamic.bin"])
 def firmware(request: pytest.FixtureRequest) -> Path:
-    return debian(FIRMWARE / request.param, "opensbi")
+    return required(FIRMWARE / request.param, "opensbi")
 
 
 @pytest.fixture(scope="module")
 def on_qemu(oracle: Callable[[str], str], firmware: Path, disk: Path) -> Iterator[dict[str, list[str]]]:
     command = [
         oracle("qemu-system-riscv64"), "-M", "virt", "-cpu", "rv64,h=false", "-m", "128M", "-nographic",
-        "-monitor", "none", "-bios", str(firmware), "-kernel", str(debian(UBOOT, "u-boot-qemu")),
+        "-monitor", "none", "-bios", str(firmware), "-kernel", str(required(UBOOT, "u-boot-qemu")),
         "-drive", f"file={disk},format=raw,if=none,id=x,readonly=on",
         "-device", "virtio-blk-device,drive=x,bus=virtio-mmio-bus.0",
     ]  # fmt: skip
@@ -106,7 +97,7 @@ def test_opensbi_and_u_boot_say_what_they_say_on_qemu(
     machine = Machine(
         MachineConfig(fidelity=fidelity, firmware=firmware, drives=(Drive(path=disk, read_only=True, slot=0),))
     )
-    machine.load(debian(UBOOT, "u-boot-qemu"))
+    machine.load(required(UBOOT, "u-boot-qemu"))
     position = 0
 
     def talk(typed: bytes | None, until: bytes) -> bytes:

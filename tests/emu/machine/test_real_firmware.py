@@ -1,23 +1,14 @@
 """Firmware and boot loaders that nobody here wrote: Debian's OpenSBI in M mode, and U-Boot in S mode above it."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from emu.machine import Machine, MachineConfig
+from tests.oracles import required
 
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf")
 UBOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
-
-
-def debian(path: Path, package: str) -> Path:
-    if not path.exists():
-        message = f"{path} is not installed (Debian's package {package}: see .ci/run)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
 
 
 def run_until(machine: Machine, text: bytes, limit: int) -> None:
@@ -28,7 +19,7 @@ def run_until(machine: Machine, text: bytes, limit: int) -> None:
 
 def test_opensbi_boots_to_its_banner(fidelity):
     machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
-    machine.load(debian(OPENSBI, "opensbi"))
+    machine.load(required(OPENSBI, "opensbi"))
     run_until(machine, b"Boot HART MEDELEG", 10_000_000)
     assert b"Platform Name             : riscv-virtio" in machine.console
     assert b"Next Mode         : S-mode" in machine.console
@@ -37,8 +28,8 @@ def test_opensbi_boots_to_its_banner(fidelity):
 
 def test_u_boot_comes_to_its_prompt(fidelity):
     machine = Machine(MachineConfig(fidelity=fidelity, firmware="none"))
-    machine.load(debian(OPENSBI, "opensbi"))
-    machine.memory.write(0x8020_0000, debian(UBOOT, "u-boot-qemu").read_bytes())
+    machine.load(required(OPENSBI, "opensbi"))
+    machine.memory.write(0x8020_0000, required(UBOOT, "u-boot-qemu").read_bytes())
     run_until(machine, b"Hit any key to stop autoboot", 300_000_000)
     machine.type_text(b"\n")
     run_until(machine, b"=> ", 600_000_000)
@@ -49,7 +40,7 @@ def test_u_boot_comes_to_its_prompt(fidelity):
 @pytest.mark.slow
 def test_u_boots_reset_starts_the_machine_again(fidelity):
     machine = Machine(MachineConfig(fidelity=fidelity, firmware=OPENSBI))
-    machine.load(debian(UBOOT, "u-boot-qemu"))
+    machine.load(required(UBOOT, "u-boot-qemu"))
     run_until(machine, b"Hit any key to stop autoboot", 300_000_000)
     machine.type_text(b"\n")
     run_until(machine, b"=> ", 600_000_000)

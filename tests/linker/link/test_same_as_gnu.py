@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.linker.dissect import PROGRAMS, SCRIPTS, Oracle, dissect
+from tests.oracles import required
 
 FLAGS = {
     "medany": ["-O2", "-mcmodel=medany", "-fno-common", "-DSINGLE"],
@@ -91,9 +92,7 @@ def test_a_program_with_the_c_library_links_to_the_same_executable(
     tmp_path: Path, oracle: Oracle, gnu_ld: Callable[..., Path], our_ld: Callable[..., Path]
 ) -> None:
     compiler = oracle("riscv64-unknown-elf-gcc")
-    home = Path("/usr/lib/picolibc/riscv64-unknown-elf/lib")
-    if not (home / "picolibc.ld").exists():
-        pytest.skip("picolibc is not installed (Debian's package picolibc-riscv64-unknown-elf)")
+    home = required(Path("/usr/lib/picolibc/riscv64-unknown-elf/lib"), "picolibc-riscv64-unknown-elf")
     library = home / "rv64imafdc" / "lp64d"
     source = tmp_path / "hello.c"
     source.write_text(
