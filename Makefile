@@ -28,7 +28,7 @@ check: $(VENV)/dev.stamp ## lint, type check, and check that the layers import d
 check-style check-types check-layers: $(VENV)/dev.stamp
 check-style: ; @$(BIN)/ruff check .
 check-types: ; @$(BIN)/mypy
-check-layers: ; @$(BIN)/lint-imports
+check-layers: ; @$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/dev.stamp ## write the numbers in README and docs anew, as the commands in them print them now
 	@$(BIN)/python -m tests.documentation.refresh $(DOCS)
