@@ -9,6 +9,8 @@ OPCODES = {
     "insn_start": 129, "exit_tb": 130, "goto_tb": 131, "goto_ptr": 132, "qemu_ld": 135, "qemu_st": 136,
 }  # fmt: skip
 """All but the first row and the last are for 64-bit values."""
+EXITS = ("exit_tb", "goto_tb", "goto_ptr")
+"""What a block of the core's is left by; `goto_ptr` goes by the call in front of it, which looks for the next block."""
 CONDITIONS = {"never": 0, "always": 1, "eq": 8, "ne": 9, "lt": 2, "ge": 3, "le": 10, "gt": 11, "ltu": 4, "geu": 5}
 WRITES_ITS_FIRST_ARGUMENT = (*range(63, 74), *range(78, 103), *range(104, 129))
 """Opcodes of 64-bit operations whose first argument is their result."""

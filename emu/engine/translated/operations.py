@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from emu.engine.translated.layout import TEMP_SIZE, Global, Layout
-from emu.engine.translated.opcodes import CONDITIONS, NO_READ_WRITE_GLOBALS, OPCODES
+from emu.engine.translated.opcodes import CONDITIONS, EXITS, NO_READ_WRITE_GLOBALS, OPCODES
 from emu.engine.translated.plan import TEMPORARIES, Known, Source
 
 _ALL = (1 << 64) - 1
@@ -89,9 +89,16 @@ def call(function: int, *arguments: Operand) -> Operation:
 
 
 def encode(operations: Iterable[Operation], layout: Layout) -> list[int]:
-    """The words that the player reads."""
+    """The words that the player reads.
+
+    Raises:
+        ValueError: for an operation that leaves the block; the player takes the first exit for the block's own.
+
+    """
     words = []
     for name, operands, parameters in operations:
+        if name in EXITS:
+            raise ValueError(f"{name} leaves the block, which no operation of a list may")
         words.append(OPCODES[name] | len(operands) << 8 | parameters << 16)
         for source, which, shift, plus in operands:
             if source is Source.GLOBAL:

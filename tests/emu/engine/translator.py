@@ -7,7 +7,7 @@ import unicorn
 from emu.engine import native
 from emu.engine.translated import layout
 from emu.engine.translated.layout import AARCH64, TEMP_SIZE, X86_64, Global
-from emu.engine.translated.opcodes import OPCODES, WRITES_ITS_FIRST_ARGUMENT
+from emu.engine.translated.opcodes import EXITS, OPCODES, WRITES_ITS_FIRST_ARGUMENT
 from emu.engine.translated.plan import Known, Part, Source
 from emu.engine.translated.player import CALLED, PLAYER, Entry
 from tests.emu.engine.hosts import HOSTS
@@ -17,7 +17,6 @@ SIZE, ALL = 0x4_0000, (1 << 64) - 1
 STATE, WORDS, PLAN, BLOCK, OPS, LISTS, LABELS = (WORK + 0x100 + 0x4000 * n for n in range(7))
 CLASS_TABLE, INSTRUCTION = LISTS + 0x3000, LISTS + 0x3800
 FIRST_TEMP = 100
-EXITS = [OPCODES[name] for name in ("exit_tb", "goto_tb", "goto_ptr")]
 INSN, EXIT, CALL, LOAD, STORE = (OPCODES[name] for name in ("insn_start", "exit_tb", "call", "qemu_ld", "qemu_st"))
 Block = list[tuple[int, int, tuple[int, ...]]]
 """Operations: opcode, parameters, arguments."""
@@ -206,8 +205,10 @@ class Expected:
             body += [operation, *behind]
         left = self.left_by(self.translator.instruction or 0) if classes else None
         if left is not None:
-            place = next(n for n in range(instruction + 1, len(body)) if body[n][0] in EXITS)
+            exits = {OPCODES[name] for name in EXITS}
+            place = next(n for n in range(instruction + 1, len(body)) if body[n][0] in exits)
             if place < len(body) - 1:
+                place -= body[place][0] == OPCODES["goto_ptr"]  # in front of the call that it goes by
                 body[place:place] = self.play(left, body[place][2])
         head = self.play(Part.HEAD, block[first][2])
         return before + head + body[:-1] + self.play(Part.TAIL, block[first][2]) + body[-1:]
