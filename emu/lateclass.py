@@ -105,6 +105,23 @@ def _replace(value: Any, /, **changes: Any) -> Any:
     return type(value)(**changes)
 
 
+def field_names(value: object) -> tuple[str, ...] | None:
+    """The names of the fields of a class's instance; None where it is none of such a class, or of a `dataclass`.
+
+    >>> @dataclass
+    ... class Point:
+    ...     x: int
+    ...     y: int = 0
+    >>> field_names(Point(1)), field_names((1, 0)), field_names(Point)
+    (('x', 'y'), None, None)
+    """
+    fields = getattr(type(value), "_late_fields", None)
+    if fields is not None:
+        return tuple(each.name for each in fields)
+    real = getattr(type(value), "__dataclass_fields__", None)
+    return None if real is None else tuple(real)
+
+
 def _gather(cls: Any, *, kw_only: bool) -> tuple[_Field, ...]:
     """The fields of a class behind those that it inherits; defaults stay in the class as attributes."""
     found: dict[str, _Field] = {}

@@ -35,8 +35,8 @@ class BootPlan:
 
     image: Image
     """Whose symbols and lines are the guest's: the kernel, or the firmware where there is no kernel."""
-    pieces: tuple[tuple[int, bytes], ...]
-    """Physical addresses and bytes."""
+    pieces: Iterable[tuple[int, bytes]]
+    """Physical addresses and bytes; each reset goes through them again."""
     zeroed: tuple[Range, ...]
     """What ELF segments have in memory beyond their bytes in the file."""
     entry: PhysAddr

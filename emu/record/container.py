@@ -132,6 +132,31 @@ class Section(NamedTuple):
     """Bytes in the file."""
 
 
+class Packed:
+    """A chunk as it lies in the file: its bytes are those that were written, and nobody has unpacked them yet."""
+
+    __slots__ = ("_path", "_position", "_size", "data")
+
+    def __init__(self, path: Path, position: int, size: int, data: bytes) -> None:
+        self._path, self._position, self._size = path, position, size
+        self.data = data
+
+    def unpacked(self) -> bytes:
+        """What was recorded. Raises RecordingError."""
+        from zstandard import ZstdDecompressor, ZstdError, get_frame_parameters
+
+        try:
+            if get_frame_parameters(self.data).content_size == self._size:
+                return ZstdDecompressor().decompress(self.data, max_output_size=self._size, allow_extra_data=False)
+        except ZstdError:
+            pass  # told below, as any other damage
+        raise self.damaged()
+
+    def damaged(self) -> RecordingError:
+        """What to raise for it."""
+        return RecordingError(f"{self._path} is damaged: the chunk at byte {self._position:,} does not unpack")
+
+
 class Reader:
     """Reads a recording, also one from a stranger: in bounded memory, and nothing in it is executed or followed.
 
@@ -214,6 +239,20 @@ class Reader:
 
     def chunks(self, section: str) -> Iterator[bytes]:
         """The contents of a section, a chunk at a time; nothing for one that is not there."""
+        return (chunk.unpacked() for chunk in self._packed(section))
+
+    def whole(self, section: str, *, most: int = MOST_IN_CHUNK) -> bytes:
+        """All of a small section. Raises RecordingError when it has more than `most` bytes."""
+        return b"".join(chunk.unpacked() for chunk in self.packed(section, most=most))
+
+    def packed(self, section: str, *, most: int = MOST_IN_CHUNK) -> list[Packed]:
+        """The chunks of a small section, to be unpacked later, perhaps never. Raises RecordingError as `whole` does."""
+        known = self.sections.get(section)
+        if known is not None and known.size > most:
+            raise RecordingError(f"{self.path}: section '{section}' has {known.size:,} bytes, more than {most:,}")
+        return list(self._packed(section))
+
+    def _packed(self, section: str) -> Iterator[Packed]:
         position = _START.size
         while position < self._end:
             found = self._header(position)
@@ -221,27 +260,11 @@ class Reader:
                 raise RecordingError(f"{self.path}: {found}")
             name, stored, size, raw = found
             if name == section:
-                yield self._unpacked(position, stored, size, raw)
+                chunk = Packed(self.path, position, size, self._stream.read(stored))
+                if zlib.crc32(chunk.data, zlib.crc32(raw[:_CHECKED])) != int.from_bytes(raw[_CHECKED:], "little"):
+                    raise chunk.damaged()
+                yield chunk
             position += _HEADER.size + stored
-
-    def _unpacked(self, position: int, stored: int, size: int, raw: bytes) -> bytes:
-        from zstandard import ZstdDecompressor, ZstdError, get_frame_parameters
-
-        packed = self._stream.read(stored)
-        if zlib.crc32(packed, zlib.crc32(raw[:_CHECKED])) == int.from_bytes(raw[_CHECKED:], "little"):
-            try:
-                if get_frame_parameters(packed).content_size == size:
-                    return ZstdDecompressor().decompress(packed, max_output_size=size, allow_extra_data=False)
-            except ZstdError:
-                pass  # told below, as any other damage
-        raise RecordingError(f"{self.path} is damaged: the chunk at byte {position:,} does not unpack")
-
-    def whole(self, section: str, *, most: int = MOST_IN_CHUNK) -> bytes:
-        """All of a small section. Raises RecordingError when it has more than `most` bytes."""
-        known = self.sections.get(section)
-        if known is not None and known.size > most:
-            raise RecordingError(f"{self.path}: section '{section}' has {known.size:,} bytes, more than {most:,}")
-        return b"".join(self.chunks(section))
 
     def close(self) -> None:
         """Read no more."""

@@ -10,11 +10,10 @@ It is a container as recordings are (see `emu.record.container`), with these sec
     piece.N   what was loaded, for a reset
 """
 
-import hashlib
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,14 @@ from emu.firmware.image import Image, ImageKind, Segment
 from emu.firmware.names import SymbolFile
 from emu.installed import installed_version
 from emu.isa.privilege import Privilege
+from emu.lateclass import field_names
 from emu.machine import Machine, Snapshot
 from emu.machine.boot import BootPlan
 from emu.machine.config import Drive, MachineConfig, Semihosting
 from emu.machine.htif import Htif
 from emu.machine.snapshots import take
 from emu.mmu import AdUpdate
-from emu.record.container import MOST_IN_CHUNK, Reader, Writer
+from emu.record.container import Reader, Writer
 from emu.record.structure import flattened, rebuilt, shape
 
 FORMAT = 1
@@ -40,6 +40,8 @@ _MADE = "snapshot: those are made by snapshot.save(FILE) and `ekernel run --save
 _MACHINE, _BLOBS, _RUNS, _PAGES = "machine", "blobs", "runs", "pages"
 _RUN = struct.Struct("<QQ")
 _LARGEST_STATE = 1 << 30
+_PAGES_IN_CHUNK = 64
+"""What is unpacked at once stays in the host's caches."""
 _ANYWHERE = frozenset({"firmware", "bootargs", "device_tree", "console_kept", "reboot", "probes", "drives"})
 """What may differ between the machine that was saved and the one that goes on."""
 
@@ -78,12 +80,12 @@ def _sections(
     writer.add(_BLOBS, bytes(blobs))
     runs = list(snapshot.platform.ram_history.runs(snapshot.ram))
     writer.add(_RUNS, b"".join(_RUN.pack(first, len(data) // PAGE_SIZE) for first, data in runs))
-    waiting = bytearray()
+    waiting, most = bytearray(), _PAGES_IN_CHUNK * PAGE_SIZE
     for _, data in runs:
         waiting += data
-        if len(waiting) >= MOST_IN_CHUNK // 4:
-            writer.add(_PAGES, waiting)
-            waiting = bytearray()
+        while len(waiting) >= most:
+            writer.add(_PAGES, waiting[:most])
+            del waiting[:most]
     writer.add(_PAGES, waiting)
     for number, (_, data) in enumerate(files):
         writer.add(f"file.{number}", data)
@@ -195,9 +197,20 @@ def _pages(reader: Reader, count: int) -> Iterator[tuple[int, memoryview]]:
 
 
 def _configuration(config: MachineConfig) -> dict[str, Any]:
-    plain = asdict(config) | {"ad_update": config.ad_update.value}
-    text: dict[str, Any] = json.loads(json.dumps(plain, default=str))
-    return text
+    plain: dict[str, Any] = _jsonable(config)
+    return plain
+
+
+def _jsonable(value: object) -> Any:
+    """A configuration as JSON has it."""
+    names = field_names(value)
+    if names is not None:
+        return {name: _jsonable(getattr(value, name)) for name in names}
+    if isinstance(value, tuple):
+        return [_jsonable(each) for each in value]
+    if isinstance(value, Enum):
+        return _jsonable(value.value)
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _read_configuration(reader: Reader, about: dict[str, Any]) -> MachineConfig:
@@ -233,6 +246,8 @@ def _check_fit(reader: Reader, about: dict[str, Any], config: MachineConfig) -> 
 
 
 def _digest(drive: Drive) -> str:
+    import hashlib  # 5 ms, for machines with disks
+
     with Path(drive.path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -252,6 +267,22 @@ def _plan(ready: BootPlan) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class _Pieces:
+    """What was loaded, unpacked when a reset loads it again: most machines that go on never see one."""
+
+    def __init__(self, reader: Reader, addresses: list[int]) -> None:
+        self._pieces = [
+            (int(address), reader.packed(f"piece.{n}", most=1 << 30)) for n, address in enumerate(addresses)
+        ]
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return ((address, self.data(number)) for number, (address, _) in enumerate(self._pieces))
+
+    def data(self, number: int) -> bytes:
+        """The bytes of one. Raises IndexError, RecordingError."""
+        return b"".join(chunk.unpacked() for chunk in self._pieces[number][1])
+
+
 def _adopt(reader: Reader, about: dict[str, Any], machine: Machine) -> None:
     """Know the names and what was loaded, as the machine did that was saved."""
     try:
@@ -266,11 +297,8 @@ def _adopt(reader: Reader, about: dict[str, Any], machine: Machine) -> None:
                 segments = [Segment(PhysAddr(p), VirtAddr(v), b"", size, f) for p, v, size, f in saved["segments"]]
                 entry, physical = saved["image_entry"]
                 image = Image(saved["image"], kind, segments, VirtAddr(entry), PhysAddr(physical))
-            pieces = tuple(
-                (address, reader.whole(f"piece.{number}", most=1 << 30))
-                for number, address in enumerate(saved["pieces"])
-            )
-            tree = pieces[saved["tree"][0]][1] if saved["tree"] else b""
+            pieces = _Pieces(reader, saved["pieces"])
+            tree = pieces.data(saved["tree"][0]) if saved["tree"] else b""
             machine.adopt(
                 BootPlan(
                     image,

@@ -6,11 +6,11 @@ Reading never executes anything: values are put into the classes of that state, 
 import zlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 from emu.errors import ConfigError, RecordingError
+from emu.lateclass import field_names
 
 Plain = Any
 """What JSON has: None, bool, int, str, lists, and dicts of one key for bytes and mappings."""
@@ -25,8 +25,9 @@ def flattened(value: object, blobs: bytearray) -> Plain:
     if isinstance(value, bytes | bytearray):
         blobs += value
         return {"bytes": [len(blobs) - len(value), len(value)]}
-    if is_dataclass(value) and not isinstance(value, type):
-        return [flattened(getattr(value, each.name), blobs) for each in fields(value)]
+    names = field_names(value)
+    if names is not None:
+        return [flattened(getattr(value, name), blobs) for name in names]
     if isinstance(value, dict):
         return {"map": [[flattened(key, blobs), flattened(each, blobs)] for key, each in value.items()]}
     if isinstance(value, tuple | list | deque):
@@ -45,8 +46,8 @@ def rebuilt(saved: Plain, like: object, blobs: bytes) -> Any:
             raise _misfit(saved, like) from None
     if isinstance(saved, dict):
         return _packed(saved, blobs)
-    if is_dataclass(like) and not isinstance(like, type):
-        names = [each.name for each in fields(like)]
+    names = field_names(like)
+    if names is not None:
         values = _listed(saved, like, len(names))
         made = {name: rebuilt(each, getattr(like, name), blobs) for name, each in zip(names, values, strict=True)}
         return type(like)(**made)
@@ -70,8 +71,9 @@ def shape(value: object) -> int:
 
 
 def _shape(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return type(value).__name__, [(each.name, _shape(getattr(value, each.name))) for each in fields(value)]
+    names = field_names(value)
+    if names is not None:
+        return type(value).__name__, [(name, _shape(getattr(value, name))) for name in names]
     if isinstance(value, tuple):
         return type(value).__name__, [_shape(each) for each in value] if not _is_plain(value) else "numbers"
     return "number" if value is None or isinstance(value, int) else type(value).__name__
