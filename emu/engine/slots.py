@@ -42,6 +42,8 @@ class Slot(IntEnum):
     """The largest of them: all further blocks have it together."""
     SHADOW = 17
     """Where a core's shadow is; see `emu.engine.translated.shadow`."""
+    TABLES = 18
+    """Where the pages are whose stores a core tells of; see `emu.engine.translated.tablestores`."""
     ALONE = 24
     """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.alone`)."""
     STOP = 25

@@ -1,4 +1,4 @@
-"""Tells of changed page-table entries: the hart's shadow reports each store to a page that holds a table."""
+"""Tells of changed page-table entries: the core reports each store that changes a page which holds a table."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Protocol
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
 from emu.engine import Engine
 from emu.events import PteWritten
-from emu.hart.aliases import Aliases
 from emu.hart.shadow import SharedShadow
 from emu.hart.tables import TableMap
 from emu.isa.csrs import Csr
@@ -16,7 +15,8 @@ from emu.subscriptions import EventBus
 from emu.walks import Walk
 
 if TYPE_CHECKING:
-    from emu.engine.translated.shadow import Layer, Poisoned
+    from emu.engine.translated.features import Access as Stored
+    from emu.engine.translated.tablestores import TableStores
 
 
 class WatchedHart(Protocol):
@@ -54,34 +54,40 @@ class TableWatch:
 
     def __init__(self, hart: WatchedHart) -> None:
         self._hart = hart
-        self._layer: Layer | None = None
+        self._stores: TableStores | None = None
         self._map = TableMap(self._entries)
         self.asks_again = False
         """Whether the core is to ask again for each translation, before it runs on."""
 
     def start(self) -> Callable[[], None]:
         """Watch what `satp` leads to from now on; returns what ends it."""
-        self._layer = self._hart.shadow.open(self._reported)
+        from emu.engine.translated.tablestores import TableStores
+
+        hart, engine = self._hart, self._hart.engine
+        self._stores = stores = TableStores(hart.ram.base, hart.ram.size, self._changed, self._reported)
         self.restart()
+        engine.switch_on(stores)
+        if engine.running:
+            engine.stop_after_block()
 
         def stop() -> None:
-            layer, self._layer = self._layer, None
-            self._map = TableMap(self._entries)
-            if layer is not None:
-                self._hart.shadow.close(layer)
+            self._stores, self._map = None, TableMap(self._entries)
+            engine.switch_off(stores)
+            if engine.running:
+                engine.stop_after_block()
 
         return stop
 
     def restart(self) -> None:
         """Begin again with the present `satp`, as after memory has changed as a whole."""
-        if self._layer is not None:
-            self._layer.restore(None)
-            self._map = TableMap(self._entries, Aliases(self._layer))
+        if self._stores is not None:
+            self._stores.clear()
+            self._map = TableMap(self._entries, self._stores)
             self.entered(self._hart.read_csr(Csr.SATP) or 0)
 
     def entered(self, satp: int) -> None:
         """`satp` has got a value."""
-        if self._layer is not None:
+        if self._stores is not None:
             self._map.enter(satp)
 
     def settle(self) -> None:
@@ -120,10 +126,17 @@ class TableWatch:
             )
         )
 
-    def _reported(self, access: "Poisoned") -> None:
+    def _changed(self, address: int, old: int, new: int, pc: int) -> None:
+        """A store has been carried out."""
+        if address & -PAGE_SIZE in self._map.pages:
+            self._hart.shadow.in_access(self._hart, pc, self._tell, address, old, new, pc)
+
+    def _tell(self, address: int, old: int, new: int, pc: int) -> None:
+        self.emit(address, old, new, pc, by_walk=False)
+        self._map.written(address, old, new)
+
+    def _reported(self, access: "Stored") -> None:
         """A store may be to a table: carry it out, so that who listens sees it done; the guest does it once more."""
-        if not access.is_store:
-            return
         hart, data, at = self._hart, access.value.to_bytes(access.size, "little"), access.address
         parts: list[tuple[int, bytes]] = []
         while data:
@@ -145,8 +158,7 @@ class TableWatch:
         for place, old in zip(places, before, strict=True):
             new = ram.words[(place - ram.base) >> 3]
             if old != new:
-                self.emit(place, old, new, pc, by_walk=False)
-                self._map.written(place, old, new)
+                self._tell(place, old, new, pc)
 
     def _entries(self, page: int) -> list[int] | None:
         ram = self._hart.ram

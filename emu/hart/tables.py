@@ -1,9 +1,9 @@
 """Which pages of RAM hold the page tables that `satp` leads to, kept up to date while entries are written."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
-from emu.hart.aliases import Aliases
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.lateclass import dataclass
 from emu.mmu import pte as bits
@@ -12,7 +12,6 @@ _INDEX_BITS = 9
 _ENTRY_BITS = 3
 _ALL = (1 << 64) - 1
 _IS_TABLE = bits.V | bits.R | bits.W | bits.X
-_IS_LEAF = bits.R | bits.W | bits.X
 
 
 @dataclass(slots=True)
@@ -29,10 +28,21 @@ class Table:
     """Whether `satp` held it."""
 
 
+class Watch(Protocol):
+    """Who is told which pages hold tables."""
+
+    def add(self, page: int) -> None:
+        """A page holds one from now on."""
+
+    def remove(self, page: int) -> None:
+        """It holds none any more."""
+
+
 class TableMap:
     """Follows the tables from each value of `satp`; what no entry leads to any more is forgotten, with all below it.
 
-    A root is a table until it is all zero: that is how a kernel leaves it, or prepares it for another use.
+    A root is a table until it is all zero, which is how a kernel leaves it or prepares it for another use; or until
+    something that is no entry is written to it while `satp` holds another one: a kernel that gives it back as it is.
 
     >>> words = [0] * 1024
     >>> words[3] = 1 << 10 | 1                          # the first page's entry 3 leads to the second page
@@ -42,20 +52,23 @@ class TableMap:
     [('0x0', 2, '0x0'), ('0x1000', 1, '0xc0000000')]
     """
 
-    def __init__(self, entries: Callable[[int], list[int] | None], aliases: Aliases | None = None) -> None:
+    def __init__(self, entries: Callable[[int], list[int] | None], watch: Watch | None = None) -> None:
         """`entries(page)` gives the 512 entries at a physical address, None where no RAM is.
 
-        `aliases` is told of the tables, and of what the kernel's leaves map.
+        `watch` is told of the tables.
         """
         self._entries = entries
-        self._aliases = aliases
+        self._watch = watch
         self.pages: dict[int, Table] = {}
         """By physical address."""
+        self._root = -1
+        """The one that `satp` holds."""
 
     def enter(self, satp: int) -> None:
         """`satp` has got a value: its root and everything below it are tables."""
         levels = PAGING_LEVELS.get(satp >> SATP_MODE_SHIFT)
         root = (satp & SATP_PPN) << PAGE_BITS
+        self._root = -1 if levels is None else root
         if levels is None:
             return
         self._add(root, Table(levels - 1, 0, PAGE_BITS + _INDEX_BITS * levels))
@@ -76,10 +89,17 @@ class TableMap:
             self._refer(table, (entry_address - page) >> _ENTRY_BITS, new)
         if table.level and _leads_on(old):
             self._drop_reference(_target(old))
-        self._note_leaf(table, (entry_address - page) >> _ENTRY_BITS, new)
-        if not new and table.is_root and not any(self._entries(page) or ()):
+        if table.is_root and self._is_left(page, new):
             table.is_root = False
             self._forget_unreachable(page)
+
+    def _is_left(self, root: int, new: int) -> bool:
+        """Whether a root is none any more, now that this is one of its words."""
+        if not new:
+            return not any(self._entries(root) or ())
+        if root == self._root:
+            return False
+        return not new & bits.V or bool(new & bits.RESERVED) or (_leads_on(new) and self._entries(_target(new)) is None)
 
     def _refer(self, table: Table, index: int, entry: int) -> None:
         """An entry of a table leads to another."""
@@ -93,20 +113,12 @@ class TableMap:
         if entries is None:
             return
         self.pages[page] = table
-        if self._aliases is not None:
-            self._aliases.add(page)
-        for index, entry in enumerate(entries):
-            if not entry & bits.V:
-                continue
-            if entry & _IS_LEAF:
-                self._note_leaf(table, index, entry)
-            elif table.level:
-                self._refer(table, index, entry)
-
-    def _note_leaf(self, table: Table, index: int, entry: int) -> None:
-        """Users do not write tables: what is mapped for them is not followed."""
-        if self._aliases is not None and entry & bits.V and entry & bits.W and not entry & bits.U:
-            self._aliases.mapped(_first(table, index), _target(entry), table.level)
+        if self._watch is not None:
+            self._watch.add(page)
+        if table.level and any(entries):
+            for index, entry in enumerate(entries):
+                if entry and _leads_on(entry):
+                    self._refer(table, index, entry)
 
     def _drop_reference(self, page: int) -> None:
         table = self.pages.get(page)
@@ -119,8 +131,8 @@ class TableMap:
         if table.references > 0 or table.is_root:
             return
         del self.pages[page]
-        if self._aliases is not None:
-            self._aliases.remove(page)
+        if self._watch is not None:
+            self._watch.remove(page)
         if table.level:
             for entry in self._entries(page) or ():
                 if entry and _leads_on(entry):

@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+from collections.abc import Sequence
 from functools import cache
 from threading import Lock
 from typing import NamedTuple
@@ -19,7 +20,12 @@ DIVERTED = {"tcg_gen_code": Entry.GEN_CODE, "riscv_cpu_set_mode": Entry.SET_MODE
 _WITHOUT_SUFFIX = ("cpu_exit", "uc_emu_stop")
 
 
-_replaced: set[str] = set()
+_replaced: dict[str, int] = {}
+"""Where the probes are that stand in tables, by name."""
+_innermost: dict[str, int] = {}
+"""What stands right in front of the library's own function."""
+_outermost: dict[str, ctypes.c_uint64] = {}
+"""The word through which the probe in front of all calls it, or what stands between."""
 
 
 class Installed(NamedTuple):
@@ -81,24 +87,53 @@ def _install() -> Installed:
     return Installed(layout, entries)
 
 
-def replace_table(probe: Probe, called: tuple[str, ...], replaced: tuple[str, ...]) -> None:
-    """Put native functions into tables of the library, in the place of its own, once in a process.
+def replace_table(
+    probe: Probe,
+    called: Sequence[str],
+    replaced: Sequence[str],
+    *,
+    diverted: Sequence[str] = (),
+    innermost: bool = False,
+) -> int:
+    """Put native functions into tables of the library, in the place of its own, once in a process; where they are.
 
-    The probe begins with a table of the functions that it calls, and a jump for each of those that it replaces.
+    The probe begins with a table of the functions that it calls, and a jump for each of those that it replaces: those
+    in tables, and those that the library calls through words (`diverted`). One that is `innermost` stands behind those
+    of other probes, whenever they come.
     """
     with _LOCK:
         if probe.name in _replaced:
-            return
+            return _replaced[probe.name]
         file = SharedLibrary(library.LIBRARY._name)
-        functions = [library.function_address(name) for name in called]
+        own = {name: library.function_address(name) for name in called}
         begin = library.function_address("tcg_gen_code") - file.symbol("tcg_gen_code_riscv64")
         address = native.load(probe)
-        (ctypes.c_uint64 * len(functions)).from_address(address)[:] = [*functions]
-        words = [ctypes.c_uint64.from_address(begin + file.table_word(f"{name}_riscv64")) for name in replaced]
-        if [word.value for word in words] != [library.function_address(name) for name in replaced]:
-            raise MachineError("native code is not possible here: somebody else has replaced the core's accesses")
-        pages = {ctypes.addressof(word) & -mmap.PAGESIZE for word in words}
-        native.protect(pages, mmap.PROT_READ | mmap.PROT_WRITE)
-        for number, word in enumerate(words):
-            word.value = address + 8 * len(functions) + 8 * number
-        _replaced.add(probe.name)
+        quads = (ctypes.c_uint64 * len(called)).from_address(address)
+        quads[:] = [own[name] if innermost else _innermost.get(name, own[name]) for name in called]
+        entries = {name: address + 8 * (len(called) + number) for number, name in enumerate((*replaced, *diverted))}
+        changes: list[tuple[ctypes.c_uint64, int]] = []
+        for name in replaced:
+            word = ctypes.c_uint64.from_address(begin + file.table_word(f"{name}_riscv64"))
+            if innermost and name in _outermost:
+                _outermost[name].value = entries[name]
+                continue
+            if word.value != _innermost.get(name, own[name]):
+                raise MachineError("native code is not possible here: somebody else has replaced the core's accesses")
+            changes.append((word, entries[name]))
+        for name in diverted:
+            word = ctypes.c_uint64.from_address(begin + file.call_word(f"{name}_riscv64"))
+            if word.value != own[name] and not begin <= word.value < own[name]:  # or its stub, before its first call
+                raise MachineError(f"native code is not possible here: somebody else has replaced {name}")
+            changes.append((word, entries[name]))
+        native.protect(
+            {ctypes.addressof(word) & -mmap.PAGESIZE for word, _ in changes}, mmap.PROT_READ | mmap.PROT_WRITE
+        )
+        for word, entry in changes:
+            word.value = entry
+        for number, name in enumerate(called):
+            if name in replaced and innermost:
+                _innermost[name] = entries[name]
+            elif name in replaced:
+                _outermost[name] = ctypes.c_uint64.from_address(address + 8 * number)
+        _replaced[probe.name] = address
+        return address

@@ -196,6 +196,58 @@ def test_a_root_that_was_cleared_is_ordinary_memory_again(boot):
     ]  # fmt: skip
 
 
+def test_a_root_that_is_given_back_as_it_is_tells_of_what_comes_first_and_of_no_more(boot):
+    writes = """
+    srli t0, s3, 12         # another address space with the same gigabyte
+    li t1, 8 << 60
+    or t0, t0, t1
+    li t1, 0x200000cf
+    sd t1, 16(s3)
+    csrw satp, t0
+    sfence.vma
+    sd t1, 24(s0)           # a table still
+    li t2, 0xcccccccccccccccc
+    sd t2, 24(s0)           # poison of an allocator
+    sd t2, 32(s0)
+    sd t2, 8(s1)            # nor is what it led to
+    sd t2, 24(s3)           # a mistake, in the root that satp holds
+    sd t1, 32(s3)
+    """
+    machine = boot(GUEST.format(writes=writes))
+    events = told(machine)
+    finish(machine)
+    poison = 0xCCCC_CCCC_CCCC_CCCC
+    assert [(int(event.pte_address) - machine.address_of("root"), event.new) for event in events] == [
+        (24, 0x200000CF), (24, poison), (3 * 4096 + 24, poison), (3 * 4096 + 32, 0x200000CF),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("tables_first", [False, True])
+def test_a_watchpoint_and_the_watch_of_tables_see_the_same_stores(boot, tables_first):
+    writes = "li t1, 0x5f\n sd t1, 24(s2)\n sd t1, 24(s2)\n la t2, data\n sd t1, (t2)\n sd zero, 24(s2)"
+    machine = boot(GUEST.format(writes=writes))
+    seen = []
+    events = told(machine) if tables_first else []
+    layer = machine.core.shadow.open(lambda access: seen.append((access.address, access.value)))
+    layer.poison(machine.address_of("table") + 24, 8)
+    layer.poison(machine.address_of("data"), 8)
+    events = events if tables_first else told(machine)
+    finish(machine)
+    entry = machine.address_of("table") + 24
+    assert seen == [(entry, 0x5F), (entry, 0x5F), (machine.address_of("data"), 0x5F), (entry, 0)]
+    assert [event.new for event in events] == [0x5F, 0]
+
+
+def test_a_function_that_the_host_calls_tells_of_the_entries_that_it_writes(boot):
+    machine = boot(GUEST.format(writes=f"{OFF} .globl set\n set: ld a2, (a0)\n sd a1, (a0)\n mv a0, a2\n ret"))
+    machine.run(until="writes")
+    events = told(machine)
+    entry = machine.address_of("table") + 40
+    assert [machine.call("set", entry, value) for value in (0x5F, 0x5F, 7)] == [0, 0x5F, 0x5F]
+    assert [(event.old, event.new) for event in events] == [(0, 0x5F), (0x5F, 7)]
+    assert {int(event.pc) for event in events} == {machine.address_of("set") + 2}
+
+
 def test_a_and_d_that_the_walk_sets_are_told_apart(build):
     writes = "la t1, data\n srli t1, t1, 2\n ori t1, t1, 7\n sd t1, 40(s2)\n sfence.vma\n li t0, 0x5000\n .globl load\n"
     machine = Machine(MachineConfig(ram_size=16 << 20))
