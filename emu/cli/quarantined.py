@@ -24,8 +24,8 @@ def quarantine_said(request: AllocationRequest, size: int) -> dict[str, object]:
     return {_KEY: {"bytes": size, **named}}
 
 
-def hold_back_again(machine: Machine, said: Mapping[str, Any], path: Path) -> None:
-    """Hold back what the run of the recording `path` held back, on a machine before its first instruction.
+def hold_back_again(machine: Machine, said: Mapping[str, Any]) -> None:
+    """Hold back what a recorded run held back, on a machine before its first instruction.
 
     Raises RecordingError for what no recorder has written.
     """
@@ -51,4 +51,4 @@ def hold_back_again(machine: Machine, said: Mapping[str, Any], path: Path) -> No
             allocations = Allocations(machine, request, summed_up=False)
         AddressSanitizer(machine, allocations.frames.allocators, allocations.heap.allocators, quarantine=size)
     except (KeyError, TypeError, EmuError) as error:
-        raise RecordingError(f"{path} cannot be replayed: it is damaged ({error})") from None
+        raise RecordingError(f"the recording cannot be replayed: it is damaged ({error})") from None

@@ -45,7 +45,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     request = options().read(words, ReplayWords())
     with Recording(request.file) as recording:
         machine, end = replayed(recording)
-        hold_back_again(machine, host_of(recording), request.file)
+        hold_back_again(machine, host_of(recording))
     with machine:
         if not request.quiet:
             machine.on(ConsoleOutput, _show)

@@ -7,10 +7,12 @@ from contextlib import nullcontext
 from pathlib import Path, PurePath
 
 from emu.cli.outputs import whole_file
+from emu.cli.quarantined import hold_back_again
 from emu.cli.words import Group, Words, add_help
 from emu.errors import ConfigError
 from emu.firmware.names import SymbolFile
 from emu.record.recording import Recording
+from emu.record.relived import with_more
 from emu.report import recorded
 from emu.report.places import PlaceNames
 from emu.spelling import did_you_mean
@@ -28,6 +30,11 @@ WHAT: dict[str, Callable[..., Iterator[str]]] = {
     "execution": recorded.execution,
 }
 """What can be shown, and by which lines; `events` comes on top."""
+_LOG = ("memory", "registers", "csrs")
+_NEEDS = {"functions": ("calls",), "memory": ("memory",), "registers": ("registers",)} | {
+    "commits": _LOG, "execution": _LOG,
+}  # fmt: skip
+"""What a recording must hold to show it."""
 _LINES = ("commits", "execution")
 """What has no columns."""
 TIMELINES = ("perfetto", "chrome", "uftrace")
@@ -88,8 +95,11 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         write = _write_timeline if request.form in TIMELINES else _write_what
         end = lambda: min(last, recording.extent()[1])  # noqa: E731  # asked for where a bar is shown only
         to_file = request.output is not None
-        with progress(f"reading {recording.path}", first, end, to_file=to_file) as recording.on_reached:
-            write(recording, request, first, last, chosen)
+        with (
+            with_more(recording, _NEEDS.get(request.what, ()), first, last, hold_back_again) as whole,
+            progress(f"reading {recording.path}", first, end, to_file=to_file) as whole.on_reached,
+        ):
+            write(whole, request, first, last, chosen)
         tell_missing(recording)
     return 0
 

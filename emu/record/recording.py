@@ -130,6 +130,17 @@ class Recording(Shown):
         """What keeps the file from being complete, in words; None for a complete one."""
         return self._reader.missing
 
+    @cached_property
+    def obstacle(self) -> str | None:
+        """Why the run cannot be lived again, in words; None if it can be."""
+        try:
+            about = json.loads(self._reader.whole(formats.REPLAY, most=1 << 20) or b"null")
+        except ValueError:
+            return "it is damaged"
+        if not isinstance(about, dict):
+            return "it was made without what came from outside"
+        return str(about["obstacle"]) if "obstacle" in about else None
+
     @property
     def container(self) -> Reader:
         """The file's sections."""
@@ -301,8 +312,9 @@ class Recording(Shown):
 
     def _check(self, what: str) -> None:
         if what not in self.what:
+            why = f"; it cannot be lived again to see them: {self.obstacle}" if self.obstacle else ""
             raise RecordingError(
-                f"{self.path} has no {what}: record them with `ekernel run --record FILE --record-what {what}`"
+                f"{self.path} has no {what}: record them with `ekernel run --record FILE --record-what {what}`{why}"
             )
 
     def columns(self, first: int = 0, last: int = _END) -> "dict[str, np.ndarray]":

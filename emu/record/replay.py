@@ -1,8 +1,8 @@
 """The part of a recording by which the run is lived again: the machine, what was loaded, what came from outside.
 
-Three sections: `replay`, one JSON object (the configuration, where the pieces of `replay.memory` lie, the hart's entry,
-or an `obstacle`); `replay.inputs`, one JSON object a line (`at`, `inside`, `what`; or `cut`, how many of those before
-count); `replay.end`, the moment at which the recording was closed.
+Sections: `replay`, one JSON object (the configuration, where the pieces of `replay.memory` lie, the hart's entry, the
+disks that `replay.disks` holds, or an `obstacle`); `replay.inputs`, one JSON object a line (`at`, `inside`, `what`; or
+`cut`, how many of those before count); `replay.end`, the moment at which the recording was closed.
 """
 
 import json
@@ -19,16 +19,18 @@ from emu.firmware.names import SymbolFile
 from emu.isa.privilege import Privilege
 from emu.machine import Machine, MachineConfig
 from emu.machine.boot import BootPlan
-from emu.machine.config import BUILT_IN, NO_FIRMWARE
+from emu.machine.config import BUILT_IN, NO_FIRMWARE, Drive
 from emu.machine.history.inputs import Input
 from emu.machine.history.moment import Moment
 from emu.memory.ram import LARGEST
 from emu.mmu import AdUpdate
 from emu.record.container import Reader
+from emu.record.disks import disks_again, obstacle_of_disks, write_disks
+from emu.record.formats import REPLAY as ABOUT
 from emu.record.recorder import Recorder
 from emu.record.recording import Executed, Recording, instructions_of
 
-ABOUT, MEMORY, INPUTS, END = "replay", "replay.memory", "replay.inputs", "replay.end"
+MEMORY, INPUTS, END = "replay.memory", "replay.inputs", "replay.end"
 _ELSEWHERE = ("device_tree", "drives", "semihosting", "firmware", "probes")
 """Fields of a configuration that name files of the host, or mean the host: they are not in a recording."""
 _MOST = 1 << 20
@@ -51,7 +53,8 @@ class ReplaySections:
         if plan is None or obstacle is not None:
             recorder.section(ABOUT, json.dumps({"obstacle": obstacle or "nothing was loaded"}).encode())
             return
-        about = {"config": _config(machine.config), "plan": _plan(plan), "host": dict(host or {})}
+        drives = write_disks(machine.config.drives, recorder.section)
+        about = {"config": _config(machine.config), "plan": _plan(plan), "host": dict(host or {}), "drives": drives}
         recorder.section(ABOUT, json.dumps(about).encode())
         for _, data in plan.pieces:
             recorder.section(MEMORY, data)
@@ -87,13 +90,15 @@ def replayed(recording: Recording) -> tuple[Machine, Moment]:
     if "obstacle" in about:
         raise RecordingError(f"{recording.path} cannot be replayed: {about['obstacle']}")
     try:
-        config = _read_config(about["config"])
-        plan, entries = _read_plan(reader, about["plan"], config), _read_inputs(reader)
         end = _json(reader, END)
         last = Moment(*map(int, end)) if end else Moment(recording.extent()[1], -1)
+        entries = _read_inputs(reader)
+        with disks_again(reader, about.get("drives", [])) as drives:
+            config = _read_config(about["config"], drives)
+            plan = _read_plan(reader, about["plan"], config)
+            machine = Machine(config)
     except (KeyError, TypeError, ValueError, AttributeError, EmuError) as error:
         raise RecordingError(f"{recording.path} cannot be replayed: it is damaged ({error})") from None
-    machine = Machine(config)
     for name, data in recording.names.files:
         if name:
             machine.platform.names.add(SymbolFile(data, name))
@@ -111,8 +116,10 @@ def host_of(recording: Recording) -> Mapping[str, Any]:
 def obstacle_of(machine: Machine) -> str | None:
     """Why the run of a machine cannot be lived again from a file; None when it can."""
     config = machine.config
-    if config.drives:
-        return "the machine had disks, which are not in a recording"
+    if (reason := obstacle_of_disks(config.drives)) is not None:
+        return reason
+    if machine.instret and not all(drive.snapshot or drive.read_only for drive in config.drives):
+        return "the guest may have written to its disks before"
     if config.semihosting is not None:
         return "the guest could ask the host (semihosting)"
     try:
@@ -131,11 +138,12 @@ def _config(config: MachineConfig) -> dict[str, object]:
     return {**values, "firmware": BUILT_IN if config.firmware == BUILT_IN else NO_FIRMWARE}
 
 
-def _read_config(values: Mapping[str, Any]) -> MachineConfig:
+def _read_config(values: Mapping[str, Any], drives: tuple[Drive, ...]) -> MachineConfig:
     known = {field.name for field in fields(MachineConfig)} - set(_ELSEWHERE)
     chosen = {name: value for name, value in values.items() if name in known}
     chosen["ad_update"] = AdUpdate(chosen["ad_update"])
-    return MachineConfig(**chosen, firmware=BUILT_IN if values["firmware"] == BUILT_IN else NO_FIRMWARE)
+    firmware = BUILT_IN if values["firmware"] == BUILT_IN else NO_FIRMWARE
+    return MachineConfig(**chosen, firmware=firmware, drives=drives)
 
 
 def _plan(plan: BootPlan) -> dict[str, object]:

@@ -69,6 +69,40 @@ def test_gdb_looks_at_the_end_of_a_recorded_run_and_back_from_there(recorded: Pa
     process.stderr.close()
 
 
+SECTORS = """
+    li t0, 0x10001100  # the first slot's configuration: how many sectors the disk has
+    lw t1, (t0)
+1:  addi t1, t1, -1
+    bnez t1, 1b
+    li a7, 8
+    ecall
+"""
+
+
+def test_a_machines_disk_is_in_its_recording(program: Callable[[str], Path], tmp_path: Path) -> None:
+    elf, disk, path = program(SECTORS), tmp_path / "disk.img", tmp_path / "run.ekrec"
+    disk.write_bytes(bytes(5 * 512))
+    drive = f"file={disk},format=raw,if=none,id=d,snapshot=on"
+    done = ekernel(
+        "run",
+        "-q",
+        "-drive",
+        drive,
+        "-device",
+        "virtio-blk-device,drive=d,bus=virtio-mmio-bus.0",
+        "--record",
+        path,
+        elf,
+    )
+    assert done.returncode == 0, done.stderr
+    disk.unlink()
+    elf.unlink()
+    done = ekernel("replay", path)
+    assert (done.returncode, done.stderr) == (0, b"ekernel: the same run: 15 instructions\n")
+    loaded = ekernel("trace", path, "registers", "-range", "1-3").stdout
+    assert b"t1   = 0x0000000000000005" in loaded
+
+
 def test_what_cannot_be_replayed_says_why(program: Callable[[str], Path], tmp_path: Path) -> None:
     path = tmp_path / "run.ekrec"
     ekernel("run", "-q", "--clock", "host", "--record", path, program(" li a7, 8\n ecall"))

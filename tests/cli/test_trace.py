@@ -79,6 +79,20 @@ def test_a_recorded_run_is_shown_by_instructions_calls_accesses_and_registers(
     assert "s0 = 0x0000000000000003 _start" in " ".join(lines(ekernel("trace", "run.ekrec", "registers")))
 
 
+def test_what_a_recording_does_not_hold_is_seen_by_living_the_run_again(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE)
+    ekernel("run", elf, "--record", "whole", "--record-what", "calls,memory,registers,csrs", "-q")
+    for name, words in (("little", ["--record-what", ""]), ("late", ["--record-from", "outer"])):
+        assert ekernel("run", elf, "--record", name, "-q", *words).returncode == 0
+    elf.unlink()
+    for what in ("memory", "registers", "commits", "execution", "functions"):
+        for span in ([], ["-range", "9-30"]):
+            shown = lines(ekernel("trace", "whole", what, *span))
+            assert lines(ekernel("trace", "little", what, *span)) == shown or what == "functions"
+            assert lines(ekernel("trace", "late", what, *span))[-1] == shown[-1]
+        assert len(lines(ekernel("trace", "late", what))) <= len(lines(ekernel("trace", "whole", what)))
+
+
 @pytest.mark.parametrize(("place", "first"), [("outer", 8), ("9", 9), ("_start", 0), ("0", 0)])
 def test_recording_begins_where_it_is_asked_to(ekernel: Ekernel, program: Program, place: str, first: int) -> None:
     assert ekernel("run", program(SOURCE), "--record", "r", "--record-from", place, "-q").returncode == 0
@@ -112,7 +126,8 @@ def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Pro
         (["trace", "guest.elf"], "guest.elf is no recording: those are made by"),
         (["trace", "none"], "cannot read none: No such file"),
         (["trace", "r", "instruction"], "does not show 'instruction': did you mean 'instructions'?"),
-        (["trace", "r", "memory"], "r has no memory: record them with"),
+        (["trace", "host", "memory"], "host has no memory: record them with"),
+        (["trace", "host", "memory"], "it cannot be lived again to see them: this machine cannot go back in time: "),
         (["trace", "r", "-range", "9-3"], "-range 9-3: the first comes after the last"),
         (["trace", "r", "-function", "outr"], "no symbol 'outr' in the image; did you mean outer?"),
         (["run", "guest.elf", "--record-from", "outer"], "name a file with --record, --log-commits or --log-sail FILE"),
@@ -123,6 +138,8 @@ def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Pro
 )
 def test_mistakes_are_told_in_a_sentence(ekernel: Ekernel, program: Program, words: list[str], text: str) -> None:
     ekernel("run", program(SOURCE), "--record", "r", "-q")
+    if "host" in words:
+        ekernel("run", program(SOURCE), "--record", "host", "-q", "--clock", "host")
     finished = ekernel(*words)
     assert finished.returncode == 125
     assert text in finished.stderr
