@@ -26,6 +26,7 @@ CHOSEN = {
         "engine/test_facts.py": "not slow",
         "engine/test_probes.py": "not slow",
         "engine/test_floats.py": "not slow",
+        "engine/test_opencalls.py": "native and fast and each_call_knows",
         **dict.fromkeys(
             ("engine/test_features.py", "engine/test_counting.py", "engine/test_shadow.py"),
             "native and fast and (last_is_known or sum_of_all)",

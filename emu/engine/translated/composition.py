@@ -19,7 +19,7 @@ from emu.isa.results import registers_written
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
 _OF_INSTRUCTIONS = (
     Part.INSTRUCTION, Part.BEFORE_LOAD, Part.AFTER_LOAD, Part.BEFORE_STORE, Part.AFTER_STORE, Part.WRITTEN,
-    Part.LEAVING, Part.JUMPING, Part.BEFORE_COMPARISON,
+    Part.LEAVING, Part.JUMPING, Part.BEFORE_COMPARISON, Part.CALLING, Part.RETURNING, Part.RETURNING_FROM_TRAP,
 )  # fmt: skip
 _NOT_BEGUN = 0
 """The label of what a block does instead of beginning."""

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
-from emu.engine.translated.rings import Ring
+from emu.engine.translated.rings import Buffer
 
 MOST_BLOCKS = 1 << 22
 """How many blocks tables tell apart, from one switching to the next; all further ones have the last number."""
@@ -84,7 +84,7 @@ class Feature:
         return {}
 
     @property
-    def rings(self) -> Sequence[Ring]:
+    def rings(self) -> Sequence[Buffer]:
         """Its buffers."""
         return ()
 

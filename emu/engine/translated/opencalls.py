@@ -13,23 +13,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from emu.engine.translated.callentries import (
-    C_RET,
+    CALLED,
     HIGHEST,
     INHERITED,
     MIX,
     PATH_SHIFT,
-    RET,
     RETURN,
+    RETURNED,
+    WORDS,
     Table,
-    concerns,
-    leaving,
+    calling,
+    kind_of,
+    returning,
+    returning_from_trap,
 )  # fmt: skip
-from emu.engine.translated.calls import RECORD
 from emu.engine.translated.features import Core, Feature, Jump
-from emu.engine.translated.opcodes import MRET, SRET
+from emu.engine.translated.message import Message
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
-from emu.engine.translated.rings import Ring
+from emu.engine.translated.rings import Buffer
 from emu.isa.operands import instruction_length
 
 _ENTRY = 32
@@ -80,7 +82,7 @@ class KeptCalls(Feature):
         Before any further instruction, but in the middle of a run, where the machine can only be looked at.
         """
         self._tell_returned = returned
-        self._ring = Ring(0, self._settle)  # full with its first record
+        self._message = Message(WORDS, self._read)
         self._memory: mmap.mmap | None = None
         self._words = memoryview(b"").cast("Q")
         self._base = self._mask = self._interrupted = 0
@@ -90,9 +92,9 @@ class KeptCalls(Feature):
         self._contexts: dict[tuple[int, int], int] = {}
 
     @property
-    def rings(self) -> Sequence[Ring]:
+    def rings(self) -> Sequence[Buffer]:
         """See `Feature`."""
-        return (self._ring,)
+        return (self._message,)
 
     @property
     def looks_at_jumps(self) -> bool:
@@ -107,7 +109,12 @@ class KeptCalls(Feature):
             self.forget()
         innermost = ctypes.addressof(self._innermost)
         table = Table(self._apart(_APART), self._mask, innermost, self._apart(_NOWHERE))
-        return {Part.CONDITION: self._ring.condition, Part.LEAVING: leaving(table, self._ring)}
+        return {
+            Part.CONDITION: self._message.condition,
+            Part.CALLING: calling(table, self._message),
+            Part.RETURNING: returning(table, self._message),
+            Part.RETURNING_FROM_TRAP: returning_from_trap(self._message),
+        }
 
     def switched_off(self) -> None:
         """See `Feature`."""
@@ -124,7 +131,7 @@ class KeptCalls(Feature):
         return None if entry is None else self._from(self._before(entry))
 
     def _found(self, call: OpenCall) -> int | None:
-        self._ring.empty()
+        self._message.empty()
         if self._memory is None:
             return None
         place = self._place(call.stack_pointer)
@@ -137,7 +144,7 @@ class KeptCalls(Feature):
     @property
     def innermost(self) -> OpenCall | None:
         """The call that was made last and has not returned; None where it is not known."""
-        self._ring.empty()
+        self._message.empty()
         entry = self._innermost[0]
         return None if self._memory is None or entry == self._end else self._call(entry)
 
@@ -168,14 +175,14 @@ class KeptCalls(Feature):
             entry = self._found(call)
         else:
             before = words[place + 2]
-            if innermost in (before, base + 8 * place) and self._ring.is_empty:
+            if innermost in (before, base + 8 * place) and self._message.is_empty:
                 return words[(before - base >> 3) + 3] >> PATH_SHIFT
             entry = self._found(call)
         return None if entry is None else words[(self._before(entry) - base >> 3) + 3] >> PATH_SHIFT
 
     def forget(self) -> None:
         """The hart was put into another state: nothing is known of what is open."""
-        self._ring.empty()
+        self._message.empty()
         self._contexts.clear()
         if self._memory is not None:
             self._memory.madvise(mmap.MADV_DONTNEED)
@@ -183,7 +190,7 @@ class KeptCalls(Feature):
 
     def saved(self, places: Iterable[OpenCall]) -> object:
         """What is open here, behind traps and around the given calls, for `restore`; not that of all other stacks."""
-        self._ring.empty()
+        self._message.empty()
         starts = [self._innermost[0], self._interrupted, *self._contexts.values()]
         starts += [place for call in places if self._call(place := self._place(call.stack_pointer)) == call]
         entries: dict[int, tuple[int, ...]] = {}
@@ -210,14 +217,22 @@ class KeptCalls(Feature):
     def host_calls(self, return_address: int, stack_pointer: int, /) -> None:
         """See `Feature`."""
         if self._memory is not None:
-            self._ring.empty()
+            self._message.empty()
             self._called(return_address, stack_pointer)
 
     def jumped(self, jump: Jump, /) -> None:
         """See `Feature`."""
-        if concerns(jump.instruction):
-            self._ring.append(RECORD.pack(*jump))
-            self._ring.empty()
+        self._message.empty()
+        kind = kind_of(jump.instruction)
+        if kind == CALLED:
+            self._called(jump.pc + instruction_length(jump.instruction) & HIGHEST, jump.stack_pointer)
+        elif kind == RETURNED:
+            self._returned(OpenCall(jump.target, jump.stack_pointer), jump.instret)
+        elif kind:
+            self._trap_returned(jump.stack_pointer, jump.satp)
+        elif kind == 0:
+            self._park(jump.stack_pointer, jump.satp)
+            self._innermost[0] = self._end
 
     # The table, from Python.
 
@@ -269,17 +284,17 @@ class KeptCalls(Feature):
 
     # What the table cannot tell.
 
-    def _settle(self, records: memoryview) -> None:
-        for pc, instruction, target, stack_pointer, instret, satp in RECORD.iter_unpack(records):
-            if instruction == C_RET or instruction & 0xFFFFF == RET:
-                self._returned(OpenCall(target, stack_pointer), instret)
-            elif instruction in (SRET, MRET):
-                self._innermost[0] = self._contexts.pop((stack_pointer, satp), self._end)
-            elif instruction:
-                self._called(pc + instruction_length(instruction) & HIGHEST, stack_pointer)
-            else:
-                self._park(stack_pointer, satp)
-                self._innermost[0] = self._end
+    def _read(self) -> None:
+        _, kind, address, stack_pointer, last = self._message.words
+        if kind == RETURNED:
+            self._returned(OpenCall(address, stack_pointer), last)
+        elif kind == CALLED:
+            self._called(address, stack_pointer)
+        else:
+            self._trap_returned(stack_pointer, last)
+
+    def _trap_returned(self, stack_pointer: int, satp: int) -> None:
+        self._innermost[0] = self._contexts.pop((stack_pointer, satp), self._end)
 
     def _park(self, stack_pointer: int, satp: int) -> None:
         self._contexts[stack_pointer, satp] = self._interrupted = self._innermost[0]

@@ -31,6 +31,12 @@ class Part(IntEnum):
     """No word of a plan, but a part of the head: what makes LATE negative when the block must not begin."""
     BEFORE_COMPARISON = 12
     """Before each conditional jump within a block, of a branch instruction first of all."""
+    CALLING = 13
+    """Behind LEAVING, where the block is left by a call that links into ra."""
+    RETURNING = 14
+    """Behind LEAVING, where the block is left by a return to ra that does not link."""
+    RETURNING_FROM_TRAP = 15
+    """Behind LEAVING, where the block is left by `sret` or `mret`."""
 
 
 class Kind(IntEnum):

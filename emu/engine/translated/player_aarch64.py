@@ -4,7 +4,8 @@ from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.translated.layout import AARCH64 as LAYOUT
 from emu.engine.translated.layout import OP_ARGUMENTS, OP_NEXT, OP_PARAMETERS, TEMP_SIZE, Global
-from emu.engine.translated.opcodes import C_J, C_JR, JAL, JALR, MRET, OPCODES, SRET, TB_EXIT_REQUESTED
+from emu.engine.translated.leaving import first_aarch64, second_aarch64
+from emu.engine.translated.opcodes import OPCODES, TB_EXIT_REQUESTED
 from emu.engine.translated.plan import LABELS, TEMPORARIES, Kind, Known, Part
 from emu.engine.translated.playing_aarch64 import playing
 from emu.engine.window import Word
@@ -194,58 +195,7 @@ is_store:
     {_play(Part.AFTER_STORE, before=_BEHIND)}
 advance:
     ldr x21, [sp, #{_NEXT}]
-    cbnz x21, each
-    ldr x9, [x20, #{8 * Part.LEAVING}]
-    ldr x10, [x20, #{8 * Part.JUMPING}]
-    orr x9, x9, x10
-    cbz x9, ends
-    ldr x1, {_known(Known.PC)}
-    bl fetch
-    str x0, {_known(Known.INSTRUCTION)}
-    and w9, w0, #3
-    cmp w9, #3
-    b.eq wide
-    mov w10, #0xe003
-    and w9, w0, w10
-    mov w10, #{C_J}
-    cmp w9, w10
-    b.eq jumps
-    mov w10, #0xe07f
-    and w9, w0, w10
-    mov w10, #{C_JR}
-    cmp w9, w10
-    b.ne ends
-    tst w0, #0xf80
-    b.ne leaves
-    b ends
-wide:
-    ldr x1, {_known(Known.PC)}
-    add x1, x1, #2
-    bl fetch
-    ldr x9, {_known(Known.INSTRUCTION)}
-    orr x0, x9, x0, lsl #16
-    str x0, {_known(Known.INSTRUCTION)}
-    mov w10, #0x707f
-    and w9, w0, w10
-    cmp w9, #{JALR}
-    b.eq leaves
-    mov w10, #{SRET & 0xFFFF}
-    movk w10, #{SRET >> 16}, lsl #16
-    cmp w0, w10
-    b.eq leaves
-    movk w10, #{MRET >> 16}, lsl #16
-    cmp w0, w10
-    b.eq leaves
-    and w9, w0, #0x7f
-    cmp w9, #{JAL}
-    b.ne ends
-    tst w0, #0xf80
-    b.eq jumps
-leaves:
-    ldr x22, [x20, #{8 * Part.LEAVING}]
-    b find
-jumps:
-    ldr x22, [x20, #{8 * Part.JUMPING}]
+    cbnz x21, each{first_aarch64(_known)}
 find:
     ldr x21, [sp, #{_INSTRUCTION}]
 find_on:
@@ -260,7 +210,7 @@ find_on:
     ldrb w9, [x21]
     cmp w9, #{OPCODES["goto_ptr"]}
     csel x23, x23, x21, eq
-    bl play
+    bl play{second_aarch64(_known)}
 ends:
     ldr x21, [sp, #{_FIRST}]
     {_play(Part.HEAD, before=_HERE)}

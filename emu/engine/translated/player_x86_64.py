@@ -4,7 +4,8 @@ from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.translated.layout import OP_ARGUMENTS, OP_NEXT, OP_PARAMETERS, TEMP_SIZE, Global
 from emu.engine.translated.layout import X86_64 as LAYOUT
-from emu.engine.translated.opcodes import C_J, C_JR, JAL, JALR, MRET, OPCODES, SRET, TB_EXIT_REQUESTED
+from emu.engine.translated.leaving import first_x86_64, second_x86_64
+from emu.engine.translated.opcodes import OPCODES, TB_EXIT_REQUESTED
 from emu.engine.translated.plan import LABELS, TEMPORARIES, Kind, Known, Part, Source
 from emu.engine.window import Word
 
@@ -180,53 +181,7 @@ is_store:
 advance:
     mov r13, [rbp+{_NEXT}]
     test r13, r13
-    jnz each
-    mov rax, [r12+{8 * Part.LEAVING}]
-    or rax, [r12+{8 * Part.JUMPING}]
-    jz ends
-    mov rsi, {_known(Known.PC)}
-    call fetch
-    mov {_known(Known.INSTRUCTION)}, rax
-    mov ecx, eax
-    and ecx, 3
-    cmp ecx, 3
-    je wide
-    mov ecx, eax
-    and ecx, 0xe003
-    cmp ecx, {C_J}
-    je jumps
-    mov ecx, eax
-    and ecx, 0xe07f
-    cmp ecx, {C_JR}
-    jne ends
-    test eax, 0xf80
-    jnz leaves
-    jmp ends
-wide:
-    mov rsi, {_known(Known.PC)}
-    add rsi, 2
-    call fetch
-    shl eax, 16
-    or rax, {_known(Known.INSTRUCTION)}
-    mov {_known(Known.INSTRUCTION)}, rax
-    mov ecx, eax
-    and ecx, 0x707f
-    cmp ecx, {JALR}
-    je leaves
-    cmp eax, {SRET}
-    je leaves
-    cmp eax, {MRET}
-    je leaves
-    and ecx, 0x7f
-    cmp ecx, {JAL}
-    jne ends
-    test eax, 0xf80
-    jz jumps
-leaves:
-    mov r14, [r12+{8 * Part.LEAVING}]
-    jmp find
-jumps:
-    mov r14, [r12+{8 * Part.JUMPING}]
+    jnz each{first_x86_64(_known)}
 find:
     mov r13, [rbp+{_INSTRUCTION}]
 find_on:
@@ -240,7 +195,7 @@ find_on:
     je ends
     cmp byte ptr [r13], {OPCODES["goto_ptr"]}
     cmovne r15, r13
-    call play
+    call play{second_x86_64(_known)}
 ends:
     mov r13, [rbp+{_FIRST}]
     {_play(Part.HEAD, before="r13")}

@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 from collections.abc import Callable
+from typing import Protocol
 
 from emu.engine.translated.operations import LATE, Operand, Operation, T, constant, op
 
@@ -11,6 +12,16 @@ SLACK = 1 << 16
 
 Drain = Callable[[memoryview], None]
 """Gets what a buffer holds; the memory is used again when it returns. It must leave the machine alone."""
+
+
+class Buffer(Protocol):
+    """What a feature keeps for Python."""
+
+    def empty(self) -> None:
+        """Hand over what it holds, if anything."""
+
+    def empty_if_full(self) -> None:
+        """The same, if no block can begin before."""
 
 
 class Ring:
