@@ -10,6 +10,8 @@ from emu.isa.operands import instruction_length
 
 _CALL, _CALL_BYTES = 0xE7, 4
 """`jalr ra, 0(zero)`."""
+_RETURN = 0x8067
+"""`ret`."""
 
 
 class CountingHart(HartBase):
@@ -49,7 +51,7 @@ class CountingHart(HartBase):
         return self._moved(self._at_end(engine.run(), deadline))
 
     def go_on_at(self, pc: int) -> None:
-        """In the callback of a watch: leave its instruction out, and go on elsewhere: the host has done it."""
+        """In the callback of a watch: leave its instruction out, and return to here: the host has done the function."""
         self._goes_on_at = pc
         self.engine.request_stop()
 
@@ -57,6 +59,7 @@ class CountingHart(HartBase):
         """Do what `go_on_at` has asked for."""
         pc, self._goes_on_at = self._goes_on_at, None
         if pc is not None:
+            self.note_return(self.words[PC], _RETURN, pc, 0)
             self.words[PC] = pc
             self.between_blocks(pc)
             self.engine.window.store()
@@ -126,7 +129,7 @@ class CountingHart(HartBase):
         self.between_blocks(target)
 
     def note_return(self, epc: int, instruction: int, target: int, satp: int) -> None:
-        """Note that `sret` or `mret` has been carried out here, and not by the core."""
+        """Note that `sret`, `mret` or `ret` has been carried out here, and not by the core."""
         if self.engine.looks_at_jumps:
             self.engine.jumped(epc, instruction, target, satp)
 

@@ -15,6 +15,7 @@ from emu.observe.underway import UnderWay
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
 _MOST_LAYERS = 15
+LAST_MARK = 2 << _MOST_LAYERS - 1
 
 
 class _Path(NamedTuple):
@@ -136,6 +137,11 @@ class OpenCalls:
         if name not in self._layers and len(self._layers) == _MOST_LAYERS:
             return None
         return 2 << self._layers.setdefault(name, len(self._layers))
+
+    def give_mark(self, call: Call, mark: int) -> None:
+        """Mark a call that is at its first instruction, and what is called inside of it."""
+        if mark:
+            self.kept.mark_only(self.kept.entered(call.return_address, call.stack_pointer), mark)
 
     def await_return(self, entry: int, mark: int, awaited: "Awaited") -> None:
         """Have the return of an open call told to whoever awaits it, and mark what is called inside of it."""

@@ -29,7 +29,7 @@ CHOSEN = {
         "engine/test_opencalls.py": "native and fast and each_call_knows",
         **dict.fromkeys(
             ("engine/test_features.py", "engine/test_counting.py", "engine/test_shadow.py"),
-            "native and fast and (last_is_known or sum_of_all)",
+            "native and fast and (last_is_known or sum_of_all or inside_of_marked)",
         ),
         "isa/test_every_instruction.py": "fmin or fmadd or mret",
     },

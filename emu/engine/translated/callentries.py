@@ -13,6 +13,8 @@ from emu.isa.registers import RA, SP
 
 HIGHEST = (1 << 64) - 1
 RETURN, INHERITED, PATH_SHIFT = 1, 0xFFFE, 16
+MARKS_OFFSET = 24
+"""Of the word with the marks, in an entry."""
 MIX = 0x9E3779B97F4A7C15
 """Odd, and half of its bits set: a path is a number made of all return addresses and stack pointers that lead here."""
 CALLED, RETURNED, TRAP_RETURNED = 1, 2, 3

@@ -86,7 +86,8 @@ class KeptCalls(Feature):
         self._memory: mmap.mmap | None = None
         self._words = memoryview(b"").cast("Q")
         self._base = self._mask = self._interrupted = 0
-        self._innermost = (ctypes.c_uint64 * 1)()
+        self._none = (ctypes.c_uint64 * (_ENTRY // 8))()
+        self._innermost = (ctypes.c_uint64 * 1)(ctypes.addressof(self._none))
         self._spare = _FIRST
         self._was_off = False
         self._contexts: dict[tuple[int, int], int] = {}
@@ -159,6 +160,20 @@ class KeptCalls(Feature):
     def marks(self, entry: int) -> int:
         """The marks of a call and of those around it."""
         return self._words[(entry - self._base >> 3) + 3] & INHERITED
+
+    @property
+    def marks_here(self) -> int:
+        """The marks of the innermost call and of those around it."""
+        return self.marks(self._innermost[0]) if self._memory is not None else 0
+
+    @property
+    def innermost_address(self) -> int:
+        """Where the host has the address of the innermost call's entry, one without marks before there is any."""
+        return ctypes.addressof(self._innermost)
+
+    def mark_only(self, entry: int, mark: int) -> None:
+        """Give an open call a mark; nobody is told of its return."""
+        self._words[(entry - self._base >> 3) + 3] |= mark
 
     def mark(self, entry: int, mark: int) -> bool:
         """Give an open call a mark, one of bits 1 to 15, and have its return told; whether that is new."""

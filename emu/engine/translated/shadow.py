@@ -13,6 +13,7 @@ from emu.engine import library
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.installation import replace_table
+from emu.engine.translated.opencalls import KeptCalls
 from emu.engine.translated.operations import ADDRESS, Operand, Operation, T, known, op
 from emu.engine.translated.plan import Known, Part
 from emu.engine.translated.shadow_probes import CALLED, CHECKS, LOADS, STORE, STORES, Word
@@ -133,7 +134,8 @@ class Layer:
         self._shadow = shadow
         self.report, self.low, self.high = report, low, high
         self.bits = Bits(shadow.mask)
-        self.is_suspended = False
+        self._calls: KeptCalls | None = None
+        self._marks = 0
 
     def poison(self, address: int, length: int) -> None:
         """Report accesses to these bytes from now on."""
@@ -156,15 +158,15 @@ class Layer:
             self.low, self.high = low, high
             self._shadow.choose()
 
-    def suspend(self) -> None:
-        """Report nothing until `resume`; costs no more than that."""
-        self.is_suspended = True
+    def leave_out(self, calls: KeptCalls, marks: int) -> None:
+        """Report nothing that is done inside of a call with one of these marks; costs no more than that."""
+        self._calls, self._marks = calls, marks
         self._shadow.choose()
 
-    def resume(self) -> None:
-        """Report again."""
-        self.is_suspended = False
-        self._shadow.choose()
+    @property
+    def left_out(self) -> tuple[int, int]:
+        """For native code, if it need not ask for other layers: where the innermost call's entry is told, and marks."""
+        return (0, 0) if self._calls is None else (self._calls.innermost_address, self._marks)
 
     def put(self, cell: int, octets: bytes) -> None:
         """As `Bits.put`."""
@@ -178,7 +180,9 @@ class Layer:
 
     def is_meant(self, address: int, size: int) -> bool:
         """Whether an access is one that it reports."""
-        return self.low <= address < self.high and not self.is_suspended and bool(self.bits.at(address, size))
+        if not self.low <= address < self.high or not self.bits.at(address, size):
+            return False
+        return self._calls is None or not self._calls.marks_here & self._marks
 
 
 class Shadow(Feature):
@@ -199,8 +203,9 @@ class Shadow(Feature):
         self.mask = (1 << (size - 1).bit_length() - 3) - 1
         self.layers: tuple[Layer, ...] = ()
         self._shown = Bits(self.mask)
-        self._nothing = Bits(self.mask)
         self._words = (ctypes.c_uint64 * len(Word))()
+        self._nowhere = (ctypes.c_uint64 * 8)()
+        self._nowhere[0] = ctypes.addressof(self._nowhere)
         self._core: Core | None = None
         self._told = _Told(self._tell)
         self._words[Word.TELL] = library.address_of(self._told)
@@ -220,12 +225,12 @@ class Shadow(Feature):
 
     def choose(self) -> None:
         """Bring up to date what native code looks at."""
-        told = [layer for layer in self.layers if not layer.is_suspended]
-        low = max(min((layer.low for layer in told), default=0), 0)
-        self._words[Word.TABLE] = (self._shown if told else self._nothing).address
-        self._words[Word.MASK] = self.mask
-        self._words[Word.LOW] = low
-        self._words[Word.SPAN] = max((layer.high for layer in told), default=0) - low - 1 & _ALL
+        layers, words = self.layers, self._words
+        low = max(min((layer.low for layer in layers), default=0), 0)
+        words[Word.TABLE], words[Word.MASK] = self._shown.address, self.mask
+        words[Word.LOW], words[Word.SPAN] = low, max((layer.high for layer in layers), default=0) - low - 1 & _ALL
+        innermost, marks = layers[0].left_out if len(layers) == 1 else (0, 0)
+        words[Word.INNERMOST], words[Word.MARKS] = innermost or ctypes.addressof(self._nowhere), marks
 
     def show(self, address: int, length: int) -> None:
         """A layer has changed its bits of a range."""

@@ -5,6 +5,7 @@ from enum import IntEnum
 from emu.engine.guest import Note
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
+from emu.engine.translated.callentries import MARKS_OFFSET
 from emu.engine.translated.layout import ENGINE_CPU, ENGINE_STOP_REQUEST, ENV_ENGINE
 from emu.engine.window import Word as StateWord
 
@@ -31,9 +32,13 @@ class Word(IntEnum):
     """Of accesses to lower addresses nobody is told."""
     SPAN = 4
     """How many bytes behind it the last one lies of whose accesses somebody is told."""
+    INNERMOST = 5
+    """Where the address of an entry stands, that of the innermost call (see `emu.engine.translated.opencalls`)."""
+    MARKS = 6
+    """Nobody is told of what is done inside of a call with one of these marks."""
 
 
-_TABLE, _MASK, _TELL, _LOW, _SPAN = (8 * word for word in Word)
+_TABLE, _MASK, _TELL, _LOW, _SPAN, _INNERMOST, _MARKS = (8 * word for word in Word)
 
 
 # A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
@@ -67,6 +72,11 @@ check_{name}:
     sub rax, [r10+{_LOW}]
     cmp rax, [r10+{_SPAN}]
     ja clean_{name}
+    mov rax, [r10+{_INNERMOST}]
+    mov rax, [rax]
+    mov rax, [rax+{MARKS_OFFSET}]
+    test rax, [r10+{_MARKS}]
+    jnz clean_{name}
     push rdi
     push rsi
     push rdx
@@ -136,6 +146,11 @@ check_{name}:
     sub x11, x1, x11
     cmp x11, x12
     b.hi clean_{name}
+    ldp x11, x12, [x10, #{_INNERMOST}]
+    ldr x11, [x11]
+    ldr x11, [x11, #{MARKS_OFFSET}]
+    tst x11, x12
+    b.ne clean_{name}
     stp x29, x30, [sp, #-64]!
     mov x29, sp
     stp x0, x1, [sp, #16]

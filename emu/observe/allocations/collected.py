@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
+from emu.engine.slots import Slot
 from emu.events import Event
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.calls import Call, CallTracer, Return
 from emu.observe.keptcalls import KeptTracer
-from emu.observe.opencalls import OpenCalls
+from emu.observe.opencalls import LAST_MARK, OpenCalls
 from emu.observe.source import Source
 from emu.subscriptions import Stop, Subscription
 
@@ -111,7 +112,39 @@ class CollectedSource(Source[Placed]):
         layer, tellers = item.allocator.layer, self.tellers(item)
         if layer not in self._tracers:
             self._tracers[layer] = CallTracer(self._machine)
-        self._tracers[layer].trace(item.name, item.address, tellers.called, tellers.returned)
+        calls, mark = self._open_calls, self.mark(layer)
+
+        def called(call: Call) -> None:
+            calls.give_mark(call, mark)
+            tellers.called(call)
+
+        self._tracers[layer].trace(item.name, item.address, called, tellers.returned)
+
+    def mark(self, layer: str) -> int:
+        """The mark that calls of a layer's functions have among the open ones, with what is called inside of them."""
+        calls = OpenCalls.present(self._machine)
+        return 0 if calls is None else calls.layer((type(self), layer)) or LAST_MARK
+
+    def at_moment(self, instret: int, tell: Callable[[], None]) -> None:
+        """In what collects events: tell listeners of something that has come of one, with its count of instructions.
+
+        Where the event comes in the middle of a block, who stops the machine stops it behind that, and an exception
+        comes out of the run there.
+        """
+        if self._leader._later is None:
+            tell()
+            return
+        core = self._machine.core
+        slots, engine = core.slots, core.engine
+        counted, slots[Slot.COUNT] = slots[Slot.COUNT], instret
+        engine.in_report = True
+        try:
+            tell()
+        except BaseException as error:  # noqa: BLE001  # kept for `run` to raise, with the block at its end
+            engine.fail_after_block(error)
+        finally:
+            engine.in_report = False
+            slots[Slot.COUNT] = counted
 
     def unfollow(self, item: Placed) -> None:
         """Stop watching it."""

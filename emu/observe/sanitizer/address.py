@@ -6,7 +6,7 @@ from typing import Self, cast
 
 from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.translated.shadow import Poisoned
-from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.isa.registers import SP
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
@@ -67,18 +67,16 @@ class AddressSanitizer:
         self._told: set[tuple[object, ...]] = set()
         self._named: list[tuple[range, str]] = []
         self._stacks: list[range] = []
-        self._poison = Poison(machine, self._accessed)
         self._observers = FrameObserver(machine, frames), HeapObserver(machine, blocks)
-        self._inside = Inside(machine, self._observers, self._poison.suspend)
+        self._inside = Inside(machine, *self._observers)
+        self._poison = Poison(machine, self._accessed, self._inside)
         self._quarantine = Quarantine(machine, quarantine)
         self._freed: list[tuple[int, int]] = []
         """Physical address and size of what the present call frees; nothing where nobody held it."""
         self._tracer = CallTracer(machine)
         self._subscriptions = [
-            machine.on(FrameAllocated, self._frames_allocated),
-            machine.on(FrameFreed, self._frames_freed),
-            machine.on(HeapAllocated, self._block_allocated),
-            machine.on(HeapFreed, self._block_freed),
+            FrameObserver.collect(machine, self._frames_told),
+            HeapObserver.collect(machine, self._blocks_told),
             machine.on(MachineReset, lambda _event: self.restore(None)),
             machine.events.add_source(MemoryBug, lambda: lambda: None),
             machine.add_follower(self),
@@ -101,11 +99,11 @@ class AddressSanitizer:
         if self._machine.events.observers.get(AddressSanitizer) is self:
             del self._machine.events.observers[AddressSanitizer]
         cancel_all(self._subscriptions)
-        self._inside.close()
         self._tracer.close()
         for observer in self._observers:
             observer.close()
         self._poison.close()
+        self._inside.close()
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +187,18 @@ class AddressSanitizer:
         physical = place if self._machine.memory.ram.contains(place) else self._physical(place)
         if physical is not None:
             self._quarantine.refused(call, physical)
+
+    def _frames_told(self, event: Event) -> None:
+        if isinstance(event, FrameAllocated):
+            self._frames_allocated(event)
+        elif isinstance(event, FrameFreed):
+            self._frames_freed(event)
+
+    def _blocks_told(self, event: Event) -> None:
+        if isinstance(event, HeapAllocated):
+            self._block_allocated(event)
+        elif isinstance(event, HeapFreed):
+            self._block_freed(event)
 
     def _frames_allocated(self, event: FrameAllocated) -> None:
         for_heap = self._inside.heap_is_asking
@@ -281,8 +291,14 @@ class AddressSanitizer:
         return (Bug.WILD, None, "") if beside is None else (Bug.OUT_OF_BOUNDS, beside.region, "")
 
     def _free(self, bug: Bug, event: HeapFreed | FrameFreed, address: VirtAddr, region: Region | None) -> None:
-        physical = self._physical(address)
-        self._tell(bug, event.pc, address, event.callers, region, "", size=0, write=False, value=0, physical=physical)
+        physical, observer = self._physical(address), self._observers[isinstance(event, HeapFreed)]
+
+        def tell() -> None:
+            self._tell(
+                bug, event.pc, address, event.callers, region, "", size=0, write=False, value=0, physical=physical
+            )
+
+        observer.at_moment(event.instret, tell)
 
     def _tell(
         self, bug: Bug, pc: int, address: VirtAddr, callers: Sequence[int], region: Region | None, why: str,

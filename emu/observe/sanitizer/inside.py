@@ -2,30 +2,22 @@
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
+from emu.engine.translated.opencalls import KeptCalls
 from emu.machine import Machine
-from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver
-from emu.observe.calls import Call
 from emu.observe.opencalls import OpenCalls
-from emu.observe.underway import UnderWay
-from emu.subscriptions import cancel_all
-
-_LARGEST_STACK = 1 << 16
 
 
 class Inside:
-    """Follows the calls of allocators' functions; `changed` is told when the guest enters or leaves the outermost."""
+    """Knows allocators' calls by the marks that their observers give them, and by the functions that make them up."""
 
-    def __init__(
-        self, machine: Machine, observers: Iterable[AllocatorObserver], changed: Callable[[bool], None]
-    ) -> None:
-        self._machine, self._changed = machine, changed
-        self._open: list[tuple[Call, Placed]] = []
-        """Oldest first."""
-        self._is_inside = False
+    def __init__(self, machine: Machine, frames: AllocatorObserver, blocks: AllocatorObserver) -> None:
+        self._machine = machine
+        observers = frames, blocks
         placed, patterns = set(), []
         for observer in observers:
             placed |= {int(one.address) for one in observer.functions}
@@ -34,23 +26,28 @@ class Inside:
         self._parts = re.compile("|".join(patterns)) if patterns else None
         self._known: dict[int, bool] = {}
         self._open_calls = OpenCalls.of(machine)
-        self._subscriptions = [observer.tell_crossings(self._crossed) for observer in observers]
-        self._under_way = UnderWay(machine, lambda: tuple(self._open), self._restore)
+        layers = [(observer, one.layer, one.maps) for observer in observers for one in observer.allocators]
+        self._heap = self._all_of(blocks.mark(layer) for one, layer, maps in layers if one is blocks and not maps)
+        self.marks = self._all_of(observer.mark(layer) for observer, layer, _ in layers)
+        """Of calls of allocators' functions."""
+
+    @staticmethod
+    def _all_of(marks: Iterable[int]) -> int:
+        return reduce(or_, marks, 0)
+
+    @property
+    def calls(self) -> KeptCalls:
+        """Where these marks are."""
+        return self._open_calls.kept
 
     def close(self) -> None:
         """Follow nothing more."""
-        cancel_all(self._subscriptions)
-        self._under_way.close()
         self._open_calls.close()
-        self._set(False)
 
     @property
     def heap_is_asking(self) -> bool:
         """Whether a heap's function is being executed: the frames that it asks for become the heap's."""
-        return any(
-            placed.function in placed.allocator.blocks and not placed.allocator.maps and self._encloses(call)
-            for call, placed in self._open
-        )
+        return bool(self.calls.marks_here & self._heap)
 
     def is_allocator(self, pc: int, callers: Iterable[int]) -> bool:
         """Whether an instruction, or a call that led to it, is one of an allocator's function."""
@@ -71,33 +68,3 @@ class Inside:
             named = parts is not None and bool(parts.match(symbol.label) or parts.match(symbol.name))
             known = self._known[symbol.address] = named or int(symbol.address) in self._functions
         return known
-
-    def _crossed(self, placed: Placed, call: Call, entered: bool) -> None:  # as the observers say it
-        if entered:
-            # A call whose stack lies below this one's never returned, if it was on the same stack.
-            self._open = [one for one in self._open if not self._is_abandoned(one[0], call)]
-            self._open.append((call, placed))
-            self._set(True)
-        else:
-            self._open = [one for one in self._open if one[0] is not call]
-            self._set(any(self._encloses(one) for one, _ in self._open))
-
-    @staticmethod
-    def _is_abandoned(old: Call, new: Call) -> bool:
-        above = new.stack_pointer - old.stack_pointer
-        return old.thread_pointer == new.thread_pointer and 0 < above <= _LARGEST_STACK
-
-    def _encloses(self, call: Call) -> bool:
-        """Whether an open call is one of the stack that is used now."""
-        registers = self._machine.hart.x
-        below = call.stack_pointer - registers["sp"]
-        return call.thread_pointer == registers["tp"] and 0 <= below <= _LARGEST_STACK
-
-    def _set(self, is_inside: bool) -> None:
-        if is_inside != self._is_inside:
-            self._is_inside = is_inside
-            self._changed(is_inside)
-
-    def _restore(self, state: object | None) -> None:
-        self._open = list(cast("Iterable[tuple[Call, Placed]]", state or ()))
-        self._set(any(self._encloses(one) for one, _ in self._open))

@@ -7,6 +7,7 @@ from typing import cast
 from emu.address import PAGE_SIZE
 from emu.engine.translated.shadow import Bits, Layer, Report
 from emu.machine import Machine
+from emu.observe.sanitizer.inside import Inside
 
 _MOST_OFFSETS = 1000
 """Different distances that are counted: memory behind page tables of its own has any."""
@@ -19,10 +20,12 @@ class Poison:
     RAM's size, and accesses by any address are looked at.
     """
 
-    def __init__(self, machine: Machine, report: Report) -> None:
+    def __init__(self, machine: Machine, report: Report, inside: Inside) -> None:
+        """`inside` says which calls are those of allocators: what they do is not reported."""
         self._ram = machine.memory.ram
         self._shadow = machine.core.shadow
         self._layer: Layer = self._shadow.open(report)
+        self._layer.leave_out(inside.calls, inside.marks)
         self.bits = Bits(self._layer.span - 1 >> 3)
         self._places: list[range] = []
         self._offsets = Counter[int]()
@@ -54,13 +57,6 @@ class Poison:
         self._places = [other for other in self._places if other.stop <= place.start or place.stop <= other.start]
         self._layer.clear(place.start, len(place))
         self._reach()
-
-    def suspend(self, is_inside: bool) -> None:
-        """Report nothing while an allocator executes."""
-        if is_inside:
-            self._layer.suspend()
-        else:
-            self._layer.resume()
 
     def learn(self, virtual: int, physical: int) -> bool:
         """A kernel uses this address for memory of its allocator; whether that is where its linear map has it."""

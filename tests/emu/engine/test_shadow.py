@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from emu.engine.translated import accesses
 from emu.engine.translated.accesses import Accesses
+from emu.engine.translated.opencalls import KeptCalls
 from emu.engine.translated.shadow import Bits, Poisoned, Shadow
 from tests.emu.engine import feature_guest as guest
 
@@ -103,7 +104,7 @@ def test_what_a_report_raises_comes_out_of_the_run_with_the_machine_usable(build
     assert guest.run(machine) == plain
 
 
-def test_layers_are_told_apart_by_their_ranges_and_one_that_is_suspended_is_not_told(build, fidelity, probes):
+def test_layers_are_told_apart_by_their_ranges_and_one_that_is_removed_is_not_told(build, fidelity, probes):
     base = data_of(build, fidelity)
     machine = guest.machine(build, fidelity, probes)
     shadow = shadow_of(machine)
@@ -119,15 +120,38 @@ def test_layers_are_told_apart_by_their_ranges_and_one_that_is_suspended_is_not_
     assert {poisoned.address - base for poisoned in told["here"]} == {0, 8, 9, 12}
     assert {poisoned.address - base + guest.ALIAS for poisoned in told["alias"]} == {0, 8, 12}
     assert {poisoned.address - base for poisoned in told["other"]} == {4093}
-    here.suspend()
     shadow.remove(alias)
     before = {name: len(seen) for name, seen in told.items()}
     machine.run(150)
-    assert [len(seen) > before[name] for name, seen in told.items()] == [False, False, True]
-    other.suspend()
-    here.resume()
-    machine.run(150)
-    assert len(told["here"]) > before["here"]
+    assert [len(seen) > before[name] for name, seen in told.items()] == [True, False, True]
+
+
+def test_what_is_done_inside_of_marked_calls_is_not_reported_to_who_leaves_it_out(build, fidelity, probes):
+    base, mark = data_of(build, fidelity), 4
+    machine = guest.machine(build, fidelity, probes)
+    shadow, kept = shadow_of(machine), KeptCalls()
+    told: list[Poisoned] = []
+    layer = shadow.add(told.append)
+    layer.leave_out(kept, mark)
+    layer.poison(base + 7984, 24)
+    for feature in shadow, kept:
+        machine.core.engine.switch_on(feature)
+
+    def places(instructions: int) -> set[int]:
+        told.clear()
+        machine.run(instructions)
+        return {poisoned.address - base for poisoned in told}
+
+    assert places(200) == {7992, 8000}
+    hart = machine.hart
+    machine.watch("leaf", lambda: kept.mark_only(kept.entered(hart.x["ra"], hart.x["sp"]), mark))
+    assert places(150) == {8000}
+    another: list[Poisoned] = []
+    shadow.add(another.append).poison(base + 7992, 8)  # Python is asked for both then
+    assert places(150) == {8000}
+    assert {poisoned.address - base for poisoned in another} == {7992}
+    layer.leave_out(kept, mark << 1)
+    assert places(150) == {7992, 8000}
 
 
 @given(st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 600), st.booleans()), max_size=20))

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from emu.events import HeapFreed
 from emu.machine import Machine
 from emu.observe.allocations.signatures import frame_allocator, heap_allocator
+from emu.observe.code import HOST
 from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import Bug, MemoryBug
 from emu.report.sanitizer import BugReport
@@ -137,6 +139,31 @@ def test_a_snapshot_brings_back_what_was_held_and_what_was_not(heap):
     machine.call("give", block)
     machine.call("poke", block, 1)
     assert [bug.bug for bug in found] == [Bug.USE_AFTER_FREE]
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
+@pytest.mark.parametrize("others_listen", [False, True])
+def test_a_bad_free_is_told_at_its_moment_however_calls_are_followed(boot, probes, others_listen):
+    machine, found = boot(HEAP, probes=probes), []
+    machine.hart.x["sp"] = 0x8090_0000
+    sanitizer = AddressSanitizer(machine, (), (heap_allocator("take(size=a2),give"),))
+    if others_listen:
+        machine.on(HeapFreed, lambda _event: None)
+    machine.on(MemoryBug, lambda bug: found.append((bug.bug, bug.instret, machine.instret, bug.callers)))
+    block, freed = machine.call("fill", 0, 0x55, 29), []
+    machine.watch("give", lambda: freed.append(machine.instret))
+    for _ in range(2):
+        machine.call("drop_and_look", block)
+    assert [bug for bug, *_ in found] == [Bug.USE_AFTER_FREE, Bug.DOUBLE_FREE]
+    assert found[1][1:] == (freed[1], freed[1], (HOST,))
+    sanitizer.tell_again()
+
+    def stops(bug: MemoryBug) -> None:
+        raise LookupError(bug.bug.value)
+
+    machine.on(MemoryBug, stops)
+    with pytest.raises(LookupError, match="double-free"):
+        machine.call("drop_and_look", block)
 
 
 def test_each_place_is_told_once(heap):
