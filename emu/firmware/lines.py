@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from emu.firmware.linerows import END, rows
 from emu.lateclass import dataclass
 
 
@@ -151,25 +152,34 @@ def _decode(program: Any) -> Iterator[Sequence]:
     names = file_names(program.header)
     known: dict[tuple[int, int], SourceLine] = {}
     starts: list[int] = []
-    rows: list[SourceLine] = []
-    for entry in program.get_entries():
-        state = entry.state
-        if state is None:
+    found: list[SourceLine] = []
+    for address, file, number in _rows(program):
+        if number == END:
+            if found:
+                yield Sequence(starts, found, address)
+            starts, found = [], []
             continue
-        if state.end_sequence:
-            if rows:
-                yield Sequence(starts, rows, state.address)
-            starts, rows = [], []
-            continue
-        key = (state.file, state.line)
-        line = known.get(key)
+        line = known.get((file, number))
         if line is None:
-            line = known[key] = SourceLine(names(state.file), state.line)
-        if starts and state.address <= starts[-1]:
-            rows[-1] = line  # the last row for an address holds
+            line = known[file, number] = SourceLine(names(file), number)
+        if starts and address <= starts[-1]:
+            found[-1] = line  # the last row for an address holds
         else:
-            starts.append(state.address)
-            rows.append(line)
+            starts.append(address)
+            found.append(line)
+
+
+def _rows(program: Any) -> Iterator[tuple[int, int, int]]:
+    header = program.header
+    program.stream.seek(program.program_start_offset)
+    return rows(
+        program.stream.read(program.program_end_offset - program.program_start_offset),
+        opcode_base=header.opcode_base,
+        line_base=header.line_base,
+        line_range=header.line_range,
+        shortest=header.minimum_instruction_length,
+        lengths=tuple(header.standard_opcode_lengths),
+    )
 
 
 def file_names(header: Any) -> Callable[[int], str]:
@@ -181,6 +191,7 @@ def file_names(header: Any) -> Callable[[int], str]:
     first = 0 if header.version >= 5 else 1
     directories = [_text(directory) for directory in header.include_directory or ()]
 
+    @cache
     def name(number: int) -> str:
         index = number - first
         if not 0 <= index < len(header.file_entry):

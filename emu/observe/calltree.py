@@ -66,8 +66,12 @@ class CallTree:
     def apply(self, transfer: Transfer) -> None:
         """Follow one transfer, in the order of the record."""
         self.until(transfer.instret, transfer.pc)
+        before, nodes = self.stacks.current, self._open
+        depth = len(before)
         self.stacks.apply(transfer)
         stack = self.stacks.current
+        if stack is before and len(nodes) == depth and self._one_step(transfer, nodes, len(stack) - depth):
+            return
         known = self._nodes.get(id(stack))
         if known is None:
             if len(self._nodes) > _MOST_STACKS:
@@ -88,6 +92,19 @@ class CallTree:
             nodes.append(node)
         if transfer.kind in (Kind.CALL, Kind.TRAP, Kind.SWAP):
             nodes[-1].calls += 1
+
+    def _one_step(self, transfer: Transfer, nodes: list[Node], deeper: int) -> bool:
+        """Follow a call by which the stack has one frame more, or a return by which it has one less: most are so."""
+        kind = transfer.kind
+        if deeper == 1 and nodes:
+            node = nodes[-1].child(self._function_at(transfer.target))
+            node.calls += 1
+            nodes.append(node)
+        elif deeper == -1 and kind is Kind.RETURN:
+            nodes.pop()
+        else:
+            return deeper == 0 and kind is Kind.JUMP
+        return True
 
     def _outermost(self, site: int) -> Node:
         """Who has made the outermost call: a function that nobody was seen to call."""

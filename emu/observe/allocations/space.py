@@ -1,6 +1,6 @@
 """What a heap has free behind each call of its allocator: pieces, splits and joins, fragmentation in time."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from emu.events import HeapAllocated, HeapFreed, MachineReset, StateRestored
@@ -8,28 +8,18 @@ from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.description import Allocator, Does
 from emu.observe.allocations.freelists import FreeMemory
+from emu.observe.allocations.gaps import Gaps, Piece
 from emu.observe.allocations.observers import HeapObserver
-from emu.observe.allocations.ranges import holes
 from emu.observe.calls import Call
 from emu.subscriptions import Subscription, cancel_all
 
-GAPS = -1
-"""Stands for the number of a list where an allocator's lists are not known: what lies between blocks that are held."""
-_APART = 1 << 24
 _MOST_SAMPLES = 2048
 _MOST_BOOKS = 4096
 """Bytes that a block may take beside twice its size: more has another reason than the block."""
 _NODES_A_CALL = 64
 """Pieces that may be looked at for each call, on average: longer lists are looked at less often."""
-
-
-class Piece(NamedTuple):
-    """A free piece of memory."""
-
-    list: int
-    address: int
-    size: int
-    """Bytes."""
+_KNOWN = 1 / 16
+"""Work that a piece is which was not read in the guest's memory."""
 
 
 class Sample(NamedTuple):
@@ -40,23 +30,16 @@ class Sample(NamedTuple):
     """Bytes that are held, as they were asked for."""
     granted: int
     """Bytes that these blocks take: with what rounding and the allocator's books need, where its lists tell."""
-    pieces: frozenset[Piece]
-
-    @property
-    def free(self) -> int:
-        """Bytes that are free."""
-        return _total(self.pieces)
-
-    @property
-    def largest(self) -> int:
-        """Bytes of the largest free piece."""
-        return max((piece.size for piece in self.pieces), default=0)
+    free: int
+    """Bytes that are free."""
+    largest: int
+    """Bytes of the largest free piece."""
 
     @property
     def external(self) -> float:
         """External fragmentation: the part of what is free that is not in the largest piece, 0 to 1.
 
-        >>> Sample(0, 0, 0, frozenset({Piece(0, 0, 64), Piece(0, 128, 64)})).external
+        >>> Sample(0, requested=0, granted=0, free=128, largest=64).external
         0.5
         """
         return 1 - self.largest / self.free if self.free else 0.0
@@ -65,7 +48,7 @@ class Sample(NamedTuple):
     def internal(self) -> float:
         """Internal fragmentation: the part of what is held that nobody has asked for, 0 to 1.
 
-        >>> Sample(0, 48, 64, frozenset()).internal
+        >>> Sample(0, requested=48, granted=64, free=0, largest=0).internal
         0.25
         """
         return 1 - self.requested / self.granted if self.granted else 0.0
@@ -84,6 +67,8 @@ class HeapSpace:
         """What is looked at; false where gaps stand for lists."""
         self._heads = self.lists.heads if self.lists else 0
         self.samples: list[Sample] = []
+        self.pieces: frozenset[Piece] = frozenset()
+        """What was free when it was looked at last."""
         self.splits = self.joins = 0
         """Pieces that an allocation left of a larger one, and that a free took into a larger one, as far as seen."""
         self.every = 1
@@ -92,6 +77,7 @@ class HeapSpace:
         """Told of each sample."""
         self._held: dict[int, tuple[int, int]] = {}
         """Bytes asked for and bytes taken, by address."""
+        self._between = Gaps()
         self._requested = self._granted = self._wait = self._newest = 0
         observer = HeapObserver(machine, ())
         self._subscriptions: list[Subscription] = [
@@ -119,16 +105,19 @@ class HeapSpace:
 
     def _enter(self, address: int, size: int, granted: int) -> None:
         self._held[address] = size, granted
+        self._between.add(int(address), size)
         self._requested += size
         self._granted += granted
 
     def _forget_block(self, address: int) -> None:
         size, granted = self._held.pop(address, (0, 0))
+        self._between.remove(address)
         self._requested -= size
         self._granted -= granted
 
     def _forget(self) -> None:
         self._held.clear()
+        self._between = Gaps()
         self._requested = self._granted = 0
 
     def _crossed(self, placed: Placed, _call: Call, entered: bool) -> None:
@@ -141,20 +130,23 @@ class HeapSpace:
             self._sample(placed.function.does)
 
     def _sample(self, does: Does | None) -> None:
-        pieces = frozenset(self._pieces())
-        before = self.samples[-1].pieces if self.samples else pieces
+        pieces = frozenset(self._in_lists()) if self.lists else self._between.pieces()
+        before = self.pieces if self.samples else pieces
+        self.pieces = pieces
         if does is Does.ALLOCATE:
             self.splits += len(pieces - before)
             if self.every == 1 and self.lists:
                 self._measure(_total(before) - _total(pieces))
         elif does is Does.FREE:
             self.joins += len(before - pieces)
-        sample = Sample(self._machine.instret, self._requested, self._granted, pieces)
+        largest = max((piece.size for piece in pieces), default=0)
+        sample = Sample(self._machine.instret, self._requested, self._granted, _total(pieces), largest)
         self.samples.append(sample)
         if len(self.samples) >= _MOST_SAMPLES:
             del self.samples[1::2]
             self.every *= 2
-        self._wait = max(self.every, (len(pieces) + self._heads) // _NODES_A_CALL)
+        looked_at = (len(pieces) + self._heads) * (1 if self.lists else _KNOWN)
+        self._wait = max(self.every, int(looked_at / _NODES_A_CALL))
         self.every = max(self.every, self._wait)
         self.on_sample(sample)
 
@@ -165,23 +157,11 @@ class HeapSpace:
             self._granted += taken - granted
             self._held[self._newest] = size, taken
 
-    def _pieces(self) -> Iterable[Piece]:
-        if self.lists:
-            yield from (
-                Piece(block.list, block.address, block.size) for block in self.lists if block.size and not block.broken
-            )
-        else:
-            yield from gaps({address: size for address, (size, _) in self._held.items()})
+    def _in_lists(self) -> Iterable[Piece]:
+        for block in self.lists:
+            if block.size and not block.broken:
+                yield Piece(block.list, block.address, block.size)
 
 
 def _total(pieces: Iterable[Piece]) -> int:
     return sum(piece.size for piece in pieces)
-
-
-def gaps(held: Mapping[int, int]) -> Iterable[Piece]:
-    """What lies between blocks, given by address and size; more than 16 MiB lies between two areas, not in one.
-
-    >>> list(gaps({0x1000: 16, 0x1040: 16}))
-    [Piece(list=-1, address=4112, size=48)]
-    """
-    return (Piece(GAPS, address, size) for address, size in holes(held) if size <= _APART)

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from emu.observe.allocations.space import HeapSpace, Piece, Sample
+from emu.observe.allocations.gaps import Piece
+from emu.observe.allocations.space import HeapSpace, Sample
 from emu.report.page.addresses import Regions
 from emu.report.page.curves import differences
 
@@ -37,15 +38,15 @@ class Heap:
             "curves": [differences(column) for column in zip(*figures, strict=True)],
         }
 
-    def _sampled(self, sample: Sample) -> None:
-        row = self._row()
+    def _sampled(self, _sample: Sample) -> None:
+        row, pieces = self._row(), self._space.pieces
         if row >= self._most_rows or self._told >= _MOST_PIECES:
             return
-        came, went = sample.pieces - self._pieces, self._pieces - sample.pieces
+        came, went = pieces - self._pieces, self._pieces - pieces
         if came or went:
             self._told += len(came) + len(went)
             self._changes.append((row - 1, self._flat(came), self._flat(went)))
-            self._pieces = sample.pieces
+            self._pieces = pieces
 
     def _flat(self, pieces: frozenset[Piece]) -> list[int]:
         short = self._regions.short

@@ -1,9 +1,15 @@
+import io
 import subprocess
 from pathlib import Path
 
 import pytest
+from elftools.dwarf.lineprogram import LineProgram
+from elftools.dwarf.structs import DWARFStructs
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emu.firmware.image import Image
+from emu.firmware.linerows import END, rows
 
 SOURCE = """\
     .text
@@ -85,3 +91,46 @@ def test_a_damaged_line_table_costs_lines_but_not_the_image(debug_image):
     for address in range(0x8020_0000, 0x8020_0040, 2):
         image.lines.at(address)
         image.symbols.at(address)
+
+
+def _leb128(value: int) -> bytes:
+    """Signed; what is not negative is the same number when it is read as unsigned, in a byte more."""
+    found = bytearray()
+    while not -64 <= value < 64:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value & 0x7F])
+
+
+_OPERATIONS = st.one_of(
+    st.integers(13, 255).map(lambda opcode: bytes([opcode])),
+    st.sampled_from([1, 6, 7, 8, 10, 11]).map(lambda opcode: bytes([opcode])),
+    st.tuples(st.sampled_from([2, 4, 5, 12]), st.integers(0, 1 << 40)).map(
+        lambda two: bytes([two[0]]) + _leb128(two[1])
+    ),
+    st.integers(-(1 << 33), 1 << 33).map(lambda lines: b"\3" + _leb128(lines)),
+    st.binary(min_size=2, max_size=2).map(lambda distance: b"\x09" + distance),
+    st.binary(min_size=8, max_size=8).map(lambda address: b"\0\x09\2" + address),
+    st.just(b"\0\1\1"),
+    st.tuples(st.just(0x80), st.binary(max_size=9)).map(lambda two: bytes([0, len(two[1]) + 1, two[0]]) + two[1]),
+)
+
+
+@given(st.lists(_OPERATIONS).map(b"".join), st.integers(1, 40), st.integers(-20, 20), st.sampled_from([1, 2, 4]))
+def test_a_line_program_has_the_rows_that_pyelftools_reads_in_it(program, line_range, line_base, shortest):
+    header = {
+        "default_is_stmt": 1,
+        "opcode_base": 13,
+        "line_range": line_range,
+        "line_base": line_base,
+        "minimum_instruction_length": shortest,
+        "maximum_operations_per_instruction": 1,
+    }
+    structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
+    entries = LineProgram(header, io.BytesIO(program), structs, 0, len(program)).get_entries()
+    states = [entry.state for entry in entries if entry.state is not None]
+    expected = [(state.address, state.file, END if state.end_sequence else state.line) for state in states]
+    lengths = (0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1)
+    assert expected == list(
+        rows(program, opcode_base=13, line_base=line_base, line_range=line_range, shortest=shortest, lengths=lengths)
+    )
