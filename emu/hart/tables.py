@@ -41,8 +41,9 @@ class Watch(Protocol):
 class TableMap:
     """Follows the tables from each value of `satp`; what no entry leads to any more is forgotten, with all below it.
 
-    A root is a table until it is all zero, which is how a kernel leaves it or prepares it for another use; or until
-    something that is no entry is written to it while `satp` holds another one: a kernel that gives it back as it is.
+    A root is a table until it is all zero, which is how a kernel leaves it or prepares it for another use. And of what
+    the present root does not lead to, a root or a table above the last level is none any more when something that is no
+    entry is written to it: a kernel that gives a tree back as it is.
 
     >>> words = [0] * 1024
     >>> words[3] = 1 << 10 | 1                          # the first page's entry 3 leads to the second page
@@ -89,17 +90,29 @@ class TableMap:
             self._refer(table, (entry_address - page) >> _ENTRY_BITS, new)
         if table.level and _leads_on(old):
             self._drop_reference(_target(old))
-        if table.is_root and self._is_left(page, new):
-            table.is_root = False
-            self._forget_unreachable(page)
-
-    def _is_left(self, root: int, new: int) -> bool:
-        """Whether a root is none any more, now that this is one of its words."""
         if not new:
-            return not any(self._entries(root) or ())
-        if root == self._root:
+            if table.is_root and not any(self._entries(page) or ()):
+                table.is_root = False
+                self._forget_unreachable(page)
+        elif table.level and not self._may_be_entry(new) and page in self.pages and page not in self._present():
+            self._forget(page)
+
+    def _may_be_entry(self, word: int) -> bool:
+        if not word & bits.V or word & bits.RESERVED:
             return False
-        return not new & bits.V or bool(new & bits.RESERVED) or (_leads_on(new) and self._entries(_target(new)) is None)
+        return not _leads_on(word) or self._entries(_target(word)) is not None
+
+    def _present(self) -> set[int]:
+        """The tables that the root in `satp` leads to, above the last level."""
+        found, new = set[int](), [self._root]
+        while new:
+            page = new.pop()
+            table = self.pages.get(page)
+            if table is None or page in found or not table.level:
+                continue
+            found.add(page)
+            new += [_target(entry) for entry in self._entries(page) or () if entry and _leads_on(entry)]
+        return found
 
     def _refer(self, table: Table, index: int, entry: int) -> None:
         """An entry of a table leads to another."""
@@ -128,9 +141,11 @@ class TableMap:
 
     def _forget_unreachable(self, page: int) -> None:
         table = self.pages[page]
-        if table.references > 0 or table.is_root:
-            return
-        del self.pages[page]
+        if table.references <= 0 and not table.is_root:
+            self._forget(page)
+
+    def _forget(self, page: int) -> None:
+        table = self.pages.pop(page)
         if self._watch is not None:
             self._watch.remove(page)
         if table.level:

@@ -1,5 +1,7 @@
 """A page-table entry and its fields (privileged manual, section 4.4.1)."""
 
+from functools import cache
+
 from emu.address import PhysPageNum
 
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
@@ -85,11 +87,16 @@ class Pte(int):
     @property
     def flags(self) -> str:
         """The eight flags from D to V, with `_` for those that are 0."""
-        return "".join(
-            letter if int(self) >> bit & 1 else "_" for letter, bit in zip(_FLAG_LETTERS, range(7, -1, -1), strict=True)
-        )
+        return _flags(int(self) & 0xFF)
 
     def __repr__(self) -> str:
         return f"{int(self):#x}: {self.ppn!r} {self.flags}"
 
     __str__ = __repr__
+
+
+@cache
+def _flags(octet: int) -> str:
+    return "".join(
+        letter if octet >> bit & 1 else "_" for letter, bit in zip(_FLAG_LETTERS, range(7, -1, -1), strict=True)
+    )

@@ -222,6 +222,26 @@ def test_a_root_that_is_given_back_as_it_is_tells_of_what_comes_first_and_of_no_
     ]  # fmt: skip
 
 
+def test_a_table_of_a_tree_that_is_not_the_present_one_is_one_until_something_else_is_written(boot):
+    writes = """
+    srli t0, s3, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    li t1, 0x200000cf
+    sd t1, 16(s3)
+    csrw satp, t0
+    sfence.vma
+    li t1, 0x1000
+    sd t1, 24(s1)           # no entry: the page is used again
+    sd t1, 32(s1)
+    sd t1, 24(s2)           # and with it went this one
+    """
+    machine = boot(GUEST.format(writes=writes))
+    events = told(machine)
+    finish(machine)
+    assert [(event.level, int(event.pte_address) - machine.address_of("middle")) for event in events] == [(1, 24)]
+
+
 @pytest.mark.parametrize("tables_first", [False, True])
 def test_a_watchpoint_and_the_watch_of_tables_see_the_same_stores(boot, tables_first):
     writes = "li t1, 0x5f\n sd t1, 24(s2)\n sd t1, 24(s2)\n la t2, data\n sd t1, (t2)\n sd zero, 24(s2)"
