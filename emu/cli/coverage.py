@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.moments import is_recording, run_to_moment
+from emu.cli.moments import run_to_moment
 from emu.cli.options import coverage_options
 from emu.cli.outputs import whole_file
 from emu.cli.requests import CoverageWords
@@ -14,6 +14,7 @@ from emu.errors import ConfigError
 from emu.firmware.names import Names, SymbolFile
 from emu.record.coverage import FileCoverage, coverage
 from emu.record.hits import HitCounter, Hits
+from emu.record.magic import is_recording
 from emu.record.recording import Recording
 from emu.report.coverage import coverage_lines, lcov
 from emu.terminal.signals import Signals

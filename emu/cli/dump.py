@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from emu.cli.moments import limited
 from emu.cli.options import dump_options
 from emu.cli.requests import DumpWords
 from emu.cli.run import new_machine
@@ -26,6 +27,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
 
 def run_to(machine: Machine, at: str | None, limit: int | None) -> None:
     """Run to a moment, or to the end. Raises ConfigError for a moment that is not reached."""
+    limit = limited(machine, limit)
     if at is None:
         machine.run(limit)
         return

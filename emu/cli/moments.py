@@ -1,25 +1,18 @@
 """What the commands share that look at one moment of a run."""
 
 import sys
-from pathlib import Path
+import time
 
 from emu.cli.requests import HeapWords
 from emu.machine import Machine, Outcome, StopReason
 from emu.observe.traps import TrapHistory, TrapLoop
-from emu.record.container import MAGIC
 from emu.report.ending import EndingReasons
 from emu.report.places import Places
+from emu.terminal.progress import progress
 
-
-def is_recording(path: Path | None) -> bool:
-    """Whether a file that was named is a recording, and no kernel."""
-    if path is None:
-        return False
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False  # told by whoever reads it as a kernel
+_PARTS = 100
+_LONG = 20_000_000
+"""Instructions that take long enough for a bar."""
 
 
 def run_to_moment(machine: Machine, request: HeapWords) -> str:
@@ -34,6 +27,12 @@ def run_to_moment(machine: Machine, request: HeapWords) -> str:
     return f"{at} is reached" if machine.hart.pc == address else f"{outcome.description}, {at} was not reached"
 
 
+def limited(machine: Machine, limit: int | None) -> int | None:
+    """No more instructions than a recorded run has left, where a machine lives one again."""
+    left = machine.history.end.instret - machine.instret
+    return limit if left <= 0 else left if limit is None else min(limit, left)
+
+
 def run_on(machine: Machine, request: HeapWords, limit: int | None, until: int | str | None = None) -> Outcome:
     """Run until there, or until the time is up or the guest takes a trap for ever: standard error then says so."""
 
@@ -42,11 +41,27 @@ def run_on(machine: Machine, request: HeapWords, limit: int | None, until: int |
         print(f"ekernel: {cause}", file=sys.stderr)
         machine.interrupt()
 
+    limit = limited(machine, limit)
     history = TrapHistory(machine, stop)
     try:
-        outcome = machine.run(limit, until, timeout=request.timeout)
+        outcome = _run(machine, limit, until, request.timeout)
     finally:
         history.close()
     if outcome.reason is StopReason.TIMED_OUT:
         print(f"ekernel: stopped after {request.timeout:g} s; --timeout gives more", file=sys.stderr)
     return outcome
+
+
+def _run(machine: Machine, limit: int | None, until: int | str | None, timeout: float | None) -> Outcome:
+    """Run in as many parts as a bar of progress has, where the end is known and somebody sees it."""
+    if limit is None or limit < _LONG or not sys.stderr.isatty():
+        return machine.run(limit, until, timeout=timeout)
+    first, deadline = machine.instret, None if timeout is None else time.monotonic() + timeout
+    last = first + limit
+    with progress("running", first, lambda: last, to_file=True) as reached:
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            outcome = machine.run(min(limit // _PARTS, last - machine.instret), until, timeout=left)
+            if outcome.reason is not StopReason.INSTRUCTION_LIMIT or machine.instret >= last:
+                return outcome
+            reached(machine.instret)

@@ -59,7 +59,7 @@ def heap_options(
     "points to.",
 ) -> Words:
     """The words of `ekernel heap`, and of other commands that run to a moment and follow allocations."""
-    words = Words(command, description, operands=" [ELF]", elsewhere=ELSEWHERE)
+    words = Words(command, description, operands=" [ELF|RECORDING]", elsewhere=ELSEWHERE)
     add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
@@ -130,7 +130,7 @@ def drgn_options() -> Words:
 
 def _at_moment(command: str, purpose: str) -> Words:
     """The words of a command that runs a kernel to a moment and then looks at it."""
-    words = Words(command, purpose, operands=" [ELF]", elsewhere=ELSEWHERE)
+    words = Words(command, purpose, operands=" [ELF|RECORDING]", elsewhere=ELSEWHERE)
     add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
@@ -144,7 +144,7 @@ def pagetable_options() -> Words:
     words = Words(
         "ekernel pagetable",
         "Run a kernel to a moment, and show what its page tables map there.",
-        operands=" [ELF]",
+        operands=" [ELF|RECORDING]",
         elsewhere=ELSEWHERE,
     )
     add_boot(words)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 
 from emu.address import VirtAddr
-from emu.cli.moments import is_recording, run_to_moment
+from emu.cli.moments import run_to_moment
 from emu.cli.options import profile_options
 from emu.cli.requests import ProfileWords
 from emu.cli.run import new_machine
@@ -17,6 +17,7 @@ from emu.errors import ConfigError
 from emu.firmware.names import Names, SymbolFile
 from emu.observe.calltree import CallTree, Node, folded
 from emu.record.hits import HitCounter, Hits
+from emu.record.magic import is_recording
 from emu.record.recorder import Following
 from emu.record.recording import Recording
 from emu.report import profile

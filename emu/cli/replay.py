@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emu.address import VirtAddr
-from emu.cli.quarantined import hold_back_again
+from emu.cli.again import lived_again
 from emu.cli.words import Group, Words, add_help
 from emu.errors import EmuError
 from emu.events import ConsoleOutput
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
 from emu.record.recorder import Recorder
-from emu.record.recording import Recording
-from emu.record.replay import first_difference, host_of, replayed
+from emu.record.replay import first_difference
 from emu.report.places import Places
 from emu.terminal.signals import Signals
 
@@ -43,9 +42,7 @@ def options() -> Words:
 def main(words: Sequence[str], _signals: Signals) -> int:
     """Live the run again; 1 when it was another run. Raises RecordingError for a file that cannot be replayed."""
     request = options().read(words, ReplayWords())
-    with Recording(request.file) as recording:
-        machine, end = replayed(recording)
-        hold_back_again(machine, host_of(recording))
+    machine, end = lived_again(request.file)
     with machine:
         if not request.quiet:
             machine.on(ConsoleOutput, _show)

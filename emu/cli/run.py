@@ -25,7 +25,7 @@ from emu.cli.qemu import (
 )
 from emu.cli.quarantined import quarantine_said
 from emu.cli.recording import first_moment, log_commits, recorder
-from emu.cli.requests import RunWords
+from emu.cli.requests import HeapWords, RunWords
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling
@@ -35,6 +35,7 @@ from emu.events import Event
 from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.observe.faults import PageFaultObserver
+from emu.record.magic import is_recording
 from emu.report.places import Places
 from emu.report.transcript import Transcript
 from emu.terminal.ending import Cause, Ending
@@ -288,6 +289,12 @@ def new_machine(request: RunWords) -> Machine:
     if request.origin is not None:
         return open_saved(request, options())
     kernel: Path | Image | None = request.kernel or request.elf
+    if isinstance(kernel, Path) and is_recording(kernel):
+        if not isinstance(request, HeapWords):
+            raise ConfigError(f"{kernel} is a recorded run, not a kernel: `ekernel replay {kernel}` lives it again")
+        from emu.cli.again import lived_again  # each start pays for what it needs only
+
+        return lived_again(kernel, request.symbols)[0]
     firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
     fidelity, ram_size = "fast", MachineConfig().ram_size
     virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)
@@ -295,7 +302,7 @@ def new_machine(request: RunWords) -> Machine:
     if kernel is None and files and firmware == "sbi":  # the built-in firmware enters what was put into memory
         kernel, files = files[0], files[1:]
     if kernel is None and firmware == "sbi":
-        from emu.cli.kernels import built_profile  # each start pays for what it needs only
+        from emu.cli.kernels import built_profile  # as above
 
         built = built_profile(request)
         kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size

@@ -20,11 +20,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from emu.errors import ConfigError, RecordingError
+from emu.record.magic import MAGIC
 
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor
 
-MAGIC = b"\x89ekernel\r\n\x1a\n"
 VERSION = 1
 MOST_IN_CHUNK = 1 << 24
 """Bytes that a chunk unpacks to at most: a reader needs no more memory than that."""

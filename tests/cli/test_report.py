@@ -81,6 +81,22 @@ def test_the_page_tells_each_event_and_asks_for_no_other_file(
     assert sum(data["moments"]) < data["instructions"]
 
 
+def test_a_recorded_run_makes_the_page_of_that_run_and_is_no_kernel_to_run(
+    ekernel: Ekernel, program: Program, tmp_path: Path
+) -> None:
+    kernel = program(BUSY.format(rounds=3))
+    assert ekernel("run", kernel, "-q", "--max-instructions", "40", "--record", "run.ekrec").returncode == 124
+    for output, words in (("live", [kernel, "--max-instructions", "40"]), ("again", ["run.ekrec"])):
+        result = ekernel("report", *words, "-o", output)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "live").read_bytes() == (tmp_path / "again").read_bytes()
+    refused = ekernel("run", "run.ekrec")
+    assert refused.returncode == 125
+    assert refused.stderr == (
+        "ekernel: run.ekrec is a recorded run, not a kernel: `ekernel replay run.ekrec` lives it again\n"
+    )
+
+
 def test_later_events_of_very_many_are_in_the_curves_and_maps(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
