@@ -20,6 +20,8 @@ from emu.engine.translated.shadow_probes import CALLED, CHECKS, LOADS, STORE, ST
 
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64)
 _ALL = (1 << 64) - 1
+_HELD = tuple(bytes((0xFF << held & 0xFF,)) if held else b"" for held in range(8))
+"""A cell of which so many bytes may be accessed."""
 _MOST_PARTS = 1024
 """Changed parts of a table that are remembered; after more it is returned to a state as a whole."""
 
@@ -47,21 +49,24 @@ class Bits:
         self._memory = mmap.mmap(-1, mask + 2, flags=mmap.MAP_PRIVATE)
         """A byte behind the last repeats the first: two are read at once."""
         self.table = memoryview(self._memory)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        """Where the host has the table."""
         self._low, self._high = mask + 1, 0
         """Where bits have been changed."""
         self._state: tuple[int, bytes] | None = None
         self._since: list[tuple[int, int]] = []
         """The state that was saved or returned to last, and the parts that were changed since."""
 
-    @property
-    def address(self) -> int:
-        """Where the host has the table."""
-        return ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-
     def change(self, address: int, length: int, *, poisoned: bool) -> None:
         """Set or clear the bits of a range of addresses."""
         end = address + length
         first, behind = address + 7 >> 3, end >> 3
+        if not (address | length) & 7:
+            start, cells = first & self._mask, behind - first
+            if start + cells <= self._mask:
+                self.table[start : start + cells] = (b"\xff" if poisoned else b"\0") * cells
+                self._changed(start, start + cells)
+                return
         if first > behind:  # within 8 bytes
             self._part(behind, (1 << length) - 1 << (address & 7), poisoned=poisoned)
             return
@@ -70,6 +75,17 @@ class Bits:
         for start, count in self.places(first, behind - first):
             self.table[start : start + count] = (b"\xff" if poisoned else b"\0") * count
             self._changed(start, start + count)
+
+    def hold(self, address: int, length: int) -> None:
+        """Clear the bits of a range of addresses, and set those behind it up to a multiple of 8."""
+        start, cells = address >> 3 & self._mask, length >> 3
+        if address & 7 or start + cells >= self._mask:
+            self.change(address, length, poisoned=False)
+            self.change(address + length, -(address + length) & 7, poisoned=True)
+            return
+        held = bytes(cells) + _HELD[length & 7]
+        self.table[start : start + len(held)] = held
+        self._changed(start, start + len(held))
 
     def places(self, cell: int, cells: int) -> list[tuple[int, int]]:
         """Where in the table so many cells stand from one on: starts and lengths."""
@@ -120,7 +136,10 @@ class Bits:
             self._changed(place, place + 1)
 
     def _changed(self, start: int, end: int) -> None:
-        self._low, self._high = min(self._low, start), max(self._high, end)
+        if start < self._low:
+            self._low = start
+        if end > self._high:
+            self._high = end
         if len(self._since) < _MOST_PARTS:
             self._since.append((start, end))
         if start == 0:
@@ -147,6 +166,11 @@ class Layer:
         self.bits.change(address, length, poisoned=False)
         self._shadow.show(address, length)
 
+    def hold(self, address: int, length: int) -> None:
+        """The same, and report accesses to what lies behind these bytes up to a multiple of 8."""
+        self.bits.hold(address, length)
+        self._shadow.show(address, length + 7)
+
     @property
     def span(self) -> int:
         """Addresses that differ by this many bytes share their bits."""
@@ -165,7 +189,7 @@ class Layer:
 
     @property
     def left_out(self) -> tuple[int, int]:
-        """For native code, if it need not ask for other layers: where the innermost call's entry is told, and marks."""
+        """For native code, if all layers agree: where the innermost call's entry is told, and the marks."""
         return (0, 0) if self._calls is None else (self._calls.innermost_address, self._marks)
 
     def put(self, cell: int, octets: bytes) -> None:
@@ -215,7 +239,7 @@ class Shadow(Feature):
         """A layer for accesses from `low` to below `high`."""
         layer = Layer(self, report, low, high)
         self.layers = (*self.layers, layer)
-        self.choose()
+        self.show_all()
         return layer
 
     def remove(self, layer: Layer) -> None:
@@ -227,14 +251,16 @@ class Shadow(Feature):
         """Bring up to date what native code looks at."""
         layers, words = self.layers, self._words
         low = max(min((layer.low for layer in layers), default=0), 0)
-        words[Word.TABLE], words[Word.MASK] = self._shown.address, self.mask
+        shown = layers[0].bits if len(layers) == 1 else self._shown
+        words[Word.TABLE], words[Word.MASK] = shown.address, self.mask
         words[Word.LOW], words[Word.SPAN] = low, max((layer.high for layer in layers), default=0) - low - 1 & _ALL
-        innermost, marks = layers[0].left_out if len(layers) == 1 else (0, 0)
+        left_out = {layer.left_out for layer in layers}
+        innermost, marks = left_out.pop() if len(left_out) == 1 else (0, 0)
         words[Word.INNERMOST], words[Word.MARKS] = innermost or ctypes.addressof(self._nowhere), marks
 
     def show(self, address: int, length: int) -> None:
-        """A layer has changed its bits of a range."""
-        if length <= 0:
+        """A layer has changed its bits of a range. Those of a single one are what native code looks at."""
+        if length <= 0 or len(self.layers) == 1:
             return
         shown, cell = self._shown, address >> 3
         for start, count in shown.places(cell, (address + length - 1 >> 3) - cell + 1):

@@ -37,10 +37,10 @@ class Ranges(Generic[T]):
         self._found[start] = start + max(size, 1), value
         self._longest = max(self._longest, size)
 
-    def remove(self, start: int) -> None:
-        """Let go of the range that begins here."""
-        del self._found[start]
+    def remove(self, start: int) -> T:
+        """Let go of the range that begins here: its value."""
         del self._starts[bisect_left(self._starts, start)]
+        return self._found.pop(start)[1]
 
     def holding(self, address: int) -> T | None:
         """The value of the nearest range that an address lies in."""

@@ -209,37 +209,42 @@ class AddressSanitizer:
     def _frames_freed(self, event: FrameFreed) -> None:
         contents, ppn = self.contents, int(event.ppn)
         known = contents.free_frames.get(ppn, (None, None))
-        place = VirtAddr((ppn << PAGE_BITS) + self._poison.offset & _ALL)
         if event.offset:
-            held = contents.frames.get(ppn)
+            place, held = self._frame_at(ppn), contents.frames.get(ppn)
             region = Region(place, 1 << PAGE_BITS, is_frames=True, allocated=held) if held else None
             self._free(Bug.INVALID_FREE, event, place + event.offset, region)
         elif known[1] is not None and ppn not in contents.frames and not event.given:
+            place = self._frame_at(ppn)
             self._free(Bug.DOUBLE_FREE, event, place, Region(place, 1 << PAGE_BITS, True, *known))
         else:
             contents.frames_freed(event)
             self._poison.set(ppn << PAGE_BITS, event.count << PAGE_BITS)
-            self._freed.append((ppn << PAGE_BITS, event.count << PAGE_BITS))
+            self._note_freed(ppn << PAGE_BITS, event.count << PAGE_BITS)
+
+    def _frame_at(self, ppn: int) -> VirtAddr:
+        return VirtAddr((ppn << PAGE_BITS) + self._poison.offset & _ALL)
+
+    def _note_freed(self, physical: int, size: int) -> None:
+        if self._quarantine.limit:
+            self._freed.append((physical, size))
 
     def _block_allocated(self, event: HeapAllocated) -> None:
-        physical = self._physical(event.address)
-        if physical is None or not self._poison.learn(event.address, physical):
-            return
-        self.contents.block_allocated(physical, event)
-        self._poison.clear(physical, event.size)
-        self._poison.set(physical + event.size, -(physical + event.size) % _CELL)
+        physical = self._poison.learn(int(event.address))
+        if physical is not None:
+            self.contents.block_allocated(physical, event)
+            self._poison.hold(physical, event.size)
 
     def _block_freed(self, event: HeapFreed) -> None:
-        contents, physical = self.contents, self._physical(event.address)
-        if physical is None or (event.address - physical - self._poison.offset) & _ALL:
+        contents, physical = self.contents, self._poison.place(int(event.address))
+        if physical is None:
             return
         freed = contents.block_freed(physical, event)
         if freed is not None:
-            self._poison.set(physical, freed.region.size)
-            self._freed.append((physical, freed.region.size))
+            self._poison.set(physical, freed.size)
+            self._note_freed(physical, freed.size)
             return
         before = contents.freed_around(physical)
-        holder = contents.blocks.holding(physical)
+        holder = contents.block_around(physical)
         if before is not None and before.physical == physical and before.region.freed is not None:
             self._free(Bug.DOUBLE_FREE, event, event.address, before.region)
         elif holder is not None:
@@ -253,7 +258,7 @@ class AddressSanitizer:
         physical = self._physical(access.address)
         if physical is None:
             return
-        if self._poison.bits.at(physical, access.size) or self._is_named(access.address, access.size):
+        if self._poison.at(physical, access.size) or self._is_named(access.address, access.size):
             core = self._machine.core
             core.shadow.in_access(core, access.pc, self._judge, access, physical)
 
@@ -261,7 +266,7 @@ class AddressSanitizer:
         callers = self._inside.callers()
         if self._inside.is_allocator(access.pc, callers):
             return
-        bits = self._poison.bits.at(physical, access.size)
+        bits = self._poison.at(physical, access.size)
         first = max((bits & -bits).bit_length() - 1, 0)  # of the access, the first byte that must not be touched
         bug, region, why = self._what(range(access.address + first, access.address + access.size), physical + first)
         if bug is None:
@@ -279,7 +284,7 @@ class AddressSanitizer:
         for stack in self._stacks:
             if _meet(touched, _below(stack)) and stack.start - _DEEPEST <= sp < stack.start:
                 return Bug.STACK, Region(VirtAddr(stack.start), len(stack), False, None), ""
-        if not self._poison.bits.at(physical, 1):
+        if not self._poison.at(physical, 1):
             return None, None, ""
         freed = contents.freed_around(physical)
         if freed is not None:
@@ -334,7 +339,7 @@ class AddressSanitizer:
             return 0xF7
         if any(_meet(cell, _below(stack)) for stack in self._stacks):
             return 0xF1
-        bits = self._poison.bits.at(physical, _CELL)
+        bits = self._poison.at(physical, _CELL)
         good = (bits & -bits).bit_length() - 1
         return good if good > 0 else self.contents.code(physical) if bits else 0
 
@@ -345,9 +350,7 @@ class AddressSanitizer:
         )
 
     def _physical(self, address: int) -> int | None:
-        machine = self._machine
-        found = machine.core.look_up(int(address)).physical
-        return None if found is None or not machine.memory.ram.contains(int(found)) else int(found)
+        return self._poison.physical(int(address) & _ALL)
 
 
 def sanitizer_of(machine: Machine) -> AddressSanitizer:

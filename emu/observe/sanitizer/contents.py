@@ -8,8 +8,13 @@ from emu.observe.sanitizer.bugs import Region
 
 _MOST_FREED = 1 << 14
 """Freed blocks that are remembered."""
+_MOST_NOTED = 1 << 16
 _NEAR = 256
 """Bytes beside a block in which an access is blamed on it."""
+
+
+_Note = tuple[int, HeapAllocated | HeapFreed | int]
+"""A physical address, and the event of a block there; or a page number, and how many frames have come or gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,22 @@ class Placed:
 
 
 class Contents:
-    """Regions by physical address; nothing is judged here."""
+    """Regions by physical address; nothing is judged here.
+
+    What came and went is noted, and put in order when somebody asks: that is seldom.
+    """
 
     def __init__(self) -> None:
-        self.blocks: Ranges[Placed] = Ranges()
-        self.freed: Ranges[Placed] = Ranges()
+        self._blocks: Ranges[Placed] = Ranges()
+        self._freed: Ranges[Placed] = Ranges()
+        self._noted: list[_Note] = []
+        """What is not in these yet, in its order."""
+        self._held: dict[int, tuple[HeapAllocated, int]] = {}
+        """Blocks by their beginning, with how often frames had come and gone before: what is older than its frame's
+        last change is held no more."""
+        self._changes = 0
+        self._changed: dict[int, int] = {}
+        """By page number, which change of frames was the last one there."""
         self.heap: set[int] = set()
         """Page numbers of frames, and parts of them, that belong to a heap."""
         self.frames: dict[int, FrameAllocated] = {}
@@ -39,36 +55,33 @@ class Contents:
     def copied(self) -> "Contents":
         """The same, independent of this."""
         other = Contents()
-        other.blocks, other.freed = self.blocks.copy(), self.freed.copy()
+        self._put_in_order()
+        other._blocks, other._freed, other._held = self._blocks.copy(), self._freed.copy(), dict(self._held)
+        other._changes, other._changed = self._changes, dict(self._changed)
         other.heap, other.frames, other.free_frames = set(self.heap), dict(self.frames), dict(self.free_frames)
         return other
 
     def block_allocated(self, physical: int, event: HeapAllocated) -> None:
         """A heap has handed out a block."""
-        self._forget_freed(physical, event.size)
-        region = Region(event.address, event.size, is_frames=False, allocated=event)
-        self.blocks.add(physical, event.size, Placed(physical, region))
+        self._held[physical] = event, self._changes
+        self._note(physical, event)
 
-    def block_freed(self, physical: int, event: HeapFreed) -> Placed | None:
+    def block_freed(self, physical: int, event: HeapFreed) -> HeapAllocated | None:
         """A heap takes a block back: which; None when nobody holds one there."""
-        found = self.block_at(physical)
-        if found is None:
+        allocated, change = self._held.pop(physical, (None, 0))
+        if allocated is None or self._changed.get(physical >> PAGE_BITS, 0) > change:
             return None
-        self.blocks.remove(physical)
-        self._forget_freed(physical, found.region.size)
-        self.freed.add(physical, found.region.size, Placed(physical, replace(found.region, freed=event)))
-        if len(self.freed) > _MOST_FREED:
-            self.freed.clear()
-        return found
+        self._note(physical, event)
+        return allocated
 
-    def block_at(self, physical: int) -> Placed | None:
-        """The block that begins here."""
-        found = self.blocks.holding(physical)
-        return found if found is not None and found.physical == physical else None
+    def block_around(self, physical: int) -> Placed | None:
+        """The held block that an address lies in."""
+        self._put_in_order()
+        return self._blocks.holding(physical)
 
     def frames_allocated(self, event: FrameAllocated, *, for_heap: bool) -> None:
         """An allocator has handed out frames."""
-        self._forget_in(int(event.ppn), event.count)
+        self._frames_changed(int(event.ppn), event.count)
         for ppn in range(int(event.ppn), int(event.ppn) + event.count):
             self.free_frames.pop(ppn, None)
             self.frames[ppn] = event
@@ -77,7 +90,7 @@ class Contents:
 
     def frames_freed(self, event: FrameFreed) -> None:
         """It takes them back."""
-        self._forget_in(int(event.ppn), event.count)
+        self._frames_changed(int(event.ppn), event.count)
         for ppn in range(int(event.ppn), int(event.ppn) + event.count):
             self.free_frames[ppn] = self.frames.pop(ppn, None), event
             self.heap.discard(ppn)
@@ -93,12 +106,14 @@ class Contents:
 
     def freed_around(self, physical: int) -> Placed | None:
         """The freed block that an address lies in."""
-        found = self.freed.holding(physical)
+        self._put_in_order()
+        found = self._freed.holding(physical)
         return found if found is not None and physical < found.end else None
 
     def beside(self, physical: int) -> Placed | None:
         """The held block that ends before or begins behind an address, if it is near; the one before comes first."""
-        near = list(self.blocks.overlapping(physical - _NEAR, 2 * _NEAR))
+        self._put_in_order()
+        near = list(self._blocks.overlapping(physical - _NEAR, 2 * _NEAR))
         before = [block for block in near if block.end <= physical]
         behind = [block for block in near if block.physical > physical]
         return (
@@ -122,13 +137,41 @@ class Contents:
             return 0xFB
         return 0xFC
 
+    def _frames_changed(self, ppn: int, count: int) -> None:
+        self._changes += 1
+        for number in range(ppn, ppn + count):
+            self._changed[number] = self._changes
+        self._note(ppn, count)
+
+    def _note(self, place: int, what: "HeapAllocated | HeapFreed | int") -> None:
+        self._noted.append((place, what))
+        if len(self._noted) >= _MOST_NOTED:
+            self._put_in_order()
+
+    def _put_in_order(self) -> None:
+        for place, what in self._noted:
+            if isinstance(what, int):
+                self._forget_in(place, what)
+                continue
+            if isinstance(what, HeapAllocated):
+                self._forget_freed(place, what.size)
+                region = Region(what.address, what.size, is_frames=False, allocated=what)
+                self._blocks.add(place, what.size, Placed(place, region))
+                continue
+            region = self._blocks.remove(place).region
+            self._forget_freed(place, region.size)
+            self._freed.add(place, region.size, Placed(place, replace(region, freed=what)))
+            if len(self._freed) > _MOST_FREED:
+                self._freed.clear()
+        self._noted.clear()
+
     def _forget_in(self, ppn: int, count: int) -> None:
         start, size = ppn << PAGE_BITS, count << PAGE_BITS
         self._forget_freed(start, size)
-        for block in list(self.blocks.overlapping(start, size)):
+        for block in list(self._blocks.overlapping(start, size)):
             if start <= block.physical < start + size:
-                self.blocks.remove(block.physical)
+                self._blocks.remove(block.physical)
 
     def _forget_freed(self, physical: int, size: int) -> None:
-        for old in list(self.freed.overlapping(physical, size)):
-            self.freed.remove(old.physical)
+        for old in list(self._freed.overlapping(physical, size)):
+            self._freed.remove(old.physical)

@@ -1,107 +1,141 @@
-"""Which bytes of RAM must not be accessed, and the hart's shadow of them at the kernel's addresses."""
+"""Which bytes of RAM must not be accessed, as bits of the hart's shadow at the kernel's addresses."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import cast
 
-from emu.address import PAGE_SIZE
-from emu.engine.translated.shadow import Bits, Layer, Report
+from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.engine.translated.shadow import Layer, Report
 from emu.machine import Machine
 from emu.observe.sanitizer.inside import Inside
 
+_ALL = (1 << 64) - 1
 _MOST_OFFSETS = 1000
 """Different distances that are counted: memory behind page tables of its own has any."""
 
 
 class Poison:
-    """Bits by physical address, and a layer of the shadow by the virtual addresses of the kernel's linear map.
+    """Bits by physical address, in a layer of the shadow by the virtual addresses of the kernel's linear map.
 
     Where that lies is learned from pairs of addresses: until then virtual and physical ones are taken for equal modulo
-    RAM's size, and accesses by any address are looked at.
+    RAM's size, and accesses by any address are looked at. Ranges of virtual addresses have a layer of their own.
     """
 
     def __init__(self, machine: Machine, report: Report, inside: Inside) -> None:
         """`inside` says which calls are those of allocators: what they do is not reported."""
-        self._ram = machine.memory.ram
+        self._ram, self._core = machine.memory.ram, machine.core
+        self._report, self._inside = report, inside
         self._shadow = machine.core.shadow
-        self._layer: Layer = self._shadow.open(report)
-        self._layer.leave_out(inside.calls, inside.marks)
-        self.bits = Bits(self._layer.span - 1 >> 3)
+        self._layer = self._open()
+        self._named: Layer | None = None
         self._places: list[range] = []
         self._offsets = Counter[int]()
+        self._linear: set[int] = set()
+        """Pages of virtual addresses that the linear map has been seen to have."""
         self.offset = 0
         """Virtual minus physical address, modulo 2**64."""
+
+    def _open(self) -> Layer:
+        layer = self._shadow.open(self._report)
+        layer.leave_out(self._inside.calls, self._inside.marks)
+        return layer
 
     def close(self) -> None:
         """Report nothing more."""
         self._shadow.close(self._layer)
+        if self._named is not None:
+            self._shadow.close(self._named)
+
+    def at(self, physical: int, size: int) -> int:
+        """The bits of at most 8 bytes."""
+        return self._layer.bits.at(physical + self.offset, size)
 
     def set(self, physical: int, size: int) -> None:
         """These bytes must not be accessed."""
-        self.bits.change(physical, size, poisoned=True)
         self._layer.poison(physical + self.offset, size)
 
     def clear(self, physical: int, size: int) -> None:
         """They may."""
-        self.bits.change(physical, size, poisoned=False)
         self._layer.clear(physical + self.offset, size)
 
+    def hold(self, physical: int, size: int) -> None:
+        """They may, and what lies behind them up to a multiple of 8 must not."""
+        self._layer.hold(physical + self.offset, size)
+
     def set_virtual(self, place: range) -> None:
-        """The same for a range of virtual addresses, wherever it is mapped."""
+        """A range of virtual addresses must not be accessed, wherever it is mapped."""
         self._places.append(place)
-        self._layer.poison(place.start, len(place))
-        self._reach()
+        if self._named is None:
+            self._named = self._open()
+        self._named.poison(place.start, len(place))
+        places = self._places
+        self._named.reach(min(each.start for each in places) - 7, max(each.stop for each in places))
 
     def clear_virtual(self, place: range) -> None:
-        """They may."""
+        """It may."""
+        if self._named is None:
+            return
         self._places = [other for other in self._places if other.stop <= place.start or place.stop <= other.start]
-        self._layer.clear(place.start, len(place))
-        self._reach()
+        self._named.clear(place.start, len(place))
+        if not self._places:
+            self._shadow.close(self._named)
+            self._named = None
 
-    def learn(self, virtual: int, physical: int) -> bool:
-        """A kernel uses this address for memory of its allocator; whether that is where its linear map has it."""
-        offset = virtual - physical & (1 << 64) - 1
-        if offset % PAGE_SIZE:
-            return False
+    def learn(self, virtual: int) -> int | None:
+        """A kernel uses this address for memory of its allocator: the physical one, if the linear map has it there."""
+        if virtual >> PAGE_BITS in self._linear:
+            self._offsets[self.offset] += 1
+            return virtual - self.offset & _ALL
+        physical = self.physical(virtual)
+        offset = virtual - (physical or 0) & _ALL
+        if physical is None or offset % PAGE_SIZE:
+            return None
         offsets = self._offsets
         is_first = not offsets
         if len(offsets) > _MOST_OFFSETS:
             self._offsets = offsets = Counter({self.offset: offsets[self.offset]})
         offsets[offset] += 1
-        if is_first or offsets[offset] > offsets[self.offset]:
-            self.offset = offset
-            self._show()
-        return offset == self.offset
+        if offset != self.offset and (is_first or offsets[offset] > offsets[self.offset]):
+            self._move(offset)
+        self._reach()
+        if offset != self.offset:
+            return None
+        self._linear.add(virtual >> PAGE_BITS)
+        return physical
+
+    def place(self, virtual: int) -> int | None:
+        """The physical address of one that the linear map has; None for all others."""
+        if virtual >> PAGE_BITS in self._linear:
+            return virtual - self.offset & _ALL
+        physical = self.physical(virtual)
+        return None if physical is None or (virtual - physical - self.offset) & _ALL else physical
+
+    def physical(self, virtual: int) -> int | None:
+        """The physical address of any one; None outside of RAM."""
+        physical = self._core.physical_of(virtual)
+        return None if physical is None or not self._ram.contains(physical) else int(physical)
 
     def save(self) -> object:
         """All that is known, for a snapshot."""
-        return self.bits.save(), self.offset, Counter(self._offsets)
+        return self._layer.bits.save(), self.offset, Counter(self._offsets)
 
     def restore(self, saved: object | None) -> None:
         """Return to that; to nothing with None. Ranges of virtual addresses stay."""
-        before = self.offset
-        if saved is None:
-            parts = self.bits.restore(None)
-            self.offset, self._offsets = 0, Counter()
-        else:
-            bits, self.offset, offsets = cast("tuple[tuple[int, bytes], int, Counter[int]]", saved)
-            parts = self.bits.restore(bits)
-            self._offsets = Counter(offsets)
-        self._show(parts if self.offset == before else None)
-
-    def _show(self, parts: Sequence[tuple[int, int]] | None = None) -> None:
-        """Show parts of the bits, or all, where the linear map is."""
-        table = self.bits.table
-        for start, end in [(0, self._layer.span >> 3)] if parts is None else parts:
-            self._layer.put(start + (self.offset >> 3), bytes(table[start:end]))
-        for place in self._places if parts is None or parts else ():
-            self._layer.poison(place.start, len(place))
+        bits, self.offset, offsets = cast("tuple[tuple[int, bytes] | None, int, Counter[int]]", saved or (None, 0, {}))
+        self._offsets = Counter(offsets)
+        self._linear.clear()
+        self._layer.restore(bits)
         self._reach()
+
+    def _move(self, offset: int) -> None:
+        """The linear map is found to lie elsewhere: the bits go there."""
+        cells = self._layer.span >> 3
+        self._layer.put((offset - self.offset >> 3) % cells, bytes(self._layer.bits.table[:cells]))
+        self.offset = offset
+        self._linear.clear()
 
     def _reach(self) -> None:
         if not self._offsets:
             self._layer.reach(0, 1 << 64)
             return
-        low = self._ram.base + self.offset & (1 << 64) - 1
-        starts, ends = [place.start for place in self._places], [place.stop for place in self._places]
-        self._layer.reach(min([low, *starts]) - 7, max([low + self._ram.size, *ends]))
+        low = self._ram.base + self.offset & _ALL
+        self._layer.reach(low - 7, low + self._ram.size)

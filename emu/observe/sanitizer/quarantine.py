@@ -26,7 +26,7 @@ class Quarantine:
 
     def __init__(self, machine: Machine, limit: int) -> None:
         """`limit` is in bytes."""
-        self._machine, self._limit = machine, limit
+        self._machine, self.limit = machine, limit
         self._held: dict[int, deque[_Held]] = {}
         self.size = 0
         """Bytes that are held back."""
@@ -36,7 +36,7 @@ class Quarantine:
         queue = self._held.setdefault(int(call.address), deque())
         queue.append(_Held(physical, size, call.args))
         self.size += size
-        if self.size <= self._limit:
+        if self.size <= self.limit:
             self._answer(call)
             return
         oldest = queue.popleft()
