@@ -141,6 +141,8 @@ class Symbols:
             near = difflib.get_close_matches(name, self._by_name, _SUGGESTIONS)
             hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
             raise SymbolError(f"no symbol '{name}' in the image; {hint}")
+        if len(found) == 1:
+            return found[0]
         chosen = [symbol for symbol in found if symbol.is_global] or found
         addresses = sorted({symbol.address for symbol in chosen})
         if len(addresses) > 1:

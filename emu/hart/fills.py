@@ -1,10 +1,12 @@
 """Quick page walks for fidelity `exact`: the common case in few steps, everything else left to `emu.mmu.walk`."""
 
+from collections.abc import Iterator
 from functools import cache
 
 from emu.address import PAGE_BITS
 from emu.isa.privilege import Privilege
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
+from emu.memory.ram import Ram
 from emu.mmu import pte as bits
 
 PROT_READ, PROT_WRITE, PROT_EXEC = 1, 2, 4
@@ -12,6 +14,7 @@ PROT_READ, PROT_WRITE, PROT_EXEC = 1, 2, 4
 
 
 _ALL = (1 << 64) - 1
+_MOST_WALKS = 1 << 12
 _NOT_A_PLAIN_TABLE = bits.RESERVED | bits.D | bits.A | bits.U
 """A non-leaf entry with one of these set is refused by the full walk."""
 
@@ -76,6 +79,43 @@ def readable(words: memoryview, base: int, size: int, satp: int, address: int) -
     if not entry & bits.V or entry & (bits.R | bits.W) == bits.W:
         return None
     return frame_of(entry, shift, address) | address & 0xFFF
+
+
+class Walks:
+    """What `readable` has found, for as long as the page tables' entries on the way are the same."""
+
+    def __init__(self, ram: Ram) -> None:
+        self._ram = ram
+        self._known: dict[tuple[int, int], tuple[int, tuple[tuple[int, int], ...]]] = {}
+        """By satp and page: the page's physical address; where in RAM its entries are, and what they were."""
+
+    def readable(self, satp: int, address: int) -> int | None:
+        """See `readable`."""
+        known, words = self._known.get((satp, address >> PAGE_BITS)), self._ram.words
+        if known is not None:
+            for place, entry in known[1]:
+                if words[place] != entry:
+                    break
+            else:
+                return known[0] | address & 0xFFF
+        found = readable(words, self._ram.base, self._ram.size, satp, address)
+        if found is not None:
+            if len(self._known) >= _MOST_WALKS:
+                self._known.clear()
+            self._known[satp, address >> PAGE_BITS] = found & ~0xFFF, tuple(self._way(satp, address))
+        return found
+
+    def _way(self, satp: int, address: int) -> Iterator[tuple[int, int]]:
+        """The entries of a walk that comes to its end."""
+        if not satp >> SATP_MODE_SHIFT:
+            return
+        shift = PAGE_BITS - 9 + 9 * PAGING_LEVELS[satp >> SATP_MODE_SHIFT]
+        table, entry = (satp & SATP_PPN) << PAGE_BITS, 0
+        while not entry & 0xE:
+            place = (table - self._ram.base >> 3) + ((address >> shift) & 511)
+            entry = self._ram.words[place]
+            yield place, entry
+            table, shift = (entry >> bits.PPN_SHIFT) << PAGE_BITS, shift - 9
 
 
 class CodeSplit:

@@ -1,22 +1,21 @@
 """The callers of a function: by call frame information, by frame pointers, or by what the code has saved."""
 
-import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from emu.address import PAGE_SIZE, VirtAddr
+from emu.address import VirtAddr
 from emu.firmware.unwind import FrameRule
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.code import HOST, call_site, returns_from_trap
 from emu.observe.prologue import frame_rule
+from emu.observe.words import Words
 
 _RA, _SP = 1, 2
 _KEPT = frozenset((8, 9, *range(18, 28)))
 """s0 to s11: what a function leaves to its caller as it was (psABI, section 1.1)."""
 _MOST_CALLERS = 16
 _MOST_STEPS = 1 << 16
-_WORD = struct.Struct("<Q")
 
 
 class Backtrace:
@@ -109,10 +108,13 @@ class Backtrace:
 
     def reads_again(self, read: dict[int, int | None], registers: dict[int, int]) -> bool:
         """Whether words and registers are what an earlier `frames` has read: then it would say the same."""
-        now, x = _Stack(self._machine).now, self._machine.hart.x
-        return all(now(address) == value for address, value in read.items()) and all(
-            x[number] == value for number, value in registers.items()
-        )
+        if read:
+            now = Words(self._machine).at
+            for address, value in read.items():
+                if now(address) != value:
+                    return False
+        x = self._machine.core.words
+        return all(x[number] == value for number, value in registers.items())
 
     def site(self, return_address: int) -> VirtAddr:
         """The call instruction before a return address; HOST for the host's."""
@@ -164,16 +166,13 @@ class _Step:
 
 
 class _Stack:
-    """Words of the stack at one moment; each page is looked up once. Remembers what was read, and where."""
+    """Words of the stack at one moment, and registers. Remembers what was read, and where."""
 
-    __slots__ = ("_first", "_machine", "_pages", "_words", "read", "registers")
+    __slots__ = ("_machine", "_words", "read", "registers")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        ram = machine.memory.ram
-        self._words, self._first = ram.words, ram.base
-        self._pages: dict[int, int | None] = {}
-        """By page of virtual addresses: which word of RAM its first one is; None where no RAM is."""
+        self._words = Words(machine)
         self.read: dict[int, int | None] = {}
         """The words that were asked for, by address."""
         self.registers: dict[int, int] = {}
@@ -186,22 +185,5 @@ class _Stack:
 
     def word(self, address: int) -> int | None:
         """The word at a virtual address; None where none can be read."""
-        value = self.read[address] = self.now(address)
+        value = self.read[address] = self._words.at(address)
         return value
-
-    def now(self, address: int) -> int | None:
-        """The same, not to be remembered."""
-        if address & 7:
-            data = self._machine.peek(address, _WORD.size) if address % PAGE_SIZE <= PAGE_SIZE - _WORD.size else None
-            return None if data is None else int(_WORD.unpack(data)[0])
-        page = address & -PAGE_SIZE
-        if page not in self._pages:
-            self._pages[page] = self._first_word(page)
-        first = self._pages[page]
-        return None if first is None else int(self._words[first + ((address & (PAGE_SIZE - 1)) >> 3)])
-
-    def _first_word(self, page: int) -> int | None:
-        physical = self._machine.core.physical_of(page & (1 << 64) - 1)
-        if physical is None or not self._machine.memory.contains(physical, PAGE_SIZE):
-            return None
-        return physical - self._first >> 3

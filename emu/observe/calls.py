@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import cast
+from typing import NamedTuple, cast
 
 from emu.address import VirtAddr
 from emu.isa.privilege import Privilege
-from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.code import HOST, jumps_to
@@ -24,8 +23,7 @@ _MOST_ENTRIES = 1000
 _LARGEST_FUNCTION = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call that was entered: what the psABI says about it at the function's first instruction."""
 
     name: str
@@ -41,8 +39,7 @@ class Call:
     """How many open calls of the same tracer it was made inside of, on its own stack."""
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(NamedTuple):
     """The end of a call: its result registers."""
 
     call: Call

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
+from emu.engine.translated.callentries import RETURN
 from emu.engine.translated.features import Feature
 from emu.isa.registers import A0, RA, SP, TP
 from emu.machine import Machine
@@ -51,26 +52,20 @@ class KeptTracer:
         core = machine.core
         if mark is None or not self.is_possible(machine):
             return False
+        words = core.words
 
         def entered() -> None:
-            words = core.words
-            entry = kept.entered(words[RA], words[SP])
-            depth = 1 if kept.marks(entry) & mark else 0
+            return_address, stack_pointer = where = words[RA], words[SP]
+            marks = kept.mark(return_address, stack_pointer, mark)
+            depth = 1 if marks & mark else 0
             if depth and not nested:
                 return
             call = Call(
-                name=name,
-                address=address,
-                args=tuple(words[A0 : A0 + 8]),
-                return_address=VirtAddr(words[RA]),
-                stack_pointer=words[SP],
-                thread_pointer=words[TP],
-                instret=self._retired(address),
-                privilege=machine.hart.privilege,
-                depth=depth,
-            )
+                name, address, tuple(words[A0 : A0 + 8]), VirtAddr(return_address), stack_pointer, words[TP],
+                self._retired(address), core.privilege, depth,
+            )  # fmt: skip
             if not depth:
-                calls.await_return(entry, mark, Awaited(self, call, on_return))
+                calls.await_return(where, Awaited(self, call, on_return), also=bool(marks & RETURN))
             on_call(call)
 
         self._remove[address] = core.engine.add_code_hook(address, entered)

@@ -1,6 +1,7 @@
 """Callers by the calls that are open: kept by the guest's own calls, told by its stack where that does not reach."""
 
 from collections.abc import Callable
+from itertools import starmap
 from typing import NamedTuple, cast
 
 from emu.address import VirtAddr
@@ -53,7 +54,8 @@ class OpenCalls:
         self._backtrace = Backtrace(machine)
         self._users = 0
         self.kept = KeptCalls(self._returned)
-        self._awaited: dict[OpenCall, list[Awaited]] = {}
+        self._awaited: dict[tuple[int, int], list[Awaited]] = {}
+        """By return address and stack pointer of a call."""
         self._layers: dict[object, int] = {}
         self._paths: dict[int, _Path] = {}
         self._under_way: UnderWay | None = None
@@ -90,14 +92,15 @@ class OpenCalls:
             self._machine.events.observers.pop(type(self), None)
 
     def _save(self) -> object:
-        return self.kept.saved(self._awaited), {where: tuple(all_of) for where, all_of in self._awaited.items()}
+        awaited = {where: tuple(all_of) for where, all_of in self._awaited.items()}
+        return self.kept.saved(starmap(OpenCall, awaited)), awaited
 
     def _restore(self, state: object | None) -> None:
         if state is None:
             self.kept.forget()
             self._awaited.clear()
             return
-        kept, awaited = cast("tuple[object, dict[OpenCall, tuple[Awaited, ...]]]", state)
+        kept, awaited = cast("tuple[object, dict[tuple[int, int], tuple[Awaited, ...]]]", state)
         self.kept.restore(kept)
         self._awaited = {where: list(all_of) for where, all_of in awaited.items()}
 
@@ -106,7 +109,7 @@ class OpenCalls:
 
         At the entry or the return of the call with this return address and stack pointer.
         """
-        key = self.kept.path(OpenCall(return_address, stack_pointer))
+        key = self.kept.path(return_address, stack_pointer)
         if key is None:
             return self._told_by_stack(return_address, stack_pointer)
         path = self._paths.get(key)
@@ -141,15 +144,14 @@ class OpenCalls:
     def give_mark(self, call: Call, mark: int) -> None:
         """Mark a call that is at its first instruction, and what is called inside of it."""
         if mark:
-            self.kept.mark_only(self.kept.entered(call.return_address, call.stack_pointer), mark)
+            self.kept.mark_only(call.return_address, call.stack_pointer, mark)
 
-    def await_return(self, entry: int, mark: int, awaited: "Awaited") -> None:
-        """Have the return of an open call told to whoever awaits it, and mark what is called inside of it."""
-        where = OpenCall(awaited.call.return_address, awaited.call.stack_pointer)
-        if self.kept.mark(entry, mark):
-            self._awaited[where] = [awaited]  # one that was made there before has never returned
-        else:
+    def await_return(self, where: tuple[int, int], awaited: "Awaited", *, also: bool) -> None:
+        """Have the return of a marked call told to whoever awaits it, `also` to those who do already."""
+        if also:
             self._awaited[where].append(awaited)
+        else:
+            self._awaited[where] = [awaited]  # one that was made there before has never returned
 
     def give_up(self, owner: object) -> list["Awaited"]:
         """Await no return for an owner any more; what it has awaited."""
@@ -161,8 +163,8 @@ class OpenCalls:
 
     def _returned(self, where: OpenCall, instret: int) -> None:
         words = self._machine.core.words
-        for awaited in reversed(self._awaited.pop(where, [])):
-            awaited.on_return(Return(awaited.call, words[A0], words[A0 + 1], instret))
+        for _, call, on_return in reversed(self._awaited.pop(where, ())):
+            on_return(Return(call, words[A0], words[A0 + 1], instret))
 
     def callers_here(self) -> tuple[VirtAddr, ...]:
         """The same for the instruction at pc, wherever in its function that stands."""

@@ -87,7 +87,9 @@ class KeptCalls(Feature):
         self._words = memoryview(b"").cast("Q")
         self._base = self._mask = self._interrupted = 0
         self._none = (ctypes.c_uint64 * (_ENTRY // 8))()
-        self._innermost = (ctypes.c_uint64 * 1)(ctypes.addressof(self._none))
+        innermost = (ctypes.c_uint64 * 1)(ctypes.addressof(self._none))
+        self._innermost, self.innermost_address = memoryview(innermost).cast("B").cast("Q"), ctypes.addressof(innermost)
+        """Where the host has the address of the innermost call's entry, one without marks before there is any."""
         self._spare = _FIRST
         self._was_off = False
         self._contexts: dict[tuple[int, int], int] = {}
@@ -108,8 +110,7 @@ class KeptCalls(Feature):
         if self._was_off:  # meanwhile calls may have returned unseen
             self._was_off = False
             self.forget()
-        innermost = ctypes.addressof(self._innermost)
-        table = Table(self._apart(_APART), self._mask, innermost, self._apart(_NOWHERE))
+        table = Table(self._apart(_APART), self._mask, self.innermost_address, self._apart(_NOWHERE))
         return {
             Part.CONDITION: self._message.condition,
             Part.CALLING: calling(table, self._message),
@@ -149,51 +150,55 @@ class KeptCalls(Feature):
         entry = self._innermost[0]
         return None if self._memory is None or entry == self._end else self._call(entry)
 
-    def entered(self, return_address: int, stack_pointer: int) -> int:
-        """The entry of the call that stands at its first instruction; made now, if it came by a jump."""
-        innermost = self._innermost[0]
-        if self._call(innermost) != (return_address, stack_pointer):
-            self._called(return_address, stack_pointer)
-            innermost = self._innermost[0]
-        return innermost
+    def mark(self, return_address: int, stack_pointer: int, mark: int) -> int:
+        """Give the call that stands at its first instruction a mark, one of bits 1 to 15, and have its return told.
 
-    def marks(self, entry: int) -> int:
-        """The marks of a call and of those around it."""
-        return self._words[(entry - self._base >> 3) + 3] & INHERITED
+        Which of these bits, and of `RETURN`, it had before, by itself or from the calls around it. One that has the
+        mark stays as it is.
+        """
+        words, place = self._words, self._entered(return_address, stack_pointer)
+        word: int = words[place]
+        if not word & mark:
+            words[place] = word | mark | RETURN
+        return word & (INHERITED | RETURN)
+
+    def mark_only(self, return_address: int, stack_pointer: int, mark: int) -> None:
+        """Give it a mark; nobody is told of its return."""
+        self._words[self._entered(return_address, stack_pointer)] |= mark
+
+    def _entered(self, return_address: int, stack_pointer: int) -> int:
+        """Where the marks are of the call that stands at its first instruction; made now, if it came by a jump."""
+        words = self._words
+        place = self._innermost[0] - self._base >> 3
+        if words[place] != stack_pointer or words[place + 1] != return_address:
+            self._called(return_address, stack_pointer)
+            place = self._innermost[0] - self._base >> 3
+        return place + 3
 
     @property
     def marks_here(self) -> int:
         """The marks of the innermost call and of those around it."""
-        return self.marks(self._innermost[0]) if self._memory is not None else 0
+        return self._words[(self._innermost[0] - self._base >> 3) + 3] & INHERITED if self._memory is not None else 0
 
-    @property
-    def innermost_address(self) -> int:
-        """Where the host has the address of the innermost call's entry, one without marks before there is any."""
-        return ctypes.addressof(self._innermost)
-
-    def mark_only(self, entry: int, mark: int) -> None:
-        """Give an open call a mark; nobody is told of its return."""
-        self._words[(entry - self._base >> 3) + 3] |= mark
-
-    def mark(self, entry: int, mark: int) -> bool:
-        """Give an open call a mark, one of bits 1 to 15, and have its return told; whether that is new."""
-        place = (entry - self._base >> 3) + 3
-        word = self._words[place]
-        self._words[place] = word | mark | RETURN
-        return not word & RETURN
-
-    def path(self, call: OpenCall) -> int | None:
+    def path(self, return_address: int, stack_pointer: int) -> int | None:
         """A number for all calls around one that was made last or has just returned; None where it is not known."""
-        words, base, innermost = self._words, self._base, self._innermost[0]
-        place = (_APART * _ENTRY + (call.stack_pointer << 2 & self._mask)) >> 3  # where it is most often
-        if not self._mask or (words[place], words[place + 1]) != (call.stack_pointer, call.return_address):
-            entry = self._found(call)
-        else:
-            before = words[place + 2]
-            if innermost in (before, base + 8 * place) and self._message.is_empty:
-                return words[(before - base >> 3) + 3] >> PATH_SHIFT
-            entry = self._found(call)
-        return None if entry is None else words[(self._before(entry) - base >> 3) + 3] >> PATH_SHIFT
+        if not self._mask:
+            return None
+        self._message.empty()
+        words, innermost = self._words, self._innermost[0]
+        place = (_APART * _ENTRY + (stack_pointer << 2 & self._mask)) >> 3  # where it is most often
+        before: int = words[place + 2]
+        if (
+            words[place] != stack_pointer
+            or words[place + 1] != return_address
+            or (innermost not in (before, self._base + 8 * place))
+        ):
+            entry = self._found(OpenCall(return_address, stack_pointer))
+            if entry is None:
+                return None
+            before = self._before(entry)
+        path: int = words[(before - self._base >> 3) + 3]
+        return path >> PATH_SHIFT
 
     def forget(self) -> None:
         """The hart was put into another state: nothing is known of what is open."""
@@ -340,10 +345,12 @@ class KeptCalls(Feature):
         return self._end
 
     def _returned(self, call: OpenCall, instret: int) -> None:
-        place = self._place(call.stack_pointer)
-        if self._call(place) == call:  # as native code has it
-            self._innermost[0] = self._before(place)
-            self._ended(place, call, instret)
+        words, place = self._words, _APART * _ENTRY + (call.stack_pointer << 2 & self._mask) >> 3
+        if words[place] == call.stack_pointer and words[place + 1] == call.return_address:  # as native code has it
+            self._innermost[0] = words[place + 2]
+            if words[place + 3] & RETURN:
+                words[place + 3] ^= RETURN
+                self._tell_returned(call, instret)
             return
         entry = self._innermost[0]
         if entry == self._end:

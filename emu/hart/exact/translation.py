@@ -7,7 +7,7 @@ from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, permissions, readable
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, permissions
 from emu.hart.platform import Platform
 from emu.hart.words import COUNT, PC
 from emu.isa.causes import ACCESS_FAULTS
@@ -36,6 +36,7 @@ class ExactTranslation(ExactProtection):
     def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
         super().__init__(ram, bus, platform, choices)
         self._split = CodeSplit()
+        self._walks = Walks(ram)
         self._permissions = {
             privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
                 privilege, sum_bit=sum_bit, mxr=mxr
@@ -274,8 +275,7 @@ class ExactTranslation(ExactProtection):
         """See the base."""
         if effective_privilege(self._values[_MSTATUS], self._privilege) == Privilege.M:
             return address
-        ram = self.ram
-        found = readable(ram.words, ram.base, ram.size, self._values[_SATP], address)
+        found = self._walks.readable(self._values[_SATP], address)
         return self.look_up(address).physical if found is None else found
 
     def _physical_code(self, address: int) -> int:

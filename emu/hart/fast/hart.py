@@ -10,7 +10,7 @@ from emu.errors import MachineError
 from emu.events import CsrWritten, PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.counter_csrs import COUNTERS
 from emu.hart.fast.state import PRIVILEGES, FastState
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, find_leaf, frame_of, leads_outside, readable
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, leads_outside
 from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
@@ -44,6 +44,7 @@ class FastHart(FastState):
     def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
         super().__init__(ram, bus, platform, probes=probes)
         self._split = CodeSplit()
+        self._walks = Walks(ram)
         self._paging_begins_at: int | None = None
         self._counter_reads: dict[int, Callable[[], bool]] = {}
         """What reads `time`, `cycle` or `instret`, by the bits of the instruction: guests do it all the time."""
@@ -330,8 +331,7 @@ class FastHart(FastState):
         """See the base."""
         if effective_privilege(self.words[_STATUS], self.words[PRIVILEGE]) == _M:
             return address
-        ram = self.ram
-        found = readable(ram.words, ram.base, ram.size, self.words[_SATP], address)
+        found = self._walks.readable(self.words[_SATP], address)
         return self.look_up(address).physical if found is None else found
 
     def _physical_code(self, address: int) -> int:

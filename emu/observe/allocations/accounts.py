@@ -83,7 +83,8 @@ class Account(Generic[A, F]):
         self.allocated += 1
         self.frees.pop(key, None)
         self.held[key] = event
-        self.peak = max(self.peak, len(self.held))
+        if len(self.held) > self.peak:
+            self.peak = len(self.held)
 
     def take_back(self, key: int, event: F) -> None:
         """Enter a free of what is held."""
@@ -161,13 +162,14 @@ class BlockAccount(Account[HeapAllocated, HeapFreed]):
 
     def allocate(self, event: HeapAllocated) -> None:
         """Enter an allocation."""
-        for holder in self.ranges.overlapping(event.address, event.size):
+        address, size = event.address, event.size
+        for holder in self.ranges.add(address, size, event):
             self.blame(Wrong.OVERLAP, event, holder)
-        replaced = self.held.get(event.address)
-        self.held_bytes += event.size - (replaced.size if replaced else 0)
-        self.peak_bytes = max(self.peak_bytes, self.held_bytes)
-        self.hand_out(event.address, event)
-        self.ranges.add(event.address, event.size, event)
+        replaced = self.held.get(address)
+        self.held_bytes += size if replaced is None else size - replaced.size
+        if self.held_bytes > self.peak_bytes:
+            self.peak_bytes = self.held_bytes
+        self.hand_out(address, event)
 
     def free(self, event: HeapFreed) -> None:
         """Enter a free."""

@@ -37,8 +37,9 @@ class Collectors:
     @classmethod
     def of(cls, machine: Machine) -> "Collectors":
         """Those of a machine."""
-        found = machine.events.observers.setdefault(cls, cls())
-        assert isinstance(found, cls)
+        found = machine.events.observers.get(cls)
+        if not isinstance(found, cls):
+            found = machine.events.observers[cls] = cls()
         return found
 
 
@@ -58,6 +59,7 @@ class CollectedSource(Source[Placed]):
         self._open_calls: OpenCalls | None = None
         self._later: KeptTracer | None = None
         self._listens_to_collect = False
+        self._collectors = Collectors.of(machine).by_class[type(self)]
         super().__init__(machine, kinds, functions)
 
     @abstractmethod
@@ -155,10 +157,6 @@ class CollectedSource(Source[Placed]):
         if self._open_calls is not None and not any(tracer.traces for tracer in self._tracers.values()):
             self._open_calls.close()
             self._open_calls = None
-
-    @property
-    def _collectors(self) -> list[Collect]:
-        return Collectors.of(self._machine).by_class[type(self)]
 
     def _choose(self) -> None:
         """Follow calls in the way that those who want events need."""

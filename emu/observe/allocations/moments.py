@@ -1,6 +1,7 @@
 """The machine at the entry or the return of an allocator's function, as the values of a description look at it."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from emu.address import PAGE_SIZE
 from emu.errors import SymbolError
@@ -8,6 +9,7 @@ from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.allocations.values import Moment
 from emu.observe.calls import Call
+from emu.observe.words import Words
 
 _ARGUMENTS = 8
 _WORD = 8
@@ -17,14 +19,16 @@ _MOST_LISTED = 1 << 20
 
 
 class MachineMoment:
-    """Any moment of a machine."""
+    """Any moment of a machine: it holds until the guest goes on."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._registers = machine.core.words
+        self._words = Words(machine)
 
     def register(self, number: int) -> int:
         """An integer register now."""
-        return self._machine.hart.x[number]
+        return self._registers[number]
 
     def argument(self, number: int) -> int:
         """Raises LookupError: no function is being called."""
@@ -32,10 +36,10 @@ class MachineMoment:
 
     def load(self, address: int, size: int) -> int:
         """Memory of the current address space; raises LookupError where nothing can be read."""
-        data = self._machine.peek(address, size)
-        if data is None:
+        number = self._words.at(address, size)
+        if number is None:
             raise LookupError
-        return int.from_bytes(data, "little")
+        return number
 
     def symbol(self, name: str) -> int:
         """The address of a symbol; raises LookupError without."""
@@ -66,25 +70,34 @@ class HostMoment(MachineMoment):
         return self._numbers[index] if 0 <= index < len(self._numbers) else 0
 
 
-class ReturnMoment(MachineMoment):
-    """When a function has returned: registers hold its results."""
+class CallMoment(MachineMoment):
+    """When a function is called, or what its arguments were then: a0 to a7 are those of the call."""
 
     def __init__(self, machine: Machine, call: Call) -> None:
         super().__init__(machine)
-        self._call = call
+        self._arguments = call.args
 
     def argument(self, number: int) -> int:
         """a0 to a7 as they were when the function was called."""
-        return self._call.args[number]
-
-
-class CallMoment(ReturnMoment):
-    """When a function is called, or what its arguments were then: a0 to a7 are those of the call."""
+        return self._arguments[number]
 
     def register(self, number: int) -> int:
         """An argument as it was passed, another integer register as it is now."""
         index = number - A0
-        return self._call.args[index] if 0 <= index < _ARGUMENTS else self._machine.hart.x[number]
+        return self._arguments[index] if 0 <= index < _ARGUMENTS else self._registers[number]
+
+
+class ReturnMoment:
+    """When a function has returned: registers hold its results, all else is as at the moment that tells the call's."""
+
+    def __init__(self, machine: Machine, at_call: CallMoment) -> None:
+        self._registers = machine.core.words
+        self.argument, self.load = at_call.argument, at_call.load
+        self.symbol, self.size_of = at_call.symbol, at_call.size_of
+
+    def register(self, number: int) -> int:
+        """An integer register now."""
+        return self._registers[number]
 
 
 class ElementMoment:
@@ -123,13 +136,14 @@ def text_at(machine: Machine, address: int) -> str:
     """A printable text of the guest that ends with a zero byte; empty when there is none."""
     if not address:
         return ""
-    in_page, text = min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE), b""
-    for end in (in_page, _LONGEST_TEXT):
-        part = machine.peek(address, end)
-        if part is None:
-            break
-        text, zero, _ = part.partition(b"\0")
-        if zero or end == _LONGEST_TEXT:
-            break
-    readable = text.decode("latin-1")
-    return readable if readable.isprintable() else ""
+    in_page = min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE)
+    data = machine.peek(address, in_page)
+    if data is not None and in_page < _LONGEST_TEXT and 0 not in data:
+        data = machine.peek(address, _LONGEST_TEXT) or data
+    return "" if data is None else _readable(data)
+
+
+@lru_cache(1 << 12)
+def _readable(data: bytes) -> str:
+    text = data.partition(b"\0")[0].decode("latin-1")
+    return text if text.isprintable() else ""

@@ -50,8 +50,11 @@ class AllocatorObserver(CollectedSource):
         """The functions of a description that this observer follows."""
 
     @abstractmethod
-    def report(self, placed: Placed, call: Call, moment: Moment, instret: int) -> None:
-        """Make the events of an outermost call: of a free when it is called, of all others at their return."""
+    def report(self, placed: Placed, call: Call, moment: Moment, at_call: CallMoment, instret: int) -> None:
+        """Make the events of an outermost call: of a free when it is called, of all others at their return.
+
+        `moment` is the moment of that, `at_call` the same with the arguments in a0 to a7.
+        """
 
     def tellers(self, item: Placed) -> Tellers:
         """See the base."""
@@ -66,7 +69,8 @@ class AllocatorObserver(CollectedSource):
             for tell in self.crossed:
                 tell(item, call, True)
             if at_call:
-                self.report(item, call, CallMoment(self._machine, call), call.instret)
+                moment = CallMoment(self._machine, call)
+                self.report(item, call, moment, moment, call.instret)
                 for answer in self.freeing if item.function.does is Does.FREE else ():
                     answer(item, call)
 
@@ -74,7 +78,8 @@ class AllocatorObserver(CollectedSource):
             if end.call.depth:
                 return
             if not at_call:
-                self.report(item, end.call, ReturnMoment(self._machine, end.call), end.instret)
+                moment = CallMoment(self._machine, end.call)
+                self.report(item, end.call, ReturnMoment(self._machine, moment), moment, end.instret)
             for tell in self.crossed:
                 tell(item, end.call, False)
 
@@ -116,7 +121,7 @@ class FrameObserver(AllocatorObserver):
         """Those of frames."""
         return allocator.frames
 
-    def report(self, placed: Placed, call: Call, moment: Moment, instret: int) -> None:
+    def report(self, placed: Placed, call: Call, moment: Moment, at_call: CallMoment, instret: int) -> None:
         """See the base."""
         function = placed.function
         if function.element is not None:
@@ -129,7 +134,7 @@ class FrameObserver(AllocatorObserver):
         numbers = [number for value in function.at if (number := value.at(moment))]
         frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
         if frames:
-            count = _number(function.count, CallMoment(self._machine, call), 1)
+            count = _number(function.count, at_call, 1)
             self._emit(placed, call, instret, *frames[0], count)
         elif numbers:
             self.doubt(placed, self._nonsense(placed, numbers[0]))
@@ -194,33 +199,36 @@ class HeapObserver(AllocatorObserver):
         """Those of blocks."""
         return allocator.blocks
 
-    def report(self, placed: Placed, call: Call, moment: Moment, instret: int) -> None:
+    def report(self, placed: Placed, call: Call, moment: Moment, at_call: CallMoment, instret: int) -> None:
         """See the base."""
-        function, at_call = placed.function, CallMoment(self._machine, call)
+        function = placed.function
         size = _number(function.size, at_call, 0)
         if function.element is not None:
             for element in elements(function, moment):
-                self._one(placed, call, instret, function.element.at(element) or 0, size)
+                self._one(placed, call, at_call, instret, function.element.at(element) or 0, size)
             return
-        address = next((number for value in function.at if (number := value.at(moment))), 0)
+        address = _first(function.at, moment)
         if function.does is Does.RESIZE:
             old = _number(function.old, at_call, 0)
             if old and (address or not size):
                 self._freed(call, instret, old, 0)
-        self._one(placed, call, instret, address, size)
+        self._one(placed, call, at_call, instret, address, size)
 
-    def _one(self, placed: Placed, call: Call, instret: int, address: int, size: int) -> None:
-        function, at_call = placed.function, CallMoment(self._machine, call)
+    def _one(self, placed: Placed, call: Call, at_call: CallMoment, instret: int, address: int, size: int) -> None:
+        function = placed.function
         if not address:
             return
         if function.does is Does.FREE:
             self._freed(call, instret, address, size)
             return
-        texts = (text_at(self._machine, value.at(at_call) or 0) for value in function.kind)
+        kind = ""
+        for value in function.kind:
+            if kind := text_at(self._machine, value.at(at_call) or 0):
+                break
         event = HeapAllocated(
             instret=instret, pc=self.site(call), privilege=call.privilege,
             address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
-            kind=next((text for text in texts if text), ""), callers=self.callers(call),
+            kind=kind, callers=self.callers(call),
         )  # fmt: skip
         self.tell(event)
 
@@ -246,6 +254,13 @@ def elements(function: Function, moment: Moment) -> Iterator[ElementMoment]:
         return listed(first, function.listed, moment)
     count = function.array.at(moment) if function.array is not None else None
     return in_array(first, count or 0, moment)
+
+
+def _first(values: tuple[Value, ...], moment: Moment) -> int:
+    for value in values:
+        if number := value.at(moment):
+            return number
+    return 0
 
 
 def _number(value: Value | None, moment: Moment, default: int) -> int:

@@ -1,6 +1,6 @@
 """Ranges of addresses that are held, found by any address inside them."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
@@ -11,7 +11,8 @@ class Ranges(Generic[T]):
     """Values by the range that they stand for; ranges may overlap, but no two begin at the same address.
 
     >>> ranges = Ranges[str]()
-    >>> ranges.add(0x1000, 0x40, "first"); ranges.add(0x1040, 0x40, "second")
+    >>> ranges.add(0x1000, 0x40, "first"), ranges.add(0x1040, 0x40, "second")
+    ([], [])
     >>> ranges.holding(0x1048), ranges.holding(0x1080)
     ('second', None)
     >>> list(ranges.overlapping(0x1030, 0x20))
@@ -28,14 +29,30 @@ class Ranges(Generic[T]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    def add(self, start: int, size: int, value: T) -> None:
-        """Hold a range; one that begins at the same address is replaced. A range has at least one byte."""
-        if start not in self._found:
-            if self._disjoint and next(self.overlapping(start, size), None) is not None:
-                self._disjoint = False
-            insort(self._starts, start)
-        self._found[start] = start + max(size, 1), value
-        self._longest = max(self._longest, size)
+    def add(self, start: int, size: int, value: T) -> list[T]:
+        """Hold a range, of at least one byte; one that begins at the same address is replaced.
+
+        The values of those that share an address with it, lowest first.
+        """
+        starts, found, end = self._starts, self._found, start + (size or 1)
+        index = bisect_left(starts, start)
+        if (
+            self._disjoint
+            and (index == len(starts) or starts[index] >= end)
+            and (not index or found[starts[index - 1]][0] <= start)
+        ):
+            overlapping = list[T]()
+        else:
+            overlapping = list(self.overlapping(start, size))
+        is_replaced = start in found
+        if len(overlapping) > is_replaced:
+            self._disjoint = False
+        if not is_replaced:
+            starts.insert(index, start)
+        found[start] = end, value
+        if size > self._longest:
+            self._longest = size
+        return overlapping
 
     def remove(self, start: int) -> T:
         """Let go of the range that begins here: its value."""

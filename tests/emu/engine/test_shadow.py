@@ -144,7 +144,7 @@ def test_what_is_done_inside_of_marked_calls_is_not_reported_to_who_leaves_it_ou
 
     assert places(200) == {7992, 8000}
     hart = machine.hart
-    machine.watch("leaf", lambda: kept.mark_only(kept.entered(hart.x["ra"], hart.x["sp"]), mark))
+    machine.watch("leaf", lambda: kept.mark_only(hart.x["ra"], hart.x["sp"], mark))
     assert places(150) == {8000}
     another: list[Poisoned] = []
     shadow.add(another.append).poison(base + 7992, 8)  # Python is asked for both then
