@@ -127,7 +127,7 @@ def _gather(cls: Any, *, kw_only: bool) -> tuple[_Field, ...]:
     found: dict[str, _Field] = {}
     for base in reversed(cls.__mro__[1:]):
         found |= {each.name: each for each in base.__dict__.get("_late_fields", ())}
-    for name, annotation in _own_annotations(cls).items():
+    for name, annotation in cls.__annotations__.items():  # a class's own
         if getattr(annotation, "__origin__", annotation) is ClassVar:
             continue
         given = cls.__dict__.get(name, _NONE)
@@ -139,11 +139,6 @@ def _gather(cls: Any, *, kw_only: bool) -> tuple[_Field, ...]:
             delattr(cls, name)
         found[name] = each
     return tuple(found.values())
-
-
-def _own_annotations(cls: Any) -> dict[str, Any]:
-    own: dict[str, Any] = cls.__annotations__ if "__annotations__" in cls.__dict__ else {}
-    return own
 
 
 def _with_slots(cls: Any, fields: tuple[_Field, ...]) -> Any:

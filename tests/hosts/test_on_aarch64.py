@@ -1,0 +1,46 @@
+"""The machine on an AArch64 host: Debian's Python and Unicorn's wheel for AArch64, executed by QEMU's user mode."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.otherhost import AARCH64, ROOT
+
+CHOSEN = {
+    "operations and instructions": {
+        "engine/test_facts.py": "not slow",
+        "engine/test_probes.py": "not slow",
+        "engine/test_floats.py": "not slow",
+        "engine/test_opencalls.py": "native and fast and each_call_knows",
+        **dict.fromkeys(
+            ("engine/test_features.py", "engine/test_counting.py", "engine/test_shadow.py"),
+            "native and fast and (last_is_known or sum_of_all or inside_of_marked)",
+        ),
+        "isa/test_every_instruction.py": "fmin or fmadd or mret",
+    },
+    "machines and kernels": {
+        "machine/test_hazards.py": "not slow",
+        "machine/test_time.py": "not slow",
+        "machine/test_paging_and_users.py": (
+            "last_event or user_pages or set_by_the_walk or is_cached or switch_of_the or patched"
+        ),
+        **dict.fromkeys(
+            ("machine/test_calls.py", "testing/test_short_calls.py", "testing/test_many_executions.py"),
+            "native_step or without_a_run or need_no_python",
+        ),
+        "hart/test_interrupts.py": "not slow",
+        "hart/test_translations.py": "not slow",
+        "hart/test_page_table_writes.py": "(kind_of_store and fast) or (watched_from and exact)",
+        "../kernel/test_exact_counts.py": "step-by-step and exact",
+    },
+}
+"""What of the tests runs there, in two processes, as an emulated start takes half a minute: files, words for `-k`."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", CHOSEN)
+def test_the_tests_pass_on_an_aarch64_host(python, part):
+    words = " or ".join(f"({Path(name).name} and ({words}))" for name, words in CHOSEN[part].items())
+    files = [str(ROOT / "tests" / "emu" / name) for name in CHOSEN[part]]
+    result = python(AARCH64, "-m", "pytest", "-p", "no:cacheprovider", "-k", words, *files)
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr
