@@ -64,12 +64,12 @@ if TYPE_CHECKING:
         Drive as Drive,
         Machine as Machine,
         MachineConfig as MachineConfig,
-        MachinePool as MachinePool,
         Outcome as Outcome,
         Semihosting as Semihosting,
         Snapshot as Snapshot,
         StopReason as StopReason,
     )
+    from emu.machine.pool import MachinePool as MachinePool
     from emu.observe.allocations.description import Allocator as Allocator, read_description as read_description
     from emu.observe.allocations.history import AllocationHistory as AllocationHistory
     from emu.observe.allocations.ledger import AllocationLedger as AllocationLedger
@@ -116,7 +116,8 @@ _HOMES = {
     "emu.firmware.image": "Image",
     "emu.isa.privilege": "Access Privilege",
     "emu.machine.history.moment": "Moment",
-    "emu.machine": "Drive Machine MachineConfig MachinePool Outcome Semihosting Snapshot StopReason",
+    "emu.machine": "Drive Machine MachineConfig Outcome Semihosting Snapshot StopReason",
+    "emu.machine.pool": "MachinePool",
     "emu.observe.allocations.description": "Allocator read_description",
     "emu.observe.allocations.history": "AllocationHistory",
     "emu.observe.allocations.ledger": "AllocationLedger",

@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emu.firmware.image import Image
-from emu.machine import Machine, MachineConfig, MachinePool
+from emu.machine import Machine, MachineConfig
+from emu.machine.pool import MachinePool
 from figures import qemu
 from figures.size import size
 from figures.table import best, processor_time, row, title

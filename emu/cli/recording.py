@@ -6,15 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emu.cli.outputs import OutputFile
 from emu.cli.requests import RunWords
 from emu.errors import ConfigError
 from emu.machine import Machine
-from emu.terminal.moment import Moment
 
 if TYPE_CHECKING:
     from emu.record.recorder import Following, Recorder
     from emu.report.tracefile import Sink
+    from emu.terminal.moment import Moment
 
 
 def recorder(machine: Machine, request: RunWords) -> "Recorder | None":
@@ -37,7 +36,11 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
 
     def stream(name: str) -> "Sink":
-        return sys.stdout.buffer if name == "-" else stack.enter_context(OutputFile(Path(name)))
+        if name == "-":
+            return sys.stdout.buffer
+        from emu.cli.outputs import OutputFile  # few runs write such files
+
+        return stack.enter_context(OutputFile(Path(name)))
 
     start = request.record_from is None
     writers: list[Following] = []
@@ -54,10 +57,11 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     return writers
 
 
-def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Following | Recorder]") -> Moment | None:
+def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Following | Recorder]") -> "Moment | None":
     """The moment from which on is recorded and logged, if it is not the beginning."""
     if request.record_from is None:
         return None
+    from emu.terminal.moment import Moment
 
     def begin() -> None:
         for recording in recordings:

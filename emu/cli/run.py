@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from emu.cli.allocations import INVARIANTS, AllocationRequest, Allocations, drawing
 from emu.cli.invariants import FREED, CheckedInvariants, read_invariants
 from emu.cli.options import run_options
-from emu.cli.outputs import OutputFile
 from emu.cli.qemu import (
     check_harts,
     check_unchanging,
@@ -23,11 +22,9 @@ from emu.cli.qemu import (
     read_semihosting,
     read_virtio,
 )
-from emu.cli.quarantined import quarantine_said
 from emu.cli.recording import first_moment, log_commits, recorder
 from emu.cli.requests import HeapWords, RunWords
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
-from emu.cli.saved import open_saved, save_end
 from emu.cli.telling import Telling
 from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
 from emu.errors import ConfigError, EmuError
@@ -44,6 +41,7 @@ from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard
 from emu.terminal.signals import Signals
 
 if TYPE_CHECKING:
+    from emu.cli.outputs import OutputFile
     from emu.debug.gdb import GdbServer
     from emu.record.recorder import Recorder
     from emu.report.sentences import Sentences
@@ -94,10 +92,12 @@ def run_guest(request: RunWords, signals: Signals) -> int:
             [transcript.event] if request.trace and not request.quiet and not request.json else []
         )
         if request.trace_out:
-            told.append(_writer(stack.enter_context(OutputFile(request.trace_out)), places))
+            told.append(_writer(stack.enter_context(_output(request.trace_out)), places))
         recording = recorder(machine, request)
         if recording is not None:
             stack.enter_context(recording)
+            from emu.cli.quarantined import quarantine_said
+
             host = quarantine_said(allocation_request(request, asked=True), sanitize.quarantine)
             stack.callback(_replay_sections(machine, recording, host))
             told.append(_writer(recording.events, places))
@@ -108,7 +108,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         logs = log_commits(stack, machine, request)
         moment = first_moment(machine, request, [*logs, *([recording] if recording is not None else ())])
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
-        save_end(request, machine)
+        if request.save is not None:
+            machine.snapshot().save(request.save)
     failed = [*allocations.failed(faults), *checked.failed(request.fail_on.split(","))]
     missed = request.until_console is not None and ending.is_regular
     status = ending.status or int(bool(failed) or missed or bool(sanitizing.bugs))
@@ -144,7 +145,7 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
     """Write what `-d` asks for."""
     if not logged - {"guest_errors", "nochain"}:
         return
-    stream = stack.enter_context(OutputFile(path)) if path else sys.stderr.buffer
+    stream = stack.enter_context(_output(path)) if path else sys.stderr.buffer
     if logged & {"in_asm", "exec"}:
         from emu.report.blocklog import BlockLog  # only who asks for it pays for its import
 
@@ -154,6 +155,13 @@ def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path 
         from emu.report.traplog import TrapLog
 
         TrapLog(machine, stream)
+
+
+def _output(path: Path) -> "OutputFile":
+    """A file that the run writes."""
+    from emu.cli.outputs import OutputFile
+
+    return OutputFile(path)
 
 
 def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
@@ -287,6 +295,8 @@ def _is_read_elsewhere() -> bool:
 def new_machine(request: RunWords) -> Machine:
     """The machine that was asked for, with its kernel loaded."""
     if request.origin is not None:
+        from emu.cli.saved import open_saved
+
         return open_saved(request, options())
     kernel: Path | Image | None = request.kernel or request.elf
     if isinstance(kernel, Path) and is_recording(kernel):

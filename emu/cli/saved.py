@@ -1,4 +1,4 @@
-"""`--from` and `--save`: a run goes on where a saved snapshot was taken, and its end is saved."""
+"""`--from`: a run goes on where a saved snapshot was taken."""
 
 import argparse
 
@@ -42,9 +42,3 @@ def open_saved(request: RunWords, words: Words) -> Machine:
     for path in request.symbols:
         machine.add_symbols(path)
     return machine
-
-
-def save_end(request: RunWords, machine: Machine) -> None:
-    """Save the moment at which the run has ended, if that was asked for."""
-    if request.save is not None:
-        machine.snapshot().save(request.save)

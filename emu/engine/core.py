@@ -1,16 +1,20 @@
 """The engine: one Unicorn core with its state window, block clock, memory and callbacks; here it runs."""
 
+from typing import TYPE_CHECKING
+
 from emu.engine import alone, library
 from emu.engine.answers import EngineAnswers
 from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note, Stop
 from emu.engine.parts import LAST_ADDRESS
-from emu.engine.repeated import Repeater
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
 from emu.engine.window import Word
 from emu.errors import MachineError
 from emu.isa.registers import SP
+
+if TYPE_CHECKING:
+    from emu.engine.repeated import Repeater
 
 _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
@@ -57,7 +61,7 @@ class Engine(EngineAnswers):
         for feature in self._told_of_calls:
             feature.host_calls(RETURN_ADDRESS, self.words[SP])
 
-    def repeat_alone(self, repeater: Repeater, deadline: int) -> bool:
+    def repeat_alone(self, repeater: "Repeater", deadline: int) -> bool:
         """Call a function with many inputs; True when all were executed, and each has returned without anything new.
 
         Where the last one has stopped in the middle it is as with `call_alone`.

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine import Engine, Guest
@@ -16,7 +17,6 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
-from emu.hart.platform import Platform
 from emu.hart.shadow import SharedShadow
 from emu.hart.table_watch import TableWatch
 from emu.hart.words import (
@@ -32,6 +32,9 @@ from emu.memory import Ram
 from emu.subscriptions import EventBus
 from emu.walks import Walk
 
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
+
 
 class HartBase(Guest, ABC):
     """The base of `HartCore`."""
@@ -41,7 +44,7 @@ class HartBase(Guest, ABC):
     def csr_values(self) -> memoryview:
         """The words of the model's CSRs, those that are not in the core's window."""
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", *, probes: str | None = None) -> None:
         self.ram = ram
         self.bus = bus
         self.platform = platform

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from emu.hart.csr_owner import CsrOwner, Read, Write
 from emu.isa.csrs import HPM_COUNTERS, Csr
 from emu.isa.privilege import Privilege
+
+if TYPE_CHECKING:
+    from emu.hart.csr_owner import CsrOwner, Read, Write
 
 _ALL = (1 << 64) - 1
 _MENVCFG, _STIMECMP = int(Csr.MENVCFG), int(Csr.STIMECMP)
@@ -22,7 +25,7 @@ _TIME_BIT = 1 << 1
 class CounterCsrs:
     """The counters, what enables them, and the timer of S mode: `readers` and `writers` by number."""
 
-    def __init__(self, values: memoryview, owner: CsrOwner, selectable: int) -> None:
+    def __init__(self, values: memoryview, owner: "CsrOwner", selectable: int) -> None:
         """`values` has a word for each number; `selectable`: what `menvcfg` has beside STCE and FIOM."""
         self._values, self._owner, self._selectable = values, owner, selectable
         self.offsets: dict[int, int] = {_MCYCLE: 0, _MINSTRET: 0}
@@ -68,7 +71,7 @@ class CounterCsrs:
         self.readers[_MCOUNTINHIBIT] = lambda: values[_MCOUNTINHIBIT]
         self.writers[_MCOUNTINHIBIT] = inhibit
 
-    def _gated(self, number: int, source: Callable[[], int]) -> Read:
+    def _gated(self, number: int, source: Callable[[], int]) -> "Read":
         """A user counter, which `mcounteren` and `scounteren` can take away (sections 3.1.11 and 4.1.5)."""
         bit, unused = 1 << COUNTERS[number], self._unused
         return lambda: None if unused(bit) is None else source()

@@ -1,11 +1,10 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from emu.engine.csrs.layout import LINES
 from emu.hart.counter_csrs import STCE, CounterCsrs
-from emu.hart.csr_owner import CsrOwner, Read, Write
 from emu.hart.pmp_csrs import PmpCsrs
 from emu.isa.csrs import MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Privilege
@@ -25,6 +24,9 @@ from emu.isa.status import (
     XLEN_64,
     Status,
 )
+
+if TYPE_CHECKING:
+    from emu.hart.csr_owner import CsrOwner, Read, Write
 
 _ALL = (1 << 64) - 1
 _FS, _SD, _TVM, _MPP = int(Status.FS), int(Status.SD), int(Status.TVM), int(Status.MPP)
@@ -55,7 +57,7 @@ class CsrFile:
 
     def __init__(
         self,
-        owner: CsrOwner,
+        owner: "CsrOwner",
         values: memoryview,
         modes: frozenset[int] = frozenset(PAGING_LEVELS),
         *,

@@ -2,9 +2,6 @@
 
 from emu.machine.config import Drive, Fidelity, MachineConfig, Outcome, Semihosting, StopReason
 from emu.machine.machine import Machine
-from emu.machine.pool import MachinePool
 from emu.machine.snapshots import Snapshot
 
-__all__ = [
-    "Drive", "Fidelity", "Machine", "MachineConfig", "MachinePool", "Outcome", "Semihosting", "Snapshot", "StopReason",
-]  # fmt: skip
+__all__ = ["Drive", "Fidelity", "Machine", "MachineConfig", "Outcome", "Semihosting", "Snapshot", "StopReason"]

@@ -13,12 +13,12 @@ from emu.hart.view import Hart
 from emu.isa.privilege import Access, Privilege
 from emu.machine.platform import Platform
 from emu.memory.map import PhysicalMemory
-from emu.mmu.space import AddressSpace
 from emu.walks import Walk
 
 if TYPE_CHECKING:
     from emu.firmware.lines import SourceLines
     from emu.firmware.unwind import CallFrames
+    from emu.mmu.space import AddressSpace
 
 
 def ram_of(platform: Platform, address: int, length: int) -> Iterator[tuple[int | None, int]]:
@@ -82,11 +82,13 @@ class Addressing:
         """The page walk that an access would make now, in the current privilege unless told; changes nothing."""
         return self.core.walk(self.address_of(address), access, privilege)
 
-    def address_space(self, satp: int | None = None) -> AddressSpace:
+    def address_space(self, satp: int | None = None) -> "AddressSpace":
         """All that page tables map now: those of the present `satp`, or of a value that it had or will have.
 
         Later changes do not change what was returned, so two moments can be compared with `AddressSpace.diff`.
         """
+        from emu.mmu.space import AddressSpace
+
         return AddressSpace(self._table_at, self.hart.csr["satp"] if satp is None else satp)
 
     def _table_at(self, address: int) -> memoryview | None:

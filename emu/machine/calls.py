@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from emu.engine.frame import ARGUMENTS, FLOATS, FUNCTION, GIVEN, IN_FLOATS, INTEGERS, RESULTS
-from emu.engine.repeated import Repeater
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
@@ -18,6 +18,9 @@ from emu.machine.history.moment import Moment
 from emu.machine.platform import Platform
 from emu.machine.running import Runner
 from emu.machine.watches import Watches
+
+if TYPE_CHECKING:
+    from emu.engine.repeated import Repeater
 
 _DEADLINE, _FA0 = int(Slot.DEADLINE), int(Word.F0) + 10
 _ALL = (1 << 64) - 1
@@ -111,7 +114,7 @@ class Caller:
             self._go_on(name, count, max_instructions)
         return words[RESULTS]
 
-    def repeat_all(self, repeater: Repeater, name: str, max_instructions: int) -> bool:
+    def repeat_all(self, repeater: "Repeater", name: str, max_instructions: int) -> bool:
         """As `repeat`, for many inputs, each taken back but the last that was executed; False where that cannot be.
 
         Raises what that one comes to. Whoever calls has said before that nothing but the inputs can be in the way.

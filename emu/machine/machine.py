@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -13,7 +14,6 @@ from emu.firmware.names import SymbolFile
 from emu.hart.view import Hart
 from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
-from emu.machine.calls import Caller
 from emu.machine.config import MachineConfig, Outcome, StopReason
 from emu.machine.history.travel import History
 from emu.machine.history.travelling import Travelling
@@ -28,9 +28,12 @@ from emu.machine.watches import Watches
 from emu.machine.watchpoints import Watchpoints
 from emu.subscriptions import Listener, Subscription
 
+if TYPE_CHECKING:
+    from emu.machine.calls import Caller
+
 E = TypeVar("E", bound=Event)
 _PARTS = {"platform", "memory", "events", "core", "hart", "config", "history", "_watches", "_watchpoints", "_runner"}
-_PARTS |= {"_caller", "_followers"}
+_PARTS |= {"_followers"}
 
 
 class Machine(Addressing, Poisoning, Travelling):
@@ -51,7 +54,6 @@ class Machine(Addressing, Poisoning, Travelling):
         self.core, self.hart = platform.core, Hart(platform.core, platform.inputs.note)
         self._watches, self._watchpoints = Watches(platform.core), Watchpoints(platform.core)
         self._runner = Runner(platform, self._watches, self._watchpoints)
-        self._caller = Caller(platform, self._runner, self._watches)
         self._followers: list[Follower] = []
         self.history = History(platform, self._runner, self._followers)
         """All moments since power-on, to go to."""
@@ -105,6 +107,13 @@ class Machine(Addressing, Poisoning, Travelling):
             if name in _PARTS:
                 raise ConfigError("this machine is closed; make another")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @cached_property
+    def _caller(self) -> "Caller":
+        """What calls functions of the guest, made with the first call."""
+        from emu.machine.calls import Caller
+
+        return Caller(self.platform, self._runner, self._watches)
 
     # Loading.
 

@@ -21,7 +21,6 @@ from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Semihosting,
 from emu.machine.console import Console, Keyboard
 from emu.machine.history.inputs import Inputs
 from emu.machine.history.moment import Moment
-from emu.machine.host_clock import HostClock
 from emu.machine.sbi import SbiServices
 from emu.machine.timers import NEVER, Clock, Comparator, InstructionClock
 from emu.machine.typed import TypedInput
@@ -58,7 +57,7 @@ class Platform:
         self.memory = PhysicalMemory(ram)
         self.ram_history = RamHistory(ram)
         self.names = Names()
-        self.clock: Clock = HostClock() if config.clock == HOST_CLOCK else InstructionClock()
+        self.clock: Clock = _host_clock() if config.clock == HOST_CLOCK else InstructionClock()
         self.core = self._make_core(ram)
         self.memory.written = self.core.engine.forget_code
         self.ended: tuple[StopReason, int] | None = None
@@ -387,3 +386,9 @@ class Platform:
         from emu.hart.fast.hart import FastHart
 
         return FastHart(ram, self.events, self, probes=config.probes)
+
+
+def _host_clock() -> Clock:
+    from emu.machine.host_clock import HostClock  # few machines have it
+
+    return HostClock()

@@ -11,7 +11,6 @@ from emu.devices.plic import Plic
 from emu.devices.power import PowerRequest
 from emu.devices.rtc import GoldfishRtc
 from emu.devices.uart import Uart
-from emu.devices.virtio.function import Function
 from emu.devices.virtio.mmio import SLOTS, VirtioMmio
 from emu.errors import ConfigError
 from emu.isa.status import MEIP, MSIP, MTIP, SEIP
@@ -22,6 +21,7 @@ from emu.memory import PhysicalMemory
 
 if TYPE_CHECKING:
     from emu.devices.virtio.console import Console as VirtioConsole
+    from emu.devices.virtio.function import Function
 
 UART_INTERRUPT, RTC_INTERRUPT = 10, 11
 
@@ -124,7 +124,7 @@ def _console(shown: Callable[[bytes], None], typed: Callable[[], int]) -> "Virti
     return VirtioConsole(shown, typed)
 
 
-def _functions(config: MachineConfig, console: "VirtioConsole | None") -> dict[int, Function]:
+def _functions(config: MachineConfig, console: "VirtioConsole | None") -> "dict[int, Function]":
     """What is behind each slot: devices where they want to be, the others in the first slots that are free."""
     wanted: list[tuple[int | None, str, Function]] = []
     if config.drives:

@@ -9,11 +9,14 @@ import mmap
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
 from weakref import WeakSet, WeakValueDictionary
 
 from emu.address import PAGE_BITS, PAGE_SIZE
-from emu.memory.pagescan import Run, written_pages
 from emu.memory.ram import Ram, extents
+
+if TYPE_CHECKING:
+    from emu.memory.pagescan import Run
 
 _ZEROS = bytes(PAGE_SIZE)
 _LARGEST_RUN = 1 << 20
@@ -118,7 +121,7 @@ class RamHistory:
         self._current = node
         return self._held(node)
 
-    def _needed(self, node: _Node, changed: list[Run]) -> list[Run]:
+    def _needed(self, node: _Node, changed: "list[Run]") -> "list[Run]":
         """Of pages that are about to be others in the file, those by which somebody can still return to a state."""
         if id(node) in self._states:
             return changed
@@ -193,7 +196,7 @@ class RamHistory:
         self._filled_again = runs
         return changed
 
-    def _parts_in(self, runs: list[Run], chunks: Collection[int], bits: int) -> Iterator[tuple[int, int]]:
+    def _parts_in(self, runs: "list[Run]", chunks: Collection[int], bits: int) -> Iterator[tuple[int, int]]:
         """Where runs of pages lie in chunks of physical memory, as offsets in RAM."""
         base = self._ram.base
         for first, count in runs:
@@ -202,7 +205,7 @@ class RamHistory:
                 if chunk in chunks:
                     yield max(start, chunk << bits) - base, min(end, chunk + 1 << bits) - base
 
-    def _drop_equal(self, runs: list[Run], saved: memoryview, asked: set[int]) -> list[Run]:
+    def _drop_equal(self, runs: "list[Run]", saved: memoryview, asked: set[int]) -> "list[Run]":
         """Drop the private pages, of those asked for, that are equal to the file's; what is left of the runs."""
         view = self._ram.view
         equal: list[int] = []
@@ -274,14 +277,16 @@ class RamHistory:
 
     # Where there is a memory file (Linux), it holds the current state; elsewhere a copy does.
 
-    def _written(self) -> list[Run]:
+    def _written(self) -> "list[Run]":
         """Pages that may differ from the current state."""
         ram = self._ram
         if ram.file is None:
             return _runs(page for page in range(ram.size >> PAGE_BITS) if self._page(page) != self._saved(page))
+        from emu.memory.pagescan import written_pages  # a machine that is run once never asks
+
         return written_pages(ram.host_address, ram.size)
 
-    def _changed(self) -> list[Run]:
+    def _changed(self) -> "list[Run]":
         """The same, without pages that were only filled again."""
         runs = self._written()
         again, self._filled_again = set(_pages(self._filled_again)), []
@@ -296,7 +301,7 @@ class RamHistory:
             return self._copy.get(page, bytes(PAGE_SIZE))
         return os.pread(self._ram.file, PAGE_SIZE, page << PAGE_BITS)
 
-    def _saved_pages(self, runs: list[Run]) -> dict[int, bytes]:
+    def _saved_pages(self, runs: "list[Run]") -> dict[int, bytes]:
         """Pages of the current state. What is a hole in the file is not read: that would fill it."""
         saved, file = self._ram.saved(), self._ram.file
         if saved is None or file is None:
@@ -333,7 +338,7 @@ class RamHistory:
             done = os.pwrite(self._ram.file, data, start)
             start, data = start + done, data[done:]
 
-    def _drop(self, runs: list[Run]) -> None:
+    def _drop(self, runs: "list[Run]") -> None:
         """Let the mapping show the file again."""
         if self._ram.file is None:
             for page in _pages(runs):
@@ -343,7 +348,7 @@ class RamHistory:
             self._ram.mapping.madvise(mmap.MADV_DONTNEED, first << PAGE_BITS, count << PAGE_BITS)
 
 
-def _pages(runs: Iterable[Run]) -> Iterator[int]:
+def _pages(runs: "Iterable[Run]") -> Iterator[int]:
     """All numbers of runs.
 
     >>> list(_pages([(1, 3), (7, 1)]))
@@ -352,7 +357,7 @@ def _pages(runs: Iterable[Run]) -> Iterator[int]:
     return (page for first, count in runs for page in range(first, first + count))
 
 
-def _runs(pages: Iterable[int]) -> list[Run]:
+def _runs(pages: Iterable[int]) -> "list[Run]":
     """Consecutive numbers as (first, count).
 
     >>> _runs([1, 2, 3, 7])

@@ -8,7 +8,6 @@ from emu.firmware.names import Names
 from emu.isa.privilege import Access, Privilege
 from emu.machine import Machine
 from emu.observe.code import HOST
-from emu.report.disassembly import disassemble
 
 
 class PlaceNames:
@@ -51,7 +50,11 @@ class Places(PlaceNames):
         `privilege` is the mode that executes it, the current one unless told.
         """
         code = self.code(address, privilege)
-        return None if code is None else disassemble(code, address)
+        if code is None:
+            return None
+        from emu.report.disassembly import disassemble
+
+        return disassemble(code, address)
 
     def code(self, address: int, privilege: Privilege | None = None) -> bytes | None:
         """The bytes of the instruction at an address; None where memory cannot be read."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 from emu.errors import MachineError
 from emu.events import ConsoleOutput
 from emu.machine import Machine, Outcome, StopReason
-from emu.machine.host_clock import HostClock
+from emu.machine.config import HOST_CLOCK
 from emu.terminal.attention import Attention
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.keyboard import HostInput
-from emu.terminal.moment import Moment
 from emu.terminal.signals import Ended, Signals
+
+if TYPE_CHECKING:
+    from emu.terminal.moment import Moment
 
 if TYPE_CHECKING:  # loaded by whoever asks for it
     from emu.debug.gdb import GdbServer
@@ -37,7 +39,7 @@ class Execution:
         max_instructions: int | None,
         until_console: str | None = None,
         debugger: "GdbServer | None" = None,
-        moment: Moment | None = None,
+        moment: "Moment | None" = None,
     ) -> None:
         self._debugger, self._moment = debugger, moment
         self._machine, self._keyboard, self._signals = machine, keyboard, signals
@@ -55,7 +57,10 @@ class Execution:
             self._keyboard, self._signals, interrupt=self._interrupt, has_output=has_output, timeout=timeout
         )
         platform.keyboard.source = self._keyboard.more
-        if isinstance(platform.clock, HostClock):
+        if platform.config.clock == HOST_CLOCK:
+            from emu.machine.host_clock import HostClock
+
+            assert isinstance(platform.clock, HostClock)
             platform.clock.sleep = self._sleep
         with self._attention:
             try:

@@ -17,13 +17,21 @@ NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
     *(f"emu.report.{name}" for name in ("accounts", "backtrace", "ending", "reasons.traps", "sentences", "traplog")),
     *(f"emu.firmware.{name}" for name in ("compounds", "ctype", "debugtypes", "lines", "structures", "unwind")),
-    *(f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy")),
+    *(f"emu.cli.{name}" for name in ("outputs", "quarantined", "saved")),
+    *(f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy", "function")),
     *(f"emu.engine.{name}" for name in ("csrs.aarch64", "csrs.x86_64", "floats.aarch64", "floats.x86_64")),
-    *(f"emu.engine.translated.{name}" for name in ("calls", "lastaccess", "player_aarch64", "shadow", "slowly")),
-    "emu.hart.exact", "emu.machine.history.writes", "emu.machine.hostfiles", "emu.machine.semihosting",
-    "emu.observe.backtrace", "emu.observe.calls", "emu.observe.memory", "emu.record", "emu.debug", "emu.testing",
+    *(f"emu.engine.translated.{name}" for name in ("calls", "fuzzed", "lastaccess", "player_aarch64", "rings")),
+    *(f"emu.engine.translated.{name}" for name in ("shadow", "slowly")), "emu.engine.repeated",
+    *(f"emu.hart.{name}" for name in ("csr_owner", "exact", "platform")), "emu.memory.pagescan", "emu.mmu.space",
+    *(f"emu.machine.{name}" for name in ("calls", "history.writes", "host_clock", "hostfiles", "pool", "semihosting")),
+    *(f"emu.observe.{name}" for name in ("backtrace", "calls", "memory")), "emu.report.disassembly",
+    "emu.debug", "emu.record.container", "emu.record.snapshotfile", "emu.terminal.moment", "emu.testing", "linker",
 }  # fmt: skip
 """What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""
+NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
+    "json", "platform", "emu.cli.saved", "emu.memory.pagescan", "emu.record.container", "emu.record.snapshotfile",
+}  # fmt: skip
+"""What waits behind `--from`, too; zstandard loads `platform`."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
     "shutil",
@@ -48,6 +56,14 @@ def test_a_run_loads_nothing_of_other_commands(
     assert "emu.machine.machine" in modules
     assert not (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) & modules
     assert {name for name in NOT_FOR_A_SMALL_GUEST if find_spec(name) is None} == set()
+
+
+def test_a_run_from_a_file_loads_what_reads_it_and_nothing_else(program: Callable[[str], Path], tmp_path: Path) -> None:
+    guest = str(program("nop\n li a7, 8\n ecall"))
+    assert loaded(["run", guest, "-q", "--max-instructions", "1", "--save", "boot.snap"], tmp_path)
+    modules = loaded(["run", "-q", "--from", "boot.snap"], tmp_path)
+    assert "emu.record.snapshotfile" in modules
+    assert not NOT_FOR_A_SAVED_MACHINE & modules
 
 
 @pytest.mark.parametrize("words", [["as", "-o", "x.o", "x.s"], ["nm", "guest.elf"], ["--help"]])

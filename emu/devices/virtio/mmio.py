@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from emu.devices.device import GuestMemory, InterruptLine
 from emu.devices.node import PLIC, Node, wide
-from emu.devices.virtio.function import Function
 from emu.devices.virtio.queue import LARGEST_QUEUE, QueueError, QueueState, Virtqueue
 from emu.devices.virtio.state import TransportState
+
+if TYPE_CHECKING:
+    from emu.devices.virtio.function import Function
 
 # Registers (table 4.1; those of the legacy interface: table 4.2)
 MAGIC_VALUE = 0x000
@@ -76,7 +78,7 @@ class VirtioMmio:
         slot: int,
         memory: GuestMemory,
         irq: InterruptLine,
-        function: Function | None = None,
+        function: "Function | None" = None,
         *,
         legacy: bool = True,
         now: Callable[[], int] = lambda: 0,
@@ -145,7 +147,7 @@ class VirtioMmio:
             return 0
         return self._read_register(offset, self._function)
 
-    def _read_register(self, offset: int, function: Function) -> int:
+    def _read_register(self, offset: int, function: "Function") -> int:
         state, queue = self._state, self._selected()
         if offset == DEVICE_ID:
             return function.device_id

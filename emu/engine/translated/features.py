@@ -6,12 +6,14 @@ runs at once, and in a run at the end of the core's current slice. See docs/engi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
-from emu.engine.translated.rings import Buffer
+
+if TYPE_CHECKING:
+    from emu.engine.translated.rings import Buffer
 
 MOST_BLOCKS = 1 << 22
 """How many blocks tables tell apart, from one switching to the next; all further ones have the last number."""
@@ -84,7 +86,7 @@ class Feature:
         return {}
 
     @property
-    def rings(self) -> Sequence[Buffer]:
+    def rings(self) -> "Sequence[Buffer]":
         """Its buffers."""
         return ()
 

@@ -5,14 +5,13 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine.csrs.layout import LINES
 from emu.events import CsrWritten, SyscallMade, TrapReturned, TrapTaken
-from emu.hart.csr_owner import Read, Write
 from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation
-from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
 from emu.isa.causes import INTERRUPT_BIT, ExceptionCause
@@ -23,6 +22,10 @@ from emu.isa.status import (
 )
 from emu.memory import Ram
 from emu.subscriptions import EventBus
+
+if TYPE_CHECKING:
+    from emu.hart.csr_owner import Read, Write
+    from emu.hart.platform import Platform
 
 _MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
 _MPRV = int(Status.MPRV)
@@ -44,7 +47,7 @@ Operation = Callable[[int], None]
 class ExactHart(ExactTranslation):
     """A hart whose privileged architecture is the Python model."""
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         super().__init__(ram, bus, platform, choices)
         self._operations: dict[int, Operation] = {}
         self._operation_at: dict[int, Operation] = {}
@@ -147,7 +150,7 @@ class ExactHart(ExactTranslation):
 
         return access
 
-    def _telling(self, number: int, reader: Read, writer: Write) -> Write:
+    def _telling(self, number: int, reader: "Read", writer: "Write") -> "Write":
         """A writer that tells who listens what has come of it."""
 
         def write(value: int) -> bool:
@@ -158,7 +161,7 @@ class ExactHart(ExactTranslation):
 
         return write
 
-    def _csr_read(self, instruction: int, reader: Read) -> Operation:
+    def _csr_read(self, instruction: int, reader: "Read") -> Operation:
         least, destination, words = (instruction >> 28) & 3, (instruction >> 7) & 31, self.words
 
         def read(epc: int) -> None:
@@ -171,7 +174,7 @@ class ExactHart(ExactTranslation):
         return read
 
     def _csr_read_and_write(
-        self, instruction: int, reader: Read, writer: Write, base: Callable[[], int] | None = None
+        self, instruction: int, reader: "Read", writer: "Write", base: Callable[[], int] | None = None
     ) -> Operation:
         """`base` gives what bits are set and cleared in, where that is not what is read."""
         least, source, destination = (instruction >> 28) & 3, (instruction >> 15) & 31, (instruction >> 7) & 31

@@ -1,12 +1,12 @@
 """Physical memory protection in fidelity `exact`: open ranges for quick fills, and pages that an entry cuts."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.engine import Stop
 from emu.hart import pmp_csrs
 from emu.hart.exact.state import Choices, ExactState
-from emu.hart.platform import Platform
 from emu.hart.words import COUNT
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.operands import instruction_length
@@ -17,6 +17,9 @@ from emu.mmu.pmp import Region, allows, granted, open_range, page_permissions
 from emu.mmu.walk import needed_flags
 from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
+
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
 
 _S, _M = Privilege.S, Privilege.M
 _HALF = 2
@@ -32,7 +35,7 @@ class ExactProtection(ExactState):
     alone.
     """
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         super().__init__(ram, bus, platform, choices)
         self._regions: tuple[Region, ...] = ()
         self._open_to_s = self._open_to_m = self._open_start, self._open_size = ram.base, 0

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
@@ -16,7 +16,6 @@ from emu.hart.csrfile import ADUE, CsrFile
 from emu.hart.exact.contexts import Contexts
 from emu.hart.exact.stale import StaleTranslations
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.platform import Platform
 from emu.hart.words import COUNT, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
@@ -27,6 +26,9 @@ from emu.isa.status import (
 from emu.memory import Ram
 from emu.mmu import AdUpdate
 from emu.subscriptions import EventBus
+
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
 
 _NATIVE_TRAPS = (1 << 20) | (1 << 29) | (1 << 30)  # the core has TW and TSR at other bits than the manual
 _MSTATUS, _SATP, _MIP, _MIE = int(Csr.MSTATUS), int(Csr.SATP), int(Csr.MIP), int(Csr.MIE)
@@ -53,7 +55,7 @@ class Choices(NamedTuple):
 class ExactState(HartCore):
     """Who the hart is: the model's privilege and CSRs, with as much of them in the core as execution needs."""
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         self._code: dict[int, int] = {}
         self._privilege = _M
         self._tells_of_fills = False

@@ -1,5 +1,7 @@
 """Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
 
+from typing import TYPE_CHECKING
+
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
@@ -8,7 +10,6 @@ from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, permissions
-from emu.hart.platform import Platform
 from emu.hart.words import COUNT, PC
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
@@ -24,6 +25,9 @@ from emu.mmu.walk import needed_flags
 from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
 
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
+
 _MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
 _MPRV, _MPP = int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
@@ -33,7 +37,7 @@ _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 class ExactTranslation(ExactProtection):
     """What the hart may reach: quick walks, full walks, and the faults of refused ones."""
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, choices: Choices) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         super().__init__(ram, bus, platform, choices)
         self._split = CodeSplit()
         self._walks = Walks(ram)

@@ -1,11 +1,15 @@
 """The CSRs of fidelity `fast`: by the model's rules, with those values that execution needs in the core's own state."""
 
+from typing import TYPE_CHECKING
+
 from emu.engine.csrs.layout import FORCED, MOVED, MOVED_BY, NOT_OF_GUEST, Kind
 from emu.engine.window import Word
-from emu.hart.csr_owner import CsrOwner, Write
 from emu.hart.csrfile import CsrFile
 from emu.isa.csrs import Csr
 from emu.isa.status import FS_DIRTY, MPP_SHIFT, XLEN_64, Status
+
+if TYPE_CHECKING:
+    from emu.hart.csr_owner import CsrOwner, Write
 
 _ALL = (1 << 64) - 1
 _STATUS, _MIP, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.SATP)
@@ -40,7 +44,7 @@ SERVED: dict[int, Kind] = {
 class FastCsrs(CsrFile):
     """See the module."""
 
-    def __init__(self, owner: CsrOwner, words: memoryview, values: memoryview) -> None:
+    def __init__(self, owner: "CsrOwner", words: memoryview, values: memoryview) -> None:
         """`words` are the core's state."""
         self._words = words
         super().__init__(owner, values)
@@ -74,7 +78,7 @@ class FastCsrs(CsrFile):
         self.readers[number] = lambda: words[word]
         self.writers[number] = write
 
-    def _told(self, write: Write) -> Write:
+    def _told(self, write: "Write") -> "Write":
         words, values = self._words, self.values
         copies = [(int(number), int(word)) for number, word in _COPIED.items()]
 

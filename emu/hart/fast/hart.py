@@ -1,6 +1,7 @@
 """Fidelity `fast`: the core's own CSRs, page walker and interrupts; exceptions are entered and explained here."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine import Stop
@@ -11,7 +12,6 @@ from emu.events import CsrWritten, PageFault, SyscallMade, TrapReturned, TrapTak
 from emu.hart.counter_csrs import COUNTERS
 from emu.hart.fast.state import PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, leads_outside
-from emu.hart.platform import Platform
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
@@ -23,6 +23,9 @@ from emu.memory import Ram
 from emu.mmu import walk
 from emu.subscriptions import EventBus
 from emu.walks import Refusal, Walk
+
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
 
 _ALL = (1 << 64) - 1
 _MPRV, _SUM, _MXR, _TSR = int(Status.MPRV), int(Status.SUM), int(Status.MXR), int(Status.TSR)
@@ -41,7 +44,7 @@ _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
 class FastHart(FastState):
     """A hart that runs at nearly the core's own speed."""
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", *, probes: str | None = None) -> None:
         super().__init__(ram, bus, platform, probes=probes)
         self._split = CodeSplit()
         self._walks = Walks(ram)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
@@ -13,13 +13,15 @@ from emu.hart.core import HartCore
 from emu.hart.counter_csrs import STCE
 from emu.hart.fast.csrs import SERVED, FastCsrs
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.platform import Platform
 from emu.hart.words import COUNT, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, SATP_MODE_SHIFT, Status
 from emu.memory import Ram
 from emu.subscriptions import EventBus
+
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
 
 _ALL = (1 << 64) - 1
 _M = Privilege.M
@@ -36,7 +38,7 @@ PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
 class FastState(HartCore):
     """Who the hart is: privilege, CSRs and interrupt lines as the core has them."""
 
-    def __init__(self, ram: Ram, bus: EventBus, platform: Platform, *, probes: str | None = None) -> None:
+    def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", *, probes: str | None = None) -> None:
         super().__init__(ram, bus, platform, probes=probes)
         self.engine.translate_in_guest(True)
         window = self.engine.window

@@ -5,7 +5,8 @@ import pytest
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, TrapTaken
 from emu.isa.csrs import Csr
-from emu.machine import Machine, MachineConfig, MachinePool, StopReason
+from emu.machine import Machine, MachineConfig, StopReason
+from emu.machine.pool import MachinePool
 from emu.testing.program import built
 from tests.guests import PAGING_ON
 
