@@ -8,6 +8,7 @@ import ctypes
 import mmap
 from collections.abc import Callable
 
+from emu.buffers import buffer_address
 from emu.engine import counters, library
 from emu.engine.guest import Guest
 from emu.engine.library import Handle
@@ -102,7 +103,7 @@ def run_first_blocks(handle: Handle) -> None:
     """Run two blocks that do nothing: the engine reports no edge before its first block."""
     page = mmap.mmap(-1, _SCRATCH_SIZE)
     page[:8] = _JUMP_TO_NEXT + _WFI
-    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    address = buffer_address(page)
     library.check(library.mem_map_ptr(handle, _SCRATCH, _SCRATCH_SIZE, library.PROT_ALL, address), "map a page")
     library.check(library.emu_start(handle, _SCRATCH, 0, 0, 0), "run its first block")
     library.check(library.mem_unmap(handle, _SCRATCH, _SCRATCH_SIZE), "unmap a page")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import BinaryIO, cast
 
+from emu.buffers import buffer_address
 from emu.engine.assembled import ASSEMBLED
 from emu.errors import ConfigError, MachineError
 from emu.lateclass import dataclass
@@ -96,7 +97,7 @@ def load(probe: Probe) -> int:
             "run without native code (slower): EKERNEL_PROBES=python"
         ) from error
     _mappings.append(mapping)
-    return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    return buffer_address(mapping)
 
 
 def _anonymous_file() -> BinaryIO:

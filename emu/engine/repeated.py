@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from emu.address import PAGE_SIZE
+from emu.buffers import buffer_address
 from emu.engine import frame, library, native
 from emu.engine.alone import CALL
 from emu.engine.frame import ARGUMENTS, Frame
@@ -266,19 +267,19 @@ class Repeater:
         for part in parts:
             saved = memoryview(bytearray(part))
             self._keep.append(saved)
-            state.extend((_address(part), _address(saved), part.nbytes))
+            state.extend((buffer_address(part), buffer_address(saved), part.nbytes))
         self._state = memoryview(state)
         for word, name in (_COPY, "memcpy"), (_COMPARE, "memcmp"):
             words[word] = library.address_of(process[name])
-        words[_CALL], words[_FRAME], words[_SLOTS] = native.load(CALL), calls.address, _address(slots)
+        words[_CALL], words[_FRAME], words[_SLOTS] = native.load(CALL), calls.address, buffer_address(slots)
         words[_EDGES], words[_COMPARED] = edges.addresses
-        words[_PARTS], words[_PARTS_NUMBER] = _address(self._state), len(parts)
+        words[_PARTS], words[_PARTS_NUMBER] = buffer_address(self._state), len(parts)
         self._repeat, self._frame = _Repeat(native.load(REPEAT)), calls
 
     def aim(self, function: int, buffer: memoryview, arguments: Sequence[int | None]) -> None:
         """Call this function with these arguments, None for the input's size; the input goes to `buffer`."""
         words = self._memory
-        words[_BUFFER], self._longest = _address(buffer), len(buffer)
+        words[_BUFFER], self._longest = buffer_address(buffer), len(buffer)
         for number, value in enumerate(arguments):
             words[_MASKS + number], words[_VALUES + number] = ((1 << 64) - 1, 0) if value is None else (0, value)
         self._called = function, len(arguments)
@@ -288,20 +289,20 @@ class Repeater:
         words = self._memory
         table = array.array("Q")
         for page, saved in pages:
-            table.extend((_address(page), _address(saved)))
+            table.extend((buffer_address(page), buffer_address(saved)))
         known = memoryview(bytearray(expected.known))
         self._pages = memoryview(table), known, pages, expected
-        words[_PAGES], words[_PAGES_NUMBER] = _address(self._pages[0]), len(pages)
+        words[_PAGES], words[_PAGES_NUMBER] = buffer_address(self._pages[0]), len(pages)
         words[_ASK] = library.address_of(self._process[expected.function])
         for word, value in enumerate(expected.words, _FIRST):
             words[word] = value
-        words[_NUMBER_ANSWERED], words[_ANSWER] = expected.number, _address(expected.answer)
-        words[_EXPECTED], words[_SIZE] = _address(known), len(known)
+        words[_NUMBER_ANSWERED], words[_ANSWER] = expected.number, buffer_address(expected.answer)
+        words[_EXPECTED], words[_SIZE] = buffer_address(known), len(known)
 
     def give(self, inputs: Sequence[bytes]) -> None:
         """The inputs, one at least. Raises ValueError for one that is longer than its buffer."""
         whole = bytearray(b"".join(inputs) + b"\0")
-        first = _address(memoryview(whole))
+        first = buffer_address(memoryview(whole))
         sizes = [len(data) for data in inputs]
         if max(sizes) > self._longest:
             raise ValueError(f"an input of {max(sizes)} bytes is longer than the buffer of {self._longest}")
@@ -312,13 +313,13 @@ class Repeater:
         words, call = self._memory, self._frame.words
         call[frame.FUNCTION], call[frame.GIVEN] = self._called
         call[frame.FLOATS] = 0
-        words[_INPUTS], words[_NEXT], words[_NUMBER] = _address(self._inputs[1]), 0, len(inputs)
+        words[_INPUTS], words[_NEXT], words[_NUMBER] = buffer_address(self._inputs[1]), 0, len(inputs)
 
     def repeat(self, start: int, deadline: int) -> None:
         """Execute with one input after the other, each from this count of instructions on; see `done`."""
         words = self._memory
         words[_START], words[_DEADLINE] = start, deadline
-        self._repeat(_address(words))
+        self._repeat(buffer_address(words))
 
     @property
     def done(self) -> int:
@@ -329,8 +330,3 @@ class Repeater:
     def is_done(self) -> bool:
         """Whether all have."""
         return self._memory[_NEXT] == self._memory[_NUMBER]
-
-
-def _address(memory: memoryview) -> int:
-    """Of memory that can be written."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))

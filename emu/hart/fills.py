@@ -5,7 +5,7 @@ from functools import cache
 
 from emu.address import PAGE_BITS
 from emu.isa.privilege import Privilege
-from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
+from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN, Status
 from emu.memory.ram import Ram
 from emu.mmu import pte as bits
 
@@ -124,21 +124,32 @@ class CodeSplit:
     Stores through a translation that can also be executed are slow in the core: it looks for translated code each time.
     """
 
-    def __init__(self) -> None:
-        self._fetched: set[int] = set()
+    def __init__(self, base: int, size: int) -> None:
+        self.fetched = bytearray(size >> PAGE_BITS)
+        """An octet for each page of RAM: 1 where code was fetched from; native code looks at it, too."""
+        self._first = base >> PAGE_BITS
 
     def grant(self, page: int, granted: int, needed: int) -> int:
         """What of the protection that the page table grants the core is given now."""
+        place = page - self._first
         if needed == PROT_EXEC:
-            self._fetched.add(page)
+            self.fetched[place] = 1
             return granted & ~PROT_WRITE
-        if page in self._fetched:
+        if self.fetched[place]:
             return granted if needed == PROT_WRITE else granted & ~PROT_WRITE
         return granted & ~PROT_EXEC
 
 
 @cache
-def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> tuple[int, ...]:
+def permission_tables() -> dict[int, bytearray]:
+    """What `permissions` gives, by `privilege | status & (SUM | MXR)`."""
+    return {
+        privilege | sum_bit | mxr: permissions(privilege, sum_bit=bool(sum_bit), mxr=bool(mxr))
+        for privilege in (Privilege.U, Privilege.S) for sum_bit in (0, int(Status.SUM)) for mxr in (0, int(Status.MXR))
+    }  # fmt: skip
+
+
+def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> bytearray:
     """The protection that a leaf PTE grants, by its low eight bits; 0 where the full walk has to look.
 
     With A clear nothing is granted, with D clear no store: the full walk either sets the bit or refuses.
@@ -146,7 +157,7 @@ def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> tuple[int,
     >>> permissions(Privilege.U, sum_bit=False, mxr=False)[0xD7] == PROT_READ | PROT_WRITE
     True
     """
-    return tuple(_granted(flags, privilege, sum_bit=sum_bit, mxr=mxr) for flags in range(256))
+    return bytearray(_granted(flags, privilege, sum_bit=sum_bit, mxr=mxr) for flags in range(256))
 
 
 def _granted(flags: int, privilege: Privilege, *, sum_bit: bool, mxr: bool) -> int:

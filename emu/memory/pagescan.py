@@ -1,7 +1,6 @@
 """Which pages of a private mapping of a file were written: asked of Linux at once, or found in /proc/self/pagemap."""
 
 import array
-import ctypes
 import fcntl
 import os
 import struct
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emu.address import PAGE_BITS
+from emu.buffers import buffer_address
 
 _PAGEMAP = Path("/proc/self/pagemap")
 # Documentation/admin-guide/mm/pagemap.rst
@@ -114,10 +114,10 @@ class Scanner:
         file = self._file.fileno()
         if self._entries is not None:
             offset, size = self._address >> PAGE_BITS << 3, len(self._entries)
-            words = file, ctypes.addressof(ctypes.c_char.from_buffer(self._entries)), size, offset
+            words = file, buffer_address(self._entries), size, offset
             return Question("pread", words, size, self._entries, self._seen, None)
         argument = bytearray(self._argument)
-        words = file, _SCAN, ctypes.addressof(ctypes.c_char.from_buffer(argument)), 0
+        words = file, _SCAN, buffer_address(argument), 0
         return Question("ioctl", words, len(self._seen) // 24, self._view, self._seen, argument)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import mmap
 import os
 
 from emu.address import PAGE_SIZE
+from emu.buffers import buffer_address
 from emu.errors import ConfigError
 
 RAM_BASE = 0x8000_0000
@@ -78,7 +79,7 @@ class Ram:
         """All of RAM, by byte offset from `base`."""
         self.words = self.view.cast("Q")
         """All of RAM, by 64-bit little-endian word."""
-        self.host_address = ctypes.addressof(ctypes.c_char.from_buffer(self.mapping))
+        self.host_address = buffer_address(self.mapping)
 
     @property
     def end(self) -> int:

@@ -77,10 +77,10 @@ SCRIPT = "SECTIONS { . = 0x80200000; .text : { *(.text) } }"
 def test_a_load_and_a_page_fault_go_the_ways_that_are_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     kernel = tmp_path / "faulting.elf"
     kernel.write_bytes(link([assemble(FAULTING, name="faulting.S")], script=SCRIPT).elf)
-    calls = called(lambda: status_of(["run", str(kernel), "--fidelity", "exact", "--trace", "faults"]))
+    for trace, title in ("tlb", "From a virtual address to a frame"), ("faults", "From a page fault to a sentence"):
+        command = ["run", str(kernel), "--fidelity", "exact", "--trace", trace]
+        assert_walked(title, called(lambda command=command: status_of(command)))
     assert "load from 0x0 by `ld a0, 0(zero)`" in capfd.readouterr().out
-    assert_walked("From a virtual address to a frame", calls)
-    assert_walked("From a page fault to a sentence", calls)
 
 
 def test_a_relocation_goes_the_way_that_is_shown() -> None:

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from emu.buffers import buffer_address
 from emu.engine import library
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
@@ -79,7 +80,7 @@ class Features:
         self.looks_at_completed = any(feature.looks_at_registers for feature in features)
         wants_blocks = any(type(feature).block_defined is not Feature.block_defined for feature in features)
         if wants_blocks and self._definitions is None:
-            slots = ctypes.addressof(ctypes.c_char.from_buffer(self._core.slots))
+            slots = buffer_address(self._core.slots)
             self._definitions = Definitions(self._handle, self._core.state_address, slots, self._defined)
         elif not wants_blocks and self._definitions is not None:
             self._definitions.end()

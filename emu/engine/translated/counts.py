@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from emu.buffers import buffer_address
 from emu.engine import native
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
@@ -58,7 +59,7 @@ class _Numbered(Feature):
 def _table(core: Core, entry: int) -> tuple[mmap.mmap, int]:
     """Room for an entry of each block, and where it is; only what is written to takes memory."""
     memory = mmap.mmap(-1, (core.slots[Slot.MOST] + 1) * entry, flags=mmap.MAP_PRIVATE)
-    return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    return memory, buffer_address(memory)
 
 
 class Coverage(_Numbered):
@@ -260,7 +261,7 @@ class Edges(_Numbered):
         super().__init__()
         self._memory = mmap.mmap(-1, 16 << bits, flags=mmap.MAP_PRIVATE)
         self._entries = memoryview(self._memory).cast("Q")
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        address = buffer_address(self._memory)
         self._words = (ctypes.c_uint64 * 4)(0, address, (1 << bits) - 1, 0)
         self._slow: Counter[tuple[int, int]] = Counter()
         self._before = NOWHERE

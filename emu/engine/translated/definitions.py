@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Callable
 from typing import NamedTuple
 
+from emu.buffers import buffer_address
 from emu.engine import library, native
 from emu.engine.library import Handle
 from emu.engine.native import Probe
@@ -180,7 +181,7 @@ class Definitions:
 
     def __init__(self, handle: Handle, state_address: int, slots_address: int, tell: Callable[[Block], None]) -> None:
         self._memory = memory = mmap.mmap(-1, (1 << 20) + _MOST, flags=mmap.MAP_PRIVATE)
-        self._begin = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        self._begin = buffer_address(memory)
         self._full = Full(self.empty)
         self._words = (ctypes.c_uint64 * 6)(
             self._begin, self._begin + (1 << 20), library.address_of(self._full),

@@ -9,6 +9,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from emu.buffers import buffer_address
 from emu.engine import native
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
@@ -167,7 +168,7 @@ class Fuzzed(Feature):
         """There is room for 2**bits edges (32 bytes each), and for the last 2**compared_bits comparisons."""
         self._memory = mmap.mmap(-1, _ENTRY << bits, flags=mmap.MAP_PRIVATE)
         self._entries = memoryview(self._memory).cast("Q")
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        address = buffer_address(self._memory)
         self._words = memoryview((ctypes.c_uint64 * 7)(0, address, (1 << bits) - 1)).cast("B").cast("Q")
         self._compared = memoryview((ctypes.c_uint64 * (4 << compared_bits))()).cast("B").cast("Q")
         self._count = memoryview((ctypes.c_uint64 * 1)()).cast("B").cast("Q")
@@ -185,7 +186,7 @@ class Fuzzed(Feature):
     @property
     def addresses(self) -> tuple[int, int]:
         """In the host's memory: of the words, and of the one that `begin` sets to 0 besides those."""
-        words, count = (ctypes.addressof(ctypes.c_char.from_buffer(each)) for each in (self._words, self._count))
+        words, count = (buffer_address(each) for each in (self._words, self._count))
         return words, count
 
     def begin(self) -> None:
@@ -240,12 +241,10 @@ class Fuzzed(Feature):
         if not core.state_address:
             return {}
         words, number, place, other = T[0], T[1], T[2], T[3]
-        count, compared = (
-            ctypes.addressof(ctypes.c_uint64.from_buffer(memory)) for memory in (self._count, self._compared)
-        )
+        count, compared = (buffer_address(memory) for memory in (self._count, self._compared))
         return {
             Part.HEAD: (
-                op("movi", words, ctypes.addressof(ctypes.c_uint64.from_buffer(self._words))),
+                op("movi", words, buffer_address(self._words)),
                 op("movi", number, known(Known.BLOCK_PC)),
                 call(native.load(NEW_EDGE), words, number),
             ),

@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.buffers import buffer_address
 from emu.engine.translated.accesses import instret
 from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.lastwriter import host_address
@@ -31,7 +32,7 @@ class _Table:
     def __init__(self, core: Core) -> None:
         pages = core.size // _PAGE + 2
         self._memory = mmap.mmap(-1, pages * _PAGE_BITS, flags=mmap.MAP_PRIVATE)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self.address = buffer_address(self._memory)
 
     def set(self, start: int, end: int) -> None:
         """Set the bits of offsets into RAM, which lie in one page."""

@@ -1,11 +1,11 @@
 """Who has written each 8 bytes of RAM last."""
 
-import ctypes
 import mmap
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.buffers import buffer_address
 from emu.engine.translated.accesses import instret
 from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.layout import TLB, TLB_ADDEND, TLB_SHIFT
@@ -42,7 +42,7 @@ class LastWriter(Feature):
         """See `Feature`."""
         self._prepare(core)
         assert self._table is not None
-        table = ctypes.addressof(ctypes.c_char.from_buffer(self._table))
+        table = buffer_address(self._table)
         offset, other, time, pc = T[0], T[1], T[2], T[3]
         return {
             Part.AFTER_STORE: (

@@ -12,6 +12,7 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.buffers import buffer_address
 from emu.engine.translated.callentries import (
     CALLED,
     HIGHEST,
@@ -262,7 +263,7 @@ class KeptCalls(Feature):
         size = max(_SMALLEST, min(_LARGEST, 1 << (4 * core.size - 1).bit_length()))
         self._memory = mmap.mmap(-1, size + _APART * _ENTRY, flags=mmap.MAP_PRIVATE)
         self._words = memoryview(self._memory).cast("Q")
-        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._base = buffer_address(self._memory)
         self._mask = size - _ENTRY
         self._begin()
 

@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Callable
 from typing import Protocol
 
+from emu.buffers import buffer_address
 from emu.engine.translated.operations import LATE, Operand, Operation, T, constant, op
 
 SLACK = 1 << 16
@@ -30,7 +31,7 @@ class Ring:
     def __init__(self, size: int, drain: Drain) -> None:
         self._memory = memory = mmap.mmap(-1, size + SLACK, flags=mmap.MAP_PRIVATE)
         self._view = memoryview(memory)
-        self.begin = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        self.begin = buffer_address(memory)
         self._words = (ctypes.c_uint64 * 2)(self.begin, self.begin + size)
         self.address = ctypes.addressof(self._words)
         """Where two words lie: where the next record goes, and the limit."""

@@ -9,6 +9,7 @@ import mmap
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.buffers import buffer_address
 from emu.engine import library
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Access, Core, Feature
@@ -49,7 +50,7 @@ class Bits:
         self._memory = mmap.mmap(-1, mask + 2, flags=mmap.MAP_PRIVATE)
         """A byte behind the last repeats the first: two are read at once."""
         self.table = memoryview(self._memory)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self.address = buffer_address(self._memory)
         """Where the host has the table."""
         self._low, self._high = mask + 1, 0
         """Where bits have been changed."""

@@ -1,7 +1,9 @@
-"""Under which circumstances a translation holds, by number, and which pages are parts of larger ones."""
+"""Under which circumstances a translation holds, by number."""
 
-from emu.address import PAGE_BITS
-from emu.engine.tlb import CONTEXT, CONTEXTS, MARK, Translations
+from emu.buffers import buffer_address
+from emu.engine.filltable import CONTEXT, CONTEXTS, MARK, PERMISSIONS
+from emu.engine.tlb import Translations
+from emu.hart.fills import permission_tables
 
 
 class Contexts:
@@ -12,17 +14,20 @@ class Contexts:
     """
 
     def __init__(self, table: Translations) -> None:
+        self._permissions = {key: buffer_address(granted) for key, granted in permission_tables().items()}
         self._table = table
         self._words = table.words
         self._numbers: dict[int, int] = {}
         self._last = 0
-        self._large: set[tuple[int, int]] = set()
 
     def enter(self, key: int, marks: bool) -> None:
-        """Translations are asked for, from now on, under the circumstances that `key` stands for."""
+        """Translations are asked for, from now on, under the circumstances that `key` stands for.
+
+        It is one of those of `permission_tables`.
+        """
         words = self._words  # two for each trap: a method would take as long again
         words[CONTEXT] = self._numbers.get(key) or self._number(key)
-        words[MARK] = marks
+        words[MARK], words[PERMISSIONS] = marks, self._permissions[key]
 
     def _number(self, key: int) -> int:
         if self._last == CONTEXTS - 1:
@@ -38,21 +43,9 @@ class Contexts:
     def forget(self) -> None:
         """No translation that is kept holds any more, in any context; `enter` or `leave` must follow."""
         self._numbers.clear()
-        self._large.clear()
+        self._table.forget_large()
 
     def _start_again(self) -> None:
         self._table.forget_all()
         self._numbers.clear()
         self._last = 0
-
-    def note_large(self, address: int, shift: int) -> None:
-        """A page of an address was translated by a leaf that maps 2**shift bytes."""
-        self._large.add((shift, address >> shift))
-
-    def is_in_large(self, address: int) -> bool:
-        """Whether pages around that of an address may be kept that one leaf maps together with it."""
-        large = self._large
-        return bool(large) and any((shift, address >> shift) in large for shift in _SHIFTS)
-
-
-_SHIFTS = tuple(PAGE_BITS + 9 * level for level in range(1, 5))

@@ -254,7 +254,7 @@ class ExactHart(ExactTranslation):
                 return self._illegal(epc, instruction)
             address = words[source]
             self._complete(epc)
-            if not source or privilege is _M or self._contexts.is_in_large(address):
+            if not source or privilege is _M or self.engine.translations.is_in_large(address):
                 return self.flush_translations()
             self.stale.fenced(address)
             self._code.pop(address >> 12, None)

@@ -3,10 +3,12 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from emu.address import PAGE_SIZE, PhysAddr
+from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr
+from emu.buffers import buffer_address
 from emu.engine import Stop
 from emu.hart import pmp_csrs
 from emu.hart.exact.state import Choices, ExactState
+from emu.hart.fills import CodeSplit
 from emu.hart.words import COUNT
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.operands import instruction_length
@@ -37,6 +39,7 @@ class ExactProtection(ExactState):
 
     def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         super().__init__(ram, bus, platform, choices)
+        self._split = CodeSplit(ram.base, ram.size)
         self._regions: tuple[Region, ...] = ()
         self._open_to_s = self._open_to_m = self._open_start, self._open_size = ram.base, 0
         self._open_words = ram.words
@@ -61,6 +64,8 @@ class ExactProtection(ExactState):
         self._regions, self._open_to_m, self._open_to_s = _measured(state, ram.base, ram.base + ram.size)
         start, size = self._open_start, self._open_size = self._open_to_s
         self._open_words = ram.words[(start - ram.base) >> 3 : (start - ram.base + size) >> 3]
+        fetched = buffer_address(self._split.fetched) + (start - ram.base >> PAGE_BITS)
+        self.engine.translations.walk(start, size, ram.host_address + start - ram.base, fetched)
 
     def _protection_of(self, address: int, frame: int, privilege: int, *, fetch: bool) -> int:
         """What the core may be given of a frame outside of the open ranges; 0 also for a page that is to be checked."""

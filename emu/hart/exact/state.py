@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from emu.address import VirtAddr
+from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import LINES, Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
@@ -19,10 +19,7 @@ from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.words import COUNT, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
-from emu.isa.status import (
-    FS_DIRTY,
-    Status,
-)
+from emu.isa.status import FS_DIRTY, PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN, Status
 from emu.memory import Ram
 from emu.mmu import AdUpdate
 from emu.subscriptions import EventBus
@@ -123,6 +120,10 @@ class ExactState(HartCore):
         """Forget cached translations, with the core stopped or in an exception."""
         self.stale.fenced(None)
         self._contexts.forget()
+        satp = self._values[_SATP]
+        self.engine.translations.walk_from(
+            (satp & SATP_PPN) << PAGE_BITS, PAGING_LEVELS.get(satp >> SATP_MODE_SHIFT, 0)
+        )
         self._change_translations()
         self._enter_context()
 

@@ -9,7 +9,7 @@ from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, permissions
+from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, Walks, find_leaf, frame_of, permission_tables
 from emu.hart.words import COUNT, PC
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
@@ -39,16 +39,8 @@ class ExactTranslation(ExactProtection):
 
     def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         super().__init__(ram, bus, platform, choices)
-        self._split = CodeSplit()
         self._walks = Walks(ram)
-        self._permissions = {
-            privilege | (_SUM if sum_bit else 0) | (_MXR if mxr else 0): permissions(
-                privilege, sum_bit=sum_bit, mxr=mxr
-            )
-            for privilege in (_U, _S)
-            for sum_bit in (False, True)
-            for mxr in (False, True)
-        }
+        self._permissions = permission_tables()
         self._refusal: tuple[int, Access] | None = None
         self._announced: tuple[int, int] | None = None
         self._told: tuple[int, int, int, int] | None = None
@@ -100,7 +92,7 @@ class ExactTranslation(ExactProtection):
             return None
         entry, shift = leaf
         if shift > PAGE_BITS:
-            self._contexts.note_large(address, shift)
+            self.engine.translations.note_large(address, shift)
         granted = self._permissions[privilege | (status & (_SUM | _MXR))][entry & 0xFF]
         if not granted & needed:
             return None
@@ -128,7 +120,7 @@ class ExactTranslation(ExactProtection):
             entry |= flags
             self.ram.words[(leaf.pte_address - self.ram.base) >> 3] = entry
         if leaf.level:
-            self._contexts.note_large(address, PAGE_BITS + 9 * leaf.level)
+            self.engine.translations.note_large(address, PAGE_BITS + 9 * leaf.level)
         key = seen.privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
         if entry & 0x10 and seen.privilege == _S:
             self._user_page_seen = True

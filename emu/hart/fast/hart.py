@@ -46,7 +46,7 @@ class FastHart(FastState):
 
     def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", *, probes: str | None = None) -> None:
         super().__init__(ram, bus, platform, probes=probes)
-        self._split = CodeSplit()
+        self._split = CodeSplit(ram.base, ram.size)
         self._walks = Walks(ram)
         self._paging_begins_at: int | None = None
         self._counter_reads: dict[int, Callable[[], bool]] = {}

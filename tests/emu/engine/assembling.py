@@ -7,11 +7,11 @@ from emu.engine.alone import CALL, EXCEPTION, INVALID
 from emu.engine.codepages import FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.csrs import ACCESS, MAY_ACCESS
+from emu.engine.filling import FILL
 from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
 from emu.engine.repeated import REPEAT
-from emu.engine.tlb import FILL
 from emu.engine.translated.counts import EDGE
 from emu.engine.translated.definitions import DEFINE
 from emu.engine.translated.fuzzed import NEW_EDGE

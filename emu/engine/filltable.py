@@ -1,0 +1,17 @@
+"""The table of a core's second-level TLB, and of what native code needs for a walk: its words."""
+
+CONTEXTS = 1 << 12
+"""Numbers of contexts: 0 asks the guest each time and keeps nothing."""
+BITS = 13
+SLOTS = 1 << BITS
+(
+    CONTEXT, MARK, MARKED, KEEP, ASK, CLOCK, PERMISSIONS, SHIFT, ROOT, START, SIZE, TABLES, FETCHED,
+) = range(13)  # fmt: skip
+"""Words of the table. Of a walk: log2 of the bytes that an entry of the first level maps, or 0 where there is nothing
+to walk, and its physical address; the range that a walk may lead to, and where the host has it and its octets."""
+ENTRIES = 16
+"""Two words each follow from here on: slots for loads, for stores and for fetches."""
+LARGE, LARGE_PLACES = ENTRIES + 6 * SLOTS, 1 << 12
+"""Behind them, an octet for each place that a leaf of more than a page is noted at."""
+WORDS = LARGE + LARGE_PLACES // 8
+CONTEXT_SHIFT = 52
