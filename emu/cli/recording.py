@@ -45,7 +45,7 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     start = request.record_from is None
     writers: list[Following] = []
     if request.commits is not None:
-        from emu.report.commitwriter import CommitWriter  # only who asks for it pays for its import
+        from emu.report.commits.writer import CommitWriter  # only who asks for it pays for its import
 
         writers.append(CommitWriter(machine, stream(request.commits), execution=request.execution, start=start))
     if request.sail is not None:

@@ -170,10 +170,10 @@ class Recording(Shown):
 
     def words(self) -> Iterator[tuple[int | None, "array[int]"]]:
         """The section `blocks`, in pieces; first comes the instret at which a piece begins that does not go on."""
-        for _, begin, words in self._pieces():
+        for _, begin, words in self.pieces():
             yield begin, words
 
-    def _pieces(self) -> Iterator[tuple[int, int | None, "array[int]"]]:
+    def pieces(self) -> Iterator[tuple[int, int | None, "array[int]"]]:
         """The same, and before it how many spans have begun."""
         spans = iter(list(formats.SPAN.iter_unpack(self._reader.whole(formats.SPANS))))
         upcoming = next(spans, None)
@@ -197,7 +197,7 @@ class Recording(Shown):
         lengths, blocks = self.lengths, self.blocks
         instret = pending = 0  # pending: a block whose mark may follow
         mode = _Mode(array("Q"), array("Q"))
-        for begun, begin, words in self._pieces():
+        for begun, begin, words in self.pieces():
             if begin is not None:
                 if pending:
                     yield Executed(instret, blocks[pending], lengths[pending], mode.of(blocks[pending], instret))
@@ -222,6 +222,21 @@ class Recording(Shown):
                     return
         if pending:
             yield Executed(instret, blocks[pending], lengths[pending], mode.of(blocks[pending], instret))
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether the count of instructions was ever set to another value."""
+        return len(self._reader.whole(formats.SPANS)) > formats.SPAN.size
+
+    def modes(self, span: int) -> list[tuple[int, Privilege]]:
+        """What privilege 1 stands for, from which `instret` on, in a span; nothing where it is as before."""
+        mode = self._modes.get(span)
+        return [(at, _PRIVILEGES[number & 3]) for at, number in zip(*mode, strict=True)] if mode else []
+
+    def records(self, section: str) -> Iterator[bytes]:
+        """The chunks of the section `memory` or `registers`: records, and at the end of a chunk maybe a part of one."""
+        self._check(section)
+        return self._reader.chunks(section)
 
     @cached_property
     def _modes(self) -> "dict[int, _Mode]":
@@ -258,8 +273,7 @@ class Recording(Shown):
 
     def accesses(self, first: int = 0, last: int = _END) -> Iterator[Access]:
         """Loads and stores, where they were recorded, in the same range."""
-        self._check("memory")
-        for chunk in self._reader.chunks(formats.MEMORY):
+        for chunk in self.records(formats.MEMORY):
             decoded = accesses.decode(chunk[: len(chunk) // accesses.RECORD.size * accesses.RECORD.size])
             for number, access in enumerate(decoded):
                 if not number & _SELDOM:
@@ -269,8 +283,7 @@ class Recording(Shown):
 
     def writes(self, first: int = 0, last: int = _END) -> Iterator[Write]:
         """Writes of registers, where they were recorded, in the same range."""
-        self._check("registers")
-        chunks = self._reader.chunks(formats.REGISTERS)
+        chunks = self.records(formats.REGISTERS)
         decoded = registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks)
         for number, write in enumerate(decoded):
             if not number & _SELDOM:

@@ -8,7 +8,7 @@ from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.callstacks import CallStacks
 from emu.record.recording import Recording
-from emu.report.commits import commit_log
+from emu.report.commits.recorded import commit_log
 from emu.report.disassembly import disassemble
 from emu.report.instructionlines import instruction_lines
 from emu.report.places import PlaceNames
@@ -67,15 +67,9 @@ def functions(recording: Recording, names: PlaceNames, first: int, last: int, ch
 
 def commits(recording: Recording, _names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
     """Spike's commit log; see `emu.report.commits`."""
-    yield from _log_lines(recording, first, last, chosen, execution=False)
+    return commit_log(recording, first, last, chosen=chosen)
 
 
 def execution(recording: Recording, _names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
     """The same with the lines of Spike's `-l`."""
-    yield from _log_lines(recording, first, last, chosen, execution=True)
-
-
-def _log_lines(recording: Recording, first: int, last: int, chosen: Chosen, *, execution: bool) -> Iterator[str]:
-    for pc, line in commit_log(recording, first, last, execution=execution):
-        if chosen(pc):
-            yield line
+    return commit_log(recording, first, last, execution=True, chosen=chosen)

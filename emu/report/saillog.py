@@ -4,7 +4,7 @@ Its form is that of the model's sources: c_emulator/riscv_callbacks_log.cpp, and
 and vmem_ptw.sail.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from emu.errors import ConfigError
@@ -19,8 +19,9 @@ from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, effective_privilege
 from emu.machine import Machine
 from emu.record.csrs import INTERRUPT, Change, ChangeKind
 from emu.record.recording import Instruction
-from emu.report.commits import CSR, NOT_FETCHED, CommitLog, Queue
-from emu.report.commitwriter import CommitWriter
+from emu.report.commits.log import CSR, NOT_FETCHED, CommitLog
+from emu.report.commits.records import Queue
+from emu.report.commits.writer import CommitWriter
 from emu.report.disassembly import disassemble
 from emu.report.tracefile import Sink
 from emu.walks import Refusal, Walk
@@ -59,6 +60,7 @@ class SailLog(CommitLog):
 
     def __init__(self, names: Names | None = None) -> None:
         super().__init__(names)
+        self.is_native = False
         self.story: Queue[Change | Walked | MmioAccess] = Queue()
         """All that happened beside instructions, in its order."""
         self._steps = 0
@@ -77,48 +79,47 @@ class SailLog(CommitLog):
         """See `CommitLog`."""
         self.story.feed([change])
 
-    def lines(self, instructions: Iterable[Instruction], codes: Mapping[int, bytes]) -> Iterator[tuple[int, int, str]]:
+    def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
         """See `CommitLog`."""
-        for one in instructions:
-            instret, pc, code, privilege = one
-            written: list[Change] = []
-            walks: list[Walk] = []
-            devices: list[MmioAccess] = []
-            before: list[str] = []
-            for each in self.story.until(instret):
-                if isinstance(each, MmioAccess):
-                    devices.append(each)
-                elif isinstance(each, Walked):
-                    self._note(each.walk)
-                    if each.walk.access is Access.FETCH:
-                        before += _walked(each.walk)
-                    else:
-                        walks.append(each.walk)
-                elif each.kind is ChangeKind.TRAP:
-                    before += self._trap(each, walks, codes)
-                    walks, devices = [], []
-                elif each.kind is ChangeKind.WRITE:
-                    written.append(each)
+        instret, pc, code, privilege = one
+        written: list[Change] = []
+        walks: list[Walk] = []
+        devices: list[MmioAccess] = []
+        before: list[str] = []
+        for each in self.story.until(instret):
+            if isinstance(each, MmioAccess):
+                devices.append(each)
+            elif isinstance(each, Walked):
+                self._note(each.walk)
+                if each.walk.access is Access.FETCH:
+                    before += _walked(each.walk)
                 else:
-                    list(self._change(each, codes))
-            self._privilege = privilege
-            shape = self._shape(pc, code)
-            fetched = list(self._fetched(pc, code))
-            written = [change for change in written if change.instret == instret]
-            step, accesses = self._step(one, shape, written)
-            lines = [_memory("W" if one.write else "R", one.address, one.size, one.value) for one in devices] or [
-                _memory("W" if is_store else "R", self._physical(address), size, value)
-                for address, size, value, is_store in accesses
-            ]
-            text = [
-                *before, *fetched, self._instruction(pc, code, privilege),
-                *(line for walk in walks for line in _walked(walk)), *lines, *_registers(step, written, code),
-            ]  # fmt: skip
-            for change in written:
-                self.satp = change.value if change.number == Csr.SATP else self.satp
-            if shape.returns:
-                text.append(f"ret-ing from {privilege.name} to {self._privilege.name}")
-            yield instret, pc, "\n".join(text)
+                    walks.append(each.walk)
+            elif each.kind is ChangeKind.TRAP:
+                before += self._trap(each, walks, codes)
+                walks, devices = [], []
+            elif each.kind is ChangeKind.WRITE:
+                written.append(each)
+            else:
+                list(self._change(each, codes))
+        self._privilege = privilege
+        shape = self._shape(pc, code)
+        fetched = list(self._fetched(pc, code))
+        written = [change for change in written if change.instret == instret]
+        step, accesses = self._step(one, shape, written)
+        lines = [_memory("W" if one.write else "R", one.address, one.size, one.value) for one in devices] or [
+            _memory("W" if is_store else "R", self._physical(address), size, value)
+            for address, size, value, is_store in accesses
+        ]
+        text = [
+            *before, *fetched, self._instruction(pc, code, privilege),
+            *(line for walk in walks for line in _walked(walk)), *lines, *_registers(step, written, code),
+        ]  # fmt: skip
+        for change in written:
+            self.satp = change.value if change.number == Csr.SATP else self.satp
+        if shape.returns:
+            text.append(f"ret-ing from {privilege.name} to {self._privilege.name}")
+        yield pc, "\n".join(text)
 
     def _note(self, walk: Walk) -> None:
         if walk.physical is not None and walk.steps:

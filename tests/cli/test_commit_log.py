@@ -11,8 +11,8 @@ import pytest
 from emu.machine import Machine, MachineConfig
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
-from emu.report.commits import commit_log
-from emu.report.commitwriter import CommitWriter
+from emu.report.commits.recorded import commit_log
+from emu.report.commits.writer import CommitWriter
 from linker.commands import as_, ld
 from tests.cli.conftest import Ekernel
 
@@ -209,10 +209,10 @@ def test_both_logs_are_spikes(spikes: Callable[..., list[str]], tmp_path: Path, 
         machine.run(4000)
     assert streams[0].getvalue().decode().splitlines()[: len(commits)] == commits
     with Recording(tmp_path / "r") as recording:
-        assert [line for _, line in commit_log(recording, 700, 1000)] == commits[700:1001]
-        recorded = [line for _, line in commit_log(recording, 0, 4000, execution=True)]
+        assert "\n".join(commit_log(recording, 700, 1000)).split("\n") == commits[700:1001]
+        recorded = "\n".join(commit_log(recording, 0, 4000, execution=True)).split("\n")
     with Recording(tmp_path / "without") as recording:
-        without = [line for _, line in commit_log(recording, 0, 4000)]
+        without = "\n".join(commit_log(recording, 0, 4000)).split("\n")
     assert without[: len(commits)] == [_CSR.sub("", line) for line in commits]
     for lines in (streams[1].getvalue().decode().splitlines(), recorded):
         assert "core   0: >>>>  handler" in lines

@@ -18,10 +18,11 @@ from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.player import PLAYER
 from emu.engine.translated.shadow_probes import CHECKS
 from emu.engine.translated.tablestores_probes import WATCHES
+from emu.report.commits.layout import LINES
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
-    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES,
+    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, LINES,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

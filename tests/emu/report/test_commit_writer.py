@@ -1,9 +1,24 @@
-"""The log of commits of a part of a run is that part of the whole run's log."""
+"""The log of commits is the same of a part of a run, with and without native code, and on both kinds of hosts."""
 
+import ctypes
 import io
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
+import pytest
+import unicorn
+
+from emu.engine import native
+from emu.engine.assembled import ASSEMBLED
 from emu.machine import Machine, MachineConfig
-from emu.report.commitwriter import CommitWriter
+from emu.record.recorder import Recorder
+from emu.record.recording import Recording
+from emu.report.commits.layout import Shared
+from emu.report.commits.recorded import commit_log
+from emu.report.commits.text import LogText
+from emu.report.commits.writer import CommitWriter
+from tests.emu.engine.hosts import HOSTS
 
 PROGRAM = """
     li s0, 60
@@ -23,6 +38,36 @@ twice:
     .balign 8
 counter: .dword 0
 """
+MIXED = """
+    li s0, 30
+    la s1, counter
+    li t0, 0x6000
+    csrs sstatus, t0
+again:
+    ld t0, 0(s1)
+    addi t0, t0, -3
+    sd t0, 0(s1)
+    sw t0, 8(s1)
+    sh t0, 14(s1)
+    sb t0, 1(s1)
+    lbu t1, 1(s1)
+    amoadd.w a1, t0, (s1)
+    lr.d a2, (s1)
+    sc.d a3, t0, (s1)
+    sc.d a3, t0, (s1)
+    fcvt.d.l fa0, t0
+    fsd fa0, 16(s1)
+    flw fa1, 16(s1)
+    csrrs a4, sscratch, s0
+    addi s0, s0, -1
+    bnez s0, again
+    li a7, 8
+    ecall
+    .balign 8
+counter: .dword -9, 0, 0
+"""
+CODE = 0x10000
+"""Where Unicorn has the native code, and behind it a stack."""
 
 
 def test_a_log_that_is_switched_on_and_off_has_what_lies_between(build, fidelity):
@@ -42,3 +87,68 @@ def test_a_log_that_is_switched_on_and_off_has_what_lies_between(build, fidelity
     lines = whole.getvalue().splitlines()
     assert parts.getvalue().splitlines() == [*lines[101:151], *lines[228:]]
     assert len(lines) == machine.instret
+
+
+def lines_of(recording: Recording, **options: bool) -> bytes:
+    return "\n".join(commit_log(recording, 3, 400, **options)).encode()
+
+
+@pytest.fixture
+def recorded(build: Callable[[str], Path], tmp_path: Path) -> Iterator[Recording]:
+    """A run with loads, stores, atomics and floats, in parts that overlap no block's end."""
+    machine = Machine(MachineConfig(ram_size=16 << 20))
+    machine.load(build(MIXED))
+    with Recorder(machine, tmp_path / "r", ["memory", "registers", "csrs"]):
+        machine.run(77)
+        machine.run()
+    with Recording(tmp_path / "r") as recording:
+        yield recording
+
+
+def test_lines_are_the_same_without_native_code(recorded: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [lines_of(recorded, execution=execution) for execution in (False, True)]
+    monkeypatch.setattr(native, "available", lambda: False)
+    assert [lines_of(recorded, execution=execution) for execution in (False, True)] == found
+    assert found[0].count(b" mem ") > 100
+    assert found[0].count(b"\n") == 397
+
+
+@pytest.mark.parametrize("architecture", HOSTS)
+def test_lines_are_the_same_on_both_hosts(
+    recorded: Recording, monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    host, calls = HOSTS[architecture], []
+    found = lines_of(recorded)
+
+    def filled(text: LogText) -> int:
+        """What `LogText._filled` does, by the machine code for the host on Unicorn."""
+        shared, log = text._shared, text._log
+        shared[Shared.WRITES], shared[Shared.WRITES_END] = writes, _ = log.writes.span()
+        shared[Shared.ACCESSES], shared[Shared.ACCESSES_END] = accesses, _ = log.accesses.span()
+        core = unicorn.Uc(*host.engine)
+
+        def lend(_core: unicorn.Uc, _kind: int, address: int, _size: int, _value: int, _data: object) -> bool:
+            core.mem_map(address & -4096, 4096)
+            core.mem_write(address & -4096, ctypes.string_at(address & -4096, 4096))
+            return True
+
+        core.hook_add(unicorn.UC_HOOK_MEM_READ_UNMAPPED | unicorn.UC_HOOK_MEM_WRITE_UNMAPPED, lend)
+        core.mem_map(CODE, 0x4000)
+        core.mem_write(CODE, ASSEMBLED[architecture]["commit_lines"])
+        address = ctypes.addressof(shared)
+        answer = host.call(core, CODE, CODE + 0x2000, CODE + 0x4000, [address], most=10_000_000)
+        begin, registers = shared[Shared.OUTPUT], log.registers.buffer_info()[0]
+        for place, size in ((address, ctypes.sizeof(shared)), (registers, 512)):
+            with suppress(unicorn.UcError):  # registers may not have been looked at
+                ctypes.memmove(place, bytes(core.mem_read(place, size)), size)
+        length = shared[Shared.OUTPUT] - begin
+        if length:
+            ctypes.memmove(begin, bytes(core.mem_read(begin, length)), length)
+        log.writes.taken(shared[Shared.WRITES] - writes)
+        log.accesses.taken(shared[Shared.ACCESSES] - accesses)
+        calls.append(length)
+        return answer
+
+    monkeypatch.setattr(LogText, "_filled", filled)
+    assert lines_of(recorded) == found
+    assert sum(calls) > len(found) // 2

@@ -1,11 +1,12 @@
-"""Spike's log (`--log-commits`, and with it `-l`): each instruction with what it has written, and each trap."""
+"""What Spike's log (`--log-commits`, and with it `-l`) says of an instruction: what it has written, and each trap."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from emu.engine.translated import accesses, registerwrites
 from emu.engine.translated.features import Access, Write
+from emu.errors import RecordingError
 from emu.firmware.names import Names
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s
 from emu.isa.causes import ExceptionCause
@@ -15,13 +16,13 @@ from emu.isa.privilege import Access as AccessKind
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, SSTATUS_WRITE, Status
 from emu.record.csrs import INTERRUPT, Change, ChangeKind
-from emu.record.recording import Instruction, Recording, instructions_of
+from emu.record.recording import Instruction
+from emu.report.commits.layout import Flag
+from emu.report.commits.records import Queue, Records
 from emu.report.disassembly import disassemble
 from emu.report.floatflags import FloatFlags, raises_flags
 
-R = TypeVar("R", bound="_Timed", covariant=True)
 _FLOAT = 32
-_AT_ONCE = 1 << 10
 CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SC = 3
@@ -38,41 +39,6 @@ _EXCEPTIONS = (
 _WITHOUT_TVAL = range(8, 12)
 NOT_FETCHED = (0, 1, 12)
 """Causes of traps in front of an instruction that nobody has seen."""
-
-
-class _Timed(Protocol):
-    @property
-    def instret(self) -> int: ...
-
-
-class Queue(Generic[R]):
-    """What was recorded in the order of time, taken an instruction at a time."""
-
-    def __init__(self, items: Iterable[R] = ()) -> None:
-        self._items: Iterator[R] = iter(items)
-        self._ahead: deque[R] = deque()
-
-    def clear(self) -> None:
-        """Forget what has not been taken."""
-        self._ahead.clear()
-
-    def feed(self, items: Iterable[R]) -> None:
-        """Append what has come since."""
-        self._ahead.extend(items)
-
-    def until(self, instret: int) -> Sequence[R]:
-        """What came before the instruction before which so many had retired, and of that itself."""
-        ahead = self._ahead
-        if not ahead:
-            ahead.extend(islice(self._items, _AT_ONCE))
-        if not ahead or ahead[0].instret > instret:
-            return ()
-        found = []
-        while ahead and ahead[0].instret <= instret:
-            found.append(ahead.popleft())
-            if not ahead:
-                ahead.extend(islice(self._items, _AT_ONCE))
-        return found
 
 
 class _Shape(NamedTuple):
@@ -104,13 +70,16 @@ class CommitLog:
 
     def __init__(self, names: Names | None = None, *, execution: bool = False, hart: int = 0) -> None:
         """`execution`: each instruction in assembly language, the symbols and the traps, too, as with Spike's `-l`."""
-        self.writes: Queue[Write] = Queue()
-        self.accesses: Queue[Access] = Queue()
+        self.writes: Records[Write] = Records(registerwrites.RECORD.size, registerwrites.decode)
+        self.accesses: Records[Access] = Records(accesses.RECORD.size, accesses.decode)
         self.changes: Queue[Change] = Queue()
+        self.is_native = True
+        """Whether native code may make the lines of most instructions by their `beginning`."""
         self._names, self._execution = names, execution
         self._head = f"core{hart:>4}: "
         self._known = False
-        self._registers = [0] * 64
+        self.registers = array("Q", bytes(8 * 64))
+        """x0 to x31 and f0 to f31, as the log has followed them."""
         self._status = self._flags = self._rounding = 0
         self._privilege = Privilege.M
         self._floats = FloatFlags()
@@ -119,34 +88,53 @@ class CommitLog:
 
     def clear(self) -> None:
         """Forget what has not been taken: the machine was put back."""
-        for queue in (self.writes, self.accesses, self.changes):
-            queue.clear()
+        self.writes.clear()
+        self.accesses.clear()
+        self.changes.clear()
 
     def changed(self, change: Change) -> None:
         """Take a change, in the order of time."""
         self.changes.feed([change])
 
-    def lines(self, instructions: Iterable[Instruction], codes: Mapping[int, bytes]) -> Iterator[tuple[int, int, str]]:
-        """instret, pc and text of each line. `codes` has instructions that may trap, by address."""
-        for one in instructions:
-            instret, pc, code, privilege = one
-            written = self.changes.until(instret)
-            if written:
-                for change in written:
-                    if change.kind is not ChangeKind.WRITE:
-                        for text in self._change(change, codes):
-                            yield change.instret, change.value, text
-                written = [change for change in written if change[:2] == (ChangeKind.WRITE, instret)]
-            self._privilege = privilege
-            if self._execution:
-                for text in self._executed(pc, code):
-                    yield instret, pc, text
-            yield instret, pc, self._line(one, written)
+    @property
+    def next_change(self) -> int | None:
+        """`instret` of the first instruction that is not like its `beginning`."""
+        return self.changes.next
+
+    @property
+    def plain(self) -> int:
+        """The registers below this number change nothing else when they are written."""
+        return 64 if not self._known or self._status & FS_DIRTY == FS_DIRTY else _FLOAT
+
+    def beginning(self, pc: int, code: bytes) -> tuple[str, int, Flag]:
+        """What a line begins with before registers and accesses; where in it the privilege is; what has to be known."""
+        shape = self._shape(pc, code)
+        before = "".join(f"{line}\n" for line in self._executed(pc, code)) if self._execution else ""
+        flags = Flag.PYTHON if shape.raises or shape.returns else Flag(0)
+        if shape.operand is not None:
+            flags |= Flag.ACCESSES | (Flag.SC if shape.is_sc else 0)
+        return f"{before}{self._head}?{shape.text}", len(before) + len(self._head), flags
+
+    def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
+        """The pc and text of each line. `codes` has instructions that may trap, by address."""
+        instret, pc, code, privilege = one
+        written = self.changes.until(instret)
+        if written:
+            for change in written:
+                if change.kind is not ChangeKind.WRITE:
+                    for text in self._change(change, codes):
+                        yield change.value, text
+            written = [change for change in written if change[:2] == (ChangeKind.WRITE, instret)]
+        self._privilege = privilege
+        if self._execution:
+            for text in self._executed(pc, code):
+                yield pc, text
+        yield pc, self._line(one, written)
 
     def _change(self, change: Change, codes: Mapping[int, bytes]) -> Iterator[str]:
         if change.kind is ChangeKind.START:
             self._known = True
-            self._registers[:] = change.registers
+            self.registers[:] = array("Q", change.registers)
             self._status = change.value & ~_SD
             self._flags, self._rounding, self._privilege = change.second & 31, change.second >> 5, change.privilege
         elif change.kind is ChangeKind.TRAP:
@@ -211,7 +199,7 @@ class CommitLog:
     def _step(self, one: Instruction, shape: _Shape, changes: Sequence[Change]) -> tuple[dict[int, int], list[Reached]]:
         """What an instruction has written, by number << 4 | kind; and the accesses."""
         instret, _, code, _ = one
-        registers = self._registers
+        registers = self.registers
         found: dict[int, int] = {}
         if shape.raises and self._known:
             raised = self._floats.raised(int.from_bytes(code, "little"), self._rounding, registers)
@@ -224,6 +212,8 @@ class CommitLog:
             number, value = write.register, write.value
             if write.instret != instret:
                 continue
+            if number >= len(registers):
+                raise RecordingError(f"the recording is damaged: at instruction {instret:,} it names register {number}")
             if number >= _FLOAT:
                 found[number - _FLOAT << 4 | 1] = value
                 self._make_dirty(found)
@@ -252,8 +242,8 @@ class CommitLog:
                     found.append(Reached(access.address, access.size, access.value, access.is_store))
         if self._known and not any_access and not shape.is_sc:  # a device's
             is_store = operand.access is AccessKind.STORE
-            value = self._registers[stored_register(int.from_bytes(code, "little"))] if is_store else 0
-            address, size = operand.address(self._registers), operand.size
+            value = self.registers[stored_register(int.from_bytes(code, "little"))] if is_store else 0
+            address, size = operand.address(self.registers), operand.size
             found.append(Reached(address, size, value & (1 << 8 * size) - 1, is_store))
         return found
 
@@ -292,38 +282,3 @@ class CommitLog:
     @staticmethod
     def _csr(found: dict[int, int], number: int, value: int) -> None:
         found[number << 4 | CSR] = value
-
-
-def commit_log(recording: Recording, first: int, last: int, *, execution: bool = False) -> Iterator[tuple[int, str]]:
-    """The pc and a line of each instruction, as Spike writes it: privilege, pc, code, registers, addresses, values.
-
-    With CSRs and accesses to devices where the recording has `csrs`; `execution` adds the lines of Spike's `-l`.
-    Raises RecordingError for a recording without memory or registers.
-    """
-    log = CommitLog(recording.names, execution=execution)
-    has_changes = "csrs" in recording.what
-    begin = 0 if has_changes else first  # what the lines need has to be followed from the start
-    log.writes = Queue(recording.writes(begin, last))
-    log.accesses = Queue(recording.accesses(begin, last))
-    codes: dict[int, bytes] = {}
-    if has_changes:
-        log.changes = Queue(_in_time(change for _, change in recording.changes()))
-        if execution:
-            codes = {pc: code for block in recording.blocks.values() for pc, code in instructions_of(block)}
-    for instret, pc, text in log.lines(recording.instructions(begin, last), codes):
-        if instret >= first:
-            yield pc, text
-
-
-def _in_time(changes: Iterable[Change]) -> Iterator[Change]:
-    """The same without the traps that a machine has taken last before it was put back: no instruction followed them."""
-    traps: list[Change] = []
-    for change in changes:
-        if change.kind is not ChangeKind.START or not traps or change.instret >= traps[-1].instret:
-            yield from traps
-        traps.clear()
-        if change.kind is ChangeKind.TRAP:
-            traps.append(change)
-        else:
-            yield change
-    yield from traps

@@ -1,0 +1,264 @@
+"""Lines of a log in bulk: by the record of blocks, from templates that native code fills in."""
+
+import ctypes
+import os
+import struct
+from array import array
+from collections.abc import Callable, Sequence
+
+from emu.address import VirtAddr
+from emu.engine import native
+from emu.engine.translated.blocks import CUT
+from emu.engine.translated.definitions import Block
+from emu.errors import RecordingError
+from emu.isa.privilege import Privilege
+from emu.record.recording import Instruction, instructions_of, left_by
+from emu.report.commits.layout import (
+    BLOCK_HEAD,
+    COPIED,
+    ENTRY,
+    ENTRY_SIZE,
+    HEAD_SIZE,
+    LINES,
+    WORDS,
+    Answer,
+    Flag,
+    Shared,
+)
+from emu.report.commits.log import CommitLog
+from emu.report.tracefile import Sink
+
+_NEVER = (1 << 64) - 1
+_OUTPUT = 1 << 20
+_LONGEST = 1 << 14
+"""Characters of the beginning of a line that native code may copy: more is Python's."""
+_SLACK = 1 << 16
+"""Bytes behind the limit of the output: what a line has at most, and more."""
+_ARENA = 1 << 18
+_MOST_IN_TABLE = 1 << 22
+_CONSTANTS = bytes([15] * 16 + [9] * 16 + [ord("a") - ord("9") - 1] * 16) + b"0123456789abcdef"
+_LABELS = b"".join(f" {'xf'[number >> 5]}{number & 31:<2} 0x\0".encode() for number in range(64))
+_HEAD, _ENTRY = struct.Struct(BLOCK_HEAD), struct.Struct(ENTRY)
+Chosen = Callable[[int], bool]
+
+
+class LogText:
+    """Writes the lines of blocks that were executed; records and changes are fed to its `log`."""
+
+    def __init__(
+        self, log: CommitLog, sink: Sink, *, shown: tuple[int, int] = (0, _NEVER), chosen: Chosen | None = None,
+        keeps_codes: bool = False,
+    ) -> None:  # fmt: skip
+        """Lines of instructions from the first to the second of `shown`, and of those at addresses that are `chosen`.
+
+        `keeps_codes` tells the log what stands at each address, for instructions that trap.
+        """
+        self._log, self._sink, self._chosen = log, sink, chosen
+        self._last, self._first = shown[1], shown[0]
+        self.is_over = False
+        """Whether the last instruction that is shown has come."""
+        self._keeps_codes = keeps_codes
+        self._codes: dict[int, bytes] = {}
+        self._blocks: dict[int, Block] = {}
+        self._known: dict[int, list[tuple[VirtAddr, bytes]]] = {}
+        self._modes: list[tuple[int, Privilege]] = []
+        self._rest = array("I")
+        is_native = log.is_native and native.available() and os.environ.get("EKERNEL_PROBES") != "python"
+        self._native = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(native.load(LINES)) if is_native else None
+        self._output = ctypes.create_string_buffer(_OUTPUT + _SLACK)
+        self._begin = ctypes.addressof(self._output)
+        self._labels = ctypes.create_string_buffer(_LABELS)
+        self._table = (ctypes.c_uint64 * 1)()
+        self._templates: list[object] = []
+        self._arena, self._used = ctypes.create_string_buffer(_ARENA), 0
+        self._entries: dict[tuple[int, bytes], bytes] = {}
+        self._shared = (ctypes.c_uint64 * WORDS)()
+        ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.CONSTANTS, _CONSTANTS, len(_CONSTANTS))
+        for word, value in (
+            (Shared.OUTPUT, self._begin), (Shared.OUTPUT_LIMIT, self._begin + _OUTPUT), (Shared.SHOW_FROM, shown[0]),
+            (Shared.REGISTERS, log.registers.buffer_info()[0]), (Shared.NAMES, ctypes.addressof(self._labels)),
+            (Shared.MEMORY, int.from_bytes(b" mem 0x\0", "little")), (Shared.MODE_AT, _NEVER),
+        ):  # fmt: skip
+            self._shared[word] = value
+        self.begin(0, Privilege.S)
+
+    def define(self, block: Block) -> None:
+        """A block that will be named by its number from now on."""
+        self._blocks[block.number] = block
+        if self._keeps_codes:
+            self._codes.update(instructions_of(block))
+
+    def begin(self, instret: int, supervisor: Privilege, modes: Sequence[tuple[int, Privilege]] = ()) -> None:
+        """What follows begins after so many instructions, and blocks of privilege 1 are of that one, until `modes`."""
+        shared = self._shared
+        shared[Shared.LEFT] = 0
+        shared[Shared.INSTRET] = shared[Shared.BLOCK_END] = instret
+        shared[Shared.SUPERVISOR] = ord("0") + supervisor
+        self._modes = list(modes)
+        shared[Shared.MODE_AT] = self._modes[0][0] if self._modes else _NEVER
+
+    def mode(self, instret: int, supervisor: Privilege) -> None:
+        """From there on blocks of privilege 1 are of another one."""
+        self._modes.append((instret, supervisor))
+        self._shared[Shared.MODE_AT] = self._modes[0][0]
+
+    def words(self, words: bytes | memoryview, *, is_last: bool = False) -> None:
+        """Write the lines of these words of the record of blocks; the last block waits for the word behind it.
+
+        All records of the blocks but the last must have been fed.
+        """
+        data = self._rest
+        data.frombytes(words)
+        shared = self._shared
+        begin = data.buffer_info()[0]
+        shared[Shared.WORDS], shared[Shared.WORDS_END] = begin, begin + 4 * len(data)
+        shared[Shared.IS_LAST] = is_last
+        self._go(data, begin)
+        self._rest = data[(shared[Shared.WORDS] - begin) // 4 :]
+        self._flush()
+
+    def finish(self) -> None:
+        """The last block has run to its end."""
+        self.words(b"", is_last=True)
+
+    def _go(self, data: "array[int]", begin: int) -> None:
+        shared = self._shared
+        self._plan()
+        while True:
+            answer = self._filled() if self._native is not None else self._next(data, begin)
+            if answer == Answer.DONE:
+                return
+            if answer == Answer.FULL:
+                self._flush()
+            elif answer == Answer.MODE:
+                self._change_mode()
+            elif answer == Answer.BLOCK:
+                self._make(data[(shared[Shared.WORDS] - begin) // 4])
+            else:
+                if shared[Shared.INSTRET] > self._last:
+                    self.is_over = True
+                    return
+                self._tell()
+                self._plan()
+
+    def _plan(self) -> None:
+        """Until where the native code may go, and which registers it may write."""
+        change, log = self._log.next_change, self._log
+        end = min(self._last + 1, _NEVER)
+        self._shared[Shared.STOP_AT] = end if change is None else min(change, end)
+        self._shared[Shared.PLAIN] = log.plain
+
+    def _filled(self) -> int:
+        """Have native code write lines as far as it can."""
+        assert self._native is not None
+        shared, log = self._shared, self._log
+        shared[Shared.WRITES], shared[Shared.WRITES_END] = writes, _ = log.writes.span()
+        shared[Shared.ACCESSES], shared[Shared.ACCESSES_END] = accesses, _ = log.accesses.span()
+        answer: int = self._native(ctypes.addressof(shared))
+        log.writes.taken(shared[Shared.WRITES] - writes)
+        log.accesses.taken(shared[Shared.ACCESSES] - accesses)
+        return answer
+
+    def _next(self, data: "array[int]", begin: int) -> int:
+        """What the native code does where each instruction is Python's."""
+        shared = self._shared
+        while not shared[Shared.LEFT]:
+            instret = shared[Shared.INSTRET] = shared[Shared.BLOCK_END]
+            place = (shared[Shared.WORDS] - begin) // 4
+            if place >= len(data):
+                return Answer.DONE
+            word = data[place]
+            if word & CUT:
+                shared[Shared.WORDS] += 4
+                continue
+            following = data[place + 1] if place + 1 < len(data) else None
+            if following is None and not shared[Shared.IS_LAST]:
+                return Answer.DONE
+            if instret >= shared[Shared.MODE_AT]:
+                return Answer.MODE
+            known, length, digit = self._parts(word)
+            is_marked = following is not None and bool(following & CUT)
+            retired = length - (left_by(following) if is_marked and following is not None else 0)
+            shared[Shared.WORDS] += 8 if is_marked else 4
+            shared[Shared.BLOCK], shared[Shared.PRIVILEGE] = word, digit or shared[Shared.SUPERVISOR]
+            shared[Shared.BLOCK_END] = (instret + retired) & _NEVER
+            shared[Shared.LEFT] = max(min(retired, len(known)), 0)
+            shared[Shared.ENTRY] = HEAD_SIZE
+        return Answer.INSTRUCTION
+
+    def _tell(self) -> None:
+        """Write the lines of the next instruction."""
+        shared = self._shared
+        number = shared[Shared.BLOCK]
+        known = self._known[number]
+        begin = self._table[number] if self._native is not None else 0
+        pc, code = known[(shared[Shared.ENTRY] - begin - HEAD_SIZE) // ENTRY_SIZE]
+        one = Instruction(shared[Shared.INSTRET], pc, code, Privilege(shared[Shared.PRIVILEGE] - ord("0")))
+        chosen, is_shown = self._chosen, one.instret >= self._first
+        lines = self._log.text(one, self._codes)
+        text = "".join([f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]).encode()
+        if shared[Shared.OUTPUT] + len(text) > shared[Shared.OUTPUT_LIMIT]:
+            self._flush()
+        if len(text) > _OUTPUT:
+            self._sink.write(text)
+        else:
+            ctypes.memmove(shared[Shared.OUTPUT], text, len(text))
+            shared[Shared.OUTPUT] += len(text)
+        shared[Shared.INSTRET] += 1
+        shared[Shared.ENTRY] += ENTRY_SIZE
+        shared[Shared.LEFT] -= 1
+
+    def _flush(self) -> None:
+        length = self._shared[Shared.OUTPUT] - self._begin
+        if length:
+            self._shared[Shared.OUTPUT] = self._begin
+            self._sink.write(ctypes.string_at(self._begin, length))
+
+    def _change_mode(self) -> None:
+        shared = self._shared
+        while self._modes and self._modes[0][0] <= shared[Shared.INSTRET]:
+            shared[Shared.SUPERVISOR] = ord("0") + self._modes.pop(0)[1]
+        shared[Shared.MODE_AT] = self._modes[0][0] if self._modes else _NEVER
+
+    # Templates.
+
+    def _parts(self, number: int) -> tuple[list[tuple[VirtAddr, bytes]], int, int]:
+        """The instructions of a block; how many it says it has; the digit of its privilege, or 0."""
+        block = self._blocks.get(number)
+        if block is None:
+            raise RecordingError(f"the recording is damaged: it names block {number}, which it does not define")
+        known = self._known.get(number)
+        if known is None:
+            known = self._known[number] = instructions_of(block)
+        return known, block.length, 0 if block.privilege == Privilege.S else ord("0") + (block.privilege & 3)
+
+    def _make(self, number: int) -> None:
+        known, length, digit = self._parts(number)
+        if number >= _MOST_IN_TABLE:
+            raise RecordingError(f"the recording is damaged: it has a block of number {number}")
+        if number >= len(self._table):
+            table = (ctypes.c_uint64 * max(2 * number, 1 << 12))()
+            ctypes.memmove(table, self._table, ctypes.sizeof(self._table))
+            self._table = table
+            self._shared[Shared.TABLE], self._shared[Shared.TABLE_SIZE] = ctypes.addressof(table), len(table)
+        entries = [self._entries.get(key) or self._entry(*key) for key in known]
+        template = ctypes.create_string_buffer(_HEAD.pack(length, len(known), digit) + b"".join(entries))
+        self._templates.append(template)
+        self._table[number] = ctypes.addressof(template)
+
+    def _entry(self, pc: VirtAddr, code: bytes) -> bytes:
+        text, place, flags = self._log.beginning(pc, code)
+        encoded = text.encode()
+        if len(encoded) > _LONGEST or len(encoded) != len(text):
+            encoded, place, flags = b"", 0, flags | Flag.PYTHON
+        if self._chosen is not None and not self._chosen(pc):
+            flags |= Flag.HIDDEN
+        size = len(encoded) + COPIED
+        if self._used + size > len(self._arena):
+            self._templates.append(self._arena)
+            self._arena, self._used = ctypes.create_string_buffer(_ARENA), 0
+        address = ctypes.addressof(self._arena) + self._used
+        ctypes.memmove(address, encoded, len(encoded))
+        self._used += size
+        entry = self._entries[pc, code] = _ENTRY.pack(address, len(encoded), place, flags)
+        return entry
