@@ -1,4 +1,4 @@
-"""`ekernel coverage`: which functions and lines of a kernel were executed, and which never."""
+"""`ekernel coverage`: which functions, lines and branches of a kernel were executed, and which never."""
 
 import sys
 from collections.abc import Sequence
@@ -12,15 +12,16 @@ from emu.cli.run import new_machine
 from emu.cli.trace import tell_missing
 from emu.errors import ConfigError
 from emu.firmware.names import Names, SymbolFile
-from emu.record.coverage import FileCoverage, coverage
+from emu.record.coverage import FileCoverage, coverage, merged_files
 from emu.record.hits import HitCounter, Hits
 from emu.record.magic import is_recording
 from emu.record.recording import Recording
-from emu.report.coverage import coverage_lines, lcov
+from emu.report.coverage import coverage_lines
+from emu.report.lcov import is_tracefile, lcov, read_lcov
 from emu.terminal.signals import Signals
 
 options = coverage_options
-FORMATS = ("lcov", "drcov")
+FORMATS = ("lcov", "html", "drcov")
 
 
 def main(words: Sequence[str], _signals: Signals) -> int:
@@ -28,25 +29,41 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     request = options().read(words, CoverageWords())
     if request.form not in FORMATS:
         raise ConfigError(f"-format {request.form}: there are {', '.join(FORMATS)}")
+    tracefiles = [path for path in request.merge if is_tracefile(path)]
+    runs = [path for path in request.merge if path not in tracefiles]
+    if request.elf is not None and is_tracefile(request.elf):
+        if runs or request.form == "drcov":
+            raise ConfigError(
+                f"{request.elf} is a tracefile: it has lines, and no instructions; give the kernel or its recording, "
+                f"and --merge {request.elf}"
+            )
+        return _tell(request, None, merged_files(map(read_lcov, (request.elf, *tracefiles))))
     names, hits = _measured(request)
-    for path in request.merge:
+    for path in runs:
         with Recording(path) as recording:
             hits.read(recording)
             tell_missing(recording)
     if not len(names.symbols):
         raise ConfigError("the image has no symbols, so nothing can be named; give the ELF file with --symbols FILE")
-    files = coverage(names, hits.by_address())
+    files = coverage(names, hits.by_address(), hits.branches())
+    if tracefiles:
+        files = merged_files((files, *map(read_lcov, tracefiles)))
+    return _tell(request, (names, hits), files)
+
+
+def _tell(request: CoverageWords, counted: tuple[Names, Hits] | None, files: list[FileCoverage]) -> int:
     if request.output is not None:
-        _write(request.output, request.form, names, hits, files)
+        _write(request.output, request.form, counted, files)
     for line in coverage_lines(files, never=request.never):
         print(line)
     return 0
 
 
-def _write(path: Path, form: str, names: Names, hits: Hits, files: list[FileCoverage]) -> None:
-    if form == "drcov":
+def _write(path: Path, form: str, counted: tuple[Names, Hits] | None, files: list[FileCoverage]) -> None:
+    if form == "drcov" and counted is not None:
         from emu.report.files.drcov import drcov
 
+        names, hits = counted
         made = drcov(names, hits.blocks())
         data = made.data
         if made.elsewhere:
@@ -54,6 +71,10 @@ def _write(path: Path, form: str, names: Names, hits: Hits, files: list[FileCove
                 f"{made.elsewhere:,} blocks lie in none of the files that are known: --symbols FILE names a program's"
             )
             print(f"ekernel: {path} has {made.blocks:,} blocks; {text}", file=sys.stderr)
+    elif form == "html":
+        from emu.report.coveragepage import coverage_page
+
+        data = coverage_page("What was executed, and what never", files, {}).encode()
     else:
         if not any(file.path for file in files):
             print("ekernel: the image has no debug information: there are no lines for lcov", file=sys.stderr)

@@ -73,16 +73,19 @@ def coverage_options() -> Words:
     """The words of `ekernel coverage`."""
     words, group = _looking(
         "ekernel coverage",
-        "Run a kernel, or read recordings of it, and show which of its functions and lines were never executed.",
+        "Run a kernel, or read what was recorded of it, and show what of its functions, lines, branches never ran.",
         "What of it",
     )
-    group.flag("-never", "--never", to="never", text="List the lines that were never executed, too.")
+    group.flag("-never", "--never", to="never", text="List those lines, and branches that went one way.")
     group.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it to a file.")
     group.value(
-        "-format", "--format", to="form", form="lcov|drcov", default="lcov",
-        text="How: for lcov and genhtml; or, block by block, for Lighthouse and others.",
+        "-format", "--format", to="form", form="lcov|html|drcov", default="lcov",
+        text="How: for lcov and genhtml; as one page; or, block by block, for Lighthouse and others.",
     )  # fmt: skip
-    group.values("--merge", to="merge", form="RECORDING", kind=Path, text="Count what another run has executed, too.")
+    group.values(
+        "--merge", to="merge", form="RECORDING|TRACEFILE", kind=Path,
+        text="Count what another run has executed, too; or a session of pytest, or lcov.",
+    )  # fmt: skip
     return words
 
 

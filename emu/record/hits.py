@@ -1,4 +1,4 @@
-"""How often each instruction was executed: counted from the blocks of a run, exactly."""
+"""How often each instruction was executed, and which ways branches went: counted from the blocks of a run, exactly."""
 
 from array import array
 from collections import Counter
@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
 from emu.machine import Machine
+from emu.record.branches import Branches, Ways
 from emu.record.recorder import BlockFeature, Following
 from emu.record.recording import Recording, left_by
+
+_WORD = (1 << 32) - 1
 
 
 class Hits:
@@ -23,10 +26,12 @@ class Hits:
 
     def __init__(self) -> None:
         self._blocks: dict[int, Block] = {}
-        self._counts: Counter[int] = Counter()
-        self._left: Counter[tuple[int, int]] = Counter()
+        self._pairs: Counter[int] = Counter()
+        """Words that follow each other: the second one << 32 | the first."""
+        self._branches = Branches(self._blocks)
         self._last = 0
         self._earlier: Counter[int] = Counter()
+        self._earlier_ways: Ways = Counter()
         self._earlier_blocks: set[tuple[int, int]] = set()
 
     def define(self, block: Block, /) -> None:
@@ -39,28 +44,43 @@ class Hits:
 
     def words(self, words: "array[int] | memoryview", /) -> None:
         """See `BlockSink`."""
-        words = words if isinstance(words, array) else array("I", bytes(words))
-        if not len(words):
+        chain = array("I", [self._last])
+        chain.frombytes(words.tobytes())
+        if len(chain) == 1:
             return
-        found = Counter(words)
-        for mark in [word for word in found if word & CUT]:
-            self._note_left(words, mark, found.pop(mark))
-        self._counts.update(found)
-        self._last = words[-1]
+        self._last = chain[-1]
+        even, odd = (array("Q", chain[begin : begin + (len(chain) - begin & -2)].tobytes()) for begin in (0, 1))
+        found: Counter[int] = Counter(even)
+        found.update(odd)
+        self._pairs.update(found)
+        self._branches.note(even, odd, found)
 
-    def _note_left(self, words: "array[int]", mark: int, number: int) -> None:
-        place, left = -1, left_by(mark)
-        for _ in range(number):
-            place = words.index(mark, place + 1)
-            self._left[words[place - 1] if place else self._last, left] += 1
+    def _counted(self) -> tuple[Counter[int], Counter[tuple[int, int]]]:
+        """How often each block began, and how often so many of its instructions did not retire."""
+        counts: Counter[int] = Counter()
+        left: Counter[tuple[int, int]] = Counter()
+        for pair, times in self._pairs.items():
+            word = pair >> 32
+            if word & CUT:
+                left[pair & _WORD, left_by(word)] += times
+            else:
+                counts[word] += times
+        return counts, left
+
+    def branches(self) -> Ways:
+        """How often each branch was taken, and how often not."""
+        found = self._branches.ways(self._pairs)
+        found.update(self._earlier_ways)
+        return found
 
     def by_address(self) -> Counter[int]:
         """How often the instruction at each virtual address has retired."""
         found = Counter(self._earlier)
         skipped: dict[int, list[tuple[int, int]]] = {}
-        for (number, left), times in self._left.items():
+        counts, all_left = self._counted()
+        for (number, left), times in all_left.items():
             skipped.setdefault(number, []).append((left, times))
-        for number, times in self._counts.items():
+        for number, times in counts.items():
             block = self._blocks.get(number)
             if block is None:
                 continue
@@ -77,9 +97,10 @@ class Hits:
         """Address and bytes of each block of code that was executed; of one that was always left, what was executed."""
         found = set(self._earlier_blocks)
         lefts: dict[int, dict[int, int]] = {}
-        for (number, left), times in self._left.items():
+        counts, all_left = self._counted()
+        for (number, left), times in all_left.items():
             lefts.setdefault(number, {})[left] = times
-        for number, times in self._counts.items():
+        for number, times in counts.items():
             block = self._blocks.get(number)
             if block is None:
                 continue
@@ -94,6 +115,7 @@ class Hits:
     def add(self, other: "Hits") -> None:
         """Count what another has counted, too: a run of the same image."""
         self._earlier.update(other.by_address())
+        self._earlier_ways.update(other.branches())
         self._earlier_blocks |= other.blocks()
 
     def read(self, recording: Recording) -> None:

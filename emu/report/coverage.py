@@ -1,4 +1,4 @@
-"""Coverage for people and for lcov."""
+"""Coverage for people."""
 
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
@@ -9,7 +9,10 @@ _WIDTH = 110
 
 
 def coverage_lines(files: Iterable[FileCoverage], *, never: bool) -> Iterator[str]:
-    """A line for each file, those with the most lines that were never executed first; `never` lists those lines."""
+    """A line for each file, those with the most lines that were never executed first.
+
+    `never` lists those lines, and the branches that have gone one way only.
+    """
     files = list(files)
     lines, lines_run = sum(len(file.lines) for file in files), sum(file.lines_executed for file in files)
     functions = [function for file in files for function in file.functions]
@@ -17,12 +20,16 @@ def coverage_lines(files: Iterable[FileCoverage], *, never: bool) -> Iterator[st
     yield f"functions  {run:,} of {len(functions):,} executed{_percent(run, len(functions))}"
     if lines:
         yield f"lines      {lines_run:,} of {lines:,} executed{_percent(lines_run, lines)}"
+    gone, ways = map(sum, zip(*(file.ways for file in files), strict=True)) if files else (0, 0)
+    if ways:
+        yield f"branches   {gone:,} of {ways:,} ways gone{_percent(gone, ways)}"
     folder = _folder([file.path for file in files if file.path])
     if folder:
         yield f"below      {folder}"
     for file in sorted(files, key=lambda file: (file.lines_executed - len(file.lines), file.path)):
         missed = [function.name for function in file.functions if not function.executed]
-        if never and not missed and file.lines_executed == len(file.lines):
+        one_way = file.one_way()
+        if never and not missed and not one_way and file.lines_executed == len(file.lines):
             continue
         part = f"{file.lines_executed:,}/{len(file.lines):,}"
         percent = _percent(file.lines_executed, len(file.lines)).strip(" ()")
@@ -31,6 +38,8 @@ def coverage_lines(files: Iterable[FileCoverage], *, never: bool) -> Iterator[st
             yield from _wrapped("never called: ", missed)
         if never and file.never():
             yield from _wrapped("never executed: ", [f"{a}-{b}" if b > a else str(a) for a, b in file.never()])
+        if never and one_way and file.path:
+            yield from _wrapped("branches: ", [f"{line} {what}" for line, what in one_way])
 
 
 def _folder(paths: list[str]) -> str:
@@ -57,22 +66,3 @@ def _wrapped(head: str, words: Iterable[str]) -> Iterator[str]:
                 line += " "
         line += word
     yield indent + line
-
-
-def lcov(files: Iterable[FileCoverage], test: str = "") -> Iterator[str]:
-    """Lines of a tracefile of lcov (geninfo(1), section FILES); what belongs to no source file is left out."""
-    for file in files:
-        if not file.path:
-            continue
-        yield f"TN:{test}"
-        yield f"SF:{file.path}"
-        functions = sorted(file.functions, key=lambda function: (function.line, function.name))
-        yield from (f"FN:{function.line},{function.name}" for function in functions)
-        calls = {function.name: max(function.calls, int(function.executed)) for function in functions}
-        yield from (f"FNDA:{number},{name}" for name, number in calls.items())
-        yield f"FNF:{len(calls)}"
-        yield f"FNH:{sum(1 for number in calls.values() if number)}"
-        yield from (f"DA:{line},{file.lines[line]}" for line in sorted(file.lines))
-        yield f"LF:{len(file.lines)}"
-        yield f"LH:{file.lines_executed}"
-        yield "end_of_record"

@@ -1,4 +1,4 @@
-"""Coverage as one page of HTML: each file with its source, and which tests have executed each line."""
+"""Coverage as one page of HTML: each file with its source, its branches, and which tests have executed each line."""
 
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -26,21 +26,28 @@ def _file(file: FileCoverage, tests: Mapping[int, list[str]]) -> dict[str, objec
     source, note = _source(file.path)
     wide = len(str(max(len(source), *file.lines)))
     most = max(len(f"{times:,}") for times in file.lines.values())
+    shown = [f"{sum(branch.ways for branch in line)}/{2 * len(line)}" for line in file.branches.values()]
+    wide_ways = max(map(len, shown), default=0)
     numbers: Iterable[int] = range(1, len(source) + 1) if source else sorted(file.lines)
     lines = []
     for number in numbers:
         times = file.lines.get(number)
         names = tests.get(number, [])
+        branches = file.branches.get(number, [])
+        gone, ways = sum(branch.ways for branch in branches), 2 * len(branches)
         lines.append({
             "number": f"{number:>{wide}}", "times": f"{'' if times is None else f'{times:,}':>{most}}",
             "text": source[number - 1] if source else "", "tests": ", ".join(names[:_MOST_TESTS]) + _more(names),
-            "kind": "" if times is None else "run" if times else "never",
+            "ways": f"{f'{gone}/{ways}' if branches else '':>{wide_ways}}",
+            "kind": "" if times is None else "never" if not times else "part" if gone < ways else "run",
         })  # fmt: skip
     missed = ", ".join(function.name for function in file.functions if not function.executed)
+    gone, ways = file.ways
     percent = f"{100 * file.lines_executed / len(file.lines):.1f} %"
     return {
         "path": file.path or "(no source file)", "run": f"{file.lines_executed:,}", "total": f"{len(file.lines):,}",
-        "percent": percent, "missed": missed, "lines": lines, "note": note,
+        "percent": percent, "ways": f"{gone:,} of {ways:,}" if ways else "", "missed": missed, "lines": lines,
+        "note": note, "wide": wide_ways,
     }  # fmt: skip
 
 

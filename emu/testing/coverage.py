@@ -1,23 +1,40 @@
 """Which functions and lines of kernels the tests of a session have executed, under xdist too."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emu.firmware.names import Names
 from emu.machine import Machine
+from emu.record.branches import Ways
 from emu.record.coverage import FileCoverage, coverage
 from emu.record.hits import HitCounter
-from emu.report.coverage import coverage_lines, lcov
+from emu.report.coverage import coverage_lines
 from emu.report.coveragepage import coverage_page
+from emu.report.lcov import lcov
+
+
+class Counts(NamedTuple):
+    """How often each address was executed, and each way of a branch gone."""
+
+    hits: Counter[int]
+    ways: Ways
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    whole = Counts(Counter(), Counter())
+    for each in counts:
+        whole.hits.update(each.hits)
+        whole.ways.update(each.ways)
+    return whole
 
 
 class Covered:
     """What was executed, by kernel and test."""
 
     def __init__(self) -> None:
-        self._hits: dict[str, dict[str, Counter[int]]] = {}
+        self._hits: dict[str, dict[str, Counts]] = {}
         self._names: dict[str, Names] = {}
 
     def follow(self, machine: Machine, kernel: str, test: str) -> "Following":
@@ -25,38 +42,43 @@ class Covered:
         self._names[kernel] = machine.platform.names
         return Following(self, machine, kernel, test)
 
-    def note(self, kernel: str, test: str, hits: Counter[int]) -> None:
+    def note(self, kernel: str, test: str, counts: Counts) -> None:
         """Add what a test has executed."""
-        self._hits.setdefault(kernel, {}).setdefault(test, Counter()).update(hits)
+        tests = self._hits.setdefault(kernel, {})
+        tests[test] = _sum((tests[test], counts) if test in tests else (counts,))
 
     def plain(self) -> dict[str, Any]:
         """The counts as JSON has them, for the process that started this one."""
         return {
-            kernel: {test: [list(pair) for pair in hits.items()] for test, hits in tests.items()}
+            kernel: {
+                test: [list(counts.hits.items()), [[*way, times] for way, times in counts.ways.items()]]
+                for test, counts in tests.items()
+            }
             for kernel, tests in self._hits.items()
         }
 
     def add(self, plain: dict[str, Any]) -> None:
         """Add the counts of another process."""
         for kernel, tests in plain.items():
-            for test, pairs in tests.items():
-                self.note(kernel, test, Counter(dict(pairs)))
+            for test, (hits, ways) in tests.items():
+                counted = Counter({(pc, taken): times for pc, taken, times in ways})
+                self.note(kernel, test, Counts(Counter(dict(hits)), counted))
 
     def lines(self) -> Iterator[str]:
         """The report for a terminal: a line for each file, and what was never executed."""
         for kernel, tests in sorted(self._hits.items()):
             yield f"{kernel}, by {len(tests):,} tests"
             names = self._names_of(kernel)
-            total = sum(tests.values(), Counter[int]())
-            yield from (f"  {line}" for line in coverage_lines(coverage(names, total), never=True))
+            whole = coverage(names, *_sum(tests.values()))
+            yield from (f"  {line}" for line in coverage_lines(whole, never=True))
 
     def tracefile(self) -> Iterator[str]:
         """The same for lcov: a test name for each test, so that it can be told which one covers a line."""
         for kernel, tests in sorted(self._hits.items()):
             names = self._names_of(kernel)
-            for test, hits in sorted(tests.items()):
+            for test, counts in sorted(tests.items()):
                 word = "".join(each if each.isalnum() else "_" for each in test.rpartition("::")[2])
-                yield from lcov(coverage(names, hits), word)
+                yield from lcov(coverage(names, *counts), word)
 
     def pages(self) -> str:
         """The same as one page of HTML, with the source and the tests of each line."""
@@ -64,9 +86,9 @@ class Covered:
         whole, tests = list[FileCoverage](), dict[str, dict[int, list[str]]]()
         for kernel, found in kernels:
             names = self._names_of(kernel)
-            whole += coverage(names, sum(found.values(), Counter[int]()))
-            for test, hits in sorted(found.items()):
-                for file in coverage(names, hits):
+            whole += coverage(names, *_sum(found.values()))
+            for test, counts in sorted(found.items()):
+                for file in coverage(names, counts.hits):
                     for line, times in file.lines.items():
                         if times:
                             tests.setdefault(file.path, {}).setdefault(line, []).append(test.rpartition("::")[2])
@@ -95,4 +117,5 @@ class Following:
         """Add what was counted."""
         if not self._machine.is_closed:  # not closed by the test
             self._counter.close()
-        self._covered.note(self._kernel, self._test, self._counter.hits.by_address())
+        hits = self._counter.hits
+        self._covered.note(self._kernel, self._test, Counts(hits.by_address(), hits.branches()))

@@ -74,7 +74,9 @@ def test_coverage_lists_functions_and_lines_that_were_never_executed(ekernel: Ek
     shown = ekernel("coverage", program(SOURCE), "-never")
     assert shown.returncode == 0, shown.stderr
     assert "functions  2 of 3 executed (66.7 %)" in shown.stdout
-    assert re.search(r"never called: unused\n +never executed: 18-19, 33$", shown.stdout.rstrip())
+    assert "branches   3 of 4 ways gone (75.0 %)" in shown.stdout
+    end = r"never called: unused\n +never executed: 18-19, 33\n +branches: 17 always taken$"
+    assert re.search(end, shown.stdout.rstrip())
 
 
 def test_lcov_reads_what_coverage_writes(ekernel: Ekernel, program: Program, oracle: Callable[[str], str]) -> None:
@@ -88,6 +90,10 @@ def test_lcov_reads_what_coverage_writes(ekernel: Ekernel, program: Program, ora
     assert lines
     assert f"({lines[1]} of {lines[2]} lines)" in summary.stdout + summary.stderr
     assert "(2 of 3 functions)" in summary.stdout + summary.stderr
+    assert "(3 of 4 branches)" in subprocess.run(
+        ["lcov", "--rc", "lcov_branch_coverage=1", "--summary", "cov.info"],
+        cwd=elf.parent, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
     subprocess.run([oracle("genhtml"), "-q", "-o", "html", "cov.info"], cwd=elf.parent, check=True)
     assert list((elf.parent / "html").rglob("guest.s.gcov.html"))
 
@@ -101,9 +107,38 @@ def test_runs_are_merged(ekernel: Ekernel, program: Program) -> None:
     assert ekernel("coverage", "short").stdout != whole
 
 
+def records(path: Path) -> list[str]:
+    """What a tracefile says, without the order that nothing depends on."""
+    return sorted(line for line in path.read_text().splitlines() if not line.startswith("TN:"))
+
+
+def test_tracefiles_are_merged_as_lcov_merges_them(ekernel: Ekernel, program: Program, oracle) -> None:
+    elf = program(SOURCE)
+    folder = elf.parent
+    assert ekernel("coverage", elf, "-o", "whole.info").returncode == 0
+    assert ekernel("coverage", elf, "--max-instructions", "20", "-o", "part.info").returncode == 0
+    merging = [oracle("lcov"), "--rc", "lcov_branch_coverage=1", "-q", "-a", "whole.info", "-a", "part.info"]
+    subprocess.run([*merging, "-o", "lcov.info"], cwd=folder, check=True)
+    ekernel("run", elf, "--record", "part", "-q", "--max-instructions", "20")
+    for words in (
+        ["whole.info", "--merge", "part.info"],
+        [elf, "--merge", "part.info"],
+        ["part", "--merge", "whole.info"],
+    ):
+        finished = ekernel("coverage", *words, "-o", "ours.info")
+        assert finished.returncode == 0, finished.stderr
+        assert records(folder / "ours.info") == records(folder / "lcov.info")
+    page = ekernel("coverage", "lcov.info", "-format", "html", "-o", "page.html")
+    assert "branches   3 of 4 ways gone" in page.stdout
+    assert '<div class="part"><i>17 6 1/2</i>' in (folder / "page.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        (["coverage", "broken.info"], "broken.info, line 2: 'DA:x,1' is nothing that lcov writes"),
+        (["coverage", "guest.elf", "--merge", "half.info"], "half.info ends in the middle of a.c"),
+        (["coverage", "half.info", "-format", "drcov"], "half.info is a tracefile: it has lines, and no instructions"),
         (["coverage", "raw.bin"], "the image has no symbols, so nothing can be named"),
         (["coverage", "guest.elf", "-o", "/"], "/ cannot be written: Is a directory"),
         (["profile", "guest.elf", "-o", "/"], "/ cannot be written: Is a directory"),
@@ -114,6 +149,8 @@ def test_runs_are_merged(ekernel: Ekernel, program: Program) -> None:
 def test_mistakes_are_told_in_a_sentence(ekernel: Ekernel, program: Program, words: list[str], text: str) -> None:
     elf = program("li a7, 8\n ecall")
     (elf.parent / "raw.bin").write_bytes(bytes.fromhex("9308800073000000"))
+    (elf.parent / "broken.info").write_text("SF:a.c\nDA:x,1\nend_of_record\n")
+    (elf.parent / "half.info").write_text("TN:\nSF:a.c\nDA:1,1\n")
     ekernel("run", elf, "--record", "r", "--record-what", "instructions", "-q")
     finished = ekernel(*words)
     assert finished.returncode == 125

@@ -12,12 +12,14 @@ from emu.engine.translated.calls import Calls, decode
 from emu.isa.operands import instruction_length
 from emu.machine import StopReason
 from emu.observe.calltree import CallTree, folded, totals
+from emu.record.branches import branch_ways
 from emu.record.coverage import coverage
 from emu.record.hits import HitCounter, Hits, merged
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
-from emu.report.coverage import coverage_lines, lcov
+from emu.report.coverage import coverage_lines
 from emu.report.files.drcov import drcov
+from emu.report.lcov import lcov
 from tests.emu.record import recorded_guest as guest
 
 
@@ -115,6 +117,27 @@ def tree_by_steps(build, fidelity: str) -> Counter[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("probes", [None, "python"])
+def test_each_branch_is_counted_the_way_it_goes_whatever_interrupts_it(build, fidelity, probes, tmp_path: Path) -> None:
+    steps, expected, interrupted = guest.stepped(build, fidelity), Counter[tuple[int, bool]](), 0
+    machine = guest.machine(build, fidelity, probes)
+    handler = machine.address_of("handler")
+    for number, (pc, code) in enumerate(steps):
+        if (ways := branch_ways(int.from_bytes(code, "little"), pc)) is not None:
+            behind = next(n for n in range(number + 1, len(steps)) if comes_after(steps, n, number + 1, handler))
+            interrupted += behind > number + 1
+            expected[pc, steps[behind][0] == ways[0]] += 1
+    with Recorder(machine, tmp_path / "run.ekrec", []), HitCounter(machine) as counter:
+        while machine.run(97).reason is not StopReason.POWERED_OFF:
+            pass
+    assert interrupted
+    assert +counter.hits.branches() == expected
+    read = Hits()
+    with Recording(tmp_path / "run.ekrec") as recording:
+        read.read(recording)
+    assert +merged([read, counter.hits]).branches() == Counter({way: 2 * n for way, n in expected.items()})
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
 def test_the_tree_of_calls_has_each_instruction_at_its_path(build, fidelity, probes) -> None:
     machine = guest.machine(build, fidelity, probes)
     tree = CallTree(lambda pc: machine.symbols.at(VirtAddr(pc))[0].name)
@@ -154,4 +177,7 @@ def test_coverage_names_what_was_never_executed_and_merges_runs(build, tmp_path:
     text = "\n".join(coverage_lines(coverage(names, merged(runs).by_address()), never=False))
     assert text.startswith("functions  2 of 3 executed (66.7 %)")
     assert "never called: three" in text
+    files = coverage(names, merged(runs).by_address(), merged(runs).branches())
+    assert files[0].branches == {0: [(0, 1), (1, 0), (0, 0)]}
+    assert "branches   2 of 6 ways gone (33.3 %)" in coverage_lines(files, never=False)
     assert not list(lcov(coverage(names, Counter())))

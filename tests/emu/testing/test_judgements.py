@@ -1,10 +1,13 @@
 """What the pytest plugin judges beside a test's own assertions, and how it shows what differs."""
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from emu.cli import status_of
 from emu.errors import LimitExceeded
 from emu.testing.console import Console
 from emu.testing.limits import Allowance, Limits
@@ -135,6 +138,43 @@ def test_coverage_of_the_guest_is_told_by_function_and_by_test(project):
     assert (project.path / "out.info").exists()
     page = (project.path / "out.html").read_text()
     assert "What tests have executed of kernel.elf" in page
+
+
+@pytest.mark.slow
+def test_what_a_run_and_a_session_of_tests_have_executed_is_merged_as_lcov_does_it(pytester, oracle, capfd):
+    pytester.makepyfile("""
+        import pytest
+
+        pytestmark = pytest.mark.kernel("profile:full", until="profile_main")
+
+        @pytest.mark.parametrize("frames", [1, 2])
+        def test_frames(call, frames):
+            call("frame_init", 0x80400, 0x80500)
+            for _ in range(frames):
+                call("frame_alloc")
+    """)
+    pytester.runpytest_inprocess("-q", "--guest-cov-lcov=tests.info").assert_outcomes(passed=2)
+    run = ["coverage", "--profile", "full", "--max-instructions", "3000"]
+    assert status_of([*run, "-o", "run.info"]) == 0
+    assert status_of([*run, "--merge", "tests.info", "-o", "both.info"]) == 0
+    told = capfd.readouterr().out
+    merging = [
+        oracle("lcov"),
+        "--rc",
+        "lcov_branch_coverage=1",
+        "-a",
+        "run.info",
+        "-a",
+        "tests.info",
+        "-o",
+        "lcov.info",
+    ]
+    summary = subprocess.run(merging, capture_output=True, text=True, check=True).stdout
+    for what in ("lines", "functions", "branches"):
+        run_and_all = re.search(rf"{what}\W+[\d.]+% \((\d+) of (\d+)", summary).groups()
+        ours = re.findall(rf"^{what} +([\d,]+) of ([\d,]+) ", told, re.MULTILINE)
+        assert ours[1] == tuple(f"{int(number):,}" for number in run_and_all)
+        assert int(ours[1][0].replace(",", "")) > int(ours[0][0].replace(",", ""))
 
 
 @pytest.mark.slow
