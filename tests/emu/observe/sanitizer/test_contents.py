@@ -1,6 +1,6 @@
 """What is where in RAM: the same whenever it is asked for, and told without asking each time what came and went."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.address import PhysPageNum, VirtAddr
@@ -41,7 +41,8 @@ def told(contents: Contents) -> list[object]:
     ]  # fmt: skip
 
 
-@given(st.lists(st.one_of(_BLOCKS, _FREES, _FRAMES), max_size=30), st.integers(0, 29))
+@settings(max_examples=40)
+@given(st.lists(st.one_of(_BLOCKS, _FREES, _FRAMES), max_size=20), st.integers(0, 19))
 def test_asking_in_between_and_taking_snapshots_changes_nothing(events, middle):
     asked, unasked, saved = Contents(), Contents(), None
     for instret, event in enumerate(events):
