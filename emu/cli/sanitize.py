@@ -99,6 +99,8 @@ class Sanitizing:
         if self._request.stacks:
             named = [WatchedRange.parse(machine, text) for text in self._request.stacks]
             return [range(one.address, one.address + one.length) for one in named]
+        if any(one.stacks for one in self._allocations.chosen):
+            return []  # the sanitizer knows those
         found = []
         for low, high in _STACKS:
             first, behind = machine.symbols.named(low), machine.symbols.named(high)

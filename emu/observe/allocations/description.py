@@ -102,9 +102,19 @@ class Governed:
     blocks: bool
     """For blocks of a heap; otherwise for frames."""
     at: Value
-    """Its first address."""
+    """Its first address. As `result` of a description: a0 to a7 are what the function has returned, and only a call
+    that the heap's own functions make is meant (`sbrk`)."""
     size: Value
     """Bytes."""
+    is_result: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack of the kernel's, as values that need no registers: its lowest address, and what is behind it."""
+
+    low: Value
+    high: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,8 @@ class Allocator:
     free_lists: tuple[FreeLists, ...] = ()
     memory: tuple[Governed, ...] = ()
     """What it governs from the beginning on."""
+    stacks: tuple[Stack, ...] = ()
+    """Of the kernel that has this allocator."""
     parts: tuple[str, ...] = ()
     """Patterns of its other functions: what they do to memory that nobody holds is its own business."""
     needs: tuple[str, ...] = ()
@@ -142,11 +154,12 @@ _VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
 _LIST_VALUES = ("first", "next", "size", "stop", "at")
 _LIST_KEYS = {"what", "symbol", "lists", "sets", *_LIST_VALUES}
-_MEMORY_KEYS = {"what", "function", "at", "size"}
+_MEMORY_KEYS = {"what", "function", "at", "result", "size"}
+_STACK_KEYS = {"low", "high"}
 _MOST_SETS = 64
 _KEYS = {
     "name", "about", "needs", "lacks", "layer", "handle", "handle_size", "on_request", "frames", "blocks", "free",
-    "memory", "parts", "maps",
+    "memory", "stack", "parts", "maps",
 }  # fmt: skip
 
 
@@ -181,6 +194,7 @@ class _Reader:
             blocks=blocks,
             free_lists=tuple(self._lists(entry) for entry in self._entries(table, "free")),
             memory=tuple(one for entry in self._entries(table, "memory") for one in self._governed(entry)),
+            stacks=tuple(self._stack(entry) for entry in self._entries(table, "stack")),
             parts=self._texts(table, "parts"),
             needs=self._texts(table, "needs"),
             lacks=self._texts(table, "lacks"),
@@ -225,11 +239,19 @@ class _Reader:
     def _governed(self, entry: Mapping[str, object]) -> Iterator[Governed]:
         self._check_keys(entry, _MEMORY_KEYS, "[[memory]]")
         patterns, what = self._texts(entry, "function"), entry.get("what", "blocks")
-        at, size = self._value(entry, "at", "[[memory]]"), self._value(entry, "size", "[[memory]]")
-        if not patterns or what not in ("blocks", "frames") or at is None or size is None:
-            raise self._error("[[memory]] wants 'function', 'at' and 'size'; what is blocks or frames")
+        at, result, size = (self._value(entry, key, "[[memory]]") for key in ("at", "result", "size"))
+        place = at or result
+        if not patterns or what not in ("blocks", "frames") or place is None or (at and result) or size is None:
+            raise self._error("[[memory]] wants 'function', 'at' or 'result', and 'size'; what is blocks or frames")
         for pattern in patterns:
-            yield Governed(pattern, what == "blocks", at, size)
+            yield Governed(pattern, what == "blocks", place, size, is_result=at is None)
+
+    def _stack(self, entry: Mapping[str, object]) -> Stack:
+        self._check_keys(entry, _STACK_KEYS, "[[stack]]")
+        low, high = (self._value(entry, key, "[[stack]]") for key in ("low", "high"))
+        if low is None or high is None:
+            raise self._error("[[stack]] wants 'low' and 'high', as \"&boot_stack\" and \"&boot_stack + 16384\"")
+        return Stack(low, high)
 
     def _function(self, entry: Mapping[str, object], where: str) -> Iterator[Function]:
         self._check_keys(entry, _FUNCTION_KEYS, where)

@@ -1,17 +1,18 @@
 """The address sanitizer: reports accesses to memory that nobody holds, of kernels that were not recompiled for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, cast
 
 from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.translated.shadow import Poisoned
+from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.isa.registers import SP
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.description import Allocator, Governed, Unit
-from emu.observe.allocations.moments import CallMoment
+from emu.observe.allocations.moments import CallMoment, MachineMoment, ReturnMoment
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
 from emu.observe.calls import Call, CallTracer, Return
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
@@ -86,7 +87,7 @@ class AddressSanitizer:
         for place, why in earlier._named if earlier is not None else ():
             self.poison(place, why)
         self._follow_governed([one for observer in self._observers for one in observer.allocators])
-        for stack in stacks:
+        for stack in (*stacks, *self._described_stacks()):
             self.guard_stack(stack)
 
     @property
@@ -147,6 +148,20 @@ class AddressSanitizer:
 
     # What allocators do.
 
+    def _described_stacks(self) -> Iterator[range]:
+        """Raises ConfigError for one that the user's own description has, and the image lacks."""
+        moment = MachineMoment(self._machine)
+        allocators = dict.fromkeys(one for observer in self._observers for one in observer.allocators)
+        for allocator, stack in ((one, stack) for one in allocators for stack in one.stacks):
+            low, high = stack.low.at(moment), stack.high.at(moment)
+            if low is not None and high is not None and low < high:
+                yield range(low, high)
+            elif allocator.trusted:
+                raise ConfigError(
+                    f"{allocator.name}: no stack lies from {stack.low.text} to {stack.high.text}; [[stack]] wants "
+                    "addresses of symbols that the image has, the lower one first"
+                )
+
     def _follow_governed(self, allocators: Sequence[Allocator]) -> None:
         catalogue = Catalogue(self._machine.symbols)
         for allocator in dict.fromkeys(allocators):
@@ -159,8 +174,11 @@ class AddressSanitizer:
 
     def _governs(self, one: Governed) -> Callable[[Return], None]:
         def returned(end: Return) -> None:
+            if one.is_result and not self._inside.heap_is_asking:
+                return
             moment = CallMoment(self._machine, end.call)
-            at, size = one.at.at(moment), one.size.at(moment)
+            at = one.at.at(ReturnMoment(self._machine, moment) if one.is_result else moment)
+            size = one.size.at(moment)
             physical = self._physical(at or 0)
             if not at or not size or physical is None:
                 return

@@ -11,6 +11,8 @@ from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import HeapObserver
 from emu.observe.allocations.reach import unreachable
 from emu.observe.code import HOST
+from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.bugs import Bug, MemoryBug
 from tests.emu.observe.allocations.conftest import Build, loaded
 
 
@@ -113,3 +115,18 @@ def test_malloc_of_a_c_library_is_followed_through_realloc_and_calloc(
         place = machine.symbols.at(event.pc)
         assert place is not None
         assert place[0].name == "push"
+
+
+@pytest.mark.parametrize("written", [8, 9])
+def test_what_lies_behind_a_block_of_malloc_is_the_heaps_also_where_the_block_fills_all_of_its_words(
+    built: Build, written: int
+) -> None:
+    machine = Machine(MachineConfig(fidelity="fast", firmware="none", semihosting=Semihosting()))
+    machine.load(built("library", f"-DBEYOND={written}"))
+    found: list[MemoryBug] = []
+    AddressSanitizer(machine)
+    machine.on(MemoryBug, found.append)
+    machine.run(3_000_000)
+    assert b"done" in machine.console
+    told = [(bug.bug, bug.region and bug.address - bug.region.start, bug.value) for bug in found]
+    assert told == [(Bug.OUT_OF_BOUNDS, 64, 8)] * (written > 8)

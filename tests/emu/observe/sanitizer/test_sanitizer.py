@@ -1,11 +1,14 @@
 """The address sanitizer in Python: its report, ranges of one's own, snapshots, threads and interrupts of allocators."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+from emu.errors import ConfigError
 from emu.events import HeapFreed
 from emu.machine import Machine
+from emu.observe.allocations.description import Allocator, read_description
 from emu.observe.allocations.signatures import frame_allocator, heap_allocator
 from emu.observe.code import HOST
 from emu.observe.sanitizer.address import AddressSanitizer
@@ -164,6 +167,33 @@ def test_a_bad_free_is_told_at_its_moment_however_calls_are_followed(boot, probe
     machine.on(MemoryBug, stops)
     with pytest.raises(LookupError, match="double-free"):
         machine.call("drop_and_look", block)
+
+
+def described(folder: Path, low: str) -> tuple[Allocator, ...]:
+    file = folder / "mine.toml"
+    file.write_text(
+        '[[blocks]]\nfunction = "take"\ndoes = "allocate"\nsize = "a2"\n'
+        f'[[stack]]\nlow = "{low}"\nhigh = "&arena + 8192"\n'
+    )
+    return (read_description(file, trusted=True),)
+
+
+def test_a_description_may_say_where_the_kernels_stack_is(boot, tmp_path):
+    machine, found = boot(HEAP), []
+    AddressSanitizer(machine, (), described(tmp_path, "&arena + 4096"))
+    machine.on(MemoryBug, found.append)
+    low = machine.address_of("arena") + 4096
+    for sp in low + 64, low - 64:
+        machine.hart.x["sp"] = sp
+        machine.call("poke", low - 8, 1)
+    [bug] = found
+    assert (bug.bug, bug.address, bug.region.start, bug.region.size) == (Bug.STACK, low - 8, low, 4096)
+
+
+@pytest.mark.parametrize("low", ["&arena + 8192", "&no_such_stack"])
+def test_a_described_stack_that_the_image_has_not_is_an_error(boot, tmp_path, low):
+    with pytest.raises(ConfigError, match=f"mine: no stack lies from {re.escape(low)} to &arena"):
+        AddressSanitizer(boot(HEAP), (), described(tmp_path, low))
 
 
 def test_each_place_is_told_once(heap):

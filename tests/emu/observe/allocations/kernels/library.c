@@ -30,6 +30,12 @@ int main(void) {
     char *grown = calloc(4, 8);
     for (int size = 64; size < 3000; size *= 3) grown = realloc(grown, size);
     free(grown);
+#ifdef BEYOND
+    long *eight = malloc(8 * sizeof(long)), *next = malloc(8 * sizeof(long));
+    for (int i = 0; i < BEYOND; i++) ((volatile long *)eight)[i] = i;
+    free(next);
+    free(eight);
+#endif
     puts("done");
     return 0;
 }
