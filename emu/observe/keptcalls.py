@@ -9,7 +9,7 @@ from emu.engine.translated.features import Feature
 from emu.isa.registers import A0, RA, SP, TP
 from emu.machine import Machine
 from emu.observe.calls import Call, Return
-from emu.observe.opencalls import Awaited, OpenCalls
+from emu.observe.opencalls import Awaited, Ended, OpenCalls
 
 
 class _Asking(Feature):
@@ -40,23 +40,27 @@ class KeptTracer:
         layer: object,
         name: str,
         address: VirtAddr,
-        on_call: Callable[[Call], None],
+        on_call: Callable[[Call], None] | None,
+        ended: Ended | None,
         on_return: Callable[[Return], None],
+        *,
         nested: bool,
     ) -> bool:
         """Follow the function that starts at `address`, as one of a layer; False if that is not possible now.
 
         With `nested`, calls inside others of the layer are reported, too, with depth 1; their returns are not.
+        `on_return` is for a tracer that follows them on; see `Awaited`.
         """
         machine, calls, kept, mark = self._machine, self._calls, self._calls.kept, self._calls.layer(layer)
         core = machine.core
         if mark is None or not self.is_possible(machine):
             return False
-        words = core.words
+        words, waits = core.words, ended is not None
+        give_mark = kept.mark if waits else kept.mark_only
 
         def entered() -> None:
             return_address, stack_pointer = where = words[RA], words[SP]
-            marks = kept.mark(return_address, stack_pointer, mark)
+            marks = give_mark(return_address, stack_pointer, mark)
             depth = 1 if marks & mark else 0
             if depth and not nested:
                 return
@@ -65,8 +69,13 @@ class KeptTracer:
                 self._retired(address), core.privilege, depth,
             )  # fmt: skip
             if not depth:
-                calls.await_return(where, Awaited(self, call, on_return), also=bool(marks & RETURN))
-            on_call(call)
+                awaited = Awaited(self, call, on_return, ended)
+                if waits or marks & RETURN:
+                    calls.await_return(where, awaited, also=bool(marks & RETURN))
+                else:
+                    calls.begin(where, mark, awaited)
+            if on_call is not None:
+                on_call(call)
 
         self._remove[address] = core.engine.add_code_hook(address, entered)
         core.engine.forget_all_code()

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from itertools import starmap
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from emu.address import VirtAddr
 from emu.engine.translated.opencalls import KeptCalls, OpenCall
-from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, Return
@@ -35,12 +34,27 @@ class _Chain(NamedTuple):
     registers: dict[int, int]
 
 
+Ended = Callable[[Call, int], None]
+"""Gets a call that has returned, and the instructions that have retired."""
+
+
 class Awaited(NamedTuple):
     """Who wants to know of a call's return."""
 
     owner: object
     call: Call
     on_return: Callable[[Return], None]
+    """What a tracer that gets this call to follow it on is to tell."""
+    ended: "Ended | None"
+    """What is told here: of no return, if nothing."""
+
+
+class _Saved(NamedTuple):
+    """What is open at a moment."""
+
+    kept: object
+    awaited: dict[tuple[int, int], tuple[Awaited, ...]]
+    begun: dict[tuple[int, int], tuple[int, Awaited]]
 
 
 class OpenCalls:
@@ -56,6 +70,8 @@ class OpenCalls:
         self.kept = KeptCalls(self._returned)
         self._awaited: dict[tuple[int, int], list[Awaited]] = {}
         """By return address and stack pointer of a call."""
+        self._begun: dict[tuple[int, int], tuple[int, Awaited]] = {}
+        """Calls whose return nobody waits for, with their marks; those that have returned, too, until it is asked."""
         self._layers: dict[object, int] = {}
         self._paths: dict[int, _Path] = {}
         self._under_way: UnderWay | None = None
@@ -92,17 +108,21 @@ class OpenCalls:
             self._machine.events.observers.pop(type(self), None)
 
     def _save(self) -> object:
+        self._prune()
         awaited = {where: tuple(all_of) for where, all_of in self._awaited.items()}
-        return self.kept.saved(starmap(OpenCall, awaited)), awaited
+        places = starmap(OpenCall, awaited.keys() | self._begun.keys())
+        return _Saved(self.kept.saved(places), awaited, dict(self._begun))
 
     def _restore(self, state: object | None) -> None:
         if state is None:
             self.kept.forget()
             self._awaited.clear()
+            self._begun.clear()
             return
-        kept, awaited = cast("tuple[object, dict[tuple[int, int], tuple[Awaited, ...]]]", state)
-        self.kept.restore(kept)
-        self._awaited = {where: list(all_of) for where, all_of in awaited.items()}
+        assert isinstance(state, _Saved)
+        self.kept.restore(state.kept)
+        self._awaited = {where: list(all_of) for where, all_of in state.awaited.items()}
+        self._begun = dict(state.begun)
 
     def callers(self, return_address: int, stack_pointer: int) -> tuple[VirtAddr, ...]:
         """The call instructions above a call, innermost first, at most 16; see `Backtrace.callers`.
@@ -153,18 +173,30 @@ class OpenCalls:
         else:
             self._awaited[where] = [awaited]  # one that was made there before has never returned
 
+    def begin(self, where: tuple[int, int], mark: int, begun: "Awaited") -> None:
+        """Note a call, marked alone, whose return nobody waits for."""
+        self._begun[where] = mark, begun
+        if len(self._begun) > _MOST_CHAINS:
+            self._prune()
+
+    def _prune(self) -> None:
+        has_mark = self.kept.has_mark
+        self._begun = {where: one for where, one in self._begun.items() if has_mark(OpenCall(*where), one[0])}
+
     def give_up(self, owner: object) -> list["Awaited"]:
-        """Await no return for an owner any more; what it has awaited."""
-        given_up: list[Awaited] = []
+        """Await no return for an owner any more; its calls that are open."""
+        self._prune()
+        given_up = [begun for _, begun in self._begun.values() if begun.owner is owner]
+        self._begun = {where: one for where, one in self._begun.items() if one[1].owner is not owner}
         for where, all_of in self._awaited.items():
             given_up += [awaited for awaited in all_of if awaited.owner is owner]
             self._awaited[where] = [awaited for awaited in all_of if awaited.owner is not owner]
         return given_up
 
     def _returned(self, where: OpenCall, instret: int) -> None:
-        words = self._machine.core.words
-        for _, call, on_return in reversed(self._awaited.pop(where, ())):
-            on_return(Return(call, words[A0], words[A0 + 1], instret))
+        for awaited in reversed(self._awaited.pop(where, ())):
+            if awaited.ended is not None:
+                awaited.ended(awaited.call, instret)
 
     def callers_here(self) -> tuple[VirtAddr, ...]:
         """The same for the instruction at pc, wherever in its function that stands."""

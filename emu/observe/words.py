@@ -33,8 +33,8 @@ class Words:
 
     def _first_word(self, page: int) -> int | None:
         machine, first = self._machine, None
-        physical = machine.core.physical_of(page & _ALL)
-        if physical is not None and machine.memory.contains(physical, PAGE_SIZE):
-            first = physical - machine.memory.ram.base >> 3
+        physical, ram = machine.core.physical_of(page & _ALL), machine.memory.ram
+        if physical is not None and 0 <= physical - ram.base < ram.size:
+            first = physical - ram.base >> 3
         self._pages[page] = first
         return first

@@ -163,9 +163,25 @@ class KeptCalls(Feature):
             words[place] = word | mark | RETURN
         return word & (INHERITED | RETURN)
 
-    def mark_only(self, return_address: int, stack_pointer: int, mark: int) -> None:
-        """Give it a mark; nobody is told of its return."""
-        self._words[self._entered(return_address, stack_pointer)] |= mark
+    def mark_only(self, return_address: int, stack_pointer: int, mark: int) -> int:
+        """The same without having its return told, when the mark is gone."""
+        words, place = self._words, self._entered(return_address, stack_pointer)
+        word: int = words[place]
+        words[place] = word | mark
+        return word & (INHERITED | RETURN)
+
+    def has_mark(self, call: OpenCall, mark: int) -> bool:
+        """Whether a call that was given a mark, one that nobody waits for, is still open."""
+        self._message.empty()
+        entry, rest = self._place(call.stack_pointer), iter(range(_MOST_FOLLOWED))
+        if self._call(entry) != call:  # another one was made where it was
+            entry = self._innermost[0]
+            while self._call(entry) != call:
+                if entry == self._end or next(rest, None) is None:
+                    return False
+                entry = self._before(entry)
+        here, around = (self._words[(each - self._base >> 3) + 3] & mark for each in (entry, self._before(entry)))
+        return bool(here and not around)
 
     def _entered(self, return_address: int, stack_pointer: int) -> int:
         """Where the marks are of the call that stands at its first instruction; made now, if it came by a jump."""
@@ -349,9 +365,7 @@ class KeptCalls(Feature):
         words, place = self._words, _APART * _ENTRY + (call.stack_pointer << 2 & self._mask) >> 3
         if words[place] == call.stack_pointer and words[place + 1] == call.return_address:  # as native code has it
             self._innermost[0] = words[place + 2]
-            if words[place + 3] & RETURN:
-                words[place + 3] ^= RETURN
-                self._tell_returned(call, instret)
+            self._ended(place + 3, call, instret)
             return
         entry = self._innermost[0]
         if entry == self._end:
@@ -363,12 +377,12 @@ class KeptCalls(Feature):
         while self._call(entry).stack_pointer == call.stack_pointer:
             ended, entry = entry, self._before(entry)
             if self._call(ended) == call:
-                self._ended(ended, call, instret)
+                self._ended((ended - self._base >> 3) + 3, call, instret)
                 break
         self._innermost[0] = entry
 
-    def _ended(self, entry: int, call: OpenCall, instret: int) -> None:
-        place = (entry - self._base >> 3) + 3
-        if self._words[place] & RETURN:
-            self._words[place] ^= RETURN
+    def _ended(self, place: int, call: OpenCall, instret: int) -> None:
+        word = self._words[place]
+        self._words[place] = word & ~(INHERITED | RETURN)
+        if word & RETURN:
             self._tell_returned(call, instret)

@@ -11,7 +11,7 @@ from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.calls import Call, CallTracer, Return
 from emu.observe.keptcalls import KeptTracer
-from emu.observe.opencalls import LAST_MARK, OpenCalls
+from emu.observe.opencalls import LAST_MARK, Ended, OpenCalls
 from emu.observe.source import Source
 from emu.subscriptions import Stop, Subscription
 
@@ -24,6 +24,13 @@ class Tellers(NamedTuple):
 
     called: Callable[[Call], None]
     returned: Callable[[Return], None]
+
+
+class LaterTellers(NamedTuple):
+    """The same where nobody is told of each at its moment."""
+
+    called: Callable[[Call], None] | None
+    ended: Ended | None
     nested: bool
     """Whether calls inside others of their layer matter, too."""
 
@@ -65,6 +72,10 @@ class CollectedSource(Source[Placed]):
     @abstractmethod
     def tellers(self, item: Placed) -> Tellers:
         """What to do with the calls of a function."""
+
+    @abstractmethod
+    def later_tellers(self, item: Placed) -> LaterTellers:
+        """What to do with them while only collectors get events."""
 
     def tell_crossings(self, tell: Callable[[Placed, Call, bool], None]) -> Subscription:
         """Call `tell` whenever the guest enters (True) or leaves one of its functions, calls inside others left out."""
@@ -183,8 +194,9 @@ class CollectedSource(Source[Placed]):
         later = self._later
         for item in self._wanted if later is not None else ():
             if later is not None and not later.traces(item.address):
-                tellers = self.tellers(item)
-                if not later.trace((type(self), item.allocator.layer), item.name, item.address, *tellers):
+                called, ended, nested = self.later_tellers(item)
+                layer, on_return = (type(self), item.allocator.layer), self.tellers(item).returned
+                if not later.trace(layer, item.name, item.address, called, ended, on_return, nested=nested):
                     self._wait_no_more()
                     return
 
@@ -198,10 +210,11 @@ class CollectedSource(Source[Placed]):
             self._listens_to_collect = True
             super()._start()
         layers = {item.address: item.allocator.layer for item in self._wanted}
-        for _, call, on_return in given_up:
-            tracer = self._tracers.get(layers[call.address]) if call.address in layers else None
+        for each in given_up:
+            address = each.call.address
+            tracer = self._tracers.get(layers[address]) if address in layers else None
             if tracer is not None and tracer.traces:
-                tracer.adopt(call, on_return)
+                tracer.adopt(each.call, each.on_return)
         calls.close()
 
     def _start(self) -> Stop:

@@ -91,13 +91,27 @@ class ReturnMoment:
     """When a function has returned: registers hold its results, all else is as at the moment that tells the call's."""
 
     def __init__(self, machine: Machine, at_call: CallMoment) -> None:
-        self._registers = machine.core.words
-        self.argument, self.load = at_call.argument, at_call.load
-        self.symbol, self.size_of = at_call.symbol, at_call.size_of
+        self._registers, self._at_call = machine.core.words, at_call
 
     def register(self, number: int) -> int:
         """An integer register now."""
         return self._registers[number]
+
+    def argument(self, number: int) -> int:
+        """See `CallMoment`."""
+        return self._at_call.argument(number)
+
+    def load(self, address: int, size: int) -> int:
+        """See `MachineMoment`."""
+        return self._at_call.load(address, size)
+
+    def symbol(self, name: str) -> int:
+        """See `MachineMoment`."""
+        return self._at_call.symbol(name)
+
+    def size_of(self, name: str, otherwise: int | None) -> int:
+        """See `MachineMoment`."""
+        return self._at_call.size_of(name, otherwise)
 
 
 class ElementMoment:

@@ -1,14 +1,14 @@
 """Frame and heap allocations, seen at the calls of a kernel's own allocator functions."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
-from emu.observe.allocations.collected import CollectedSource, Tellers
+from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
 from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed, text_at
@@ -59,11 +59,11 @@ class AllocatorObserver(CollectedSource):
     def tellers(self, item: Placed) -> Tellers:
         """See the base."""
         at_call = item.function.does in (Does.FREE, Does.GIVE)
-        own, heaps = item.function.heap, Heaps.of(self._machine)
+        note = self._noting(item)
 
         def called(call: Call) -> None:
-            if own is not None and (heap := own.at(CallMoment(self._machine, call))):
-                heaps.note(item.allocator.name, heap)
+            if note is not None:
+                note(call)
             if call.depth:
                 return
             for tell in self.crossed:
@@ -83,7 +83,38 @@ class AllocatorObserver(CollectedSource):
             for tell in self.crossed:
                 tell(item, end.call, False)
 
-        return Tellers(called, returned, nested=own is not None)
+        return Tellers(called, returned)
+
+    def later_tellers(self, item: Placed) -> LaterTellers:
+        """See the base."""
+        machine, note = self._machine, self._noting(item)
+
+        def freed(call: Call) -> None:
+            if note is not None:
+                note(call)
+            if not call.depth:
+                moment = CallMoment(machine, call)
+                self.report(item, call, moment, moment, call.instret)
+
+        def ended(call: Call, instret: int) -> None:
+            moment = CallMoment(machine, call)
+            self.report(item, call, ReturnMoment(machine, moment), moment, instret)
+
+        if item.function.does in (Does.FREE, Does.GIVE):
+            return LaterTellers(freed, None, nested=note is not None)
+        return LaterTellers(note, ended, nested=note is not None)
+
+    def _noting(self, item: Placed) -> Callable[[Call], None] | None:
+        """What notes the structure of an allocator that its functions are given; None where they are given none."""
+        own, heaps = item.function.heap, Heaps.of(self._machine)
+        if own is None:
+            return None
+
+        def note(call: Call) -> None:
+            if heap := own.at(CallMoment(self._machine, call)):
+                heaps.note(item.allocator.name, heap)
+
+        return note
 
     def site(self, call: Call) -> VirtAddr:
         """The call instruction."""
