@@ -16,9 +16,9 @@ from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 
-REGISTERS = int(Word.PC) + 1
+REGISTERS = Word.PC + 1
 """Words that are saved: integer and floating-point registers and pc, at the beginning of the state."""
-_SP, _A0, _FA0 = 2, 10, int(Word.F0) + 10
+_SP, _A0, _FA0 = 2, 10, Word.F0 + 10
 _PAGE_FAULT = 12
 """The number of an exception: an instruction cannot be fetched."""
 _PC, _ALONE, _STOP = 8 * Word.PC, 8 * Slot.ALONE, 8 * Slot.STOP
@@ -64,7 +64,7 @@ present:
     mov rsi, [rbx+{8 * layout.FUNCTION}]
     mov [r12+{_PC}], rsi
     mov qword ptr [r13+{8 * Slot.HIT}], 0
-    mov qword ptr [r13+{_ALONE}], {int(Note.ALONE)}
+    mov qword ptr [r13+{_ALONE}], {Note.ALONE}
     mov rdi, [rbx+{8 * layout.ENGINE}]
     xor edx, edx
     xor ecx, ecx
@@ -74,7 +74,7 @@ present:
     mov [rbx+{8 * layout.ERROR}], rax
     mov rax, [r13+{_ALONE}]
     mov qword ptr [r13+{_ALONE}], 0
-    test eax, {int(Note.RETURNED)}
+    test eax, {Note.RETURNED}
     jz left
     mov rcx, {RETURN_ADDRESS:#x}
     cmp [r12+{_PC}], rcx
@@ -94,7 +94,7 @@ present:
     mov ecx, {REGISTERS}
     rep movsq
     mov qword ptr [r12+{8 * Word.LOAD_RESERVATION}], -1
-    mov eax, {int(Note.RETURNED)}
+    mov eax, {Note.RETURNED}
 left:
     mov [rbx+{8 * layout.DONE}], rax
     pop r13
@@ -147,7 +147,7 @@ present:
     ldr x1, [x19, #{8 * layout.FUNCTION}]
     str x1, [x20, #{_PC}]
     str xzr, [x21, #{8 * Slot.HIT}]
-    mov x9, #{int(Note.ALONE)}
+    mov x9, #{Note.ALONE}
     str x9, [x21, #{_ALONE}]
     ldr x0, [x19, #{8 * layout.ENGINE}]
     mov x2, #0
@@ -159,7 +159,7 @@ present:
     str x0, [x19, #{8 * layout.ERROR}]
     ldr x0, [x21, #{_ALONE}]
     str xzr, [x21, #{_ALONE}]
-    tst x0, #{int(Note.RETURNED)}
+    tst x0, #{Note.RETURNED}
     b.eq left
     {_return_address("x9")}
     ldr x10, [x20, #{_PC}]
@@ -185,7 +185,7 @@ restore:
     b.ne restore
     mov x9, #-1
     str x9, [x20, #{8 * Word.LOAD_RESERVATION}]
-    mov x0, #{int(Note.RETURNED)}
+    mov x0, #{Note.RETURNED}
 left:
     str x0, [x19, #{8 * layout.DONE}]
     ldr x21, [sp, #32]
@@ -200,13 +200,13 @@ EXCEPTION = Probe(
     "exception_alone",
     x86_64=f"""
     mov rax, [rdx+8]
-    test byte ptr [rax+{_ALONE}], {int(Note.ALONE)}
+    test byte ptr [rax+{_ALONE}], {Note.ALONE}
     jnz alone
     jmp qword ptr [rdx]
 alone:
     mov ecx, esi
     shl rcx, {NUMBER_SHIFT}
-    or rcx, {int(Note.EXCEPTION)}
+    or rcx, {Note.EXCEPTION}
     cmp esi, {_PAGE_FAULT}
     jne noted
     mov r8, {RETURN_ADDRESS + 4:#x}
@@ -215,7 +215,7 @@ alone:
     jne noted
     sub r8, 4
     mov [r9+{_PC}], r8
-    mov ecx, {int(Note.RETURNED)}
+    mov ecx, {Note.RETURNED}
 noted:
     or [rax+{_ALONE}], rcx
     jmp qword ptr [rax+{_STOP}]
@@ -229,7 +229,7 @@ noted:
 alone:
     mov w11, w1
     lsl x11, x11, #{NUMBER_SHIFT}
-    orr x11, x11, #{int(Note.EXCEPTION)}
+    orr x11, x11, #{Note.EXCEPTION}
     cmp w1, #{_PAGE_FAULT}
     b.ne noted
     ldr x12, [x2, #16]
@@ -239,7 +239,7 @@ alone:
     cmp x13, x14
     b.ne noted
     str x13, [x12, #{_PC}]
-    mov x11, #{int(Note.RETURNED)}
+    mov x11, #{Note.RETURNED}
 noted:
     orr x10, x10, x11
     str x10, [x9, #{_ALONE}]
@@ -253,11 +253,11 @@ INVALID = Probe(
     "invalid_alone",
     x86_64=f"""
     mov rax, [rsi+8]
-    test byte ptr [rax+{_ALONE}], {int(Note.ALONE)}
+    test byte ptr [rax+{_ALONE}], {Note.ALONE}
     jnz alone
     jmp qword ptr [rsi]
 alone:
-    or qword ptr [rax+{_ALONE}], {int(Note.BREAKPOINT)}
+    or qword ptr [rax+{_ALONE}], {Note.BREAKPOINT}
     sub rsp, 8
     call qword ptr [rax+{_STOP}]
     add rsp, 8
@@ -271,7 +271,7 @@ alone:
     ldr x9, [x1]
     br x9
 alone:
-    orr x10, x10, #{int(Note.BREAKPOINT)}
+    orr x10, x10, #{Note.BREAKPOINT}
     str x10, [x9, #{_ALONE}]
     ldr x9, [x9, #{_STOP}]
     stp x29, x30, [sp, #-16]!

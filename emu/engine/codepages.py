@@ -52,7 +52,7 @@ page:
     jc following
     mov rdx, [r12+40]
     mov rcx, [rdx+{8 * Word.RDTIME_FUNCTION}]
-    test byte ptr [rcx+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    test byte ptr [rcx+{8 * Slot.ALONE}], {Note.ALONE}
     jnz alone
     call qword ptr [r12+32]
 following:
@@ -67,7 +67,7 @@ following:
     pop r12
     ret
 alone:
-    or qword ptr [rcx+{8 * Slot.ALONE}], {int(Note.CODE)}
+    or qword ptr [rcx+{8 * Slot.ALONE}], {Note.CODE}
     mov rdi, [rdx+{ENV_ENGINE}]
     call qword ptr [rcx+{8 * Slot.STOP}]
     jmp following
@@ -123,7 +123,7 @@ following:
     ldp x29, x30, [sp], #64
     ret
 alone:
-    orr x11, x11, #{int(Note.CODE)}
+    orr x11, x11, #{Note.CODE}
     str x11, [x10, #{8 * Slot.ALONE}]
     ldr x0, [x9, #{ENV_ENGINE}]
     ldr x9, [x10, #{8 * Slot.STOP}]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
 once for each trap that leads to a trap."""
-_COUNT, _DEADLINE = int(Slot.COUNT), int(Slot.DEADLINE)
+_COUNT, _DEADLINE = Slot.COUNT, Slot.DEADLINE
 
 
 class Engine(EngineAnswers):

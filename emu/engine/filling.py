@@ -183,7 +183,7 @@ granted:
     ret
 ask:
     mov rax, [r8+{8 * CLOCK}]
-    test byte ptr [rax+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    test byte ptr [rax+{8 * Slot.ALONE}], {Note.ALONE}
     jnz alone
     push rbx
     push rbp
@@ -234,14 +234,14 @@ left:
     pop rbx
     ret
 alone:
-    mov r9d, {int(Note.DATA)}
+    mov r9d, {Note.DATA}
     cmp edx, {library.MEM_FETCH}
     jne noted
-    mov r9d, {int(Note.FETCH)}
+    mov r9d, {Note.FETCH}
     mov r10, {RETURN_ADDRESS:#x}
     cmp rsi, r10
     jne noted
-    mov r9d, {int(Note.RETURNED)}
+    mov r9d, {Note.RETURNED}
 noted:
     or [rax+{8 * Slot.ALONE}], r9
     xor eax, eax

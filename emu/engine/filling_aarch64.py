@@ -191,16 +191,16 @@ left:
     ldp x29, x30, [sp], #48
     ret
 alone:
-    mov x11, #{int(Note.DATA)}
+    mov x11, #{Note.DATA}
     cmp w2, #{library.MEM_FETCH}
     b.ne noted
-    mov x11, #{int(Note.FETCH)}
+    mov x11, #{Note.FETCH}
     movz x12, #{RETURN_ADDRESS >> 48:#x}, lsl #48
     movk x12, #{RETURN_ADDRESS >> 32 & 0xFFFF:#x}, lsl #32
     movk x12, #{RETURN_ADDRESS >> 16 & 0xFFFF:#x}, lsl #16
     cmp x1, x12
     b.ne noted
-    mov x11, #{int(Note.RETURNED)}
+    mov x11, #{Note.RETURNED}
 noted:
     orr x10, x10, x11
     str x10, [x9, #{8 * Slot.ALONE}]

@@ -18,7 +18,7 @@ INTEGERS = RESULTS + 4
 IN_FLOATS = INTEGERS + ARGUMENTS
 SAVED = IN_FLOATS + ARGUMENTS
 """Where the registers are kept while the function executes."""
-RETURNED, NOT_BEGUN = int(Note.RETURNED), 0
+RETURNED, NOT_BEGUN = Note.RETURNED, 0
 """What DONE is when a call has returned, and before one; all else are notes of why it was left."""
 _ALL = (1 << 64) - 1
 

@@ -1,6 +1,6 @@
 """What the engine asks of whoever decides for the guest, and the words that they exchange."""
 
-from enum import Enum, IntFlag
+from enum import Enum
 from typing import Protocol
 
 from emu.isa.privilege import Access
@@ -10,8 +10,8 @@ RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 """Where a function called by the host returns to: not canonical in any paging mode, outside memory in none."""
 
 
-class Note(IntFlag):
-    """Why a call without Python has ended (`emu.engine.alone`)."""
+class Note:
+    """Why a call without Python has ended (`emu.engine.alone`): bits of a number."""
 
     ALONE = 1
     """Nobody calls Python: who would have to leaves one of these and stops the core."""

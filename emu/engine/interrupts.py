@@ -25,15 +25,15 @@ Asked = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_int)
 """The function in the class: core and request to whether an interrupt was taken."""
 
 
-def _of(word: Word, architecture: str) -> int:
+def _of(word: int, architecture: str) -> int:
     return CORE_STATE[architecture] + 8 * word
 
 
-def _x(word: Word) -> str:
+def _x(word: int) -> str:
     return f"[rdi+{_of(word, 'x86_64'):#x}]"
 
 
-def _a(word: Word) -> str:
+def _a(word: int) -> str:
     return f"[x9, #{8 * word}]"
 
 
@@ -70,7 +70,7 @@ below:
     jz none
 take:
     mov rdx, {_x(Word.RDTIME_FUNCTION)}
-    test byte ptr [rdx+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    test byte ptr [rdx+{8 * Slot.ALONE}], {Note.ALONE}
     jnz alone
     sub rsp, 8
     call qword ptr [rdx+{8 * Slot.INTERRUPT}]
@@ -78,7 +78,7 @@ take:
     mov eax, 1
     ret
 alone:
-    or qword ptr [rdx+{8 * Slot.ALONE}], {int(Note.INTERRUPT)}
+    or qword ptr [rdx+{8 * Slot.ALONE}], {Note.INTERRUPT}
     mov rdi, [rdi+{CORE_STATE["x86_64"] + ENV_ENGINE:#x}]
     sub rsp, 8
     call qword ptr [rdx+{8 * Slot.STOP}]
@@ -121,7 +121,7 @@ take:
     mov w0, #1
     ret
 alone:
-    orr x11, x11, #{int(Note.INTERRUPT)}
+    orr x11, x11, #{Note.INTERRUPT}
     str x11, [x10, #{8 * Slot.ALONE}]
     ldr x0, [x9, #{ENV_ENGINE}]
     ldr x9, [x10, #{8 * Slot.STOP}]

@@ -1,10 +1,8 @@
 """The words that translated code, native functions and Python share: one set for each core."""
 
-from enum import IntEnum
 
-
-class Slot(IntEnum):
-    """Index of a 64-bit word."""
+class Slot:
+    """Indices of 64-bit words: plain numbers, since native functions and hot loops have them in every line."""
 
     COUNT = 0
     """Instructions retired once the current block has run to its end."""

@@ -6,7 +6,6 @@
 import ctypes
 import struct
 from collections.abc import Callable, Collection
-from enum import IntEnum
 from typing import Protocol
 
 from emu.engine import library
@@ -18,8 +17,8 @@ STATE_BYTES = 1584
 _CONTEXT_HEADER = 40
 
 
-class Word(IntEnum):
-    """Index of a 64-bit word in the state window (Unicorn 2.1.4, target/riscv/cpu.h)."""
+class Word:
+    """Indices of 64-bit words in the state window (Unicorn 2.1.4, target/riscv/cpu.h), plain numbers as in `Slot`."""
 
     X0 = 0
     F0 = 256 // 8

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from emu.engine.translated.shadow import Layer, Report, Shadow
 
 _Arguments = TypeVarTuple("_Arguments")
-_COUNT = int(Slot.COUNT)
+_COUNT = Slot.COUNT
 
 
 class Counting(Protocol):

@@ -8,9 +8,9 @@ from emu.engine.slots import Slot
 from emu.isa.privilege import Privilege
 
 # Looking a member up in its Enum takes longer than reading the word.
-COUNT, BLOCK_PC, BLOCK_LENGTH = int(Slot.COUNT), int(Slot.BLOCK_PC), int(Slot.BLOCK_LENGTH)
-BLOCK = int(Slot.BLOCK)
-PC, PRIVILEGE, RESERVATION = int(Word.PC), int(Word.PRIVILEGE), int(Word.LOAD_RESERVATION)
+COUNT, BLOCK_PC, BLOCK_LENGTH = Slot.COUNT, Slot.BLOCK_PC, Slot.BLOCK_LENGTH
+BLOCK = Slot.BLOCK
+PC, PRIVILEGE, RESERVATION = Word.PC, Word.PRIVILEGE, Word.LOAD_RESERVATION
 ALL = (1 << 64) - 1
 Trap = tuple[int, int, int, Privilege, Privilege, int]
 """Cause, tval, epc, the privilege it came from and the one it went to, and the handler's address."""

@@ -22,7 +22,7 @@ from emu.machine.watches import Watches
 if TYPE_CHECKING:
     from emu.engine.repeated import Repeater
 
-_DEADLINE, _FA0 = int(Slot.DEADLINE), int(Word.F0) + 10
+_DEADLINE, _FA0 = Slot.DEADLINE, Word.F0 + 10
 _ALL = (1 << 64) - 1
 
 

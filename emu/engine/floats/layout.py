@@ -3,10 +3,10 @@
 from emu.engine.window import FFLAGS_BYTE, Word
 from emu.lateclass import dataclass
 
-MSTATUS, FRM = 8 * int(Word.MSTATUS), 8 * int(Word.FRM)
+MSTATUS, FRM = 8 * Word.MSTATUS, 8 * Word.FRM
 STATUS, ROUNDING, FLAGS = FFLAGS_BYTE - 2, FFLAGS_BYTE - 1, FFLAGS_BYTE
 """Byte offsets of softfloat's `float_status`, and in it of the rounding mode and the flags."""
-EXPECTED, UPPER = 8 * int(Word.HTVAL), 8 * int(Word.HTINST)
+EXPECTED, UPPER = 8 * Word.HTVAL, 8 * Word.HTINST
 """While an instruction of 32 bits is decoded: the address of its upper half, plus 1, and what is to be found there."""
 ENGINE, TRANSLATOR, OPERATIONS_MADE = -0xB68, 0x300, 0x38
 """From the core's state to its `uc_struct`, in that to its `TCGContext`, and in that to the count `nb_ops`."""

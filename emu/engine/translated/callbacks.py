@@ -53,7 +53,7 @@ memory:
     mov r12d, esi
     mov r13, rdx
     mov rax, [r9+8]
-    test byte ptr [rax+{8 * Slot.ALONE}], {int(Note.ALONE)}
+    test byte ptr [rax+{8 * Slot.ALONE}], {Note.ALONE}
     jnz memory_alone
     call qword ptr [r9]
     test al, al
@@ -76,17 +76,17 @@ memory_done:
     pop rbx
     ret
 memory_alone:
-    mov ecx, {int(Note.DATA)}
+    mov ecx, {Note.DATA}
     cmp r12d, {_FETCH_UNMAPPED}
     je memory_fetch
     cmp r12d, {_FETCH_PROTECTED}
     jne memory_left
 memory_fetch:
-    mov ecx, {int(Note.FETCH)}
+    mov ecx, {Note.FETCH}
     mov rdx, {RETURN_ADDRESS:#x}
     cmp r13, rdx
     jne memory_left
-    mov ecx, {int(Note.RETURNED)}
+    mov ecx, {Note.RETURNED}
 memory_left:
     or [rax+{8 * Slot.ALONE}], rcx
     jmp memory_refused
@@ -176,19 +176,19 @@ memory_done:
     ldp x29, x30, [sp], #48
     ret
 memory_alone:
-    mov x11, #{int(Note.DATA)}
+    mov x11, #{Note.DATA}
     cmp w20, #{_FETCH_UNMAPPED}
     b.eq memory_fetch
     cmp w20, #{_FETCH_PROTECTED}
     b.ne memory_left
 memory_fetch:
-    mov x11, #{int(Note.FETCH)}
+    mov x11, #{Note.FETCH}
     movz x12, #{RETURN_ADDRESS >> 48:#x}, lsl #48
     movk x12, #{RETURN_ADDRESS >> 32 & 0xFFFF:#x}, lsl #32
     movk x12, #{RETURN_ADDRESS >> 16 & 0xFFFF:#x}, lsl #16
     cmp x21, x12
     b.ne memory_left
-    mov x11, #{int(Note.RETURNED)}
+    mov x11, #{Note.RETURNED}
 memory_left:
     orr x10, x10, x11
     str x10, [x9, #{8 * Slot.ALONE}]

@@ -92,9 +92,9 @@ check_{name}:
     call qword ptr [rip+cpu_restore_state]
     mov rax, [rsp+48]
     mov rax, [rax+{_CLOCK}]
-    test byte ptr [rax+{_ALONE}], {int(Note.ALONE)}
+    test byte ptr [rax+{_ALONE}], {Note.ALONE}
     jz tell_{name}
-    or qword ptr [rax+{_ALONE}], {int(Note.DATA)}
+    or qword ptr [rax+{_ALONE}], {Note.DATA}
     mov rdi, [rsp+48]
     mov rdi, [rdi+{ENV_ENGINE}]
     call qword ptr [rax+{_STOP}]
@@ -166,7 +166,7 @@ check_{name}:
     ldr x9, [x0, #{_CLOCK}]
     ldr x10, [x9, #{_ALONE}]
     tbz w10, #0, tell_{name}
-    mov w11, #{int(Note.DATA)}
+    mov w11, #{Note.DATA}
     orr x10, x10, x11
     str x10, [x9, #{_ALONE}]
     ldr x0, [x0, #{ENV_ENGINE}]

@@ -114,7 +114,7 @@ found:
     test edx, {_MARK}
     jz pass
     mov rax, [rbx+{_CLOCK}]
-    test byte ptr [rax+{_ALONE}], {int(Note.ALONE)}
+    test byte ptr [rax+{_ALONE}], {Note.ALONE}
     jnz alone
     mov rcx, [rsp]
     mov rsi, rbp
@@ -195,7 +195,7 @@ alone:
     xor edx, edx
     call qword ptr [rip+cpu_restore_state]
     mov rax, [rbx+{_CLOCK}]
-    or qword ptr [rax+{_ALONE}], {int(Note.DATA)}
+    or qword ptr [rax+{_ALONE}], {Note.DATA}
     mov rdi, [rbx+{ENV_ENGINE}]
     call qword ptr [rax+{_STOP}]
     mov rdi, [rbx+{ENV_ENGINE}]
@@ -458,7 +458,7 @@ alone:
     blr x9
     ldr x9, [x19, #{_CLOCK}]
     ldr x10, [x9, #{_ALONE}]
-    mov x11, #{int(Note.DATA)}
+    mov x11, #{Note.DATA}
     orr x10, x10, x11
     str x10, [x9, #{_ALONE}]
     ldr x0, [x19, #{ENV_ENGINE}]

@@ -33,7 +33,7 @@ _FS, _MPRV, _MPP = int(Status.FS), int(Status.MPRV), int(Status.MPP)
 _SUM, _MXR = int(Status.SUM), int(Status.MXR)
 _SEEN = _SUM | _MXR
 _TRANSLATION, _ENABLED = _MPRV | _MPP | _MXR | _SUM, int(Status.SIE | Status.MIE)
-_NATIVE_STATUS, _FRM = int(Word.MSTATUS), int(Word.FRM)
+_NATIVE_STATUS, _FRM = Word.MSTATUS, Word.FRM
 _ALL = (1 << 64) - 1
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 

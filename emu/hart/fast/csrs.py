@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from emu.hart.csr_owner import CsrOwner, Write
 
 _ALL = (1 << 64) - 1
-_STATUS, _MIP, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.SATP)
+_STATUS, _MIP, _SATP = Word.MSTATUS, Word.MIP, Word.SATP
 _SD, _MPP = int(Status.SD), int(Status.MPP)
 
-IN_CORE: dict[int, tuple[Word, int]] = {
+IN_CORE: dict[int, tuple[int, int]] = {
     Csr.SEPC: (Word.SEPC, _ALL & ~1),
     Csr.SCAUSE: (Word.SCAUSE, _ALL),
     Csr.STVAL: (Word.STVAL, _ALL),

@@ -31,10 +31,10 @@ _ALL = (1 << 64) - 1
 _MPRV, _SUM, _MXR, _TSR = int(Status.MPRV), int(Status.SUM), int(Status.MXR), int(Status.TSR)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 # Plain numbers: looking a member up in its Enum takes longer than reading the word.
-_STATUS, _MIP, _MIE, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.MIE), int(Word.SATP)
-_SEPC, _SCAUSE, _STVAL, _STVEC = int(Word.SEPC), int(Word.SCAUSE), int(Word.STVAL), int(Word.STVEC)
-_MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Word.MEPC), int(Word.MCAUSE), int(Word.MTVAL), int(Word.MTVEC)
-_MEDELEG, _MIDELEG, _BAD_ADDRESS = int(Word.MEDELEG), int(Word.MIDELEG), int(Word.BAD_ADDRESS)
+_STATUS, _MIP, _MIE, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.SATP
+_SEPC, _SCAUSE, _STVAL, _STVEC = Word.SEPC, Word.SCAUSE, Word.STVAL, Word.STVEC
+_MEPC, _MCAUSE, _MTVAL, _MTVEC = Word.MEPC, Word.MCAUSE, Word.MTVAL, Word.MTVEC
+_MEDELEG, _MIDELEG, _BAD_ADDRESS = Word.MEDELEG, Word.MIDELEG, Word.BAD_ADDRESS
 _CSRRW = 1
 """funct3 of `csrrw`, and of `csrrwi` without the bit of its immediate."""
 _WFI, _SRET = 0x10500073, 0x10200073

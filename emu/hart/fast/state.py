@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ALL = (1 << 64) - 1
 _M = Privilege.M
-_STATUS, _MIP, _MIE, _SATP = int(Word.MSTATUS), int(Word.MIP), int(Word.MIE), int(Word.SATP)
+_STATUS, _MIP, _MIE, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.SATP
 _FS = int(Status.FS)
 NATIVE_TSR = int(Status.TSR) << MOVED_BY
 """Where the core looks for TSR: `sret` in S mode arrives as an illegal instruction while it is set."""

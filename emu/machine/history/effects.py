@@ -12,7 +12,7 @@ from emu.machine.history.inputs import What
 from emu.machine.platform import Platform
 
 _ALL = (1 << 64) - 1
-_INTEGERS, _FA0 = 8, int(Word.F0) + 10
+_INTEGERS, _FA0 = 8, Word.F0 + 10
 
 
 def carry_out(platform: Platform, what: What) -> None:
