@@ -155,7 +155,7 @@ def main() -> None:
         "check of each access": (lambda machine: machine.core.shadow.open(_told), 1.2),
         "PTE writes": (lambda machine: machine.on(PteWritten, _told), 1.1),
         "allocations followed": (_follow, 1.3),
-        "--sanitize address": (AddressSanitizer, 1.3),
+        "--sanitize address": (AddressSanitizer, 1.2),
     }
     least = _compare(_booting, watches, 2)
     before = _earlier(2, str(folder), *([str(_LIMIT)] if _LIMIT else ()))

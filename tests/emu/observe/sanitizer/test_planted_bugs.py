@@ -191,6 +191,19 @@ def test_a_stack_that_grows_out_of_its_bounds_is_named_and_one_that_fills_them_i
     assert len(found[0].callers) > 10
 
 
+@pytest.mark.parametrize(
+    "profile", ["step-by-step", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rcore-v3", "full"))]
+)
+def test_this_kernels_own_work_is_left_alone(profile: str, tmp_path: Path) -> None:
+    machine, found = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20)), list[MemoryBug]()
+    machine.load(build_kernel(PROFILES[profile], tmp_path).elf)
+    sanitizer = AddressSanitizer(machine)
+    machine.on(MemoryBug, found.append)
+    machine.run()
+    assert found == []
+    assert sanitizer.learned > 0
+
+
 def test_random_work_of_a_correct_kernel_is_left_alone(in_c_kernel: Planted) -> None:
     for seed in range(20):
         assert in_c_kernel.run("works", seed, 40) == []
