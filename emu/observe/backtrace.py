@@ -113,8 +113,10 @@ class Backtrace:
             for address, value in read.items():
                 if now(address) != value:
                     return False
-        x = self._machine.core.words
-        return all(x[number] == value for number, value in registers.items())
+        if registers:
+            x = self._machine.core.words
+            return all(x[number] == value for number, value in registers.items())
+        return True
 
     def site(self, return_address: int) -> VirtAddr:
         """The call instruction before a return address; HOST for the host's."""

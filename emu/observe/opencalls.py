@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from emu.address import VirtAddr
 from emu.engine.translated.opencalls import KeptCalls, OpenCall
+from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, Return
@@ -18,12 +19,17 @@ _MOST_LAYERS = 15
 LAST_MARK = 2 << _MOST_LAYERS - 1
 
 
-class _Path(NamedTuple):
+@dataclass(slots=True)
+class _Path:
     """What the calls around one say."""
 
     sites: tuple[VirtAddr, ...]
     outermost: tuple[int, int] | None
     """From whose return address and stack pointer on the stack tells more; None if there is no more to tell."""
+    further: tuple[VirtAddr, ...] | None = None
+    """What it has told last."""
+    all_of: tuple[VirtAddr, ...] = ()
+    """The callers, with that."""
 
 
 class _Chain(NamedTuple):
@@ -137,10 +143,12 @@ class OpenCalls:
             if len(self._paths) >= _MOST_CHAINS:
                 self._paths.clear()
             path = self._paths[key] = self._path(return_address, stack_pointer)
-        sites, outermost = path
-        if outermost is None:
-            return sites
-        return (*sites, *self._told_by_stack(*outermost))[:_MOST_CALLERS]
+        if path.outermost is None:
+            return path.sites
+        further = self._told_by_stack(*path.outermost)
+        if further is not path.further:
+            path.further, path.all_of = further, (*path.sites, *further)[:_MOST_CALLERS]
+        return path.all_of
 
     def _path(self, return_address: int, stack_pointer: int) -> _Path:
         place = return_address, stack_pointer

@@ -332,9 +332,11 @@ class FastHart(FastState):
 
     def physical_of(self, address: int) -> int | None:
         """See the base."""
-        if effective_privilege(self.words[_STATUS], self.words[PRIVILEGE]) == _M:
+        words = self.words
+        privilege = words[PRIVILEGE]
+        if privilege == _M and effective_privilege(words[_STATUS], privilege) == _M:
             return address
-        found = self._walks.readable(self.words[_SATP], address)
+        found = self._walks.readable(words[_SATP], address)
         return self.look_up(address).physical if found is None else found
 
     def _physical_code(self, address: int) -> int:

@@ -22,9 +22,8 @@ class MachineMoment:
     """Any moment of a machine: it holds until the guest goes on."""
 
     def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self._registers = machine.core.words
-        self._words = Words(machine)
+        self._machine, self._registers = machine, machine.core.words
+        self._words: Words | None = None
 
     def register(self, number: int) -> int:
         """An integer register now."""
@@ -36,7 +35,10 @@ class MachineMoment:
 
     def load(self, address: int, size: int) -> int:
         """Memory of the current address space; raises LookupError where nothing can be read."""
-        number = self._words.at(address, size)
+        words = self._words
+        if words is None:
+            words = self._words = Words(self._machine)
+        number = words.at(address, size)
         if number is None:
             raise LookupError
         return number
@@ -74,7 +76,7 @@ class CallMoment(MachineMoment):
     """When a function is called, or what its arguments were then: a0 to a7 are those of the call."""
 
     def __init__(self, machine: Machine, call: Call) -> None:
-        super().__init__(machine)
+        self._machine, self._registers, self._words = machine, machine.core.words, None
         self._arguments = call.args
 
     def argument(self, number: int) -> int:
