@@ -157,7 +157,7 @@ class Allocations:
             return f"{counted(held[0], 'frame')} and {counted(held[1], 'heap block')} still held" if any(held) else None
         if word == UNREACHABLE:
             found, since = unreachable(self._machine, self.ledger, self.chosen), self.since or 0
-            lost = [sum(event.instret >= since for event in events) for events in (found.frames, found.blocks)]
+            lost = [sum(event.instret > since for event in events) for events in (found.frames, found.blocks)]
             return f"nothing points to {lost[0]:,} frames and {lost[1]:,} heap blocks" if any(lost) else None
         wrong = [Wrong[name] for name in _WRONG[word]]
         count = sum(account.wrong[kind] for account in (frames, blocks) for kind in wrong)

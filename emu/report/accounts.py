@@ -26,14 +26,14 @@ class AccountReport:
         """What the allocations are of, where debug information tells it."""
 
     def lines(self, name: str, account: Account[A, F], since: int | None = 0) -> list[str]:
-        """The lines of the summary; of what is held, what was allocated at `since` or later (None: nothing)."""
+        """The lines of the summary; of what is held, what was not yet at `since` (None: nothing)."""
         if not (account.allocated or account.wrong):
             return []
         held = f"{len(account.held):,} still held (most at once {account.peak:,})"
         if isinstance(account, BlockAccount) and account.held_bytes:
             held += f", {account.held_bytes:,} bytes"
         lines = [f"   {name:<8}{account.allocated:,} allocated, {account.freed:,} freed, {held}"]
-        events = [(key, event) for key, event in account.held.items() if since is not None and event.instret >= since]
+        events = [(key, event) for key, event in account.held.items() if since is not None and event.instret > since]
         if since and account.held:
             lines.append(f"{_INDENT}{len(events):,} of them since instruction {since:,}")
         groups = self._groups(events)

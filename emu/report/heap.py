@@ -69,8 +69,8 @@ class HeapReport:
         """Both kinds: what is held, and of that what nothing points to."""
         frames, blocks = self._ledger.frames, self._ledger.blocks
         yield f"leaks: {_both(sum(1 for _ in frames.since(since)), sum(1 for _ in blocks.since(since)))} held"
-        lost_frames = [event for event in found.frames if event.instret >= since]
-        lost_blocks = [event for event in found.blocks if event.instret >= since]
+        lost_frames = [event for event in found.frames if event.instret > since]
+        lost_blocks = [event for event in found.blocks if event.instret > since]
         yield f"   unreachable, nothing points to them: {_both(len(lost_frames), len(lost_blocks))}"
         counts = Counter(self._said(event) for event in (*lost_frames, *lost_blocks))
         largest = counts.most_common()

@@ -83,7 +83,7 @@ class Summary:
     ) -> list[str]:
         """The summary of a run that ended as `ending` says.
 
-        Of what is held, that is told which was allocated at the count of instructions `since` or later (None: nothing);
+        Of what is held, that is told which was not yet at the count of instructions `since` (None: nothing);
         `followed` says by whose descriptions allocations were seen.
         """
         lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]

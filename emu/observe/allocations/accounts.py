@@ -74,8 +74,8 @@ class Account(Generic[A, F]):
         self.begun = False
 
     def since(self, instret: int) -> Iterator[A]:
-        """What is held of what was allocated at that count of instructions or later."""
-        return (event for event in self.held.values() if event.instret >= instret)
+        """What is held of what was not yet held when so many instructions had retired."""
+        return (event for event in self.held.values() if event.instret > instret)
 
     def hand_out(self, key: int, event: A) -> None:
         """Enter an allocation that overlaps nothing."""

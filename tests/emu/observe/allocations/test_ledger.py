@@ -184,7 +184,19 @@ def test_what_is_held_since_a_moment_leaves_out_what_is_older() -> None:
     account = FrameAccount()
     account.allocate(allocated(0x80100, at=10))
     account.allocate(allocated(0x80101, at=20))
-    assert [event.ppn for event in account.since(20)] == [0x80101]
+    assert [event.ppn for event in account.since(19)] == [0x80101]
+
+
+def test_an_allocation_that_returns_to_where_a_moment_is_marked_is_older(boot: Boot) -> None:
+    machine = boot(STACK_OF_FRAMES)
+    FrameObserver(machine)
+    ledger = AllocationLedger(machine)
+    machine.call("frame_alloc")
+    ledger.mark("behind the first")
+    machine.call("frame_alloc")
+    first, second = ledger.frames.held.values()
+    assert first.instret == ledger.marks["behind the first"]
+    assert list(ledger.frames.since(first.instret)) == [second]
 
 
 def test_after_a_reset_the_kernel_may_give_its_memory_again(boot: Boot) -> None:
