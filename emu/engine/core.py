@@ -7,6 +7,7 @@ from emu.engine.answers import EngineAnswers
 from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note, Stop
 from emu.engine.parts import LAST_ADDRESS
+from emu.engine.returns import Returns
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
 from emu.engine.window import Word
@@ -246,11 +247,26 @@ class Engine(EngineAnswers):
     def _apply_features(self) -> None:
         self.clock.features.switch(self._features)
         self.looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
+        self.serve_returns(self._serves_returns)
         self._features_work_alone = all(feature.works_alone for feature in self._features)
         self._told_of_calls = tuple(
             feature for feature in self._features if type(feature).host_calls is not Feature.host_calls
         )
         self.forget_all_code()
+
+    def serve_returns(self, on: bool) -> None:
+        """Have native code carry out each `sret` that `note_return` has named, unless a feature is to be told of it."""
+        self._serves_returns = on
+        if self._returns is None:
+            if not on or not self.is_native:
+                return
+            self._returns = Returns(self.slots, self.translations.address)
+        self._returns.serve(on and not (self.looks_at_jumps or self.clock.features.looks_at_completed))
+
+    def note_return(self, block: int, place: int) -> None:
+        """In the block of this number an `sret` stands so many bytes behind its start."""
+        if self._returns is not None:
+            self._returns.note(block, place)
 
     def _raise_kept(self) -> None:
         kept, self._error = self._error, None

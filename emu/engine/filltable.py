@@ -5,13 +5,16 @@ CONTEXTS = 1 << 12
 BITS = 13
 SLOTS = 1 << BITS
 (
-    CONTEXT, MARK, MARKED, KEEP, ASK, CLOCK, PERMISSIONS, SHIFT, ROOT, START, SIZE, TABLES, FETCHED,
-) = range(13)  # fmt: skip
+    CONTEXT, MARK, MARKED, KEEP, ASK, CLOCK, PERMISSIONS, SHIFT, ROOT, START, SIZE, TABLES, FETCHED, PERMISSION_TABLES,
+) = range(14)  # fmt: skip
 """Words of the table. Of a walk: log2 of the bytes that an entry of the first level maps, or 0 where there is nothing
 to walk, and its physical address; the range that a walk may lead to, and where the host has it and its octets."""
 ENTRIES = 16
 """Two words each follow from here on: slots for loads, for stores and for fetches."""
-LARGE, LARGE_PLACES = ENTRIES + 6 * SLOTS, 1 << 12
-"""Behind them, an octet for each place that a leaf of more than a page is noted at."""
+NUMBERS = ENTRIES + 6 * SLOTS
+"""Behind them the numbers of contexts by privilege (bit 0), SUM (bit 1) and MXR (bit 2), or 0. In the same order
+stands at PERMISSION_TABLES what leaves grant in each of them, 256 octets for each."""
+LARGE, LARGE_PLACES = NUMBERS + 8, 1 << 12
+"""Behind those, an octet for each place that a leaf of more than a page is noted at."""
 WORDS = LARGE + LARGE_PLACES // 8
 CONTEXT_SHIFT = 52

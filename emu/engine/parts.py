@@ -13,6 +13,7 @@ from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
 from emu.engine.frame import Frame
 from emu.engine.guest import Fault, Guest
+from emu.engine.returns import Returns
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
 from emu.engine.translated import installation, layout
@@ -71,6 +72,8 @@ class EngineParts(ABC):
         self._told_of_calls: tuple[Feature, ...] = ()
         self._switching = False
         self._one_block = False
+        self._returns: Returns | None = None
+        self._serves_returns = False
         self.looks_at_jumps = False
         """Whether a feature wants to be told of traps, and of what leads back from them."""
         self._feature_error: BaseException | None = None

@@ -24,6 +24,7 @@ from emu.engine.filltable import (
     LARGE_PLACES,
     MARK,
     MARKED,
+    NUMBERS,
     PERMISSIONS,
     ROOT,
     SHIFT,
@@ -82,9 +83,14 @@ class Translations:
         large = self._large
         return any(large[_large_place(address, shift)] for shift in _SHIFTS)
 
-    def forget_large(self) -> None:
-        """No page is kept that a leaf maps together with others."""
-        ctypes.memset(ctypes.addressof(self._memory) + 8 * LARGE, 0, LARGE_PLACES)
+    def forget_contexts(self) -> None:
+        """No context has a number, and no page is kept that a leaf maps together with others."""
+        ctypes.memset(ctypes.addressof(self._memory) + 8 * NUMBERS, 0, 8 * (WORDS - NUMBERS))
+
+    @property
+    def address(self) -> int:
+        """Where the host has the table."""
+        return ctypes.addressof(self._memory)
 
     @property
     def context(self) -> int:

@@ -141,12 +141,14 @@ class CodeSplit:
 
 
 @cache
-def permission_tables() -> dict[int, bytearray]:
-    """What `permissions` gives, by `privilege | status & (SUM | MXR)`."""
-    return {
+def permission_tables() -> dict[int, memoryview]:
+    """What `permissions` gives, by `privilege | status & (SUM | MXR)`: one behind the other, as `NUMBERS` has them."""
+    keys = {
         privilege | sum_bit | mxr: permissions(privilege, sum_bit=bool(sum_bit), mxr=bool(mxr))
-        for privilege in (Privilege.U, Privilege.S) for sum_bit in (0, int(Status.SUM)) for mxr in (0, int(Status.MXR))
+        for mxr in (0, int(Status.MXR)) for sum_bit in (0, int(Status.SUM)) for privilege in (Privilege.U, Privilege.S)
     }  # fmt: skip
+    tables = memoryview(bytearray().join(keys.values()))
+    return {key: tables[256 * place : 256 * (place + 1)] for place, key in enumerate(keys)}
 
 
 def permissions(privilege: Privilege, *, sum_bit: bool, mxr: bool) -> bytearray:

@@ -1,7 +1,7 @@
 """Under which circumstances a translation holds, by number."""
 
 from emu.buffers import buffer_address
-from emu.engine.filltable import CONTEXT, CONTEXTS, MARK, PERMISSIONS
+from emu.engine.filltable import CONTEXT, CONTEXTS, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
 from emu.engine.tlb import Translations
 from emu.hart.fills import permission_tables
 
@@ -14,10 +14,13 @@ class Contexts:
     """
 
     def __init__(self, table: Translations) -> None:
-        self._permissions = {key: buffer_address(granted) for key, granted in permission_tables().items()}
+        tables = {key: buffer_address(granted) for key, granted in permission_tables().items()}
+        self._permissions = tables
+        self._places = {key: NUMBERS + place for place, key in enumerate(tables)}
         self._table = table
         self._words = table.words
         self._numbers: dict[int, int] = {}
+        self._words[PERMISSION_TABLES] = tables[0]
         self._last = 0
 
     def enter(self, key: int, marks: bool) -> None:
@@ -33,7 +36,7 @@ class Contexts:
         if self._last == CONTEXTS - 1:
             self._start_again()
         self._last += 1
-        self._numbers[key] = self._last
+        self._numbers[key] = self._words[self._places[key]] = self._last
         return self._last
 
     def leave(self) -> None:
@@ -43,9 +46,10 @@ class Contexts:
     def forget(self) -> None:
         """No translation that is kept holds any more, in any context; `enter` or `leave` must follow."""
         self._numbers.clear()
-        self._table.forget_large()
+        self._table.forget_contexts()
 
     def _start_again(self) -> None:
         self._table.forget_all()
+        self._table.forget_contexts()
         self._numbers.clear()
         self._last = 0

@@ -73,6 +73,8 @@ class ExactHart(ExactTranslation):
                 operation = self._operation(self.fetch_instruction(epc))
                 if block:
                     remember(self._operation_at, key, operation)
+                    if operation == self._sret:
+                        self.engine.note_return(block, key & 0xFFF)
             operation(epc)
         elif number == 8:
             self._environment_call(epc)
@@ -274,12 +276,12 @@ class ExactHart(ExactTranslation):
         """Enter the handler of a synchronous exception; `instret` is exact already."""
         source = self._privilege
         delegated = source is not _M and self._values[_MEDELEG] >> cause & 1
-        target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
+        target = self._enter(cause, tval, epc, source, _S if delegated else _M, interrupt=False)
         self.note_trap(cause, tval, epc, source, target)
 
-    def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
+    def _enter(self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, *, interrupt: bool) -> int:
         """What hardware does on a trap (privileged manual, sections 3.1.6.1 and 3.1.7)."""
-        values, source = self._values, self._privilege
+        values = self._values
         status = values[_MSTATUS]
         recorded = cause | INTERRUPT_BIT if interrupt else cause
         if to is _S:
@@ -294,7 +296,7 @@ class ExactHart(ExactTranslation):
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
         if to is not source:
-            self._change_privilege(to)
+            self._go_to(to)
         self.note_entry(epc, target, values[_SATP])
         if TrapTaken in self._listening:
             self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
@@ -307,7 +309,8 @@ class ExactHart(ExactTranslation):
         pending = (values[_MIP] | values[LINES]) & values[_MIE]
         if not pending:
             return
-        due = next_interrupt(pending, values[_MIDELEG], values[_MSTATUS], self._privilege)
+        source = self._privilege
+        due = next_interrupt(pending, values[_MIDELEG], values[_MSTATUS], source)
         if due is not None:
             number, to = due
-            self._enter(number, 0, self.words[PC], to, interrupt=True)
+            self._enter(number, 0, self.words[PC], source, to, interrupt=True)

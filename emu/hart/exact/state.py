@@ -9,7 +9,15 @@ from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import LINES, Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, CsrWritten, Event, PteWritten, StaleTranslationUsed, TlbFilled
+from emu.events import (
+    AddressSpaceSwitched,
+    CsrWritten,
+    Event,
+    PteWritten,
+    StaleTranslationUsed,
+    TlbFilled,
+    TrapReturned,
+)
 from emu.hart.core import HartCore
 from emu.hart.counter_csrs import STCE
 from emu.hart.csrfile import ADUE, CsrFile
@@ -54,7 +62,6 @@ class ExactState(HartCore):
 
     def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         self._code: dict[int, int] = {}
-        self._privilege = _M
         self._tells_of_fills = False
         super().__init__(ram, bus, platform, probes=choices.probes)
         self._ad_update = choices.ad_update
@@ -86,6 +93,11 @@ class ExactState(HartCore):
     # Privilege.
 
     @property
+    def _privilege(self) -> Privilege:
+        """The model's: the core has U mode, and S mode for all else; native code changes from one to the other."""
+        return self.supervisor_stands_for if self.words[PRIVILEGE] else _U
+
+    @property
     def privilege(self) -> Privilege:
         """The current privilege."""
         return self._privilege
@@ -97,23 +109,31 @@ class ExactState(HartCore):
         self.engine.window.store()
 
     def _change_privilege(self, privilege: Privilege) -> None:
-        if privilege is self._privilege:
-            return
-        self._privilege = privilege
+        if privilege is not self._privilege:
+            self._go_to(privilege)
+
+    def _go_to(self, privilege: Privilege) -> None:
+        """Change the current privilege, which is another."""
         self.words[PRIVILEGE] = 0 if privilege is _U else 1
         # M and S share the core's translations for S.
         if privilege is not self.supervisor_stands_for and privilege is not _U:
             self.supervisor_stands_for = privilege
+            self._offer_returns()
             self._change_translations()
             for changed in self.stands_for_changed:
                 changed()
         elif self._values[_MSTATUS] & _MPRV:
             self._change_translations()
-        self._enter_context()
+        self._enter_context(privilege)
+
+    def _offer_returns(self) -> None:
+        """Have native code carry out `sret`, while nobody listens to it, and M mode does not execute."""
+        told = TrapReturned in self._listening
+        self.engine.serve_returns(self._model.is_served and not told and self.supervisor_stands_for is _S)
 
     def _mirror(self) -> None:
-        """Bring the core's privilege and status in line with the model."""
-        self.words[PRIVILEGE] = 1 if self._privilege else 0
+        """Bring the core's privilege and status in line with the model, which begins in M mode."""
+        self.words[PRIVILEGE] = 1
         self.words[_NATIVE_STATUS] = _NATIVE_TRAPS | (self._values[_MSTATUS] & _FS)
 
     def flush_translations(self) -> None:
@@ -125,7 +145,7 @@ class ExactState(HartCore):
             (satp & SATP_PPN) << PAGE_BITS, PAGING_LEVELS.get(satp >> SATP_MODE_SHIFT, 0)
         )
         self._change_translations()
-        self._enter_context()
+        self._enter_context(self._privilege)
 
     def ask_again(self) -> None:
         """See `HartCore`."""
@@ -138,8 +158,8 @@ class ExactState(HartCore):
         self.engine.translations.unmark()
         self.engine.flush_tlb()
 
-    def _enter_context(self) -> None:
-        values, privilege = self._values, self._privilege
+    def _enter_context(self, privilege: Privilege) -> None:
+        values = self._values
         if privilege is _M or not values[_SATP] or self._tells_of_fills:
             self._contexts.leave()  # without a page table, or with MPRV, or with each fill to be told
             return
@@ -195,8 +215,8 @@ class ExactState(HartCore):
         window.store()
         self.csrs.restore(csrs)
         self._values = self.csrs.values
-        self._privilege = privilege
         self.supervisor_stands_for = privilege or _S
+        self._offer_returns()
         self.slots[COUNT] = count
         self.between_blocks(self.words[PC])
         if forget_code:
@@ -217,8 +237,11 @@ class ExactState(HartCore):
                 self._model.set_kind(number, Kind.REFUSED if CsrWritten in self._listening else served)
             self.operations_changed()
             return
+        if kind is TrapReturned:
+            self._offer_returns()
+            return
         self._tells_of_fills = TlbFilled in self._listening or PteWritten in self._listening
-        self._enter_context()
+        self._enter_context(self._privilege)
 
     # What the CSRs ask of their hart.
 
@@ -237,7 +260,7 @@ class ExactState(HartCore):
         ):
             self._change_translations()  # what the new status forbids may be cached; what it allows cannot be
         if changed & (_SUM | _MXR):
-            self._enter_context()
+            self._enter_context(self._privilege)
         if changed & new & _ENABLED:
             self._interrupts_changed = True
 
@@ -272,15 +295,17 @@ class ExactState(HartCore):
 
     @contextmanager
     def _as_machine_mode(self, *, asking: int) -> Iterator[None]:
-        privilege, self._privilege = self._privilege, _M
-        self.slots[COUNT] += asking  # the CSRs take an instruction that reads for counted already
+        words = self.words
         self.engine.window.load()
+        before = self.supervisor_stands_for, words[PRIVILEGE]
+        self.supervisor_stands_for, words[PRIVILEGE] = _M, 1
+        self.slots[COUNT] += asking  # the CSRs take an instruction that reads for counted already
         try:
             yield
         finally:
+            self.supervisor_stands_for, words[PRIVILEGE] = before
             self.engine.window.store()
             self.slots[COUNT] -= asking
-            self._privilege = privilege
 
     def float_flags(self) -> int:
         """See `emu.hart.csr_owner.CsrOwner`."""

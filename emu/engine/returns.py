@@ -1,0 +1,181 @@
+"""`sret` of the guest's model in native code, where nothing comes of it but a change of privilege.
+
+The core has no privileges of the model's and raises an exception for `sret`. The guest says which instructions these
+are, by their block and place in it, and has this on while S mode executes and nobody wants to be told of returns. What
+needs the model is left to it: an interrupt that is due, MPRV, TSR, a translation context that has no number yet.
+"""
+
+import ctypes
+
+from emu.engine.csrs.layout import LINES
+from emu.engine.filltable import CONTEXT, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
+from emu.engine.slots import Slot
+from emu.engine.window import Word
+from emu.isa.csrs import Csr
+from emu.isa.status import Status
+
+_ILLEGAL = 2
+"""The exception's number."""
+_PLACES = 64
+_TABLE, _KEYS = 0, 8
+"""Words: where the translations' table is; the instructions' keys, each at one place of its own or of several."""
+_BLOCK_SHIFT = 12
+_SIE, _SPIE, _SPP = (int(bit).bit_length() - 1 for bit in (Status.SIE, Status.SPIE, Status.SPP))
+_REFUSED = int(Status.TSR | Status.MPRV)
+_CLEARED = int(Status.SIE | Status.SPP)
+_SEEN_SHIFT = int(Status.SUM).bit_length() - 2
+"""SUM and MXR are bits 1 and 2 of a context's index: see `NUMBERS`."""
+_PC, _PRIVILEGE = 8 * Word.PC, 8 * Word.PRIVILEGE
+
+X86_64 = f"""
+    cmp esi, {_ILLEGAL}
+    jne python
+    mov r8, [rax+{8 * Slot.RETURNS}]
+    test r8, r8
+    jz python
+    mov rcx, [rax+{8 * Slot.BLOCK}]
+    test rcx, rcx
+    jz python
+    mov r9, [rdx+16]
+    mov r10, [r9+{_PC}]
+    sub r10, 4
+    sub r10, [rax+{8 * Slot.BLOCK_PC}]
+    and r10d, 0xfff
+    mov r11d, ecx
+    and r11d, {_PLACES - 1}
+    shl rcx, {_BLOCK_SHIFT}
+    or rcx, r10
+    cmp [r8+r11*8+{8 * _KEYS}], rcx
+    jne python
+    cmp qword ptr [r9+{_PRIVILEGE}], 1
+    jne python
+    mov r10, [rax+{8 * Slot.MODEL}]
+    mov r11, [r10+{8 * Csr.MSTATUS}]
+    test r11d, {_REFUSED}
+    jnz python
+    mov rcx, [r10+{8 * Csr.MIP}]
+    or rcx, [r10+{8 * LINES}]
+    test rcx, [r10+{8 * Csr.MIE}]
+    jnz python
+    mov rax, r11
+    shr rax, {_SPP}
+    and eax, 1
+    mov rcx, r11
+    shr rcx, {_SPIE - _SIE}
+    and ecx, {int(Status.SIE)}
+    and r11, {~_CLEARED}
+    or r11, rcx
+    or r11, {int(Status.SPIE)}
+    test eax, eax
+    jnz returns
+    push rdi
+    mov rdi, [r8+{8 * _TABLE}]
+    cmp qword ptr [rdi+{8 * CONTEXT}], 0
+    je entered
+    mov rcx, r11
+    shr rcx, {_SEEN_SHIFT}
+    and ecx, 6
+    mov r8, [rdi+rcx*8+{8 * NUMBERS}]
+    test r8, r8
+    jz unknown
+    mov [rdi+{8 * CONTEXT}], r8
+    shl ecx, 8
+    add rcx, [rdi+{8 * PERMISSION_TABLES}]
+    mov [rdi+{8 * PERMISSIONS}], rcx
+    mov qword ptr [rdi+{8 * MARK}], 0
+entered:
+    pop rdi
+returns:
+    mov [r10+{8 * Csr.MSTATUS}], r11
+    mov [r9+{_PRIVILEGE}], rax
+    mov rcx, [r10+{8 * Csr.SEPC}]
+    mov [r9+{_PC}], rcx
+    ret
+unknown:
+    pop rdi
+python:
+"""
+"""Of the function that gets an exception: rsi is its number, rdx three words, rax the slots (`emu.engine.alone`)."""
+
+AARCH64 = f"""
+    cmp w1, #{_ILLEGAL}
+    b.ne python
+    ldr x10, [x9, #{8 * Slot.RETURNS}]
+    cbz x10, python
+    ldr x13, [x9, #{8 * Slot.BLOCK}]
+    cbz x13, python
+    ldr x11, [x2, #16]
+    ldr x12, [x11, #{_PC}]
+    sub x12, x12, #4
+    ldr x14, [x9, #{8 * Slot.BLOCK_PC}]
+    sub x12, x12, x14
+    and x12, x12, #0xfff
+    orr x12, x12, x13, lsl #{_BLOCK_SHIFT}
+    and x13, x13, #{_PLACES - 1}
+    add x13, x10, x13, lsl #3
+    ldr x13, [x13, #{8 * _KEYS}]
+    cmp x12, x13
+    b.ne python
+    ldr x12, [x11, #{_PRIVILEGE}]
+    cmp x12, #1
+    b.ne python
+    ldr x12, [x9, #{8 * Slot.MODEL}]
+    ldr x13, [x12, #{8 * Csr.MSTATUS}]
+    movz w14, #{_REFUSED >> 16}, lsl #16
+    tst w13, w14
+    b.ne python
+    ldr x14, [x12, #{8 * Csr.MIP}]
+    ldr x15, [x12, #{8 * LINES}]
+    orr x14, x14, x15
+    ldr x15, [x12, #{8 * Csr.MIE}]
+    tst x14, x15
+    b.ne python
+    ubfx x14, x13, #{_SPP}, #1
+    ubfx x15, x13, #{_SPIE}, #1
+    mov x16, #{_CLEARED}
+    bic x13, x13, x16
+    orr x13, x13, x15, lsl #{_SIE}
+    orr x13, x13, #{int(Status.SPIE)}
+    cbnz x14, returns
+    ldr x15, [x10, #{8 * _TABLE}]
+    ldr x16, [x15, #{8 * CONTEXT}]
+    cbz x16, returns
+    lsr x16, x13, #{_SEEN_SHIFT}
+    and x16, x16, #6
+    movz x17, #{8 * NUMBERS & 0xFFFF}
+    movk x17, #{8 * NUMBERS >> 16}, lsl #16
+    add x17, x17, x15
+    ldr x17, [x17, x16, lsl #3]
+    cbz x17, python
+    str x17, [x15, #{8 * CONTEXT}]
+    ldr x17, [x15, #{8 * PERMISSION_TABLES}]
+    add x17, x17, x16, lsl #8
+    str x17, [x15, #{8 * PERMISSIONS}]
+    str xzr, [x15, #{8 * MARK}]
+returns:
+    str x13, [x12, #{8 * Csr.MSTATUS}]
+    str x14, [x11, #{_PRIVILEGE}]
+    ldr x13, [x12, #{8 * Csr.SEPC}]
+    str x13, [x11, #{_PC}]
+    ret
+python:
+"""
+"""The same: w1 is the number, x2 the words, x9 the slots."""
+
+
+class Returns:
+    """What native code knows of one core's instructions."""
+
+    def __init__(self, slots: memoryview, translations: int) -> None:
+        """`translations` is the address of their table."""
+        self._slots = slots
+        self._memory = (ctypes.c_uint64 * (_KEYS + _PLACES))(translations)
+        self._words = memoryview(self._memory).cast("B").cast("Q")
+
+    def note(self, block: int, place: int) -> None:
+        """At an offset from its start, below 4096, a block has an `sret`."""
+        self._words[_KEYS + block % _PLACES] = block << _BLOCK_SHIFT | place
+
+    def serve(self, on: bool) -> None:
+        """Whether native code carries them out from now on: S mode executes, and nobody wants to be told."""
+        self._slots[Slot.RETURNS] = ctypes.addressof(self._memory) if on else 0
