@@ -11,10 +11,10 @@ from emu.cli.requests import PageTableWords
 from emu.cli.run import allocation_request, new_machine
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
-from emu.mmu.space import FILTERS, AddressSpace
+from emu.mmu.space import FILTERS, AddressSpace, selects
 from emu.observe.faults import PageFaultObserver
 from emu.observe.pagetables.faults import FaultGroups
-from emu.observe.pagetables.writers import PteWriters
+from emu.observe.writers import LastWrites
 from emu.report import pagetables
 from emu.report.faultgroups import fault_groups
 from emu.report.places import Places
@@ -39,7 +39,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         _run_to(machine, request, request.at)
         _print(fault_groups(groups, Places(machine)))
         return 0
-    writers = PteWriters(machine) if request.writers else None
+    writes = LastWrites(machine) if request.writers else None
     satp = _number(request.satp, "-satp") if request.satp else None
     _run_to(machine, request, request.at)
     space = machine.address_space(satp)
@@ -50,8 +50,8 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         return 0
     print(f"{request.at or 'at the end'}: satp {space.satp:#x}, pc {Places(machine).name(machine.hart.pc)}")
     _print(_answer(space, request))
-    if writers is not None:
-        _print(_writers(space, writers, Places(machine)))
+    if writes is not None:
+        _print(_writers(space, writes, Places(machine), request))
     return 0
 
 
@@ -100,14 +100,19 @@ def _leaf(space: AddressSpace, address: int) -> str:
     return "nothing" if entry is None else pte_text(entry.level, entry.address, entry.pte)
 
 
-def _writers(space: AddressSpace, writers: PteWriters, places: Places) -> Iterable[str]:
+def _writers(space: AddressSpace, writes: LastWrites, places: Places, request: PageTableWords) -> Iterable[str]:
+    first, last = _span(request.span)
     for entry in space.leaves:
-        write = writers.last.get(int(entry.address))
+        if entry.last < first or entry.first > last or not selects(entry, request.letters):
+            continue
+        write = writes.at_physical(int(entry.address))
         if write is None:
-            yield f"{entry.first}: PTE at {entry.address} was written before its table was in use"
+            yield f"{entry.first}: PTE at {entry.address} was written by no store of the guest"
         else:
-            by = f"written at {places.name(write.pc)} after {write.instret:,} instructions"
-            yield f"{entry.first}: PTE at {entry.address} {by}"
+            instruction = places.instruction(write.pc)
+            by = f"by `{instruction}` at" if instruction else "at"
+            when = f"{places.name(write.pc)} after {write.instret:,} instructions"
+            yield f"{entry.first}: PTE at {entry.address} written {by} {when}"
 
 
 def _run_to(machine: Machine, request: PageTableWords, place: str | None) -> None:

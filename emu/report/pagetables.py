@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from emu.address import PAGE_BITS
 from emu.counted import counted
 from emu.mmu.pte import Pte
-from emu.mmu.space import AddressSpace, Change, Entry, Range, selects
+from emu.mmu.space import AddressSpace, Change, Entry, Range, merged, selects
 
 _UNITS = "KMGTPE"
 _MORE = 20
@@ -179,16 +179,34 @@ def _index(level: int, index: int) -> str:
 
 
 def changes(found: Iterable[Change]) -> Iterator[str]:
-    """What a later moment has otherwise: + mapped, - no more, ~ otherwise."""
-    for change in found:
-        before, after = change.before, change.after
-        one = after or before
-        assert one is not None
-        span = f"{_span(one.first, one.last)}"
-        if before is None or after is None:
-            yield f"{'+' if after else '-'} {span} -> {one.physical} {one.pte.flags}"
+    """What a later moment has otherwise: + mapped, - no more, ~ otherwise; neighbours with the same fate as one."""
+    for group in _neighbours(found):
+        before = merged(change.before for change in group if change.before)
+        after = merged(change.after for change in group if change.after)
+        one = (after or before)[0]
+        span = _span(one.first, one.last)
+        if not before or not after:
+            yield f"{'+' if after else '-'} {span} -> {one.physical} {Pte(one.flags).flags}"
         else:
-            yield f"~ {span} -> {before.physical} {before.pte.flags} becomes {after.physical} {after.pte.flags}"
+            old = before[0]
+            yield (f"~ {span} -> {old.physical} {Pte(old.flags).flags} becomes {one.physical} {Pte(one.flags).flags}")
+
+
+def _neighbours(found: Iterable[Change]) -> Iterator[list[Change]]:
+    """Changes, by address, of pages that are neighbours in virtual and in physical memory, before and afterwards."""
+    group: list[Change] = []
+    for change in found:
+        if group and not _goes_on(group[-1], change):
+            yield group
+            group = []
+        group.append(change)
+    if group:
+        yield group
+
+
+def _goes_on(one: Change, other: Change) -> bool:
+    pairs = (one.before, other.before), (one.after, other.after)
+    return all(a is b is None or (a and b and len(merged((a, b))) == 1) for a, b in pairs)
 
 
 def oddities(space: AddressSpace) -> Iterator[str]:

@@ -121,9 +121,14 @@ def test_two_moments_are_compared_and_writers_named(ekernel: Ekernel, program: P
     )
     who = ekernel("pagetable", elf, "-at", "done", "-who").stdout
     assert re.search(
-        r"^0x4000: PTE at \w+ written at paged\+\w+ \(guest.s:\d+\) after \d+ instructions$", who, re.MULTILINE
+        r"^0x4000: PTE at \w+ written by `sd t1, .*` at paged\+\w+ \(guest.s:\d+\) after \d+ instructions$",
+        who,
+        re.MULTILINE,
     )
-    assert re.search(r"^0x1000: PTE at \w+ was written before its table was in use$", who, re.MULTILINE)
+    assert re.search(
+        r"^0x1000: PTE at \w+ written by `sd .*` at \w+", who, re.MULTILINE
+    )  # long before its table was in use
+    assert "0x1000: PTE" not in ekernel("pagetable", elf, "-at", "done", "-who", "-range", "0x4000-0x4fff").stdout
 
 
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])

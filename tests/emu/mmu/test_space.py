@@ -98,6 +98,23 @@ def sample() -> AddressSpace:
     return read_space(tables, 8 << 60 | BASE)
 
 
+def test_what_has_become_of_neighbours_is_told_once():
+    before, tables = sample(), memory(LEAVES)
+    last = tables[(BASE + 2) << 12]
+    last[1], last[2], last[3], last[4] = (0x80101 + page << 10 | 0xD3 for page in range(4))
+    after = read_space(tables, 8 << 60 | BASE)
+    assert list(pagetables.changes(before.diff(after))) == [
+        "- 0x200000..0x200fff -> 0x80100000 DA_U_WRV",
+        "~ 0x201000..0x201fff -> 0x80101000 DA_U_WRV becomes 0x80101000 DA_U__RV",
+        "~ 0x202000..0x202fff -> 0x80102000 DA____RV becomes 0x80102000 DA_U__RV",
+        "+ 0x203000..0x204fff -> 0x80103000 DA_U__RV",
+        "- 0x207000..0x207fff -> 0x80100000 DA_UXWRV",
+    ]
+    assert next(pagetables.changes(before.diff(read_space({}, 8 << 60 | BASE)))) == (
+        "- 0x200000..0x201fff -> 0x80100000 DA_U_WRV"
+    )
+
+
 def test_the_flat_view_merges_neighbours_and_names_larger_pages():
     assert list(pagetables.flat(sample())) == [
         "0x0000000000200000..0x0000000000201fff 0x000080100000     8 KiB DA_U_WRV",

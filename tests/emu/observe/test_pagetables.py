@@ -10,7 +10,6 @@ from emu.events import FrameAllocated, FrameFreed, PteWritten
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.pagetables.invariants import Broken, FreedFrames, Invariants, StillMapped, named
-from emu.observe.pagetables.writers import PteWriters
 
 PAGED = """
     la s0, root
@@ -165,16 +164,3 @@ def test_the_linear_map_has_freed_frames(boot: Callable[..., Machine]) -> None:
 def test_an_unknown_invariant_is_an_error_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"no invariant 'no-wx'.*there are no-writable-code"):
         named("no-wx")
-
-
-def test_the_last_writer_of_each_entry_is_known(boot: Callable[..., Machine]) -> None:
-    machine = boot(
-        PAGED + "ori t1, s2, 0xc7\nfirst: sd t1, 8(s1)\nsecond: sd zero, 8(s1)\nother: sd t1, 16(s1)" + TABLES
-    )
-    writers = PteWriters(machine)
-    machine.run()
-    last = machine.address_of("last")
-    assert {place - last: write.pc for place, write in writers.last.items()} == {
-        8: machine.address_of("second"),
-        16: machine.address_of("other"),
-    }
