@@ -1,6 +1,9 @@
 """The errors of this package: one family, each text says what happened, where, and what to do next."""
 
-from emu.events import TrapTaken
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emu.events import TrapTaken
 
 
 class EmuError(Exception):
@@ -41,7 +44,7 @@ class DoubleFault(MachineError):
     `first` is the trap that the handler was for, `last` the one that keeps it from running.
     """
 
-    def __init__(self, text: str, first: TrapTaken, last: TrapTaken) -> None:
+    def __init__(self, text: str, first: "TrapTaken", last: "TrapTaken") -> None:
         super().__init__(text, first, last)  # as an exception that can be pickled has it
         self.text, self.first, self.last = text, first, last
 

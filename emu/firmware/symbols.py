@@ -52,16 +52,16 @@ SECTION_MARKS = frozenset(
 )
 """Names by which linker scripts mark the borders of sections: they name a place only if nothing else does."""
 
-_IGNORED = re.compile(r"^(\$|\.L|L0\x01|$)")
-"""Mapping symbols (`$x`, `$d`: psABI, section 8.7), assembler-local labels, and nameless section symbols."""
-_RUST_PART = re.compile(r"[1-9]\d{0,3}")
-_RUST_HASH = re.compile(r"h[0-9a-f]{16}$")
+_IGNORED = "$", ".L", "L0\x01"
+"""How mapping symbols (`$x`, `$d`: psABI, section 8.7) and assembler-local labels begin."""
+_RUST_PART = r"[1-9]\d{0,3}"
+_RUST_HASH = r"h[0-9a-f]{16}$"
 _RUST_ESCAPES = {
     "$LT$": "<", "$GT$": ">", "$LP$": "(", "$RP$": ")", "$C$": ",", "$RF$": "&", "$BP$": "*", "$u20$": " ",
     "$u7b$": "{", "$u7d$": "}", "$u5b$": "[", "$u5d$": "]", "$u27$": "'", "$u3b$": ";", "$u2b$": "+", "$u22$": '"',
     "..": "::",
 }  # fmt: skip
-_WILDCARD = re.compile(r"[*?\[]")
+_WILDCARD = r"[*?\[]"
 _SUGGESTIONS = 3
 
 
@@ -76,10 +76,11 @@ def readable_name(name: str) -> str:
     if not name.startswith("_ZN"):
         return name
     parts, at = [], 3
-    while number := _RUST_PART.match(name, at):
+    part = re.compile(_RUST_PART)
+    while number := part.match(name, at):
         at = number.end() + int(number[0])
         parts.append(name[number.end() : at])
-    if not parts or not _RUST_HASH.match(parts.pop()) or name[at : at + 1] != "E":
+    if not parts or not re.match(_RUST_HASH, parts.pop()) or name[at : at + 1] != "E":
         return name
     path = "::".join(part.removeprefix("_") if part.startswith("_$") else part for part in parts)
     for escape, plain in _RUST_ESCAPES.items():
@@ -117,7 +118,7 @@ class Symbols:
     """
 
     def __init__(self, symbols: Iterable[Symbol]) -> None:
-        self._symbols = [symbol for symbol in symbols if not _IGNORED.match(symbol.name)]
+        self._symbols = [symbol for symbol in symbols if symbol.name and not symbol.name.startswith(_IGNORED)]
 
     def __len__(self) -> int:
         return len(self._symbols)
@@ -183,7 +184,7 @@ class Symbols:
         """
         if pattern in self._by_name:
             return [self.lookup(pattern)]
-        if not _WILDCARD.search(pattern):
+        if not re.search(_WILDCARD, pattern):
             ending = f"::{pattern}"
             return [symbol for symbol in self.functions() if symbol.label.endswith(ending)] or [self.lookup(pattern)]
         found = [
@@ -195,7 +196,7 @@ class Symbols:
             import difflib  # as above
 
             ends = {symbol.label.rpartition("::")[2]: symbol.label for symbol in self.functions()}
-            wanted = _WILDCARD.sub("", pattern.rpartition("::")[2])
+            wanted = re.sub(_WILDCARD, "", pattern.rpartition("::")[2])
             near = [ends[end] for end in difflib.get_close_matches(wanted, ends, _SUGGESTIONS)]
             hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
             raise SymbolError(f"no function matches '{pattern}'; {hint}")

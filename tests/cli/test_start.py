@@ -35,7 +35,7 @@ NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
     "shutil",
-} | {"emu.machine"}  # fmt: skip
+} | {"emu.events", "emu.lateclass", "emu.machine"}  # fmt: skip
 
 
 def loaded(words: list[str], folder: Path) -> set[str]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from emu.observe.allocations.description import Allocator, Function
 
 _FOLDER = Path(__file__).with_name("descriptions")
-_WILDCARD = re.compile(r"[*?\[]")
-_TEXT = re.compile(r"[\"']([^\"'\n]*)[\"']")
+_WILDCARD = r"[*?\[]"
+_TEXT = r"[\"']([^\"'\n]*)[\"']"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _shipped(path: Path) -> "Allocator":
 @cache
 def _texts(path: Path) -> frozenset[str]:
     """All texts in a description: the names of its functions are among them."""
-    return frozenset(_TEXT.findall(path.read_text(encoding="utf-8")))
+    return frozenset(re.findall(_TEXT, path.read_text(encoding="utf-8")))
 
 
 class Catalogue:
@@ -115,7 +115,7 @@ class Catalogue:
         return next(iter(self._matching(pattern)), None) is not None
 
     def _matching(self, pattern: str) -> Iterable[Symbol]:
-        if not _WILDCARD.search(pattern):
+        if not re.search(_WILDCARD, pattern):
             return self._symbols.named(pattern)
         if not self._paths:
             return ()
