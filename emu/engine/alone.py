@@ -18,7 +18,7 @@ from emu.engine.window import Word
 
 REGISTERS = Word.PC + 1
 """Words that are saved: integer and floating-point registers and pc, at the beginning of the state."""
-_SP, _A0, _FA0 = 2, 10, Word.F0 + 10
+_A0, _FA0 = 10, Word.F0 + 10
 _PAGE_FAULT = 12
 """The number of an exception: an instruction cannot be fetched."""
 _PC, _ALONE, _STOP = 8 * Word.PC, 8 * Slot.ALONE, 8 * Slot.STOP
@@ -54,11 +54,6 @@ CALL = Probe(
     lea rdi, [r12+{8 * _FA0}]
     mov rcx, [rbx+{8 * layout.FLOATS}]
     rep movsq
-    mov rax, [rbx+{8 * layout.STACK}]
-    test rax, rax
-    jz present
-    mov [r12+{8 * _SP}], rax
-present:
     mov rax, {RETURN_ADDRESS:#x}
     mov [r12+8], rax
     mov rsi, [rbx+{8 * layout.FUNCTION}]
@@ -138,10 +133,6 @@ float:
     subs x11, x11, #1
     b.ne float
 ready:
-    ldr x9, [x19, #{8 * layout.STACK}]
-    cbz x9, present
-    str x9, [x20, #{8 * _SP}]
-present:
     {_return_address("x9")}
     str x9, [x20, #8]
     ldr x1, [x19, #{8 * layout.FUNCTION}]

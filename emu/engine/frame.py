@@ -9,10 +9,10 @@ from emu.engine.guest import Note
 ARGUMENTS = 8
 """How many arguments of each kind, integers and floats, are passed in registers."""
 (
-    START, ENGINE, STATE, SLOTS, FUNCTION, STACK, GIVEN, FLOATS, ERROR, DONE, RESULTS,
-) = range(11)  # fmt: skip
-"""Words of a frame: what the native code is told (the stack pointer of the call, 0 for the present one; how many
-arguments of each kind), what it tells, and from RESULTS on a0, a1, fa0 and fa1 as they were at the return."""
+    START, ENGINE, STATE, SLOTS, FUNCTION, GIVEN, FLOATS, ERROR, DONE, RESULTS,
+) = range(10)  # fmt: skip
+"""Words of a frame: what the native code is told (at last how many arguments of each kind), what it tells, and from
+RESULTS on a0, a1, fa0 and fa1 as they were at the return."""
 INTEGERS = RESULTS + 4
 """Where the words for a0 and following begin; those for fa0 and following come right behind them."""
 IN_FLOATS = INTEGERS + ARGUMENTS

@@ -222,17 +222,17 @@ class HartCore(CountingHart):
         """What comes next is no consequence of the last trap."""
         self._last_trap = -1
 
-    def note_trap(self, cause: int, tval: int, epc: int, source: Privilege, target: int) -> None:
+    def note_trap(self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int) -> None:
         """Raise DoubleFault for a hart that only traps and never executes an instruction again."""
         retired = self.slots[COUNT]
         if self._last_trap != retired:
             self._last_trap = retired
             self._traps = 1
-            self._first_trap = cause, tval, epc, source, self.privilege, target
+            self._first_trap = cause, tval, epc, source, to, target
             return
         self._traps += 1
         if epc == target or self._traps > _TRAPS_WITHOUT_PROGRESS:
-            raise self._double_fault((cause, tval, epc, source, self.privilege, target))
+            raise self._double_fault((cause, tval, epc, source, to, target))
 
     def _double_fault(self, last: Trap) -> DoubleFault:
         first = self._first_trap or last

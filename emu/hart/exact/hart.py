@@ -276,8 +276,9 @@ class ExactHart(ExactTranslation):
         """Enter the handler of a synchronous exception; `instret` is exact already."""
         source = self._privilege
         delegated = source is not _M and self._values[_MEDELEG] >> cause & 1
-        target = self._enter(cause, tval, epc, source, _S if delegated else _M, interrupt=False)
-        self.note_trap(cause, tval, epc, source, target)
+        to = _S if delegated else _M
+        target = self._enter(cause, tval, epc, source, to, interrupt=False)
+        self.note_trap(cause, tval, epc, source, to, target)
 
     def _enter(self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, *, interrupt: bool) -> int:
         """What hardware does on a trap (privileged manual, sections 3.1.6.1 and 3.1.7)."""

@@ -191,8 +191,9 @@ class FastHart(FastState):
         """Enter the handler of a synchronous exception; `instret` is exact already."""
         source = self.privilege
         delegated = source is not _M and self.words[_MEDELEG] >> cause & 1
-        target = self._enter(cause, tval, epc, _S if delegated else _M, interrupt=False)
-        self.note_trap(cause, tval, epc, source, target)
+        to = _S if delegated else _M
+        target = self._enter(cause, tval, epc, to, interrupt=False)
+        self.note_trap(cause, tval, epc, source, to, target)
 
     def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
         words = self.words

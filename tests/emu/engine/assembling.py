@@ -1,5 +1,7 @@
-"""Writes `emu/engine/assembled.py`: `make probes`."""
+"""Writes `emu/engine/assembled.py`: `make probes`. With --check it says whether that is to be done."""
 
+import importlib.util
+import sys
 from pathlib import Path
 
 from emu.engine import native
@@ -55,5 +57,13 @@ def text() -> str:
     return _HEAD + "".join(parts) + "}\n"
 
 
+def check() -> None:
+    """End with a sentence where the file does not hold it."""
+    if importlib.util.find_spec("keystone") is None:
+        print("the engine's native code is not compared with its source: keystone has no wheel for this host")
+    elif FILE.read_text() != text():
+        sys.exit(f"{FILE.name} is not what the source of the engine's native code says: run `make probes`")
+
+
 if __name__ == "__main__":
-    FILE.write_text(text())
+    check() if sys.argv[1:] == ["--check"] else FILE.write_text(text())
