@@ -138,6 +138,16 @@ def add_watching(words: Words) -> None:
         "--last-writes", to="last_writes",
         text="Remember who wrote each 8 bytes last, for the monitor's and gdb's `last-write ADDR`.",
     )  # fmt: skip
+    _add_logs(group)
+    group.value(
+        "--fail-on", to="fail_on", form="WORDS", default="",
+        text="Exit with status 1 if there were: leaks, unreachable, double-free, bad-free, overlap, faults, "
+        "invariants (of --invariant).",
+    )  # fmt: skip
+
+
+def _add_logs(group: Group) -> None:
+    """What is written of every instruction."""
     group.value(
         "-d", to="log", form="int,in_asm,exec", default="",
         text="Log on standard error, as QEMU does: int: each trap; in_asm: code, once; exec: each block of it.",
@@ -165,11 +175,6 @@ def add_watching(words: Words) -> None:
         text="Record and log commits from there on: when pc is first at an address, or after so many instructions.",
     )  # fmt: skip
     group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
-    group.value(
-        "--fail-on", to="fail_on", form="WORDS", default="",
-        text="Exit with status 1 if there were: leaks, unreachable, double-free, bad-free, overlap, faults, "
-        "invariants (of --invariant).",
-    )  # fmt: skip
 
 
 def add_allocations(words: Words) -> None:

@@ -86,24 +86,12 @@ class EngineParts(ABC):
         self.frame = Frame(alone.REGISTERS)
         """What functions that the host calls are given and give."""
         self._lone_calls: alone.LoneCalls | None = None
+        self._entries: tuple[int, ...] = ()
         library.set_exits(self.handle, [])
         self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
         self.pages = CodePages(self.handle, base, size)
-        self.clock: BlockClock | PythonClock
-        self.window: StateWindow
-        if probes == "native":
-            self._entries = installation.install().entries
-            self.clock = BlockClock(self.handle, base, size, host_address, self.fail_after_block)
-            self.window = self.clock.window
-            self.pages.follow_natively(self.clock.state_address, host_address)
-            self._lone_calls = alone.LoneCalls(
-                self.handle, self.clock.state_address, self.clock.slots_address, self.frame
-            )
-        else:
-            self._entries = ()
-            self.clock = PythonClock(self.handle, guest, base, size, host_address, self.fail_after_block)
-            self.window = self.clock.window
-            self.pages.follow(guest.code_address)
+        self.clock: BlockClock | PythonClock = self._native_clock() if probes == "native" else self._python_clock()
+        self.window: StateWindow = self.clock.window
         self.words, self.slots = self.window.words, self.clock.slots
         self._reset_privilege()
         check_layout(self.window, self._write_register)
@@ -111,6 +99,18 @@ class EngineParts(ABC):
             library.mem_map_ptr(self.handle, base, size, library.PROT_ALL, host_address), f"map {size:#x} bytes of RAM"
         )
         self._add_hooks()
+
+    def _native_clock(self) -> BlockClock:
+        self._entries = installation.install().entries
+        clock = BlockClock(self.handle, self.base, self.size, self._host_address, self.fail_after_block)
+        self.pages.follow_natively(clock.state_address, self._host_address)
+        self._lone_calls = alone.LoneCalls(self.handle, clock.state_address, clock.slots_address, self.frame)
+        return clock
+
+    def _python_clock(self) -> PythonClock:
+        clock = PythonClock(self.handle, self._guest, self.base, self.size, self._host_address, self.fail_after_block)
+        self.pages.follow(self._guest.code_address)
+        return clock
 
     @property
     def is_native(self) -> bool:

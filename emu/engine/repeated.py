@@ -9,7 +9,7 @@ import array
 import ctypes
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from emu.address import PAGE_SIZE
 from emu.buffers import buffer_address
@@ -19,6 +19,9 @@ from emu.engine.frame import ARGUMENTS, Frame
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.translated.fuzzed import BEFORE, EXECUTION, NEWS, Fuzzed
+
+if TYPE_CHECKING:
+    from emu.memory.pagescan import Question
 
 (
     _CALL, _FRAME, _SLOTS, _EDGES, _COMPARED, _COPY, _COMPARE, _ASK, _START, _DEADLINE, _NEXT, _NUMBER, _INPUTS,
@@ -231,30 +234,6 @@ left:
 _Repeat = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-class Question(Protocol):
-    """What is asked for the pages of RAM that were written, and the answer that means that no others were."""
-
-    @property
-    def function(self) -> str:
-        """Of the C library."""
-
-    @property
-    def words(self) -> tuple[int, int, int, int]:
-        """Its arguments."""
-
-    @property
-    def number(self) -> int:
-        """What it returns then."""
-
-    @property
-    def answer(self) -> memoryview:
-        """Where it writes."""
-
-    @property
-    def known(self) -> bytes:
-        """What it writes then."""
-
-
 class Repeater:
     """Executes a function, whose arguments are numbers, the place of the input, or its size."""
 
@@ -284,7 +263,7 @@ class Repeater:
             words[_MASKS + number], words[_VALUES + number] = ((1 << 64) - 1, 0) if value is None else (0, value)
         self._called = function, len(arguments)
 
-    def expect(self, expected: Question, pages: Sequence[tuple[memoryview, memoryview]]) -> None:
+    def expect(self, expected: "Question", pages: Sequence[tuple[memoryview, memoryview]]) -> None:
         """Which pages are written, one at least, and what they held."""
         words = self._memory
         table = array.array("Q")
