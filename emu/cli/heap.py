@@ -1,22 +1,19 @@
 """`ekernel heap`: run a kernel to a moment, and show who holds its memory then, drawn and in figures."""
 
-import sys
 from collections.abc import Iterator, Sequence
 
 from emu.cli.allocations import Allocations
-from emu.cli.moments import run_to_moment
+from emu.cli.moments import run_whatever_comes
 from emu.cli.options import heap_options
 from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine
-from emu.errors import ConfigError, MachineError
+from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.observe.allocations.costs import AllocatorCosts
 from emu.observe.allocations.history import AllocationHistory
 from emu.observe.allocations.holders import Holders
 from emu.observe.allocations.reach import unreachable
 from emu.observe.allocations.space import HeapSpace
-from emu.observe.traps import TrapHistory
-from emu.report.ending import EndingReasons
 from emu.report.heap import HeapReport
 from emu.report.heapspace import cost_lines, holder_lines, space_lines
 from emu.report.places import Places
@@ -37,13 +34,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         )
     history, space = AllocationHistory(machine), HeapSpace(machine, allocations.chosen)
     costs, holders = AllocatorCosts(machine), Holders(machine)
-    status, traps = 0, TrapHistory(machine, lambda _loop: None)
-    try:
-        outcome = run_to_moment(machine, request)
-    except MachineError as error:  # who holds what then is all the more of interest
-        status, outcome = 1, "stopped by an error"
-        cause = EndingReasons(Places(machine)).failure(error, traps.interrupt).replace("\n", "\n         ")
-        print(f"ekernel: {cause}", file=sys.stderr)
+    status, outcome = run_whatever_comes(machine, request)
     more = (
         ("heap: what is free over the run", space_lines(space)),
         ("calls of the allocators", cost_lines(costs)),

@@ -4,6 +4,7 @@ import sys
 import time
 
 from emu.cli.requests import HeapWords
+from emu.errors import MachineError
 from emu.machine import Machine, Outcome, StopReason
 from emu.observe.traps import TrapHistory, TrapLoop
 from emu.report.ending import EndingReasons
@@ -25,6 +26,19 @@ def run_to_moment(machine: Machine, request: HeapWords) -> str:
     address = machine.address_of(at)
     outcome = run_on(machine, request, limit, address)
     return f"{at} is reached" if machine.hart.pc == address else f"{outcome.description}, {at} was not reached"
+
+
+def run_whatever_comes(machine: Machine, request: HeapWords) -> tuple[int, str]:
+    """The same; of a guest that cannot go on, too, of which all is then of the more interest: status and what came."""
+    traps = TrapHistory(machine, lambda _loop: None)
+    try:
+        return 0, run_to_moment(machine, request)
+    except MachineError as error:
+        cause = EndingReasons(Places(machine)).failure(error, traps.interrupt).replace("\n", "\n         ")
+        print(f"ekernel: {cause}", file=sys.stderr)
+        return 1, "stopped by an error"
+    finally:
+        traps.close()
 
 
 def limited(machine: Machine, limit: int | None) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emu.cli.allocations import Allocations
-from emu.cli.moments import run_to_moment
+from emu.cli.moments import run_whatever_comes
 from emu.cli.options import heap_options
 from emu.cli.requests import HeapWords
 from emu.cli.run import allocation_request, new_machine, write_file
@@ -46,8 +46,9 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     machine = new_machine(request)
     allocations = Allocations(machine, allocation_request(request, asked=True), summed_up=False)
     story = Story(machine, allocations.chosen)
-    ending = f"{run_to_moment(machine, request)}: {machine.instret:,} instructions ({machine.config.fidelity})"
+    status, ended = run_whatever_comes(machine, request)
+    ending = f"{ended}: {machine.instret:,} instructions ({machine.config.fidelity})"
     text = page(story.columns(Path(machine.image.name).name if machine.image else "kernel", ending)).encode()
     write_file(request.output, text)
     sys.stdout.write(f"{request.output}: {len(text):,} bytes; {ending}\n")
-    return 0
+    return status

@@ -81,6 +81,17 @@ def test_the_page_tells_each_event_and_asks_for_no_other_file(
     assert sum(data["moments"]) < data["instructions"]
 
 
+def test_a_guest_that_cannot_go_on_has_a_page_of_what_led_there(
+    ekernel: Ekernel, program: Program, tmp_path: Path
+) -> None:
+    result = ekernel("report", program(BUSY.format(rounds=3).replace("li a7, 8", "jr zero")), "-o", "page.html")
+    assert result.returncode == 1
+    assert "double fault" in result.stderr
+    data = data_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert len(data["kind"]) == 7
+    assert data["ending"].startswith("stopped by an error: ")
+
+
 def test_a_recorded_run_makes_the_page_of_that_run_and_is_no_kernel_to_run(
     ekernel: Ekernel, program: Program, tmp_path: Path
 ) -> None:
