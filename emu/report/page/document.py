@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-_SCRIPTS = ("state.js", "plots.js", "panels.js", "memory.js", "processes.js", "report.js")
+_SCRIPTS = ("state.js", "looking.js", "plots.js", "panels.js", "memory.js", "processes.js", "report.js")
 """In the order in which they are read: each uses names of those before it."""
 
 

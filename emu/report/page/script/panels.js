@@ -32,6 +32,15 @@ const LETTERS = "DAGUXWRV";
 function rights(pte) {
   return [...LETTERS].map((letter, index) => ((pte >> BigInt(7 - index)) & 1n ? letter : "_")).join("");
 }
+const answers = new Map();
+function handledAt(fault) { // the row that tells how this fault was handled
+  if (!answers.has(fault)) {
+    let row = fault.row + 1;
+    while (row < rows && !(run.kind[row] === HANDLED && run.texts[run.c[row]].includes(fault.address))) row++;
+    answers.set(fault, row < rows ? row : -1);
+  }
+  return answers.get(fault);
+}
 function drawWalk() {
   const picture = $("walk");
   picture.replaceChildren();
@@ -54,7 +63,7 @@ function drawWalk() {
     if (!last) svg(picture, "text", { x: 620, y: y + 11, fill: "var(--dim)" }, "↓");
   });
   const words = fault.refusal.match(/.{1,84}(\s|$)/g) ?? [];
-  const handled = run.texts[run.c.find((_, row) => row > fault.row && row <= at && run.kind[row] === HANDLED && run.texts[run.c[row]].includes(fault.address))];
+  const answer = handledAt(fault), handled = answer >= 0 && answer <= at ? run.texts[run.c[answer]] : "";
   if (handled) words.push(...(handled.match(/.{1,84}(\s|$)/g) ?? []).map((text) => `✓ ${text}`));
   words.forEach((text, index) => svg(picture, "text", { x: 4, y: 80 + 22 * fault.steps.length + 16 * index, fill: text.startsWith("✓") ? "currentColor" : "var(--bad)" }, text));
 }

@@ -11,7 +11,7 @@ function spaceName(number) {
   return satp >> 60n ? `PPN:${hex(satp & 0xfffffffffffn)}${asid ? ` ASID ${asid}` : ""}` : "paging off";
 }
 const CELLS = 320;
-let bands;
+let bands; // what of the picture stays as it is: the spaces that are drawn, by name, frames' figure and line
 function bandsOf() {
   const end = Math.max(1, run.instructions), found = run.spaces.satp.map(() => new Float64Array(CELLS));
   const fill = (space, from, to) => {
@@ -23,30 +23,39 @@ function bandsOf() {
   fill(space, since, end);
   return found;
 }
-function drawProcesses(state, now) {
-  const picture = $("bands"), { instructions, switches: times, faults, syscalls } = run.spaces, current = spaceAt(now);
+function drawBands() {
+  const picture = $("bands"), { instructions, switches: times, faults, syscalls } = run.spaces, cells = bandsOf();
   const shown = instructions.map((_, space) => space).filter((space) => instructions[space] || times[space]).sort((one, other) => instructions[other] - instructions[one]).slice(0, 14);
-  const frames = new Map();
-  for (const [, since] of state.frames.values()) { const space = spaceAt(since); frames.set(space, (frames.get(space) ?? 0) + 1); }
   picture.replaceChildren();
   picture.setAttribute("viewBox", `0 0 640 ${22 * shown.length + 16}`);
-  bands ??= bandsOf();
-  shown.forEach((space, line) => {
+  const figure = (text, column, y, style = {}) => svg(picture, "text", { x: 450 + 46 * column, y, "text-anchor": "end", fill: "currentColor", "font-size": 10, ...style }, text);
+  const lines = shown.map((space, line) => {
     const y = 14 + 22 * line, share = 100 * instructions[space] / Math.max(1, run.instructions);
-    svg(picture, "text", { x: 0, y: y + 10, fill: space === current ? "var(--accent)" : "currentColor", "font-size": 10, "font-weight": space === current ? 700 : 400 }, spaceName(space));
-    bands[space].forEach((part, cell) => { if (part > 0.002) svg(picture, "rect", { x: 150 + cell * 250 / CELLS, y, width: 250 / CELLS + 0.2, height: 14, fill: colour(spaceName(space)), "fill-opacity": 0.25 + 0.75 * Math.min(1, part) }); });
-    const told = [`${share.toFixed(1)} %`, number(times[space]), number(faults[space]), number(syscalls[space]), frames.get(space) ? number(frames.get(space)) : ""];
-    told.forEach((text, column) => svg(picture, "text", { x: 450 + 46 * column, y: y + 10, "text-anchor": "end", fill: "currentColor", "font-size": 10 }, text));
+    const name = svg(picture, "text", { x: 0, y: y + 10, "font-size": 10 }, spaceName(space));
+    cells[space].forEach((part, cell) => { if (part > 0.002) svg(picture, "rect", { x: 150 + cell * 250 / CELLS, y, width: 250 / CELLS + 0.2, height: 14, fill: colour(spaceName(space)), "fill-opacity": 0.25 + 0.75 * Math.min(1, part) }); });
+    [`${share.toFixed(1)} %`, number(times[space]), number(faults[space]), number(syscalls[space])].forEach((text, column) => figure(text, column, y + 10));
+    return { space, name, frames: figure("", 4, y + 10) };
   });
-  ["instr.", "times", "faults", "syscalls", "frames"].forEach((text, column) => svg(picture, "text", { x: 450 + 46 * column, y: 8, "text-anchor": "end", fill: "var(--dim)", "font-size": 9 }, text));
-  const x = 150 + 250 * now / Math.max(1, run.instructions);
-  svg(picture, "path", { d: `M${x.toFixed(1)} 12V${14 + 22 * shown.length}`, stroke: "currentColor" });
-  const more = instructions.length - shown.length;
+  ["instr.", "times", "faults", "syscalls", "frames"].forEach((text, column) => figure(text, column, 8, { fill: "var(--dim)", "font-size": 9 }));
+  return { lines, now: svg(picture, "path", { stroke: "currentColor" }) };
+}
+function drawProcesses(state, now) {
+  const current = spaceAt(now), frames = new Map();
+  bands ??= drawBands();
+  for (const [, since] of state.frames.values()) { const space = spaceAt(since); frames.set(space, (frames.get(space) ?? 0) + 1); }
+  for (const { space, name, frames: figure } of bands.lines) {
+    name.setAttribute("fill", space === current ? "var(--accent)" : "currentColor");
+    name.setAttribute("font-weight", space === current ? 700 : 400);
+    figure.textContent = frames.get(space) ? number(frames.get(space)) : "";
+  }
+  const x = 150 + 250 * now / Math.max(1, run.instructions), more = run.spaces.satp.length - bands.lines.length;
+  bands.now.setAttribute("d", `M${x.toFixed(1)} 12V${14 + 22 * bands.lines.length}`);
   $("processes").textContent = `now ${spaceName(current)}${more > 0 ? `; ${number(more)} more are not drawn` : ""}`;
 }
 
 // Flame graphs: a node is [name, size, calls, parts]. A click makes a node the whole; on the lowest it goes back.
-function flame(picture, root, told, go) {
+function flame(id, root, told, go) {
+  const picture = $(id), parts = [];
   picture.replaceChildren();
   const draw = (node, x, width, depth) => {
     if (depth > 12 || width < 1) return;
@@ -54,7 +63,9 @@ function flame(picture, root, told, go) {
     svg(box, "rect", { x: x + 0.5, y, width: Math.max(width - 1, 0.5), height: 19, rx: 2, fill: depth ? colour(node[0]) : "var(--line)", "fill-opacity": 0.8 });
     svg(box, "title", {}, told(node));
     if (width > 40) svg(box, "text", { x: x + 4, y: y + 14, fill: "currentColor" }, `${node[0]} ${number(node[1])}`.slice(0, Math.floor(width / 7.3)));
-    if (go) box.addEventListener("click", () => go(depth ? node : null));
+    const act = go && (() => go(depth ? node : null));
+    if (act) box.addEventListener("click", act);
+    parts.push({ box, x, y, width, told: () => told(node), act });
     for (const part of node[3].toSorted((one, other) => other[1] - one[1])) {
       const wide = width * part[1] / node[1];
       draw(part, x, wide, depth + 1);
@@ -62,28 +73,34 @@ function flame(picture, root, told, go) {
     }
   };
   if (root[1]) draw(root, 0, 640, 0);
+  looked(id, parts);
 }
+let heldNow; // what is drawn
 function drawHeld(state) {
-  const root = ["all", 0, 0, []];
-  for (const [chain] of state.frames.values()) {
+  const root = ["all", 0, 0, []], below = new Map([[root, new Map()]]), counts = new Map();
+  for (const [chain] of state.frames.values()) counts.set(chain, (counts.get(chain) ?? 0) + 1);
+  const told = JSON.stringify([...counts]);
+  if (told === heldNow) return;
+  heldNow = told;
+  for (const [chain, count] of counts) {
     let node = root;
-    node[1]++;
+    node[1] += count;
     for (const index of run.chains[chain].toReversed()) {
-      const name = run.places[index].function;
-      let part = node[3].find((one) => one[0] === name);
-      if (!part) node[3].push(part = [name, 0, 0, []]);
-      part[1]++;
+      const name = run.places[index].function, parts = below.get(node);
+      let part = parts.get(name);
+      if (!part) { parts.set(name, part = [name, 0, 0, []]); below.set(part, new Map()); node[3].push(part); }
+      part[1] += count;
       node = part;
     }
   }
   $("held").textContent = root[1] ? "frames by callers, the outermost below" : "no frame is in use";
-  flame($("flame"), root, ([name, size]) => `${name}: ${number(size)} frames`);
+  flame("flame", root, ([name, size]) => `${name}: ${number(size)} frames`);
 }
 function drawCalls(root = null) {
   const whole = run.calls[1];
-  $("called").textContent = `${number(whole)} instructions by callers, the outermost below; a click looks closer`;
+  $("called").textContent = `${number(whole)} instructions by callers, the outermost below; a click or Enter looks closer`;
   const shown = root ?? ["all", whole, 0, run.calls[3]];
-  flame($("calls"), shown, ([name, size, calls]) => `${name}: ${number(size)} instructions (${(100 * size / Math.max(1, whole)).toFixed(1)} %)${calls ? `, called ${number(calls)} times` : ""}`, drawCalls);
+  flame("calls", shown, ([name, size, calls]) => `${name}: ${number(size)} instructions (${(100 * size / Math.max(1, whole)).toFixed(1)} %)${calls ? `, called ${number(calls)} times` : ""}`, drawCalls);
 }
 
 function drawCosts() {

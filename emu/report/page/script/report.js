@@ -13,8 +13,21 @@ function go(position) {
   drawBlocks(state);
   drawHeld(state);
   drawProcesses(state, now);
-  $("console").textContent = run.console.filter(([when]) => when <= now || at === rows + run.maps.length - 1).map(([, text]) => text).join("");
+  drawConsole(now);
+}
+let written = -1; // lines of the console that are shown
+function drawConsole(now) {
+  const shown = run.console.filter(([when]) => when <= now || at === rows + run.maps.length - 1);
+  if (shown.length === written) return;
+  written = shown.length;
+  $("console").textContent = shown.map(([, text]) => text).join("");
   $("console").scrollTop = $("console").scrollHeight;
+}
+// A slider that is dragged tells of more places than a screen shows: the last one of each picture is drawn.
+let wanted = null;
+function slide() {
+  if (wanted === null) requestAnimationFrame(() => { const place = wanted; wanted = null; go(place); });
+  wanted = Number($("slider").value);
 }
 
 const toFault = (step) => {
@@ -57,7 +70,7 @@ async function main() {
   if (!rows) { $("moment").textContent = "nothing that this page tells of has happened"; $("console").textContent = run.console.map(([, text]) => text).join(""); document.body.dataset.ready = "true"; return; }
   range = frameRange();
   $("slider").max = rows + run.maps.length - 1;
-  $("slider").addEventListener("input", () => go(Number($("slider").value)));
+  $("slider").addEventListener("input", slide);
   for (const [id, act] of Object.entries(DO)) $(id).addEventListener("click", act);
   for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button.dataset.of));
   $("search").addEventListener("keydown", (key) => { if (key.key === "Enter") search(); });
@@ -66,6 +79,7 @@ async function main() {
     if (key.key === "/") { $("search").focus(); key.preventDefault(); }
     else if (KEYS[key.key]) { DO[KEYS[key.key]](); key.preventDefault(); }
   });
+  for (const id of ["map", "blocks", "flame", "calls"]) lookable(id);
   drawPlots();
   drawCalls();
   drawCosts();

@@ -21,10 +21,11 @@ function svg(parent, name, attributes, text) {
   return element;
 }
 
+const hues = new Map(); // by name, in the order in which they are drawn first: each far from those before it
 function colour(name) {
-  let hash = 7;
-  for (const letter of name) hash = (hash * 31 + letter.charCodeAt(0)) % 9973;
-  return `hsl(${(hash * 47) % 360} 55% ${45 + (hash % 3) * 7}%)`;
+  if (!hues.has(name)) hues.set(name, hues.size);
+  const place = hues.get(name);
+  return `hsl(${Math.round(place * 137.508 + 200) % 360} 55% ${45 + (place % 3) * 7}%)`;
 }
 
 // What is held at an event: states are kept now and then, and played forward from there.
