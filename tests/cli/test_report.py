@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -176,6 +177,45 @@ def _splits_and_joins(browser: Any, text: Callable[[str], str]) -> None:
         )
 
 
+def _by_keyboard_only(browser: Any, waiting: Any, text: Callable[[str], str]) -> None:
+    """Each control has its turn, and shows it; the slider and the parts of pictures are moved over by their keys."""
+    from selenium.webdriver import ActionChains, Keys
+
+    browser.execute_script("""
+        document.activeElement.blur();
+        window.seen = [];
+        document.addEventListener("focusin", ({ target }) =>
+            seen.push([target.id || target.dataset.of, getComputedStyle(target).outlineStyle]));
+    """)
+    controls = browser.execute_script(
+        'return [...document.querySelectorAll("button, input, svg[tabindex]")].map((one) => one.id || one.dataset.of)'
+    )
+    ActionChains(browser).send_keys(*[Keys.TAB] * (len(controls) + 10)).perform()
+    seen = browser.execute_script("return seen")
+    assert {name for name, _ in seen} >= {*controls}
+    assert {outline for _, outline in seen} == {"solid"}
+
+    def press(name: str, *keys: str) -> None:
+        browser.execute_script("document.getElementById(arguments[0]).focus()", name)
+        ActionChains(browser).send_keys(*keys).perform()
+
+    press("slider", Keys.HOME)
+    for key in (Keys.PAGE_UP, Keys.ARROW_UP, Keys.ARROW_RIGHT):
+        before = browser.execute_script("return at")
+        press("slider", key)
+        waiting.until(lambda page, before=before: page.execute_script("return at") > before)
+    press("slider", Keys.END)
+    moment = text("moment")
+    press("map", Keys.HOME, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    first, across = browser.execute_script("return [range[0], cells.drawn.findIndex((part) => part.y > 0)]")
+    assert text("map-told").startswith(f"PPN:{first + across + 1:#x} ")
+    press("blocks", Keys.END)
+    assert text("blocks-told").startswith("0x")
+    press("calls", Keys.ARROW_UP, Keys.ENTER)
+    assert text("calls").startswith(text("calls-told").split(":")[0]), "it is the whole now"
+    assert text("moment") == moment, "a picture's keys are its own"
+
+
 @pytest.mark.slow
 def test_a_browser_shows_every_moment_of_the_run(
     ekernel: Ekernel, browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -239,10 +279,15 @@ def test_a_browser_shows_every_moment_of_the_run(
     before = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     press("t")
     assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != before
-    for name in ("map", "fragmentation"):
-        browser.find_element("css selector", f"[data-of={name}]").click()
-        waiting.until(lambda _page, name=name: (tmp_path / f"{name}.svg").exists())
-        assert "var(" not in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+    _by_keyboard_only(browser, waiting, text)
+    for button in browser.find_elements("css selector", ".save"):
+        picture = tmp_path / f"{button.get_attribute('data-of')}.svg"
+        button.send_keys(Keys.ENTER)
+        waiting.until(lambda _page, picture=picture: picture.exists())
+        assert "var(" not in picture.read_text(encoding="utf-8")
+        drawing = ET.parse(picture)  # noqa: S314  # the page's own
+        assert "".join(drawing.getroot().itertext()).strip(), picture.name
+    assert len(list(tmp_path.glob("*.svg"))) == 8
     assert (tmp_path / "fragmentation.svg").read_text(encoding="utf-8").count("<path") == 4
     browser.set_window_size(420, 800)
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

@@ -13,8 +13,11 @@ function lookable(id) {
   });
   picture.addEventListener("keydown", (key) => {
     if (key.ctrlKey || key.metaKey || key.altKey) return;
-    if (key.key === "Enter" && own.on?.act) own.on.act();
-    else if (/^(Arrow|Home$|End$)/.test(key.key)) look(own, beside(own, key.key));
+    if (key.key === "Enter" && own.on?.act) {
+      const { act } = own.on;
+      own.on = null; // the part becomes the whole, which is drawn first
+      act();
+    } else if (/^(Arrow|Home$|End$)/.test(key.key)) look(own, beside(own, key.key));
     else return;
     key.preventDefault();
     key.stopPropagation();
