@@ -13,6 +13,7 @@ from figures.linux import built_linux
 from figures.size import QUICK, size
 from figures.table import ratio, row, title
 
+from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.calls import Calls
 from emu.engine.translated.counts import Counts, Coverage, Edges
 from emu.engine.translated.features import Feature
@@ -22,7 +23,10 @@ from emu.firmware.image import Image
 from emu.machine import Drive, Machine, MachineConfig
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.faults import PageFaultObserver
 from emu.observe.memory import MemoryObserver, WatchedRange
+from emu.observe.pagetables.faults import FaultGroups
+from emu.observe.pagetables.invariants import Invariants, named
 from emu.observe.sanitizer.address import AddressSanitizer
 
 _ROUNDS = size(40_000, 3)
@@ -68,6 +72,10 @@ def _told(_event: object) -> None:
 def _guarded(machine: Machine) -> None:
     """All memory behind the program poisoned, as a sanitizer has it."""
     machine.core.shadow.open(_told).poison(0x8080_0000, 8 << 20)
+
+
+def _faults(machine: Machine) -> None:
+    FaultGroups(machine, PageFaultObserver(machine))
 
 
 def _feature(make: Callable[[], Feature]) -> Watch:
@@ -151,9 +159,13 @@ def main() -> None:
     if folder is None:
         row("nothing to measure: run tests/linux/build.py first")
         return
-    watches: dict[str, tuple[Watch, float]] = {
+    watches: dict[str, tuple[Watch, float]] = features | {
+        "1,000 watchpoints": (_ranges, 1.2),
+        "every load and store": (_feature(lambda: Accesses(_told)), 1.4),
         "check of each access": (lambda machine: machine.core.shadow.open(_told), 1.2),
         "PTE writes": (lambda machine: machine.on(PteWritten, _told), 1.1),
+        "page faults, and what resolved them": (_faults, 1.1),
+        "--invariant wx,mapped-once": (lambda machine: Invariants(machine, named("no-writable-code,mapped-once")), 1.4),
         "allocations followed": (_follow, 1.3),
         "--sanitize address": (AddressSanitizer, 1.2),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import NamedTuple
 
 from emu.address import PAGE_BITS, PhysAddr, VirtAddr
 from emu.errors import ConfigError
@@ -12,6 +13,7 @@ from emu.machine import Machine
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
 from emu.mmu.space import AddressSpace
+from emu.observe.pagetables.frames import MappedOnce
 
 _MOST_SPACES, _MOST_FOUND = 1 << 10, 1000
 
@@ -41,21 +43,16 @@ def no_user_in_kernel(write: PteWritten, _space: Callable[[], AddressSpace]) -> 
     return "it is a user page in the upper half" if is_user and write.first >> 63 else None
 
 
-def mapped_once(write: PteWritten, space: Callable[[], AddressSpace]) -> str | None:
-    """Every frame is mapped at most once in a space by pages of 4 KiB; a linear map of larger pages does not count."""
-    if write.level or not write.new & bits.V:
-        return None
-    frame = Pte(write.new).ppn.address()
-    places = [entry.first for entry in space().leaves if not entry.level and entry.physical == frame]
-    if len(places) < 2:
-        return None
-    return f"its frame {frame} is mapped at {' and '.join(map(str, places))}"
+class MadeFor(NamedTuple):
+    """An invariant that has to be made for each machine, since it keeps something of what is mapped there."""
+
+    make: Callable[[Machine], Check]
 
 
-INVARIANTS: Mapping[str, Check] = {
+INVARIANTS: Mapping[str, Check | MadeFor] = {
     "no-writable-code": no_writable_code,
     "no-user-in-kernel": no_user_in_kernel,
-    "mapped-once": mapped_once,
+    "mapped-once": MadeFor(MappedOnce),
 }
 """The invariants by name."""
 
@@ -160,10 +157,15 @@ class Invariants:
     """
 
     def __init__(
-        self, machine: Machine, checks: Mapping[str, Check], on_broken: Callable[[Broken], None] = lambda _found: None
+        self,
+        machine: Machine,
+        checks: Mapping[str, Check | MadeFor],
+        on_broken: Callable[[Broken], None] = lambda _found: None,
     ) -> None:
         self._machine = machine
-        self._checks = dict(checks)
+        self._checks = {
+            name: check.make(machine) if isinstance(check, MadeFor) else check for name, check in checks.items()
+        }
         self._on_broken = on_broken
         self.broken: list[Broken] = []
         self._subscription = machine.on(PteWritten, self._written)
@@ -184,7 +186,7 @@ class Invariants:
                 self._on_broken(found)
 
 
-def named(words: str) -> dict[str, Check]:
+def named(words: str) -> dict[str, Check | MadeFor]:
     """The invariants of a list of names with commas. Raises ConfigError for an unknown one.
 
     >>> list(named("mapped-once"))

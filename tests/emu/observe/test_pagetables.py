@@ -33,6 +33,22 @@ PAGED = """
     csrw satp, t0
     sfence.vma
 """
+LINEAR = """
+    la s3, middle
+    li t1, 0x80000 << 10 | 0xcf         # a linear map at 0x200000, by two megabytes, and then by pages
+    sd t1, 8(s3)
+    la s4, linear
+    srli t1, s4, 2
+    ori t1, t1, 1
+    sd t1, 16(s3)
+    srli t1, s2, 10
+    li t2, 0x80200
+    sub t1, t1, t2
+    slli t1, t1, 3
+    add t1, t1, s4
+    ori t2, s2, 0xc7
+    sd t2, (t1)
+"""
 TABLES = """
     li a7, 8
     ecall
@@ -41,6 +57,7 @@ TABLES = """
 root: .zero 4096
 middle: .zero 4096
 last: .zero 4096
+linear: .zero 4096
 page: .zero 4096
 """
 
@@ -56,6 +73,8 @@ page: .zero 4096
             ["user page in the upper"],
         ),
         ("mapped-once", "ori t1, s2, 0xc7\n sd t1, 8(s1)\nwrong: sd t1, 24(s1)", ["is mapped at 0x1000 and 0x3000"]),
+        ("mapped-once", f"{LINEAR}\n ori t1, s2, 0xd7\nwrong: sd t1, 8(s1)", []),
+        ("mapped-once", f"{LINEAR}\n ori t1, s2, 0xd7\n sd t1, 8(s1)\nwrong: sd t1, 24(s1)", ["at 0x1000 and 0x3000"]),
         ("mapped-once", "ori t1, s2, 0xc7\n sd t1, 8(s1)\n sd zero, 8(s1)\nwrong: sd t1, 24(s1)", []),
     ],
 )
