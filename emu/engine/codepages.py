@@ -208,7 +208,5 @@ class CodePages:
         """Whether any chunk of a range holds translated code."""
         if length <= 0:
             return False
-        chunks = self.chunks
-        return any(
-            chunk in chunks for chunk in range(physical >> CHUNK_BITS, ((physical + length - 1) >> CHUNK_BITS) + 1)
-        )
+        first, last = physical >> CHUNK_BITS, (physical + length - 1) >> CHUNK_BITS
+        return first in self.chunks or (last > first and not self.chunks.isdisjoint(range(first, last + 1)))

@@ -133,6 +133,11 @@ class Addressing:
         Raises AddressError where the kernel has mapped nothing, or no RAM.
         """
         first = self.address_of(address)
+        if 0 < len(data) <= PAGE_SIZE - (first & PAGE_SIZE - 1):
+            place = self.core.physical_of(first & (1 << 64) - 1)
+            if place is not None and self.memory.contains(place, len(data)):
+                self.memory.write(place, data)
+                return
         parts, at = list[tuple[int, int]](), 0
         for physical, size in ram_of(self.platform, first, len(data)):
             if physical is None:

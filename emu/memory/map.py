@@ -99,9 +99,12 @@ class PhysicalMemory(Shown):
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Put bytes into RAM from outside the machine, which its history remembers; raises AddressError outside RAM."""
-        self._check(address, len(data))
-        if self.noted(int(address), bytes(data)):
-            self.transfer(address, data)
+        address, length = int(address), len(data)
+        self._check(address, length)
+        if self.noted(address, bytes(data)):
+            start = address - self.ram.base
+            self.ram.view[start : start + length] = data
+            self.written(address, length)
 
     def transfer(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Put bytes into RAM as a part of the machine, as a DMA transfer does; raises AddressError outside RAM."""

@@ -101,11 +101,17 @@ class Inputs:
             if executing and self._is_known(now, what):
                 return False
             self.cut(now)
-        self.entries.append(Input(now, executing and not before, what))
-        self.position = len(self.entries)
+        if self._folded:
+            self._unfold()
+        entry = Input(now, executing and not before, what)
+        self._entries.append(entry)
+        self._position = len(self._entries)
         if self.on_note is not None:
-            self.on_note(self.entries[-1])
-        self._size += _EACH + sum(len(part) for part in what if isinstance(part, bytes))
+            self.on_note(entry)
+        self._size += _EACH
+        for part in what:
+            if type(part) is bytes:
+                self._size += len(part)
         if self._size > _MOST:
             self.forget()
             self.is_whole = False

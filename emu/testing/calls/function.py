@@ -106,27 +106,30 @@ class Function:
         __tracebackhide__ = True
         scratch = Scratch(self._machine)
         registers, room = self._arguments(args, scratch)
-        core, hart, frame = self._machine.core, self._machine.hart, self._caller.frame
-        saved, status = core.save_registers(), hart.csr["mstatus"]
-        try:
-            scratch.enter(bytes(registers.stack))
-            if not hart.x[_GP] and "__global_pointer$" in self._machine.symbols:
-                hart.x[_GP] = self._machine.address_of("__global_pointer$")  # a program that has not run yet
-            if self._has_floats and not status & Status.FS:
-                hart.csr["mstatus"] = status | _FS_INITIAL
-            integers, floats = registers.integers, registers.floats
-            if floats:
-                integers = [*integers, *(0,) * (ARGUMENTS - len(integers))]
-            frame.put(INTEGERS, integers)
+        with nullcontext() if self._is_ready() else self._made_ready(), scratch.holding(registers.stack):
+            frame, integers, floats = self._caller.frame, registers.integers, registers.floats
+            frame.put(INTEGERS, [*integers, *(0,) * (ARGUMENTS - len(integers))] if floats else integers)
             frame.put(IN_FLOATS, floats)
-            self._execute(len(integers), len(floats))
+            self._execute(ARGUMENTS if floats else len(integers), len(floats))
             scratch.take_back()
             return self._result(room)
+
+    @contextmanager
+    def _made_ready(self) -> Iterator[None]:
+        """Have what a program that has not run yet would set up first, for the time of a call."""
+        machine, core, hart = self._machine, self._machine.core, self._machine.hart
+        saved, status = core.save_registers(), hart.csr["mstatus"]
+        needs_floats = self._has_floats and not status & Status.FS
+        try:
+            if self._wants_gp and not hart.x[_GP]:
+                hart.x[_GP] = machine.address_of("__global_pointer$")
+            if needs_floats:
+                hart.csr["mstatus"] = status | _FS_INITIAL
+            yield
         finally:
-            scratch.give_back()
-            if self._has_floats and not status & Status.FS:
+            if needs_floats:
                 hart.csr["mstatus"] = hart.csr["mstatus"] & ~int(Status.FS)
-            self._machine.platform.inputs.note("registers", saved, self._machine.platform.is_asleep)
+            machine.platform.inputs.note("registers", saved, machine.platform.is_asleep)
             core.restore_registers(saved)
 
     def _is_ready(self) -> bool:

@@ -1,5 +1,7 @@
 """Guest memory for the time of one call: below the stack pointer, given back as it was."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from emu.errors import ConfigError
@@ -32,7 +34,6 @@ class Scratch:
         self._machine = machine
         self._top = self._bottom = stack_top(machine)
         self._blobs = list[_Blob]()
-        self._before = b""
 
     def place(self, data: bytes, align: int, back: object = None, kind: CType | None = None) -> int:
         """See `emu.testing.calls.values.Memory`."""
@@ -42,21 +43,33 @@ class Scratch:
         self._blobs.append(_Blob(self._bottom, data, back, kind))
         return self._bottom
 
-    def enter(self, stack: bytes) -> None:
-        """Write everything, and move the stack pointer below it."""
-        pointer = (self._bottom - len(stack)) & -_ALIGN
-        before = self._machine.peek(pointer, self._top - pointer)
+    @contextmanager
+    def holding(self, stack: bytes | bytearray) -> Iterator[None]:
+        """Everything in memory for a while, `stack` below it, and the stack pointer at its lowest address."""
+        machine, size = self._machine, (self._top - self._bottom + len(stack) + _ALIGN - 1) & -_ALIGN
+        pointer, registers = self._top - size, machine.hart.x
+        own = registers[SP]
+        before = machine.peek(pointer, size) if size else b""
         if before is None:
             raise ConfigError(
-                f"the arguments need {self._top - pointer:,} bytes of stack below {self._top:#x}, and not all of that "
+                f"the arguments need {size:,} bytes of stack below {self._top:#x}, and not all of that "
                 "is mapped: pass addresses of guest memory instead"
             )
-        self._bottom, self._before = pointer, before
-        for blob in self._blobs:
-            self._machine.write_virtual(blob.address, blob.data)
-        if stack:
-            self._machine.write_virtual(pointer, stack)
-        self._machine.hart.x[SP] = pointer
+        if size:
+            during = bytearray(before)
+            during[: len(stack)] = stack
+            for blob in self._blobs:
+                during[blob.address - pointer : blob.address - pointer + len(blob.data)] = blob.data
+            machine.write_virtual(pointer, during)
+        try:
+            if pointer != own:
+                registers[SP] = pointer
+            yield
+        finally:
+            if pointer != own:
+                registers[SP] = own
+            if size:
+                machine.write_virtual(pointer, before)
 
     def take_back(self) -> None:
         """Let the caller's objects have what the function has made of them."""
@@ -64,15 +77,10 @@ class Scratch:
             if blob.back is not None:
                 take_back(blob.back, self._machine.read_virtual(blob.address, len(blob.data)), blob.kind)
 
-    def give_back(self) -> None:
-        """Leave memory as it was."""
-        if self._before:
-            self._machine.write_virtual(self._bottom, self._before)
-
 
 def stack_top(machine: Machine) -> int:
     """Below which address the memory for a call may lie. Raises ConfigError where there is none."""
-    pointer = machine.hart.x[SP] & -_ALIGN
+    pointer = machine.core.words[SP] & -_ALIGN
     if machine.peek(pointer - _ALIGN, _ALIGN) is not None:
         return pointer
     is_physical = machine.hart.privilege is Privilege.M or not machine.hart.csr["satp"] >> SATP_MODE_SHIFT

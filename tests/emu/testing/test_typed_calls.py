@@ -285,6 +285,8 @@ def _meant(value: Any) -> Any:
 def test_floats_and_pairs_are_the_same_where_python_is_not_needed_and_when_the_call_is_lived_again(compile_c, fidelity):
     machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20))
     machine.load(compile_c("struct p {double x; long y;}; struct p seen; struct q {long a, b;};"
+                           "long sum(const char *s, long a, long b, long c, long d, long e, long f, long g, long h)"
+                           "{seen.y = s[0] + s[1] + h; return seen.y;}"
                            "struct p pair(long n, double d, float f) {return seen = (struct p){d * f, n};}"
                            "struct q two(long a, long b) {return (struct q){b, a};}"
                            "float half(float f) {return f / 2;} double ten(double a, double b, double c, double d,"
@@ -303,10 +305,15 @@ def test_floats_and_pairs_are_the_same_where_python_is_not_needed_and_when_the_c
     assert fields(machine.function("two")(1, -2)) == {"a": -2, "b": 1}
     assert machine.function("ten")(*map(float, range(10))) == 809.0
     assert (hart.x[:], list(hart.f)) == before
-    moments = []
+    moments, total, stack = [], machine.function("sum"), machine.read_virtual(hart.x["sp"] - 64, 64)
     for n in (7, 8):
         pair(n, n * 1.5, 0.5)
         moments.append((machine.history.now, machine.read_virtual("seen", 16)))
+        assert total("az", *range(7), n) == ord("a") + ord("z") + n
+        with machine.watch("sum", lambda: None):
+            assert total(b"bc", *range(7), n) == ord("b") + ord("c") + n
+        moments.append((machine.history.now, machine.read_virtual("seen", 16)))
+        assert (hart.x[:], machine.read_virtual(hart.x["sp"] - 64, 64)) == (before[0], stack)
     for moment, seen in reversed(moments):
         machine.history.go(moment)
         assert machine.read_virtual("seen", 16) == seen
