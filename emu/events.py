@@ -124,6 +124,14 @@ class CsrWritten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherCsrWritten(CsrWritten):
+    """The same, but never of `sstatus`, so that the core carries those writes out by itself.
+
+    It is for who follows all registers: what is written to `sstatus` follows from them. Kernels write it often.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptRaised(Event):
     """A line into `mip` went up."""
 

@@ -11,6 +11,7 @@ from emu.events import (
     AddressSpaceSwitched,
     CsrWritten,
     Event,
+    OtherCsrWritten,
     PageFault,
     PteWritten,
     SyscallMade,
@@ -85,7 +86,8 @@ class HartBase(Guest, ABC):
         self.tables = TableWatch(self)
         self._interrupts_changed = False
         for kind in (
-            TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, CsrWritten, SyscallMade, PteWritten,
+            TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, CsrWritten, OtherCsrWritten, SyscallMade,
+            PteWritten,
         ):  # fmt: skip
             self.add_source(kind)
         bus.add_source(PteWritten, self.tables.start)
@@ -286,15 +288,22 @@ class HartBase(Guest, ABC):
 
         A counter has what was written when the next instruction reads it.
         """
-        self.bus.emit(
-            CsrWritten(
-                instret=self.retired_count - 1,
-                pc=VirtAddr(self.words[PC] - 4),
-                privilege=self.privilege,
-                number=number,
-                value=written if number in (Csr.MCYCLE, Csr.MINSTRET) else value,
-            )
-        )
+        for kind in (CsrWritten, OtherCsrWritten):
+            if kind in self._listening and (kind is CsrWritten or number != Csr.SSTATUS):
+                self.bus.emit(
+                    kind(
+                        instret=self.retired_count - 1,
+                        pc=VirtAddr(self.words[PC] - 4),
+                        privilege=self.privilege,
+                        number=number,
+                        value=written if number in (Csr.MCYCLE, Csr.MINSTRET) else value,
+                    )
+                )
+
+    def tells_of_csr(self, number: int) -> bool:
+        """Whether somebody wants to be told of writes to a CSR."""
+        listening = self._listening
+        return CsrWritten in listening or (OtherCsrWritten in listening and number != Csr.SSTATUS)
 
     @abstractmethod
     def listening_changed(self, kind: type[Event]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from emu.engine.csrs.layout import LINES
 from emu.engine.window import Word
-from emu.events import CsrWritten, TrapTaken
+from emu.events import CsrWritten, OtherCsrWritten, TrapTaken
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
@@ -20,7 +20,7 @@ class ChangeKind(IntEnum):
     START = 0
     """The state from here on."""
     WRITE = 1
-    """A CSR instruction has written."""
+    """A CSR instruction has written; of `sstatus` not always told, for what it writes follows from the registers."""
     TRAP = 2
     """A trap was entered, before the instruction of this `instret`."""
 
@@ -78,15 +78,17 @@ def unpack(data: bytes, place: int) -> tuple[int, Change, int] | None:
 class CsrFollower:
     """Tells changes of a machine's hart while it is on."""
 
-    def __init__(self, machine: Machine, tell: Callable[[Change], None]) -> None:
+    def __init__(self, machine: Machine, tell: Callable[[Change], None], *, status: bool = False) -> None:
+        """`status`: of writes to `sstatus`, too, which slows kernels down."""
         self._machine, self._tell = machine, tell
+        self._kind = CsrWritten if status else OtherCsrWritten
         self._subscriptions: list[Subscription] = []
 
     def start(self) -> None:
         """Listen. The state at that moment is told by `begin`, for which the machine must be between instructions."""
         if not self._subscriptions:
             on = self._machine.on
-            self._subscriptions = [on(CsrWritten, self._written), on(TrapTaken, self._trapped)]
+            self._subscriptions = [on(self._kind, self._written), on(TrapTaken, self._trapped)]
 
     @property
     def is_on(self) -> bool:

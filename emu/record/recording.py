@@ -17,7 +17,6 @@ from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import Access, Write
 from emu.errors import ImageError, RecordingError
 from emu.firmware.names import Names, SymbolFile
-from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.record import formats
 from emu.record.container import Reader
@@ -352,8 +351,4 @@ class Recording(Shown):
 
 def instructions_of(block: Block) -> list[tuple[VirtAddr, bytes]]:
     """Address and code of each instruction."""
-    found = []
-    for pc in block.addresses():
-        place = pc - block.pc
-        found.append((VirtAddr(pc), block.code[place : place + instruction_length(block.code[place])]))
-    return found
+    return [(VirtAddr(pc), code) for pc, code in block.instructions()]

@@ -165,11 +165,18 @@ class Block(NamedTuple):
 
     def addresses(self) -> list[int]:
         """Where its instructions are."""
-        found: list[int] = []
-        pc = self.pc
-        while len(found) < self.length and pc - self.pc < len(self.code):
-            found.append(pc)
-            pc += instruction_length(self.code[pc - self.pc])
+        return [pc for pc, _ in self.instructions()]
+
+    def instructions(self) -> list[tuple[int, bytes]]:
+        """Where its instructions are, and their code."""
+        found: list[tuple[int, bytes]] = []
+        code, pc, place = self.code, self.pc, 0
+        for _ in range(self.length):
+            if place >= len(code):
+                break
+            end = place + instruction_length(code[place])
+            found.append((pc + place, code[place:end]))
+            place = end
         return found
 
 

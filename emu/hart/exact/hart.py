@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine.csrs.layout import LINES
-from emu.events import CsrWritten, SyscallMade, TrapReturned, TrapTaken
+from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
@@ -122,7 +122,7 @@ class ExactHart(ExactTranslation):
         writes = kind == 1 or source != 0
         if reader is None or (writes and (number >> 10 == 3 or writer is None)):
             return lambda epc: self._illegal(epc, instruction)
-        is_told = CsrWritten in self._listening
+        is_told = self.tells_of_csr(number)
         if number in self.csrs.plain and (number >> 8) & 3 == 1 and not is_told:
             return self._plain_csr(instruction, number, self.csrs.plain[number] if writes else 0)
         if writes and writer is not None:

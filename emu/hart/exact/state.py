@@ -13,6 +13,7 @@ from emu.events import (
     AddressSpaceSwitched,
     CsrWritten,
     Event,
+    OtherCsrWritten,
     PteWritten,
     StaleTranslationUsed,
     TlbFilled,
@@ -232,9 +233,9 @@ class ExactState(HartCore):
 
     def listening_changed(self, kind: type[Event]) -> None:
         """Every source passes through the model, unless a translation is given again, or native code serves a CSR."""
-        if kind is CsrWritten:
+        if kind in (CsrWritten, OtherCsrWritten):
             for number, served in _SERVED.items():
-                self._model.set_kind(number, Kind.REFUSED if CsrWritten in self._listening else served)
+                self._model.set_kind(number, Kind.REFUSED if self.tells_of_csr(number) else served)
             self.operations_changed()
             return
         if kind is TrapReturned:

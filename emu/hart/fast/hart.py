@@ -8,7 +8,7 @@ from emu.engine import Stop
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import Word
 from emu.errors import MachineError
-from emu.events import CsrWritten, PageFault, SyscallMade, TrapReturned, TrapTaken
+from emu.events import PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.counter_csrs import COUNTERS
 from emu.hart.fast.state import PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, leads_outside
@@ -159,7 +159,7 @@ class FastHart(FastState):
                 operand = before | operand if kind == 2 else before & ~operand
             if not csrs.write(number, operand):
                 return False
-            if CsrWritten in self._listening:
+            if self.tells_of_csr(number):
                 self.emit_csr_written(number, operand, csrs.read(number) or 0)
         if destination:
             words[destination] = old

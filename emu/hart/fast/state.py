@@ -8,7 +8,7 @@ from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import MOVED_BY, Kind
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
-from emu.events import AddressSpaceSwitched, CsrWritten, Event, PteWritten, TrapReturned
+from emu.events import AddressSpaceSwitched, CsrWritten, Event, OtherCsrWritten, PteWritten, TrapReturned
 from emu.hart.core import HartCore
 from emu.hart.counter_csrs import STCE
 from emu.hart.fast.csrs import SERVED, FastCsrs
@@ -146,9 +146,9 @@ class FastState(HartCore):
         window.load()
         if kind is TrapReturned:
             self.csrs.force(NATIVE_TSR if kind in listening else 0)
-        elif kind is CsrWritten:
+        elif kind in (CsrWritten, OtherCsrWritten):
             for number, served in SERVED.items():
-                self._model.set_kind(number, Kind.REFUSED if kind in listening else served)
+                self._model.set_kind(number, Kind.REFUSED if self.tells_of_csr(number) else served)
             self._serve_satp()
         elif kind in (AddressSpaceSwitched, PteWritten):
             self._serve_satp()
@@ -156,7 +156,7 @@ class FastState(HartCore):
 
     def _serve_satp(self) -> None:
         """Have the core carry out writes of `satp`, but those that turn paging on: it would keep translations."""
-        told = not self._listening.isdisjoint((AddressSpaceSwitched, CsrWritten, PteWritten))
+        told = not self._listening.isdisjoint((AddressSpaceSwitched, CsrWritten, OtherCsrWritten, PteWritten))
         is_on = self.words[_SATP] >> SATP_MODE_SHIFT
         self._model.set_kind(Csr.SATP, Kind.CORE if is_on and not told else Kind.REFUSED)
 

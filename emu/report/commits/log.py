@@ -50,6 +50,8 @@ class _Shape(NamedTuple):
     operand: MemoryOperand | None
     is_sc: bool
     returns: bool
+    writes_status: bool
+    """It is a CSR instruction that writes `sstatus`."""
 
 
 class Reached(NamedTuple):
@@ -85,6 +87,7 @@ class CommitLog:
         self._floats = FloatFlags()
         self._texts: dict[tuple[int, bytes], str] = {}
         self._shapes: dict[tuple[int, bytes], _Shape] = {}
+        self._endings: dict[bytes, tuple[str, int]] = {}
 
     def clear(self) -> None:
         """Forget what has not been taken: the machine was put back."""
@@ -106,14 +109,20 @@ class CommitLog:
         """The registers below this number change nothing else when they are written."""
         return 64 if not self._known or self._status & FS_DIRTY == FS_DIRTY else _FLOAT
 
-    def beginning(self, pc: int, code: bytes) -> tuple[str, int, Flag]:
-        """What a line begins with before registers and accesses; where in it the privilege is; what has to be known."""
-        shape = self._shape(pc, code)
-        before = "".join(f"{line}\n" for line in self._executed(pc, code)) if self._execution else ""
-        flags = Flag.PYTHON if shape.raises or shape.returns else Flag(0)
-        if shape.operand is not None:
-            flags |= Flag.ACCESSES | (Flag.SC if shape.is_sc else 0)
-        return f"{before}{self._head}?{shape.text}", len(before) + len(self._head), flags
+    def beginning(self, pc: int, code: bytes) -> tuple[str, int, int]:
+        """What a line begins with before registers and accesses; where in it the privilege is; its `Flag`s."""
+        known = self._endings.get(code)
+        if known is None:
+            shape = self._shape(pc, code)
+            flags = Flag.PYTHON if shape.raises or shape.returns or shape.writes_status else Flag(0)
+            if shape.operand is not None:
+                flags |= Flag.ACCESSES | (Flag.SC if shape.is_sc else 0)
+            known = self._endings[code] = shape.text.partition("(")[2], int(flags)
+        ending, flag = known
+        if not self._execution:
+            return f"{self._head}? {pc:#018x} ({ending}", len(self._head), flag
+        before = "".join(f"{line}\n" for line in self._executed(pc, code))
+        return f"{before}{self._head}? {pc:#018x} ({ending}", len(before) + len(self._head), flag
 
     def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
         """The pc and text of each line. `codes` has instructions that may trap, by address."""
@@ -177,7 +186,7 @@ class CommitLog:
         word = int.from_bytes(code, "little")
         shape = self._shapes[pc, code] = _Shape(
             f" {pc:#018x} ({word:#0{2 + 2 * len(code)}x})", raises_flags(word), memory_operand(word),
-            word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (_MRET, _SRET),
+            word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (_MRET, _SRET), _writes_status(word),
         )  # fmt: skip
         return shape
 
@@ -208,6 +217,8 @@ class CommitLog:
                 self._csr(found, Csr.FFLAGS, self._flags)
                 self._make_dirty(found)
         accesses = self._accesses(instret, code, shape)
+        if shape.writes_status and self._known and all(change.number != Csr.SSTATUS for change in changes):
+            changes = [self._status_written(one)]
         for write in self.writes.until(instret):
             number, value = write.register, write.value
             if write.instret != instret:
@@ -227,6 +238,14 @@ class CommitLog:
             self._status, self._privilege = leave(self._status)
             self._csr(found, Csr.MSTATUS, self._shown_status)
         return found, accesses
+
+    def _status_written(self, one: Instruction) -> Change:
+        """What an instruction writes to `sstatus`, by the registers before it."""
+        word = int.from_bytes(one.code, "little")
+        source, kind = word >> 15 & 31, word >> 12 & 3
+        operand = source if word >> 14 & 1 else self.registers[source]
+        value = (operand, self._status | operand, self._status & ~operand)[kind - 1]
+        return Change(ChangeKind.WRITE, one.instret, value, 0, Csr.SSTATUS, one.privilege)
 
     def _accesses(self, instret: int, code: bytes, shape: _Shape) -> list[Reached]:
         """Before the instruction's registers are written: they have the address of what is not recorded."""
@@ -282,3 +301,8 @@ class CommitLog:
     @staticmethod
     def _csr(found: dict[int, int], number: int, value: int) -> None:
         found[number << 4 | CSR] = value
+
+
+def _writes_status(word: int) -> bool:
+    kind = word >> 12 & 3
+    return word & 0x7F == 0x73 and kind != 0 and word >> 20 == Csr.SSTATUS and (kind == 1 or word >> 15 & 31 != 0)

@@ -12,7 +12,7 @@ from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
 from emu.errors import RecordingError
 from emu.isa.privilege import Privilege
-from emu.record.recording import Instruction, instructions_of, left_by
+from emu.record.recording import Instruction, left_by
 from emu.report.commits.layout import (
     BLOCK_HEAD,
     COPIED,
@@ -35,9 +35,10 @@ _LONGEST = 1 << 14
 _SLACK = 1 << 16
 """Bytes behind the limit of the output: what a line has at most, and more."""
 _ARENA = 1 << 18
-_MOST_IN_TABLE = 1 << 22
+_MOST_IN_TABLE = 1 << 26
 _CONSTANTS = bytes([15] * 16 + [9] * 16 + [ord("a") - ord("9") - 1] * 16) + b"0123456789abcdef"
 _LABELS = b"".join(f" {'xf'[number >> 5]}{number & 31:<2} 0x\0".encode() for number in range(64))
+_PYTHON, _HIDDEN = int(Flag.PYTHON), int(Flag.HIDDEN)
 _HEAD, _ENTRY = struct.Struct(BLOCK_HEAD), struct.Struct(ENTRY)
 Chosen = Callable[[int], bool]
 
@@ -60,7 +61,7 @@ class LogText:
         self._keeps_codes = keeps_codes
         self._codes: dict[int, bytes] = {}
         self._blocks: dict[int, Block] = {}
-        self._known: dict[int, list[tuple[VirtAddr, bytes]]] = {}
+        self._known: dict[int, list[tuple[int, bytes]]] = {}
         self._modes: list[tuple[int, Privilege]] = []
         self._rest = array("I")
         is_native = log.is_native and native.available() and os.environ.get("EKERNEL_PROBES") != "python"
@@ -70,7 +71,8 @@ class LogText:
         self._labels = ctypes.create_string_buffer(_LABELS)
         self._table = (ctypes.c_uint64 * 1)()
         self._templates: list[object] = []
-        self._arena, self._used = ctypes.create_string_buffer(_ARENA), 0
+        self._arena, self._used = bytearray(_ARENA), 0
+        self._arena_begin = _address_of(self._arena)
         self._entries: dict[tuple[int, bytes], bytes] = {}
         self._shared = (ctypes.c_uint64 * WORDS)()
         ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.CONSTANTS, _CONSTANTS, len(_CONSTANTS))
@@ -86,7 +88,7 @@ class LogText:
         """A block that will be named by its number from now on."""
         self._blocks[block.number] = block
         if self._keeps_codes:
-            self._codes.update(instructions_of(block))
+            self._codes.update(block.instructions())
 
     def begin(self, instret: int, supervisor: Privilege, modes: Sequence[tuple[int, Privilege]] = ()) -> None:
         """What follows begins after so many instructions, and blocks of privilege 1 are of that one, until `modes`."""
@@ -193,7 +195,7 @@ class LogText:
         known = self._known[number]
         begin = self._table[number] if self._native is not None else 0
         pc, code = known[(shared[Shared.ENTRY] - begin - HEAD_SIZE) // ENTRY_SIZE]
-        one = Instruction(shared[Shared.INSTRET], pc, code, Privilege(shared[Shared.PRIVILEGE] - ord("0")))
+        one = Instruction(shared[Shared.INSTRET], VirtAddr(pc), code, Privilege(shared[Shared.PRIVILEGE] - ord("0")))
         chosen, is_shown = self._chosen, one.instret >= self._first
         lines = self._log.text(one, self._codes)
         text = "".join([f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]).encode()
@@ -222,14 +224,14 @@ class LogText:
 
     # Templates.
 
-    def _parts(self, number: int) -> tuple[list[tuple[VirtAddr, bytes]], int, int]:
+    def _parts(self, number: int) -> tuple[list[tuple[int, bytes]], int, int]:
         """The instructions of a block; how many it says it has; the digit of its privilege, or 0."""
         block = self._blocks.get(number)
         if block is None:
             raise RecordingError(f"the recording is damaged: it names block {number}, which it does not define")
         known = self._known.get(number)
         if known is None:
-            known = self._known[number] = instructions_of(block)
+            known = self._known[number] = block.instructions()
         return known, block.length, 0 if block.privilege == Privilege.S else ord("0") + (block.privilege & 3)
 
     def _make(self, number: int) -> None:
@@ -241,24 +243,31 @@ class LogText:
             ctypes.memmove(table, self._table, ctypes.sizeof(self._table))
             self._table = table
             self._shared[Shared.TABLE], self._shared[Shared.TABLE_SIZE] = ctypes.addressof(table), len(table)
-        entries = [self._entries.get(key) or self._entry(*key) for key in known]
-        template = ctypes.create_string_buffer(_HEAD.pack(length, len(known), digit) + b"".join(entries))
-        self._templates.append(template)
-        self._table[number] = ctypes.addressof(template)
+        entries = [self._entries.get(key) or self._entry(key) for key in known]
+        self._table[number] = self._kept(_HEAD.pack(length, len(known), digit) + b"".join(entries))
 
-    def _entry(self, pc: VirtAddr, code: bytes) -> bytes:
-        text, place, flags = self._log.beginning(pc, code)
+    def _entry(self, key: tuple[int, bytes]) -> bytes:
+        text, place, flags = self._log.beginning(*key)
         encoded = text.encode()
         if len(encoded) > _LONGEST or len(encoded) != len(text):
-            encoded, place, flags = b"", 0, flags | Flag.PYTHON
-        if self._chosen is not None and not self._chosen(pc):
-            flags |= Flag.HIDDEN
-        size = len(encoded) + COPIED
-        if self._used + size > len(self._arena):
-            self._templates.append(self._arena)
-            self._arena, self._used = ctypes.create_string_buffer(_ARENA), 0
-        address = ctypes.addressof(self._arena) + self._used
-        ctypes.memmove(address, encoded, len(encoded))
-        self._used += size
-        entry = self._entries[pc, code] = _ENTRY.pack(address, len(encoded), place, flags)
+            encoded, place, flags = b"", 0, flags | _PYTHON
+        if self._chosen is not None and not self._chosen(key[0]):
+            flags |= _HIDDEN
+        entry = self._entries[key] = _ENTRY.pack(self._kept(encoded), len(encoded), place, flags)
         return entry
+
+    def _kept(self, data: bytes) -> int:
+        """Where the data is from now on; `COPIED` bytes behind it can be read."""
+        size, used = len(data), self._used
+        if used + size + COPIED > len(self._arena):
+            self._templates.append(self._arena)
+            self._arena, used = bytearray(max(_ARENA, size + COPIED)), 0
+            self._arena_begin = _address_of(self._arena)
+        self._arena[used : used + size] = data
+        self._used = used + (size + 7 & ~7)
+        return self._arena_begin + used
+
+
+def _address_of(memory: bytearray) -> int:
+    """Where it is, as long as its size does not change."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -39,7 +39,7 @@ class CommitWriter(Following):
         self._machine, self._core = machine, machine.core
         self._log = log or CommitLog(machine.platform.names, execution=execution)
         self._text = LogText(self._log, stream, keeps_codes=execution or log is not None)
-        self._changes = CsrFollower(machine, self._log.changed)
+        self._changes = CsrFollower(machine, self._log.changed, status=not self._log.is_native)
         self._memory, self._registers = Accesses(self._log.accesses.feed), RegisterWrites(self._log.writes.feed)
         blocks = BlockFeature(self, size=_BLOCKS_AT_ONCE)
         super().__init__(machine, [blocks, self._memory, self._registers], blocks)

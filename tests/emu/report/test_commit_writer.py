@@ -2,8 +2,8 @@
 
 import ctypes
 import io
+import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,9 @@ import unicorn
 
 from emu.engine import native
 from emu.engine.assembled import ASSEMBLED
+from emu.events import CsrWritten
+from emu.isa.csrs import Csr
+from emu.isa.status import SSTATUS_WRITE
 from emu.machine import Machine, MachineConfig
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
@@ -41,8 +44,8 @@ counter: .dword 0
 MIXED = """
     li s0, 30
     la s1, counter
-    li t0, 0x6000
-    csrs sstatus, t0
+    li s2, 0x6000
+    csrs sstatus, s2
 again:
     ld t0, 0(s1)
     addi t0, t0, -3
@@ -59,6 +62,12 @@ again:
     fsd fa0, 16(s1)
     flw fa1, 16(s1)
     csrrs a4, sscratch, s0
+    csrrc a5, sstatus, t0
+    csrrsi a5, sstatus, 2
+    csrrs zero, sstatus, t1
+    csrrwi a5, sstatus, 0
+    csrrs zero, sstatus, a5
+    csrrs zero, sstatus, s2
     addi s0, s0, -1
     bnez s0, again
     li a7, 8
@@ -87,6 +96,19 @@ def test_a_log_that_is_switched_on_and_off_has_what_lies_between(build, fidelity
     lines = whole.getvalue().splitlines()
     assert parts.getvalue().splitlines() == [*lines[101:151], *lines[228:]]
     assert len(lines) == machine.instret
+
+
+def test_what_is_written_to_sstatus_follows_from_the_registers(build, fidelity):
+    machine, stream, told = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20)), io.BytesIO(), []
+    machine.load(build(MIXED))
+    with CommitWriter(machine, stream):
+        machine.run(300)
+        with machine.on(CsrWritten, lambda event: told.append((event.number, event.value & SSTATUS_WRITE))):
+            machine.run(300)
+    logged = [re.search(rb"c768_mstatus (\w+)$", line) for line in stream.getvalue().splitlines()[300:]]
+    values = [int(found[1], 16) & SSTATUS_WRITE for found in logged if found]
+    assert values == [value for number, value in told if number == Csr.SSTATUS]
+    assert len(set(values)) > 3
 
 
 def lines_of(recording: Recording, **options: bool) -> bytes:
@@ -127,20 +149,23 @@ def test_lines_are_the_same_on_both_hosts(
         shared[Shared.ACCESSES], shared[Shared.ACCESSES_END] = accesses, _ = log.accesses.span()
         core = unicorn.Uc(*host.engine)
 
-        def lend(_core: unicorn.Uc, _kind: int, address: int, _size: int, _value: int, _data: object) -> bool:
-            core.mem_map(address & -4096, 4096)
-            core.mem_write(address & -4096, ctypes.string_at(address & -4096, 4096))
-            return True
-
-        core.hook_add(unicorn.UC_HOOK_MEM_READ_UNMAPPED | unicorn.UC_HOOK_MEM_WRITE_UNMAPPED, lend)
+        address, registers = ctypes.addressof(shared), log.registers.buffer_info()[0]
+        lent = [
+            (address, ctypes.sizeof(shared)), (registers, 512), (writes, shared[Shared.WRITES_END] - writes),
+            (accesses, shared[Shared.ACCESSES_END] - accesses), (text._begin, ctypes.sizeof(text._output)),
+            (shared[Shared.WORDS], shared[Shared.WORDS_END] - shared[Shared.WORDS]),
+            (shared[Shared.TABLE], 8 * shared[Shared.TABLE_SIZE]), (shared[Shared.NAMES], 8 * 64),
+            (text._arena_begin, len(text._arena)),
+        ]  # fmt: skip
+        for page in {page for begin, size in lent for page in range(begin & -4096, begin + size, 4096)}:
+            core.mem_map(page, 4096)
+            core.mem_write(page, ctypes.string_at(page, 4096))
         core.mem_map(CODE, 0x4000)
         core.mem_write(CODE, ASSEMBLED[architecture]["commit_lines"])
-        address = ctypes.addressof(shared)
+        begin = shared[Shared.OUTPUT]
         answer = host.call(core, CODE, CODE + 0x2000, CODE + 0x4000, [address], most=10_000_000)
-        begin, registers = shared[Shared.OUTPUT], log.registers.buffer_info()[0]
-        for place, size in ((address, ctypes.sizeof(shared)), (registers, 512)):
-            with suppress(unicorn.UcError):  # registers may not have been looked at
-                ctypes.memmove(place, bytes(core.mem_read(place, size)), size)
+        for place, size in lent[:2]:
+            ctypes.memmove(place, bytes(core.mem_read(place, size)), size)
         length = shared[Shared.OUTPUT] - begin
         if length:
             ctypes.memmove(begin, bytes(core.mem_read(begin, length)), length)
