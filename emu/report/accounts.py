@@ -11,6 +11,7 @@ from emu.report.blocktypes import BlockTypes
 from emu.report.places import Places
 
 _SHOWN_HOLDERS = 5
+_MOST_HOLDERS = 1000
 _SHOWN_MISTAKES = 5
 _SHOWN_CALLERS = 3
 _SHOWN_RANGES = 3
@@ -73,18 +74,24 @@ class AccountReport:
 
     def _groups(self, events: Sequence[tuple[int, Event]]) -> list[str]:
         """A line for each chain of callers, the largest first."""
-        found: dict[tuple[VirtAddr, ...], list[tuple[int, Event]]] = {}
-        for key, event in events:
-            assert isinstance(event, FrameAllocated | HeapAllocated)
-            found.setdefault((event.pc, *event.callers), []).append((key, event))
         lines = []
-        for group in sorted(found.values(), key=len, reverse=True):
+        for group in _by_chain(events):
             first = group[0][1]
             assert isinstance(first, FrameAllocated | HeapAllocated)
             where = _pages(key for key, _ in group) if isinstance(first, FrameAllocated) else _blocks(group)
             kind = self.type_of([event for _, event in group])
             lines.append(f"{len(group):,} held since {self.chain(first)}: {f'{kind}, ' if kind else ''}{where}")
         return lines
+
+    def holders(self, account: Account[A, F]) -> list[dict[str, object]]:
+        """Who holds what, for programs: the call and its callers by name, innermost first; type, number and bytes."""
+        found = []
+        for group in _by_chain(list(account.held.items()))[:_MOST_HOLDERS]:
+            events = [event for _, event in group]
+            sizes = [_size(event) for event in events]
+            callers = [self._places.name(address) for address in (events[0].pc, *_callers(events[0]))]
+            found.append({"callers": callers, "type": self.type_of(events), "held": len(events), "bytes": sum(sizes)})
+        return found
 
     def type_of(self, events: Sequence[Event]) -> str:
         """What allocations of one chain are of: `struct node`; empty where that is not known."""
@@ -111,6 +118,22 @@ def account_numbers(account: Account[A, F]) -> dict[str, int]:
         "freed_with_another_size": account.wrong[Wrong.WRONG_SIZE],
         "handed_out_while_held": account.wrong[Wrong.OVERLAP],
     }
+
+
+def _by_chain(events: Iterable[tuple[int, Event]]) -> list[list[tuple[int, Event]]]:
+    found: dict[tuple[VirtAddr, ...], list[tuple[int, Event]]] = {}
+    for key, event in events:
+        found.setdefault((VirtAddr(event.pc), *_callers(event)), []).append((key, event))
+    return sorted(found.values(), key=len, reverse=True)
+
+
+def _callers(event: Event) -> tuple[VirtAddr, ...]:
+    assert isinstance(event, FrameAllocated | HeapAllocated)
+    return event.callers
+
+
+def _size(event: Event) -> int:
+    return event.count << PAGE_BITS if isinstance(event, FrameAllocated) else getattr(event, "size", 0)
 
 
 def _thing(event: Event) -> str:

@@ -122,7 +122,7 @@ class Summary:
         traps = {cause_label(cause, interrupt=interrupt): count for (interrupt, cause), count in self._traps.items()}
         return {
             "traps": traps,
-            **({} if self._ledger is None else _accounts(self._ledger)),
+            **({} if self._ledger is None else _accounts(self._ledger, self._places)),
             "unhandled_page_faults": len(self._faults.unhandled),
         }
 
@@ -134,7 +134,11 @@ class Summary:
         return ", ".join(counts) or "none"
 
 
-def _accounts(ledger: "AllocationLedger") -> dict[str, object]:
-    from emu.report.accounts import account_numbers
+def _accounts(ledger: "AllocationLedger", places: Places) -> dict[str, object]:
+    from emu.report.accounts import AccountReport, account_numbers
 
-    return {"frames": account_numbers(ledger.frames), "heap": account_numbers(ledger.blocks)}
+    report = AccountReport(places)
+    return {
+        "frames": {**account_numbers(ledger.frames), "holders": report.holders(ledger.frames)},
+        "heap": {**account_numbers(ledger.blocks), "holders": report.holders(ledger.blocks)},
+    }

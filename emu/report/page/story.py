@@ -22,6 +22,7 @@ from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.space import HeapSpace
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
+from emu.report.blocktypes import BlockTypes
 from emu.report.page.addresses import Regions
 from emu.report.page.calling import Calling
 from emu.report.page.curves import Curves, differences
@@ -71,6 +72,8 @@ class Story:
         self._console_bytes = 0
         self._owners: dict[int, int] = {}
         self._blocks: dict[int, int] = {}
+        self._typed: dict[tuple[int, str], tuple[tuple[VirtAddr, ...], set[int]]] = {}
+        """Callers and sizes of blocks, by the number of the chain and the slab cache."""
         self._in_heap = 0
         self._curves = Curves()
         self._maps: list[tuple[int, list[tuple[int, int, int]]]] = []
@@ -110,6 +113,7 @@ class Story:
             **dict(zip(("kind", "place", "a", "b", "c"), map(list, rows[1:]), strict=True)),
             "places": places,
             "chains": [list(chain) for chain in self._chains],
+            "types": self._types(),
             "texts": self._texts,
             "faults": self._faults,
             "console": self._console,
@@ -123,6 +127,15 @@ class Story:
             "memory": [RAM_BASE >> _SHIFT, machine.config.ram_size >> _SHIFT],
             "sources": excerpts((place["path"], place["line"]) for place in places if place["path"]),
         }
+
+    def _types(self) -> dict[int, str]:
+        """What blocks are of, by the number of their chain of callers, where it is known."""
+        types, found = BlockTypes(self._places), dict[int, str]()
+        for (number, kind), (chain, sizes) in self._typed.items():
+            name = kind or types.name(chain, sizes)
+            if name:
+                found[number] = name if found.get(number, name) == name else f"{found[number]} or {name}"
+        return found
 
     # What happens.
 
@@ -173,7 +186,9 @@ class Story:
     def _heap_allocated(self, event: HeapAllocated) -> None:
         self._in_heap += event.size - self._blocks.pop(event.address, 0)
         self._blocks[event.address] = event.size
-        self._note(HEAP, event, self._regions.short(event.address), event.size, self._chain(event, event.callers))
+        chain = self._chain(event, event.callers)
+        self._typed.setdefault((chain, event.kind), ((event.pc, *event.callers), set()))[1].add(event.size)
+        self._note(HEAP, event, self._regions.short(event.address), event.size, chain)
 
     def _heap_freed(self, event: HeapFreed) -> None:
         size = self._blocks.pop(event.address, 0)

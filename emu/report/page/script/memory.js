@@ -139,7 +139,7 @@ function drawBlocks(state) {
   for (const [list, start, size] of parts.toSorted(([, one], [, other]) => one - other))
     block(start, size, "free", "var(--dim)", () => `${address(start)} ${bytes(size)} free${list < 0 ? "" : `, list ${list}`}`);
   for (const [start, [size, chain]] of blocks.sort(([one], [other]) => one - other))
-    block(start, size, "held", colour(owner(chain)), () => `${address(start)} ${number(size)} bytes ${callers(chain)}`);
+    block(start, size, "held", colour(owner(chain)), () => `${address(start)} ${number(size)} bytes${typed(chain)} at ${callers(chain)}`);
   keepOnly(drawn);
 }
 function keepOnly(drawn) {

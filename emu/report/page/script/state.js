@@ -58,12 +58,13 @@ const copy = (state) => ({ frames: new Map(state.frames), blocks: new Map(state.
 const moment = (position) => (position < rows ? moments[position] : run.maps[position - rows][0]);
 const place = (row) => run.places[run.place[row]];
 const owner = (chain) => run.places[run.chains[chain][0]].function;
+const typed = (chain) => (run.types[chain] ? ` of ${run.types[chain]}` : "");
 const callers = (chain) => run.chains[chain].map((index) => run.places[index].name).join(" ← ");
 
 function sentence(row) {
   const [kind, a, b, c] = [run.kind[row], run.a[row], run.b[row], run.c[row]];
   if (kind === FRAME || kind === FRAME_FREE) return `PPN:${hex(a)}${b > 1 ? ` and ${b - 1} more` : ""} at ${callers(c)}`;
-  if (kind === HEAP || kind === HEAP_FREE) return `${address(a)} ${number(b)} bytes at ${callers(c)}`;
+  if (kind === HEAP || kind === HEAP_FREE) return `${address(a)} ${number(b)} bytes${kind === HEAP ? typed(c) : ""} at ${callers(c)}`;
   return run.texts[c] ?? "";
 }
 

@@ -7,6 +7,7 @@ from emu.observe.allocations.observers import HeapObserver
 from emu.observe.allocations.signatures import heap_allocator
 from emu.report.accounts import AccountReport
 from emu.report.blocktypes import BlockTypes
+from emu.report.page.story import Story
 from emu.report.places import Places
 from tests.emu.observe.allocations.conftest import Build, loaded
 
@@ -22,7 +23,7 @@ _TYPES = {
 def test_a_block_has_the_type_of_what_its_address_is_stored_in(built: Build, options: tuple[str, ...]) -> None:
     machine, _ = loaded(built("types", *options))
     HeapObserver(machine, [heap_allocator("kmalloc,kfree")])
-    ledger = AllocationLedger(machine)
+    ledger, story = AllocationLedger(machine), Story(machine)
     types = BlockTypes(Places(machine))
     found = {}
     for function in _TYPES:
@@ -32,3 +33,9 @@ def test_a_block_has_the_type_of_what_its_address_is_stored_in(built: Build, opt
     assert found == (dict.fromkeys(_TYPES, "") if options == ("-g0",) else _TYPES)
     said = "\n".join(AccountReport(Places(machine)).lines("heap", ledger.blocks))
     assert (": struct node, 0x" in said) is (options != ("-g0",))
+    known = sorted(filter(None, found.values()))
+    assert (
+        sorted(str(one["type"]) for one in AccountReport(Places(machine)).holders(ledger.blocks) if one["type"])
+        == known
+    )
+    assert sorted(story.columns("types", "it ended")["types"].values()) == known
