@@ -73,6 +73,13 @@ def test_a_tool_loads_nothing_of_the_machine(program: Callable[[str], Path], tmp
     assert not NOT_FOR_A_TOOL & loaded(words, tmp_path)
 
 
+def test_the_plugin_of_pytest_loads_itself_alone_until_a_test_uses_it() -> None:
+    code = "import sys, emu.testing.plugin, emu.testing.judging; print(*sys.modules)"  # as pytest does for any project
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    own = {name for name in result.stdout.split() if name.split(".")[0] in ("ekernel", "emu", "kernel", "linker")}
+    assert own <= {"emu", "emu.testing", *(f"emu.testing.{name}" for name in ("examples", "judging", "plugin"))}
+
+
 def test_the_end_of_the_process_waits_for_threads_and_for_what_was_registered() -> None:
     code = (
         "import atexit, sys, threading; from emu.cli import main; sys.argv = ['ekernel', '--version']\n"

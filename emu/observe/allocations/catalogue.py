@@ -74,6 +74,8 @@ class Catalogue:
 
     def fitting(self) -> "tuple[Allocator, ...]":
         """The shipped ones that the image has."""
+        if not len(self._symbols):  # a raw image has nothing that a description could name
+            return ()
         candidates = map(_shipped, filter(self._may_have, _files()))
         return tuple(allocator for allocator in candidates if self._fits(allocator))
 
