@@ -31,6 +31,15 @@ class Words:
         word: int = self._ram[first + ((address & PAGE_SIZE - 1) >> 3)]
         return word if size == _WORD else word >> 8 * within & (1 << 8 * size) - 1
 
+    def octets(self, address: int, size: int) -> bytes | None:
+        """Bytes of one page; None where no RAM is."""
+        page = address & -PAGE_SIZE
+        first = self._pages[page] if page in self._pages else self._first_word(page)
+        if first is None:
+            return None
+        start = _WORD * first + (address & PAGE_SIZE - 1)
+        return bytes(self._machine.memory.ram.view[start : start + size])
+
     def _first_word(self, page: int) -> int | None:
         machine, first = self._machine, None
         physical, ram = machine.core.physical_of(page & _ALL), machine.memory.ram

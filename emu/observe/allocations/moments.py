@@ -43,6 +43,21 @@ class MachineMoment:
             raise LookupError
         return number
 
+    def text(self, address: int) -> str:
+        """A printable text of the guest that ends with a zero byte; empty when there is none."""
+        if not address:
+            return ""
+        words = self._words
+        if words is None:
+            words = self._words = Words(self._machine)
+        in_page = min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE)
+        data = words.octets(address, in_page)
+        if data is None:
+            return ""
+        if in_page < _LONGEST_TEXT and 0 not in data:
+            data += words.octets(address + in_page, _LONGEST_TEXT - in_page) or b""
+        return _readable(data)
+
     def symbol(self, name: str) -> int:
         """The address of a symbol; raises LookupError without."""
         try:
@@ -146,17 +161,6 @@ def listed(head: int, node: int, moment: Moment) -> Iterator[ElementMoment]:
 def in_array(first: int, count: int, moment: Moment) -> Iterator[ElementMoment]:
     """The words of an array, by their addresses."""
     return (ElementMoment(moment, first + _WORD * index) for index in range(min(count, _MOST_LISTED)))
-
-
-def text_at(machine: Machine, address: int) -> str:
-    """A printable text of the guest that ends with a zero byte; empty when there is none."""
-    if not address:
-        return ""
-    in_page = min(_LONGEST_TEXT, PAGE_SIZE - address % PAGE_SIZE)
-    data = machine.peek(address, in_page)
-    if data is not None and in_page < _LONGEST_TEXT and 0 not in data:
-        data = machine.peek(address, _LONGEST_TEXT) or data
-    return "" if data is None else _readable(data)
 
 
 @lru_cache(1 << 12)

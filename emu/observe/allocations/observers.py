@@ -11,7 +11,7 @@ from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
-from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed, text_at
+from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed
 from emu.observe.allocations.values import Moment, Value
 from emu.observe.backtrace import Backtrace
 from emu.observe.calls import Call, Return
@@ -254,7 +254,7 @@ class HeapObserver(AllocatorObserver):
             return
         kind = ""
         for value in function.kind:
-            if kind := text_at(self._machine, value.at(at_call) or 0):
+            if kind := at_call.text(value.at(at_call) or 0):
                 break
         event = HeapAllocated(
             instret=instret, pc=self.site(call), privilege=call.privilege,
