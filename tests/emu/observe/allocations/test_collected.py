@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ekernel import assemble, link
 from emu.errors import EmuError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine, MachineConfig
 from emu.observe.allocations.collected import CollectedSource
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.signatures import frame_allocator
 from kernel.build import build, profile_named
 from tests.emu.observe.allocations.conftest import Build
 
@@ -65,15 +67,19 @@ def test_collected_events_are_those_that_are_listened_to(case: tuple[Path, Work]
     assert any(len(event.callers) > 2 for event in events)  # type: ignore[attr-defined]
 
 
-def test_who_begins_to_listen_in_the_middle_is_told_all_from_then_on(case: tuple[Path, Work], fidelity: str) -> None:
+@pytest.mark.parametrize(("kinds", "ahead"), [(KINDS[::2], -3), (KINDS[1::2], 3)], ids=["allocation", "free"])
+def test_who_begins_to_listen_in_the_middle_is_told_all_from_then_on(
+    case: tuple[Path, Work], fidelity: str, kinds: tuple[type[Event], ...], ahead: int
+) -> None:
     elf, _ = case
     most = 760_000
     expected = listened(elf, lambda machine: machine.run(most), fidelity)
-    inside = expected[len(expected) // 3]
+    of_kinds = [event for event in expected if isinstance(event, kinds)] or expected
+    inside = of_kinds[len(of_kinds) // 3]
     machine, collected, heard = loaded(elf, fidelity), list[Event](), list[Event]()
     for observer in OBSERVERS:
         observer.collect(machine, collected.append)
-    machine.run(inside.instret - 3)  # the call that this event is about has not returned
+    machine.run(inside.instret + ahead)  # the call that this event is about has not returned
     subscriptions = [machine.on(kind, heard.append) for kind in KINDS]
     before = len(collected)
     machine.run(20_000)
@@ -83,3 +89,50 @@ def test_who_begins_to_listen_in_the_middle_is_told_all_from_then_on(case: tuple
     assert collected == expected
     assert heard
     assert collected[before : before + len(heard)] == heard
+
+
+FREE_THAT_ALLOCATES = """
+    .globl _start
+_start:
+    la sp, stack
+    li a0, 0x80400
+    call give_back
+    li a7, 8
+    ecall
+give_back:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    call take
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+take:
+    li a0, 0x80401
+    ret
+    .bss
+    .balign 16
+    .zero 256
+stack:
+"""
+
+
+@pytest.mark.parametrize("saves", [False, True], ids=["at once", "after a snapshot"])
+def test_what_a_free_does_that_had_begun_before_somebody_listened_is_part_of_it(tmp_path: Path, saves: bool) -> None:
+    script = "SECTIONS { . = 0x80200000; .text : { *(.text) } .bss : { *(.bss) } }"
+    elf, heard = tmp_path / "guest.elf", list[Event]()
+    elf.write_bytes(link([assemble(FREE_THAT_ALLOCATES, name="guest.S")], script=script).elf)
+    with Machine(MachineConfig(ram_size=16 << 20)) as machine:
+        machine.load(elf)
+        FrameObserver(machine, [frame_allocator("take,give_back")])
+        FrameObserver.collect(machine, heard.append)
+        machine.run(until="give_back")
+        machine.run(2)
+        assert [type(event) for event in heard] == [FrameFreed]
+        if saves:
+            snapshot = machine.snapshot()
+            machine.run()
+            machine.restore(snapshot)
+        for kind in KINDS[:2]:
+            machine.on(kind, heard.append)
+        machine.run()
+    assert [type(event) for event in heard] == [FrameFreed]
