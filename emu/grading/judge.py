@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-_KIND = re.compile(r"^(?:[\w.]+\.)?(?:AssertionError|Failed|GuestCrash|LimitExceeded|NotShown): ")
-"""Exceptions whose text says all."""
+_KIND = re.compile(r"^(?:emu\.[\w.]+|(?:[\w.]+\.)?(?:AssertionError|Failed)): ")
+"""Exceptions whose text says all: ekernel's own, and those of tests."""
 _MESSAGE, _DETAIL = 4000, 20_000
 """Characters."""
 

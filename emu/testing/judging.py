@@ -3,12 +3,22 @@
 import re
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emu.errors import EmuError
 from emu.testing import examples
 from emu.testing.plugin import COVERED, WATCHED
+
+_EKERNEL = Path(__file__).parents[1]
+"""Whose lines say nothing to who writes tests."""
+
+
+def _is_explained(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether the text of an exception says all that its author's lines could."""
+    return isinstance(excinfo.value, EmuError)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -55,7 +65,6 @@ def _fuzz(item: pytest.Function) -> None:
     mark = item.get_closest_marker("fuzz")
     if mark is None:
         return
-    from emu.errors import EmuError
     from emu.testing.fuzz import judge
 
     machine = item._request.getfixturevalue("machine")
@@ -88,7 +97,10 @@ def _check_budget(item: pytest.Function) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the guest where a test has failed."""
+    """Show the guest where a test has failed, and of what ekernel has raised the test's own lines."""
+    for entry in call.excinfo.traceback if call.excinfo is not None else ():
+        if Path(entry.path).is_relative_to(_EKERNEL):
+            entry.frame.f_globals["__tracebackhide__"] = _is_explained  # pytest asks it, unless for --full-trace
     report = yield
     if report.failed and call.when == "call":
         folder = item.config.getoption("--guest-recordings")

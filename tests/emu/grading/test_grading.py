@@ -251,6 +251,7 @@ def test_a_hostile_image_reaches_neither_the_host_nor_the_others(tmp_path):
     assert "did not return" in told["resets"]
     assert "breakpoint" in told["files"]  # the host does not answer
     assert "crashed" in told["devices"]
+    assert not any(message.startswith("emu.") for message in told.values()), "a student knows no modules of ours"
     assert told["destroys"]
     assert "is empty" in told["empty"]
     assert "is a text file" in told["text"]
