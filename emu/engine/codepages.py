@@ -1,8 +1,8 @@
 """Which frames hold translated code, and the hooks that keep stores to them visible to the translator.
 
 With memory hooks outside RAM only, Unicorn 2.1.4 takes a page for clean of code after the first store through a
-non-executable mapping: later stores invalidate nothing and stale code runs. A dummy hook over the code cures it; in
-chunks of 64 KiB, because the core walks the list of hooks at each fill.
+non-executable mapping: later stores invalidate nothing and stale code runs. A dummy hook over the code cures it: one
+for each run of neighbouring chunks of 64 KiB, because the core walks the list of hooks at each fill for a store.
 """
 
 import ctypes
@@ -15,9 +15,10 @@ from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import ENV_ENGINE
 from emu.engine.window import Word
+from emu.lateclass import dataclass
 
 CHUNK_BITS = 16
-"""log2 of the bytes that one hook covers."""
+"""log2 of the bytes that are hooked for the first code in them."""
 
 # For each page of a block that was just translated: where it lies in RAM, and a call for a chunk not seen before. The
 # core has just fetched from there, so that its TLB answers. Code that cannot be decoded has no length, but one page.
@@ -132,6 +133,21 @@ alone:
 """,
 )
 
+
+@dataclass(slots=True)
+class _Run:
+    """A hook, and the first and the last chunk that it covers."""
+
+    hook: int
+    first: int
+    last: int
+
+
+def _range(first: int, last: int) -> tuple[int, int]:
+    """The first and the last address of chunks."""
+    return first << CHUNK_BITS, ((last + 1) << CHUNK_BITS) - 1
+
+
 NewChunk = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
 
 
@@ -143,6 +159,11 @@ class CodePages:
         self._base, self._size = base, size
         self.chunks: set[int] = set()
         """Numbers (physical address >> CHUNK_BITS) of chunks whose stores the translator sees."""
+        self._firsts: dict[int, _Run] = {}
+        self._lasts: dict[int, _Run] = {}
+        """The runs of chunks with a hook each, by their first and last."""
+        self._spare: list[_Run] = []
+        """Hooks whose chunks belong to another by now."""
         self._keep: tuple[object, ...] = ()
         self._bits: Iterable[int] = ()
         """A bit for each chunk that native code has found, 64 in a word."""
@@ -198,10 +219,17 @@ class CodePages:
         """Hook a chunk. Called between translation and execution: flushing is safe there."""
         chunk = physical >> CHUNK_BITS
         self.chunks.add(chunk)
-        start = chunk << CHUNK_BITS
-        library.add_hook(
-            self._handle, library.HOOK_FETCH_UNMAPPED, self._dummy, None, start, start + (1 << CHUNK_BITS) - 1
-        )
+        before, behind = self._lasts.pop(chunk - 1, None), self._firsts.pop(chunk + 1, None)
+        first = before.first if before is not None else chunk
+        last = behind.last if behind is not None else chunk
+        run = before or behind or (self._spare.pop() if self._spare else None)
+        if before is not None and behind is not None:
+            self._spare.append(behind)
+        if run is None or not library.move_hook(run.hook, _range(run.first, run.last), _range(first, last)):
+            hook = library.add_hook(self._handle, library.HOOK_FETCH_UNMAPPED, self._dummy, None, *_range(first, last))
+            run = _Run(hook, first, last)
+        run.first, run.last = first, last
+        self._firsts[first] = self._lasts[last] = run
         library.flush_tlb(self._handle)
 
     def holds_code(self, physical: int, length: int) -> bool:

@@ -205,12 +205,29 @@ def set_exits(handle: Handle, exits: list[int]) -> None:
     check(_ctl(handle, _SET_EXITS, array, ctypes.c_size_t(len(exits))), "set exits")
 
 
+_HOOK_WORDS = 6
+"""Of the library's description of a hook: those with its range are among the first so many."""
+
+
 def add_hook(handle: Handle, kind: int, callback: Any, data: int | None, begin: int = 1, end: int = 0) -> int:
     """Register a callback (a ctypes function, or the address of native code); all addresses unless a range is given."""
     identifier = ctypes.c_size_t()
     address = callback if isinstance(callback, int) else address_of(callback)
     check(hook_add(handle, ctypes.byref(identifier), kind, address, data, begin, end), "add a hook")
     return identifier.value
+
+
+def move_hook(identifier: int, old: tuple[int, int], new: tuple[int, int]) -> bool:
+    """Change the range of a hook (first and last address); False where its words are not where they are expected.
+
+    To delete it would not do: while the core runs, a hook that is deleted stays in the list that it walks.
+    """
+    words = (ctypes.c_uint64 * _HOOK_WORDS).from_address(identifier)
+    for place in range(_HOOK_WORDS - 1):
+        if (words[place], words[place + 1]) == old:
+            words[place], words[place + 1] = new
+            return True
+    return False
 
 
 def check(error: int, action: str) -> None:

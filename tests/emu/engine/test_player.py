@@ -73,7 +73,7 @@ def lists() -> st.SearchStrategy:
 
     def meaningful(found: dict[Part, list]) -> dict[Part, list]:
         """An exit has no arguments that a list could want."""
-        for part in (Part.LEAVING, Part.JUMPING):
+        for part in (Part.LEAVING, Part.JUMPING, Part.CALLING, Part.RETURNING, Part.RETURNING_FROM_TRAP):
             if part in found:
                 found[part] = [o for o in found[part] if all(x.source is not Source.ARGUMENT for x in o.operands)]
         return {part: operations for part, operations in found.items() if operations}
@@ -138,6 +138,14 @@ def instructions() -> st.SearchStrategy[int | None]:
 @example(
     make=made([("goto_ptr", 66, 67, False)]), lists={Part.HEAD: [op("call")], Part.LEAVING: [op("call", T[0])]},
     classes=True, instruction=0xEF, serial=0, pc=0, length=0,
+)  # fmt: skip
+@example(
+    make=made([("goto_ptr", 66, 67, False)]), classes=True, instruction=0x8082, serial=0, pc=0, length=0,
+    lists={Part.HEAD: [op("call", known(Known.INSTRUCTION))], Part.RETURNING: [op("call", T[0])]},
+)  # fmt: skip
+@example(
+    make=made([("goto_tb", 66, 67, False)]), classes=True, instruction=0xEF, serial=0, pc=0, length=0,
+    lists={Part.LEAVING: [op("mov", T[0], T[1])], Part.CALLING: [op("call", T[0])]},
 )  # fmt: skip
 def test_a_block_gets_the_operations_of_its_cores_plan(
     translator, make, lists, classes, instruction, serial, pc, length

@@ -122,6 +122,9 @@ class Translator:
         self.host.answer(core, result)
 
 
+_FURTHER = (Part.CALLING, Part.RETURNING, Part.RETURNING_FROM_TRAP)
+
+
 class Expected:
     """The same in Python."""
 
@@ -158,7 +161,7 @@ class Expected:
         return written
 
     def left_by(self, word: int) -> Part | None:
-        if not self.lists.get(Part.LEAVING) and not self.lists.get(Part.JUMPING):
+        if not any(self.lists.get(part) for part in (Part.LEAVING, Part.JUMPING, *_FURTHER)):
             return None
         self.known[Known.INSTRUCTION] = word if word & 3 == 3 else word & 0xFFFF
         if word & 3 != 3:
@@ -170,6 +173,20 @@ class Expected:
             return Part.LEAVING if word >> 7 & 31 else Part.JUMPING
         leaves = (word & 0x7F == 0x67 and word >> 12 & 7 == 0) or word in (0x10200073, 0x30200073)
         return Part.LEAVING if leaves else None
+
+    def further(self, word: int) -> Part | None:
+        """What is played behind LEAVING, by the word that a block is left by."""
+        if word & 3 != 3:
+            word &= 0xFFFF
+            if word == 0x8082:
+                return Part.RETURNING
+            return Part.CALLING if word >> 12 == 9 and word & 0x7F == 2 and word >> 7 & 31 else None
+        if word in (0x10200073, 0x30200073):
+            return Part.RETURNING_FROM_TRAP
+        destination, source = word >> 7 & 31, word >> 15 & 31
+        if word & 0x707F == 0x67 and not destination and source == 1:
+            return Part.RETURNING
+        return Part.CALLING if destination == 1 and (word & 0x7F == 0x6F or word & 0x707F == 0x67) else None
 
     def whole(self, block: Block, *, classes: bool) -> Block:
         first = next(n for n, (opcode, _, _) in enumerate(block) if opcode == INSN)
@@ -209,6 +226,9 @@ class Expected:
             place = next(n for n in range(instruction + 1, len(body)) if body[n][0] in exits)
             if place < len(body) - 1:
                 place -= body[place][0] == OPCODES["goto_ptr"]  # in front of the call that it goes by
-                body[place:place] = self.play(left, body[place][2])
+                arguments = body[place + (body[place][0] not in exits)][2]
+                played = self.play(left, arguments)
+                behind_it = self.further(self.translator.instruction or 0)
+                body[place:place] = played + (self.play(behind_it, arguments) if behind_it is not None else [])
         head = self.play(Part.HEAD, block[first][2])
         return before + head + body[:-1] + self.play(Part.TAIL, block[first][2]) + body[-1:]
