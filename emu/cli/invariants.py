@@ -87,9 +87,10 @@ class CheckedInvariants:
         write, places = broken.write, self._places
         instruction = places.instruction(write.pc, write.privilege)
         by = f" by `{instruction}`" if instruction else ""
+        verb = "became" if write.old != write.new else "comes into use as"
         return (
-            f"{broken.invariant}: {broken.why}: {write.pte_address}, level {write.level} for {write.first}, became "
-            f"({Pte(write.new)}){by} at {places.name(write.pc)} after {write.instret:,} instructions"
+            f"{broken.invariant}: {broken.why}: {write.pte_address}, level {write.level} for {write.first}, "
+            f"{verb} ({Pte(write.new)}){by} at {places.name(write.pc)} after {write.instret:,} instructions"
         )
 
     def failed(self, words: list[str]) -> list[str]:

@@ -76,7 +76,9 @@ def _check_invariants(machine: Machine, request: PageTableWords) -> int:
         print(found.line(each))
     for still in found.still_mapped:
         print(found.freed_line(still))
-    print(f"{len(found.broken):,} writes of page-table entries break {request.invariants}")
+    number = len(found.broken)
+    noun = "write of a page-table entry breaks" if number == 1 else "writes of page-table entries break"
+    print(f"{number:,} {noun} {request.invariants}")
     return int(bool(found.broken or found.still_mapped))
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from emu.address import PAGE_BITS, PhysAddr, VirtAddr
 from emu.errors import ConfigError
-from emu.events import FrameAllocated, FrameFreed, PteWritten, StateRestored, TrapReturned
+from emu.events import AddressSpaceSwitched, FrameAllocated, FrameFreed, PteWritten, StateRestored, TrapReturned
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -14,6 +14,7 @@ from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
 from emu.mmu.space import AddressSpace
 from emu.observe.pagetables.frames import MappedOnce
+from emu.subscriptions import cancel_all
 
 _MOST_SPACES, _MOST_FOUND = 1 << 10, 1000
 
@@ -28,6 +29,7 @@ class Broken:
 
     invariant: str
     write: PteWritten
+    """The write; of `satp`, with `old` as `new`, for an entry that was there when its tables came into use."""
     why: str
 
 
@@ -150,7 +152,9 @@ def _numbers(event: FrameAllocated | FrameFreed) -> range:
 
 
 class Invariants:
-    """Checks page tables at each write to one; `broken` has what was found, and `on_broken` is told at once.
+    """Checks page tables when they come into use, and at each write to one.
+
+    `broken` has what was found, and `on_broken` is told at once.
 
     A function of the write and the address space makes an invariant of one's own, in one line:
     `Invariants(machine, {"no page at 0": lambda write, space: "null" if write.new and not write.first else None})`.
@@ -168,11 +172,41 @@ class Invariants:
         }
         self._on_broken = on_broken
         self.broken: list[Broken] = []
-        self._subscription = machine.on(PteWritten, self._written)
+        self._entered: set[int] = set()
+        """Root tables whose entries were checked as they were found."""
+        self._subscriptions = [
+            machine.on(AddressSpaceSwitched, self._enters),
+            machine.on(PteWritten, self._written),
+            machine.on(StateRestored, lambda _event: self._entered.clear()),
+        ]
 
     def close(self) -> None:
         """Stop checking."""
-        self._subscription.cancel()
+        cancel_all(self._subscriptions)
+
+    def _enters(self, event: AddressSpaceSwitched) -> None:
+        """Check what was written before its tables came into use; of many pages the first is told."""
+        space = self._machine.address_space()
+        if not space.levels or int(space.root) in self._entered:
+            return
+        self._entered.add(int(space.root))
+        found: dict[tuple[str, str], tuple[PteWritten, int]] = {}
+        for entry in space.leaves:
+            write = PteWritten(
+                instret=event.instret, pc=event.pc, privilege=event.privilege, pte_address=entry.address,
+                old=int(entry.pte), new=int(entry.pte), level=entry.level, first=entry.first, by_walk=False,
+            )  # fmt: skip
+            for name, check in self._checks.items():
+                why = check(write, lambda: space)
+                if why is not None:
+                    first, number = found.get((name, why), (write, 0))
+                    found[name, why] = first, number + 1
+        for (name, why), (write, number) in found.items():
+            self._tell(Broken(name, write, f"{why}, and {number - 1:,} more pages are" if number > 1 else why))
+
+    def _tell(self, found: Broken) -> None:
+        self.broken.append(found)
+        self._on_broken(found)
 
     def _written(self, write: PteWritten) -> None:
         if write.by_walk:
@@ -181,9 +215,7 @@ class Invariants:
         for name, check in self._checks.items():
             why = check(write, space)
             if why is not None:
-                found = Broken(name, write, why)
-                self.broken.append(found)
-                self._on_broken(found)
+                self._tell(Broken(name, write, why))
 
 
 def named(words: str) -> dict[str, Check | MadeFor]:
