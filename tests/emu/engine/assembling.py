@@ -19,7 +19,7 @@ from emu.engine.translated.definitions import DEFINE
 from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.player import PLAYER
 from emu.engine.translated.shadow_probes import CHECKS
-from emu.engine.translated.tablestores_probes import WATCHES
+from emu.engine.translated.tablestores.probes import WATCHES
 from emu.report.commits.layout import LINES
 
 PROBES = (

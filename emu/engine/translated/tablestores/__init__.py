@@ -10,7 +10,8 @@ from emu.engine.translated.installation import replace_table
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
 from emu.engine.translated.shadow_probes import STORES
-from emu.engine.translated.tablestores_probes import CALLED, DIVERTED, ENTRIES, WATCHES, Word
+from emu.engine.translated.tablestores.layout import CALLED, DIVERTED, ENTRIES, Word
+from emu.engine.translated.tablestores.probes import WATCHES
 
 _PAGE_BITS = 12
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
