@@ -33,7 +33,7 @@ only be read is begun here as a load."""
 _SUM_IN_S = 1 << 18 | 1 << 11
 """SUM, and that the trap came from S mode (MPP)."""
 _V, _X, _U = 1 << 0, 1 << 3, 1 << 4
-_VS, _MPP, _NO_MODE = 3 << 9, 3 << 11, 2 << 11
+_VS, _MPP, _NO_MODE, _MPRV = 3 << 9, 3 << 11, 2 << 11, 1 << 17
 _SHOWN = 12
 """Differing words that are shown."""
 _RECORD_NAMES = {**{number: f"x{number}" for number in range(1, 32)}, **{at: n for n, at in RECORD_CSRS.items()}}
@@ -82,15 +82,15 @@ def _are_both_right(qemu: Record, ours: Record, table: Areas) -> bool:
     """Whether both took a trap of which the manual leaves the details open; what follows cannot be compared.
 
     A store over the end of a page may find either half at fault first, and may store the half before the fault. QEMU
-    is wrong, and goes its own way, where it lets S mode execute a page of U mode that it has read with SUM, and where
-    `mstatus` has taken 3 for UXL, 2 for MPP, or VS, which there is not: programs do not write these, but a jump into
-    their middle may.
+    is wrong, and goes its own way, where it lets S mode execute a page of U mode that it has read with SUM, where M
+    mode has MPRV and accesses the page that it executes, and where `mstatus` has taken 3 for UXL, 2 for MPP, or VS,
+    which there is not: programs do not write these, but a jump into their middle may.
     """
     status = qemu[RECORD_CSRS["mstatus"]]
     if status >> 32 & 3 == 3 or status & _VS or status & _MPP == _NO_MODE:
         return True
     (cause, pc, tval), (our_cause, our_pc, our_tval) = _trap(qemu), _trap(ours)
-    if _executes_page_of_u_mode(ours, qemu, table):
+    if _executes_page_of_u_mode(ours, qemu, table) or _accesses_page_of_code(ours, qemu):
         return True
     if our_cause != ExceptionCause.STORE_ACCESS_FAULT or pc != our_pc:
         return False
@@ -109,6 +109,14 @@ def _executes_page_of_u_mode(right: Record, other: Record, table: Areas) -> bool
     is_fetch = cause == ExceptionCause.INSTRUCTION_PAGE_FAULT and tval == pc
     with_sum = right[RECORD_CSRS["mstatus"]] & _SUM_IN_S == _SUM_IN_S
     return is_fetch and with_sum and _trap(other) != (cause, pc, tval) and _is_of_user(table, pc)
+
+
+def _accesses_page_of_code(right: Record, other: Record) -> bool:
+    """Whether M mode was refused an access to its own page by what MPRV made of it: others take it for the fetch's."""
+    cause, pc, tval = _trap(right)
+    is_fault = cause in (ExceptionCause.LOAD_PAGE_FAULT, ExceptionCause.STORE_PAGE_FAULT)
+    from_m = right[RECORD_CSRS["mstatus"]] & (_MPRV | _MPP) == _MPRV | _MPP
+    return is_fault and from_m and pc >> 12 == tval >> 12 and _trap(other) != (cause, pc, tval)
 
 
 def _is_of_user(table: Areas, address: int) -> bool:
