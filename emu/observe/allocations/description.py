@@ -1,6 +1,6 @@
 """Allocators as data: which functions hand memory out and take it back, and where their numbers stand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import cast
@@ -92,6 +92,12 @@ class FreeLists:
     """So many times all these lists: by the kind of what is to be allocated."""
     by_order: bool = False
     """Whether there is a list for each order or size, as buddy allocators have."""
+    lacks: str = ""
+    """An image that has this symbol has its lists in another form."""
+
+    def are_in(self, symbols: Container[str]) -> bool:
+        """Whether an image with these symbols has such lists."""
+        return (not self.symbol or self.symbol in symbols) and self.lacks not in symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ class Allocator:
 _VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
 _LIST_VALUES = ("first", "next", "size", "stop", "at")
-_LIST_KEYS = {"what", "symbol", "lists", "sets", *_LIST_VALUES}
+_LIST_KEYS = {"what", "symbol", "lacks", "lists", "sets", *_LIST_VALUES}
 _MEMORY_KEYS = {"what", "function", "at", "result", "size"}
 _STACK_KEYS = {"low", "high"}
 _MOST_SETS = 64
@@ -234,6 +240,7 @@ class _Reader:
         return FreeLists(
             blocks=what == "blocks", symbol=self._text(entry, "symbol", ""), lists=lists, first=first, next=following,
             size=size, stop=values["stop"], at=values["at"], sets=cast("int", sets), by_order=several,
+            lacks=self._text(entry, "lacks", ""),
         )  # fmt: skip
 
     def _governed(self, entry: Mapping[str, object]) -> Iterator[Governed]:

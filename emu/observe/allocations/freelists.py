@@ -31,7 +31,7 @@ def free_blocks(machine: Machine, lists: FreeLists, heap: int = 0) -> Iterator[F
 
     `heap` is the address of the allocator's own structure, where no symbol tells it.
     """
-    if lists.symbol and lists.symbol not in machine.symbols:
+    if not lists.are_in(machine.symbols):
         return
     for number in range(number_of_lists(machine, lists)):
         for chosen in range(lists.sets):
@@ -96,7 +96,7 @@ class FreeMemory:
             (one.name, lists)
             for one in allocators
             for lists in one.free_lists
-            if lists.blocks is blocks and (not lists.symbol or lists.symbol in machine.symbols)
+            if lists.blocks is blocks and lists.are_in(machine.symbols)
         ]
         self._heaps = Heaps.of(machine)
 

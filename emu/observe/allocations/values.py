@@ -9,14 +9,14 @@ from emu.errors import ConfigError
 from emu.isa.registers import INTEGER_REGISTERS
 from emu.lateclass import dataclass, field
 
-_TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|\d+)|(call\.)?([A-Za-z_]\w*)|&([A-Za-z_][\w.$]*)|(<<|>>|[-+*/(),\[\]]))")
+_TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|\d+)|(call\.)?([A-Za-z_]\w*)|&([A-Za-z_][\w.$]*)|(<<|>>|[-+*/^(),\[\]]))")
 _CHOOSING: dict[str, Callable[[int, int], int]] = {"min": min, "max": max}
 _LOADS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
 _ARGUMENTS = {f"a{number}": number for number in range(8)}
 _ALL = (1 << 64) - 1
 _SYNTAX = (
     "it takes a register (a1), the word behind an address ([a0], [a0+8], u32[a0+28]), the register as it was at the "
-    "call (call.a0), a symbol's address (&name), sizeof(structure), numbers, + - * << >>, / without a rest, "
+    "call (call.a0), a symbol's address (&name), sizeof(structure), numbers, + - * << >> ^, / without a rest, "
     "min(a1, a2), max(a1, a2), and a condition behind it (a1 if a0, a0 unless a1 else a2)"
 )
 
@@ -88,12 +88,12 @@ class _Parser:
         return Value(self._text, read)
 
     def _choice(self) -> _Read:
-        read = self._sum()
+        read = self._xor()
         word = self._peek()
         if word is None or word[3] not in ("if", "unless"):
             return read
         self._at = word.end()
-        condition, wanted = self._sum(), word[3] == "if"
+        condition, wanted = self._xor(), word[3] == "if"
         otherwise: _Read = _nothing
         word = self._peek()
         if word is not None and word[3] == "else":
@@ -110,6 +110,12 @@ class _Parser:
             return None
         self._at = found.end()
         return found[5]
+
+    def _xor(self) -> _Read:
+        left = self._sum()
+        while operator := self._take("^"):
+            left = _combined(operator, left, self._sum())
+        return left
 
     def _sum(self) -> _Read:
         left = self._product()
@@ -159,7 +165,7 @@ class _Parser:
         opening = self._take("(", "[")
         if opening is None:
             raise self._error()
-        inner = self._sum()
+        inner = self._xor()
         if not self._take(")" if opening == "(" else "]"):
             raise self._error()
         return inner if opening == "(" else lambda moment: moment.load(inner(moment) & _ALL, size)
@@ -175,10 +181,10 @@ class _Parser:
     def _chosen(self, choose: Callable[[int, int], int]) -> _Read:
         if not self._take("("):
             raise self._error()
-        first = self._sum()
+        first = self._xor()
         if not self._take(","):
             raise self._error()
-        second = self._sum()
+        second = self._xor()
         if not self._take(")"):
             raise self._error()
         return lambda moment: choose(first(moment), second(moment))
@@ -209,6 +215,8 @@ def _combined(operator: str, left: _Read, right: _Read) -> _Read:
         return lambda moment: left(moment) * right(moment)
     if operator == "/":
         return lambda moment: _divided(left(moment), right(moment))
+    if operator == "^":
+        return lambda moment: left(moment) ^ right(moment)
     if operator == "<<":
         return lambda moment: left(moment) << (right(moment) & 63)
     return lambda moment: left(moment) >> (right(moment) & 63)

@@ -21,6 +21,7 @@ _PROGRAMS = [
     pytest.param("freertos", ("-DHEAP=3",), "picolibc", _FREERTOS | _LIBC, "", id="heap_3"),
     pytest.param("freertos", ("-DHEAP=4",), "", _FREERTOS, "xFreeBytesRemaining", id="heap_4"),
     pytest.param("freertos", ("-DHEAP=5",), "", _FREERTOS, "xFreeBytesRemaining", id="heap_5"),
+    pytest.param("freertos", ("-DHEAP=4", "-DPROTECTED"), "", _FREERTOS, "xFreeBytesRemaining", id="heap_4, protected"),
     pytest.param("ucore", (), "", _UCORE, "free_area", id="uCore's pages"),
     pytest.param("ucore", ("-DBLOCKS",), "", _UCORE, "free_area", id="uCore's kmalloc"),
     pytest.param("libc", (), "picolibc", _LIBC, "", id="picolibc"),

@@ -1,4 +1,5 @@
-/* Heaps with FreeRTOS's names and the layouts and habits of its heap_1 to heap_5: -DHEAP=1 to 5. */
+/* Heaps with FreeRTOS's names and the layouts and habits of its heap_1 to heap_5: -DHEAP=1 to 5.
+ * -DPROTECTED: links of 4 and 5 as with configENABLE_HEAP_PROTECTOR. */
 typedef unsigned long u64;
 #define UP(size) (((size) + 15) & ~15UL)
 typedef struct link { struct link *next; u64 size; } link;
@@ -22,6 +23,12 @@ volatile int suspended;
 void *pvPortMalloc(u64 wanted) { suspended++; void *memory = malloc(wanted); suspended--; return memory; }
 void vPortFree(void *memory) { if (memory) { suspended++; free(memory); suspended--; } }
 #else
+#ifdef PROTECTED
+static u64 xHeapCanary;
+#define LINK(block) ((link *)((u64)(block) ^ xHeapCanary))
+#else
+#define LINK(block) (block)
+#endif
 static link xStart __attribute__((used));
 #if HEAP == 2 /* free blocks by size, which never join; xEnd has a size larger than any */
 static link xEnd;
@@ -37,13 +44,13 @@ static link *pxEnd;
 #define END pxEnd
 static void insert(link *block) {
     link *at = &xStart;
-    while (at->next < block) at = at->next;
+    while (LINK(at->next) < block) at = LINK(at->next);
     if ((char *)at + at->size == (char *)block) { at->size += block->size; block = at; }
-    if ((char *)block + block->size == (char *)at->next && at->next != pxEnd) {
-        block->size += at->next->size;
-        block->next = at->next->next;
+    if ((char *)block + block->size == (char *)LINK(at->next) && LINK(at->next) != pxEnd) {
+        block->size += LINK(at->next)->size;
+        block->next = LINK(at->next)->next;
     } else if (block != at) block->next = at->next;
-    if (block != at) at->next = block;
+    if (block != at) at->next = LINK(block);
 }
 #endif
 static void region(char *start, u64 size) { /* regions come in the order of their addresses */
@@ -55,13 +62,13 @@ static void region(char *start, u64 size) { /* regions come in the order of thei
     xStart.next = first;
 #else
     link *before = pxEnd, *last = (link *)(start + size) - 1;
-    if (before) before->next = first; else xStart.next = first;
+    if (before) before->next = LINK(first); else xStart.next = LINK(first);
     if (before) before->size = 0;
     pxEnd = last;
-    last->next = 0;
+    last->next = LINK(0);
     last->size = 0;
     first->size = size - sizeof(link);
-    first->next = last;
+    first->next = LINK(last);
 #endif
     xFreeBytesRemaining += first->size;
 }
@@ -75,6 +82,9 @@ void vPortDefineHeapRegions(void) {
 #endif
 void *pvPortMalloc(u64 wanted) {
     if (!xStart.next) {
+#ifdef PROTECTED
+        xHeapCanary = 0x5bd1e995a7c3f06eUL;
+#endif
 #if HEAP == 5
         vPortDefineHeapRegions();
 #else
@@ -82,8 +92,8 @@ void *pvPortMalloc(u64 wanted) {
 #endif
     }
     u64 size = UP(wanted) + sizeof(link);
-    link *before = &xStart, *block = xStart.next;
-    while (block->size < size && block->next) { before = block; block = block->next; }
+    link *before = &xStart, *block = LINK(xStart.next);
+    while (block->size < size && block->next != LINK(0)) { before = block; block = LINK(block->next); }
     if (block == END) return 0;
     before->next = block->next;
     if (block->size - size > 2 * sizeof(link)) {
@@ -95,7 +105,7 @@ void *pvPortMalloc(u64 wanted) {
     xFreeBytesRemaining -= block->size;
 #if HEAP != 2
     block->size |= 1UL << 63;
-    block->next = 0;
+    block->next = LINK(0);
 #endif
     return block + 1;
 }
