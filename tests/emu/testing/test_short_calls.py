@@ -1,14 +1,18 @@
 """Typed calls that need no Python and those by the loop that runs machines: the same results, errors and registers."""
 
 import ctypes
+import struct
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emu.engine.frame import Frame
 from emu.errors import EmuError
 from emu.machine import Machine, MachineConfig
+from emu.testing.calls.convention import Registers, is_float
+from emu.testing.calls.packing import UNFIT, putting
 from emu.testing.program import program
 
 KEPT = """
@@ -116,6 +120,30 @@ def test_a_typed_call_gives_and_raises_the_same_with_python_and_without(fidelity
             assert seen(quick, calls[0], args) == seen(slow, calls[1], args)
 
     check()
+
+
+@given(st.lists(st.sampled_from(KINDS), max_size=12), st.data())
+@settings(max_examples=60, deadline=None)
+def test_numbers_packed_at_once_are_where_the_calling_convention_wants_each(kinds, data):
+    values = [data.draw(fitting(kind).filter(lambda value: value == value)) for kind in kinds]
+    frame, registers = Frame(0), Registers()
+    frame.octets[:] = b"\xa5" * len(frame.octets)  # of earlier calls
+    for kind, value in zip(kinds, values, strict=True):
+        registers.add(kind, bytes(kind(value)))
+    put = putting(kinds, frame)
+    if registers.stack or put is None:
+        assert put is None
+        assert max(sum(map(is_float, kinds)), len(kinds) - sum(map(is_float, kinds))) > 8
+        return
+    put(*values)
+    integers, floats = registers.integers, registers.floats
+    if floats:  # then the log of inputs has all eight
+        integers += [0] * (8 - len(integers))
+    assert frame.given(len(integers), len(floats)) == struct.pack(f"{len(integers) + len(floats)}Q", *integers, *floats)
+    for fewer in (values[:-1], [*values, 0]):
+        if len(fewer) != len(values):
+            with pytest.raises(UNFIT):
+                put(*fewer)
 
 
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
