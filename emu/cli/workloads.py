@@ -1,5 +1,6 @@
 """What one recorded workload would be elsewhere: under other replacement policies, with other allocators."""
 
+import re
 from collections.abc import Callable, Sequence
 from math import log10
 
@@ -15,6 +16,8 @@ from emu.report.drawing import bytes_text
 from emu.spelling import did_you_mean
 
 _ALLOCATORS = ("heap", "frames")
+_FRAMES = re.compile("0*[1-9][0-9]{0,14}", re.ASCII)
+"""Physical addresses of 56 bits have fewer than 10^14 frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,10 @@ class Comparison:
 def policies(frames: str) -> Callable[[Recording], Comparison]:
     """What counts the faults of each policy for so many frames. Raises ConfigError for what are no numbers."""
     texts = frames.split(",")
-    if not all(text.isascii() and text.isdigit() and int(text) for text in texts):
-        raise ConfigError(f"-replacement {frames}: give numbers of frames from 1 on, as in 4,8,16")
+    if not all(_FRAMES.fullmatch(text) for text in texts):
+        raise ConfigError(
+            f"-replacement {frames}: give numbers of frames from 1 on, of at most 15 digits, as in 4,8,16"
+        )
     return lambda recording: _policies(recording, [int(text) for text in texts])
 
 

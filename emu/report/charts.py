@@ -31,7 +31,8 @@ class Charts:
             return
         picture, top = self._picture, self._y + 14
         points = [point for curve in named.values() for point in curve]
-        low, high = min(x for x, _ in points), max(max(x for x, _ in points), min(x for x, _ in points) + 1e-9)
+        low = min(x for x, _ in points)
+        width = (max(x for x, _ in points) - low) or 1
         most = max(max(y for _, y in points), 1e-9)
         picture.text(0, self._y + 4, title)
         picture.box(_LEFT, top, _RIGHT - _LEFT, _HEIGHT, stroke="#9aa0a8", stroke_width=0.6)
@@ -40,17 +41,14 @@ class Charts:
             picture.text(_LEFT - 6, y + 4, told(most * part), text_anchor="end", font_size=10)
             picture.line(_LEFT, y, _RIGHT, y, stroke="#9aa0a8", stroke_width=0.3)
             x = _LEFT + (_RIGHT - _LEFT) * part
-            picture.text(x, top + _HEIGHT + 14, f"{low + (high - low) * part:,.0f}", text_anchor="middle", font_size=10)
+            picture.text(x, top + _HEIGHT + 14, f"{low + width * part:,.0f}", text_anchor="middle", font_size=10)
         picture.text((_LEFT + _RIGHT) / 2, top + _HEIGHT + 30, below, text_anchor="middle", font_size=10)
         for number, (name, curve) in enumerate(named.items()):
             fill = self._names.setdefault(name, _COLOURS[len(self._names) % len(_COLOURS)])
             step = max(1, len(curve) // _MOST_POINTS)
             kept = [*curve[::step], curve[-1]]
             picture.path(
-                [
-                    (_LEFT + (_RIGHT - _LEFT) * (x - low) / (high - low), top + _HEIGHT * (1 - y / most))
-                    for x, y in kept
-                ],
+                [(_LEFT + (_RIGHT - _LEFT) * (x - low) / width, top + _HEIGHT * (1 - y / most)) for x, y in kept],
                 stroke=fill,
             )
             picture.box(_RIGHT + 12, top + 18 * number, 10, 10, fill=fill)

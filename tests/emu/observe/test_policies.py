@@ -55,6 +55,8 @@ def test_compare_shows_each_policy_by_frames(build, tmp_path, capsys) -> None:
         ["frames", "fifo", "clock", "lru", "opt"], ["1", "12", "12", "12", "12"],
         ["2", "12", "12", "12", "7"], ["3", "3", "3", "3", "3"],
     ]  # fmt: skip
+    assert compare.main([str(tmp_path / "r"), "-replacement", "200000000", "-o", str(picture)], Signals()) == 0
+    assert capsys.readouterr().out.split()[-5:] == ["200,000,000", "3", "3", "3", "3"]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_compare_shows_each_policy_by_frames(build, tmp_path, capsys) -> None:
         (["r"], "compare with what? Name a second recording"),
         (["r", "r", "-replacement", "3"], "-replacement looks at one recording"),
         (["r", "-replacement", "0,3"], "-replacement 0,3: give numbers of frames"),
+        (["r", "-replacement", "1" + 400 * "0"], "of at most 15 digits"),
         (["r", "r", "-o", "x.svg"], "-o draws what -replacement or -allocators compare"),
         (["r", "-replacement", "3", "-allocators", "heap"], "two comparisons"),
     ],
