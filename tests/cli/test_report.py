@@ -217,6 +217,29 @@ def _by_keyboard_only(browser: Any, waiting: Any, text: Callable[[str], str]) ->
 
 
 @pytest.mark.slow
+def test_a_page_has_the_panels_that_the_run_has_something_for(
+    ekernel: Ekernel, program: Program, browser: Any, tmp_path: Path
+) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    calm = "la sp, stack\ncall work\nli a7, 8\necall\n.type work, @function\nwork: li t0, 99\n1: addi t0, t0, -1\n"
+    calm += "bnez t0, 1b\nret\n.size work, . - work\n.bss\n.zero 256\nstack:\n"
+    expected = {BUSY.format(rounds=1): {"Frames", "Held by", "Event", "Processes", "Allocators"}, calm: set()}
+    for source, panels in expected.items():
+        assert ekernel("report", program(source), "-o", tmp_path / "page.html").returncode == 0
+        browser.get((tmp_path / "page.html").as_uri())
+        WebDriverWait(browser, 30).until(lambda page: page.find_element("css selector", "body[data-ready]"))
+        shown = {head.text for head in browser.find_elements("css selector", "h2") if head.is_displayed()}
+        assert shown == {"Time", "Calls", *panels}
+        assert browser.find_element("css selector", "#calls .part").text.startswith("all")
+        assert browser.find_element("id", "slider").is_displayed() is bool(panels)
+        before = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        browser.find_element("id", "theme").click()
+        assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != before
+        assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
 def test_a_browser_shows_every_moment_of_the_run(
     ekernel: Ekernel, browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,7 @@ function drawBlocks(state) {
   const area = state.partly ? null : heapArea(state, pieces);
   const [low, high] = area ?? [0, 1], inside = ([start]) => start >= low && start < high;
   const blocks = [...state.blocks].filter(inside), parts = pieces.filter((piece) => inside(piece.slice(1))), elsewhere = state.blocks.size - blocks.length;
-  $("heap").textContent = state.partly ? "not known here" : `${number(state.blocks.size)} blocks, ${number(held)} bytes${area && elsewhere ? `; ${number(elsewhere)} of them in other areas` : ""}`;
+  $("heap").textContent = state.partly ? "not known here" : `${number(state.blocks.size)} block${state.blocks.size === 1 ? "" : "s"}, ${number(held)} bytes${area && elsewhere ? `; ${number(elsewhere)} of them in other areas` : ""}`;
   if (!area) return keepOnly([]);
   const byOrder = run.free.by_order, orders = byOrder ? [...new Set([...blocks.map(([, [size]]) => order(size)), ...parts.map(([, , size]) => order(size))])].sort((one, other) => other - one) : [];
   const lines = byOrder ? Math.max(orders.length, 1) : 4, left = byOrder ? 96 : 0, height = byOrder ? 20 : 32;

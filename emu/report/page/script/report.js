@@ -62,26 +62,42 @@ function save(name) {
   link.click();
 }
 
+// A panel that no moment of the run has anything for has no place on the page.
+function hideEmpty() {
+  const has = (...kinds) => run.maps.length > 0 || kinds.some((kind) => run.kind.includes(kind));
+  const frames = has(FRAME, FRAME_FREE), heap = has(HEAP, HEAP_FREE);
+  const shown = { sentence: rows, walk: run.faults.length, map: frames, flame: frames, blocks: heap, fragmentation: heap, bands: rows, costs: run.costs.length, console: run.console.length };
+  for (const [id, wanted] of Object.entries(shown)) $(id).closest("section").hidden = !wanted;
+  for (const part of document.querySelectorAll("#time > :not(.head), #time .save")) part.hidden = !rows;
+}
+
 async function main() {
   run = await unpacked($("data").textContent);
   moments = undone(run.moments);
   rows = moments.length;
   switches = undone(run.spaces.moments);
-  if (!rows) { $("moment").textContent = "nothing that this page tells of has happened"; $("console").textContent = run.console.map(([, text]) => text).join(""); document.body.dataset.ready = "true"; return; }
+  hideEmpty();
+  for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button.dataset.of));
+  for (const id of ["map", "blocks", "flame", "calls"]) lookable(id);
+  drawCalls();
+  if (!rows) {
+    $("moment").textContent = "no allocation, fault or change of address space was seen";
+    $("console").textContent = run.console.map(([, text]) => text).join("");
+    $("theme").addEventListener("click", DO.theme);
+    document.body.dataset.ready = "true";
+    return;
+  }
   range = frameRange();
   $("slider").max = rows + run.maps.length - 1;
   $("slider").addEventListener("input", slide);
   for (const [id, act] of Object.entries(DO)) $(id).addEventListener("click", act);
-  for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button.dataset.of));
   $("search").addEventListener("keydown", (key) => { if (key.key === "Enter") search(); });
   document.addEventListener("keydown", (key) => {
     if (key.target === $("search") || key.ctrlKey || key.metaKey || key.altKey) return;
     if (key.key === "/") { $("search").focus(); key.preventDefault(); }
     else if (KEYS[key.key]) { DO[KEYS[key.key]](); key.preventDefault(); }
   });
-  for (const id of ["map", "blocks", "flame", "calls"]) lookable(id);
   drawPlots();
-  drawCalls();
   drawCosts();
   const watcher = new ResizeObserver(() => { for (const plot of plots) fit(plot); });
   for (const id of ["curves", "fragmentation"]) watcher.observe($(id));
