@@ -19,7 +19,7 @@ from emu.testing.calls.crash import GuestCrash, crash, is_crash, last_instructio
 from emu.testing.calls.packing import UNFIT, putting, result_in
 from emu.testing.calls.prototypes import read_prototype
 from emu.testing.calls.scratch import Scratch
-from emu.testing.calls.values import decode, encode
+from emu.testing.calls.values import address_of, decode, encode
 
 _FS_INITIAL = 1 << 13
 _GP = 3
@@ -71,6 +71,7 @@ class Function:
         frame = self._caller.frame
         self._put = None if self._by_reference or signature.variadic else putting(kinds, frame)
         """Puts the arguments into registers, where no memory is needed for them."""
+        self._pointers = [(place, kind) for place, kind in enumerate(kinds) if issubclass(kind, Pointer)]
         self._number = None if result is None or self._by_reference else result_in(result, frame)
         """Where the result is, if it is a number or an address."""
         if self._floats:
@@ -105,14 +106,38 @@ class Function:
         """Call it with arguments of all kinds, some of which are copied to guest memory."""
         __tracebackhide__ = True
         scratch = Scratch(self._machine)
-        registers, room = self._arguments(args, scratch)
-        with nullcontext() if self._is_ready() else self._made_ready(), scratch.holding(registers.stack):
-            frame, integers, floats = self._caller.frame, registers.integers, registers.floats
-            frame.put(INTEGERS, [*integers, *(0,) * (ARGUMENTS - len(integers))] if floats else integers)
-            frame.put(IN_FLOATS, floats)
-            self._execute(ARGUMENTS if floats else len(integers), len(floats))
-            scratch.take_back()
-            return self._result(room)
+        if self._put_copied(args, scratch):
+            integers, floats, stack, room = self._integers, self._floats, b"", 0
+        else:
+            scratch = Scratch(self._machine)
+            registers, room = self._arguments(args, scratch)
+            integers, floats, stack = len(registers.integers), len(registers.floats), bytes(registers.stack)
+            if floats:
+                registers.integers += (0,) * (ARGUMENTS - integers)
+                integers = ARGUMENTS
+            self._caller.frame.put(INTEGERS, registers.integers)
+            self._caller.frame.put(IN_FLOATS, registers.floats)
+        with nullcontext() if self._is_ready() else self._made_ready():
+            try:
+                scratch.fill(stack)
+                self._execute(integers, floats)
+                scratch.take_back()
+                return self._result(room)
+            finally:
+                scratch.clear()
+
+    def _put_copied(self, args: tuple[Any, ...], scratch: Scratch) -> bool:
+        """Put arguments into registers, and into `scratch` what they point to; False where that takes the long way."""
+        if self._put is None or not self._pointers or len(args) != len(self.signature.parameters):
+            return False
+        given = [*args]
+        try:
+            for place, kind in self._pointers:
+                given[place] = address_of(args[place], kind, scratch)
+            self._put(*given)
+        except UNFIT:
+            return False  # the long way says what is wrong
+        return True
 
     @contextmanager
     def _made_ready(self) -> Iterator[None]:

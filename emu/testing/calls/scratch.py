@@ -1,7 +1,5 @@
 """Guest memory for the time of one call: below the stack pointer, given back as it was."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from emu.errors import ConfigError
@@ -34,6 +32,10 @@ class Scratch:
         self._machine = machine
         self._top = self._bottom = stack_top(machine)
         self._blobs = list[_Blob]()
+        self._before: tuple[int, bytes] | None = None
+        """Where the memory has been changed, and what was there."""
+        self._own: int | None = None
+        """The stack pointer, while it is another."""
 
     def place(self, data: bytes, align: int, back: object = None, kind: CType | None = None) -> int:
         """See `emu.testing.calls.values.Memory`."""
@@ -43,33 +45,35 @@ class Scratch:
         self._blobs.append(_Blob(self._bottom, data, back, kind))
         return self._bottom
 
-    @contextmanager
-    def holding(self, stack: bytes | bytearray) -> Iterator[None]:
-        """Everything in memory for a while, `stack` below it, and the stack pointer at its lowest address."""
+    def fill(self, stack: bytes) -> None:
+        """Put everything into memory, `stack` below it, and the stack pointer at its lowest address; until `clear`."""
         machine, size = self._machine, (self._top - self._bottom + len(stack) + _ALIGN - 1) & -_ALIGN
-        pointer, registers = self._top - size, machine.hart.x
-        own = registers[SP]
-        before = machine.peek(pointer, size) if size else b""
-        if before is None:
-            raise ConfigError(
-                f"the arguments need {size:,} bytes of stack below {self._top:#x}, and not all of that "
-                "is mapped: pass addresses of guest memory instead"
-            )
+        pointer, own = self._top - size, machine.core.words[SP]
         if size:
+            before = machine.peek(pointer, size)
+            if before is None:
+                raise ConfigError(
+                    f"the arguments need {size:,} bytes of stack below {self._top:#x}, and not all of that "
+                    "is mapped: pass addresses of guest memory instead"
+                )
             during = bytearray(before)
             during[: len(stack)] = stack
             for blob in self._blobs:
-                during[blob.address - pointer : blob.address - pointer + len(blob.data)] = blob.data
+                start = blob.address - pointer
+                during[start : start + len(blob.data)] = blob.data
+            self._before = pointer, before
             machine.write_virtual(pointer, during)
-        try:
-            if pointer != own:
-                registers[SP] = pointer
-            yield
-        finally:
-            if pointer != own:
-                registers[SP] = own
-            if size:
-                machine.write_virtual(pointer, before)
+        if pointer != own:
+            self._own = own
+            machine.hart.x[SP] = pointer
+
+    def clear(self) -> None:
+        """Have memory and the stack pointer as they were, where `fill` has changed them."""
+        if self._own is not None:
+            self._machine.hart.x[SP] = self._own
+        if self._before is not None:
+            self._machine.write_virtual(*self._before)
+        self._own = self._before = None
 
     def take_back(self) -> None:
         """Let the caller's objects have what the function has made of them."""

@@ -22,7 +22,7 @@ class Memory(Protocol):
 def encode(value: object, kind: CType, memory: Memory) -> bytes:
     """A value as C has it in memory. Raises TypeError and ValueError with a text that completes "parameter x: ..."."""
     if issubclass(kind, Pointer):
-        return _address(value, kind, memory).to_bytes(8, "little")
+        return address_of(value, kind, memory).to_bytes(8, "little")
     if is_aggregate(kind):
         return bytes(_aggregate(value, kind))
     return bytes(_scalar(value, kind))
@@ -131,8 +131,8 @@ def _bytes(value: bytes, kind: CType) -> Any:
     return kind.from_buffer_copy(value.ljust(ctypes.sizeof(kind), b"\0"))
 
 
-def _address(value: object, kind: CType, memory: Memory) -> int:
-    """What a pointer is given: an address as it is; of anything else a copy in guest memory."""
+def address_of(value: object, kind: CType, memory: Memory) -> int:
+    """What a pointer is given: an address as it is; of anything else a copy in guest memory. Raises as `encode`."""
     target = getattr(kind, "target", None)
     if value is None:
         return 0

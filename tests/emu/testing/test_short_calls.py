@@ -1,6 +1,7 @@
 """Typed calls that need no Python and those by the loop that runs machines: the same results, errors and registers."""
 
 import ctypes
+import math
 import struct
 from typing import Any
 
@@ -59,26 +60,36 @@ class Pair(ctypes.Structure):
 
 
 RESULTS = [None, *KINDS, Pair]
+PAIRS = ctypes.POINTER(Pair)
+
+
+def numbers(width: Any) -> st.SearchStrategy[float]:
+    """With one NaN: of others `struct` and `ctypes` keep what they like."""
+    return st.floats(width=width).map(lambda number: number if number == number else math.nan)
+
+
 VALUES = st.one_of(
     st.integers(-2, 2),
     st.sampled_from([sign * (1 << bits) + off for bits in (7, 8, 15, 16, 31, 32, 63, 64) for sign in (1, -1)
                      for off in (-1, 0)]),
-    st.floats(width=32), st.floats(), st.sampled_from([1e39, -1e300, 10**400]), st.booleans(),
+    numbers(32), numbers(64), st.sampled_from([1e39, -1e300, 10**400]), st.booleans(),
     st.sampled_from([None, "text", b"bytes", (1, 2), ctypes.c_int32(-7), ctypes.c_float(0.5)]),
 )  # fmt: skip
 
 
 def fitting(kind: Any) -> st.SearchStrategy[Any]:
     """Values that a type has."""
+    if kind is PAIRS:
+        return st.sampled_from([(), ((1, 2), (-3, 4)), ({"second": 5},), "pairs", Pair(6, 7)])
     if kind in (ctypes.c_float, ctypes.c_double):
-        return st.floats(width=32 if kind is ctypes.c_float else 64)
+        return numbers(32 if kind is ctypes.c_float else 64)
     if kind is ctypes.c_bool:
         return st.booleans()
     bits, signed = 8 * ctypes.sizeof(kind), kind(-1).value == -1
     return st.integers(-(1 << bits - 1), (1 << bits - 1) - 1) if signed else st.integers(0, (1 << bits) - 1)
 
 
-MOSTLY = {kind: st.one_of(fitting(kind), fitting(kind), VALUES) for kind in KINDS}
+MOSTLY = {kind: st.one_of(fitting(kind), fitting(kind), VALUES) for kind in (*KINDS, PAIRS)}
 
 
 def stopped(fidelity: str) -> Machine:
@@ -102,7 +113,7 @@ def seen(machine: Machine, call: Any, args: list[Any]) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
-def test_a_typed_call_gives_and_raises_the_same_with_python_and_without(fidelity):
+def test_a_typed_call_gives_and_raises_the_same_packed_in_one_step_and_one_by_one_in_the_loop(fidelity):
     quick, slow = stopped(fidelity), stopped(fidelity)
     slow.watch(slow.hart.pc, lambda: None)  # whoever watches an address makes the loop necessary
 
@@ -110,10 +121,11 @@ def test_a_typed_call_gives_and_raises_the_same_with_python_and_without(fidelity
     @given(st.data())
     def check(data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(["keep", "keep", "keep", "lost", "odd", "quiet"]))
-        kinds = data.draw(st.lists(st.sampled_from(KINDS), max_size=10))
+        kinds = data.draw(st.lists(st.sampled_from([*KINDS, PAIRS]), max_size=10))
         result = data.draw(st.sampled_from(RESULTS))
         limit = data.draw(st.sampled_from([1000, 1000, 20]))
         calls = [each.function(name, result, kinds, max_instructions=limit) for each in (quick, slow)]
+        calls[1]._put = None  # each argument by its type and the calling convention
         for _ in range(3):
             values = [data.draw(MOSTLY[kind]) for kind in kinds]
             args = values[: data.draw(st.sampled_from([len(values)] * 5 + [max(len(values) - 1, 0)]))]
@@ -125,7 +137,7 @@ def test_a_typed_call_gives_and_raises_the_same_with_python_and_without(fidelity
 @given(st.lists(st.sampled_from(KINDS), max_size=12), st.data())
 @settings(max_examples=60, deadline=None)
 def test_numbers_packed_at_once_are_where_the_calling_convention_wants_each(kinds, data):
-    values = [data.draw(fitting(kind).filter(lambda value: value == value)) for kind in kinds]
+    values = [data.draw(fitting(kind)) for kind in kinds]
     frame, registers = Frame(0), Registers()
     frame.octets[:] = b"\xa5" * len(frame.octets)  # of earlier calls
     for kind, value in zip(kinds, values, strict=True):
