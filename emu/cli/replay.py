@@ -12,8 +12,9 @@ from emu.errors import EmuError
 from emu.events import ConsoleOutput
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
+from emu.record.parting import first_parting
 from emu.record.recorder import Recorder
-from emu.record.replay import first_difference
+from emu.record.recording import Recording
 from emu.report.places import Places
 from emu.terminal.signals import Signals
 
@@ -65,13 +66,13 @@ def _live_again(machine: Machine, path: Path, end: Moment) -> str | None:
                 machine.history.arrive(end)
             except EmuError as error:  # it may be what the recorded run has died of
                 ended = str(error)
-        found = first_difference(path, again)
+        with Recording(path) as recorded, Recording(again) as now:
+            parting = first_parting(recorded, now)
     places = Places(machine)
-    if found is not None:
-        instret, before, now = found
+    if parting is not None and parting.one is not None and parting.other is not None:
         return (
-            f"this is another run: after {instret:,} instructions it was at {places.name(VirtAddr(before))}, "
-            f"and is at {places.name(VirtAddr(now))} now"
+            f"this is another run: after {parting.instret:,} instructions it was at "
+            f"{places.name(VirtAddr(parting.one))}, and is at {places.name(VirtAddr(parting.other))} now"
         )
     if machine.instret < end.instret:
         return f"this is another run: it ended after {machine.instret:,} of {end.instret:,} instructions: {ended}"

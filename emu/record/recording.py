@@ -71,7 +71,7 @@ class _Mode(NamedTuple):
         return _PRIVILEGES[(self.privileges[place - 1] if place else block.privilege) & 3]
 
 
-class _Lengths(dict[int, int]):
+class Lengths(dict[int, int]):
     """Instructions by the words of a recording: what marks take off, too."""
 
     def __missing__(self, word: int) -> int:
@@ -165,7 +165,7 @@ class Recording(Shown):
     @cached_property
     def lengths(self) -> dict[int, int]:
         """How many instructions each word of the section `blocks` stands for; of marks a negative number."""
-        return _Lengths({number: block.length for number, block in self.blocks.items()})
+        return Lengths({number: block.length for number, block in self.blocks.items()})
 
     def words(self) -> Iterator[tuple[int | None, "array[int]"]]:
         """The section `blocks`, in pieces; first comes the instret at which a piece begins that does not go on."""

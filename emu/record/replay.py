@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from emu.address import PhysAddr
@@ -28,7 +27,7 @@ from emu.record.container import Reader
 from emu.record.disks import disks_again, obstacle_of_disks, write_disks
 from emu.record.formats import REPLAY as ABOUT
 from emu.record.recorder import Recorder
-from emu.record.recording import Executed, Recording, instructions_of
+from emu.record.recording import Recording
 
 MEMORY, INPUTS, END = "replay.memory", "replay.inputs", "replay.end"
 _ELSEWHERE = ("device_tree", "drives", "semihosting", "firmware", "probes")
@@ -197,43 +196,3 @@ def _json(reader: Reader, section: str) -> Any:
         return json.loads(reader.whole(section, most=_MOST) or b"null")
     except ValueError:
         raise RecordingError(f"section '{section}' of the recording is damaged") from None
-
-
-def first_difference(one: Path, other: Path) -> tuple[int, int, int] | None:
-    """Where two recordings of one run part: instructions retired before, and the pc in each; None if they do not.
-
-    They are compared as far as both go. A block of one may be two of the other.
-    """
-    with Recording(one) as first, Recording(other) as second:
-        places = _Places(), _Places()
-        left, right = first.executed(), second.executed()
-        a, b = next(left, None), next(right, None)
-        while a is not None and b is not None:
-            instret = max(a.instret, b.instret)
-            ends = a.instret + a.retired, b.instret + b.retired
-            if instret < min(ends):
-                pcs = places[0].pc(a, instret), places[1].pc(b, instret)
-                if pcs[0] != pcs[1]:
-                    return instret, *pcs
-            if ends[0] <= ends[1]:
-                a = next(left, None)
-            if ends[1] <= ends[0]:
-                b = next(right, None)
-    return None
-
-
-class _Places:
-    """The addresses of instructions in blocks."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, list[int]] = {}
-
-    def pc(self, executed: Executed, instret: int) -> int:
-        """Where the instruction is that retired when so many had."""
-        block, index = executed.block, instret - executed.instret
-        if not index:
-            return block.pc
-        known = self._known.get(block.number)
-        if known is None:
-            known = self._known[block.number] = [int(pc) for pc, _ in instructions_of(block)]
-        return known[index]
