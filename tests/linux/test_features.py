@@ -1,5 +1,6 @@
 """Features of translated code in a boot of Linux: switched again and again, and the stacks of calls they give."""
 
+from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from emu.engine.translated import calls
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.blocks import Blocks
-from emu.engine.translated.calls import Calls
+from emu.engine.translated.calls import Calls, Kind
 from emu.engine.translated.counts import Counts, Coverage, Edges
 from emu.engine.translated.features import Feature
 from emu.engine.translated.lastwriter import LastWriter
@@ -91,4 +92,46 @@ def test_the_stack_of_calls_of_linux_is_that_of_its_call_frame_information(linux
     assert compared > 20
     assert deepest > 6
     assert stacks.switches > 100
+    assert stacks.unwound == 0
+
+
+def test_every_return_of_a_whole_boot_ends_its_own_call_as_linuxs_current_task_tells(linux):
+    machine, words, stacks = linux(), bytearray(), CallStacks()
+    switches = []
+    machine.watch("__switch_to", lambda: switches.append((machine.instret, machine.hart.x["a0"], machine.hart.x["a1"])))
+    machine.core.engine.switch_on(Calls(words.extend))
+    assert machine.run().reason is StopReason.POWERED_OFF
+    machine.core.engine.flush_features()
+    dies = int(machine.symbols.lookup("do_task_dead").address)
+    # The other method knows no stack pointers: a shadow stack for each task, and the kernel says which one goes on.
+    tasks = defaultdict(list)
+    task, upcoming = int(switches[0][1]), iter(switches)
+    switch, dead = next(upcoming), False
+    returned = inside_trap = forgotten = 0
+    for transfer in calls.decode(words):
+        stacks.apply(transfer)
+        if transfer.kind is Kind.CALL:
+            tasks[task].append((transfer.pc, transfer.return_address, transfer.instret))
+            dead |= transfer.target == dies
+        if transfer.kind is not Kind.RETURN:
+            continue
+        if switch is not None and transfer.instret > switch[0]:
+            if dead:
+                del tasks[task]
+            task, switch, dead = int(switch[2]), next(upcoming, None), False
+        open_calls = tasks[task]
+        if not open_calls or open_calls[-1][1] != transfer.target:
+            continue  # into `ret_from_exception`, `ret_from_fork` and their like, which called nobody
+        open_calls.pop()
+        returned += 1
+        now = stacks.current[-1] if stacks.current else None
+        if now is None or now.is_trap:
+            inside_trap += now is not None
+            forgotten += now is None and bool(open_calls)
+        else:
+            assert (now.site, now.return_address, now.instret) == open_calls[-1], transfer
+    assert returned > 400_000
+    assert inside_trap < returned // 100
+    assert forgotten < 20  # in handlers of signals
+    assert len(switches) > 300
     assert stacks.unwound == 0
