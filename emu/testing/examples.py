@@ -7,42 +7,61 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emu.testing.plugin import MADE, WATCHED
+
 if TYPE_CHECKING:
-    from emu.testing.failures import Watched
+    from emu.machine import Machine, Snapshot
 
 _RETURNED = frozenset({"boot", "exec", "assemble", "machine", "call", "structure", "kernel", "fidelity"})
 """Fixtures that keep nothing but the machines; one's own that is made of these, as well."""
 
 
 def allow(item: pytest.Function) -> None:
-    """Spare a test hypothesis's warning about fixtures that its examples share, for those that are returned."""
-    if not _is_generated(item) or not all(_is_returned(item, name) for name in item._fixtureinfo.argnames):
+    """Spare a test hypothesis's warning about fixtures that its examples share, for those that are returned.
+
+    Its deadline of 200 ms as well, unless another is asked for: guests are limited in instructions, and an example
+    that boots or assembles first takes longer than those after it, which hypothesis would take for a flaky test.
+    """
+    names = item._fixtureinfo.argnames
+    if not _is_generated(item) or not all(_is_returned(item, name) for name in names):
         return
     from hypothesis import HealthCheck, settings
 
     function = getattr(item.obj, "__func__", item.obj)
     given: Any = getattr(function, "_hypothesis_internal_use_settings", None) or settings.default
+    has_machines = bool(_RETURNED & set(item.fixturenames))
+    is_usual = given.deadline == settings.get_profile("default").deadline
     function._hypothesis_internal_use_settings = settings(
         parent=given,
+        deadline=None if has_machines and is_usual else given.deadline,
         suppress_health_check=[*given.suppress_health_check, HealthCheck.function_scoped_fixture],
     )
 
 
 @contextmanager
-def each_from_the_start(item: pytest.Function, machines: "list[Watched]") -> Iterator[None]:
-    """Meanwhile, return the machines to where the first example began before each other one."""
+def each_from_the_start(item: pytest.Function) -> Iterator[None]:
+    """Meanwhile, return the machines to where the first example began before each other one.
+
+    Those that an example makes itself are given up before the next one, so that a report shows the last one's.
+    """
     if not _is_generated(item):
         yield
         return
     generated = item.obj.hypothesis
     body: Callable[..., Any] = generated.inner_test
-    starts: list[tuple[Any, Any]] = []
+    machines = item.stash.setdefault(WATCHED, [])
+    starts: list[tuple[Machine, Snapshot]] = []
+    count = len(machines)
+    made = item.stash[MADE] = ExitStack()
+    item.addfinalizer(made.close)
 
     @functools.wraps(body)
     def example(*args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         from emu.testing.machines import without_a_trace
 
+        made.close()
+        del machines[count:]
         for machine, snapshot in starts:
             machine.restore(snapshot)
         if not starts:

@@ -117,10 +117,13 @@ class Executor:
         self._machine.close()
 
     def _put(self, registers: dict[str, int], floats: dict[str, int]) -> None:
+        __tracebackhide__ = True
         hart, words = self._machine.hart, self._machine.core.words
         for name, value in registers.items():
             if not isinstance(value, int):
                 raise TypeError(f"exec: {name}={value!r}: registers have integers; a float's bits are one, too")
+            if not -1 << 63 <= value <= _ALL:
+                raise ValueError(f"exec: {name}={value:#x}: a register has 64 bits")
             if name in REGISTER_NUMBERS:
                 index = REGISTER_NUMBERS[name]
                 words[index] = value & _ALL if index else 0
@@ -136,6 +139,7 @@ class Executor:
 
         `memory` is put at 0x8021_0000. A jump out of them, and an exception, end with another `pc`.
         """
+        __tracebackhide__ = True
         machine = self._machine
         hart, words = machine.hart, machine.core.words
         code, count, is_plain = _assembled(source)

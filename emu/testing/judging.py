@@ -11,14 +11,15 @@ import pytest
 from emu.errors import EmuError
 from emu.testing import examples
 from emu.testing.plugin import COVERED, WATCHED
+from linker.errors import ToolchainError
 
-_EKERNEL = Path(__file__).parents[1]
+_EKERNEL = tuple(Path(__file__).parents[2] / name for name in ("emu", "linker"))
 """Whose lines say nothing to who writes tests."""
 
 
 def _is_explained(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     """Whether the text of an exception says all that its author's lines could."""
-    return isinstance(excinfo.value, EmuError)
+    return isinstance(excinfo.value, EmuError | ToolchainError)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -36,7 +37,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         pytest.fail(f"@pytest.mark.{wants[0]} needs the fixture `machine`", pytrace=False)
     with ExitStack() as stack:
         checks = [_check(name, machine, pyfuncitem, stack) for name in wants]
-        with examples.each_from_the_start(pyfuncitem, pyfuncitem.stash.get(WATCHED, [])):
+        with examples.each_from_the_start(pyfuncitem):
             result = yield
         try:
             for check in checks:
@@ -99,7 +100,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the guest where a test has failed, and of what ekernel has raised the test's own lines."""
     for entry in call.excinfo.traceback if call.excinfo is not None else ():
-        if Path(entry.path).is_relative_to(_EKERNEL):
+        if any(Path(entry.path).is_relative_to(folder) for folder in _EKERNEL):
             entry.frame.f_globals["__tracebackhide__"] = _is_explained  # pytest asks it, unless for --full-trace
     report = yield
     if report.failed and call.when == "call":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # a run of pytest that uses no machine loads none of this
 pytest_plugins = ["emu.testing.judging"]
 _FIDELITIES = ("exact", "fast")
 WATCHED: "pytest.StashKey[list[Watched]]" = pytest.StashKey()
+MADE: pytest.StashKey[ExitStack] = pytest.StashKey()
+"""Where machines that one example of hypothesis makes are given up before the next."""
 COVERED: "pytest.StashKey[Covered]" = pytest.StashKey()
 _SETTINGS = frozenset({"until", "text", "fidelity", "memory", "bootargs", "initrd", "most", "config"})
 
@@ -177,7 +179,11 @@ def boot(request: pytest.FixtureRequest, _boots: "Boots", fidelity: str) -> Iter
     settings.setdefault("memory", config.getini("ekernel_memory"))
     with ExitStack() as stack:
         yield lambda image, **words: _booted(
-            request.node, _boots, stack, image, _without_other_place(settings, words) | {"fidelity": fidelity} | words
+            request.node,
+            _boots,
+            request.node.stash.get(MADE, stack),
+            image,
+            _without_other_place(settings, words) | {"fidelity": fidelity} | words,
         )
 
 
@@ -279,9 +285,10 @@ def assemble(request: pytest.FixtureRequest, fidelity: str) -> Iterator[Callable
         def make(source: str, **config: Any) -> "Machine":
             __tracebackhide__ = True
             made = program(source, MachineConfig(**{"fidelity": fidelity, "ram_size": 16 << 20, **config}))
-            stack.callback(made.close)
+            scope = request.node.stash.get(MADE, stack)
+            scope.callback(made.close)
             watched = Watched(made, 0)
-            stack.callback(watched.close)
+            scope.callback(watched.close)
             request.node.stash.setdefault(WATCHED, []).append(watched)
             return made
 

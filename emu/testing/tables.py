@@ -67,23 +67,30 @@ def _put(machine: Machine, table: int, index: int, physical: int, flags: int) ->
     machine.memory.write(table + 8 * index, (physical >> 12 << 10 | flags).to_bytes(8, "little"))
 
 
+@st.composite
 def page_tables(
-    most: int = 6, *, physical: range = range(0x8020_0000, 0x8800_0000), modes: Sequence[str] = ("Sv39",)
-) -> st.SearchStrategy[PageTables]:
+    draw: st.DrawFn,
+    most: int = 6,
+    *,
+    physical: range = range(0x8020_0000, 0x8800_0000),
+    modes: Sequence[str] = ("Sv39",),
+) -> PageTables:
     """Address spaces of up to so many leaves of 4 KiB or 2 MiB, which lie in some memory; with A and D set or not.
 
     Superpages are aligned, permissions are none that are reserved, and leaves are close enough to share tables.
     """
+    kept = _apart(draw(st.lists(_leaves(physical), max_size=most)))
+    return PageTables(kept, draw(st.sampled_from(modes)))
 
-    def leaf(level: int, number: int, place: int, permissions: str, rest: str) -> Leaf:
-        size = 4096 << 9 * level
-        first, count = -(-physical.start // size), physical.stop // size - -(-physical.start // size)
-        return Leaf(number * size, (first + place % count) * size, level, permissions + rest)
 
-    place, numbers = st.integers(0, 1 << 18), st.integers(1, 4) | st.integers(510, 514)
-    rest = st.lists(st.sampled_from("ugad"), unique=True).map("".join)
-    made = st.builds(leaf, st.integers(0, 1), numbers, place, st.sampled_from(_PERMISSIONS), rest)
-    return st.builds(PageTables, st.lists(made, max_size=most).map(_apart), st.sampled_from(modes))
+@st.composite
+def _leaves(draw: st.DrawFn, physical: range) -> Leaf:
+    level, number = draw(st.integers(0, 1)), draw(st.integers(1, 4) | st.integers(510, 514))
+    place, permissions = draw(st.integers(0, 1 << 18)), draw(st.sampled_from(_PERMISSIONS))
+    rest = "".join(draw(st.lists(st.sampled_from("ugad"), unique=True)))
+    size = 4096 << 9 * level
+    first, count = -(-physical.start // size), physical.stop // size - -(-physical.start // size)
+    return Leaf(number * size, (first + place % count) * size, level, permissions + rest)
 
 
 def _apart(leaves: list[Leaf]) -> tuple[Leaf, ...]:

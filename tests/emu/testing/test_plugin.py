@@ -297,7 +297,7 @@ def test_mistakes_of_a_tests_author_are_answered_by_sentences(pytester):
         "@pytest.mark.no_leaks needs the fixture `machine`",
     ])  # fmt: skip
     result.stdout.no_fnmatch_line("*emu*function.py*")  # the test's own line is shown
-    result.stdout.fnmatch_lines([">*machine.function(\"add\")", "E*the image has no debug information about add: *"])
+    result.stdout.fnmatch_lines(['>*machine.function("add")', "E*the image has no debug information about add: *"])
     result.stdout.fnmatch_lines([
         "until=2.5: it takes str or int or an event's class, not float",
         "kernel [[]'kernel.elf'[]]: give the name of a file, a Path or an Image, several one after the other",

@@ -1,5 +1,6 @@
 """What hypothesis makes for tests of kernels: the two fidelities are each other's model."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from emu.testing.execute import Executor
 from emu.testing.strategies import allocations, page_tables, programs, registers, words
 from emu.walks import Refusal
 
+pytest_plugins = ["pytester"]
 _ALL = (1 << 64) - 1
 
 
@@ -72,3 +74,48 @@ def test_a_sequence_frees_only_what_is_held(sequence):
     for what, number in sequence:
         assert what == "alloc" or 0 <= number < held
         held += 1 if what == "alloc" else -1
+
+
+def test_what_fails_is_shown_as_text_to_paste_with_the_guest_of_its_last_example_alone(pytester):
+    pytester.makepyfile("""
+        from hypothesis import Phase, given, settings
+        from emu.testing.strategies import instructions, page_tables, programs
+
+        shrunk = settings(database=None, derandomize=True, phases=[Phase.generate, Phase.shrink])
+        machines = []
+
+        @shrunk
+        @given(instructions(["zero", "a0"]))
+        def test_instruction(text):
+            assert "zero, zero" not in text
+
+        @shrunk
+        @given(programs(most=4, names=["zero", "a0"]))
+        def test_program(exec, text):
+            assert exec(text).get("a0", 0) < 1 << 63
+
+        @shrunk
+        @given(page_tables())
+        def test_tables(assemble, tables):
+            assert all(each.is_closed for each in machines)
+            machines.append(assemble("nop", firmware="none"))
+            assert not tables.leaves
+
+        def test_no_instruction(exec):
+            exec("frob a0", a0=1)
+
+        def test_no_register(exec):
+            exec("add a0, a1, a2", a1=1 << 64)
+    """)
+    result = pytester.runpytest_inprocess("-q")
+    result.assert_outcomes(failed=5)
+    text = result.stdout.str()
+    assert "text='add zero, zero, zero'" in text
+    assert re.search(r"text='\w+ a0, [-\w, ]+'", text)  # one instruction
+    assert "PageTables(leaves=(Leaf(" in text
+    assert "or any other generated value" not in text
+    assert text.count(" guest ---") == 1
+    assert "no such instruction: 'frob'" in text
+    assert "execute.py" not in text
+    assert "assembler.py" not in text
+    assert "exec: a1=0x10000000000000000: a register has 64 bits" in text
