@@ -37,7 +37,8 @@ _LOOKED_AT = 3
 _MOST_KNOWN = 10_000
 _AT_ONCE = 64
 _GUARD = 64
-"""Bytes behind the input whose use a sanitizer reports."""
+"""Bytes behind the longest input whose use a sanitizer reports."""
+_BEHIND = "behind the input"
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Target:
             self._subscriptions.append(machine.on(MemoryBug, self._reported))
             self._subscriptions += [machine.on(kind, self._allocated) for kind in _ALLOCATIONS]
             self._learned, self._has_allocated = sanitizer.learned, False
+            end = self.buffer + longest
+            sanitizer.poison(range(end, end + _GUARD), _BEHIND)
         self._again = Repetition(machine, function, self._address, max_instructions)
         if sanitizer is None and len(self._pieces) == 1:
             values = {"buffer": self.buffer, "length": None}
@@ -221,16 +224,15 @@ class Target:
         self._again.rewind()
 
     def _guard(self, place: range) -> None:
-        """Let these bytes behind the input be reported, and no others."""
+        """Let these bytes behind the input be reported, and no others but those behind all inputs."""
         if self._sanitizer is not None and place != self._guarded:
             self._sanitizer.unpoison(self._guarded)
             if place:
-                self._sanitizer.poison(place, "behind the input")
+                self._sanitizer.poison(place, _BEHIND)
             self._guarded = place
 
     def _behind(self, data: bytes) -> range:
-        end = self.buffer + len(data)
-        return range(end, self.buffer + self.longest + _GUARD)
+        return range(self.buffer + len(data), self.buffer + self.longest)
 
     def length(self, data: bytes) -> int:
         """Instructions of one execution, up to its failure."""

@@ -153,6 +153,17 @@ def test_a_sanitizer_reports_the_same_of_executions_with_python_and_without(fide
     assert f"addr {0x8030_0000 - 64 - 64 + 3:016x} by" in text, "of the input that was made small"
 
 
+def test_inputs_of_other_lengths_do_not_set_up_what_the_sanitizer_watches_anew(monkeypatch):
+    machine = program(SOURCE, MachineConfig(firmware="none", ram_size=16 << 20))
+    machine.hart.x["sp"] = 0x8030_0000
+    sanitizer, opened = AddressSanitizer(machine, [], []), []
+    with Target(machine, "same", Inputs.parse("a0=buffer,a1=length"), longest=64, sanitizer=sanitizer) as target:
+        monkeypatch.setattr(machine.core.shadow, "open", opened.append)
+        for length in 3, 64, 0, 64, 5:
+            target.run(bytes(length))
+    assert not opened
+
+
 @pytest.mark.parametrize("kernel", ["present", "older"])
 def test_executions_that_do_nothing_new_need_no_python(monkeypatch, kernel):
     if kernel == "older":
