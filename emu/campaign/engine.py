@@ -130,12 +130,18 @@ def cluster(scheduler: str, workers: int, tell: Callable[[str], None] = lambda _
         address: Any = scheduler
         if scheduler == LOCAL:
             folder = stack.enter_context(TemporaryDirectory(prefix="ekernel-campaign-"))
-            address = stack.enter_context(
-                distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
-                    silence_logs=logging.CRITICAL, local_directory=str(Path(folder)), memory_limit=0,
-                )
-            )  # fmt: skip
+            try:
+                address = stack.enter_context(
+                    distributed.LocalCluster(
+                        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
+                        silence_logs=logging.CRITICAL, local_directory=str(Path(folder)), memory_limit=0,
+                    )
+                )  # fmt: skip
+            except RuntimeError as error:
+                raise ConfigError(
+                    f"--scheduler local: a worker ended before it could begin ({error}): is there memory for "
+                    f"{workers} processes? Give fewer with -j"
+                ) from None
         try:
             client = stack.enter_context(distributed.Client(address, timeout=_CONNECTS, set_as_default=False))
         except OSError:
