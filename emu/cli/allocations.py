@@ -29,6 +29,11 @@ _WRONG = {
     OVERLAP: ("OVERLAP",),
 }
 """Names of `Wrong`."""
+NONE_KNOWN = (
+    "the image has none of the allocator functions that are known by name; name its own with "
+    "--frame-functions, --heap-functions or --allocator"
+)
+"""Behind what cannot be answered therefore."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class Allocations:
         self._is_accounted = summed_up or judged
         if self.followed:
             self.ledger  # noqa: B018  # attaches the observers, too
+        if judged and not (self.frames.functions or self.heap.functions):
+            raise ConfigError(f"--fail-on {request.fail_on}: {NONE_KNOWN}")
         self.since: int | None = 0
         """Since which instruction what is held counts; None while the place of `--since` was not reached."""
         self._since_text = request.since

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from emu.cli.allocations import Allocations
+from emu.cli.allocations import NONE_KNOWN, Allocations
 from emu.cli.moments import run_whatever_comes
 from emu.cli.options import heap_options
 from emu.cli.requests import HeapWords
@@ -28,10 +28,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     machine = new_machine(request)
     allocations = Allocations(machine, allocation_request(request, asked=True), summed_up=True)
     if not (allocations.frames.functions or allocations.heap.functions):
-        raise ConfigError(
-            "the image has none of the allocator functions that are known by name; name its own with "
-            "--frame-functions, --heap-functions or --allocator"
-        )
+        raise ConfigError(NONE_KNOWN)
     history, space = AllocationHistory(machine), HeapSpace(machine, allocations.chosen)
     costs, holders = AllocatorCosts(machine), Holders(machine)
     status, outcome = run_whatever_comes(machine, request)

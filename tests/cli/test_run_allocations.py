@@ -121,6 +121,10 @@ def test_a_second_free_names_the_first_and_fails_the_run(ekernel: Ekernel, progr
         (("--frame-functions", "take_page"), "is not ALLOC[(count=WHERE)][=WHERE],FREE"),
         (("--heap-functions", "take_page(sise=a0),give_page"), "'sise=a0' in 'take_page(sise=a0)' is not understood"),
         (("--frame-functions", "take_page=a9,give_page"), "'a9' is no place of a number"),
+        (
+            ("--fail-on", "leaks"),
+            "--fail-on leaks: the image has none of the allocator functions that are known by name",
+        ),
         (("--fail-on", "leak"), "--fail-on does not know 'leak': did you mean 'leaks'?"),
         (("--since", "serv", *NAMES), "no symbol 'serv' in the image; did you mean serve"),
         (("--allocator", "absent.toml"), "absent.toml cannot be read: No such file or directory"),
