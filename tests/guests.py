@@ -28,6 +28,27 @@ PAGING_ON = """
 """
 """Sv39 with the table `root`."""
 
+TO_SUPERVISOR = """
+    li t0, -1
+    csrw pmpaddr0, t0
+    csrwi pmpcfg0, 31
+    la t0, supervisor
+    csrw mepc, t0
+    li t0, 0x800
+    csrw mstatus, t0
+    mret
+supervisor:
+"""
+"""From M mode to S mode, which may access all of memory."""
+
+BEHIND_IT = """
+    csrr t0, mepc
+    addi t0, t0, 4
+    csrw mepc, t0
+    mret
+"""
+"""The end of a handler in M mode: execution goes on behind the instruction of 4 bytes that trapped."""
+
 HTIF_WORDS = """
     .section .tohost, "aw", @progbits
     .balign 64

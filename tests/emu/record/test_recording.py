@@ -16,6 +16,7 @@ from emu.record.container import Writer
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 from tests.emu.record import recorded_guest as guest
+from tests.guests import BEHIND_IT, TO_SUPERVISOR
 
 
 def retired(path, *span) -> list[tuple[int, bytes]]:
@@ -94,21 +95,12 @@ def test_a_machine_that_goes_back_is_recorded_going_back(build, fidelity, tmp_pa
         assert [int(one.pc) for one in recording.instructions()] == [expected[n][0] for n in found]
 
 
-ALL_MODES = """
+ALL_MODES = f"""
     la t0, handler
     csrw mtvec, t0
-    li t0, -1
-    csrw pmpaddr0, t0
-    csrwi pmpcfg0, 31
     li t0, 0x100  # ecall from U goes to S
     csrw medeleg, t0
-    la t0, supervisor
-    csrw mepc, t0
-    li t0, 0x800
-    csrw mstatus, t0
-    mret
-supervisor:
-    la t0, called
+{TO_SUPERVISOR}    la t0, called
     csrw stvec, t0
     ecall
     la t0, user
@@ -132,11 +124,7 @@ called:
     .balign 4
 handler:
     call work
-    csrr t0, mepc
-    addi t0, t0, 4
-    csrw mepc, t0
-    mret
-work:
+{BEHIND_IT}work:
     addi s0, s0, 1
     ret
 """

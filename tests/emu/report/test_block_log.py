@@ -10,8 +10,9 @@ import pytest
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.report.blocklog import BlockLog
 from linker.commands import as_, ld
+from tests.guests import BEHIND_IT, TO_SUPERVISOR
 
-PROGRAM = """
+PROGRAM = f"""
     .globl _start
 _start:
     la t0, handler
@@ -28,16 +29,7 @@ again:
     csrw 0x5c0, a2
     addi s0, s0, -1
     bnez s0, again
-    li t0, -1
-    csrw pmpaddr0, t0
-    csrwi pmpcfg0, 31
-    la t0, supervisor
-    csrw mepc, t0
-    li t0, 0x800
-    csrw mstatus, t0
-    mret
-supervisor:
-    call work
+{TO_SUPERVISOR}    call work
     ecall
     li t0, 0x100000
     li t1, 0x5555
@@ -50,11 +42,7 @@ work:
 2:  ret
     .balign 4
 handler:
-    csrr t0, mepc
-    addi t0, t0, 4
-    csrw mepc, t0
-    mret
-"""
+{BEHIND_IT}"""
 _TRACE = re.compile(r"Trace 0: 0x[0-9a-f]+ \[([0-9a-f]{16}/[0-9a-f]{16})/.*")
 _CODE = re.compile(r"(0x[0-9a-f]{16}:  (?:[0-9a-f]{8}|[0-9a-f]{4}    )) {10}\S.*")
 

@@ -8,6 +8,7 @@ import pytest
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.report.saillog import SailWriter
+from tests.guests import BEHIND_IT, LOWER_TABLES, PAGING_ON, TO_SUPERVISOR
 
 PLAIN = """
     li t0, 0x6000
@@ -101,36 +102,10 @@ CSR mstatus (0x300) <- 0x8000000A00006080
 ret-ing from M to M
 """
 
-PAGED = """
+PAGED = f"""
     la t0, handler
     csrw mtvec, t0
-    li t0, -1
-    csrw pmpaddr0, t0
-    csrwi pmpcfg0, 31
-    la t0, root                   # 0x80000000 by a page of 1 GiB; 0 to 1 GiB by tables
-    li t1, (0x80000 << 10) | 0xcf
-    sd t1, 16(t0)
-    la t1, middle
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, (t0)
-    la t0, middle
-    la t1, leaves
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, (t0)
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    la t0, supervisor
-    csrw mepc, t0
-    li t0, 0x800
-    csrw mstatus, t0
-    mret
-supervisor:
-    li s0, 5
+{LOWER_TABLES}{PAGING_ON}{TO_SUPERVISOR}    li s0, 5
 1:  li a0, 0x3000
     sd s0, 0x18(a0)
     ld a1, 0x18(a0)
@@ -143,20 +118,16 @@ handler:
     csrr t0, mcause
     li t1, 15
     bne t0, t1, 3f
-    la t0, leaves                 # maps 0x3000 to the frame `page`
+    la t0, table0                 # maps 0x3000 to the frame `page`
     la t1, page
     srli t1, t1, 2
     ori t1, t1, 0x47              # without D: the walk sets it
     sd t1, 24(t0)
     mret
-3:  csrr t0, mepc
-    addi t0, t0, 4
-    csrw mepc, t0
-    mret
-    .balign 4096
+3:{BEHIND_IT}    .balign 4096
 root: .zero 4096
-middle: .zero 4096
-leaves: .zero 4096
+table1: .zero 4096
+table0: .zero 4096
 page: .zero 4096
 """
 LINES = {
