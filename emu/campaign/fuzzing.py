@@ -4,13 +4,12 @@ Each batch begins with what those far enough before it have found, so that the s
 and of places find the same, whoever executes which batch when, and also when one is executed twice.
 """
 
-import hashlib
-import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -56,9 +55,7 @@ def execute(
     guest: Guest, seeds: tuple[bytes, ...], waiting: list[bytes], known: frozenset[Hashable], seed: int, executions: int
 ) -> Batch:
     """One batch; `seeds` are executed again without being counted."""
-    with _LOCK:
-        target = _target(guest)
-        target.begin_anew()
+    with _LOCK, _opened(guest) as target:
         found = Gathered()
         campaign = Campaign(target, seeds, found, seed=seed, known=known, waiting=waiting)
         campaign.run(executions=len(seeds) + executions)
@@ -67,22 +64,20 @@ def execute(
 
 
 _LOCK = threading.Lock()
-"""A worker may have several threads, and has one machine."""
-_opened: dict[bytes, Target] = {}
-"""The last target that this process has made, by what it was made of."""
+"""A worker may have several threads, and has one machine at a time."""
 
 
-def _target(guest: Guest) -> Target:
-    key = hashlib.sha256(guest.saved + pickle.dumps(guest.asked)).digest()
-    if key not in _opened:
-        for target in _opened.values():
-            target.machine.close()
-        _opened.clear()
-        with TemporaryDirectory(prefix="ekernel-fuzz-") as folder:
-            path = Path(folder, "saved")
-            path.write_bytes(guest.saved)
-            _opened[key] = guest.opened(path, guest.asked)
-    return _opened[key]
+@contextmanager
+def _opened(guest: Guest) -> Iterator[Target]:
+    """A target of a batch's own: the edges of code that was translated for another batch are not the same."""
+    with TemporaryDirectory(prefix="ekernel-fuzz-") as folder:
+        path = Path(folder, "saved")
+        path.write_bytes(guest.saved)
+        target = guest.opened(path, guest.asked)
+    try:
+        yield target
+    finally:
+        target.machine.close()
 
 
 class Fleet:

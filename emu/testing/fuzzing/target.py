@@ -259,11 +259,6 @@ class Target:
                 self._constants[pc] = tuple(constants(self.machine, (pc,)))
             yield from self._constants[pc]
 
-    def begin_anew(self) -> None:
-        """Forget which edges and failures there were."""
-        self.edges.forget()
-        self._often.clear()
-
     def _trapped(self, trap: TrapTaken) -> None:
         if not is_crash(trap, self._privilege):
             return

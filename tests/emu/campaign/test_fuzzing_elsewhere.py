@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emu.campaign import engine
-from emu.campaign.fuzzing import Fleet, Guest
+from emu.campaign.fuzzing import Fleet, Guest, execute
 from emu.cli import status_of
 from emu.machine import Machine
 from emu.testing.fuzzing.campaign import Found, Summary
@@ -71,6 +71,16 @@ def elf(tmp_path: Path) -> Path:
     path = tmp_path / "parser.elf"
     path.write_bytes(link([assemble(PARSER, name="parser.s")], script=SCRIPT).elf)
     return path
+
+
+def test_a_batch_finds_the_same_whatever_its_process_has_executed_before(tmp_path, elf):
+    with Machine() as machine:
+        machine.load(elf)
+        machine.snapshot().save(tmp_path / "saved")
+    guest = Guest((tmp_path / "saved").read_bytes(), dying.opened, None)
+    batches = [execute(guest, tuple(FIRST), [], frozenset(), seed, 1500) for seed in (1, 2, 3, 1, 2, 3)]
+    assert batches[:3] == batches[3:]
+    assert batches[0] != batches[1]
 
 
 @pytest.mark.slow
