@@ -1,4 +1,4 @@
-"""`--record` and its relatives: a run goes into a file."""
+"""`--record`, `--log-commits`, `-d` and their relatives: what a run does goes into files."""
 
 import sys
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from emu.errors import ConfigError
 from emu.machine import Machine
 
 if TYPE_CHECKING:
+    from emu.cli.outputs import OutputFile
     from emu.record.recorder import Following, Recorder
     from emu.report.tracefile import Sink
     from emu.terminal.moment import Moment
@@ -36,11 +37,7 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
 
     def stream(name: str) -> "Sink":
-        if name == "-":
-            return sys.stdout.buffer
-        from emu.cli.outputs import OutputFile  # few runs write such files
-
-        return stack.enter_context(OutputFile(Path(name)))
+        return sys.stdout.buffer if name == "-" else stack.enter_context(_output(Path(name)))
 
     start = request.record_from is None
     writers: list[Following] = []
@@ -57,6 +54,22 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     return writers
 
 
+def log_as_qemu(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path | None) -> None:
+    """Write what `-d` asks for."""
+    if not logged - {"guest_errors", "nochain"}:
+        return
+    stream = stack.enter_context(_output(path)) if path else sys.stderr.buffer
+    if logged & {"in_asm", "exec"}:
+        from emu.report.blocklog import BlockLog  # only who asks for it pays for its import
+
+        code, blocks = "in_asm" in logged, "exec" in logged
+        stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
+    else:
+        from emu.report.traplog import TrapLog
+
+        TrapLog(machine, stream)
+
+
 def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Following | Recorder]") -> "Moment | None":
     """The moment from which on is recorded and logged, if it is not the beginning."""
     if request.record_from is None:
@@ -68,3 +81,9 @@ def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Foll
             recording.start()
 
     return Moment(machine, request.record_from, begin)
+
+
+def _output(path: Path) -> "OutputFile":
+    from emu.cli.outputs import OutputFile  # few runs write such files
+
+    return OutputFile(path)

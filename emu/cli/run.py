@@ -22,7 +22,7 @@ from emu.cli.qemu import (
     read_semihosting,
     read_virtio,
 )
-from emu.cli.recording import first_moment, log_commits, recorder
+from emu.cli.recording import first_moment, log_as_qemu, log_commits, recorder
 from emu.cli.requests import HeapWords, RunWords
 from emu.cli.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.telling import Telling
@@ -104,7 +104,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         for listener in told:
             for kind in events:
                 machine.on(kind, listener)
-        _log(stack, machine, logged, request.log_file)
+        log_as_qemu(stack, machine, logged, request.log_file)
         logs = log_commits(stack, machine, request)
         moment = first_moment(machine, request, [*logs, *([recording] if recording is not None else ())])
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
@@ -139,22 +139,6 @@ def _sentences(places: Places) -> "Sentences":
     from emu.report.sentences import Sentences
 
     return Sentences(places)
-
-
-def _log(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path | None) -> None:
-    """Write what `-d` asks for."""
-    if not logged - {"guest_errors", "nochain"}:
-        return
-    stream = stack.enter_context(_output(path)) if path else sys.stderr.buffer
-    if logged & {"in_asm", "exec"}:
-        from emu.report.blocklog import BlockLog  # only who asks for it pays for its import
-
-        code, blocks = "in_asm" in logged, "exec" in logged
-        stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
-    else:
-        from emu.report.traplog import TrapLog
-
-        TrapLog(machine, stream)
 
 
 def _output(path: Path) -> "OutputFile":
