@@ -43,7 +43,54 @@ out:
     ret
     .size parse, .-parse
 """
-SCRIPT = "ENTRY(parse) SECTIONS { . = 0x80200000; .text : { *(.text) } }"
+COUNTER = """
+    .globl parse, entries
+    .type parse, @function
+    .type entries, @function
+entries:
+    mv a7, a0
+    lbu a5, 5(a0)
+    beqz a5, 4f
+    mv a4, a1
+    add a1, a1, a5
+    li a0, 0
+    lla a6, seen
+2:  lbu a5, 0(a4)
+    andi a5, a5, 15
+    add a5, a5, a6
+    lbu a3, 0(a5)
+    addi a2, a3, 1
+    sb a2, 0(a5)
+    add a0, a0, a3
+    addi a4, a4, 1
+    bne a4, a1, 2b
+3:  lbu a4, 4(a7)
+    li a5, 7
+    beq a4, a5, 5f
+    ret
+4:  li a0, 0
+    j 3b
+5:  sw a0, 0(zero)
+    ret
+parse:
+    li a5, 7
+    bleu a1, a5, 6f
+    lw a4, 0(a0)
+    li a5, 0x4b524e4c
+    bne a4, a5, 6f
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    addi a1, a0, 8
+    call entries
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+6:  li a0, -1
+    ret
+    .bss
+seen: .zero 16
+"""
+SCRIPT = "ENTRY(parse) SECTIONS { . = 0x80200000; .text : { *(.text) } .bss : { *(.bss) } }"
 EXECUTIONS = 6000
 
 
@@ -73,14 +120,16 @@ def elf(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_batch_finds_the_same_whatever_its_process_has_executed_before(tmp_path, elf):
+def test_a_batch_finds_the_same_whatever_its_process_has_executed_before(tmp_path):
+    elf = tmp_path / "counter.elf"
+    elf.write_bytes(link([assemble(COUNTER, name="counter.s")], script=SCRIPT).elf)
     with Machine() as machine:
         machine.load(elf)
         machine.snapshot().save(tmp_path / "saved")
     guest = Guest((tmp_path / "saved").read_bytes(), dying.opened, None)
-    batches = [execute(guest, tuple(FIRST), [], frozenset(), seed, 1500) for seed in (1, 2, 3, 1, 2, 3)]
-    assert batches[:3] == batches[3:]
-    assert batches[0] != batches[1]
+    first, other, again = (execute(guest, tuple(FIRST), [], frozenset(), seed, 1500) for seed in (1, 2, 1))
+    assert again == first
+    assert other != first
 
 
 @pytest.mark.slow
