@@ -24,7 +24,7 @@ from emu.firmware.image import Image
 from emu.machine import Drive, Machine, MachineConfig
 from emu.record.recorder import Recorder
 from emu.record.replay import ReplaySections
-from emu.report.commits.writer import CommitWriter
+from emu.report.logs.commits.writer import CommitWriter
 
 _ROUNDS = size(8_000, 3)
 _LOGGED_ROUNDS = size(1_000, 3)

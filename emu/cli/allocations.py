@@ -198,7 +198,7 @@ class Allocations:
 
 def drawing(machine: Machine, allocations: Allocations) -> Iterable[str]:
     """What is held now, for the monitor."""
-    from emu.report.heap import HeapReport  # only who asks for it pays for its import
+    from emu.report.memory.heap import HeapReport  # only who asks for it pays for its import
 
     if allocations.ledger is None:
         return ("--quiet keeps no account of what is held",)

@@ -16,8 +16,8 @@ from emu.record.coverage import FileCoverage, coverage, merged_files
 from emu.record.hits import HitCounter, Hits
 from emu.record.magic import is_recording
 from emu.record.recording import Recording
-from emu.report.coverage import coverage_lines
-from emu.report.lcov import is_tracefile, lcov, read_lcov
+from emu.report.coverage.lcov import is_tracefile, lcov, read_lcov
+from emu.report.coverage.lines import coverage_lines
 from emu.terminal.signals import Signals
 
 options = coverage_options
@@ -72,7 +72,7 @@ def _write(path: Path, form: str, counted: tuple[Names, Hits] | None, files: lis
             )
             print(f"ekernel: {path} has {made.blocks:,} blocks; {text}", file=sys.stderr)
     elif form == "html":
-        from emu.report.coveragepage import coverage_page
+        from emu.report.coverage.page import coverage_page
 
         data = coverage_page("What was executed, and what never", files, {}).encode()
     else:

@@ -14,8 +14,8 @@ from emu.observe.allocations.history import AllocationHistory
 from emu.observe.allocations.holders import Holders
 from emu.observe.allocations.reach import unreachable
 from emu.observe.allocations.space import HeapSpace
-from emu.report.heap import HeapReport
-from emu.report.heapspace import cost_lines, holder_lines, space_lines
+from emu.report.memory.heap import HeapReport
+from emu.report.memory.space import cost_lines, holder_lines, space_lines
 from emu.report.places import Places
 from emu.terminal.signals import Signals
 

@@ -42,11 +42,11 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     start = request.record_from is None
     writers: list[Following] = []
     if request.commits is not None:
-        from emu.report.commits.writer import CommitWriter  # only who asks for it pays for its import
+        from emu.report.logs.commits.writer import CommitWriter  # only who asks for it pays for its import
 
         writers.append(CommitWriter(machine, stream(request.commits), execution=request.execution, start=start))
     if request.sail is not None:
-        from emu.report.saillog import SailWriter
+        from emu.report.logs.sail import SailWriter
 
         writers.append(SailWriter(machine, stream(request.sail), start=start))
     for writer in writers:
@@ -60,12 +60,12 @@ def log_as_qemu(stack: ExitStack, machine: Machine, logged: frozenset[str], path
         return
     stream = stack.enter_context(_output(path)) if path else sys.stderr.buffer
     if logged & {"in_asm", "exec"}:
-        from emu.report.blocklog import BlockLog  # only who asks for it pays for its import
+        from emu.report.logs.blocks import BlockLog  # only who asks for it pays for its import
 
         code, blocks = "in_asm" in logged, "exec" in logged
         stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
     else:
-        from emu.report.traplog import TrapLog
+        from emu.report.logs.traps import TrapLog
 
         TrapLog(machine, stream)
 

@@ -121,7 +121,7 @@ class Sanitizing:
         """Tell leaks, if they were asked for, and how many bugs there were."""
         if LEAK in self._request.kinds:
             from emu.observe.allocations.reach import unreachable
-            from emu.report.heap import HeapReport
+            from emu.report.memory.heap import HeapReport
 
             machine, allocations = self._machine, self._allocations
             assert allocations.ledger is not None

@@ -12,7 +12,7 @@ from emu.observe.allocations.workload import frame_workload, heap_workload
 from emu.observe.policies import POLICIES, references
 from emu.record.recording import Recording
 from emu.report.charts import Charts
-from emu.report.drawing import bytes_text
+from emu.report.memory.drawing import bytes_text
 from emu.spelling import did_you_mean
 
 _ALLOCATORS = ("heap", "frames")

@@ -17,7 +17,7 @@ from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.backtrace import Backtrace
 from emu.observe.origins import why
-from emu.report.accounts import AccountReport
+from emu.report.memory.accounts import AccountReport
 from emu.report.places import Places
 from emu.report.reasons.pages import pte_text, refusal
 from emu.report.reasons.traps import TrapReasons

@@ -8,9 +8,9 @@ from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.callstacks import CallStacks
 from emu.record.recording import Recording
-from emu.report.commits.recorded import commit_log
 from emu.report.disassembly import disassemble
 from emu.report.instructionlines import instruction_lines
+from emu.report.logs.commits.recorded import commit_log
 from emu.report.places import PlaceNames
 
 Chosen = Callable[[int], bool]
@@ -66,7 +66,7 @@ def functions(recording: Recording, names: PlaceNames, first: int, last: int, ch
 
 
 def commits(recording: Recording, _names: PlaceNames, first: int, last: int, chosen: Chosen) -> Iterator[str]:
-    """Spike's commit log; see `emu.report.commits`."""
+    """Spike's commit log; see `emu.report.logs.commits`."""
     return commit_log(recording, first, last, chosen=chosen)
 
 

@@ -101,7 +101,7 @@ class Summary:
                     "   hint    the guest asks the host by semihosting, which is off; -semihosting turns it on"
                 )
         if self._ledger is not None:
-            from emu.report.accounts import AccountReport
+            from emu.report.memory.accounts import AccountReport
 
             accounts = AccountReport(self._places)
             lines += accounts.lines("frames", self._ledger.frames, since)
@@ -135,7 +135,7 @@ class Summary:
 
 
 def _accounts(ledger: "AllocationLedger", places: Places) -> dict[str, object]:
-    from emu.report.accounts import AccountReport, account_numbers
+    from emu.report.memory.accounts import AccountReport, account_numbers
 
     report = AccountReport(places)
     return {

@@ -9,7 +9,7 @@ from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
-from emu.report.accounts import AccountReport
+from emu.report.memory.accounts import AccountReport
 from emu.report.places import Places
 from emu.report.sentences import Sentences
 from emu.subscriptions import cancel_all

@@ -10,9 +10,9 @@ from emu.machine import Machine
 from emu.record.branches import Ways
 from emu.record.coverage import FileCoverage, coverage
 from emu.record.hits import HitCounter
-from emu.report.coverage import coverage_lines
-from emu.report.coveragepage import coverage_page
-from emu.report.lcov import lcov
+from emu.report.coverage.lcov import lcov
+from emu.report.coverage.lines import coverage_lines
+from emu.report.coverage.page import coverage_page
 
 
 class Counts(NamedTuple):

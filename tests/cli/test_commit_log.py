@@ -11,8 +11,8 @@ import pytest
 from emu.machine import Machine, MachineConfig
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
-from emu.report.commits.recorded import commit_log
-from emu.report.commits.writer import CommitWriter
+from emu.report.logs.commits.recorded import commit_log
+from emu.report.logs.commits.writer import CommitWriter
 from linker.commands import as_, ld
 from tests.cli.conftest import Ekernel
 

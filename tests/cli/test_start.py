@@ -15,7 +15,8 @@ NOT_FOR_A_RUN = {
 }  # fmt: skip
 NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
-    *(f"emu.report.{name}" for name in ("accounts", "backtrace", "ending", "reasons.traps", "sentences", "traplog")),
+    *(f"emu.report.{name}" for name in ("backtrace", "ending", "logs.traps", "memory.accounts")),
+    *(f"emu.report.{name}" for name in ("reasons.traps", "sentences")),
     *(f"emu.firmware.{name}" for name in ("compounds", "ctype", "debugtypes", "lines", "structures", "unwind")),
     *(f"emu.cli.{name}" for name in ("outputs", "quarantined", "saved")),
     *(f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy", "function")),

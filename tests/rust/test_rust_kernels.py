@@ -18,7 +18,7 @@ from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
-from emu.report.blocktypes import BlockTypes
+from emu.report.memory.blocktypes import BlockTypes
 from emu.report.places import Places
 from tests.rust.build import HERE, kernel
 

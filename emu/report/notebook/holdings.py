@@ -10,8 +10,8 @@ from emu.events import FrameAllocated, HeapAllocated
 from emu.observe.allocations.catalogue import Catalogue
 from emu.observe.allocations.freelists import FreeBlock, FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
-from emu.report.accounts import AccountReport
-from emu.report.drawing import bytes_text
+from emu.report.memory.accounts import AccountReport
+from emu.report.memory.drawing import bytes_text
 from emu.report.notebook.markup import Picture, colour, heading, table
 from emu.report.places import Places
 

@@ -22,7 +22,7 @@ from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.space import HeapSpace
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
-from emu.report.blocktypes import BlockTypes
+from emu.report.memory.blocktypes import BlockTypes
 from emu.report.page.addresses import Regions
 from emu.report.page.calling import Calling
 from emu.report.page.curves import Curves, differences

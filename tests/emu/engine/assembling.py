@@ -20,7 +20,7 @@ from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.player import PLAYER
 from emu.engine.translated.shadow_probes import CHECKS
 from emu.engine.translated.tablestores.probes import WATCHES
-from emu.report.commits.layout import LINES
+from emu.report.logs.commits.layout import LINES
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,

@@ -17,9 +17,9 @@ from emu.record.coverage import coverage
 from emu.record.hits import HitCounter, Hits, merged
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
-from emu.report.coverage import coverage_lines
+from emu.report.coverage.lcov import lcov
+from emu.report.coverage.lines import coverage_lines
 from emu.report.files.drcov import drcov
-from emu.report.lcov import lcov
 from tests.emu.record import recorded_guest as guest
 
 

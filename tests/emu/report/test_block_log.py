@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emu.machine import Machine, MachineConfig, StopReason
-from emu.report.blocklog import BlockLog
+from emu.report.logs.blocks import BlockLog
 from linker.commands import as_, ld
 from tests.guests import BEHIND_IT, TO_SUPERVISOR
 

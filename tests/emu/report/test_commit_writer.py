@@ -17,10 +17,10 @@ from emu.isa.status import SSTATUS_WRITE
 from emu.machine import Machine, MachineConfig
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
-from emu.report.commits.layout import Shared
-from emu.report.commits.recorded import commit_log
-from emu.report.commits.text import LogText
-from emu.report.commits.writer import CommitWriter
+from emu.report.logs.commits.layout import Shared
+from emu.report.logs.commits.recorded import commit_log
+from emu.report.logs.commits.text import LogText
+from emu.report.logs.commits.writer import CommitWriter
 from tests.emu.engine.hosts import HOSTS
 
 PROGRAM = """

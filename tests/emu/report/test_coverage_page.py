@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emu.record.coverage import BranchCoverage, FileCoverage, FunctionCoverage
-from emu.report.coveragepage import coverage_page
+from emu.report.coverage.page import coverage_page
 
 
 def covered(path: Path, lines: dict[int, int]) -> FileCoverage:

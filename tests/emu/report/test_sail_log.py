@@ -7,7 +7,7 @@ import pytest
 
 from emu.errors import ConfigError
 from emu.machine import Machine
-from emu.report.saillog import SailWriter
+from emu.report.logs.sail import SailWriter
 from tests.guests import BEHIND_IT, LOWER_TABLES, PAGING_ON, TO_SUPERVISOR
 
 PLAIN = """

@@ -5,8 +5,8 @@ import pytest
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import HeapObserver
 from emu.observe.allocations.signatures import heap_allocator
-from emu.report.accounts import AccountReport
-from emu.report.blocktypes import BlockTypes
+from emu.report.memory.accounts import AccountReport
+from emu.report.memory.blocktypes import BlockTypes
 from emu.report.page.story import Story
 from emu.report.places import Places
 from tests.emu.observe.allocations.conftest import Build, loaded

@@ -6,8 +6,8 @@ from emu.isa.privilege import Privilege
 from emu.record import formats
 from emu.record.csrs import Change, ChangeKind
 from emu.record.recording import Recording
-from emu.report.commits.log import CommitLog
-from emu.report.commits.text import Chosen, LogText
+from emu.report.logs.commits.log import CommitLog
+from emu.report.logs.commits.text import Chosen, LogText
 
 _AT_ONCE = 1 << 12
 """Words of the record of blocks."""

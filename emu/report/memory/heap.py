@@ -13,8 +13,8 @@ from emu.observe.allocations.freelists import FreeBlock, FreeMemory
 from emu.observe.allocations.history import AllocationHistory, History, Holding
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.reach import Unreachable
-from emu.report.accounts import AccountReport
-from emu.report.drawing import Span, bar, buddy_tree, bytes_text, free_list, histogram
+from emu.report.memory.accounts import AccountReport
+from emu.report.memory.drawing import Span, bar, buddy_tree, bytes_text, free_list, histogram
 from emu.report.places import Places
 
 _SHOWN = 5
@@ -98,7 +98,7 @@ class HeapReport:
         lifetimes = history.lifetimes()
         if lifetimes:
             yield f"lifetimes in instructions: median {median(lifetimes):,.0f}, longest {max(lifetimes):,}"
-        if not sizes:  # of a heap more is known: see `emu.report.heapspace`
+        if not sizes:  # of a heap more is known: see `emu.report.memory.space`
             yield "free between the lowest and the highest address, and in the largest piece"
             for instret, _, free, largest in history.fragmentation(_MOMENTS):
                 lost = 0 if not free else 100 * (free - largest) // free

@@ -17,7 +17,7 @@ def coverage_page(title: str, covered: Iterable[FileCoverage], tests: Mapping[st
     from jinja2 import Environment  # who wants no page does not load it
 
     shown = [_file(file, tests.get(file.path, {})) for file in covered if file.lines]
-    source = files(__package__).joinpath("coverage.html").read_text("utf-8")
+    source = files(__package__).joinpath("page.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(source)
     return page.render(title=title, files=shown)
 

@@ -17,10 +17,10 @@ from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, SSTATUS_WRITE, Status
 from emu.record.csrs import INTERRUPT, Change, ChangeKind
 from emu.record.recording import Instruction
-from emu.report.commits.layout import Flag
-from emu.report.commits.records import Queue, Records
 from emu.report.disassembly import disassemble
-from emu.report.floatflags import FloatFlags, raises_flags
+from emu.report.logs.commits.layout import Flag
+from emu.report.logs.commits.records import Queue, Records
+from emu.report.logs.floatflags import FloatFlags, raises_flags
 
 _FLOAT = 32
 CSR = 4

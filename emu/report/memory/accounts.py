@@ -7,7 +7,7 @@ from emu.address import PAGE_BITS, VirtAddr
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.observe.allocations.accounts import A, Account, BlockAccount, F, Mistake, Wrong
 from emu.observe.allocations.observers import gives_addresses
-from emu.report.blocktypes import BlockTypes
+from emu.report.memory.blocktypes import BlockTypes
 from emu.report.places import Places
 
 _SHOWN_HOLDERS = 5

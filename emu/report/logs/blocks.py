@@ -13,9 +13,9 @@ from emu.machine import Machine
 from emu.record.recorder import BlockFeature, Following
 from emu.record.recording import instructions_of, left_by
 from emu.report.disassembly import disassemble
+from emu.report.logs.traps import line
 from emu.report.places import Places
 from emu.report.tracefile import Sink
-from emu.report.traplog import line
 from emu.subscriptions import cancel_all
 
 

@@ -6,8 +6,8 @@ from emu.engine.translated.registerwrites import RegisterWrites
 from emu.machine import Machine
 from emu.record.csrs import CsrFollower
 from emu.record.recorder import BlockFeature, Following
-from emu.report.commits.log import CommitLog
-from emu.report.commits.text import LogText
+from emu.report.logs.commits.log import CommitLog
+from emu.report.logs.commits.text import LogText
 from emu.report.tracefile import Sink
 
 _BLOCKS_AT_ONCE = 1 << 14

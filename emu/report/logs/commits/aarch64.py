@@ -1,6 +1,6 @@
-"""Lines of Spike's log for AArch64 (AAPCS64); see `emu.report.commits.layout`."""
+"""Lines of Spike's log for AArch64 (AAPCS64); see `emu.report.logs.commits.layout`."""
 
-from emu.report.commits.layout import (
+from emu.report.logs.commits.layout import (
     ACCESS,
     ADDRESS_OF_ACCESS,
     COPIED,

@@ -6,7 +6,7 @@ from emu.isa.status import SATP_ASID_SHIFT, SATP_MODE_SHIFT, SATP_PPN
 from emu.observe.allocations.costs import AllocatorCosts
 from emu.observe.allocations.holders import Holders
 from emu.observe.allocations.space import HeapSpace, Sample
-from emu.report.drawing import bytes_text
+from emu.report.memory.drawing import bytes_text
 
 _MOMENTS = 8
 _SHOWN = 8

@@ -19,10 +19,10 @@ from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, effective_privilege
 from emu.machine import Machine
 from emu.record.csrs import INTERRUPT, Change, ChangeKind
 from emu.record.recording import Instruction
-from emu.report.commits.log import CSR, NOT_FETCHED, CommitLog
-from emu.report.commits.records import Queue
-from emu.report.commits.writer import CommitWriter
 from emu.report.disassembly import disassemble
+from emu.report.logs.commits.log import CSR, NOT_FETCHED, CommitLog
+from emu.report.logs.commits.records import Queue
+from emu.report.logs.commits.writer import CommitWriter
 from emu.report.tracefile import Sink
 from emu.walks import Refusal, Walk
 

@@ -13,7 +13,7 @@ from emu.engine.translated.definitions import Block
 from emu.errors import RecordingError
 from emu.isa.privilege import Privilege
 from emu.record.recording import Instruction, left_by
-from emu.report.commits.layout import (
+from emu.report.logs.commits.layout import (
     BLOCK_HEAD,
     COPIED,
     ENTRY,
@@ -25,7 +25,7 @@ from emu.report.commits.layout import (
     Flag,
     Shared,
 )
-from emu.report.commits.log import CommitLog
+from emu.report.logs.commits.log import CommitLog
 from emu.report.tracefile import Sink
 
 _NEVER = (1 << 64) - 1

@@ -113,7 +113,7 @@ LABEL = 7
 
 
 def _source(host: str) -> str:
-    text: str = import_module(f"emu.report.commits.{host}").SOURCE
+    text: str = import_module(f"emu.report.logs.commits.{host}").SOURCE
     return text
 
 

@@ -1,0 +1,1 @@
+"""Who holds frames and blocks, and what memory looks like, for people."""
