@@ -190,3 +190,30 @@ def _changed(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def image_of(image: Any) -> Any:
+    """An image; `profile:NAME` is the teaching kernel in that profile."""
+    if not isinstance(image, str | Path | Image):
+        raise ConfigError(f"kernel {image!r}: give the name of a file, a Path or an Image, several one after the other")
+    if not (isinstance(image, str) and image.startswith("profile:")):
+        return image
+    from kernel.build import build
+    from kernel.profiles import PROFILES
+
+    name = image.removeprefix("profile:")
+    if name not in PROFILES:
+        raise ConfigError(f"{image}: there are {', '.join(sorted(PROFILES))}")
+    folder = Path.home() / ".cache" / "ekernel" / "testing" / name
+    return build(PROFILES[name], folder).elf
+
+
+def ram_size(text: str | int) -> int:
+    """Bytes, of a number with K, M or G behind it."""
+    if isinstance(text, int):
+        return text
+    shift = {"K": 10, "M": 20, "G": 30}.get(text[-1:].upper())
+    digits = text if shift is None else text[:-1]
+    if not digits.isdigit():
+        raise ConfigError(f"memory {text!r}: give a number with K, M or G, for example 128M")
+    return int(digits) << (shift or 0)

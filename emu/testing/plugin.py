@@ -200,18 +200,18 @@ def _booted(node: pytest.Item, boots: "Boots", stack: ExitStack, image: Any, wor
     from emu.machine import MachineConfig
     from emu.testing.failures import Watched
     from emu.testing.limits import Allowance
-    from emu.testing.machines import BOOT_LIMIT, Place, check_words, without_a_trace
+    from emu.testing.machines import BOOT_LIMIT, Place, check_words, image_of, ram_size, without_a_trace
 
     try:
         check_words(words)
         config = words.get("config") or MachineConfig(
-            fidelity=words["fidelity"], ram_size=_size(words["memory"]), bootargs=words.get("bootargs", "")
+            fidelity=words["fidelity"], ram_size=ram_size(words["memory"]), bootargs=words.get("bootargs", "")
         )
         limits = _limits(node.config)
         most = words.get("most", BOOT_LIMIT)
         place = Place(words.get("until"), words.get("text"), min(most, limits.instructions or most))
         loading = {"initrd": words["initrd"]} if "initrd" in words else {}
-        machine = boots.at(_profile(image), place, config, limits, **loading)
+        machine = boots.at(image_of(image), place, config, limits, **loading)
     except EmuError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     stack.enter_context(without_a_trace(machine))
@@ -230,37 +230,6 @@ def _limits(config: pytest.Config) -> "Limits":
     from emu.testing.limits import Limits
 
     return Limits(config.getoption("--guest-instructions"), config.getoption("--guest-console"))
-
-
-def _profile(image: Any) -> Any:
-    """An image; `profile:NAME` is the teaching kernel in that profile."""
-    from emu.errors import ConfigError
-    from emu.firmware.image import Image
-
-    if not isinstance(image, str | Path | Image):
-        raise ConfigError(f"kernel {image!r}: give the name of a file, a Path or an Image, several one after the other")
-    if not (isinstance(image, str) and image.startswith("profile:")):
-        return image
-    from kernel.build import build
-    from kernel.profiles import PROFILES
-
-    name = image.removeprefix("profile:")
-    if name not in PROFILES:
-        raise ConfigError(f"{image}: there are {', '.join(sorted(PROFILES))}")
-    folder = Path.home() / ".cache" / "ekernel" / "testing" / name
-    return build(PROFILES[name], folder).elf
-
-
-def _size(text: str | int) -> int:
-    if isinstance(text, int):
-        return text
-    shift = {"K": 10, "M": 20, "G": 30}.get(text[-1:].upper())
-    digits = text if shift is None else text[:-1]
-    if not digits.isdigit():
-        from emu.errors import ConfigError
-
-        raise ConfigError(f"memory {text!r}: give a number with K, M or G, for example 128M")
-    return int(digits) << (shift or 0)
 
 
 @pytest.fixture
