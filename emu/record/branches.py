@@ -8,13 +8,13 @@ from itertools import compress, pairwise
 from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.opcodes import MRET, SRET
 from emu.firmware.elf import MAGIC, ElfFile
 from emu.firmware.names import Names
 from emu.isa.jumps import compressed_jump_offset, jump_offset
 from emu.isa.operands import instruction_length
 
-_RETURNS = (0x10200073, 0x30200073)
-"""`sret` and `mret`."""
+_RETURNS = SRET, MRET
 _MOST_OPEN = 256
 _EXECUTABLE = 1
 _PLAIN, _LEFT, _RETURN = range(3)
@@ -42,11 +42,11 @@ def branch_ways(word: int, pc: int) -> tuple[int, int] | None:
 
 def branches_of(names: Names) -> Iterator[int]:
     """Where the branches are in the code that files with names have: in functions, and where lines are told."""
-    parsed = [ElfFile(data, name) for name, data in names.files if data.startswith(MAGIC)]
     code = [
         (header.virtual, data[header.offset : header.offset + header.file_size])
-        for file, (_, data) in zip(parsed, (each for each in names.files if each[1].startswith(MAGIC)), strict=True)
-        for header in file.loadable
+        for name, data in names.files
+        if data.startswith(MAGIC)
+        for header in ElfFile(data, name).loadable
         if header.flags & _EXECUTABLE or not header.flags
     ]
     spans = {(int(start), int(end)) for start, end, _ in names.lines.rows() if end > start and names.symbols.at(start)}

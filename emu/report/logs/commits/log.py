@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from emu.engine.translated import accesses, registerwrites
 from emu.engine.translated.features import Access, Write
+from emu.engine.translated.opcodes import MRET, SRET
 from emu.errors import RecordingError
 from emu.firmware.names import Names
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s
@@ -27,7 +28,6 @@ CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SC = 3
 _ATOMIC = 0x2F
-_MRET, _SRET = 0x30200073, 0x10200073
 _SD = int(Status.SD)
 _EXCEPTIONS = (
     "instruction_address_misaligned", "instruction_access_fault", "illegal_instruction", "breakpoint",
@@ -186,7 +186,7 @@ class CommitLog:
         word = int.from_bytes(code, "little")
         shape = self._shapes[pc, code] = _Shape(
             f" {pc:#018x} ({word:#0{2 + 2 * len(code)}x})", raises_flags(word), memory_operand(word),
-            word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (_MRET, _SRET), _writes_status(word),
+            word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (MRET, SRET), _writes_status(word),
         )  # fmt: skip
         return shape
 
@@ -234,7 +234,7 @@ class CommitLog:
         for change in changes:
             self._written(found, change)
         if shape.returns and self._known:
-            leave = leave_m if int.from_bytes(code, "little") == _MRET else leave_s
+            leave = leave_m if int.from_bytes(code, "little") == MRET else leave_s
             self._status, self._privilege = leave(self._status)
             self._csr(found, Csr.MSTATUS, self._shown_status)
         return found, accesses

@@ -1,11 +1,12 @@
 """Records of an instruction each, taken in the order of time: from what was fed, and from a file's chunks."""
 
-import ctypes
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
+
+from emu.buffers import buffer_address
 
 R = TypeVar("R", bound="Timed", covariant=True)
 _AT_ONCE = 1 << 10
@@ -111,7 +112,7 @@ class Records(Generic[R]):
         """Where in memory the records that were not taken are: begin and end, until it is fed or asked again."""
         if not self._data:
             return 0, 0
-        begin = ctypes.addressof(ctypes.c_char.from_buffer(self._data))
+        begin = buffer_address(self._data)
         return begin + self._place, begin + len(self._data)
 
     def taken(self, count: int) -> None:

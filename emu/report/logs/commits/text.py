@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Sequence
 
 from emu.address import VirtAddr
+from emu.buffers import buffer_address
 from emu.engine import native
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
@@ -72,7 +73,7 @@ class LogText:
         self._table = (ctypes.c_uint64 * 1)()
         self._templates: list[object] = []
         self._arena, self._used = bytearray(_ARENA), 0
-        self._arena_begin = _address_of(self._arena)
+        self._arena_begin = buffer_address(self._arena)
         self._entries: dict[tuple[int, bytes], bytes] = {}
         self._shared = (ctypes.c_uint64 * WORDS)()
         ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.CONSTANTS, _CONSTANTS, len(_CONSTANTS))
@@ -262,12 +263,7 @@ class LogText:
         if used + size + COPIED > len(self._arena):
             self._templates.append(self._arena)
             self._arena, used = bytearray(max(_ARENA, size + COPIED)), 0
-            self._arena_begin = _address_of(self._arena)
+            self._arena_begin = buffer_address(self._arena)
         self._arena[used : used + size] = data
         self._used = used + (size + 7 & ~7)
         return self._arena_begin + used
-
-
-def _address_of(memory: bytearray) -> int:
-    """Where it is, as long as its size does not change."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
