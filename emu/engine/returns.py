@@ -25,7 +25,7 @@ _REFUSED = int(Status.TSR | Status.MPRV)
 _CLEARED = int(Status.SIE | Status.SPP)
 _SEEN_SHIFT = int(Status.SUM).bit_length() - 2
 """SUM and MXR are bits 1 and 2 of a context's index: see `NUMBERS`."""
-_PC, _PRIVILEGE = 8 * Word.PC, 8 * Word.PRIVILEGE
+_PC, _PRIVILEGE, _RESERVATION = 8 * Word.PC, 8 * Word.PRIVILEGE, 8 * Word.LOAD_RESERVATION
 
 X86_64 = f"""
     cmp esi, {_ILLEGAL}
@@ -90,6 +90,7 @@ returns:
     mov [r9+{_PRIVILEGE}], rax
     mov rcx, [r10+{8 * Csr.SEPC}]
     mov [r9+{_PC}], rcx
+    mov qword ptr [r9+{_RESERVATION}], -1
     ret
 unknown:
     pop rdi
@@ -157,6 +158,8 @@ returns:
     str x14, [x11, #{_PRIVILEGE}]
     ldr x13, [x12, #{8 * Csr.SEPC}]
     str x13, [x11, #{_PC}]
+    mov x13, #-1
+    str x13, [x11, #{_RESERVATION}]
     ret
 python:
 """

@@ -219,7 +219,7 @@ class ExactHart(ExactTranslation):
 
     def _return(self, epc: int, instruction: int, target: int, old_status: int, privilege: Privilege) -> None:
         source, values = self._privilege, self._values
-        self.words[PC] = target
+        self.words[PC], self.words[RESERVATION] = target, _ALL
         self._change_privilege(privilege)
         self.note_return(epc, instruction, target, values[_SATP])
         if old_status & _MPRV and not values[_MSTATUS] & _MPRV:

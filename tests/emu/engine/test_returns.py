@@ -82,6 +82,7 @@ def test_native_code_leaves_s_mode_as_the_model_does_or_asks_it(
     put(KNOWN + 8 * (returns._KEYS + BLOCK % 64), BLOCK << 12 | PLACE)
     put(STATE + 8 * Word.PC, PC + 4)
     put(STATE + 8 * Word.PRIVILEGE, int(odd != "U"))
+    put(STATE + 8 * Word.LOAD_RESERVATION, SEPC)
     for number, value in {
         Csr.MSTATUS: status, Csr.MIP: pending, LINES: lines, Csr.MIE: enabled, Csr.SEPC: SEPC,
     }.items():  # fmt: skip
@@ -102,6 +103,7 @@ def test_native_code_leaves_s_mode_as_the_model_does_or_asks_it(
     assert processor.get(MODEL + 8 * Csr.MSTATUS) == expected
     assert processor.get(STATE + 8 * Word.PRIVILEGE) == privilege
     assert processor.get(STATE + 8 * Word.PC) == (PC + 4 if asks else SEPC)
+    assert processor.get(STATE + 8 * Word.LOAD_RESERVATION) == (SEPC if asks else (1 << 64) - 1)
     assert processor.get(TABLE + 8 * filltable.CONTEXT) == (numbers[index] if enters else context)
     assert processor.get(TABLE + 8 * filltable.PERMISSIONS) == (GRANTED + 256 * index if enters else 1)
     assert processor.get(TABLE + 8 * filltable.MARK) == (marks and not enters)

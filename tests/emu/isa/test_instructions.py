@@ -69,3 +69,33 @@ def test_traps_with_cause_and_tval(build, fidelity, source, before, cause, tval)
     assert (csr["mcause"], csr["mtval"]) == (cause, tval)
     assert csr["mepc"] == (0x4000_0000 if source == "jr a1" else 0x8020_0000)
     assert machine.hart.pc == 0x8010_0004
+
+
+@pytest.mark.parametrize("probes", ["native", "python"])
+@pytest.mark.parametrize(
+    "between", ["csrw mepc, t0\n mret", "csrw sepc, t0\n sret", "csrw mtvec, t0\n ecall", "csrw mtvec, t0\n ebreak"]
+)
+def test_a_reservation_does_not_outlive_a_trap_or_a_return_from_one(boot, probes, between):
+    machine = boot(
+        f"""
+        la a1, data
+        la t0, 2f
+        lr.d a0, (a1)
+        sc.d a2, t0, (a1)           # it holds while nothing comes between
+        li t1, 3 << 11 | 1 << 8     # mret goes to M mode, sret to S mode
+        csrs mstatus, t1
+        li t1, -1
+        csrw pmpaddr0, t1
+        csrwi pmpcfg0, 15
+        lr.d a0, (a1)
+        {between}
+        .balign 4
+     2: sc.d a3, t0, (a1)
+        j .
+        .balign 8
+  data: .dword 0
+        """,
+        firmware="none", probes=probes,
+    )  # fmt: skip
+    machine.run(30)
+    assert (machine.hart.x["a2"], machine.hart.x["a3"]) == (0, 1)
