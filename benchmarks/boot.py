@@ -18,7 +18,8 @@ PARTS = """
 import sys, time
 from unittest.mock import patch
 start = time.perf_counter()
-from emu.cli import commands, run, tracing
+from emu.cli import run
+from emu.cli.shared import commands, tracing
 from kernel import build, linking, profiles, sources
 from linker import LinkOptions, assembler, link
 imported = time.perf_counter()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from kernel.profiles import PROFILES
 from kernel.sources import fingerprint
 from linker.commands.files import write_whole
 
-__all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "is_up_to_date", "profile_named"]
+__all__ = ["PROFILES", "BuiltKernel", "KernelBuildError", "build", "build_directory", "is_up_to_date", "profile_named"]
 
 _TOOLCHAIN = Path(linker.__file__).resolve().parent
 _STAMP = "kernel.stamp"
@@ -108,6 +109,15 @@ def build(
     _write(elf, result.elf)
     _write(output_directory / _STAMP, json.dumps({"inputs": inputs, "kernel": _hash(result.elf)}).encode())
     return BuiltKernel(profile, elf, memory_map, fresh=True)
+
+
+def build_directory() -> Path:
+    """Where built kernels go: `build` in a checkout of the project, else a folder of the user's cache."""
+    checkout = Path(__file__).resolve().parents[1]
+    if Path.cwd() == checkout:
+        return Path("build")
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(cache) if cache.startswith("/") else Path.home() / ".cache") / "ekernel"
 
 
 def is_up_to_date(profile: Profile, output_directory: Path) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from emu.cli.failures import explained
+from emu.cli.shared.failures import explained
 
 __all__ = ["main", "qemu_main", "status_of"]
 
@@ -22,7 +22,7 @@ def status_of(words: Sequence[str]) -> int:
 
     Every expected failure is told in one message on stderr.
     """
-    from emu.cli.commands import run
+    from emu.cli.shared.commands import run
 
     return explained(lambda signals: run(words, signals))
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def qemu_main() -> None:
     """Run `ekernel-qemu` as a process of its own."""
-    from emu.cli.qemu_command import main as qemu
+    from emu.cli.qemu import main as qemu
 
     _leave(explained(lambda signals: qemu(sys.argv[1:], signals)))
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.words import Group, Words, add_help, count, one_of
+from emu.cli.words.reading import Group, Words, add_help, count, one_of
 from emu.counted import counted
 from emu.terminal.signals import Signals
 from emu.testing.conformance import Verdict, programs, run

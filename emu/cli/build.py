@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from emu.cli.kernels import built_profile
-from emu.cli.options import build_options
-from emu.cli.requests import BuildWords
+from emu.cli.shared.kernels import built_profile
+from emu.cli.words.options import build_options
+from emu.cli.words.requests import BuildWords
 from emu.terminal.signals import Signals
 from linker.commands.files import write_output
 

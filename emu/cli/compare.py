@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from emu.address import VirtAddr
-from emu.cli.outputs import whole_file
-from emu.cli.trace import tell_missing
-from emu.cli.words import Group, Words, add_help
+from emu.cli.shared.outputs import whole_file
+from emu.cli.shared.recordings import tell_missing
+from emu.cli.words.reading import Group, Words, add_help
 from emu.engine.translated.features import Access
 from emu.errors import ConfigError
 from emu.record.difference import first_difference, first_unlike_access
@@ -69,14 +69,14 @@ def main(words: Sequence[str], _signals: Signals) -> int:
 
 def _elsewhere(request: CompareWords) -> int:
     """Print what the workload of one run would be elsewhere, and draw it if wanted."""
-    from emu.cli import workloads  # it needs the teaching kernel, which a comparison of two runs does not
+    from emu.labs import comparisons  # it needs the teaching kernel, which a comparison of two runs does not
 
     if request.frames and request.allocators:
         raise ConfigError("-replacement and -allocators are two comparisons: leave out one")
     if request.other is not None:
         word = "-replacement" if request.frames else "-allocators"
         raise ConfigError(f"{word} looks at one recording: leave out the second")
-    compared = workloads.policies(request.frames) if request.frames else workloads.allocators(request.allocators)
+    compared = comparisons.policies(request.frames) if request.frames else comparisons.allocators(request.allocators)
     with Recording(request.one) as recording:
         found = compared(recording)
         tell_missing(recording)

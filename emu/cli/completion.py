@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from importlib import import_module
 
-from emu.cli.commands import OWN, TOOLS
-from emu.cli.words import Words, one_of
+from emu.cli.shared.commands import OWN, TOOLS
+from emu.cli.words.reading import Words, one_of
 from emu.terminal.signals import Signals
 
 _BASH = """\

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.moments import run_to_moment
-from emu.cli.options import coverage_options
-from emu.cli.outputs import whole_file
-from emu.cli.requests import CoverageWords
-from emu.cli.run import new_machine
-from emu.cli.trace import tell_missing
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.moments import run_to_moment
+from emu.cli.shared.outputs import whole_file
+from emu.cli.shared.recordings import tell_missing
+from emu.cli.words.options import coverage_options
+from emu.cli.words.requests import CoverageWords
 from emu.errors import ConfigError
 from emu.firmware.names import Names, SymbolFile
 from emu.record.coverage import FileCoverage, coverage, merged_files

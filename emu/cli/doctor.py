@@ -6,13 +6,13 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
-from emu.cli.kernels import build_directory
-from emu.cli.words import Words
+from emu.cli.words.reading import Words
 from emu.engine import library
 from emu.engine.library import KNOWN_VERSIONS
 from emu.engine.translated import installation
 from emu.installed import installed_version
 from emu.terminal.signals import Signals
+from kernel.build import build_directory
 
 _ORACLES = {
     "qemu-system-riscv64": "qemu-system-misc",

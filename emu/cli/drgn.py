@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from emu.cli.dump import run_to
-from emu.cli.options import drgn_options
-from emu.cli.requests import DrgnWords
-from emu.cli.run import new_machine
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.moments import run_to
+from emu.cli.words.options import drgn_options
+from emu.cli.words.requests import DrgnWords
 from emu.debug.drgn import program
 from emu.terminal.signals import Signals
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from emu.cli.allocations import Allocations
-from emu.cli.groups import ELSEWHERE, add_allocations, add_boot, add_readonly_guest
-from emu.cli.requests import HeapWords
-from emu.cli.run import allocation_request, new_machine
-from emu.cli.sanitize import SanitizeRequest, Sanitizing
-from emu.cli.words import Group, Words, count, seconds
+from emu.cli.shared.allocations import Allocations, allocation_request
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.sanitize import SanitizeRequest, Sanitizing
+from emu.cli.words.groups import ELSEWHERE, add_allocations, add_boot, add_readonly_guest
+from emu.cli.words.reading import Group, Words, count, seconds
+from emu.cli.words.requests import HeapWords
 from emu.counted import counted
 from emu.errors import ConfigError
 from emu.machine import Machine

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from emu.campaign.engine import Engine, cluster, threads
-from emu.cli.qemu import parse_size
-from emu.cli.words import Group, Words, add_help, count, seconds
+from emu.cli.words.qemu import parse_size
+from emu.cli.words.reading import Group, Words, add_help, count, seconds
 from emu.errors import ConfigError
 from emu.grading.formats import as_gradescope, as_json, as_junit, as_page, text_lines
 from emu.grading.grading import Limits, grade

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from emu.cli.allocations import NONE_KNOWN, Allocations
-from emu.cli.moments import run_whatever_comes
-from emu.cli.options import heap_options
-from emu.cli.requests import HeapWords
-from emu.cli.run import allocation_request, new_machine
+from emu.cli.shared.allocations import NONE_KNOWN, Allocations, allocation_request
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.moments import run_whatever_comes
+from emu.cli.words.options import heap_options
+from emu.cli.words.requests import HeapWords
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.observe.allocations.costs import AllocatorCosts

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.words import Words, count
+from emu.cli.words.reading import Words, count
 from emu.errors import ConfigError
 from emu.terminal.signals import Signals
 
@@ -40,9 +40,9 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         raise ConfigError(f"there is no experiment '{wanted.experiment}'; there is allocators")
     if wanted.operations < 1:
         raise ConfigError("--operations 0: give 1 or more")
-    from emu.cli.labs.allocators import measure_allocators
-    from emu.cli.labs.plot import check_plot, draw
-    from emu.cli.labs.table import lines_of
+    from emu.labs.allocators import measure_allocators
+    from emu.labs.plot import check_plot, draw
+    from emu.labs.table import lines_of
 
     if wanted.plot:
         check_plot(wanted.plot)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.words import Words, add_help
+from emu.cli.words.reading import Words, add_help
 from emu.debug.mcp import serve
 from emu.terminal.signals import Signals
 

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from emu.cli.allocations import Allocations
-from emu.cli.invariants import FREED, CheckedInvariants, read_invariants
-from emu.cli.moments import run_on
-from emu.cli.options import pagetable_options
-from emu.cli.requests import PageTableWords
-from emu.cli.run import allocation_request, new_machine
+from emu.cli.shared.allocations import Allocations, allocation_request
+from emu.cli.shared.invariants import FREED, CheckedInvariants, read_invariants
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.moments import run_on
+from emu.cli.words.options import pagetable_options
+from emu.cli.words.requests import PageTableWords
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
 from emu.mmu.space import FILTERS, AddressSpace, selects

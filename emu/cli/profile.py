@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from functools import lru_cache
 
 from emu.address import VirtAddr
-from emu.cli.moments import run_to_moment
-from emu.cli.options import profile_options
-from emu.cli.requests import ProfileWords
-from emu.cli.run import new_machine
-from emu.cli.trace import tell_missing
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.moments import run_to_moment
+from emu.cli.shared.recordings import tell_missing
+from emu.cli.words.options import profile_options
+from emu.cli.words.requests import ProfileWords
 from emu.engine.slots import Slot
 from emu.engine.translated import calls
 from emu.engine.translated.calls import Calls

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emu.address import VirtAddr
-from emu.cli.again import lived_again
-from emu.cli.words import Group, Words, add_help
+from emu.cli.shared.recordings import lived_again
+from emu.cli.words.reading import Group, Words, add_help
 from emu.errors import EmuError
 from emu.events import ConsoleOutput
 from emu.machine import Machine

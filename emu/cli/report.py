@@ -4,12 +4,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.allocations import Allocations
-from emu.cli.moments import run_whatever_comes
-from emu.cli.options import heap_options
-from emu.cli.requests import HeapWords
-from emu.cli.run import allocation_request, new_machine, write_file
-from emu.cli.words import Group, Words
+from emu.cli.shared.allocations import Allocations, allocation_request
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.moments import run_whatever_comes
+from emu.cli.shared.outputs import whole_file
+from emu.cli.words.options import heap_options
+from emu.cli.words.reading import Group, Words
+from emu.cli.words.requests import HeapWords
 from emu.report.page.document import page
 from emu.report.page.story import Story
 from emu.terminal.signals import Signals
@@ -49,6 +50,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     status, ended = run_whatever_comes(machine, request)
     ending = f"{ended}: {machine.instret:,} instructions ({machine.config.fidelity})"
     text = page(story.columns(Path(machine.image.name).name if machine.image else "kernel", ending)).encode()
-    write_file(request.output, text)
+    with whole_file(request.output) as stream:
+        stream.write(text)
     sys.stdout.write(f"{request.output}: {len(text):,} bytes; {ending}\n")
     return status

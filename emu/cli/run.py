@@ -10,29 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emu.cli.allocations import INVARIANTS, AllocationRequest, Allocations, drawing
-from emu.cli.invariants import FREED, CheckedInvariants, read_invariants
-from emu.cli.options import run_options
-from emu.cli.qemu import (
-    check_harts,
-    check_unchanging,
-    parse_size,
-    read_log,
-    read_machine,
-    read_semihosting,
-    read_virtio,
-)
-from emu.cli.recording import first_moment, log_as_qemu, log_commits, recorder
-from emu.cli.requests import HeapWords, RunWords
-from emu.cli.sanitize import SanitizeRequest, Sanitizing
-from emu.cli.telling import Telling
-from emu.cli.tracing import DEFAULT_TRACE, TraceRequest
+from emu.cli.shared.allocations import INVARIANTS, Allocations, allocation_request, drawing
+from emu.cli.shared.invariants import FREED, CheckedInvariants, read_invariants
+from emu.cli.shared.logs import first_moment, log_as_qemu, log_commits, output, recorder
+from emu.cli.shared.machines import new_machine
+from emu.cli.shared.sanitize import SanitizeRequest, Sanitizing
+from emu.cli.shared.telling import Telling
+from emu.cli.shared.tracing import DEFAULT_TRACE, TraceRequest
+from emu.cli.words.options import run_options
+from emu.cli.words.qemu import check_harts, check_unchanging, read_log, read_machine
+from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError, EmuError
 from emu.events import Event
-from emu.firmware.image import Image
-from emu.machine import Machine, MachineConfig
+from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
-from emu.record.magic import is_recording
 from emu.report.places import Places
 from emu.report.transcript import Transcript
 from emu.terminal.ending import Cause, Ending
@@ -41,15 +32,12 @@ from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard
 from emu.terminal.signals import Signals
 
 if TYPE_CHECKING:
-    from emu.cli.outputs import OutputFile
     from emu.debug.gdb import GdbServer
     from emu.record.recorder import Recorder
     from emu.report.sentences import Sentences
     from emu.report.tracefile import Sink
     from emu.terminal.moment import Moment
     from emu.terminal.monitor import Monitor
-
-_DEFAULT_FIRMWARE = "default"
 
 options = run_options
 
@@ -70,7 +58,10 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     invariants = read_invariants(request.checked, "--invariant")
     machine = new_machine(request)
     if dumpdtb:
-        write_file(Path(dumpdtb), machine.device_tree)
+        from emu.cli.shared.outputs import whole_file
+
+        with whole_file(Path(dumpdtb)) as stream:
+            stream.write(machine.device_tree)
         return 0
     places = Places(machine)
     transcript = Transcript(
@@ -92,11 +83,11 @@ def run_guest(request: RunWords, signals: Signals) -> int:
             [transcript.event] if request.trace and not request.quiet and not request.json else []
         )
         if request.trace_out:
-            told.append(_writer(stack.enter_context(_output(request.trace_out)), places))
+            told.append(_writer(stack.enter_context(output(request.trace_out)), places))
         recording = recorder(machine, request)
         if recording is not None:
             stack.enter_context(recording)
-            from emu.cli.quarantined import quarantine_said
+            from emu.cli.shared.quarantined import quarantine_said
 
             host = quarantine_said(allocation_request(request, asked=True), sanitize.quarantine)
             stack.callback(_replay_sections(machine, recording, host))
@@ -139,13 +130,6 @@ def _sentences(places: Places) -> "Sentences":
     from emu.report.sentences import Sentences
 
     return Sentences(places)
-
-
-def _output(path: Path) -> "OutputFile":
-    """A file that the run writes."""
-    from emu.cli.outputs import OutputFile
-
-    return OutputFile(path)
 
 
 def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
@@ -274,79 +258,6 @@ def _is_read_elsewhere() -> bool:
     except OSError:  # not a file of the host
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def new_machine(request: RunWords) -> Machine:
-    """The machine that was asked for, with its kernel loaded."""
-    if request.origin is not None:
-        from emu.cli.saved import open_saved
-
-        return open_saved(request, options())
-    kernel: Path | Image | None = request.kernel or request.elf
-    if isinstance(kernel, Path) and is_recording(kernel):
-        if not isinstance(request, HeapWords):
-            raise ConfigError(f"{kernel} is a recorded run, not a kernel: `ekernel replay {kernel}` lives it again")
-        from emu.cli.again import lived_again  # each start pays for what it needs only
-
-        return lived_again(kernel, request.symbols)[0]
-    firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
-    fidelity, ram_size = "fast", MachineConfig().ram_size
-    virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)
-    files = list(virtio.files)
-    if kernel is None and files and firmware == "sbi":  # the built-in firmware enters what was put into memory
-        kernel, files = files[0], files[1:]
-    if kernel is None and firmware == "sbi":
-        from emu.cli.kernels import built_profile  # as above
-
-        built = built_profile(request)
-        kernel, fidelity, ram_size = built.elf, "exact", built.profile.ram_size
-    config = MachineConfig(
-        fidelity=request.fidelity or fidelity,
-        clock=request.clock or MachineConfig().clock,
-        ram_size=ram_size if request.memory is None else parse_size(request.memory),
-        firmware=firmware,
-        bootargs=request.append,
-        reboot=not request.no_reboot,
-        device_tree=request.dtb,
-        semihosting=read_semihosting(
-            request.semihosting_settings, wanted=request.semihosting, files=request.semihosting_files
-        ),
-        drives=virtio.drives,
-        entropy=virtio.entropy is not None,
-        entropy_slot=virtio.entropy,
-        virtio_console=virtio.console is not None,
-        virtio_console_slot=virtio.console,
-        virtio_version=virtio.version,
-    )
-    machine = Machine(config)
-    machine.load(kernel, initrd=request.initrd, files=files)
-    for path in request.symbols:
-        machine.add_symbols(path)
-    return machine
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises ConfigError."""
-    from linker.commands.files import write_whole
-
-    try:
-        write_whole(path, data)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def allocation_request(request: RunWords, *, asked: bool) -> AllocationRequest:
-    """What was said about allocators; `asked` follows those, too, that cost much."""
-    return AllocationRequest(
-        frame_functions=request.frame_functions,
-        heap_functions=request.heap_functions,
-        descriptions=tuple(request.allocators),
-        since=request.since,
-        fail_on=request.fail_on,
-        asked=asked,
-    )
 
 
 def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) -> Allocations:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from emu.cli.words import Group, Words, add_help, count
+from emu.cli.words.reading import Group, Words, add_help, count
 from emu.debug.rvfi.server import RvfiServer
 from emu.terminal.signals import Signals
 

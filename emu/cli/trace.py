@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path, PurePath
 
-from emu.cli.outputs import whole_file
-from emu.cli.quarantined import hold_back_again
-from emu.cli.words import Group, Words, add_help
+from emu.cli.shared.outputs import whole_file
+from emu.cli.shared.quarantined import hold_back_again
+from emu.cli.shared.recordings import tell_missing
+from emu.cli.words.reading import Group, Words, add_help
 from emu.errors import ConfigError
 from emu.firmware.names import SymbolFile
 from emu.record.recording import Recording
@@ -102,12 +103,6 @@ def main(words: Sequence[str], _signals: Signals) -> int:
             write(whole, request, first, last, chosen)
         tell_missing(recording)
     return 0
-
-
-def tell_missing(recording: Recording) -> None:
-    """Say on standard error what a recording lacks, if anything."""
-    if recording.missing is not None:
-        print(f"ekernel: {recording.path} is not complete: {recording.missing}", file=sys.stderr)
 
 
 def _check(request: TraceWords) -> None:

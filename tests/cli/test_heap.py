@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from emu.cli.allocations import AllocationRequest, Allocations, drawing
+from emu.cli.shared.allocations import AllocationRequest, Allocations, drawing
 from emu.machine import Machine
 from emu.terminal.monitor import Monitor
 

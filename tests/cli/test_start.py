@@ -10,7 +10,7 @@ import pytest
 
 NOT_FOR_A_RUN = {
     "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
-    "linker.assembler", "emu.cli.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
+    "linker.assembler", "emu.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
 }  # fmt: skip
 NOT_FOR_A_SMALL_GUEST = {
@@ -18,7 +18,7 @@ NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.report.{name}" for name in ("backtrace", "ending", "logs.traps", "memory.accounts")),
     *(f"emu.report.{name}" for name in ("reasons.traps", "sentences")),
     *(f"emu.firmware.{name}" for name in ("compounds", "ctype", "debugtypes", "lines", "structures", "unwind")),
-    *(f"emu.cli.{name}" for name in ("outputs", "quarantined", "saved")),
+    *(f"emu.cli.shared.{name}" for name in ("outputs", "quarantined", "saved")),
     *(f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy", "function")),
     *(f"emu.engine.{name}" for name in ("csrs.aarch64", "csrs.x86_64", "floats.aarch64", "floats.x86_64")),
     *(f"emu.engine.translated.{name}" for name in ("calls", "fuzzed", "lastaccess", "player_aarch64", "rings")),
@@ -30,7 +30,8 @@ NOT_FOR_A_SMALL_GUEST = {
 }  # fmt: skip
 """What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""
 NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
-    "json", "platform", "emu.cli.saved", "emu.memory.pagescan", "emu.record.container", "emu.record.snapshotfile",
+    "json", "platform", "emu.cli.shared.saved", "emu.memory.pagescan", "emu.record.container",
+    "emu.record.snapshotfile",
 }  # fmt: skip
 """What waits behind `--from`, too; zstandard loads `platform`."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {

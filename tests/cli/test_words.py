@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emu.cli import status_of
-from emu.cli.qemu import parse_size
+from emu.cli.words.qemu import parse_size
 from emu.errors import ConfigError
 from emu.firmware import fdt
 from tests.cli.conftest import Ekernel

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from emu.cli import compare
-from emu.cli.labs.replays import replay_frames, replay_heaps
+from emu.labs.replays import replay_frames, replay_heaps
 from emu.observe.allocations.workload import Ask, frame_workload, heap_workload
 from emu.terminal.signals import Signals
 from tests.kernel.allocators.guest import Guest

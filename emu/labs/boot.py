@@ -1,10 +1,10 @@
 """What traps and processes cost: taken from the events of one boot."""
 
-from emu.cli.labs.guests import Costs
 from emu.errors import LimitExceeded
 from emu.events import TrapReturned, TrapTaken
 from emu.isa.causes import InterruptCause
 from emu.isa.privilege import Privilege
+from emu.labs.guests import Costs
 from emu.lateclass import dataclass
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.observe.faults import PageFaultHandled, PageFaultObserver

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emu.cli.words.requests import RunWords
 from emu.counted import counted
 from emu.errors import ConfigError
 from emu.lateclass import dataclass
@@ -74,6 +75,18 @@ class AllocationRequest:
         if self.heap_functions is not None:
             named.append(heap_allocator(self.heap_functions))
         return tuple(named)
+
+
+def allocation_request(request: RunWords, *, asked: bool) -> AllocationRequest:
+    """What was said about allocators; `asked` follows those, too, that cost much."""
+    return AllocationRequest(
+        frame_functions=request.frame_functions,
+        heap_functions=request.heap_functions,
+        descriptions=tuple(request.allocators),
+        since=request.since,
+        fail_on=request.fail_on,
+        asked=asked,
+    )
 
 
 class Allocations:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from emu.cli.allocations import INVARIANTS
+from emu.cli.shared.allocations import INVARIANTS
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.report.places import Places

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from emu.cli.labs.allocators import BOOT_PROFILE, BOOT_PROGRAMS, AllocatorFigures
-from emu.cli.labs.fits import fit
-from emu.cli.labs.frames import MEMORIES, RUNS
-from emu.cli.labs.growth import FIRST_BYTES
-from emu.cli.labs.guests import Costs
-from emu.cli.labs.heaps import HEAP_BYTES, HEAP_SIZES
+from emu.labs.allocators import BOOT_PROFILE, BOOT_PROGRAMS, AllocatorFigures
+from emu.labs.fits import fit
+from emu.labs.frames import MEMORIES, RUNS
+from emu.labs.growth import FIRST_BYTES
+from emu.labs.guests import Costs
+from emu.labs.heaps import HEAP_BYTES, HEAP_SIZES
 
 _QUARTERS = (0.25, 0.5, 0.75, 1.0)
 _PAGE_KIB = 4

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from emu.cli.kernels import build_directory
-from emu.cli.labs.guests import Costs, call, kernel_with, started
 from emu.errors import ConfigError
+from emu.labs.guests import Costs, call, kernel_with, started
 from emu.lateclass import dataclass, field
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue
 from emu.observe.allocations.observers import HeapObserver
 from emu.observe.allocations.space import HeapSpace
 from emu.observe.allocations.workload import Ask
-from kernel.build import BuiltKernel, build, profile_named
+from kernel.build import BuiltKernel, build, build_directory, profile_named
 from kernel.choices import FRAME_ALLOCATORS, HEAPS
 
 _SMALLEST_HEAP, _LARGEST_HEAP = 64 << 10, 64 << 20

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from math import log10
 
-from emu.cli.labs.replays import Replay, replay_frames, replay_heaps
 from emu.counted import counted
 from emu.errors import ConfigError
+from emu.labs.replays import Replay, replay_frames, replay_heaps
 from emu.lateclass import dataclass
 from emu.observe.allocations.workload import frame_workload, heap_workload
 from emu.observe.policies import POLICIES, references

@@ -1,10 +1,10 @@
 """`ekernel lab allocators`: one workload through every allocator, and what that cost."""
 
-from emu.cli.labs.boot import measure_boot
-from emu.cli.labs.frames import MEMORIES, FrameMeasurement, measure_frames
-from emu.cli.labs.growth import GrowthMeasurement, measure_growth
-from emu.cli.labs.guests import Costs, kernel_with
-from emu.cli.labs.heaps import HeapMeasurement, measure_heap
+from emu.labs.boot import measure_boot
+from emu.labs.frames import MEMORIES, FrameMeasurement, measure_frames
+from emu.labs.growth import GrowthMeasurement, measure_growth
+from emu.labs.guests import Costs, kernel_with
+from emu.labs.heaps import HeapMeasurement, measure_heap
 from emu.lateclass import dataclass
 from kernel.choices import allocator_pairs
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from emu.cli.requests import RunWords
-from emu.cli.words import Words
+from emu.cli.words.reading import Words
+from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError
 from emu.machine import Machine
 

@@ -1,8 +1,8 @@
 """What it costs when a heap is full and takes frames, and what it gives back."""
 
-from emu.cli.labs.guests import Costs, started
-from emu.cli.labs.heaps import step
-from emu.cli.labs.workload import heap_requests
+from emu.labs.guests import Costs, started
+from emu.labs.heaps import step
+from emu.labs.workload import heap_requests
 from emu.lateclass import dataclass, field
 from emu.observe.allocations.workload import Ask
 from kernel.build import BuiltKernel

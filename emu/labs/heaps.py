@@ -1,7 +1,7 @@
 """What heaps cost, and how much of them is lost in fragments."""
 
-from emu.cli.labs.guests import Costs, call, started
-from emu.cli.labs.workload import heap_requests
+from emu.labs.guests import Costs, call, started
+from emu.labs.workload import heap_requests
 from emu.lateclass import dataclass, field
 from emu.machine import Machine
 from emu.observe.allocations.workload import Ask

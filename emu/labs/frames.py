@@ -1,8 +1,8 @@
 """What frame allocators cost against the size of memory."""
 
-from emu.cli.labs.guests import Costs, call, started
-from emu.cli.labs.workload import frame_requests
 from emu.errors import GuestPanic
+from emu.labs.guests import Costs, call, started
+from emu.labs.workload import frame_requests
 from emu.lateclass import dataclass, field
 from kernel.build import BuiltKernel
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emu.cli.groups import (
+from emu.cli.words.groups import (
     ELSEWHERE,
     add_allocations,
     add_boot,
@@ -16,7 +16,7 @@ from emu.cli.groups import (
     add_unchanging,
     add_watching,
 )
-from emu.cli.words import Group, Words, add_help, count
+from emu.cli.words.reading import Group, Words, add_help, count
 
 
 def run_options() -> Words:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emu.cli.words import Group, Words, add_help, count, seconds
+from emu.cli.words.reading import Group, Words, add_help, count, seconds
 
 DEFAULT_PROFILE = "full"
 _HERE = "the guest's console and the monitor are this terminal; leave it out"

@@ -4,12 +4,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from emu.cli.labs.allocators import AllocatorFigures
-from emu.cli.labs.frames import MEMORIES, RUNS
-from emu.cli.labs.growth import FIRST_BYTES
-from emu.cli.labs.heaps import HEAP_BYTES, HEAP_SIZES
-from emu.cli.labs.table import size_text
 from emu.errors import ConfigError
+from emu.labs.allocators import AllocatorFigures
+from emu.labs.frames import MEMORIES, RUNS
+from emu.labs.growth import FIRST_BYTES
+from emu.labs.heaps import HEAP_BYTES, HEAP_SIZES
+from emu.labs.table import size_text
 
 _FORMATS = (".png", ".svg")
 _SVG_SETTINGS = {"svg.hashsalt": "ekernel"}

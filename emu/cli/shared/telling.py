@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emu.cli.allocations import Allocations
+from emu.cli.shared.allocations import Allocations
 from emu.errors import EmuError
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver

@@ -3,12 +3,13 @@
 import sys
 import time
 
-from emu.cli.requests import HeapWords
-from emu.errors import MachineError
+from emu.cli.words.requests import HeapWords
+from emu.errors import ConfigError, MachineError
 from emu.machine import Machine, Outcome, StopReason
 from emu.observe.traps import TrapHistory, TrapLoop
 from emu.report.ending import EndingReasons
 from emu.report.places import Places
+from emu.terminal.moment import Moment
 from emu.terminal.progress import progress
 
 _PARTS = 100
@@ -45,6 +46,17 @@ def limited(machine: Machine, limit: int | None) -> int | None:
     """No more instructions than a recorded run has left, where a machine lives one again."""
     left = machine.history.end.instret - machine.instret
     return limit if left <= 0 else left if limit is None else min(limit, left)
+
+
+def run_to(machine: Machine, at: str | None, limit: int | None) -> None:
+    """Run to a moment, or to the end. Raises ConfigError for a moment that is not reached."""
+    limit = limited(machine, limit)
+    if at is None:
+        machine.run(limit)
+        return
+    outcome = Moment(machine, at, lambda: None).run(limit)
+    if outcome is not None:
+        raise ConfigError(f"{at} was not reached: {outcome.description} after {machine.instret:,} instructions")
 
 
 def run_on(machine: Machine, request: HeapWords, limit: int | None, until: int | str | None = None) -> Outcome:

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emu.cli.requests import RunWords
+from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError
 from emu.machine import Machine
 
 if TYPE_CHECKING:
-    from emu.cli.outputs import OutputFile
+    from emu.cli.shared.outputs import OutputFile
     from emu.record.recorder import Following, Recorder
     from emu.report.tracefile import Sink
     from emu.terminal.moment import Moment
@@ -37,7 +37,7 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
 
     def stream(name: str) -> "Sink":
-        return sys.stdout.buffer if name == "-" else stack.enter_context(_output(Path(name)))
+        return sys.stdout.buffer if name == "-" else stack.enter_context(output(Path(name)))
 
     start = request.record_from is None
     writers: list[Following] = []
@@ -58,7 +58,7 @@ def log_as_qemu(stack: ExitStack, machine: Machine, logged: frozenset[str], path
     """Write what `-d` asks for."""
     if not logged - {"guest_errors", "nochain"}:
         return
-    stream = stack.enter_context(_output(path)) if path else sys.stderr.buffer
+    stream = stack.enter_context(output(path)) if path else sys.stderr.buffer
     if logged & {"in_asm", "exec"}:
         from emu.report.logs.blocks import BlockLog  # only who asks for it pays for its import
 
@@ -83,7 +83,8 @@ def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Foll
     return Moment(machine, request.record_from, begin)
 
 
-def _output(path: Path) -> "OutputFile":
-    from emu.cli.outputs import OutputFile  # few runs write such files
+def output(path: Path) -> "OutputFile":
+    """A file that the run writes."""
+    from emu.cli.shared.outputs import OutputFile  # few runs write such files
 
     return OutputFile(path)

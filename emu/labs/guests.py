@@ -1,10 +1,9 @@
 """Kernels to measure on: stopped where their own start-up has made a stack, before they use their allocators."""
 
-from emu.cli.kernels import build_directory
 from emu.errors import ConfigError
 from emu.lateclass import dataclass, field
 from emu.machine import Machine, MachineConfig, StopReason
-from kernel.build import BuiltKernel, build, profile_named
+from kernel.build import BuiltKernel, build, build_directory, profile_named
 
 _PROFILE = "frame-tracker"
 """A profile whose kernel lies where it runs, so that its functions can be called before paging is on."""

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from emu.cli.allocations import Allocations
-from emu.cli.qemu import parse_size
+from emu.cli.shared.allocations import Allocations
+from emu.cli.words.qemu import parse_size
 from emu.counted import counted
 from emu.errors import ConfigError
 from emu.lateclass import dataclass

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from emu.cli.allocations import AllocationRequest, Allocations
+from emu.cli.shared.allocations import AllocationRequest, Allocations
 from emu.errors import ConfigError, EmuError, RecordingError
 from emu.machine import Machine
 

@@ -1,13 +1,10 @@
 """The profiles' kernels, built when they are out of date."""
 
 import hashlib
-import os
 import sys
-from pathlib import Path
 
-import kernel as kernel_package
-from emu.cli.requests import KernelWords
-from kernel.build import BuiltKernel, build, profile_named
+from emu.cli.words.requests import KernelWords
+from kernel.build import BuiltKernel, build, build_directory, profile_named
 
 
 def built_profile(wanted: KernelWords) -> BuiltKernel:
@@ -24,15 +21,6 @@ def built_profile(wanted: KernelWords) -> BuiltKernel:
     if kernel.fresh and sys.stderr.isatty():
         print(f"ekernel: built {kernel.elf}, once", file=sys.stderr)
     return kernel
-
-
-def build_directory() -> Path:
-    """Where built kernels go: `build` in a checkout of the project, else a folder of the user's cache."""
-    checkout = Path(kernel_package.__file__).resolve().parents[1]
-    if Path.cwd() == checkout:
-        return Path("build")
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(cache) if cache.startswith("/") else Path.home() / ".cache") / "ekernel"
 
 
 def _name(wanted: KernelWords) -> str:
