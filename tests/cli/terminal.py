@@ -3,6 +3,7 @@
 import os
 import select
 import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ class Terminal:
         self.seen = ""
         """What `status` has read at the end."""
         self.descriptor, theirs = os.openpty()
+        self.cooked = termios.tcgetattr(theirs)
+        """Its settings before the command changes them."""
         self.process = Process(arguments, [theirs] * 3, Path.cwd(), terminal=True)
         os.close(theirs)
         self.started.append(self.process)

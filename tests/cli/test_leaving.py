@@ -137,13 +137,12 @@ def test_ctrl_c_goes_to_the_guest_and_one_that_is_read_tells_nothing(program: Pr
 @pytest.mark.parametrize("guest", ["a loop", "asleep for an hour"])
 def test_a_signal_leaves_the_terminal_as_it_was(program: Program, guest: str, name: str) -> None:
     terminal = Terminal("run", "-q", "--clock", "host", program(READY + GUESTS[guest]))
-    cooked = termios.tcgetattr(terminal.descriptor)
     terminal.expect(">")
-    assert termios.tcgetattr(terminal.descriptor) != cooked
+    assert termios.tcgetattr(terminal.descriptor) != terminal.cooked
     number = signal.Signals[name]
     os.kill(terminal.pid, number)
     terminal.expect("(SIGINT)" if name == "SIGINT" else f"ended by {name}")
-    assert termios.tcgetattr(terminal.descriptor) == cooked
+    assert termios.tcgetattr(terminal.descriptor) == terminal.cooked
     assert terminal.status() == 128 + number
 
 
