@@ -128,9 +128,9 @@ class Connection:
             ready = select.select(watched, [], [])[0]
             if self._closed.is_set():
                 return
-            if self._client is not None and self._client in ready:  # its end makes room for another
+            if self._client is not None and self._client in ready:  # another waits until all that it said is read
                 self._receive(self._client, reader)
-            if self._socket in ready:
+            elif self._socket in ready:
                 reader = self._accept() or reader
 
     def _accept(self) -> PacketReader | None:
