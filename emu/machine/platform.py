@@ -236,6 +236,8 @@ class Platform:
         longest = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         try:
             signals.is_open = True
+            if signals.are_waiting:  # one has come since this was asked last: it would be slept over
+                return True
             return self.clock.wait_until(tick, instret=self.core.retired_count, longest=longest)
         finally:
             signals.is_open = False

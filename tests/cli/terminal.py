@@ -30,7 +30,8 @@ class Terminal:
 
     def __init__(self, *arguments: object) -> None:
         self.seen = ""
-        """What `status` has read at the end."""
+        """What was shown behind all that was expected, when `status` has been asked for."""
+        self._unread = b""
         self.descriptor, theirs = os.openpty()
         self.cooked = termios.tcgetattr(theirs)
         """Its settings before the command changes them."""
@@ -44,15 +45,17 @@ class Terminal:
         return self.process.pid
 
     def expect(self, text: str) -> str:
-        seen = b""
-        while text.encode() not in seen:
-            assert select.select([self.descriptor], [], [], 60)[0], seen
+        """All that is shown up to this text. What lies behind it is kept, however much the host hands on at once."""
+        while (place := self._unread.find(text.encode())) < 0:
+            assert select.select([self.descriptor], [], [], 60)[0], self._unread
             try:
                 data = os.read(self.descriptor, 4096)
             except OSError:
                 data = b""
-            assert data, seen
-            seen += data
+            assert data, self._unread
+            self._unread += data
+        end = place + len(text.encode())
+        seen, self._unread = self._unread[:end], self._unread[end:]
         return seen.decode()
 
     def type(self, keys: str) -> None:
@@ -62,9 +65,10 @@ class Terminal:
         with open(self.descriptor, "rb", buffering=0, closefd=True) as rest:  # noqa: PTH123  # a descriptor
             try:
                 while data := rest.read(4096):
-                    self.seen += data.decode()
+                    self._unread += data
             except OSError:  # the other end is gone
                 pass
+        self.seen = self._unread.decode()
         return self.wait()
 
     def wait(self) -> int:

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,23 +22,27 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> BuiltKernel:
     return build(PROFILES["step-by-step"], tmp_path_factory.mktemp("kernel"))
 
 
+def port_of(process: subprocess.Popen[bytes]) -> int:
+    """The port at which a command says that it waits: one that the host has chosen, as nobody else can take it."""
+    assert process.stderr is not None
+    line = process.stderr.readline().decode()
+    found = re.fullmatch(r"ekernel: waiting for gdb at tcp:127\.0\.0\.1:(\d+)\n", line)
+    assert found, line
+    return int(found[1])
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """`start("ekernel-qemu", ...)`: the process and the port that it waits at."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(command: str, *words: str | Path) -> tuple[subprocess.Popen[bytes], int]:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
         process = subprocess.Popen(
-            [COMMANDS / command, *words, "-gdb", f"tcp::{port}"],
+            [COMMANDS / command, *words, "-gdb", "tcp::0"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         started.append(process)
-        assert process.stderr is not None
-        line = process.stderr.readline().decode()
-        assert line == f"ekernel: waiting for gdb at tcp:127.0.0.1:{port}\n"
-        return process, port
+        return process, port_of(process)
 
     yield run
     for process in started:
@@ -120,22 +123,19 @@ def test_a_grader_that_calls_make_qemu_gdb_finds_the_port_and_the_symbols(
     kernel: BuiltKernel, oracle: Callable[[str], str], tmp_path: Path
 ) -> None:
     """As gradelib.py of xv6's labs: a makefile chooses -gdb or -s by the help; gdb is asked by its own .gdbinit."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     (tmp_path / "Makefile").write_text(
-        f"QEMU = {COMMANDS / 'ekernel-qemu'}\nGDBPORT = {port}\n"
+        f"QEMU = {COMMANDS / 'ekernel-qemu'}\nGDBPORT = 0\n"
         "QEMUGDB = $(shell if $(QEMU) -help | grep -q '^-gdb'; then echo \"-gdb tcp::$(GDBPORT)\"; "
         'else echo "-s -p $(GDBPORT)"; fi)\n'
         f"qemu-gdb:\n\t@$(QEMU) -machine virt -bios none -nographic -bios default -kernel {kernel.elf} -S $(QEMUGDB)\n"
     )
-    (tmp_path / ".gdbinit").write_text(
-        f"set confirm off\nset architecture riscv:rv64\ntarget remote 127.0.0.1:{port}\nsymbol-file {kernel.elf}\n"
-        "set disassemble-next-line auto\nset riscv use-compressed-breakpoints yes\n"
-    )
     make = subprocess.Popen(["make", "-s", "qemu-gdb"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        assert make.stderr is not None
-        assert b"waiting for gdb" in make.stderr.readline()
+        (tmp_path / ".gdbinit").write_text(
+            "set confirm off\nset architecture riscv:rv64\n"
+            f"target remote 127.0.0.1:{port_of(make)}\nsymbol-file {kernel.elf}\n"
+            "set disassemble-next-line auto\nset riscv use-compressed-breakpoints yes\n"
+        )
         shown = subprocess.run(
             [oracle("gdb-multiarch"), "-q", "-nx", "-batch", "-x", ".gdbinit", "-ex", "break kernel_space_init",
              "-ex", "continue", "-ex", "print $pc", "-ex", "kill"],

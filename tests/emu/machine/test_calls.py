@@ -292,8 +292,8 @@ def call_long(machine: Machine) -> None:
 
 def interrupted(action: Callable[[], object]) -> bool:
     """Whether Ctrl-C ends an action."""
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # in here: the host may give nobody the processor until it is over
         action()
     except KeyboardInterrupt:
         return True

@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from types import FrameType
 
 import pytest
@@ -303,27 +305,84 @@ def test_a_handler_that_raises_nothing_changes_nothing_and_is_called_each_time(b
     assert len(called) == 120
 
 
+@contextmanager
+def ctrl_c_once(begun: threading.Event) -> Iterator[None]:
+    """A thread that sends SIGINT to this one when something has begun: no sooner, however late this one gets there."""
+    thread = threading.Thread(
+        target=lambda main: begun.wait() and signal.pthread_kill(main, signal.SIGINT), args=[threading.get_ident()]
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 def test_an_endless_loop_is_left_by_ctrl_c(boot):
-    machine = boot("j .")
-    timer = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    machine, begun = boot("li a7, 1\n li a0, 'x'\n ecall\n j ."), threading.Event()
+    machine.on(ConsoleOutput, lambda _event: begun.set())
+    with ctrl_c_once(begun), pytest.raises(KeyboardInterrupt):
         machine.run()
-    timer.join()
     assert machine.run(1).reason is StopReason.INSTRUCTION_LIMIT
 
 
+SLEEPS_LONG = """
+    rdtime a0
+    li t0, 30000000000
+    add a0, a0, t0
+    li a7, 0
+    ecall
+    li t0, 32
+    csrw sie, t0
+    wfi
+    nop
+"""
+
+
 def test_a_sleep_by_the_hosts_clock_is_left_by_ctrl_c_and_slept_on(boot):
-    source = "rdtime a0\n li t0, 30000000000\n add a0, a0, t0\n li a7, 0\n ecall\n li t0, 32\n csrw sie, t0\n wfi\n nop"
-    machine = boot(source, clock="host")
-    timer = threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    machine, begun = boot(SLEEPS_LONG, clock="host"), threading.Event()
+    clock = machine.platform.clock
+    sleep = clock.sleep
+    clock.sleep = lambda seconds: begun.set() or sleep(seconds)
+    with ctrl_c_once(begun), pytest.raises(KeyboardInterrupt):
         machine.run()
-    timer.join()
     here = machine.instret, machine.hart.pc
     assert machine.run(timeout=0.01).reason is StopReason.TIMED_OUT
     assert (machine.instret, machine.hart.pc) == here
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_no_sleep_begins_behind_a_ctrl_c_whenever_that_has_come(boot):
+    machine = boot(SLEEPS_LONG, clock="host")
+    slept_over: list[int] = []
+    sent = 0
+
+    def sleep(_seconds: float) -> bool:
+        slept_over.append(sent)
+        return False
+
+    machine.platform.clock.sleep = sleep
+    assert machine.run().reason is StopReason.ASLEEP
+    for distance in count(1):
+        sent, left = 0, distance
+
+        def look(_frame: FrameType, _event: str, _argument: object) -> None:
+            nonlocal sent, left
+            left -= 1
+            if not left:
+                sent = 1
+                signal.raise_signal(signal.SIGINT)
+
+        try:
+            sys.setprofile(look)
+            machine.run()
+            sys.setprofile(None)
+        except KeyboardInterrupt:  # after which Python profiles no more
+            pass
+        if not sent:
+            break
+    assert distance > 30
+    assert set(slept_over) == {0}
 
 
 def test_a_listener_that_waits_is_left_by_ctrl_c(boot):
