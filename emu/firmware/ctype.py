@@ -5,10 +5,49 @@ from typing import Any, ClassVar, NamedTuple
 
 CType = type[Any]
 """A class of ctypes; `Pointer` for every pointer."""
+_WORD = (1 << 64) - 1
+
+
+class Wide(ctypes.Structure):
+    """An integer of 128 bits without a sign, for which ctypes has no class of its own.
+
+    >>> Wide(1 << 64).high, Wide(1 << 64).value == 1 << 64
+    (1, True)
+    """
+
+    _fields_ = (("low", ctypes.c_uint64), ("high", ctypes.c_uint64))
+
+    def __init__(self, value: int = 0) -> None:
+        super().__init__(value & _WORD, value >> 64 & _WORD)
+
+    @property
+    def value(self) -> int:
+        """As Python has it."""
+        number: int = self.high << 64 | self.low
+        return number
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value})"
+
+
+class SignedWide(Wide):
+    """An integer of 128 bits with a sign.
+
+    >>> SignedWide(-1).value
+    -1
+    """
+
+    @property
+    def value(self) -> int:
+        """As Python has it."""
+        number = super().value
+        return number - (number >> 127 << 128)
+
 
 INTEGERS: dict[tuple[int, bool], CType] = {
     (1, False): ctypes.c_uint8, (2, False): ctypes.c_uint16, (4, False): ctypes.c_uint32, (8, False): ctypes.c_uint64,
     (1, True): ctypes.c_int8, (2, True): ctypes.c_int16, (4, True): ctypes.c_int32, (8, True): ctypes.c_int64,
+    (16, False): Wide, (16, True): SignedWide,
 }  # fmt: skip
 """By bytes, and whether it has a sign."""
 FLOATS: dict[int, CType] = {4: ctypes.c_float, 8: ctypes.c_double}

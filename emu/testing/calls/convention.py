@@ -4,7 +4,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from emu.firmware.ctype import CType, Pointer
+from emu.firmware.ctype import CType, Pointer, Wide
 from emu.lateclass import dataclass, field
 
 WORD = 8
@@ -40,7 +40,18 @@ def is_float(kind: CType) -> bool:
 
 def is_aggregate(kind: CType) -> bool:
     """Whether a type is a structure, a union or an array."""
-    return issubclass(kind, ctypes.Structure | ctypes.Union | ctypes.Array)
+    return issubclass(kind, ctypes.Structure | ctypes.Union | ctypes.Array) and not issubclass(kind, Wide)
+
+
+def alignment(kind: CType) -> int:
+    """What the address of such an object is a multiple of (psABI, section 5.1)."""
+    if issubclass(kind, Wide):
+        return 2 * WORD
+    if issubclass(kind, ctypes.Array):
+        return alignment(element_of(kind)[0])
+    if issubclass(kind, ctypes.Structure | ctypes.Union):
+        return max([ctypes.alignment(kind), *(alignment(part) for _, part, *_ in getattr(kind, "_fields_", ()))])
+    return ctypes.alignment(kind)
 
 
 def element_of(array: CType) -> tuple[CType, int]:
@@ -83,10 +94,12 @@ class Registers:
                 else:
                     self.integers.append(extended(part, piece.kind))
             return
-        wide = ctypes.alignment(kind) > WORD
-        if variadic and wide and len(self.integers) % 2 and len(self.integers) < _REGISTERS:
-            self.integers.append(0)  # an aligned pair
-        if not is_aggregate(kind):
+        if alignment(kind) > WORD:
+            if variadic and len(self.integers) % 2:
+                self._word(0)  # an aligned pair
+            if len(self.integers) == _REGISTERS:
+                self.stack += bytes(-len(self.stack) % (2 * WORD))
+        if len(raw) <= WORD and not is_aggregate(kind):
             self._word(extended(raw, kind))
             return
         for offset in range(0, len(raw), WORD):
@@ -126,7 +139,7 @@ def _flattened(kind: CType, base: int) -> Iterator[Piece | None]:
         element, count = element_of(kind)
         for number in range(count):
             yield from _flattened(element, base + number * ctypes.sizeof(element))
-    elif issubclass(kind, ctypes.Structure):
+    elif is_aggregate(kind):
         for name, part, *_ in kind._fields_:
             yield from _flattened(part, base + getattr(kind, name).offset)
     else:

@@ -14,7 +14,7 @@ from emu.isa.registers import SP
 from emu.isa.status import Status
 from emu.machine import Machine
 from emu.observe.lastinstructions import LastInstructions
-from emu.testing.calls.convention import Registers, floating, is_float, passed_by_reference, returned
+from emu.testing.calls.convention import Registers, alignment, floating, is_float, passed_by_reference, returned
 from emu.testing.calls.crash import GuestCrash, crash, is_crash, last_instructions, undo_trap
 from emu.testing.calls.packing import UNFIT, putting, result_in
 from emu.testing.calls.prototypes import read_prototype
@@ -227,7 +227,7 @@ class Function:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{signature.name}: {_called(parameter, number)}: {error}") from None
             if passed_by_reference(parameter.type):
-                raw = scratch.place(raw, max(ctypes.alignment(parameter.type), 8)).to_bytes(8, "little")
+                raw = scratch.place(raw, max(alignment(parameter.type), 8)).to_bytes(8, "little")
                 registers.add(Pointer, raw, variadic=not is_named)
             else:
                 registers.add(parameter.type, raw, variadic=not is_named)

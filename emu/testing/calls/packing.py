@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from emu.engine.frame import ARGUMENTS, INTEGERS, RESULTS, Frame
-from emu.firmware.ctype import CType, Pointer
+from emu.firmware.ctype import CType, Pointer, Wide
 from emu.testing.calls.convention import is_aggregate, is_float, is_signed
 
 UNFIT = (struct.error, TypeError, ValueError, OverflowError)
@@ -26,7 +26,7 @@ def putting(kinds: Sequence[CType], frame: Frame) -> Put | None:
 
     It takes what `struct` takes for such types, and numbers alone for floats.
     """
-    if any(map(is_aggregate, kinds)):
+    if any(is_aggregate(kind) or issubclass(kind, Wide) for kind in kinds):
         return None
     floats = [place for place, kind in enumerate(kinds) if is_float(kind)]
     integers = [place for place, kind in enumerate(kinds) if not is_float(kind)]
@@ -95,7 +95,7 @@ def _with_truths(put: Put, truths: Sequence[int]) -> Put:
 def result_in(kind: CType, frame: Frame) -> tuple[Sequence[Any], int] | None:
     """Where a number or an address is read as the function has returned it; None for other results."""
     size = ctypes.sizeof(kind)
-    if is_aggregate(kind) or issubclass(kind, ctypes.c_bool):
+    if is_aggregate(kind) or issubclass(kind, ctypes.c_bool | Wide):
         return None
     if is_float(kind):
         return frame.view("f" if size == 4 else "d"), (RESULTS + 2) * 8 // size

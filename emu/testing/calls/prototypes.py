@@ -37,7 +37,7 @@ _KEYWORDS = frozenset(
     {"void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "const", "volatile", "restrict"}
     | {"struct", "union", "enum", "typedef", "extern", "static", "inline", "register", "auto", "_Bool", "sizeof"}
 )
-_INTEGER_SIZE = {"short": 2, "long": 8}
+_INTEGER_SIZE = {"short": 2, "long": 8, "__int128": 16}
 
 
 def read_prototype(text: str, known: Known = lambda _name: None) -> Signature:
@@ -165,7 +165,7 @@ class _Reader:
         text = " ".join(words)
         if text in _BASIC:
             return _BASIC[text]
-        if "double" in words or "_Complex" in words or "__int128" in words:
+        if "double" in words or "_Complex" in words:
             raise ConfigError(f"{text} cannot be passed from Python; call a function of C that takes less")
         signed = "unsigned" not in words
         if "char" in words:

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from emu.firmware.ctype import CType, Pointer, in_memory
-from emu.testing.calls.convention import element_of, is_aggregate, is_float, is_signed
+from emu.firmware.ctype import CType, Pointer, Wide, in_memory
+from emu.testing.calls.convention import alignment, element_of, is_aggregate, is_float, is_signed
 
 
 class Memory(Protocol):
@@ -37,7 +37,7 @@ def decode(raw: bytes, kind: CType) -> Any:
 def _scalar(value: object, kind: CType) -> Any:
     if isinstance(value, kind):
         return value
-    if isinstance(value, ctypes._SimpleCData):
+    if isinstance(value, ctypes._SimpleCData | Wide):
         value = value.value
     if is_float(kind):
         if not isinstance(value, int | float):
@@ -106,6 +106,8 @@ def _field(value: object, described: Sequence[Any]) -> Any:
     if is_aggregate(kind):
         return _aggregate(value, kind)
     scalar = _scalar(value, kind)
+    if issubclass(kind, Wide):
+        return scalar
     if len(described) > 2 and isinstance(value, int) and value >> described[2] not in (0, -1):
         raise ValueError(f"{value} does not fit into {described[2]} bits")
     return scalar.value
@@ -150,7 +152,7 @@ def address_of(value: object, kind: CType, memory: Memory) -> int:
     if isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array | ctypes._SimpleCData):
         if target is not None and not isinstance(value, target) and not isinstance(value, ctypes.Array):
             raise TypeError(f"a pointer to {target.__name__} was expected, not {_described(value)}")
-        return memory.place(bytes(value), ctypes.alignment(type(value)), back)
+        return memory.place(bytes(value), alignment(type(value)), back)
     if target is None:
         raise TypeError(
             f"an address, text, bytes or an object of ctypes was expected, not {_described(value)}; "
@@ -158,9 +160,9 @@ def address_of(value: object, kind: CType, memory: Memory) -> int:
         )
     if isinstance(value, list | tuple):
         element = in_memory(target)
-        return memory.place(bytes(_array(value, element * len(value))), 8, back, element)
+        return memory.place(bytes(_array(value, element * len(value))), max(8, alignment(element)), back, element)
     made = _aggregate(value, target) if is_aggregate(target) else _scalar(value, target)
-    return memory.place(bytes(made), ctypes.alignment(target), back, target)
+    return memory.place(bytes(made), alignment(target), back, target)
 
 
 def take_back(value: Any, data: bytes, target: CType | None) -> None:
@@ -169,7 +171,12 @@ def take_back(value: Any, data: bytes, target: CType | None) -> None:
         value[:] = data[: len(value)]
     elif isinstance(value, list) and target is not None:
         size = ctypes.sizeof(target)
-        value[:] = [decode(data[at : at + size], target) for at in range(0, size * len(value), size)]
+        for number, old in enumerate(value):
+            part = data[number * size : number * size + size]
+            if isinstance(old, dict):
+                take_back(old, part, target)
+            else:
+                value[number] = decode(part, target)
     elif isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array | ctypes._SimpleCData):
         ctypes.memmove(ctypes.addressof(value), data, ctypes.sizeof(value))
     elif isinstance(value, dict) and target is not None:

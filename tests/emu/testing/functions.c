@@ -25,4 +25,10 @@ __attribute__((noreturn)) void forever(void) { for (;;) { } }
 #define WIDTH(name, type) type same_##name(type x) { return x; } long widened_##name(type x) { return (long)x; }
 WIDTH(signed_char, signed char) WIDTH(unsigned_char, unsigned char) WIDTH(signed_short, short)
 WIDTH(unsigned_short, unsigned short) WIDTH(signed_int, int) WIDTH(unsigned_int, unsigned)
-WIDTH(signed_long, long) WIDTH(unsigned_long, unsigned long)
+WIDTH(signed_long, long) WIDTH(unsigned_long, unsigned long) WIDTH(signed_wide, __int128)
+WIDTH(unsigned_wide, unsigned __int128)
+__int128 split(long a, long b, long c, long d, long e, long f, long g, __int128 x) { return x - a + g; }
+__int128 pushed(long a, long b, long c, long d, long e, long f, long g, long h, int i, __int128 x, int j) { return x * j + i; }
+__int128 added(int n, ...) { va_list l; va_start(l, n); __int128 t = 0; while (n--) t += va_arg(l, __int128); va_end(l); return t; }
+void negate(__int128 *v, unsigned n) { while (n--) v[n] = -v[n]; }
+void shift(struct point *v, unsigned n) { while (n--) v[n].x += v[n].y; }

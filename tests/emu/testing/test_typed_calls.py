@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ekernel import GuestCrash, Machine, MachineConfig
 from emu.errors import ConfigError, LimitExceeded, SymbolError
+from emu.firmware.ctype import SignedWide
 from emu.isa.privilege import Access
 
 
@@ -70,7 +71,7 @@ def test_integers_of_all_widths_keep_their_values_with_and_without_a_stack(funct
     name = data.draw(st.sampled_from(list(_WIDTHS)))
     low, high = _WIDTHS[name]
     value = data.draw(st.integers(low, high) | st.sampled_from([low, high]))
-    kind = f"{name.replace('_', ' ')}"
+    kind = name.replace("_", " ").replace("wide", "__int128")
     assert machine.function(f"{kind} same_{name}({kind})")(value) == value
     assert machine.function(f"long widened_{name}({kind})")(value) == (value + (1 << 63)) % (1 << 64) - (1 << 63)
     for wrong in (low - 1, high + 1):
@@ -78,10 +79,37 @@ def test_integers_of_all_widths_keep_their_values_with_and_without_a_stack(funct
             machine.function(f"{kind} same_{name}({kind})")(wrong)
 
 
+@given(
+    words=st.lists(st.integers(-(1 << 120), 1 << 120), max_size=6),
+    numbers=st.lists(st.integers(-999, 999), min_size=10, max_size=10),
+)
+@settings(max_examples=10)
+def test_integers_of_128_bits_travel_in_registers_on_the_stack_and_half_and_half(functions, words, numbers):
+    machine = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20))
+    machine.load(functions)
+    x = sum(words)
+    assert machine.function("split")(*numbers[:7], x) == x - numbers[0] + numbers[6]
+    assert machine.function("pushed")(*numbers[:9], x, numbers[9]) == x * numbers[9] + numbers[8]
+    assert machine.function("added")(len(words), *map(SignedWide, words)) == x
+    given = list(words)
+    machine.function("negate")(given, len(given))
+    assert given == [-word for word in words]
+    assert machine.function("added")(0) == 0
+
+
+def test_what_was_given_as_a_list_of_mappings_comes_back_as_that(machine):
+    points = [{"x": 1, "y": 2}, {"x": 3, "y": 4}, (5, 6)]
+    first = points[0]
+    machine.function("shift")(points, 3)
+    assert points[:2] == [{"x": 3, "y": 2}, {"x": 7, "y": 4}]
+    assert first is points[0]
+    assert fields(points[2]) == {"x": 11, "y": 6}
+
+
 _machines: dict[str, Machine] = {}
 _WIDTHS = {
     f"{sign}_{kind}": (-(1 << bits - 1), (1 << bits - 1) - 1) if sign == "signed" else (0, (1 << bits) - 1)
-    for kind, bits in {"char": 8, "short": 16, "int": 32, "long": 64}.items()
+    for kind, bits in {"char": 8, "short": 16, "int": 32, "long": 64, "wide": 128}.items()
     for sign in ("signed", "unsigned")
 }
 
