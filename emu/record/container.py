@@ -25,7 +25,7 @@ from emu.record.magic import MAGIC
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor
 
-VERSION = 1
+VERSION = 2
 MOST_IN_CHUNK = 1 << 24
 """Bytes that a chunk unpacks to at most: a reader needs no more memory than that."""
 END = "end"

@@ -2,6 +2,8 @@
 
 import struct
 
+from emu.engine.translated import accesses, registerwrites
+
 RUN = "run"
 """One JSON object: `program` (name and version), `fidelity`, `what` (the list of what was recorded), `files` (the names
 of the files in `FILE`)."""
@@ -26,9 +28,11 @@ begin of each span and at each change."""
 MODE = struct.Struct("<QQQ")
 """Spans that had begun; instructions that had retired; 1 or 3 for S or M."""
 MEMORY = "memory"
-"""Loads and stores, as `emu.engine.translated.accesses` has them."""
+"""Loads and stores, as `emu.engine.translated.accesses` has them; each chunk a piece of `emu.record.predicted`."""
 REGISTERS = "registers"
-"""Writes of registers, as `emu.engine.translated.registerwrites` has them."""
+"""Writes of registers, as `emu.engine.translated.registerwrites` has them; each chunk a piece, too."""
+WIDTHS = {MEMORY: accesses.RECORD.size, REGISTERS: registerwrites.RECORD.size}
+"""Bytes of a record of each, unpacked."""
 CSRS = "csrs"
 """The state at the begin of each span, CSRs that were written and traps, as `emu.record.csrs` has them."""
 CALLS = "calls"

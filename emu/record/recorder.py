@@ -15,6 +15,7 @@ from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
 from emu.engine.translated.registerwrites import RegisterWrites
+from emu.engine.translated.rings import Drain
 from emu.errors import ConfigError
 from emu.events import StateRestored
 from emu.hart.core import HartCore
@@ -22,6 +23,7 @@ from emu.machine import Machine
 from emu.record import formats
 from emu.record.container import Writer
 from emu.record.csrs import Change, CsrFollower, pack
+from emu.record.predicted.records import Packer
 from emu.spelling import did_you_mean
 
 WHAT = ("instructions", "calls", "memory", "registers", "csrs")
@@ -157,6 +159,17 @@ class _FileSink:
         self._count += len(words) // NUMBER.size
 
 
+def _packing(writer: Writer, section: str) -> Drain:
+    """Appends records to a section, packed."""
+    packer = Packer(formats.WIDTHS[section])
+
+    def drain(records: memoryview) -> None:
+        for piece in packer.pack(records):
+            writer.add(section, piece)
+
+    return drain
+
+
 class _Lines:
     """The section of events."""
 
@@ -218,9 +231,9 @@ class Recorder:
         if "calls" in wanted:
             features.append(Calls(lambda records: writer.add(formats.CALLS, records)))
         if "memory" in wanted:
-            features.append(Accesses(lambda records: writer.add(formats.MEMORY, records)))
+            features.append(Accesses(_packing(writer, formats.MEMORY)))
         if "registers" in wanted:
-            features.append(RegisterWrites(lambda records: writer.add(formats.REGISTERS, records)))
+            features.append(RegisterWrites(_packing(writer, formats.REGISTERS)))
         if "csrs" in wanted:
             self._sink.csrs = CsrFollower(machine, self._sink.changed)
         self._following = Following(machine, features, blocks)

@@ -21,6 +21,7 @@ from emu.isa.privilege import Privilege
 from emu.record import formats
 from emu.record.container import Reader
 from emu.record.csrs import Change, unpack
+from emu.record.predicted.records import Unpacker
 from emu.shown import Shown
 
 if TYPE_CHECKING:
@@ -233,9 +234,17 @@ class Recording(Shown):
         return [(at, _PRIVILEGES[number & 3]) for at, number in zip(*mode, strict=True)] if mode else []
 
     def records(self, section: str) -> Iterator[bytes]:
-        """The chunks of the section `memory` or `registers`: records, and at the end of a chunk maybe a part of one."""
+        """Whole records of the section `memory` or `registers`, many at once."""
         self._check(section)
-        return self._reader.chunks(section)
+        return self._unpacked(section)
+
+    def _unpacked(self, section: str) -> Iterator[bytes]:
+        unpacker = Unpacker(formats.WIDTHS[section])
+        for chunk in self._reader.chunks(section):
+            try:
+                yield unpacker.unpack(chunk)
+            except ValueError as error:
+                raise RecordingError(f"{self.path} is damaged: in its section '{section}' {error}") from None
 
     @cached_property
     def _modes(self) -> "dict[int, _Mode]":
@@ -273,8 +282,7 @@ class Recording(Shown):
     def accesses(self, first: int = 0, last: int = _END) -> Iterator[Access]:
         """Loads and stores, where they were recorded, in the same range."""
         for chunk in self.records(formats.MEMORY):
-            decoded = accesses.decode(chunk[: len(chunk) // accesses.RECORD.size * accesses.RECORD.size])
-            for number, access in enumerate(decoded):
+            for number, access in enumerate(accesses.decode(chunk)):
                 if not number & _SELDOM:
                     self.on_reached(access.instret)
                 if first <= access.instret <= last:
@@ -282,9 +290,7 @@ class Recording(Shown):
 
     def writes(self, first: int = 0, last: int = _END) -> Iterator[Write]:
         """Writes of registers, where they were recorded, in the same range."""
-        chunks = self.records(formats.REGISTERS)
-        decoded = registerwrites.decode_all(chunk[: len(chunk) // 24 * 24] for chunk in chunks)
-        for number, write in enumerate(decoded):
+        for number, write in enumerate(registerwrites.decode_all(self.records(formats.REGISTERS))):
             if not number & _SELDOM:
                 self.on_reached(write.instret)
             if first <= write.instret <= last:

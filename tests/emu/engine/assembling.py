@@ -20,11 +20,12 @@ from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.player import PLAYER
 from emu.engine.translated.shadow_probes import CHECKS
 from emu.engine.translated.tablestores.probes import WATCHES
+from emu.record.predicted.layout import PACK, UNPACK
 from emu.report.logs.commits.layout import LINES
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
-    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, LINES,
+    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, LINES, PACK, UNPACK,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

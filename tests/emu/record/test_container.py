@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.errors import ConfigError, RecordingError
-from emu.record.container import MAGIC, MOST_IN_CHUNK, Reader, Writer
+from emu.record.container import MAGIC, MOST_IN_CHUNK, VERSION, Reader, Writer
 
 NAMES = ["blocks", "code", "memory.1"]
 
@@ -85,7 +85,7 @@ def test_a_byte_that_was_changed_anywhere_is_noticed(tmp_path):
 @given(noise=st.binary(max_size=200))
 def test_noise_behind_the_start_is_no_data(tmp_path_factory, noise):
     path = tmp_path_factory.mktemp("run") / "run.ekrec"
-    path.write_bytes(MAGIC + struct.pack("<I", 1) + noise)
+    path.write_bytes(MAGIC + struct.pack("<I", VERSION) + noise)
     assert read(path) == {}
 
 
@@ -102,14 +102,15 @@ def test_sizes_that_a_stranger_made_up_cost_no_memory(tmp_path):
     path = tmp_path / "run.ekrec"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for lie in lies:
-        path.write_bytes(MAGIC + struct.pack("<I", 1) + lie)
+        path.write_bytes(MAGIC + struct.pack("<I", VERSION) + lie)
         with pytest.raises(RecordingError, match="damaged"):
             read(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
-    path.write_bytes(MAGIC + struct.pack("<I", 1) + struct.pack("<4s16sIII", b"EKc1", b"blocks", 1 << 31, 1 << 31, 0))
+    head = struct.pack("<4s16sIII", b"EKc1", b"blocks", 1 << 31, 1 << 31, 0)
+    path.write_bytes(MAGIC + struct.pack("<I", VERSION) + head)
     assert read(path) == {}
     some = zstandard.compress(b"a")
-    path.write_bytes(MAGIC + struct.pack("<I", 1) + b"".join(chunk(b"s%d" % n, 1, some) for n in range(100)))
+    path.write_bytes(MAGIC + struct.pack("<I", VERSION) + b"".join(chunk(b"s%d" % n, 1, some) for n in range(100)))
     with pytest.raises(RecordingError, match="more than 64 sections"):
         Reader(path)
 
@@ -119,7 +120,7 @@ def test_sizes_that_a_stranger_made_up_cost_no_memory(tmp_path):
     [
         (b"", "nothing was recorded"),
         (b"\x7fELF" + bytes(60), "is no recording"),
-        (MAGIC + b"\2\0\0\0", "has version 2"),
+        (MAGIC + b"\x63\0\0\0", "has version 99"),
     ],
 )
 def test_what_is_no_recording_is_called_so(tmp_path, content, text):

@@ -1,0 +1,1 @@
+"""Records of accesses and register writes, packed: what differs from a prediction."""
