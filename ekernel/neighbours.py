@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-_PACKAGES = ("emu", "linker", "kernel")
+PACKAGES = ("emu", "linker", "kernel")
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  # pathlib costs 5 ms here
 
 
@@ -15,7 +15,7 @@ class HiddenPackageError(ImportError):
 
 def check() -> None:
     """Raise HiddenPackageError, in one sentence, when `emu`, `linker` or `kernel` is not ekernel's."""
-    for name in _PACKAGES:
+    for name in PACKAGES:
         ours = os.path.join(_ROOT, name, "__init__.py")  # noqa: PTH118
         if name in sys.modules:
             found = getattr(sys.modules[name], "__file__", None)

@@ -29,7 +29,6 @@ def status_of(words: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line as a process of its own."""
-    gc.disable()  # until the command's modules are there: nothing of them is garbage
     _leave(status_of(sys.argv[1:]))
 
 
@@ -37,6 +36,8 @@ def qemu_main() -> None:
     """Run `ekernel-qemu` as a process of its own."""
     from emu.cli.qemu import main as qemu
 
+    gc.freeze()  # as behind the modules of the other commands
+    gc.enable()
     _leave(explained(lambda signals: qemu(sys.argv[1:], signals)))
 
 
