@@ -59,6 +59,11 @@ def available() -> bool:
     return architecture() == "x86_64" and sys.platform != "win32"
 
 
+def wanted() -> bool:
+    """Whether work that Python can do as well is to be done by native functions."""
+    return available() and os.environ.get("EKERNEL_PROBES") != "python"
+
+
 def can_replace_functions() -> bool:
     """Whether this host lets a process change the code of a library that it has loaded."""
     return available() and sys.platform == "linux"

@@ -1,9 +1,9 @@
 """Conditional branches: where they lead, and which ways runs have gone at them."""
 
-from array import array
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import compress, pairwise
+from itertools import pairwise
 
 from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
@@ -14,11 +14,21 @@ from emu.firmware.names import Names
 from emu.isa.jumps import compressed_jump_offset, jump_offset
 from emu.isa.operands import instruction_length
 
-_RETURNS = SRET, MRET
+_RETURNS = SRET.to_bytes(4, "little"), MRET.to_bytes(4, "little")
 _MOST_OPEN = 256
 _EXECUTABLE = 1
-_PLAIN, _LEFT, _RETURN = range(3)
 _WORD = (1 << 32) - 1
+_LONG = bytes(each for each in range(256) if instruction_length(each) == 4)
+_LAST = re.compile(b"(?:([%b]...|[^%b].))+" % (re.escape(_LONG), re.escape(_LONG)), re.DOTALL)
+"""The instructions of a block; its group is the last of them."""
+
+_MAYBE_SHORT = frozenset(bytes((low,)) for low in range(1, 256, 4))
+_MAYBE_LONG = frozenset((b"\x63", b"\xe3"))
+"""First bytes of branches: of compressed ones, and of others."""
+
+_End = tuple[int, tuple[int, int] | None, bool]
+"""Of a block, where its last instruction is if that is a branch, and where it leads; whether it is a trap's return."""
+_NO_BRANCH: _End = (0, None, False)
 
 Ways = Counter[tuple[int, bool]]
 """How often each branch went which way: its address, and whether it was taken."""
@@ -81,68 +91,70 @@ class Branches:
 
     def __init__(self, blocks: Mapping[int, Block]) -> None:
         self._blocks = blocks
-        self._ends: dict[int, tuple[int, tuple[int, int] | None, int]] = {}
-        """By block: where its last instruction is, where that may lead as a branch, what it is."""
-        self._kinds: dict[int, int] = {}
+        self._ends: dict[int, _End] = {}
         self._open: list[int] = []
         self._returned: Ways = Counter()
 
-    def note(self, even: "array[int]", odd: "array[int]", found: Mapping[int, int]) -> None:
-        """The next pairs of numbers: those from the first one on, those from the second one on, and how often each."""
-        kinds = self._kinds
-        for pair in found:
-            if pair not in kinds:
-                kinds[pair] = self._kind(pair & _WORD, pair >> 32)
-        special = {pair for pair in found if kinds[pair]}
-        if special:
-            places = [
-                (2 * place + begin, pair)
-                for begin, pairs in enumerate((even, odd))
-                for place, pair in compress(enumerate(pairs), map(special.__contains__, pairs))
-            ]
-            for _, pair in sorted(places):
-                self._follow(pair & _WORD, pair >> 32, kinds[pair])
+    def look(self, pair: int) -> bool:
+        """The next pair of numbers, unless it was answered before that it need not be looked at."""
+        before, behind = pair & _WORD, pair >> 32
+        if behind & CUT:
+            return False
+        ways = None
+        if not before & CUT:
+            end = self._ends.get(before)
+            _, ways, is_return = self._end(before) if end is None else end
+            if ways is None and not is_return:
+                return False
+        block = self._blocks.get(behind)
+        if ways is None:
+            self._returned_to(block)
+            return True
+        if block is None or block.pc in ways:
+            return False
+        self._open.append(before)
+        del self._open[:-_MOST_OPEN]
+        return True
 
     def ways(self, pairs: Mapping[int, int]) -> Ways:
         """Which ways were gone, of all pairs."""
         found = Counter(self._returned)
         for pair, times in pairs.items():
-            ways, behind = self._ways_from(pair & _WORD), self._blocks.get(pair >> 32)
-            if ways is not None and behind is not None and behind.pc in ways:
-                found[self._end(pair & _WORD)[0], behind.pc == ways[0]] += times
+            branch, ways, _ = self._end(pair & _WORD)
+            if ways is not None:
+                behind = self._blocks.get(pair >> 32)
+                if behind is not None and behind.pc in ways:
+                    found[branch, behind.pc == ways[0]] += times
         return found
 
-    def _follow(self, before: int, behind: int, kind: int) -> None:
-        if kind == _LEFT:
-            self._open.append(before)
-            del self._open[:-_MOST_OPEN]
+    def _returned_to(self, block: Block | None) -> None:
+        """The block comes behind a return from a trap, or behind one that was left in its middle."""
+        if block is None:
             return
-        block = self._blocks.get(behind)
         for place in reversed(range(len(self._open))):
-            ways = self._ways_from(self._open[place])
-            if block is not None and ways is not None and block.pc in ways:
-                self._returned[self._end(self._open.pop(place))[0], block.pc == ways[0]] += 1
+            branch, ways, _ = self._end(self._open[place])
+            if ways is not None and block.pc in ways:
+                del self._open[place]
+                self._returned[branch, block.pc == ways[0]] += 1
                 return
 
-    def _kind(self, before: int, behind: int) -> int:
-        if behind & CUT:
-            return _PLAIN
-        if before & CUT or self._end(before)[2] in _RETURNS:
-            return _RETURN
-        ways, block = self._ways_from(before), self._blocks.get(behind)
-        return _LEFT if ways is not None and block is not None and block.pc not in ways else _PLAIN
-
-    def _ways_from(self, number: int) -> tuple[int, int] | None:
-        return self._end(number)[1]
-
-    def _end(self, number: int) -> tuple[int, tuple[int, int] | None, int]:
+    def _end(self, number: int) -> _End:
         known = self._ends.get(number)
         if known is None:
             block = self._blocks.get(number)
-            places = block.addresses() if block else []
-            if block is None or not places:
-                return 0, None, 0
-            last = places[-1]
-            word = int.from_bytes(block.code[last - block.pc :][:4], "little")
-            known = self._ends[number] = last, branch_ways(word, last), word
+            if block is None:
+                return _NO_BRANCH
+            known = self._ends[number] = _end_of(block)
         return known
+
+
+def _end_of(block: Block) -> _End:
+    code = block.code
+    may_be_short = code[-1:] >= b"\xc0" and code[-2:-1] in _MAYBE_SHORT
+    if may_be_short or code[-4:-3] in _MAYBE_LONG or code[-4:] in _RETURNS:
+        found = _LAST.match(code)
+        if found is not None:
+            first = found.start(1)
+            word = code[first:]
+            return block.pc + first, branch_ways(int.from_bytes(word, "little"), block.pc + first), word in _RETURNS
+    return _NO_BRANCH

@@ -1,11 +1,11 @@
 """How often each instruction was executed, and which ways branches went: counted from the blocks of a run, exactly."""
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
 
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.pairs import Pairs
 from emu.machine import Machine
 from emu.record.branches import Branches, Ways
 from emu.record.recorder import BlockFeature, Following
@@ -17,6 +17,7 @@ _WORD = (1 << 32) - 1
 class Hits:
     """Counts blocks as they are executed, or as a recording has them; a `BlockSink`.
 
+    >>> from array import array
     >>> hits = Hits()
     >>> hits.define(Block(7, 0x80200000, 2, 1, bytes.fromhex("01000100")))  # two times c.nop
     >>> hits.words(memoryview(array("I", [7, 7, CUT | 1])))  # in the second the last did not retire
@@ -26,10 +27,8 @@ class Hits:
 
     def __init__(self) -> None:
         self._blocks: dict[int, Block] = {}
-        self._pairs: Counter[int] = Counter()
-        """Words that follow each other: the second one << 32 | the first."""
         self._branches = Branches(self._blocks)
-        self._last = 0
+        self._pairs = Pairs(self._branches.look)
         self._earlier: Counter[int] = Counter()
         self._earlier_ways: Ways = Counter()
         self._earlier_blocks: set[tuple[int, int]] = set()
@@ -40,26 +39,17 @@ class Hits:
 
     def span(self, _instret: int, /) -> None:
         """See `BlockSink`."""
-        self._last = 0
+        self._pairs.restart()
 
-    def words(self, words: "array[int] | memoryview", /) -> None:
+    def words(self, words: memoryview, /) -> None:
         """See `BlockSink`."""
-        chain = array("I", [self._last])
-        chain.frombytes(words.tobytes())
-        if len(chain) == 1:
-            return
-        self._last = chain[-1]
-        even, odd = (array("Q", chain[begin : begin + (len(chain) - begin & -2)].tobytes()) for begin in (0, 1))
-        found: Counter[int] = Counter(even)
-        found.update(odd)
-        self._pairs.update(found)
-        self._branches.note(even, odd, found)
+        self._pairs.add(words)
 
     def _counted(self) -> tuple[Counter[int], Counter[tuple[int, int]]]:
         """How often each block began, and how often so many of its instructions did not retire."""
         counts: Counter[int] = Counter()
         left: Counter[tuple[int, int]] = Counter()
-        for pair, times in self._pairs.items():
+        for pair, times in self._pairs.counts().items():
             word = pair >> 32
             if word & CUT:
                 left[pair & _WORD, left_by(word)] += times
@@ -69,7 +59,7 @@ class Hits:
 
     def branches(self) -> Ways:
         """How often each branch was taken, and how often not."""
-        found = self._branches.ways(self._pairs)
+        found = self._branches.ways(self._pairs.counts())
         found.update(self._earlier_ways)
         return found
 
@@ -126,7 +116,7 @@ class Hits:
         for begin, words in recording.words():
             if begin is not None:
                 one.span(begin)
-            one.words(words)
+            one.words(memoryview(words))
         self.add(one)
 
 

@@ -93,11 +93,9 @@ class Blocks(Feature):
                 op("sub", left, left, begin),
                 op("movi", words, self._ring.address),
                 op("ld", place, words, 0),
-                op("movi", other, _MARK),
-                op("and", begin, left, other),
                 op("movi", other, CUT),
-                op("or", begin, begin, other),
-                op("st32", begin, place, 0),
+                op("or", begin, left, other),
+                op("st32", begin, place, 0),  # the lower half only: a mark
                 op("movi", other, 0),
                 op("setcond", left, left, other, CONDITIONS["ne"]),
                 op("movi", other, 2),

@@ -4,16 +4,17 @@ import ctypes
 import mmap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from emu.buffers import buffer_address
-from emu.engine import native
-from emu.engine.native import Probe
 from emu.engine.slots import Slot
+from emu.engine.translated.blocks import NUMBER
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import Core, Feature
-from emu.engine.translated.operations import Operation, T, call, known, op
+from emu.engine.translated.operations import Operation, T, known, op
+from emu.engine.translated.pairs import Pairs
 from emu.engine.translated.plan import Known, Part
+from emu.engine.translated.rings import Ring, advance
 
 Place = tuple[int, int, bytes]
 """What a block is, whatever its number: pc, privilege, code. (0, 0, b"") stands for what came before the first."""
@@ -23,9 +24,6 @@ NOWHERE: Place = (0, 0, b"")
 def place_of(block: Block) -> Place:
     """The same for all translations of a block."""
     return block.pc, block.privilege, block.code
-
-
-_NOTHING = bytes(mmap.PAGESIZE)
 
 
 class _Numbered(Feature):
@@ -182,136 +180,58 @@ class Counts(_Numbered):
         return {place: Count(number, self._not_retired[place]) for place, number in self._executions.items()}
 
 
-# Counts a way from the block before to this one: words in rdi or x0 (the block before, a hash table, its mask, what did
-# not fit), the block in rsi or x1. An entry has 16 bytes: from << 32 | to, and how often.
-EDGE = Probe(
-    "edge",
-    x86_64="""
-    mov rax, [rdi]
-    mov [rdi], rsi
-    shl rax, 32
-    or rax, rsi
-    mov rcx, 0x9e3779b97f4a7c15
-    imul rcx, rax
-    shr rcx, 40
-    mov r8, [rdi+8]
-    mov edx, 32
-look:
-    and rcx, [rdi+16]
-    mov r9, rcx
-    shl r9, 4
-    add r9, r8
-    cmp [r9], rax
-    je found
-    cmp qword ptr [r9], 0
-    je fresh
-    inc rcx
-    dec edx
-    jnz look
-    inc qword ptr [rdi+24]
-    ret
-fresh:
-    mov [r9], rax
-found:
-    inc qword ptr [r9+8]
-    ret
-""",
-    aarch64="""
-    ldr x9, [x0]
-    str x1, [x0]
-    orr x9, x1, x9, lsl #32
-    movz x10, #0x7c15
-    movk x10, #0x7f4a, lsl #16
-    movk x10, #0x79b9, lsl #32
-    movk x10, #0x9e37, lsl #48
-    mul x10, x10, x9
-    lsr x10, x10, #40
-    ldp x11, x12, [x0, #8]
-    mov w13, #32
-look:
-    and x10, x10, x12
-    add x14, x11, x10, lsl #4
-    ldr x15, [x14]
-    cmp x15, x9
-    b.eq found
-    cbz x15, fresh
-    add x10, x10, #1
-    subs w13, w13, #1
-    b.ne look
-    ldr x9, [x0, #24]
-    add x9, x9, #1
-    str x9, [x0, #24]
-    ret
-fresh:
-    str x9, [x14]
-found:
-    ldr x9, [x14, #8]
-    add x9, x9, #1
-    str x9, [x14, #8]
-    ret
-""",
-)
+class Edges(Feature):
+    """Counts each way from one block to the next, also that into a trap handler."""
 
+    works_alone: ClassVar[bool] = True  # as `Blocks`
 
-class Edges(_Numbered):
-    """Counts each way from one block to the next, also that into a trap handler: one native call for each block."""
-
-    def __init__(self, *, bits: int = 20) -> None:
-        """There is room for up to 2**bits edges between two flushes (16 bytes each); `lost` counts what did not fit."""
-        super().__init__()
-        self._memory = mmap.mmap(-1, 16 << bits, flags=mmap.MAP_PRIVATE)
-        self._entries = memoryview(self._memory).cast("Q")
-        address = buffer_address(self._memory)
-        self._words = (ctypes.c_uint64 * 4)(0, address, (1 << bits) - 1, 0)
-        self._slow: Counter[tuple[int, int]] = Counter()
-        self._before = NOWHERE
+    def __init__(self, *, size: int = 1 << 18) -> None:
+        """`size` is that of the buffer in bytes: 4 for each block that begins."""
+        self._pairs = Pairs()
+        self._ring = Ring(size, self._pairs.add)
+        self._places = {0: NOWHERE}
         self.edges: Counter[tuple[Place, Place]] = Counter()
         """How often each way was taken; up to date after a flush."""
 
     @property
-    def lost(self) -> int:
-        """How often a way was taken for which there was no room."""
-        return self._words[3]
-
-    def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
+    def rings(self) -> Sequence[Ring]:
         """See `Feature`."""
-        last = self._words[0]
-        before = place_of(self._blocks[last]) if last in self._blocks else self._before
-        super().operations(core)
-        self._before, self._words[0] = before, 0
-        if not core.state_address:
-            return {}
-        words, number = T[0], T[1]
+        return (self._ring,)
+
+    def operations(self, _core: Core, /) -> Mapping[Part, Sequence[Operation]]:
+        """See `Feature`."""
+        last = self._pairs.last
+        self._places = {0: NOWHERE, last: self._places[last]}
+        words, place, number = T[0], T[1], T[2]
         return {
+            Part.CONDITION: self._ring.condition,
             Part.HEAD: (
-                op("movi", words, ctypes.addressof(self._words)),
-                op("movi", number, known(Known.NUMBER)),
-                call(native.load(EDGE), words, number),
-            )
+                op("movi", words, self._ring.address),
+                op("ld", place, words, 0),
+                op("movi", number, known(Known.SERIAL)),
+                op("st32", number, place, 0),
+                *advance(place, NUMBER.size),
+                op("st", place, words, 0),
+            ),
         }
 
     def switched_off(self) -> None:
         """See `Feature`."""
-        self._before, self._words[0] = NOWHERE, 0
+        self._pairs.restart()
+
+    def block_defined(self, block: Block, /) -> None:
+        """See `Feature`."""
+        self._places[block.number] = place_of(block)
 
     def block_began(self, number: int, _length: int, /) -> None:
         """See `Feature`."""
-        self._slow[self._words[0], number - self._first] += 1
-        self._words[0] = number - self._first
+        self._ring.append(NUMBER.pack(number))
+        self._ring.empty_if_full()
 
-    def _harvest(self) -> None:
-        entries, found, memory = self._entries, self._slow, self._memory
-        if self._words[0]:  # a block has begun
-            for start in range(0, len(memory), len(_NOTHING)):
-                part = memory[start : start + len(_NOTHING)]
-                if part != _NOTHING:
-                    keys = entries[start // 8 : (start + len(part)) // 8]
-                    for key, number in zip(keys[::2].tolist(), keys[1::2].tolist(), strict=True):
-                        if key:
-                            found[key >> 32, key & 0xFFFF_FFFF] += number
-            memory.madvise(mmap.MADV_DONTNEED)
-        for (source, target), number in found.items():
-            if target in self._blocks:
-                before = place_of(self._blocks[source]) if source in self._blocks else self._before
-                self.edges[before, place_of(self._blocks[target])] += number
-        found.clear()
+    def flush(self) -> None:
+        """See `Feature`."""
+        super().flush()
+        places, edges = self._places, self.edges
+        for pair, times in self._pairs.counts().items():
+            edges[places[pair & 0xFFFF_FFFF], places[pair >> 32]] += times
+        self._pairs.clear()

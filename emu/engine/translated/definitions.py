@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from emu.engine.window import Word
 from emu.isa.operands import instruction_length
 
 _CURSOR, _LIMIT, _FULL, _HOST_CODE, _STATE, _SLOTS = (8 * n for n in range(6))
-_HEAD, _MOST = 32, 1 << 12
+_FIELDS = struct.Struct("<QQHHxxxxQ")
+_HEAD, _MOST = _FIELDS.size, 1 << 12
 """Bytes of a definition before its code; more than any definition has."""
 
 # Called after each translation, with the block in rsi or x1: its pc, and 16 bits each for its instructions and bytes.
@@ -203,14 +205,13 @@ class Definitions:
     def empty(self) -> None:
         """Tell what has been collected."""
         place, end = 0, self._words[0] - self._begin
-        memory = memoryview(self._memory)
-        words = memory.cast("Q")
+        memory, tell = self._memory, self._tell
         self._words[0] = self._begin
         while place < end:
-            number, pc, sizes, privilege = words[place >> 3 : (place >> 3) + 4]
-            begin, size = place + _HEAD, sizes & 0xFFFF
-            self._tell(Block(number, pc, sizes >> 16, privilege, bytes(memory[begin : begin + size])))
-            place = begin + size + 7 & ~7
+            number, pc, size, length, privilege = _FIELDS.unpack_from(memory, place)
+            place += _HEAD
+            tell(Block(number, pc, length, privilege, memory[place : place + size]))
+            place += size + 7 & ~7
 
     def end(self) -> None:
         """Collect no more."""

@@ -14,9 +14,9 @@ from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
 from emu.engine.repeated import REPEAT
-from emu.engine.translated.counts import EDGE
 from emu.engine.translated.definitions import DEFINE
 from emu.engine.translated.fuzzed import NEW_EDGE
+from emu.engine.translated.pairs import PAIRS
 from emu.engine.translated.player import PLAYER
 from emu.engine.translated.shadow_probes import CHECKS
 from emu.engine.translated.tablestores.probes import WATCHES
@@ -24,7 +24,7 @@ from emu.record.predicted.layout import PACK, UNPACK
 from emu.report.logs.commits.layout import LINES
 
 PROBES = (
-    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, EDGE,
+    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, PAIRS,
     NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, LINES, PACK, UNPACK,
 )  # fmt: skip
 """All of them."""

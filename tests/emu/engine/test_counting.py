@@ -75,19 +75,6 @@ def test_each_way_between_blocks_is_counted(build, fidelity, probes, plain):
     machine.core.engine.flush_features()
     places = [place_of(record.known[block.number]) for block in blocks.decode(words)]
     assert edges.edges == Counter(zip([NOWHERE, *places], places, strict=False))
-    assert edges.lost == 0
-
-
-def test_ways_for_which_there_is_no_room_are_said_to_be_lost(boot):
-    if not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    machine = boot("".join(f"bnez x0, {n}f\n{n}: nop\n" for n in range(1, 200)) + "li a7, 8\n ecall")
-    edges = Edges(bits=5)
-    machine.core.engine.switch_on(edges)
-    machine.run()
-    machine.core.engine.flush_features()
-    assert edges.lost + sum(edges.edges.values()) >= 200
-    assert edges.lost > 100
 
 
 def test_every_write_of_a_register_is_recorded(build, fidelity, probes, plain):

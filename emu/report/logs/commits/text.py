@@ -1,7 +1,6 @@
 """Lines of a log in bulk: by the record of blocks, from templates that native code fills in."""
 
 import ctypes
-import os
 import struct
 from array import array
 from collections.abc import Callable, Sequence
@@ -65,7 +64,7 @@ class LogText:
         self._known: dict[int, list[tuple[int, bytes]]] = {}
         self._modes: list[tuple[int, Privilege]] = []
         self._rest = array("I")
-        is_native = log.is_native and native.available() and os.environ.get("EKERNEL_PROBES") != "python"
+        is_native = log.is_native and native.wanted()
         self._native = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(native.load(LINES)) if is_native else None
         self._output = ctypes.create_string_buffer(_OUTPUT + _SLACK)
         self._begin = ctypes.addressof(self._output)
