@@ -7,8 +7,8 @@ then run on in the usual way. So no handler of a signal can run, and raise, in t
 
 import ctypes
 
+from emu.engine import entries, library, native, returns
 from emu.engine import frame as layout
-from emu.engine import library, native, returns
 from emu.engine.frame import Frame
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note
 from emu.engine.library import Handle
@@ -193,6 +193,7 @@ EXCEPTION = Probe(
     mov rax, [rdx+8]
     test byte ptr [rax+{_ALONE}], {Note.ALONE}
     jnz alone
+    {entries.X86_64}
     {returns.X86_64}
     jmp qword ptr [rdx]
 alone:
@@ -216,6 +217,7 @@ noted:
     ldr x9, [x2, #8]
     ldr x10, [x9, #{_ALONE}]
     tbnz w10, #0, alone
+    {entries.AARCH64}
     {returns.AARCH64}
     ldr x9, [x2]
     br x9

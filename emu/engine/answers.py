@@ -215,6 +215,7 @@ class EngineAnswers(EngineParts):
             asked = library.FillCallback(on_fill)
             self._keep.append(asked)
             translations.serve(library.address_of(asked), self.clock.slots_address)
+            self.slots[Slot.TRANSLATIONS] = translations.address
         else:
             self._hook(library.HOOK_FILL, library.FillCallback(on_fill_copied))
 

@@ -207,11 +207,13 @@ class Engine(EngineAnswers):
         slots = self.slots
         slots[Slot.DEADLINE], slots[Slot.LIMIT] = 0, deadline
         self._one_block = True
+        entries, slots[Slot.ENTRIES] = slots[Slot.ENTRIES], 0
         try:
             return self.run()
         finally:
             slots[Slot.LIMIT] = 0
             self._one_block = False
+            slots[Slot.ENTRIES] = entries
 
     @property
     def has_features(self) -> bool:
@@ -247,21 +249,29 @@ class Engine(EngineAnswers):
     def _apply_features(self) -> None:
         self.clock.features.switch(self._features)
         self.looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
-        self.serve_returns(self._serves_returns)
+        self.serve_traps(entries_by=self._entries_by, returns=self._serves_returns)
         self._features_work_alone = all(feature.works_alone for feature in self._features)
         self._told_of_calls = tuple(
             feature for feature in self._features if type(feature).host_calls is not Feature.host_calls
         )
         self.forget_all_code()
 
-    def serve_returns(self, on: bool) -> None:
-        """Have native code carry out each `sret` that `note_return` has named, unless a feature is to be told of it."""
-        self._serves_returns = on
+    def serve_traps(self, *, entries_by: int, returns: bool) -> None:
+        """Have native code enter the handlers of each `ecall`, and carry out each `sret` that `note_return` has named.
+
+        `entries_by` is one of those of `emu.engine.entries`, or 0 to have no handler entered. Neither is done while a
+        feature is to be told of it, nor without native code.
+        """
+        self._entries_by, self._serves_returns = entries_by, returns
+        if not self.is_native:
+            return
+        serves = not (self.looks_at_jumps or self.clock.features.looks_at_completed)
+        self.slots[Slot.ENTRIES] = entries_by if serves else 0
         if self._returns is None:
-            if not on or not self.is_native:
+            if not returns:
                 return
-            self._returns = Returns(self.slots, self.translations.address)
-        self._returns.serve(on and not (self.looks_at_jumps or self.clock.features.looks_at_completed))
+            self._returns = Returns(self.slots)
+        self._returns.serve(returns and serves)
 
     def note_return(self, block: int, place: int) -> None:
         """In the block of this number an `sret` stands so many bytes behind its start."""

@@ -74,6 +74,7 @@ class EngineParts(ABC):
         self._one_block = False
         self._returns: Returns | None = None
         self._serves_returns = False
+        self._entries_by = 0
         self.looks_at_jumps = False
         """Whether a feature wants to be told of traps, and of what leads back from them."""
         self._feature_error: BaseException | None = None

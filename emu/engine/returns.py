@@ -8,6 +8,7 @@ needs the model is left to it: an interrupt that is due, MPRV, TSR, a translatio
 import ctypes
 
 from emu.engine.csrs.layout import LINES
+from emu.engine.entries import SEEN_SHIFT
 from emu.engine.filltable import CONTEXT, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
 from emu.engine.slots import Slot
 from emu.engine.window import Word
@@ -17,14 +18,10 @@ from emu.isa.status import Status
 _ILLEGAL = 2
 """The exception's number."""
 _PLACES = 64
-_TABLE, _KEYS = 0, 8
-"""Words: where the translations' table is; the instructions' keys, each at one place of its own or of several."""
 _BLOCK_SHIFT = 12
 _SIE, _SPIE, _SPP = (int(bit).bit_length() - 1 for bit in (Status.SIE, Status.SPIE, Status.SPP))
 _REFUSED = int(Status.TSR | Status.MPRV)
 _CLEARED = int(Status.SIE | Status.SPP)
-_SEEN_SHIFT = int(Status.SUM).bit_length() - 2
-"""SUM and MXR are bits 1 and 2 of a context's index: see `NUMBERS`."""
 _PC, _PRIVILEGE, _RESERVATION = 8 * Word.PC, 8 * Word.PRIVILEGE, 8 * Word.LOAD_RESERVATION
 
 X86_64 = f"""
@@ -45,7 +42,7 @@ X86_64 = f"""
     and r11d, {_PLACES - 1}
     shl rcx, {_BLOCK_SHIFT}
     or rcx, r10
-    cmp [r8+r11*8+{8 * _KEYS}], rcx
+    cmp [r8+r11*8], rcx
     jne python
     cmp qword ptr [r9+{_PRIVILEGE}], 1
     jne python
@@ -57,6 +54,7 @@ X86_64 = f"""
     or rcx, [r10+{8 * LINES}]
     test rcx, [r10+{8 * Csr.MIE}]
     jnz python
+    mov r8, [rax+{8 * Slot.TRANSLATIONS}]
     mov rax, r11
     shr rax, {_SPP}
     and eax, 1
@@ -68,23 +66,19 @@ X86_64 = f"""
     or r11, {int(Status.SPIE)}
     test eax, eax
     jnz returns
-    push rdi
-    mov rdi, [r8+{8 * _TABLE}]
-    cmp qword ptr [rdi+{8 * CONTEXT}], 0
-    je entered
+    cmp qword ptr [r8+{8 * CONTEXT}], 0
+    je returns
     mov rcx, r11
-    shr rcx, {_SEEN_SHIFT}
+    shr rcx, {SEEN_SHIFT}
     and ecx, 6
-    mov r8, [rdi+rcx*8+{8 * NUMBERS}]
-    test r8, r8
-    jz unknown
-    mov [rdi+{8 * CONTEXT}], r8
+    cmp qword ptr [r8+rcx*8+{8 * NUMBERS}], 0
+    je python
+    mov rdx, [r8+rcx*8+{8 * NUMBERS}]
+    mov [r8+{8 * CONTEXT}], rdx
     shl ecx, 8
-    add rcx, [rdi+{8 * PERMISSION_TABLES}]
-    mov [rdi+{8 * PERMISSIONS}], rcx
-    mov qword ptr [rdi+{8 * MARK}], 0
-entered:
-    pop rdi
+    add rcx, [r8+{8 * PERMISSION_TABLES}]
+    mov [r8+{8 * PERMISSIONS}], rcx
+    mov qword ptr [r8+{8 * MARK}], 0
 returns:
     mov [r10+{8 * Csr.MSTATUS}], r11
     mov [r9+{_PRIVILEGE}], rax
@@ -92,8 +86,6 @@ returns:
     mov [r9+{_PC}], rcx
     mov qword ptr [r9+{_RESERVATION}], -1
     ret
-unknown:
-    pop rdi
 python:
 """
 """Of the function that gets an exception: rsi is its number, rdx three words, rax the slots (`emu.engine.alone`)."""
@@ -114,7 +106,7 @@ AARCH64 = f"""
     orr x12, x12, x13, lsl #{_BLOCK_SHIFT}
     and x13, x13, #{_PLACES - 1}
     add x13, x10, x13, lsl #3
-    ldr x13, [x13, #{8 * _KEYS}]
+    ldr x13, [x13]
     cmp x12, x13
     b.ne python
     ldr x12, [x11, #{_PRIVILEGE}]
@@ -138,10 +130,10 @@ AARCH64 = f"""
     orr x13, x13, x15, lsl #{_SIE}
     orr x13, x13, #{int(Status.SPIE)}
     cbnz x14, returns
-    ldr x15, [x10, #{8 * _TABLE}]
+    ldr x15, [x9, #{8 * Slot.TRANSLATIONS}]
     ldr x16, [x15, #{8 * CONTEXT}]
     cbz x16, returns
-    lsr x16, x13, #{_SEEN_SHIFT}
+    lsr x16, x13, #{SEEN_SHIFT}
     and x16, x16, #6
     movz x17, #{8 * NUMBERS & 0xFFFF}
     movk x17, #{8 * NUMBERS >> 16}, lsl #16
@@ -169,15 +161,14 @@ python:
 class Returns:
     """What native code knows of one core's instructions."""
 
-    def __init__(self, slots: memoryview, translations: int) -> None:
-        """`translations` is the address of their table."""
+    def __init__(self, slots: memoryview) -> None:
         self._slots = slots
-        self._memory = (ctypes.c_uint64 * (_KEYS + _PLACES))(translations)
+        self._memory = (ctypes.c_uint64 * _PLACES)()
         self._words = memoryview(self._memory).cast("B").cast("Q")
 
     def note(self, block: int, place: int) -> None:
         """At an offset from its start, below 4096, a block has an `sret`."""
-        self._words[_KEYS + block % _PLACES] = block << _BLOCK_SHIFT | place
+        self._words[block % _PLACES] = block << _BLOCK_SHIFT | place
 
     def serve(self, on: bool) -> None:
         """Whether native code carries them out from now on: S mode executes, and nobody wants to be told."""

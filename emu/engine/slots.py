@@ -48,7 +48,22 @@ class Slot:
     """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.alone`)."""
     STOP = 25
     """The address of `uc_emu_stop`."""
+    TRANSLATIONS = 26
+    """Where the table of translations is (see `emu.engine.filltable`)."""
+    ENTRIES = 27
+    """Whose CSRs change when native code enters the handler of an `ecall` (see `emu.engine.entries`), or 0."""
+    TRAPS = 28
+    """Traps entered since power-on."""
+    LAST_TRAP = 29
+    """The run ends behind the trap of this number; 0: behind none."""
+    TRAPPED_AT = 30
+    """At how many instructions retired the last exception was; or 2**64-1."""
+    TRAPPED = 31
+    """How many there were at that."""
+    FIRST_TRAP = 32
+    """The first of those, in six words: cause, tval, epc, the privilege that it came from and the one that it went to,
+    and the address of its handler."""
 
 
-SLOTS = 32
+SLOTS = 40
 """How many there are."""

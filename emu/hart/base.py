@@ -20,11 +20,7 @@ from emu.events import (
 )
 from emu.hart.shadow import SharedShadow
 from emu.hart.table_watch import TableWatch
-from emu.hart.words import (
-    COUNT,
-    PC,
-    Trap,
-)
+from emu.hart.words import ALL, COUNT, FIRST_TRAP, LAST_TRAP, PC, TRAPPED, TRAPPED_AT, TRAPS
 from emu.isa.csrs import Csr
 from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access, Privilege
@@ -50,16 +46,8 @@ class HartBase(Guest, ABC):
         self.bus = bus
         self.platform = platform
         self._halves = ram.view.cast("H")
-        self._last_trap, self._traps = -1, 0
-        """At how many instructions retired the last exception was, and how many there were at that."""
-        self._first_trap: Trap | None = None
-        """The first of those."""
         self._positions: dict[int, int] = {}
         """How many instructions stand before one that was asked for, by its block and its place in there."""
-        self.traps_taken = 0
-        """Traps entered since power-on: with `instret`, which a trap does not change, it names a moment."""
-        self.last_trap = 0
-        """The run ends behind the trap of this number; 0: behind none."""
         self.is_between = False
         """Whether a callback is called just before an instruction, of which nothing is carried out yet."""
         self._goes_on_at: int | None = None
@@ -82,6 +70,7 @@ class HartBase(Guest, ABC):
         self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
         self.words = self.engine.words
         self.slots = self.engine.slots
+        self.slots[TRAPPED_AT] = ALL
         self.shadow = SharedShadow(self.engine)
         self.tables = TableWatch(self)
         self._interrupts_changed = False
@@ -91,6 +80,36 @@ class HartBase(Guest, ABC):
         ):  # fmt: skip
             self.add_source(kind)
         bus.add_source(PteWritten, self.tables.start)
+
+    @property
+    def traps_taken(self) -> int:
+        """Traps entered since power-on: with `instret`, which a trap does not change, it names a moment."""
+        return self.slots[TRAPS]
+
+    @traps_taken.setter
+    def traps_taken(self, count: int) -> None:
+        self.slots[TRAPS] = count
+
+    @property
+    def last_trap(self) -> int:
+        """The run ends behind the trap of this number; 0: behind none."""
+        return self.slots[LAST_TRAP]
+
+    @last_trap.setter
+    def last_trap(self, number: int) -> None:
+        self.slots[LAST_TRAP] = number
+
+    @property
+    def trap_chain(self) -> tuple[int, int]:
+        """At how many instructions retired the last exception was, or -1; and how many there were at that."""
+        at = self.slots[TRAPPED_AT]
+        return (-1 if at == ALL else at), self.slots[TRAPPED]
+
+    @trap_chain.setter
+    def trap_chain(self, chain: tuple[int, int]) -> None:
+        at, count = chain
+        self.slots[TRAPPED_AT], self.slots[TRAPPED] = at & ALL, count
+        self.slots[FIRST_TRAP + 4] = 0  # nobody knows that one
 
     # What the fidelities do each in its own way.
 

@@ -1,6 +1,7 @@
 """What both fidelities do alike: devices, faults, and what leads to a trap."""
 
 from collections.abc import Callable
+from struct import Struct
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
@@ -11,13 +12,26 @@ from emu.events import (
     PageFault,
 )
 from emu.hart.counting import CountingHart
-from emu.hart.words import ALL, COUNT, PC, RESERVATION, RETURN_ADDRESS, Trap
+from emu.hart.words import (
+    ALL,
+    COUNT,
+    FIRST_TRAP,
+    LAST_TRAP,
+    PC,
+    RESERVATION,
+    RETURN_ADDRESS,
+    TRAPPED,
+    TRAPPED_AT,
+    TRAPS,
+    Trap,
+)
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.operands import instruction_length, loaded_register
 from emu.isa.privilege import Access, Privilege
 from emu.walks import Refusal, Walk
 
 _TRAPS_WITHOUT_PROGRESS = 1000
+_FIRST = Struct("6Q")
 _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -220,22 +234,24 @@ class HartCore(CountingHart):
 
     def forget_chain(self) -> None:
         """What comes next is no consequence of the last trap."""
-        self._last_trap = -1
+        self.slots[TRAPPED_AT] = ALL
 
     def note_trap(self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int) -> None:
         """Raise DoubleFault for a hart that only traps and never executes an instruction again."""
-        retired = self.slots[COUNT]
-        if self._last_trap != retired:
-            self._last_trap = retired
-            self._traps = 1
-            self._first_trap = cause, tval, epc, source, to, target
+        slots = self.slots
+        retired = slots[COUNT]
+        if slots[TRAPPED_AT] != retired:
+            slots[TRAPPED_AT], slots[TRAPPED] = retired, 1
+            _FIRST.pack_into(slots, 8 * FIRST_TRAP, cause, tval, epc, source, to, target)
             return
-        self._traps += 1
-        if epc == target or self._traps > _TRAPS_WITHOUT_PROGRESS:
+        slots[TRAPPED] += 1
+        if epc == target or slots[TRAPPED] > _TRAPS_WITHOUT_PROGRESS:
             raise self._double_fault((cause, tval, epc, source, to, target))
 
     def _double_fault(self, last: Trap) -> DoubleFault:
-        first = self._first_trap or last
+        cause, tval, epc, source, to, target = _FIRST.unpack_from(self.slots, 8 * FIRST_TRAP)
+        # A chain that began before the machine returned to a snapshot has lost its first.
+        first: Trap = (cause, tval, epc, Privilege(source), Privilege(to), target) if to else last
         locate = self.platform.locate
         vector = "mtvec" if last[4] is Privilege.M else "stvec"
         first_cause, last_cause = (cause_label(trap[0], interrupt=False) for trap in (first, last))
@@ -254,6 +270,7 @@ class HartCore(CountingHart):
 
     def count_trap(self) -> None:
         """A trap has been entered, and who listens has been told."""
-        self.traps_taken += 1
-        if self.traps_taken == self.last_trap and self.engine.running:
+        slots = self.slots
+        slots[TRAPS] = taken = slots[TRAPS] + 1
+        if taken == slots[LAST_TRAP] and self.engine.running:
             self.engine.stop_after_block()

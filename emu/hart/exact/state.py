@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import LINES, Kind
+from emu.engine.entries import BY_MODEL
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.events import (
     AddressSpaceSwitched,
@@ -25,7 +26,7 @@ from emu.hart.csrfile import ADUE, CsrFile
 from emu.hart.exact.contexts import Contexts
 from emu.hart.exact.stale import StaleTranslations
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.words import COUNT, PC, PRIVILEGE
+from emu.hart.words import COUNT, ENTRIES_TOLD, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN, Status
@@ -119,7 +120,7 @@ class ExactState(HartCore):
         # M and S share the core's translations for S.
         if privilege is not self.supervisor_stands_for and privilege is not _U:
             self.supervisor_stands_for = privilege
-            self._offer_returns()
+            self._offer_traps()
             self._change_translations()
             for changed in self.stands_for_changed:
                 changed()
@@ -127,10 +128,13 @@ class ExactState(HartCore):
             self._change_translations()
         self._enter_context(privilege)
 
-    def _offer_returns(self) -> None:
-        """Have native code carry out `sret`, while nobody listens to it, and M mode does not execute."""
-        told = TrapReturned in self._listening
-        self.engine.serve_returns(self._model.is_served and not told and self.supervisor_stands_for is _S)
+    def _offer_traps(self) -> None:
+        """Have native code enter and leave the handlers of S mode while M mode does not execute, unless it is told."""
+        is_possible, listening = self._model.is_served and self.supervisor_stands_for is _S, self._listening
+        self.engine.serve_traps(
+            entries_by=BY_MODEL if is_possible and listening.isdisjoint(ENTRIES_TOLD) else 0,
+            returns=is_possible and TrapReturned not in listening,
+        )
 
     def _mirror(self) -> None:
         """Bring the core's privilege and status in line with the model, which begins in M mode."""
@@ -205,19 +209,19 @@ class ExactState(HartCore):
         window = self.engine.window
         window.load()
         return (
-            bytes(window.octets), self.csrs.save(), self._privilege, self.slots[COUNT], (self._last_trap, self._traps),
+            bytes(window.octets), self.csrs.save(), self._privilege, self.slots[COUNT], self.trap_chain,
         )  # fmt: skip
 
     def restore(self, state: object, *, forget_code: bool) -> None:
         """Return to a saved state, after memory has."""
-        octets, csrs, privilege, count, (self._last_trap, self._traps) = cast("_State", state)
+        octets, csrs, privilege, count, self.trap_chain = cast("_State", state)
         window = self.engine.window
         window.octets[:] = octets
         window.store()
         self.csrs.restore(csrs)
         self._values = self.csrs.values
         self.supervisor_stands_for = privilege or _S
-        self._offer_returns()
+        self._offer_traps()
         self.slots[COUNT] = count
         self.between_blocks(self.words[PC])
         if forget_code:
@@ -238,8 +242,8 @@ class ExactState(HartCore):
                 self._model.set_kind(number, Kind.REFUSED if self.tells_of_csr(number) else served)
             self.operations_changed()
             return
-        if kind is TrapReturned:
-            self._offer_returns()
+        if kind is TrapReturned or kind in ENTRIES_TOLD:
+            self._offer_traps()
             return
         self._tells_of_fills = TlbFilled in self._listening or PteWritten in self._listening
         self._enter_context(self._privilege)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import MOVED_BY, Kind
+from emu.engine.entries import BY_CORE
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, CsrWritten, Event, OtherCsrWritten, PteWritten, TrapReturned
 from emu.hart.core import HartCore
 from emu.hart.counter_csrs import STCE
 from emu.hart.fast.csrs import SERVED, FastCsrs
 from emu.hart.floats import riscv_flags, softfloat_flags
-from emu.hart.words import COUNT, PC, PRIVILEGE
+from emu.hart.words import COUNT, ENTRIES_TOLD, PC, PRIVILEGE
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, SATP_MODE_SHIFT, Status
@@ -51,6 +52,7 @@ class FastState(HartCore):
         window.octets[EXT_COUNTERS_BYTE] = 0
         window.octets[FEATURES_BYTE] &= ~2  # without PMP entries, as in `exact`
         window.store()
+        self._offer_entries()
 
     # Privilege and CSRs.
 
@@ -144,7 +146,9 @@ class FastState(HartCore):
         """Have the core trap where only a trap shows that something happened."""
         window, listening = self.engine.window, self._listening
         window.load()
-        if kind is TrapReturned:
+        if kind in ENTRIES_TOLD:
+            self._offer_entries()
+        elif kind is TrapReturned:
             self.csrs.force(NATIVE_TSR if kind in listening else 0)
         elif kind in (CsrWritten, OtherCsrWritten):
             for number, served in SERVED.items():
@@ -153,6 +157,10 @@ class FastState(HartCore):
         elif kind in (AddressSpaceSwitched, PteWritten):
             self._serve_satp()
         window.store()
+
+    def _offer_entries(self) -> None:
+        """Have native code enter the handlers of S mode, unless somebody is to be told."""
+        self.engine.serve_traps(entries_by=BY_CORE if self._listening.isdisjoint(ENTRIES_TOLD) else 0, returns=False)
 
     def _serve_satp(self) -> None:
         """Have the core carry out writes of `satp`, but those that turn paging on: it would keep translations."""
@@ -175,12 +183,12 @@ class FastState(HartCore):
             bytes(window.octets),
             self.csrs.save(),
             self.slots[COUNT],
-            (self._last_trap, self._traps),
+            self.trap_chain,
         )
 
     def restore(self, state: object, *, forget_code: bool) -> None:
         """Return to a saved state, after memory has."""
-        octets, csrs, count, (self._last_trap, self._traps) = cast("tuple[bytes, object, int, tuple[int, int]]", state)
+        octets, csrs, count, self.trap_chain = cast("tuple[bytes, object, int, tuple[int, int]]", state)
         window = self.engine.window
         window.octets[:] = octets
         self.csrs.restore(csrs)

@@ -6,6 +6,8 @@ import pytest
 
 from emu.engine import native
 from tests.emu.engine import feature_guest as guest
+from tests.emu.engine.exceptions import Processor
+from tests.emu.engine.hosts import HOSTS
 
 
 @pytest.fixture(params=["native", "python"])
@@ -23,3 +25,9 @@ def _plain(build, fidelity):
 @pytest.fixture
 def plain(build, fidelity):
     return _plain(build, fidelity)
+
+
+@pytest.fixture(scope="session", params=list(HOSTS))
+def processor(request):
+    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    return Processor(request.param)
