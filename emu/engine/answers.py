@@ -104,10 +104,11 @@ class EngineAnswers(EngineParts):
         def reached(_engine: int, _address: int, _size: int, _data: int) -> None:
             self._guarded(callback)
 
+        handle = self.handle
         identifier = self._hook(library.HOOK_CODE, library.CodeCallback(reached), address, address, leaves=Entry.CODE)
 
         def remove() -> None:
-            library.check(library.hook_del(self.handle, identifier), "remove a hook")
+            library.remove_hook(handle, identifier)
 
         return remove
 
@@ -259,7 +260,8 @@ class EngineAnswers(EngineParts):
                 if quick is None or (read := quick()) is None:
                     read = self._guest.device_read(address, size)
                 if read is not None and not self._left_access:
-                    self._value = (read, address)
+                    answer = self._core.answer
+                    answer[0], answer[1] = read, address
                     return True
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
             self._left_access = kind == library.MEM_WRITE_PROT  # the device has it: it must not be stored again

@@ -9,7 +9,7 @@ import mmap
 from collections.abc import Callable
 
 from emu.buffers import buffer_address
-from emu.engine import counters, library
+from emu.engine import cores, counters, library
 from emu.engine.guest import Guest
 from emu.engine.library import Handle
 from emu.engine.slots import SLOTS, Slot
@@ -25,13 +25,15 @@ NEVER = (1 << 63) - 1
 _JUMP_TO_NEXT = bytes.fromhex("6f004000")
 _WFI = bytes.fromhex("73005010")
 _SCRATCH, _SCRATCH_SIZE = 0x1000, 0x1000
+_FIRST_BLOCKS = 2
+"""How many blocks each core has translated before its guest's."""
 
 
 class BlockClock:
     """The native clock. `slots` is what the hart reads and corrects (see `Slot`)."""
 
     def __init__(
-        self, handle: Handle, base: int, size: int, host_address: int, fail: Callable[[BaseException], None]
+        self, used: cores.Core, base: int, size: int, host_address: int, fail: Callable[[BaseException], None]
     ) -> None:
         """RAM has `size` bytes, and lies at `base` for the guest; `fail` gets what a feature raises in a run."""
         installed = installation.install()
@@ -42,6 +44,7 @@ class BlockClock:
         self.slots_address = ctypes.addressof(self._memory)
         """Where they lie in host memory."""
         self.slots[Slot.STOP] = library.function_address("uc_emu_stop", "")
+        handle = used.handle
         engine = handle.value or 0
         core = ctypes.c_uint64.from_address(engine + layout.ENGINE_CPU).value
         self.state_address = ctypes.c_uint64.from_address(core + installed.layout.env_pointer).value
@@ -52,8 +55,15 @@ class BlockClock:
         ctypes.c_uint8.from_address(engine + layout.ENGINE_NO_EXIT_REQUEST).value = 1
         self.window = DirectWindow(self.state_address)
         self.window.words[Word.RDTIME_FUNCTION] = self.slots_address
+        self.slots[Slot.SERIAL] = _FIRST_BLOCKS
+        if used.is_new:
+            self._try(handle)
+
+    def _try(self, handle: Handle) -> None:
+        """See that the core does what this class expects; raises MachineError."""
+        self.slots[Slot.SERIAL] = 0
         run_first_blocks(handle)
-        if self.slots[Slot.BLOCK_PC] != _SCRATCH + len(_JUMP_TO_NEXT) or self.slots[Slot.BLOCK] != 2:
+        if self.slots[Slot.BLOCK_PC] != _SCRATCH + len(_JUMP_TO_NEXT) or self.slots[Slot.BLOCK] != _FIRST_BLOCKS:
             raise MachineError(
                 f"this build of unicorn {library.VERSION} does not call its own functions in the way that this program "
                 "knows; run without native code (slower): EKERNEL_PROBES=python"

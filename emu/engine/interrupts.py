@@ -6,6 +6,7 @@ itself. Put in its place is a native function that returns at once while none is
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 
 from emu.engine import library, native
 from emu.engine.guest import Note
@@ -161,15 +162,30 @@ def ask_guest(handle: Handle, slots: memoryview, is_due: Callable[[], bool], tak
     return asked
 
 
+def ask_core(handle: Handle) -> None:
+    """From now on the core takes interrupts by its own rules, as before `ask_guest` had a native clock."""
+    place, known = _word(handle), _known()
+    if place is not None and known is not None:
+        place.value = known
+
+
 def _place(handle: Handle) -> ctypes.c_uint64 | None:
     """The word of the core's class that holds the function, if it is where it is expected."""
-    architecture = native.architecture()
-    if architecture is None:
-        return None
+    place, known = _word(handle), _known()
+    return place if place is not None and place.value == known else None
+
+
+@cache
+def _known() -> int | None:
     try:
-        known = library.function_address("riscv_cpu_exec_interrupt")
+        return library.function_address("riscv_cpu_exec_interrupt")
     except MachineError:
         return None
+
+
+def _word(handle: Handle) -> ctypes.c_uint64 | None:
+    architecture = native.architecture()
+    if architecture is None or _known() is None:
+        return None
     core = ctypes.c_uint64.from_address((handle.value or 0) + ENGINE_CPU).value
-    place = ctypes.c_uint64.from_address(core + CORE_STATE[architecture] + STATE_ASKED)
-    return place if place.value == known else None
+    return ctypes.c_uint64.from_address(core + CORE_STATE[architecture] + STATE_ASKED)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
-from weakref import finalize
 
 from emu.errors import MachineError
 
@@ -48,7 +47,13 @@ VERSION = f"{_version >> 24 & 0xFF}.{_version >> 16 & 0xFF}.{_version >> 8 & 0xF
 KNOWN_VERSIONS = ("2.1.4",)
 """Those whose state this program knows the layout of."""
 
-Handle = ctypes.c_void_p
+
+class Handle(ctypes.c_void_p):
+    """A core."""
+
+    hooks: set[int]
+    """The identifiers of the hooks that it has."""
+
 
 # Without the last argument, the user's data: it is never used here, and each argument costs time to convert.
 InterruptCallback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
@@ -92,9 +97,9 @@ def _prototype(name: str, *arguments: Any) -> Callable[..., int]:
 
 
 _open = _prototype("uc_open", ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
-_close = _prototype("uc_close", Handle)
+close_core = _prototype("uc_close", Handle)
 context_alloc = _prototype("uc_context_alloc", Handle, ctypes.c_void_p)
-context_free = _prototype("uc_context_free", Handle)
+context_free = _prototype("uc_context_free", ctypes.c_void_p)
 emu_start = _prototype("uc_emu_start", Handle, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_size_t)
 emu_stop = _prototype("uc_emu_stop", Handle)
 mem_map_ptr = _prototype("uc_mem_map_ptr", Handle, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_void_p)
@@ -104,11 +109,11 @@ mmio_map = _prototype(
     "uc_mmio_map", Handle, ctypes.c_uint64, ctypes.c_size_t,
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
 )  # fmt: skip
-hook_add = _prototype(
+_hook_add = _prototype(
     "uc_hook_add", Handle, ctypes.POINTER(ctypes.c_size_t), ctypes.c_int,
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64,
 )  # fmt: skip
-hook_del = _prototype("uc_hook_del", Handle, ctypes.c_size_t)
+_hook_del = _prototype("uc_hook_del", Handle, ctypes.c_size_t)
 vmem_translate = _prototype("uc_vmem_translate", Handle, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 reg_write = _prototype("uc_reg_write", Handle, ctypes.c_int, ctypes.c_void_p)
 context_save = _prototype("uc_context_save", Handle, ctypes.c_void_p)
@@ -164,18 +169,20 @@ _USE_EXITS = _control(_UC_USE_EXITS, 1, _WRITING)
 _SET_EXITS = _control(_UC_EXITS, 2, _WRITING)
 
 
-class Core:
-    """An RV64 core of the library's, for as long as this object lives."""
+def open_core(handle: Handle) -> None:
+    """Make an RV64 core; raises MachineError where the library makes none."""
+    handle.hooks = set()
+    check(_open(_ARCH_RISCV, _MODE_RISCV64, ctypes.byref(handle)), "make a core")
 
-    def __init__(self) -> None:
-        """Raises MachineError where the library makes none."""
-        self.handle = Handle()
-        check(_open(_ARCH_RISCV, _MODE_RISCV64, ctypes.byref(self.handle)), "make a core")
-        finalize(self, _close, self.handle).atexit = False  # what a process has is given back with it, and sooner
 
-    def write_register(self, register: int, value: int) -> None:
-        """Write a register by the library's number of it."""
-        check(reg_write(self.handle, register, ctypes.byref(ctypes.c_uint64(value))), f"write register {register}")
+def map_ram(handle: Handle, base: int, size: int, host_address: int) -> None:
+    """Give a core memory of the host's."""
+    check(mem_map_ptr(handle, base, size, PROT_ALL, host_address), f"map {size:#x} bytes of RAM")
+
+
+def write_register(handle: Handle, register: int, value: int) -> None:
+    """Write a register by the library's number of it."""
+    check(reg_write(handle, register, ctypes.byref(ctypes.c_uint64(value))), f"write register {register}")
 
 
 def flush_tlb(handle: Handle) -> None:
@@ -213,8 +220,15 @@ def add_hook(handle: Handle, kind: int, callback: Any, data: int | None, begin: 
     """Register a callback (a ctypes function, or the address of native code); all addresses unless a range is given."""
     identifier = ctypes.c_size_t()
     address = callback if isinstance(callback, int) else address_of(callback)
-    check(hook_add(handle, ctypes.byref(identifier), kind, address, data, begin, end), "add a hook")
+    check(_hook_add(handle, ctypes.byref(identifier), kind, address, data, begin, end), "add a hook")
+    handle.hooks.add(identifier.value)
     return identifier.value
+
+
+def remove_hook(handle: Handle, identifier: int) -> None:
+    """Call back no more."""
+    handle.hooks.remove(identifier)
+    check(_hook_del(handle, identifier), "remove a hook")
 
 
 def move_hook(identifier: int, old: tuple[int, int], new: tuple[int, int]) -> bool:

@@ -1,8 +1,6 @@
 """What an engine is made of, and what can be changed in it while its core does not execute."""
 
 import ctypes
-import gc
-import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from typing import Any
 from emu.engine import alone, floats, library, native
 from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
+from emu.engine.cores import Core, MemoryMap, Ranges
 from emu.engine.frame import Frame
 from emu.engine.guest import Fault, Guest
 from emu.engine.returns import Returns
@@ -18,12 +17,12 @@ from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
 from emu.engine.translated import installation, layout
 from emu.engine.translated.features import Feature
-from emu.engine.window import StateWindow, Word, check_layout
-from emu.errors import ConfigError, MachineError
+from emu.engine.window import DirectWindow, StateWindow, Word, check_layout
+from emu.errors import MachineError
 from emu.isa.status import Status
 
-_ROOM = (1 << 30) + (64 << 20)
-"""Bytes of address space that a core takes: its buffer for translated code, which it does not ask for twice."""
+_MOST_BLOCKS_OF_USED = 4096
+"""A core that has translated more is not used again: what its code takes of the host's memory is given back."""
 LAST_ADDRESS = (1 << 64) - 1
 
 
@@ -33,7 +32,10 @@ class EngineParts(ABC):
     translations: Translations
     """What the guest's answers to the core's questions for pages are kept in."""
 
-    def __init__(self, guest: Guest, base: int, size: int, host_address: int, *, probes: str | None = None) -> None:
+    def __init__(
+        self, guest: Guest, base: int, size: int, host_address: int, devices: Ranges = (), *, probes: str | None = None
+    ) -> None:
+        """Accesses to `devices` go to the guest's `device_read` and `device_write`."""
         if library.VERSION not in library.KNOWN_VERSIONS:
             raise MachineError(
                 f"unicorn {library.VERSION} is installed, but this program knows the state layout of "
@@ -42,9 +44,8 @@ class EngineParts(ABC):
         probes = probes or os.environ.get("EKERNEL_PROBES") or ("python" if installation.obstacle() else "native")
         if native.can_replace_functions() and os.environ.get("EKERNEL_PROBES") != "python":
             floats.replace()
-        _check_room()
         self._guest = guest
-        self._core = library.Core()
+        self._core = Core(MemoryMap(base, size, devices), host_address, used=probes == "native")
         self.handle = self._core.handle
         self.base, self.size, self._host_address = base, size, host_address
         self.running = False
@@ -80,7 +81,6 @@ class EngineParts(ABC):
         self._feature_error: BaseException | None = None
         self._host_translates = False
         self._keep: list[Any] = []
-        self._value = (0, 0)
         self._translated = ctypes.c_uint64()
         self._translated_at = ctypes.addressof(self._translated)
         self.virtual = False
@@ -88,22 +88,21 @@ class EngineParts(ABC):
         """What functions that the host calls are given and give."""
         self._lone_calls: alone.LoneCalls | None = None
         self._entries: tuple[int, ...] = ()
-        library.set_exits(self.handle, [])
         self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
         self.pages = CodePages(self.handle, base, size)
         self.clock: BlockClock | PythonClock = self._native_clock() if probes == "native" else self._python_clock()
         self.window: StateWindow = self.clock.window
         self.words, self.slots = self.window.words, self.clock.slots
-        self._reset_privilege()
-        check_layout(self.window, self._write_register)
-        library.check(
-            library.mem_map_ptr(self.handle, base, size, library.PROT_ALL, host_address), f"map {size:#x} bytes of RAM"
-        )
+        if self._core.is_new:
+            self._reset_privilege()
+            check_layout(self.window, self._write_register)
+            if isinstance(self.window, DirectWindow):
+                self._core.is_fresh(self.window)
         self._add_hooks()
 
     def _native_clock(self) -> BlockClock:
         self._entries = installation.install().entries
-        clock = BlockClock(self.handle, self.base, self.size, self._host_address, self.fail_after_block)
+        clock = BlockClock(self._core, self.base, self.size, self._host_address, self.fail_after_block)
         self.pages.follow_natively(clock.state_address, self._host_address)
         self._lone_calls = alone.LoneCalls(self.handle, clock.state_address, clock.slots_address, self.frame)
         return clock
@@ -120,33 +119,19 @@ class EngineParts(ABC):
 
     def close(self) -> None:
         """Give the core back to the host; whoever has kept a word of it is told so."""
+        core, clock, host_address = self._core, self.clock, self._host_address
+        is_small = isinstance(clock, BlockClock) and self.slots[Slot.SERIAL] < _MOST_BLOCKS_OF_USED
         self.words.release()
         self.window.octets.release()
         vars(self).clear()  # its callbacks know it, and it them
+        if is_small and isinstance(clock, BlockClock):
+            core.give_back(clock.state_address, host_address)
 
     def translate_in_guest(self, on: bool) -> None:
         """Let the guest's `fill` translate (True), or the core's own page walker."""
         self.virtual = on
         library.set_tlb_mode(self.handle, library.TLB_VIRTUAL if on else library.TLB_CPU)
         library.flush_tlb(self.handle)
-
-    def add_devices(self, base: int, size: int) -> None:
-        """Send accesses to a range of physical addresses to the guest's `device_read` and `device_write`."""
-
-        def read(_engine: int, offset: int, _size: int, _data: int) -> int:
-            value, address = self._value
-            if base + offset < address:  # the rest of an access that was refused, in the page behind it
-                return 0
-            return value >> (8 * (base + offset - address)) & LAST_ADDRESS
-
-        callback = library.MmioReadCallback(read)
-        self._keep.append(callback)
-        library.check(
-            library.mmio_map(self.handle, base, size, library.address_of(callback), None, None, None),
-            f"map a device at {base:#x}",
-        )
-        # Protection hooks see the whole access and an exact pc; the core's own device callbacks get neither.
-        library.check(library.mem_protect(self.handle, base, size, library.PROT_NONE), "protect a device")
 
     def serve_time(self, instructions_per_tick: int, slept: int, offset: int) -> None:
         """Let the core read `time` by itself, as (instructions retired + slept) // instructions_per_tick + offset.
@@ -207,7 +192,8 @@ class EngineParts(ABC):
         self.window.store()
 
     def _write_register(self, number: int, value: int) -> None:
-        self._core.write_register(library.REGISTER_PC if number == 32 else library.REGISTER_X0 + number, value)
+        register = library.REGISTER_PC if number == 32 else library.REGISTER_X0 + number
+        library.write_register(self.handle, register, value)
 
     @abstractmethod
     def _add_hooks(self) -> None:
@@ -216,21 +202,3 @@ class EngineParts(ABC):
     @abstractmethod
     def fail_after_block(self, error: BaseException) -> None:
         """Raise `error` from `run` when the current block has ended: in the middle of an access nothing can stop."""
-
-
-def _check_room() -> None:
-    """Raise ConfigError where the core would find no room for what it translates, and end the process."""
-    for attempt in range(2):
-        try:
-            mmap.mmap(-1, _ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
-        except (OSError, ValueError, AttributeError) as error:
-            if isinstance(error, AttributeError):  # a host without mmap's flags
-                return
-            if attempt:
-                raise ConfigError(
-                    f"the host gives this process no {_ROOM >> 20} MiB of address space for the engine ({error}); "
-                    "close other machines, or raise the limit (ulimit -v)"
-                ) from None
-            gc.collect()  # machines that are part of a cycle are closed by this
-        else:
-            return

@@ -67,7 +67,7 @@ class HartBase(Guest, ABC):
         """What the core executes as S mode: M mode too in fidelity `exact`, whose core has no such mode."""
         self.stands_for_changed: list[Callable[[], None]] = []
         """Called when that has changed, with `instret` exact."""
-        self.engine = Engine(self, ram.base, ram.size, ram.host_address, probes=probes)
+        self.engine = Engine(self, ram.base, ram.size, ram.host_address, platform.device_ranges, probes=probes)
         self.words = self.engine.words
         self.slots = self.engine.slots
         self.slots[TRAPPED_AT] = ALL
@@ -220,10 +220,6 @@ class HartBase(Guest, ABC):
     @abstractmethod
     def restore(self, state: object, *, forget_code: bool) -> None:
         """Return to a saved state, after memory has; `forget_code` when memory that held code has changed."""
-
-    @abstractmethod
-    def add_devices(self, base: int, size: int) -> None:
-        """Send accesses to a range of physical addresses to the platform."""
 
     @abstractmethod
     def _physical_code(self, address: int) -> int:

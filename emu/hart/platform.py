@@ -8,6 +8,9 @@ from emu.engine import Store
 class Platform(Protocol):
     """What the hart asks of the machine around it."""
 
+    device_ranges: tuple[tuple[int, int], ...]
+    """First physical address and size of what `device_read` and `device_write` are for."""
+
     def time_at(self, instret: int) -> int:
         """`mtime` when so many instructions have retired."""
 

@@ -28,14 +28,14 @@ class DeviceBus:
         self.report: Report | None = None
 
     @property
-    def ranges(self) -> list[tuple[int, int]]:
+    def ranges(self) -> tuple[tuple[int, int], ...]:
         """First address and size of what the devices take, together where they touch: the fewer, the faster to map."""
         joined: list[tuple[int, int]] = []
         for base, size in sorted((device.base, device.size) for device in self.devices):
             if joined and sum(joined[-1]) == base:
                 base, size = joined[-1][0], joined.pop()[1] + size
             joined.append((base, size))
-        return joined
+        return tuple(joined)
 
     def read(self, address: int, size: int) -> int | None:
         """A load; None where no device takes it."""

@@ -10,6 +10,7 @@ from emu.devices.device import Device
 from emu.devices.power import PowerRequest
 from emu.devices.uart import LSR, THR
 from emu.engine import Store
+from emu.engine.cores import make_room
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess, StateRestored
 from emu.firmware.names import Names
@@ -53,13 +54,11 @@ class Platform:
         """Raises ConfigError when the host cannot give what was asked for."""
         self.config = config
         self.events = EventBus()
-        ram = Ram(config.ram_size)
+        ram = _ram(config.ram_size)
         self.memory = PhysicalMemory(ram)
         self.ram_history = RamHistory(ram)
         self.names = Names()
         self.clock: Clock = _host_clock() if config.clock == HOST_CLOCK else InstructionClock()
-        self.core = self._make_core(ram)
-        self.memory.written = self.core.engine.forget_code
         self.ended: tuple[StopReason, int] | None = None
         """Why the run is to end, with the guest's exit code."""
         self.is_asleep = False
@@ -68,8 +67,7 @@ class Platform:
         """When the run is to end, by the host's monotonic clock."""
         self.look_again = 0
         """The `instret` up to which no timer has to be looked at, and `time` is what the core takes it for."""
-        self._attention = False
-        self._pc_offset = 0
+        self._attention, self._pc_offset = False, 0
         self.console = Console(self._console_written, kept=config.console_kept)
         self.inputs = Inputs(lambda: self.moment, self._is_executing)
         """All that came from outside."""
@@ -78,10 +76,10 @@ class Platform:
         self.board = Board(self, config, self.console.write, self.keyboard.take)
         self.devices, self._clint, self._bus = self.board.devices, self.board.clint, self.board.bus
         self.typed = TypedInput(self.keyboard, self.board.uart, self.board.virtio_console)
-        for device in self.devices:
-            self.memory.add(device.name, device.base, device.size)
-        for base, size in self._bus.ranges:
-            self.core.add_devices(base, size)
+        self.memory.announce(self.devices)
+        self.device_ranges = self._bus.ranges
+        self.core = self._make_core(ram)
+        self.memory.written = self.core.engine.forget_code
         for kind in (InterruptRaised, MachineReset, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
         self.events.add_source(MmioAccess, self._report_accesses)
@@ -388,6 +386,14 @@ class Platform:
         from emu.hart.fast.hart import FastHart
 
         return FastHart(ram, self.events, self, probes=config.probes)
+
+
+def _ram(size: int) -> Ram:
+    try:
+        return Ram(size)
+    except ConfigError:
+        make_room()
+        return Ram(size)
 
 
 def _host_clock() -> Clock:

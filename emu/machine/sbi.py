@@ -1,5 +1,6 @@
 """The machine's side of the built-in SBI: console, timer, fences, power, as `emu.firmware.sbi` asks for them."""
 
+from functools import cached_property
 from typing import Protocol
 
 from emu.devices.power import PowerRequest
@@ -36,7 +37,10 @@ class SbiServices:
 
     def __init__(self, host: Host, core: HartCore, console: Console) -> None:
         self._host, self._core, self._console = host, core, console
-        self._sbi = Sbi(self)
+
+    @cached_property
+    def _sbi(self) -> Sbi:
+        return Sbi(self)
 
     def answer(self) -> None:
         """Carry out the call that the registers describe."""

@@ -1,7 +1,8 @@
 """The physical memory map: which range of addresses is what, and the host's access to it."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.errors import AddressError, ConfigError
@@ -35,6 +36,14 @@ class Region:
         return f"{self.name} {self.base} .. {self.end - 1}"
 
 
+class Placed(Protocol):
+    """What takes a range of physical addresses."""
+
+    name: str
+    base: int
+    size: int
+
+
 class PhysicalMemory(Shown):
     """RAM and everything beside it, as the guest's physical addresses see it.
 
@@ -56,15 +65,30 @@ class PhysicalMemory(Shown):
         """Called after a write by the host, with address and length: translated code must not survive it."""
         self._regions: list[Region] = []
         self._bases: list[int] = []
+        self._announced: list[Placed] = []
         self.add("ram", ram.base, ram.size)
 
     @property
     def regions(self) -> tuple[Region, ...]:
         """All regions, by address."""
+        self._add_announced()
         return tuple(self._regions)
+
+    def announce(self, devices: Iterable[Placed]) -> None:
+        """Have the ranges of devices reserved before anybody looks for one: few machines are asked."""
+        self._announced.extend(devices)
+
+    def _add_announced(self) -> None:
+        while self._announced:
+            device = self._announced.pop()
+            self._add(device.name, device.base, device.size)
 
     def add(self, name: str, base: int, size: int) -> Region:
         """Reserve a range; raises ConfigError when it overlaps another or is not made of whole pages."""
+        self._add_announced()
+        return self._add(name, base, size)
+
+    def _add(self, name: str, base: int, size: int) -> Region:
         region = Region(name, PhysAddr(base), size)
         if base % PAGE_SIZE or size % PAGE_SIZE or size <= 0 or base < 0 or base + size > 1 << 56:
             raise ConfigError(f"{region}: a region consists of whole pages of {PAGE_SIZE} bytes below 2**56")
@@ -78,6 +102,7 @@ class PhysicalMemory(Shown):
 
     def at(self, address: int) -> Region | None:
         """The region that holds an address."""
+        self._add_announced()
         index = bisect_right(self._bases, address) - 1
         if index < 0 or address not in self._regions[index]:
             return None

@@ -216,4 +216,4 @@ class Definitions:
     def end(self) -> None:
         """Collect no more."""
         self.empty()
-        library.check(library.hook_del(self._handle, self._identifier), "remove a hook")
+        library.remove_hook(self._handle, self._identifier)

@@ -43,6 +43,10 @@ CORE_STATE = {"x86_64": 0x8D10, "aarch64": 0x8D80}
 """In the core: its state, behind its jump buffer, which is of another size on each host."""
 STATE_ASKED = 0x6D8
 """Behind the state: the function of the core's class that takes interrupts (`cpu_exec_interrupt`)."""
+ENGINE_BLOCKS = 0x298
+"""In the engine: the first of its blocks of memory (`RAMBlock`), which is the largest."""
+BLOCK_HOST, BLOCK_SIZE, BLOCK_WORDS = 1, 3, 4
+"""Words in there: where the host has it, and its length (`host`, `used_length`); how many are looked at."""
 ENGINE_STOP_REQUEST = 0x56D
 ENGINE_INVALID_ADDRESS, ENGINE_INVALID_ERROR = 0x588, 0x590
 ENGINE_NO_EXIT_REQUEST = 0x7F2

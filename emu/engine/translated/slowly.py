@@ -52,7 +52,7 @@ class SlowFeatures:
             self._hooks = [library.add_hook(self._handle, kind, self._memory, None) for kind in kinds]
         elif self._hooks and not self._features:
             for identifier in self._hooks:
-                library.check(library.hook_del(self._handle, identifier), "remove a hook")
+                library.remove_hook(self._handle, identifier)
             self._hooks.clear()
 
         self._looks_at_jumps = any(feature.looks_at_jumps for feature in self._features)
@@ -60,7 +60,7 @@ class SlowFeatures:
         if looks and not self._code_hook:
             self._code_hook = library.add_hook(self._handle, library.HOOK_CODE, self._instruction, None)
         elif self._code_hook and not looks:
-            library.check(library.hook_del(self._handle, self._code_hook), "remove a hook")
+            library.remove_hook(self._handle, self._code_hook)
             self._code_hook = 0
 
     def flush(self) -> None:

@@ -45,7 +45,7 @@ class ExactTranslation(ExactProtection):
         self._announced: tuple[int, int] | None = None
         self._told: tuple[int, int, int, int] | None = None
         """The fill that was told last, with its privilege and `instret`: whoever asks for it again gets the same."""
-        self._devices: list[range] = []
+        self._devices = tuple(range(base, base + size) for base, size in platform.device_ranges)
         self.add_source(TlbFilled)
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
@@ -151,11 +151,6 @@ class ExactTranslation(ExactProtection):
         if is_open:
             self.engine.translations.keep()
         return frame, self._split.grant(frame >> 12, granted, needed)
-
-    def add_devices(self, base: int, size: int) -> None:
-        """Send accesses to a range of physical addresses to the platform."""
-        self._devices.append(range(base, base + size))
-        self.engine.add_devices(base, size)
 
     def _is_device(self, address: int) -> bool:
         return any(address in devices for devices in self._devices)

@@ -308,10 +308,6 @@ class FastHart(FastState):
             count += 1
         return count
 
-    def add_devices(self, base: int, size: int) -> None:
-        """Send accesses to a range of physical addresses to the platform."""
-        self.engine.add_devices(base, size)
-
     def walk(self, address: int, access: Access, privilege: Privilege | None = None) -> Walk:
         """The page walk that an access at this moment would make; nothing is changed."""
         status = self.words[_STATUS]

@@ -74,7 +74,8 @@ class Recorder:
 @pytest.fixture
 def bare(probes):
     guest = Recorder()
-    guest.engine = Engine(guest, guest.ram.base, guest.ram.size, guest.ram.host_address, probes=probes)
+    devices = ((0x1000_0000, 0x1000),)
+    guest.engine = Engine(guest, guest.ram.base, guest.ram.size, guest.ram.host_address, devices, probes=probes)
 
     def run(*words, privilege=3):
         guest.ram.view[: 4 * len(words)] = b"".join(word.to_bytes(4, "little") for word in words)
@@ -159,7 +160,6 @@ def test_a_block_that_does_not_fit_before_the_deadline_does_not_begin(bare):
 
 
 def test_a_device_sees_whole_accesses_with_an_exact_pc_every_time(bare):
-    bare.engine.add_devices(0x1000_0000, 0x1000)
     words = bare.engine.words
     words[11] = 0x1000_0000
     bare.engine.window.store()

@@ -1,9 +1,18 @@
 """A machine that is switched off and on is as new, whatever ran on it; a pool lends only such machines."""
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from emu.errors import ConfigError
-from emu.events import ConsoleOutput, TrapTaken
+from emu.engine.cores import make_room
+from emu.engine.translated.accesses import Accesses
+from emu.engine.translated.blocks import Blocks
+from emu.engine.translated.installation import obstacle
+from emu.engine.window import STATE_BYTES, of_the_guest
+from emu.errors import ConfigError, LimitExceeded
+from emu.events import ConsoleOutput, MmioAccess, TlbFilled, TrapTaken
 from emu.isa.csrs import Csr
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.machine.pool import MachinePool
@@ -137,3 +146,107 @@ def test_a_pool_closes_what_somebody_still_listens_to_and_what_it_cannot_keep():
 def test_a_machine_that_cannot_go_back_in_time_says_why_it_cannot_be_switched_off_and_on():
     with Machine(MachineConfig(ram_size=1 << 20, clock="host")) as machine, pytest.raises(ConfigError, match="clock"):
         machine.power_cycle()
+
+
+# Cores of machines that were closed.
+
+
+def _watched(machine: Machine) -> None:
+    """Features, a watch, watched memory and listeners are on when it is closed, in the middle of a loop."""
+    machine.load(built(_DIRTY, 0x8020_0000))
+    machine.core.engine.switch_on(Accesses(lambda records: None))
+    machine.watch(0x8020_0000, lambda: None)
+    machine.watch_memory(0x8040_0000, lambda access: None, length=4096)
+    for kind in (TlbFilled, MmioAccess):
+        if machine.events.has_source(kind):
+            machine.on(kind, lambda event: None)
+    assert machine.run(max_instructions=3_000).reason is StopReason.INSTRUCTION_LIMIT
+
+
+def _failed(machine: Machine) -> None:
+    """A listener has raised in the middle of a store to a device."""
+    machine.load(built(_DIRTY, 0x8020_0000))
+    machine.on(ConsoleOutput, lambda event: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        machine.run()
+
+
+def _asleep(machine: Machine) -> None:
+    """The hart waits for an interrupt that never comes."""
+    machine.load(built("csrwi sie, 2\n wfi", 0x8020_0000))
+    assert machine.run().reason is StopReason.IDLE_FOREVER
+
+
+def _interrupted(machine: Machine) -> None:
+    """An interrupt is pending, that is not taken."""
+    machine.load(built("csrwi sie, 2\n csrwi sip, 2\n 1: j 1b", 0x8020_0000))
+    machine.run(max_instructions=10)
+
+
+def _called(machine: Machine) -> None:
+    """The host has called a function, which was left in its middle."""
+    machine.load(built(_DIRTY, 0x8020_0000))
+    with pytest.raises(LimitExceeded):
+        machine.call(0x8020_0000, max_instructions=20)
+
+
+def _whole(machine: Machine) -> None:
+    assert _life(machine, _DIRTY)[0].reason is StopReason.POWERED_OFF
+
+
+def _seen(machine: Machine) -> tuple[object, ...]:
+    """A life with everything that a core could betray: its state, its blocks' numbers, what it asks for."""
+    blocks: list[object] = []
+    feature = Blocks(blocks.extend)
+    machine.core.engine.switch_on(feature)
+    asked: list[object] = []
+    for kind in (TlbFilled, MmioAccess):
+        if machine.events.has_source(kind):
+            machine.on(kind, asked.append)
+    life = _life(machine, _SUMS)
+    machine.core.engine.flush_features()
+    return life, asked, blocks, _of_the_guest(machine)
+
+
+def _of_the_guest(machine: Machine) -> bytes:
+    """The core's state without what belongs to this process."""
+    octets = bytes(machine.core.engine.window.octets)
+    return of_the_guest(octets, bytes(STATE_BYTES), range(16))
+
+
+@pytest.mark.parametrize("use", [_whole, _watched, _failed, _asleep, _interrupted, _called])
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_a_machine_with_the_core_of_a_closed_one_lives_as_with_a_new_core(fidelity, use: Callable[[Machine], None]):
+    if obstacle():
+        pytest.skip(f"cores are not used again here: {obstacle()}")
+    config = MachineConfig(ram_size=8 << 20, fidelity=fidelity)
+    make_room()
+    with Machine(config) as new:
+        expected = _seen(new)
+    make_room()
+    with Machine(config) as dirty:
+        handle = dirty.core.engine.handle.value
+        use(dirty)
+    with Machine(config) as again:
+        assert again.core.engine.handle.value == handle
+        assert _seen(again) == expected
+
+
+def test_cores_are_used_again_by_threads_and_after_forks_as_new_ones():
+    config = MachineConfig(ram_size=8 << 20)
+
+    def lives(times: int) -> list[tuple[object, ...]]:
+        made = []
+        for number in range(times):
+            with Machine(config) as machine:
+                made.append(_life(machine, (_SUMS, _DIRTY)[number % 2]))
+        return made
+
+    expected = lives(2)
+    with ThreadPoolExecutor(3) as threads:
+        for made in threads.map(lives, [4, 4, 4]):
+            assert made == expected * 2
+    child = os.fork()
+    if not child:
+        os._exit(0 if lives(2) == expected else 1)
+    assert (lives(2), os.waitpid(child, 0)[1]) == (expected, 0)
