@@ -65,7 +65,7 @@ class PhysicalMemory(Shown):
         """Called after a write by the host, with address and length: translated code must not survive it."""
         self._regions: list[Region] = []
         self._bases: list[int] = []
-        self._announced: list[Placed] = []
+        self._announced: list[tuple[str, int, int]] = []
         self.add("ram", ram.base, ram.size)
 
     @property
@@ -76,12 +76,11 @@ class PhysicalMemory(Shown):
 
     def announce(self, devices: Iterable[Placed]) -> None:
         """Have the ranges of devices reserved before anybody looks for one: few machines are asked."""
-        self._announced.extend(devices)
+        self._announced.extend((device.name, device.base, device.size) for device in devices)
 
     def _add_announced(self) -> None:
         while self._announced:
-            device = self._announced.pop()
-            self._add(device.name, device.base, device.size)
+            self._add(*self._announced.pop())
 
     def add(self, name: str, base: int, size: int) -> Region:
         """Reserve a range; raises ConfigError when it overlaps another or is not made of whole pages."""
