@@ -3,10 +3,10 @@
 import ctypes
 from collections.abc import Iterator
 
+from emu.address import PAGE_BITS
 from emu.errors import AddressError, ConfigError
 from emu.machine import Machine
 
-_PPN_BITS, _PPN_SHIFT, _PAGE_BITS = 44, 10, 12
 _MOST = 1 << 16
 """So many processes of a list are looked at: a damaged one may run in a circle."""
 
@@ -50,7 +50,7 @@ def _listed(machine: Machine) -> Iterator[tuple[int, int]]:
         if not block:
             return
         address_space = _word(machine, block + space - offset)
-        table = _word(machine, address_space + root - offset) << _PAGE_BITS if address_space else 0
+        table = _word(machine, address_space + root - offset) << PAGE_BITS if address_space else 0
         yield _word(machine, block + pid - offset), table
         block = _word(machine, block + following - offset)
 

@@ -6,12 +6,11 @@ from emu.errors import MachineError
 from emu.hart.base import HartBase
 from emu.hart.words import ALL, BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RETURN_ADDRESS, remember
 from emu.isa.csrs import Csr
+from emu.isa.encodings import RET
 from emu.isa.operands import instruction_length
 
 _CALL, _CALL_BYTES = 0xE7, 4
 """`jalr ra, 0(zero)`."""
-_RETURN = 0x8067
-"""`ret`."""
 
 
 class CountingHart(HartBase):
@@ -59,7 +58,7 @@ class CountingHart(HartBase):
         """Do what `go_on_at` has asked for."""
         pc, self._goes_on_at = self._goes_on_at, None
         if pc is not None:
-            self.note_return(self.words[PC], _RETURN, pc, 0)
+            self.note_return(self.words[PC], RET, pc, 0)
             self.words[PC] = pc
             self.between_blocks(pc)
             self.engine.window.store()

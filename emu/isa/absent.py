@@ -5,6 +5,8 @@ From the encodings of the unprivileged and privileged manuals (riscv-opcodes has
 
 from functools import lru_cache
 
+from emu.isa.encodings import AMO, FUSED, LOAD_FP, OP_FP, OP_V, OP_VE, OPCODE, STORE_FP
+
 _ROWS: tuple[tuple[str, int, str], ...] = (
     ("Zba", 0xfe00707f, "sh1add 20002033, sh2add 20004033, sh3add 20006033, add.uw 0800003b, sh1add.uw 2000203b"),
     ("Zba", 0xfe00707f, "sh2add.uw 2000403b, sh3add.uw 2000603b"),
@@ -85,8 +87,6 @@ _CSRS = {
     },
 }  # fmt: skip
 _VECTOR_WIDTHS = (0, 5, 6, 7)
-_LOAD_FP, _STORE_FP, _AMO, _OP_FP, _OP_V, _OP_VE = 0x07, 0x27, 0x2F, 0x53, 0x57, 0x77
-_FUSED = (0x43, 0x47, 0x4B, 0x4F)
 _OTHER_FORMATS = {2: ("a half-precision instruction", "Zfh"), 3: ("a quad-precision instruction", "Q")}
 
 
@@ -116,19 +116,19 @@ def absent_csr(number: int) -> tuple[str, str] | None:
 
 def _family(instruction: int) -> tuple[str, str] | None:
     """Extensions of which an opcode or a field tells enough."""
-    opcode, width = instruction & 0x7F, instruction >> 12 & 7
-    if opcode in (_LOAD_FP, _STORE_FP):
+    opcode, width = instruction & OPCODE, instruction >> 12 & 7
+    if opcode in (LOAD_FP, STORE_FP):
         if width in _VECTOR_WIDTHS:
-            return ("a vector load" if opcode == _LOAD_FP else "a vector store", "V")
-        verb = "fl" if opcode == _LOAD_FP else "fs"
+            return ("a vector load" if opcode == LOAD_FP else "a vector store", "V")
+        verb = "fl" if opcode == LOAD_FP else "fs"
         return {1: (f"{verb}h", "Zfh"), 4: (f"{verb}q", "Q")}.get(width)
-    if opcode == _OP_V:
+    if opcode == OP_V:
         return "a vector instruction", "V"
-    if opcode == _OP_VE:
+    if opcode == OP_VE:
         return "a vector cryptography instruction", "Zvk"
-    if opcode == _OP_FP or opcode in _FUSED:
+    if opcode == OP_FP or opcode in FUSED:
         return _OTHER_FORMATS.get(instruction >> 25 & 3)
-    if opcode == _AMO and width in (0, 1):
+    if opcode == AMO and width in (0, 1):
         return "an atomic instruction on a byte or halfword", "Zabha"
     return None
 

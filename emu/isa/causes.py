@@ -76,6 +76,9 @@ ACCESS_FAULTS = {
 }
 """The access-fault cause of each kind of access."""
 
+FAULTED_ACCESS = {int(cause): access for table in (PAGE_FAULTS, ACCESS_FAULTS) for access, cause in table.items()}
+"""The kind of access by cause, of page faults and access faults."""
+
 
 def cause_label(cause: int, *, interrupt: bool) -> str:
     """The name of a cause in lower case, also for numbers that the manual reserves.

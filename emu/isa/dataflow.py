@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from emu.isa import encodings as bits
 from emu.isa.operands import memory_operand
 from emu.lateclass import dataclass
 
@@ -41,24 +42,24 @@ def flow(instruction: int) -> Flow | None:
 
 
 def _full(i: int) -> Flow | None:
-    opcode, funct3 = i & 0x7F, i >> 12 & 7
+    opcode, funct3 = i & bits.OPCODE, i >> 12 & 7
     rd, rs1, rs2 = i >> 7 & 31, i >> 15 & 31, i >> 20 & 31
     match opcode:
-        case 0x37 | 0x17:  # lui, auipc
+        case bits.LUI | bits.AUIPC:
             return Flow(rd, Origin.CONSTANT)
-        case 0x6F | 0x67:
+        case bits.JAL | bits.JALR:
             return Flow(rd, Origin.LINK)
-        case 0x03 | 0x2F:
+        case bits.LOAD | bits.AMO:
             return Flow(rd, Origin.LOAD, (rs1,))
-        case 0x13:
+        case bits.OP_IMM:
             return _computed(rd, (rs1,), copies=funct3 == 0 and i >> 20 == 0)
-        case 0x1B:
+        case bits.OP_IMM_32:
             return _computed(rd, (rs1,))
-        case 0x33 | 0x3B:
-            return _computed(rd, (rs1, rs2), copies=opcode == 0x33 and funct3 in (0, 4, 6))
-        case 0x73 if funct3:
+        case bits.OP | bits.OP_32:
+            return _computed(rd, (rs1, rs2), copies=opcode == bits.OP and funct3 in (0, 4, 6))
+        case bits.SYSTEM if funct3:
             return Flow(rd, Origin.CSR)
-        case 0x53 if i >> 25 in (0x50, 0x51, 0x60, 0x61, 0x70, 0x71):  # comparisons, conversions, moves
+        case bits.OP_FP if i >> 25 in (0x50, 0x51, 0x60, 0x61, 0x70, 0x71):  # comparisons, conversions, moves
             return Flow(rd, Origin.OTHER)
     return None
 
@@ -108,7 +109,7 @@ def stored_register(instruction: int) -> int | None:
     (11, 11)
     """
     if instruction & 3 == 3:
-        return instruction >> 20 & 31 if instruction & 0x7F == 0x23 else None
+        return instruction >> 20 & 31 if instruction & bits.OPCODE == bits.STORE else None
     if memory_operand(instruction) is None or instruction >> 13 & 7 not in (6, 7):
         return None
     return 8 + (instruction >> 2 & 7) if instruction & 3 == 0 else instruction >> 2 & 31

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from emu.isa.encodings import AMO, LOAD, LOAD_FP, LR, OPCODE, STORE, STORE_FP, signed
 from emu.isa.privilege import Access
 from emu.lateclass import dataclass
 
@@ -33,15 +34,15 @@ def memory_operand(instruction: int) -> MemoryOperand | None:
     """What a load, store or atomic accesses; None for any other instruction."""
     if instruction & 3 != 3:
         return _compressed(instruction & 0xFFFF)
-    opcode, funct3 = instruction & 0x7F, (instruction >> 12) & 7
+    opcode, funct3 = instruction & OPCODE, (instruction >> 12) & 7
     base = (instruction >> 15) & 31
-    if opcode in (0x03, 0x07):
-        return MemoryOperand(base, _signed(instruction >> 20, 12), 1 << (funct3 & 3), Access.LOAD)
-    if opcode in (0x23, 0x27):
+    if opcode in (LOAD, LOAD_FP):
+        return MemoryOperand(base, signed(instruction >> 20, 12), 1 << (funct3 & 3), Access.LOAD)
+    if opcode in (STORE, STORE_FP):
         offset = ((instruction >> 25) << 5) | ((instruction >> 7) & 31)
-        return MemoryOperand(base, _signed(offset, 12), 1 << (funct3 & 3), Access.STORE)
-    if opcode == 0x2F:
-        is_lr = instruction >> 27 == 2
+        return MemoryOperand(base, signed(offset, 12), 1 << (funct3 & 3), Access.STORE)
+    if opcode == AMO:
+        is_lr = instruction >> 27 == LR
         return MemoryOperand(base, 0, 1 << (funct3 & 3), Access.LOAD if is_lr else Access.STORE)
     return None
 
@@ -53,14 +54,9 @@ def stored_register(instruction: int) -> int:
     (40, 1)
     """
     if instruction & 3 == 3:
-        return (instruction >> 20 & 31) + (32 if instruction & 0x7F == 0x27 else 0)
+        return (instruction >> 20 & 31) + (32 if instruction & OPCODE == STORE_FP else 0)
     register = instruction >> 2 & 31 if instruction & 3 == 2 else 8 + (instruction >> 2 & 7)
     return register + (32 if instruction >> 13 & 7 == 5 else 0)
-
-
-def _signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def _compressed(c: int) -> MemoryOperand | None:
@@ -99,7 +95,7 @@ def loaded_register(instruction: int, value: int) -> tuple[int, int] | None:
     if operand is None or operand.access is not Access.LOAD:
         return None
     if instruction & 3 == 3:
-        if instruction & 0x7F != 0x03:  # floating point, or a reservation
+        if instruction & OPCODE != LOAD:  # floating point, or a reservation
             return None
         register, is_unsigned = instruction >> 7 & 31, bool(instruction >> 14 & 1)
     elif instruction >> 13 & 7 == 1:  # floating point
@@ -108,5 +104,5 @@ def loaded_register(instruction: int, value: int) -> tuple[int, int] | None:
         register = instruction >> 7 & 31 if instruction & 3 == 2 else 8 + (instruction >> 2 & 7)
         is_unsigned = False
     bits = 8 * operand.size
-    extended = value & (1 << bits) - 1 if is_unsigned else _signed(value, bits) & (1 << 64) - 1
+    extended = value & (1 << bits) - 1 if is_unsigned else signed(value, bits) & (1 << 64) - 1
     return register, extended

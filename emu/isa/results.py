@@ -1,13 +1,29 @@
 """Which register an instruction writes (unprivileged manual, chapter 34: the opcode maps)."""
 
+from emu.isa.encodings import (
+    AMO,
+    AUIPC,
+    EBREAK,
+    ECALL,
+    FUSED,
+    JAL,
+    JALR,
+    LOAD,
+    LOAD_FP,
+    LUI,
+    OP,
+    OP_32,
+    OP_FP,
+    OP_IMM,
+    OP_IMM_32,
+    OPCODE,
+    SYSTEM,
+)  # fmt: skip
+
 F0 = 32
 """Floating-point registers are numbered behind the integer registers."""
-_INTEGER = (0x00, 0x04, 0x05, 0x06, 0x0B, 0x0C, 0x0D, 0x0E, 0x19, 0x1B)
-"""By bits 6 to 2: LOAD, OP-IMM, AUIPC, OP-IMM-32, AMO, OP, LUI, OP-32, JALR, JAL."""
-_FLOAT = (0x01, 0x10, 0x11, 0x12, 0x13)
-"""LOAD-FP and the fused multiply-adds."""
-_OP_FP, _SYSTEM = 0x14, 0x1C
-_ECALL, _EBREAK = 0x73, 0x100073
+_INTEGER = (LOAD, OP_IMM, AUIPC, OP_IMM_32, AMO, OP, LUI, OP_32, JALR, JAL)
+_FLOAT = (LOAD_FP, *FUSED)
 _TO_INTEGER = (0x14, 0x18, 0x1C)
 """By bits 31 to 27 of OP-FP: comparisons, conversions to integers, fmv.x and fclass."""
 
@@ -20,10 +36,10 @@ def written_register(instruction: int) -> int | None:
     """
     if instruction & 3 != 3:
         return _compressed(instruction & 0xFFFF) or None
-    opcode, register = instruction >> 2 & 31, instruction >> 7 & 31
-    if opcode in _FLOAT or (opcode == _OP_FP and instruction >> 27 not in _TO_INTEGER):
+    opcode, register = instruction & OPCODE, instruction >> 7 & 31
+    if opcode in _FLOAT or (opcode == OP_FP and instruction >> 27 not in _TO_INTEGER):
         return F0 + register
-    if opcode in _INTEGER or opcode == _OP_FP or (opcode == _SYSTEM and instruction >> 12 & 3):
+    if opcode in _INTEGER or opcode == OP_FP or (opcode == SYSTEM and instruction >> 12 & 3):
         return register or None
     return None
 
@@ -34,9 +50,9 @@ def registers_written(instruction: int) -> tuple[int, ...]:
     >>> registers_written(0x00000073), registers_written(0x00150513)  # ecall; addi a0, a0, 1
     ((10, 11), (10,))
     """
-    if instruction == _ECALL:
+    if instruction == ECALL:
         return 10, 11
-    if instruction == _EBREAK:
+    if instruction == EBREAK:
         return (10,)
     register = written_register(instruction)
     return () if register is None else (register,)

@@ -28,7 +28,7 @@ class Status(IntFlag):
 
 MPP_SHIFT = 11
 FS_SHIFT = 13
-FS_DIRTY = 3 << FS_SHIFT
+FS_INITIAL, FS_DIRTY = 1 << FS_SHIFT, 3 << FS_SHIFT
 XLEN_64 = (2 << 32) | (2 << 34)
 """UXL and SXL read 2: both modes have 64 bits."""
 

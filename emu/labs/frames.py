@@ -1,5 +1,6 @@
 """What frame allocators cost against the size of memory."""
 
+from emu.address import PAGE_BITS
 from emu.errors import GuestPanic
 from emu.labs.guests import Costs, call, started
 from emu.labs.workload import frame_requests
@@ -41,7 +42,7 @@ def measure_frames(kernel: BuiltKernel, memory: int, operations: int) -> FrameMe
     """
     machine = started(kernel, memory)
     ram = machine.memory.ram
-    start, end = machine.call("kernel_end_ppn"), ram.base + ram.size >> 12
+    start, end = machine.call("kernel_end_ppn"), ram.base + ram.size >> PAGE_BITS
     call(machine, Costs(), "frame_init", start, end)
     total = machine.call("frame_total")
     call(machine, Costs(), "frame_alloc_contiguous", total // 2)

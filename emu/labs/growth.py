@@ -1,5 +1,6 @@
 """What it costs when a heap is full and takes frames, and what it gives back."""
 
+from emu.address import PAGE_BITS
 from emu.labs.guests import Costs, started
 from emu.labs.heaps import step
 from emu.labs.workload import heap_requests
@@ -35,7 +36,7 @@ def measure_growth(kernel: BuiltKernel, operations: int) -> GrowthMeasurement:
     """Run the workload on a heap that is too small for it, then free all."""
     machine = started(kernel, _RAM_SIZE)
     ram = machine.memory.ram
-    machine.call("frame_init", machine.call("kernel_end_ppn"), ram.base + ram.size >> 12)
+    machine.call("frame_init", machine.call("kernel_end_ppn"), ram.base + ram.size >> PAGE_BITS)
     machine.call("heap_init", machine.address_of("heap_space"), FIRST_BYTES)
     result = GrowthMeasurement(kernel.profile.heap)
     held: dict[int, int] = {}

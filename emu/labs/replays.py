@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from emu.address import PAGE_BITS
 from emu.errors import ConfigError
 from emu.labs.guests import Costs, call, kernel_with, started
 from emu.lateclass import dataclass, field
@@ -64,7 +65,7 @@ def replay_frames(asks: Sequence[Ask]) -> tuple[int, list[Replay]]:
     most = _most(asks)
     if most > _MOST_FRAMES:
         raise ConfigError(f"the workload holds {most:,} frames at once: more than allocators are compared with here")
-    memory = max(_SMALLEST_MEMORY, 1 << (2 * (most << 12) - 1).bit_length())
+    memory = max(_SMALLEST_MEMORY, 1 << (2 * (most << PAGE_BITS) - 1).bit_length())
     return memory, [_frames(kernel_with(name, None), memory, asks) for name in sorted(FRAME_ALLOCATORS)]
 
 
@@ -119,7 +120,7 @@ def _heap(kernel: BuiltKernel, size: int, asks: Sequence[Ask]) -> Replay:
 def _frames(kernel: BuiltKernel, memory: int, asks: Sequence[Ask]) -> Replay:
     machine = started(kernel, memory)
     ram = machine.memory.ram
-    start, end = machine.call("kernel_end_ppn"), ram.base + ram.size >> 12
+    start, end = machine.call("kernel_end_ppn"), ram.base + ram.size >> PAGE_BITS
     call(machine, Costs(), "frame_init", start, end)
     total = machine.call("frame_total")
     result = Replay(kernel.profile.frames)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from emu.address import PAGE_SIZE
 from emu.labs.allocators import BOOT_PROFILE, BOOT_PROGRAMS, AllocatorFigures
 from emu.labs.fits import fit
 from emu.labs.frames import MEMORIES, RUNS
@@ -10,8 +11,6 @@ from emu.labs.guests import Costs
 from emu.labs.heaps import HEAP_BYTES, HEAP_SIZES
 
 _QUARTERS = (0.25, 0.5, 0.75, 1.0)
-_PAGE_KIB = 4
-_PAGE_BYTES = 4096
 
 
 def size_text(size: int) -> str:
@@ -41,7 +40,7 @@ def _frames(figures: AllocatorFigures) -> Iterator[str]:
                 size_text(row.memory),
                 *_cost(row.alloc),
                 *_cost(row.dealloc),
-                f"{row.books * _PAGE_KIB:,}",
+                f"{row.books * PAGE_SIZE >> 10:,}",
                 f"{row.peak:,}",
             )
             for row in figures.frames
@@ -78,7 +77,7 @@ def _fits(figures: AllocatorFigures) -> Iterator[str]:
                 fit(totals, [row.dealloc.mean for row in measured]).text(),
                 fit(totals, [row.alloc_run[RUNS[1]] for row in measured]).text(),
                 fit(RUNS, [largest.alloc_run[n] for n in RUNS]).text("k"),
-                fit(totals, [row.books * _PAGE_BYTES for row in measured]).text(),
+                fit(totals, [row.books * PAGE_SIZE for row in measured]).text(),
             )
         )
     yield from _columns(

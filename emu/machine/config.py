@@ -4,6 +4,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
+from emu.address import PAGE_SIZE
 from emu.errors import ConfigError
 from emu.isa.status import SATP_SV39, SATP_SV48, SATP_SV57
 from emu.lateclass import dataclass
@@ -106,9 +107,9 @@ class MachineConfig:
             _choose("probes", self.probes, ("native", "python"))
         if not isinstance(self.ram_size, int):
             raise ConfigError(f"ram_size {self.ram_size!r}: give a number of bytes, for example 128 << 20")
-        if self.ram_size % 4096 or not SMALLEST <= self.ram_size <= LARGEST:
+        if self.ram_size % PAGE_SIZE or not SMALLEST <= self.ram_size <= LARGEST:
             raise ConfigError(
-                f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of 4096 bytes, for example 128M"
+                f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of {PAGE_SIZE} bytes, for example 128M"
             )
         if self.console_kept < 0:
             raise ConfigError(f"{self.console_kept} bytes of console output cannot be kept: give 0 or more")

@@ -7,15 +7,16 @@ from emu.engine.repeated import Repeater
 from emu.engine.translated.fuzzed import Fuzzed
 from emu.engine.window import Word
 from emu.hart.words import COUNT, PC
+from emu.isa.encodings import BRANCH, C_BEQZ, C_BNEZ, C_J, C_JR, C_JUMP_MASK, JAL, JALR, OPCODE, SYSTEM
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import SATP_MODE_SHIFT
 from emu.machine.machine import Machine
 from emu.memory.rewind import Known, Rewinder
 
-_JUMPS = frozenset({0x63, 0x67, 0x6F, 0x73})
+_JUMPS = frozenset({BRANCH, JALR, JAL, SYSTEM})
 """Opcodes that end a block: branches, jumps, SYSTEM."""
-_COMPRESSED_JUMPS = frozenset({0xA001, 0xC001, 0xE001, 0x8002})
+_COMPRESSED_JUMPS = frozenset({C_J, C_BEQZ, C_BNEZ, C_JR})
 _FIRST, _LAST = (
     slice(8 * (Word.LOAD_RESERVATION + 1), 8 * Word.BAD_ADDRESS),
     slice(8 * (Word.BAD_ADDRESS + 1), None),
@@ -160,8 +161,8 @@ class Repetition:
         while at - start < PAGE_SIZE:
             word = int.from_bytes(view[at : at + 4], "little")
             at += instruction_length(word & 0xFF)
-            compressed = word & 0xE003
-            is_jump = word & 0x7F in _JUMPS if word & 3 == 3 else compressed in _COMPRESSED_JUMPS
+            compressed = word & C_JUMP_MASK
+            is_jump = word & OPCODE in _JUMPS if word & 3 == 3 else compressed in _COMPRESSED_JUMPS
             if is_jump or not at % PAGE_SIZE:
                 break
         return at - start

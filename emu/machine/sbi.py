@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Protocol
 
+from emu.address import PAGE_SIZE
 from emu.devices.power import PowerRequest
 from emu.firmware.sbi import Sbi
 from emu.hart.core import HartCore
@@ -90,7 +91,7 @@ class SbiServices:
     def read_virtual(self, virtual: int, size: int) -> bytes | None:
         """Bytes of the supervisor's address space that lie in one page."""
         seen = self._core.walk(virtual, Access.LOAD, Privilege.S)
-        if seen.physical is None or virtual >> 12 != (virtual + size - 1) >> 12:
+        if seen.physical is None or virtual % PAGE_SIZE + size > PAGE_SIZE:
             return None
         return self.read_memory(int(seen.physical), size)
 

@@ -16,6 +16,7 @@ from emu.devices.power import PowerRequest
 from emu.firmware.image import Image
 from emu.hart.core import HartCore
 from emu.hart.words import PC
+from emu.isa.encodings import EBREAK
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1
 from emu.machine.config import Semihosting
@@ -33,9 +34,9 @@ from emu.machine.hostfiles import (
 from emu.machine.timers import Clock
 from emu.memory import PhysicalMemory
 
-_EBREAK, _MARK_BEFORE, _MARK_BEHIND = 0x0010_0073, 0x01F0_1013, 0x4070_5013
-"""ebreak; slli x0, x0, 0x1f; srai x0, x0, 7 (RISC-V Semihosting, section 2.1)."""
-_CALL = struct.pack("<3I", _MARK_BEFORE, _EBREAK, _MARK_BEHIND)
+_MARK_BEFORE, _MARK_BEHIND = 0x01F0_1013, 0x4070_5013
+"""slli x0, x0, 0x1f before ebreak; srai x0, x0, 7 behind it (RISC-V Semihosting, section 2.1)."""
+_CALL = struct.pack("<3I", _MARK_BEFORE, EBREAK, _MARK_BEHIND)
 _ALL = (1 << 64) - 1
 _APPLICATION_EXIT = 0x20026
 _FEATURES = b"SHFB\x03"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from emu.address import VirtAddr
+from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
 from emu.hart.core import HartCore
@@ -143,7 +143,7 @@ class Watchpoints:
         kind = Access.STORE if access.is_store else Access.LOAD
         while len(found) < access.size:
             at = access.address + len(found)
-            part = min(access.size - len(found), -at & 0xFFF or 0x1000)
+            part = min(access.size - len(found), PAGE_SIZE - at % PAGE_SIZE)
             physical = hart.walk(at, kind).physical
             if physical is None or not hart.ram.contains(int(physical), part):
                 return None

@@ -2,19 +2,15 @@
 
 from emu.address import VirtAddr
 from emu.hart.words import RETURN_ADDRESS
+from emu.isa.encodings import C_JALR, C_REGISTER_MASK, C_RET, JAL, JALR, OPCODE, RET, TRAP_RETURNS
 from emu.isa.jumps import compressed_jump_offset, jump_offset
 from emu.machine import Machine
 
 HOST = VirtAddr(RETURN_ADDRESS)
 """The caller of a function that `machine.call` has entered."""
 
-_JAL, _JALR = 0x6F, 0x67
-_TRAP_RETURNS = 0x10200073, 0x30200073
-"""`sret`, `mret` (privileged manual, chapter 5)."""
-_RET, _C_RET = 0x00008067, 0x8082
 _HANDLER = 1024
 """Bytes in which a trap handler's end is looked for."""
-_C_JALR = 0x9002
 _RD, _RD_RA = 0x1F << 7, 1 << 7
 
 
@@ -22,7 +18,7 @@ def call_site(machine: Machine, return_address: int) -> VirtAddr:
     """The call instruction before a return address: `jal ra` or `jalr ra` of four bytes, else a compressed one."""
     word = machine.peek(return_address - 4, 4)
     bits = 0 if word is None else int.from_bytes(word, "little")
-    is_long = bits & 0x7F in (_JAL, _JALR) and bits & _RD == _RD_RA
+    is_long = bits & OPCODE in (JAL, JALR) and bits & _RD == _RD_RA
     return VirtAddr(return_address - (4 if is_long else 2) & (1 << 64) - 1)
 
 
@@ -33,7 +29,7 @@ def call_before(machine: Machine, address: int) -> VirtAddr | None:
         return None
     bits = int.from_bytes(code, "little")
     site = call_site(machine, address)
-    is_call = site == address - 4 or (bits >> 16 & 0xF07F == _C_JALR and bits >> 23 & 31 != 0)
+    is_call = site == address - 4 or (bits >> 16 & C_REGISTER_MASK == C_JALR and bits >> 23 & 31 != 0)
     return site if is_call else None
 
 
@@ -61,14 +57,14 @@ def returns_from_trap(machine: Machine, start: int) -> bool:
     while at + 2 <= len(code):
         half = int.from_bytes(code[at : at + 2], "little")
         if half & 3 != 3:
-            if half == _C_RET:
+            if half == C_RET:
                 return False
             at += 2
             continue
         word = int.from_bytes(code[at : at + 4], "little")
-        if word in _TRAP_RETURNS:
+        if word in TRAP_RETURNS:
             return True
-        if word == _RET:
+        if word == RET:
             return False
         at += 4
     return False

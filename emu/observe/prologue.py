@@ -3,12 +3,29 @@
 from collections.abc import Iterator
 
 from emu.firmware.unwind import FrameRule
+from emu.isa.encodings import (
+    AUIPC,
+    C_JR,
+    C_MV,
+    C_REGISTER_MASK,
+    JAL,
+    JALR,
+    LOAD,
+    LUI,
+    OP,
+    OP_IMM,
+    OP_IMM_32,
+    OPCODE,
+    STORE,
+    SYSTEM,
+    signed,
+)  # fmt: skip
 from emu.isa.jumps import jump_offset
 from emu.lateclass import dataclass, field, replace
 from emu.machine import Machine
 
 _RA, _SP, _T0, _S0 = 1, 2, 5, 8
-_WRITES = frozenset((0x03, 0x13, 0x17, 0x1B, 0x33, 0x37, 0x73))
+_WRITES = frozenset((LOAD, OP_IMM, AUIPC, OP_IMM_32, OP, LUI, SYSTEM))
 """Opcodes of loads, sums, `lui`, `auipc` and CSR instructions, which write rd."""
 _JAL_T0, _JR_T0 = 0x2EF, 0x8282
 _LONGEST_ROUTINE = 64
@@ -108,21 +125,21 @@ _KEPT_ELSEWHERE = ("keep", 0, 0)
 
 
 def _long(word: int) -> _Change:
-    opcode, rd, rs1, funct3 = word & 0x7F, word >> 7 & 0x1F, word >> 15 & 0x1F, word >> 12 & 7
-    immediate = _signed(word >> 20, 12)
-    if opcode == 0x13 and funct3 == 0 and rs1 == _SP and rd in (_SP, _S0):
+    opcode, rd, rs1, funct3 = word & OPCODE, word >> 7 & 0x1F, word >> 15 & 0x1F, word >> 12 & 7
+    immediate = signed(word >> 20, 12)
+    if opcode == OP_IMM and funct3 == 0 and rs1 == _SP and rd in (_SP, _S0):
         return "move" if rd == _SP else "frame", 0, immediate
     if rd == _SP and opcode in _WRITES:
         return "take", 0, 0
-    if opcode == 0x73 and funct3 in (1, 2, 3) and rs1 == _RA:
+    if opcode == SYSTEM and funct3 in (1, 2, 3) and rs1 == _RA:
         return _KEPT_ELSEWHERE
-    if rd == _T0 and opcode == 0x67:
+    if rd == _T0 and opcode == JALR:
         return _KEPT_ELSEWHERE
-    if (rs1 == _RA and opcode in (0x13, 0x33)) or (opcode == 0x23 and word >> 20 & 0x1F == _RA and rs1 != _SP):
+    if (rs1 == _RA and opcode in (OP_IMM, OP)) or (opcode == STORE and word >> 20 & 0x1F == _RA and rs1 != _SP):
         return _KEPT_ELSEWHERE
-    if opcode == 0x23 and funct3 == 3 and rs1 == _SP:
-        return "save", word >> 20 & 0x1F, _signed(word >> 25 << 5 | rd, 12)
-    if opcode in (0x67, 0x6F) and rd == 0:
+    if opcode == STORE and funct3 == 3 and rs1 == _SP:
+        return "save", word >> 20 & 0x1F, signed(word >> 25 << 5 | rd, 12)
+    if opcode in (JALR, JAL) and rd == 0:
         return None
     return _NOTHING
 
@@ -130,13 +147,13 @@ def _long(word: int) -> _Change:
 def _compressed(half: int) -> _Change:
     quadrant, funct3, rd = half & 3, half >> 13, half >> 7 & 0x1F
     if (quadrant, funct3, rd) == (1, 0, _SP):  # c.addi
-        return "move", 0, _signed((half >> 12 & 1) << 5 | half >> 2 & 0x1F, 6)
+        return "move", 0, signed((half >> 12 & 1) << 5 | half >> 2 & 0x1F, 6)
     if (quadrant, funct3, rd) == (1, 3, _SP):  # c.addi16sp
         value = (
             (half >> 12 & 1) << 9 | (half >> 6 & 1) << 4 | (half >> 5 & 1) << 6 | (half >> 3 & 3) << 7
             | (half >> 2 & 1) << 5
         )  # fmt: skip
-        return "move", 0, _signed(value, 10)
+        return "move", 0, signed(value, 10)
     if (quadrant, funct3, half >> 2 & 7) == (0, 0, 0) and half:  # c.addi4spn s0
         value = (half >> 11 & 3) << 4 | (half >> 7 & 0xF) << 6 | (half >> 6 & 1) << 2 | (half >> 5 & 1) << 3
         return "frame", 0, value
@@ -145,12 +162,8 @@ def _compressed(half: int) -> _Change:
         return "take", 0, 0
     if (quadrant, funct3) == (2, 7):  # c.sdsp
         return "save", half >> 2 & 0x1F, (half >> 10 & 7) << 3 | (half >> 7 & 7) << 6
-    if half & 0xF07F == 0x8006:  # c.mv from ra
+    if half & C_REGISTER_MASK == C_MV | _RA << 2:
         return _KEPT_ELSEWHERE
-    if (quadrant, funct3) == (1, 5) or (half & 0xF07F == 0x8002 and rd):  # c.j, c.jr
+    if (quadrant, funct3) == (1, 5) or (half & C_REGISTER_MASK == C_JR and rd):  # c.j, c.jr
         return None
     return _NOTHING
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> bits - 1 else value

@@ -8,13 +8,13 @@ from itertools import pairwise
 from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.opcodes import MRET, SRET
 from emu.firmware.elf import MAGIC, ElfFile
 from emu.firmware.names import Names
+from emu.isa.encodings import BRANCH, OPCODE, TRAP_RETURNS
 from emu.isa.jumps import compressed_jump_offset, jump_offset
 from emu.isa.operands import instruction_length
 
-_RETURNS = SRET.to_bytes(4, "little"), MRET.to_bytes(4, "little")
+_RETURNS = tuple(word.to_bytes(4, "little") for word in TRAP_RETURNS)
 _MOST_OPEN = 256
 _EXECUTABLE = 1
 _WORD = (1 << 32) - 1
@@ -44,7 +44,7 @@ def branch_ways(word: int, pc: int) -> tuple[int, int] | None:
     """
     length = instruction_length(word & 0xFFFF)
     if length == 4:
-        offset = jump_offset(word) if word & 0x7F == 0x63 else None
+        offset = jump_offset(word) if word & OPCODE == BRANCH else None
     else:
         offset = compressed_jump_offset(word & 0xFFFF) if word >> 14 & 3 == 3 else None
     return None if offset is None or offset == length else (pc + offset, pc + length)

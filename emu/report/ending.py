@@ -2,7 +2,7 @@
 
 from emu.errors import DoubleFault, EmuError
 from emu.events import TrapTaken
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, InterruptCause, cause_label
+from emu.isa.causes import FAULTED_ACCESS, ExceptionCause, InterruptCause, cause_label
 from emu.isa.operands import memory_operand
 from emu.isa.privilege import Privilege
 from emu.isa.registers import SP
@@ -10,7 +10,6 @@ from emu.observe.traps import LoopKind, SeenTrap, TrapLoop
 from emu.report.places import Places
 from emu.report.reasons.traps import TrapReasons
 
-_FAULTS = frozenset(map(int, (*PAGE_FAULTS.values(), *ACCESS_FAULTS.values())))
 _RETURNS_TO_NEXT = (
     ExceptionCause.ECALL_FROM_U,
     ExceptionCause.ECALL_FROM_S,
@@ -105,7 +104,7 @@ class EndingReasons:
         again = f"its handler {self._places.name(trap.handler)} returns ({returned}) to {to}, for ever"
         if trap.cause in _RETURNS_TO_NEXT:
             return f"{again}: it must add 4 to {epc} (2 for a compressed instruction)"
-        if trap.cause in _FAULTS:
+        if trap.cause in FAULTED_ACCESS:
             return f"{again}, and has not mended what refuses the access (after a change of the PTE: sfence.vma)"
         return f"{again}: it must deal with the instruction and move {epc} behind it, or stop"
 
@@ -116,7 +115,7 @@ class EndingReasons:
         return self._places.function(mistake.trap.pc) == self._places.function(trap.handler)
 
     def _uses_stack(self, trap: TrapTaken) -> bool:
-        if trap.cause not in _FAULTS:
+        if trap.cause not in FAULTED_ACCESS:
             return False
         operand = memory_operand(int.from_bytes(self._places.code(trap.pc, trap.privilege) or b"", "little"))
         return operand is not None and operand.base == SP

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from emu.address import PAGE_SIZE
 from emu.events import (
     AddressSpaceSwitched,
     CsrWritten,
@@ -151,7 +152,7 @@ class Sentences:
 
     def _pte_written(self, event: PteWritten) -> str:
         by = "by the page walk, " if event.by_walk else ""
-        size = 4096 << 9 * event.level
+        size = PAGE_SIZE << 9 * event.level
         last = (int(event.first) + size - 1) & _ALL
         return (
             f"{event.pte_address}, level {event.level} for {event.first}..{last:#x}: {_entry(event.old)} becomes "

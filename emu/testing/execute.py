@@ -8,9 +8,11 @@ from emu.events import TrapTaken
 from emu.firmware.image import Image
 from emu.isa.causes import cause_label
 from emu.isa.csrs import Csr
+from emu.isa.encodings import AUIPC, BRANCH, JAL, JALR, LOAD, LUI, OP, OP_32, OP_IMM, OP_IMM_32, OPCODE
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_NUMBERS, REGISTER_NUMBERS
+from emu.isa.status import FS_INITIAL
 from emu.machine import Machine, MachineConfig
 from linker import link
 from linker.assembler import assemble
@@ -20,8 +22,8 @@ _HANDLER = 0x8010_0000
 _MOST = 10_000
 """Instructions of one call."""
 _ALL = (1 << 64) - 1
-_FS_INITIAL, _OPEN = 1 << 13, 0x1F
-_PLAIN = frozenset({0x03, 0x13, 0x1B, 0x33, 0x3B, 0x37, 0x17, 0x63, 0x6F, 0x67})
+_OPEN = 0x1F
+_PLAIN = frozenset({LOAD, OP_IMM, OP_IMM_32, OP, OP_32, LUI, AUIPC, BRANCH, JAL, JALR})
 """Opcodes that change nothing but integer registers and pc."""
 _NAMES = ("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *(f"a{n}" for n in range(8)),
           *(f"s{n}" for n in range(2, 12)), "t3", "t4", "t5", "t6")  # fmt: skip
@@ -104,7 +106,7 @@ class Executor:
         self._machine = machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, firmware="none"))
         csr = machine.hart.csr
         csr["pmpaddr0"], csr["pmpcfg0"] = (1 << 54) - 1, _OPEN
-        csr["mtvec"], csr["mstatus"] = _HANDLER, _FS_INITIAL
+        csr["mtvec"], csr["mstatus"] = _HANDLER, FS_INITIAL
         machine.hart.privilege = Privilege.M
         self._clean = machine.snapshot()
         self._is_clean = True
@@ -207,7 +209,7 @@ def _assembled(source: str) -> tuple[bytes, int, bool]:
     is_plain = True
     while at < len(code):
         size = instruction_length(code[at])
-        is_plain &= size == 4 and code[at] & 0x7F in _PLAIN
+        is_plain &= size == 4 and code[at] & OPCODE in _PLAIN
         at, count = at + size, count + 1
     return code, count, is_plain
 

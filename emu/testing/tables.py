@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_SV39, SATP_SV48, SATP_SV57
 from emu.lateclass import dataclass
 from emu.machine import Machine
+from emu.mmu import pte
 
-_BITS = {letter: 1 << bit for bit, letter in enumerate("vrwxugad")}
-_LEVELS = {"Sv39": (8, 3), "Sv48": (9, 4), "Sv57": (10, 5)}
-"""satp's mode, and levels (privileged manual, 4.1.11)."""
+_MODES = {"Sv39": SATP_SV39, "Sv48": SATP_SV48, "Sv57": SATP_SV57}
+_FLAGS = {letter: getattr(pte, letter.upper()) for letter in "rwxugad"}
 _PERMISSIONS = ("r", "rw", "x", "rx", "rwx")
 """What the privileged manual's table 4.5 does not reserve."""
 
@@ -29,7 +31,7 @@ class Leaf:
     @property
     def size(self) -> int:
         """In bytes."""
-        return 4096 << 9 * self.level
+        return PAGE_SIZE << 9 * self.level
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,23 @@ class PageTables:
         ...     hex(satp), hex(machine.memory.read_int(0x8100_0008, 8))
         ('0x8000000000081000', '0x200000c7')
         """
-        mode, levels = _LEVELS[self.mode]
+        mode = _MODES[self.mode]
+        levels = PAGING_LEVELS[mode]
         places: dict[tuple[int, ...], int] = {(): at}
         for leaf in self.leaves:
-            indices = [leaf.address >> 12 + 9 * level & 511 for level in range(levels - 1, leaf.level - 1, -1)]
+            indices = [leaf.address >> PAGE_BITS + 9 * level & 511 for level in range(levels - 1, leaf.level - 1, -1)]
             for depth in range(1, len(indices)):
                 path = tuple(indices[:depth])
                 if path not in places:
-                    places[path] = at + 4096 * len(places)
-                    _put(machine, places[path[:-1]], path[-1], places[path], _BITS["v"])
-            flags = sum(_BITS[letter] for letter in {"v", *leaf.flags})
+                    places[path] = at + PAGE_SIZE * len(places)
+                    _put(machine, places[path[:-1]], path[-1], places[path], 0)
+            flags = sum(_FLAGS[letter] for letter in set(leaf.flags))
             _put(machine, places[tuple(indices[:-1])], indices[-1], leaf.physical, flags)
-        return mode << 60 | at >> 12
+        return mode << SATP_MODE_SHIFT | at >> PAGE_BITS
 
 
 def _put(machine: Machine, table: int, index: int, physical: int, flags: int) -> None:
-    machine.memory.write(table + 8 * index, (physical >> 12 << 10 | flags).to_bytes(8, "little"))
+    machine.memory.write(table + 8 * index, pte.Pte.of(physical >> PAGE_BITS, pte.V | flags).to_bytes(8, "little"))
 
 
 @st.composite
@@ -88,7 +91,7 @@ def _leaves(draw: st.DrawFn, physical: range) -> Leaf:
     level, number = draw(st.integers(0, 1)), draw(st.integers(1, 4) | st.integers(510, 514))
     place, permissions = draw(st.integers(0, 1 << 18)), draw(st.sampled_from(_PERMISSIONS))
     rest = "".join(draw(st.lists(st.sampled_from("ugad"), unique=True)))
-    size = 4096 << 9 * level
+    size = PAGE_SIZE << 9 * level
     first, count = -(-physical.start // size), physical.stop // size - -(-physical.start // size)
     return Leaf(number * size, (first + place % count) * size, level, permissions + rest)
 

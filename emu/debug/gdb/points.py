@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from emu.address import PhysPageNum
 from emu.debug.gdb.agent import Condition
 from emu.errors import EmuError
 from emu.isa.status import SATP_PPN
@@ -28,7 +29,7 @@ class Breakpoints:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._by_place: dict[tuple[int, int], _Breakpoint] = {}
-        self._of_spaces: dict[int, tuple[Subscription, int, int]] = {}
+        self._of_spaces: dict[int, tuple[Subscription, int, PhysPageNum]] = {}
         self.found: Callable[[], None] | None = None
         """Called for each that is met, instead of a stop, while a client goes back in time."""
         self.hit: int | None = None
@@ -59,7 +60,7 @@ class Breakpoints:
         for number in list(self._of_spaces):
             self.remove_in_space(number)
 
-    def insert_in_space(self, address: int, root: int) -> int | None:
+    def insert_in_space(self, address: int, root: PhysPageNum) -> int | None:
         """Stop at an address while `satp` names the page table in this frame; returns a number to remove it by."""
 
         def reached() -> None:
@@ -80,7 +81,7 @@ class Breakpoints:
             known[0].cancel()
         return known is not None
 
-    def in_spaces(self) -> list[tuple[int, int, int]]:
+    def in_spaces(self) -> list[tuple[int, int, PhysPageNum]]:
         """What `insert_in_space` has set: number, address, and the frame of the page table."""
         return [(number, address, root) for number, (_, address, root) in sorted(self._of_spaces.items())]
 
@@ -98,7 +99,7 @@ class Breakpoints:
         conditions = point.conditions
         return not conditions or any(condition.holds(self._machine) for condition in conditions)
 
-    def _is_in(self, root: int) -> bool:
+    def _is_in(self, root: PhysPageNum) -> bool:
         return self._machine.hart.csr["satp"] & SATP_PPN == root
 
     def why(self) -> str | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 
-from emu.address import VirtAddr
+from emu.address import PAGE_BITS, PhysPageNum, VirtAddr
 from emu.debug.gdb.agent import Condition
 from emu.debug.gdb.memory import DebuggerMemory
 from emu.debug.gdb.packets import LARGEST_PACKET
@@ -14,6 +14,7 @@ from emu.debug.gdb.registers import RegisterFile, target_description
 from emu.debug.gdb.watching import ACCESS, MOST, WRITE, Watching
 from emu.debug.processes import page_table_of
 from emu.errors import EmuError
+from emu.isa.status import SATP_MODE_SHIFT, SATP_PPN
 from emu.lateclass import dataclass
 from emu.machine import Machine
 
@@ -268,7 +269,7 @@ class Session:
             return None
         if len(words) == 1:
             return [
-                f"{number}  {self._machine.locate(address)} in the address space of the page table {root << 12:#x}"
+                f"{number}  {self._machine.locate(address)} in the address space of the page table {root.address()}"
                 for number, address, root in self.breakpoints.in_spaces()
             ] or ["none"]
         if len(words) != 4 or words[2] != "in" or not re.fullmatch(r"\d+|0[xX][0-9a-fA-F]{1,16}", words[3]):
@@ -278,11 +279,11 @@ class Session:
             space = page_table_of(self._machine, int(words[3])) if words[3].isdecimal() else int(words[3], 16)
         except EmuError as error:
             return [str(error)]
-        root = space & (1 << 44) - 1 if space >> 60 else space >> 12
+        root = PhysPageNum(space & SATP_PPN if space >> SATP_MODE_SHIFT else space >> PAGE_BITS)
         number = self.breakpoints.insert_in_space(address, root)
         if number is None:
             return [f"{address:#x} is odd: no instruction begins there"]
-        return [f"breakpoint {number} at {self._machine.locate(address)} in the address space of {root << 12:#x}"]
+        return [f"breakpoint {number} at {self._machine.locate(address)} in the address space of {root.address()}"]
 
 
 def _answer(result: Answer | bytes) -> Answer:

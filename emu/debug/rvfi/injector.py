@@ -6,6 +6,7 @@ from typing import NamedTuple
 from emu.debug.rvfi.packets import Execution
 from emu.errors import EmuError
 from emu.events import TrapTaken
+from emu.isa import encodings as bits
 from emu.isa.causes import ExceptionCause
 from emu.isa.dataflow import flow, stored_register
 from emu.isa.operands import MemoryOperand, instruction_length, loaded_register, memory_operand
@@ -19,11 +20,10 @@ MEMORY = 1 << 20
 _ASIDE = START + MEMORY - 4096
 """Where an instruction is executed whose pc is in no memory."""
 _ALL = (1 << 64) - 1
-_AMO, _SC = 0x2F, 3
-_RETURNS = (0x3020_0073, 0x1020_0073)
-_NO_SOURCES = frozenset({0x17, 0x37, 0x6F})
-_TWO_SOURCES = frozenset({0x23, 0x2F, 0x33, 0x3B, 0x63})
-_FLOAT_STORE, _FLOAT = 0x27, frozenset({0x43, 0x47, 0x4B, 0x4F, 0x53})
+_NO_SOURCES = frozenset({bits.AUIPC, bits.LUI, bits.JAL, *bits.FUSED, bits.OP_FP})
+_PC_RELATIVE = frozenset({bits.AUIPC, bits.JALR, bits.JAL})
+"""Opcodes that write what they make of pc."""
+_TWO_SOURCES = frozenset({bits.STORE, bits.AMO, bits.OP, bits.OP_32, bits.BRANCH})
 
 
 class _Entered(EmuError):
@@ -143,12 +143,13 @@ class Injector:
             if trap.cause == ExceptionCause.BREAKPOINT and trap.tval == _ASIDE:
                 hart.csr[f"{letter}tval"] = pc
             return
-        opcode = insn & 0x7F if insn & 3 == 3 else 0
-        is_jump_to_register = opcode == 0x67 or (opcode == 0 and insn & 0xE07F == 0x8002 and insn >> 7 & 31)
+        opcode = insn & bits.OPCODE if insn & 3 == 3 else 0
+        is_c_jr = opcode == 0 and insn & bits.C_JR_MASK == bits.C_JR and insn >> 7 & 31
         register = written_register(insn)
-        if register and register < F0 and (opcode in (0x17, 0x67, 0x6F) or (opcode == 0 and insn & 0xF07F == 0x9002)):
+        links = opcode in _PC_RELATIVE or (opcode == 0 and insn & bits.C_REGISTER_MASK == bits.C_JALR)
+        if register and register < F0 and links:
             hart.x[register] = hart.x[register] + by & _ALL
-        if not (is_jump_to_register or insn in _RETURNS):
+        if not (opcode == bits.JALR or is_c_jr or insn in bits.TRAP_RETURNS):
             hart.pc = int(hart.pc) + by & _ALL
 
     def _touched(self, insn: int, registers: tuple[int, ...]) -> Touched | None:
@@ -177,8 +178,8 @@ class Injector:
         if touched is None or trapped or touched.before is None:
             return done
         mask = (1 << touched.operand.size) - 1
-        is_atomic = insn & 0x7F == _AMO
-        is_sc = is_atomic and insn >> 27 == _SC
+        is_atomic = insn & bits.OPCODE == bits.AMO
+        is_sc = is_atomic and insn >> 27 == bits.SC
         loads = touched.operand.access is Access.LOAD or (is_atomic and not is_sc)
         stores = touched.operand.access is Access.STORE and not (is_sc and hart.x[rd])
         after = self._machine.peek(touched.address, touched.operand.size) or b""
@@ -195,14 +196,14 @@ def _sources(insn: int) -> tuple[int, int]:
         operand, stored = memory_operand(insn), stored_register(insn)
         if operand is not None:
             return operand.base, stored or 0
-        if insn & 0xE003 in (0xC001, 0xE001):  # c.beqz, c.bnez
+        if insn & bits.C_JUMP_MASK in (bits.C_BEQZ, bits.C_BNEZ):
             return 8 + (insn >> 7 & 7), 0
-        if insn & 0xE07F == 0x8002:  # c.jr, c.jalr
+        if insn & bits.C_JR_MASK == bits.C_JR:  # c.jr, c.jalr
             return insn >> 7 & 31, 0
         found = flow(insn)
         first, second = ((*found.sources, 0, 0) if found else (0, 0))[:2]
         return first, second
-    opcode = insn & 0x7F
-    if opcode in _NO_SOURCES or opcode in _FLOAT or (opcode == 0x73 and insn >> 14 & 1):
+    opcode = insn & bits.OPCODE
+    if opcode in _NO_SOURCES or (opcode == bits.SYSTEM and insn >> 14 & 1):
         return 0, 0
     return insn >> 15 & 31, insn >> 20 & 31 if opcode in _TWO_SOURCES else 0

@@ -5,10 +5,11 @@ from typing import NamedTuple
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import Global
 from emu.engine.translated.message import Message
-from emu.engine.translated.opcodes import C_RET, CALLS, CONDITIONS, MRET, RET, RET_MASK, SRET
+from emu.engine.translated.opcodes import CONDITIONS
 from emu.engine.translated.operations import ENV, Operand, Operation, T, choose, known, op, register
 from emu.engine.translated.plan import Known, Source
 from emu.engine.window import Word
+from emu.isa.encodings import C_RET, CALLS, RET, RET_MASK, TRAP_RETURNS
 from emu.isa.registers import RA, SP
 
 HIGHEST = (1 << 64) - 1
@@ -40,7 +41,7 @@ class Table(NamedTuple):
 
 def kind_of(instruction: int) -> int | None:
     """Whether it is a call, a return, or `sret` or `mret`; a trap is 0; None for all others."""
-    if instruction in (SRET, MRET):
+    if instruction in TRAP_RETURNS:
         return TRAP_RETURNED
     if instruction == C_RET or instruction & RET_MASK == RET:
         return RETURNED

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Core, Feature, Jump
 from emu.engine.translated.layout import Global
-from emu.engine.translated.opcodes import C_J, C_JR, JAL, JALR, MRET, SRET
 from emu.engine.translated.operations import ENV, Operand, Operation, T, known, op, register
 from emu.engine.translated.plan import Known, Part, Source
 from emu.engine.translated.rings import Drain, Ring
 from emu.engine.window import Word
+from emu.isa.encodings import C_J, C_JR, C_JR_MASK, C_JUMP_MASK, JAL, JALR, OPCODE, TRAP_RETURNS
+from emu.isa.jumps import compressed_jump_offset, jal_offset
 from emu.isa.operands import instruction_length
 
 RECORD = struct.Struct("<6Q")
@@ -106,8 +107,8 @@ class Calls(Feature):
 def always_jumps(instruction: int) -> bool:
     """Whether it is `jal`, `jalr`, one of their compressed forms, `sret` or `mret`."""
     if instruction & 3 != 3:
-        return instruction & 0xE003 == C_J or (instruction & 0xE07F == C_JR and instruction & 0xF80 != 0)
-    return instruction & 0x7F == JAL or instruction & 0x707F == JALR or instruction in (SRET, MRET)
+        return instruction & C_JUMP_MASK == C_J or (instruction & C_JR_MASK == C_JR and instruction & 0xF80 != 0)
+    return instruction & OPCODE == JAL or instruction & 0x707F == JALR or instruction in TRAP_RETURNS
 
 
 @lru_cache(1 << 12)
@@ -115,36 +116,21 @@ def _decoded(instruction: int) -> tuple[Kind, bool, int, int]:
     """The kind; whether the target is pc + the number behind; the register of `Transfer.link`."""
     if not instruction:
         return Kind.TRAP, False, 0, 0
-    if instruction in (SRET, MRET):
+    if instruction in TRAP_RETURNS:
         return Kind.TRAP_RETURN, False, 0, 0
     if instruction & 3 != 3:
         if instruction & 2 == 0:
-            return Kind.JUMP, True, _compressed_offset(instruction), 0
+            return Kind.JUMP, True, compressed_jump_offset(instruction) or 0, 0
         rd, rs1 = instruction >> 12 & 1, instruction >> 7 & 31
     else:
         rd, rs1 = instruction >> 7 & 31, instruction >> 15 & 31
-        if instruction & 0x7F == JAL:
+        if instruction & OPCODE == JAL:
             kind = Kind.CALL if rd in (1, 5) else Kind.JUMP
-            return kind, True, _offset(instruction), rd if kind is Kind.CALL else 0
+            return kind, True, jal_offset(instruction), rd if kind is Kind.CALL else 0
     links, returns = rd in (1, 5), rs1 in (1, 5)
     if links:
         return Kind.SWAP if returns and rd != rs1 else Kind.CALL, False, 0, rd
     return (Kind.RETURN, False, 0, rs1) if returns else (Kind.JUMP, False, 0, 0)
-
-
-def _offset(i: int) -> int:
-    """The immediate of `jal` (unprivileged manual, section 2.5)."""
-    value = (i >> 31) << 20 | (i >> 12 & 0xFF) << 12 | (i >> 20 & 1) << 11 | (i >> 21 & 0x3FF) << 1
-    return value - (value >> 20 << 21)
-
-
-def _compressed_offset(i: int) -> int:
-    """The immediate of `c.j`: offset[11|4|9:8|10|6|7|3:1|5] in bits 12 to 2 (section 16.4)."""
-    value = (
-        (i >> 12 & 1) << 11 | (i >> 11 & 1) << 4 | (i >> 9 & 3) << 8 | (i >> 8 & 1) << 10
-        | (i >> 7 & 1) << 6 | (i >> 6 & 1) << 7 | (i >> 3 & 7) << 1 | (i >> 2 & 1) << 5
-    )  # fmt: skip
-    return value - (value >> 11 << 12)
 
 
 def decode(records: bytes | memoryview) -> Iterator[Transfer]:

@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.address import PAGE_SIZE
 from emu.buffers import buffer_address
 from emu.engine.translated.accesses import instret
 from emu.engine.translated.features import Access, Core, Feature
@@ -12,8 +13,7 @@ from emu.engine.translated.lastwriter import host_address
 from emu.engine.translated.operations import ADDRESS, Operation, T, choose, known, op
 from emu.engine.translated.plan import Known, Part
 
-_PAGE = 1 << 12
-_PAGE_BITS = _PAGE // 8 + 8
+_MARKS = PAGE_SIZE // 8 + 8
 """Bytes of a table for a page: a bit for each byte, and none for what an access has beyond the page's end."""
 
 
@@ -30,14 +30,14 @@ class _Table:
     """A bit for each byte of RAM; only those parts take memory that are not 0, or are looked at."""
 
     def __init__(self, core: Core) -> None:
-        pages = core.size // _PAGE + 2
-        self._memory = mmap.mmap(-1, pages * _PAGE_BITS, flags=mmap.MAP_PRIVATE)
+        pages = core.size // PAGE_SIZE + 2
+        self._memory = mmap.mmap(-1, pages * _MARKS, flags=mmap.MAP_PRIVATE)
         self.address = buffer_address(self._memory)
 
     def set(self, start: int, end: int) -> None:
         """Set the bits of offsets into RAM, which lie in one page."""
         bits = (1 << end - start) - 1 << start % 8
-        place, length = start // _PAGE * _PAGE_BITS + start % _PAGE // 8, (bits.bit_length() + 7) // 8
+        place, length = start // PAGE_SIZE * _MARKS + start % PAGE_SIZE // 8, (bits.bit_length() + 7) // 8
         bits |= int.from_bytes(self._memory[place : place + length], "little")
         self._memory[place : place + length] = bits.to_bytes(length, "little")
 
@@ -116,7 +116,7 @@ class LastAccess(Feature):
 
     def accessed(self, access: Access, physical: int, /) -> None:
         """See `Feature`."""
-        end = min(physical + access.size, (physical | _PAGE - 1) + 1)
+        end = min(physical + access.size, (physical | PAGE_SIZE - 1) + 1)
         for start, stop, reads, writes in self._watched:
             if (writes if access.is_store else reads) and physical < stop and start < end:
                 self._times[0] = access.instret + 1
@@ -125,6 +125,6 @@ class LastAccess(Feature):
 def _by_pages(watched: Watched) -> Iterator[Watched]:
     start = watched.start
     while start < watched.end:
-        end = min(watched.end, (start | _PAGE - 1) + 1)
+        end = min(watched.end, (start | PAGE_SIZE - 1) + 1)
         yield watched._replace(start=start, end=end)
         start = end

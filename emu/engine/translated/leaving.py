@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from emu.engine.translated.opcodes import C_J, C_JR, C_RET, CALLS, JAL, JALR, MRET, RET, RET_MASK, SRET
 from emu.engine.translated.plan import Known, Part
+from emu.isa.encodings import C_J, C_JR, C_RET, CALLS, JAL, JALR, MRET, RET, RET_MASK, SRET
 
 _LISTS = (Part.LEAVING, Part.JUMPING, Part.CALLING, Part.RETURNING, Part.RETURNING_FROM_TRAP)
 

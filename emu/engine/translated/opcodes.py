@@ -14,13 +14,6 @@ EXITS = ("exit_tb", "goto_tb", "goto_ptr")
 CONDITIONS = {"never": 0, "always": 1, "eq": 8, "ne": 9, "lt": 2, "ge": 3, "le": 10, "gt": 11, "ltu": 4, "geu": 5}
 WRITES_ITS_FIRST_ARGUMENT = (*range(63, 74), *range(78, 103), *range(104, 129))
 """Opcodes of 64-bit operations whose first argument is their result."""
-C_J, C_JR, JAL, JALR = 0xA001, 0x8002, 0x6F, 0x67
-"""What a block of RISC-V is left by: `c.jr` and `c.jalr` (without bit 12), by opcode and funct3."""
-SRET, MRET = 0x10200073, 0x30200073
-RET, RET_MASK, C_RET = 0x8067, 0xFFFFF, 0x8082
-"""`jalr zero, (ra)`, whatever its immediate is, and `c.jr ra`."""
-CALLS = (0xFFF, 0xEF), (0x7FFF, 0xE7), (0xF07F, 0x9002)
-"""`jal ra`, `jalr ra`, `c.jalr`: a mask each, and what it leaves."""
 TB_EXIT_REQUESTED = 3
 NO_READ_WRITE_GLOBALS = 1 | 2
 """Flags of a call: it neither reads nor writes what the translator keeps of the state in registers."""

@@ -16,6 +16,7 @@ from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, t
 from emu.hart.words import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
 from emu.isa.causes import INTERRUPT_BIT, ExceptionCause
 from emu.isa.csrs import Csr
+from emu.isa.encodings import MRET, OPCODE, SFENCE_VMA, SFENCE_VMA_MASK, SRET, SYSTEM, WFI
 from emu.isa.privilege import Privilege
 from emu.isa.status import (
     Status,
@@ -36,9 +37,7 @@ _MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Csr.MEPC), int(Csr.MCAUSE), int(Csr.MTVAL),
 _MEDELEG, _MIDELEG, _MIE, _MIP = int(Csr.MEDELEG), int(Csr.MIDELEG), int(Csr.MIE), int(Csr.MIP)
 _ALL = (1 << 64) - 1
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
-_ILLEGAL, _SYSTEM_OPCODE = int(ExceptionCause.ILLEGAL_INSTRUCTION), 0x73
-_MRET, _SRET, _WFI = 0x30200073, 0x10200073, 0x10500073
-_SFENCE_MASK, _SFENCE = 0xFE007FFF, 0x12000073
+_ILLEGAL, _ECALL = int(ExceptionCause.ILLEGAL_INSTRUCTION), int(ExceptionCause.ECALL_FROM_U)
 
 Operation = Callable[[int], None]
 """Carries out one instruction at the given pc, including what it does to pc when it does not just go on behind it."""
@@ -90,7 +89,7 @@ class ExactHart(ExactTranslation):
             self.slots[COUNT] += 1
             self.deliver_interrupts()
             return
-        self.trap(8 + privilege, 0, epc)
+        self.trap(_ECALL + privilege, 0, epc)
 
     def _operation(self, instruction: int) -> Operation:
         operation = self._operations.get(instruction)
@@ -99,15 +98,15 @@ class ExactHart(ExactTranslation):
         return operation
 
     def _decode(self, instruction: int) -> Operation:
-        if instruction & 0x7F == _SYSTEM_OPCODE and (instruction >> 12) & 3:
+        if instruction & OPCODE == SYSTEM and (instruction >> 12) & 3:
             return self._csr_operation(instruction)
-        if instruction == _SRET:
+        if instruction == SRET:
             return self._sret
-        if instruction == _MRET:
+        if instruction == MRET:
             return self._mret
-        if instruction == _WFI:
+        if instruction == WFI:
             return self._wfi
-        if instruction & _SFENCE_MASK == _SFENCE:
+        if instruction & SFENCE_VMA_MASK == SFENCE_VMA:
             return self._sfence_of(instruction)
         return lambda epc: self._illegal(epc, instruction)
 
@@ -205,17 +204,17 @@ class ExactHart(ExactTranslation):
         values = self._values
         status = values[_MSTATUS]
         if self._privilege is _U or (self._privilege is _S and status & _TSR):
-            return self._illegal(epc, _SRET)
+            return self._illegal(epc, SRET)
         values[_MSTATUS], privilege = leave_s(status)
-        return self._return(epc, _SRET, values[_SEPC], status, privilege)
+        return self._return(epc, SRET, values[_SEPC], status, privilege)
 
     def _mret(self, epc: int) -> None:
         values = self._values
         if self._privilege is not _M:
-            return self._illegal(epc, _MRET)
+            return self._illegal(epc, MRET)
         status = values[_MSTATUS]
         values[_MSTATUS], privilege = leave_m(status)
-        return self._return(epc, _MRET, values[_MEPC], status, privilege)
+        return self._return(epc, MRET, values[_MEPC], status, privilege)
 
     def _return(self, epc: int, instruction: int, target: int, old_status: int, privilege: Privilege) -> None:
         source, values = self._privilege, self._values
@@ -240,7 +239,7 @@ class ExactHart(ExactTranslation):
     def _wfi(self, epc: int) -> None:
         privilege = self._privilege
         if privilege is _U or (privilege is _S and self._values[_MSTATUS] & _TW):
-            return self._illegal(epc, _WFI)
+            return self._illegal(epc, WFI)
         self._complete(epc)
         if not self.interrupt_is_pending():
             self.platform.waiting()

@@ -16,6 +16,7 @@ from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_targe
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import Csr
+from emu.isa.encodings import OPCODE, SRET, SYSTEM, WFI
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import SATP_MODE_SHIFT, Status, effective_privilege
@@ -37,7 +38,7 @@ _MEPC, _MCAUSE, _MTVAL, _MTVEC = Word.MEPC, Word.MCAUSE, Word.MTVAL, Word.MTVEC
 _MEDELEG, _MIDELEG, _BAD_ADDRESS = Word.MEDELEG, Word.MIDELEG, Word.BAD_ADDRESS
 _CSRRW = 1
 """funct3 of `csrrw`, and of `csrrwi` without the bit of its immediate."""
-_WFI, _SRET = 0x10500073, 0x10200073
+_ILLEGAL, _ECALL = int(ExceptionCause.ILLEGAL_INSTRUCTION), int(ExceptionCause.ECALL_FROM_U)
 _ACCESS_OF_FAULT = {int(cause): access for access, cause in PAGE_FAULTS.items()}
 
 
@@ -62,9 +63,9 @@ class FastHart(FastState):
         access = _ACCESS_OF_FAULT.get(number)
         if access is not None:
             self._page_fault(epc, access, words[_BAD_ADDRESS])
-        elif number == 8:
+        elif number == _ECALL:
             self._environment_call(epc)
-        elif number == 2:
+        elif number == _ILLEGAL:
             try:
                 instruction = self.fetch_instruction(epc)
             except MachineError:
@@ -74,7 +75,7 @@ class FastHart(FastState):
             read = self._counter_reads.get(instruction)
             if not (read() if read else self._emulate(instruction, epc)):
                 self.rewind(epc)
-                self.trap(ExceptionCause.ILLEGAL_INSTRUCTION, instruction, epc)
+                self.trap(_ILLEGAL, instruction, epc)
         else:
             self.raised_by_core(number, epc)
 
@@ -110,11 +111,11 @@ class FastHart(FastState):
         if privilege == _S and self.platform.supervisor_call():
             self.slots[COUNT] += 1
             return
-        self.trap(8 + privilege, 0, epc)
+        self.trap(_ECALL + privilege, 0, epc)
 
     def _emulate(self, instruction: int, epc: int) -> bool:
         """Carry out what the core lacks, or what a listener wants to see; False for an illegal instruction."""
-        if instruction & 0x7F != 0x73:
+        if instruction & OPCODE != SYSTEM:
             return False
         if (instruction >> 12) & 3:
             number = instruction >> 20
@@ -122,7 +123,7 @@ class FastHart(FastState):
                 read = self._counter_reads[instruction] = self._counter_read(instruction)
                 return read()
             return self._csr_instruction(instruction)
-        if instruction != _SRET or self.words[PRIVILEGE] != _S or self.words[_STATUS] & _TSR:
+        if instruction != SRET or self.words[PRIVILEGE] != _S or self.words[_STATUS] & _TSR:
             return False
         return self._sret(epc)
 
@@ -175,7 +176,7 @@ class FastHart(FastState):
         words[PRIVILEGE] = int(privilege)
         words[PC] = words[_SEPC]
         words[RESERVATION] = _ALL
-        self.note_return(epc, _SRET, words[PC], words[_SATP])
+        self.note_return(epc, SRET, words[PC], words[_SATP])
         if TrapReturned in self._listening:
             self.bus.emit(
                 TrapReturned(
@@ -247,7 +248,7 @@ class FastHart(FastState):
         last = self.words[PC]
         for _ in range(instructions - 1):
             last = (last + instruction_length(self.fetch_half(last))) & _ALL
-        waits = self.fetch_instruction(last) == _WFI
+        waits = self.fetch_instruction(last) == WFI
         stop = super()._run_partly(instructions)
         if waits and stop is Stop.DEADLINE and self.words[PC] == last + 4:
             self.platform.waiting()

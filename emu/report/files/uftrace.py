@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from emu.address import PAGE_SIZE
 from emu.report.files.timeline import Begun, Ended, Item, Stack
 
 _HEADER = struct.Struct("<8sIHBBQQHH4x")
@@ -105,7 +106,7 @@ def _write_names(folder: Path, names: dict[int, str], program: str) -> None:
         groups[-1].append(address)
     lines = []
     for number, group in enumerate(groups):
-        base, end = group[0] & -4096, (group[-1] | 4095) + 1
+        base, end = group[0] & -PAGE_SIZE, (group[-1] | PAGE_SIZE - 1) + 1
         name = f"{program}.{number}" if number else program
         lines.append(f"{base:x}-{end:x} r-xp 00000000 00:00 0                          /{name}\n")
         rows = [f"{address - base:016x} T {names[address]}\n" for address in group]

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from emu.isa.csrs import Csr
+from emu.isa.encodings import FUSED, JAL, OP_FP, OPCODE
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY
 from emu.machine import Machine, MachineConfig
 
-_FUSED, _OP_FP = (0x43, 0x47, 0x4B, 0x4F), 0x53
 _QUIET = (0x04, 0x1C, 0x1E)
 """funct5 of OP-FP that raise nothing: sign injection, fmv.x and fclass, fmv from integers."""
 _DYNAMIC = 7
-_END = 0x6F
+_END = JAL
 """`j .`: the block with the instruction ends there."""
 
 
 def raises_flags(instruction: int) -> bool:
     """Whether an instruction can raise floating-point exceptions (unprivileged manual, section 11.2)."""
-    opcode = instruction & 0x7F
-    return opcode in _FUSED or (opcode == _OP_FP and instruction >> 27 not in _QUIET)
+    opcode = instruction & OPCODE
+    return opcode in FUSED or (opcode == OP_FP and instruction >> 27 not in _QUIET)
 
 
 class FloatFlags:
@@ -39,7 +39,7 @@ class FloatFlags:
 
     def raised(self, instruction: int, rounding: int, registers: Sequence[int]) -> int:
         """The flags that an instruction with these operands raises; `rounding` is `frm`. x0 to x31, then f0 to f31."""
-        is_fused = instruction & 0x7F in _FUSED
+        is_fused = instruction & OPCODE in FUSED
         from_integer = not is_fused and instruction >> 27 == 0x1A
         first = registers[(instruction >> 15 & 31) + (0 if from_integer else 32)]
         second = registers[32 + (instruction >> 20 & 31)]
@@ -54,7 +54,7 @@ class FloatFlags:
             machine.hart.privilege = Privilege.M
             machine.hart.csr[Csr.MSTATUS] = FS_DIRTY
         # Its registers are replaced: fa0 (or a0), fa1 and fa2 are the operands, whatever they were.
-        known = instruction & 0x7F in _FUSED
+        known = instruction & OPCODE in FUSED
         source = instruction & ~(31 << 15) | 10 << 15
         if known or instruction >> 27 not in (0x08, 0x0B, 0x18, 0x1A):  # whose rs2 is part of the operation
             source = source & ~(31 << 20) | 11 << 20

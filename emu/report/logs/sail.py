@@ -7,16 +7,19 @@ and vmem_ptw.sail.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.errors import ConfigError
 from emu.events import MmioAccess, PageFault, TlbFilled
 from emu.firmware.names import Names
 from emu.hart.traps import enter_m, enter_s
 from emu.isa.causes import ExceptionCause
 from emu.isa.csrs import Csr, csr_name
+from emu.isa.encodings import OPCODE, SYSTEM
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, effective_privilege
 from emu.machine import Machine
+from emu.mmu.pte import Pte
 from emu.record.csrs import INTERRUPT, Change, ChangeKind
 from emu.record.recording import Instruction
 from emu.report.disassembly import disassemble
@@ -45,7 +48,6 @@ _ERRORS = {
 }
 """As `ptw_error_to_str`; all others are "no-permission"."""
 _ACCESSES = {Access.FETCH: "X", Access.LOAD: "R", Access.STORE: "W"}
-_PAGE = (1 << 12) - 1
 
 
 class Walked(NamedTuple):
@@ -123,14 +125,14 @@ class SailLog(CommitLog):
 
     def _note(self, walk: Walk) -> None:
         if walk.physical is not None and walk.steps:
-            self._frames[int(walk.address) >> 12] = int(walk.physical) >> 12
+            self._frames[walk.address.floor()] = walk.physical.floor()
 
     def _physical(self, address: int, *, fetch: bool = False) -> int:
         privilege = self._privilege if fetch else effective_privilege(self._status, self._privilege)
         if privilege == Privilege.M or not self.satp >> SATP_MODE_SHIFT:
             return address
-        frame = self._frames.get(address >> 12)
-        return address if frame is None else frame << 12 | address & _PAGE
+        frame = self._frames.get(address >> PAGE_BITS)
+        return address if frame is None else frame << PAGE_BITS | address & PAGE_SIZE - 1
 
     def _fetched(self, pc: int, code: bytes) -> Iterator[str]:
         for place in range(0, len(code), 2):
@@ -170,13 +172,13 @@ def _walked(walk: Walk) -> Iterator[str]:
     if not walk.steps:
         return
     access, privilege = _ACCESSES[walk.access], walk.privilege.name
-    vpn = int(walk.address) >> 12 & (1 << 9 * PAGING_LEVELS[walk.satp >> SATP_MODE_SHIFT]) - 1
+    vpn = walk.address.floor() & (1 << 9 * PAGING_LEVELS[walk.satp >> SATP_MODE_SHIFT]) - 1
     yield f"PTW: Start, vpn=0x{vpn:x}, access_type={access}, privilege={privilege}"
     for step in walk.steps:
         yield f"PTW: Step, level={step.level}, pte=0x{step.pte:X}, pte_addr=0x{int(step.pte_address):X}"
     last = walk.steps[-1]
     if walk.physical is not None or walk.refusal is Refusal.PHYSICAL_PROTECTION:
-        physical = int(walk.physical) >> 12 if walk.physical is not None else last.pte >> 10 & (1 << 44) - 1
+        physical = walk.physical.floor() if walk.physical is not None else Pte(last.pte).ppn
         yield f"PTW: Success, final_ppn=0x{physical:x}, level={last.level}"
     else:
         error = _ERRORS.get(walk.refusal or Refusal.INVALID, "no-permission")
@@ -196,7 +198,7 @@ def _registers(written: dict[int, int], csrs: list[Change], code: bytes) -> Iter
     """CSRs, by the names that the instruction has for them, then registers; first the CSR that is read."""
     word = int.from_bytes(code, "little")
     destination = word >> 7 & 31
-    if word & 0x7F == 0x73 and word >> 12 & 3 and destination << 4 in written:
+    if word & OPCODE == SYSTEM and word >> 12 & 3 and destination << 4 in written:
         number = word >> 20
         yield f"CSR {csr_name(number)} (0x{number:03X}) -> 0x{written[destination << 4]:016X}"
     told = [(change.number, change.value) for change in csrs]

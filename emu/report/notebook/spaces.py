@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from emu.address import PAGE_SIZE
 from emu.counted import counted
 from emu.memory.map import PhysicalMemory, Region
 from emu.mmu.pte import Pte
@@ -26,7 +27,7 @@ def space_html(space: AddressSpace) -> list[Element]:
     ranges = space.ranges()
     rows = [
         (f"{int(each.first):#x} .. {each.last:#x}", f"{each.physical}", size_text(each.size), Pte(each.flags).flags,
-         f"pages of {size_text(1 << 12 + 9 * each.level)}")
+         f"pages of {size_text(PAGE_SIZE << 9 * each.level)}")
         for each in ranges[:_SHOWN]
     ]  # fmt: skip
     title = f"address space: Sv{12 + 9 * space.levels}, root table at {space.root}"

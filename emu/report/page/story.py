@@ -15,6 +15,7 @@ from emu.events import (
     PageFault,
     StateRestored,
 )
+from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT
 from emu.machine import Machine
 from emu.memory import RAM_BASE
 from emu.observe.allocations.costs import AllocatorCosts
@@ -165,7 +166,7 @@ class Story:
                 "row": len(self._rows) - 1,
                 "access": event.access.name.lower(),
                 "address": hex(event.address),
-                "levels": {8: 3, 9: 4, 10: 5}.get(walk.satp >> 60, 0),
+                "levels": PAGING_LEVELS.get(walk.satp >> SATP_MODE_SHIFT, 0),
                 "steps": [[step.level, hex(step.pte_address), hex(step.pte)] for step in walk.steps],
                 "refusal": refusal(walk),
                 "level": leaf.level if leaf else -1,

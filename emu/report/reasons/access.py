@@ -7,6 +7,7 @@ from emu.isa.privilege import Access, Privilege
 from emu.isa.status import Status
 from emu.machine import Machine
 from emu.mmu import pmp
+from emu.mmu.pte import Pte
 from emu.report.reasons.pages import refusal
 from emu.walks import Refusal, Walk
 
@@ -62,7 +63,7 @@ def _physical(seen: Walk) -> int:
     if leaf is None:
         return int(seen.address)
     offset = int(seen.address) & (1 << PAGE_BITS + 9 * leaf.level) - 1
-    return (leaf.pte >> 10 & (1 << 44) - 1) << PAGE_BITS | offset
+    return Pte(leaf.pte).ppn.address() | offset
 
 
 def _device_at(machine: Machine, physical: int) -> Device | None:

@@ -2,17 +2,28 @@
 
 from emu.isa.absent import absent_csr, absent_instruction
 from emu.isa.csrs import HPM_COUNTERS, Csr
+from emu.isa.encodings import (
+    FUSED,
+    LOAD_FP,
+    MRET,
+    OP_FP,
+    OPCODE,
+    SFENCE_VMA,
+    SFENCE_VMA_MASK,
+    SRET,
+    STORE_FP,
+    SYSTEM,
+    WFI,
+)  # fmt: skip
 from emu.isa.privilege import Privilege
 from emu.isa.status import Status
 from emu.machine import Machine
 from emu.report.disassembly import disassemble
 
-_SYSTEM, _MRET, _SRET, _WFI = 0x73, 0x30200073, 0x10200073, 0x10500073
-_SFENCE_MASK, _SFENCE = 0xFE007FFF, 0x12000073
 _UNIMP = 0xC0001073
 _ONES = (0xFFFF, 0xFFFFFFFF)
-_FLOAT_OPCODES = frozenset({0x07, 0x27, 0x43, 0x47, 0x4B, 0x4F, 0x53})
-_ROUNDED = frozenset({0x43, 0x47, 0x4B, 0x4F, 0x53})
+_ROUNDED = frozenset({*FUSED, OP_FP})
+_FLOAT_OPCODES = _ROUNDED | {LOAD_FP, STORE_FP}
 _COMPRESSED_FLOATS = frozenset({(0, 1), (0, 5), (2, 1), (2, 5)})
 """Quadrant and funct3 of c.fld, c.fsd, c.fldsp and c.fsdsp."""
 _FLOAT_CSRS = (Csr.FFLAGS, Csr.FRM, Csr.FCSR)
@@ -38,9 +49,9 @@ def illegal_reason(machine: Machine, instruction: int, privilege: Privilege) -> 
         return "not an instruction: all ones, as in erased or missing memory"
     if instruction == _UNIMP:
         return "`unimp`, which compilers put where execution must never come, and which aborts"
-    if instruction & 0x7F == _SYSTEM and instruction >> 12 & 3:
+    if instruction & OPCODE == SYSTEM and instruction >> 12 & 3:
         return _csr_reason(machine, instruction, privilege, text)
-    if instruction in (_MRET, _SRET, _WFI) or instruction & _SFENCE_MASK == _SFENCE:
+    if instruction in (MRET, SRET, WFI) or instruction & SFENCE_VMA_MASK == SFENCE_VMA:
         return _privileged_reason(machine, instruction, privilege)
     absent = absent_instruction(instruction)
     if absent is not None:
@@ -121,12 +132,12 @@ def _gate(machine: Machine, number: int, privilege: Privilege) -> str | None:
 def _privileged_reason(machine: Machine, instruction: int, privilege: Privilege) -> str:
     status = machine.hart.csr["mstatus"]
     mode = privilege.name
-    if instruction == _MRET:
+    if instruction == MRET:
         advice = "; S mode returns by sret" if privilege is Privilege.S else ""
         return f"`mret` is an instruction of M mode, and this is {mode} mode{advice}"
     name, least, bit, bit_name = {
-        _SRET: ("sret", Privilege.S, Status.TSR, "TSR"),
-        _WFI: ("wfi", Privilege.S, Status.TW, "TW"),
+        SRET: ("sret", Privilege.S, Status.TSR, "TSR"),
+        WFI: ("wfi", Privilege.S, Status.TW, "TW"),
     }.get(instruction, ("sfence.vma", Privilege.S, Status.TVM, "TVM"))
     if privilege < least:
         return f"`{name}` is an instruction of S mode, and this is {mode} mode"
@@ -137,7 +148,7 @@ def _privileged_reason(machine: Machine, instruction: int, privilege: Privilege)
 
 def _is_float(instruction: int) -> bool:
     if instruction & 3 == 3:
-        return instruction & 0x7F in _FLOAT_OPCODES
+        return instruction & OPCODE in _FLOAT_OPCODES
     return (instruction & 3, instruction >> 13 & 7) in _COMPRESSED_FLOATS
 
 
@@ -146,8 +157,8 @@ def _float_reason(machine: Machine, instruction: int, text: str | None) -> str:
     if not machine.hart.csr["mstatus"] & Status.FS:
         return f"{what}{_FLOAT_OFF}"
     rounding = instruction >> 12 & 7
-    if instruction & 0x7F in _ROUNDED and rounding in (5, 6):
+    if instruction & OPCODE in _ROUNDED and rounding in (5, 6):
         return f"{what}rounding mode {rounding} is reserved"
-    if instruction & 0x7F in _ROUNDED and rounding == 7 and (dynamic := machine.hart.csr["frm"]) > 4:
+    if instruction & OPCODE in _ROUNDED and rounding == 7 and (dynamic := machine.hart.csr["frm"]) > 4:
         return f"{what}it rounds as frm says, and frm is {dynamic}, which is reserved"
     return f"{what}no floating-point instruction that this core knows ({_bits(instruction)})"

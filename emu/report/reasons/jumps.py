@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from emu.address import VirtAddr
 from emu.isa.causes import InterruptCause, cause_label
+from emu.isa.encodings import C_JALR, C_REGISTER_MASK, JALR, OPCODE, signed
 from emu.isa.privilege import Privilege
 from emu.isa.registers import INTEGER_REGISTERS, RA
 from emu.observe.code import call_before
 from emu.report.places import Places
 
-_JALR = 0x67
 _INTERRUPTS = frozenset(map(int, InterruptCause))
 _ALL = (1 << 64) - 1
 
@@ -76,9 +76,8 @@ def _call_before(places: Places, target: int, privilege: Privilege, registers: S
 def _base_of_call(bits: int) -> tuple[int, int] | None:
     """Register and offset of `jalr ra, offset(register)` and `c.jalr register`; None for anything else."""
     if bits & 3 == 3:
-        if bits & 0x7F != _JALR or bits >> 7 & 31 != RA or bits >> 15 & 31 == RA:
+        if bits & OPCODE != JALR or bits >> 7 & 31 != RA or bits >> 15 & 31 == RA:
             return None
-        offset = bits >> 20
-        return bits >> 15 & 31, offset - 0x1000 if offset & 0x800 else offset
-    is_jalr = bits & 0xF07F == 0x9002 and bits >> 7 & 31 not in (0, RA)
+        return bits >> 15 & 31, signed(bits >> 20, 12)
+    is_jalr = bits & C_REGISTER_MASK == C_JALR and bits >> 7 & 31 not in (0, RA)
     return (bits >> 7 & 31, 0) if is_jalr else None

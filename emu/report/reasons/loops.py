@@ -1,14 +1,13 @@
 """A loop that a guest never leaves because of one instruction: a function that returns to itself, a jump to itself."""
 
 from emu.isa.dataflow import flow
+from emu.isa.encodings import C_JR, C_REGISTER_MASK, JALR, OPCODE, RETURNS
 from emu.isa.jumps import compressed_jump_offset, jump_offset
 from emu.isa.operands import instruction_length
 from emu.isa.registers import RA
 from emu.observe.code import call_before
 from emu.report.places import Places
 
-_RETURNS = 0x00008067, 0x8082
-"""`ret`, and its compressed form."""
 _LONGEST = 64
 """Instructions behind a call in which the function's `ret` is looked for."""
 
@@ -39,7 +38,7 @@ def _leads_back(places: Places, start: int, pc: int) -> bool:
             return False
         bits = int.from_bytes(code, "little")
         is_met = is_met or at == pc
-        if bits in _RETURNS:
+        if bits in RETURNS:
             return is_met
         length = instruction_length(bits & 0xFFFF)
         written = flow(bits)
@@ -52,6 +51,6 @@ def _leads_back(places: Places, start: int, pc: int) -> bool:
 def _jumps(bits: int, length: int) -> bool:
     """Whether an instruction is a jump or a branch that is no call, which writes ra."""
     if length == 2:
-        is_jr = bits & 0xF07F == 0x8002 and bits >> 7 & 31 != 0
+        is_jr = bits & C_REGISTER_MASK == C_JR and bits >> 7 & 31 != 0
         return is_jr or compressed_jump_offset(bits) is not None
-    return bits & 0x7F == 0x67 or jump_offset(bits) is not None
+    return bits & OPCODE == JALR or jump_offset(bits) is not None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from emu.address import VirtAddr
 from emu.events import TrapTaken
 from emu.firmware.symbols import SymbolKind
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
+from emu.isa.causes import ACCESS_FAULTS, FAULTED_ACCESS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access
 from emu.isa.registers import A7, SP
@@ -17,7 +17,6 @@ from emu.report.reasons.illegal import illegal_reason
 from emu.report.reasons.jumps import jump_origin
 from emu.report.reasons.pages import refusal
 
-_ACCESS_OF = {int(cause): access for table in (PAGE_FAULTS, ACCESS_FAULTS) for access, cause in table.items()}
 _PAGE_CAUSES, _ACCESS_CAUSES = (frozenset(map(int, table.values())) for table in (PAGE_FAULTS, ACCESS_FAULTS))
 _MISALIGNED = (ExceptionCause.LOAD_MISALIGNED, ExceptionCause.STORE_MISALIGNED)
 _ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
@@ -57,7 +56,7 @@ class TrapReasons:
         if trap.interrupt:
             return None
         registers = self._machine.hart.x if registers is None else registers
-        access = _ACCESS_OF.get(trap.cause)
+        access = FAULTED_ACCESS.get(trap.cause)
         if access is not None:
             return self._access(trap, access, registers)
         if trap.cause == ExceptionCause.ILLEGAL_INSTRUCTION:
@@ -72,7 +71,7 @@ class TrapReasons:
 
     def is_refused_still(self, trap: TrapTaken) -> bool:
         """Whether what trapped would trap now: False for a page fault whose page is mapped by now."""
-        access = _ACCESS_OF.get(trap.cause)
+        access = FAULTED_ACCESS.get(trap.cause)
         if access is None or trap.cause not in _PAGE_CAUSES:
             return True
         return self._machine.walk(trap.tval, access, trap.privilege).refusal is not None

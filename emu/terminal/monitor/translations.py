@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from emu.address import PAGE_SIZE
+from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.machine import Machine
 from emu.mmu import pte as bits
@@ -62,7 +62,7 @@ class Translations:
         memory = self._machine.memory
         if not memory.contains(table, PAGE_SIZE):
             return
-        shift = 12 + 9 * level
+        shift = PAGE_BITS + 9 * level
         is_top = base == 0 and level == PAGING_LEVELS[self._machine.hart.csr["satp"] >> SATP_MODE_SHIFT] - 1
         for index, entry in enumerate(memory.view(table, PAGE_SIZE).cast("Q")):
             if not entry & bits.V:
@@ -70,7 +70,7 @@ class Translations:
             virtual = base | index << shift
             if is_top and index & 0x100:
                 virtual |= (1 << 64) - (1 << (shift + 9))  # the upper half: bits above are copies of the highest
-            physical = (entry >> bits.PPN_SHIFT & bits.PPN_MASK) << 12
+            physical = (entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS
             if entry & (bits.R | bits.W | bits.X):
                 yield virtual, physical, 1 << shift, entry & 0xFF
             elif level:

@@ -7,7 +7,7 @@ from emu.address import VirtAddr
 from emu.errors import GuestPanic
 from emu.events import TrapTaken
 from emu.firmware.lines import SourceLine
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause
+from emu.isa.causes import FAULTED_ACCESS, ExceptionCause
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import RA, SP
 from emu.isa.status import Status
@@ -25,7 +25,6 @@ from emu.walks import Walk
 _SHOWN = 12
 """Instructions."""
 _ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
-_ACCESS_OF = {int(cause): access for table in (PAGE_FAULTS, ACCESS_FAULTS) for access, cause in table.items()}
 
 
 class Frame(NamedTuple):
@@ -99,7 +98,7 @@ def is_crash(trap: TrapTaken, privilege: Privilege) -> bool:
 def crash(machine: Machine, function: str, trap: TrapTaken) -> GuestCrash:
     """What is known at the moment at which the trap was entered."""
     places = Places(machine)
-    access = _ACCESS_OF.get(trap.cause)
+    access = FAULTED_ACCESS.get(trap.cause)
     registers = machine.hart.x[:]
     return GuestCrash(
         function,

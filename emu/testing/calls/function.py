@@ -11,7 +11,7 @@ from emu.events import TrapTaken
 from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to
 from emu.firmware.names import Names
 from emu.isa.registers import SP
-from emu.isa.status import Status
+from emu.isa.status import FS_INITIAL, Status
 from emu.machine import Machine
 from emu.observe.lastinstructions import LastInstructions
 from emu.testing.calls.convention import Registers, alignment, floating, is_float, passed_by_reference, returned
@@ -21,7 +21,6 @@ from emu.testing.calls.prototypes import read_prototype
 from emu.testing.calls.scratch import Scratch
 from emu.testing.calls.values import address_of, decode, encode
 
-_FS_INITIAL = 1 << 13
 _GP = 3
 
 
@@ -149,7 +148,7 @@ class Function:
             if self._wants_gp and not hart.x[_GP]:
                 hart.x[_GP] = machine.address_of("__global_pointer$")
             if needs_floats:
-                hart.csr["mstatus"] = status | _FS_INITIAL
+                hart.csr["mstatus"] = status | FS_INITIAL
             yield
         finally:
             if needs_floats:

@@ -14,7 +14,7 @@ from typing import Self
 
 from emu.engine.translated.fuzzed import MAP_BITS
 from emu.errors import ConfigError
-from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause
+from emu.isa.causes import FAULTED_ACCESS, ExceptionCause
 from emu.testing.calls.crash import GuestCrash
 from emu.testing.fuzzing.target import Failure, SanitizerReport, Target
 
@@ -24,7 +24,6 @@ _SHM = "__AFL_SHM_ID"
 _WORD = struct.Struct("<I")
 _HELLO = 0
 """No options: inputs at standard input, a map of the usual size."""
-_ACCESSES = frozenset(map(int, (*PAGE_FAULTS.values(), *ACCESS_FAULTS.values())))
 _SIGNALS = {
     int(ExceptionCause.ILLEGAL_INSTRUCTION): signal.SIGILL, int(ExceptionCause.BREAKPOINT): signal.SIGTRAP,
 }  # fmt: skip
@@ -80,7 +79,7 @@ def _status(failure: Failure | None, stand: _Stand) -> int:
     if failure.name == "hang":  # afl-fuzz measures time, and calls that a hang which it has ended itself
         return stand.wait()
     error = failure.error
-    if isinstance(error, GuestCrash) and error.trap.cause not in _ACCESSES:
+    if isinstance(error, GuestCrash) and error.trap.cause not in FAULTED_ACCESS:
         return int(_SIGNALS.get(error.trap.cause, signal.SIGABRT))
     return int(signal.SIGSEGV if isinstance(error, GuestCrash | SanitizerReport) else signal.SIGABRT)
 

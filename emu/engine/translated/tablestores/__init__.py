@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 
+from emu.address import PAGE_BITS
 from emu.engine import library
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Access, Core, Feature
@@ -13,7 +14,6 @@ from emu.engine.translated.shadow_probes import STORES
 from emu.engine.translated.tablestores.layout import CALLED, DIVERTED, ENTRIES, Word
 from emu.engine.translated.tablestores.probes import WATCHES
 
-_PAGE_BITS = 12
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
 _Mark = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint64)
 
@@ -35,7 +35,7 @@ class TableStores(Feature):
     def __init__(self, base: int, size: int, changed: Changed, stores: Callable[[Access], None]) -> None:
         """`base` and `size` are those of RAM. `stores` is told instead of `changed` without native probes."""
         self._base, self._changed, self._stores = base, changed, stores
-        self._pages = (ctypes.c_uint8 * (size >> _PAGE_BITS))()
+        self._pages = (ctypes.c_uint8 * (size >> PAGE_BITS))()
         self._words = (ctypes.c_uint64 * len(Word))()
         self._told = _Told(self._tell)
         self._mark: Callable[[int, int], None] | None = None
@@ -43,14 +43,14 @@ class TableStores(Feature):
 
     def add(self, page: int) -> None:
         """Tell of a page from now on, from the next store on."""
-        number = page - self._base >> _PAGE_BITS
+        number = page - self._base >> PAGE_BITS
         self._pages[number] = 1
         if self._mark is not None and self._core is not None:
-            self._mark(self._core.state_address, self._core.host_address + (number << _PAGE_BITS))
+            self._mark(self._core.state_address, self._core.host_address + (number << PAGE_BITS))
 
     def remove(self, page: int) -> None:
         """Tell of it no more."""
-        self._pages[page - self._base >> _PAGE_BITS] = 0
+        self._pages[page - self._base >> PAGE_BITS] = 0
 
     def clear(self) -> None:
         """Tell of no page any more."""
@@ -67,7 +67,7 @@ class TableStores(Feature):
             core.slots[Slot.TABLES] = ctypes.addressof(self._words)
             for number, is_watched in enumerate(self._pages):
                 if is_watched:
-                    self._mark(core.state_address, core.host_address + (number << _PAGE_BITS))
+                    self._mark(core.state_address, core.host_address + (number << PAGE_BITS))
         self._core = core
         return {}
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from emu.engine.translated import accesses, registerwrites
 from emu.engine.translated.features import Access, Write
-from emu.engine.translated.opcodes import MRET, SRET
 from emu.errors import RecordingError
 from emu.firmware.names import Names
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s
 from emu.isa.causes import ExceptionCause
 from emu.isa.csrs import MHPM_COUNTERS, Csr, csr_name
+from emu.isa.encodings import AMO, MRET, OPCODE, SC, SYSTEM, TRAP_RETURNS
 from emu.isa.operands import MemoryOperand, instruction_length, memory_operand, stored_register
 from emu.isa.privilege import Access as AccessKind
 from emu.isa.privilege import Privilege
@@ -26,8 +26,6 @@ from emu.report.logs.floatflags import FloatFlags, raises_flags
 _FLOAT = 32
 CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
-_SC = 3
-_ATOMIC = 0x2F
 _SD = int(Status.SD)
 _EXCEPTIONS = (
     "instruction_address_misaligned", "instruction_access_fault", "illegal_instruction", "breakpoint",
@@ -186,7 +184,7 @@ class CommitLog:
         word = int.from_bytes(code, "little")
         shape = self._shapes[pc, code] = _Shape(
             f" {pc:#018x} ({word:#0{2 + 2 * len(code)}x})", raises_flags(word), memory_operand(word),
-            word & 0x7F == _ATOMIC and word >> 27 == _SC, word in (MRET, SRET), _writes_status(word),
+            word & OPCODE == AMO and word >> 27 == SC, word in TRAP_RETURNS, _writes_status(word),
         )  # fmt: skip
         return shape
 
@@ -305,4 +303,4 @@ class CommitLog:
 
 def _writes_status(word: int) -> bool:
     kind = word >> 12 & 3
-    return word & 0x7F == 0x73 and kind != 0 and word >> 20 == Csr.SSTATUS and (kind == 1 or word >> 15 & 31 != 0)
+    return word & OPCODE == SYSTEM and kind != 0 and word >> 20 == Csr.SSTATUS and (kind == 1 or word >> 15 & 31 != 0)
