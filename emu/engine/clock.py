@@ -44,6 +44,7 @@ class BlockClock:
         self.slots_address = ctypes.addressof(self._memory)
         """Where they lie in host memory."""
         self.slots[Slot.STOP] = library.function_address("uc_emu_stop", "")
+        self.slots[Slot.FORGET_PAGE] = library.function_address("tlb_flush_page")
         handle = used.handle
         engine = handle.value or 0
         core = ctypes.c_uint64.from_address(engine + layout.ENGINE_CPU).value

@@ -18,6 +18,8 @@ from emu.engine.filltable import (
     LARGE_PLACES,
     MARK,
     MARKED,
+    MARKS,
+    MOST_MARKS,
     PERMISSIONS,
     ROOT,
     SHIFT,
@@ -25,6 +27,7 @@ from emu.engine.filltable import (
     SLOTS,
     START,
     TABLES,
+    USER,
 )
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.native import Probe
@@ -67,10 +70,20 @@ FILL = Probe(
     mov r11, rax
     and r11, -4096
     mov [rcx], r11
+    mov r11d, eax
     and eax, 7
     mov [rcx+8], rax
-    mov rax, [r8+{8 * MARK}]
-    or [r8+{8 * MARKED}], rax
+    test r11d, {USER}
+    jz kept
+    cmp qword ptr [r8+{8 * MARK}], 0
+    je kept
+    mov rax, [r8+{8 * MARKED}]
+    cmp rax, {MOST_MARKS}
+    jae counted
+    mov [r8+rax*8+{8 * MARKS}], rsi
+counted:
+    inc qword ptr [r8+{8 * MARKED}]
+kept:
     mov eax, 1
     ret
 walk:
@@ -139,8 +152,15 @@ leaf:
     jae astray
     test bl, {pte.U}
     jz not_users
-    mov rdi, [r8+{8 * MARK}]
-    or [r8+{8 * MARKED}], rdi
+    or eax, {USER}
+    cmp qword ptr [r8+{8 * MARK}], 0
+    je not_users
+    mov rdi, [r8+{8 * MARKED}]
+    cmp rdi, {MOST_MARKS}
+    jae noted_user
+    mov [r8+rdi*8+{8 * MARKS}], rsi
+noted_user:
+    inc qword ptr [r8+{8 * MARKED}]
 not_users:
     cmp ecx, 12
     je small
@@ -175,7 +195,9 @@ granted:
     pop rcx
     pop rbx
     mov [rcx], r11
-    mov [rcx+8], rax
+    mov edi, eax
+    and edi, 7
+    mov [rcx+8], rdi
     or r11, rax
     mov [r8+r10+{8 * ENTRIES}], r9
     mov [r8+r10+{8 * ENTRIES + 8}], r11
@@ -219,7 +241,7 @@ ask:
     and rax, -4096
     mov r11, [r13+8]
     and r11d, 7
-    or rax, r11
+    lea rax, [rax+r11+{USER}]
     mov [rbx+r10+{8 * ENTRIES + 8}], rax
 answered:
     mov eax, 1

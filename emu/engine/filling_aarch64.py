@@ -13,6 +13,8 @@ from emu.engine.filltable import (
     LARGE_PLACES,
     MARK,
     MARKED,
+    MARKS,
+    MOST_MARKS,
     PERMISSIONS,
     ROOT,
     SHIFT,
@@ -20,6 +22,7 @@ from emu.engine.filltable import (
     SLOTS,
     START,
     TABLES,
+    USER,
 )
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import Slot
@@ -48,10 +51,20 @@ SOURCE = f"""
     str x11, [x3]
     and x11, x10, #7
     str x11, [x3, #8]
+    tbz w10, #{USER.bit_length() - 1}, kept
     ldr x9, [x4, #{8 * MARK}]
+    cbz x9, kept
     ldr x10, [x4, #{8 * MARKED}]
-    orr x10, x10, x9
+    cmp x10, #{MOST_MARKS}
+    b.hs counted
+    movz x11, #{8 * MARKS & 0xFFFF}
+    movk x11, #{8 * MARKS >> 16}, lsl #16
+    add x11, x11, x4
+    str x1, [x11, x10, lsl #3]
+counted:
+    add x10, x10, #1
     str x10, [x4, #{8 * MARKED}]
+kept:
     mov w0, #1
     ret
 walk:
@@ -107,9 +120,18 @@ leaf:
     cmp x13, x7
     b.hs ask
     tbz w15, #{pte.U.bit_length() - 1}, not_users
+    orr w12, w12, #{USER}
     ldr x13, [x4, #{8 * MARK}]
+    cbz x13, not_users
     ldr x14, [x4, #{8 * MARKED}]
-    orr x14, x14, x13
+    cmp x14, #{MOST_MARKS}
+    b.hs noted_user
+    movz x13, #{8 * MARKS & 0xFFFF}
+    movk x13, #{8 * MARKS >> 16}, lsl #16
+    add x13, x13, x4
+    str x1, [x13, x14, lsl #3]
+noted_user:
+    add x14, x14, #1
     str x14, [x4, #{8 * MARKED}]
 not_users:
     cmp x5, #12
@@ -143,7 +165,8 @@ no_fetch:
     and w12, w12, #{_NO_EXEC & 0xFFFF_FFFF:#x}
 granted:
     str x10, [x3]
-    str x12, [x3, #8]
+    and x13, x12, #7
+    str x13, [x3, #8]
     orr x10, x10, x12
     str x9, [x11, #{8 * ENTRIES}]
     str x10, [x11, #{8 * ENTRIES + 8}]
@@ -183,6 +206,7 @@ ask:
     and x9, x9, #0xfffffffffffff000
     ldr x10, [x22, #8]
     and x10, x10, #7
+    orr x10, x10, #{USER}
     orr x9, x9, x10
     str x9, [x11, #{8 * ENTRIES + 8}]
 left:

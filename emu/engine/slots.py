@@ -63,6 +63,8 @@ class Slot:
     FIRST_TRAP = 32
     """The first of those, in six words: cause, tval, epc, the privilege that it came from and the one that it went to,
     and the address of its handler."""
+    FORGET_PAGE = 38
+    """The address of the core's function that forgets the translation of a page in its TLB."""
 
 
 SLOTS = 40

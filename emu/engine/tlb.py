@@ -24,6 +24,8 @@ from emu.engine.filltable import (
     LARGE_PLACES,
     MARK,
     MARKED,
+    MARKS,
+    MOST_MARKS,
     NUMBERS,
     PERMISSIONS,
     ROOT,
@@ -32,6 +34,7 @@ from emu.engine.filltable import (
     SLOTS,
     START,
     TABLES,
+    USER,
     WORDS,
 )
 from emu.engine.library import Handle
@@ -50,7 +53,7 @@ class Translations:
         octets = memoryview(self._memory).cast("B")
         self.words = octets.cast("Q")
         """The table, by word."""
-        self._large = octets[8 * LARGE :]
+        self._large = octets[8 * LARGE : 8 * MARKS]
 
     def serve(self, ask: int, slots: int) -> None:
         """Answer the core's fills by native code, which calls `ask`, a callback like it, for what is not here.
@@ -85,7 +88,7 @@ class Translations:
 
     def forget_contexts(self) -> None:
         """No context has a number, and no page is kept that a leaf maps together with others."""
-        ctypes.memset(ctypes.addressof(self._memory) + 8 * NUMBERS, 0, 8 * (WORDS - NUMBERS))
+        ctypes.memset(ctypes.addressof(self._memory) + 8 * NUMBERS, 0, 8 * (MARKS - NUMBERS))
 
     @property
     def address(self) -> int:
@@ -116,8 +119,19 @@ class Translations:
 
     @property
     def marked(self) -> bool:
-        """Whether an answer was given without asking in a context that marks, since `unmark`."""
+        """Whether an answer for a page of U mode was given without asking in a context that marks, since `unmark`.
+
+        Or one was noted.
+        """
         return bool(self.words[MARKED])
+
+    def mark(self, address: int) -> None:
+        """Note an answer for a page of U mode, as native code does in a context that marks."""
+        words = self.words
+        count = words[MARKED]
+        if count < MOST_MARKS:
+            words[MARKS + count] = address
+        words[MARKED] = count + 1
 
     def unmark(self) -> None:
         """No answer was given."""
@@ -143,14 +157,16 @@ class Translations:
         words = self.words
         found = self.find(address, access)
         if found is not None:
-            words[MARKED] |= words[MARK]
+            if words[MARK] and words[_place(address >> 12 & _PAGES, access) + 1] & USER:
+                self.mark(address)
             return found
         words[KEEP] = 0
         found = fill(address, access)
         if found is not None and words[KEEP] and words[CONTEXT]:
             page = address >> 12 & _PAGES
             place = _place(page, access)
-            words[place], words[place + 1] = page | words[CONTEXT] << CONTEXT_SHIFT, found[0] & -4096 | found[1] & 7
+            words[place] = page | words[CONTEXT] << CONTEXT_SHIFT
+            words[place + 1] = found[0] & -4096 | found[1] & 7 | USER
         return found
 
     def forget_page(self, address: int) -> None:

@@ -3,6 +3,7 @@
 from emu.engine.csrs.layout import (
     CLOCK,
     FORCED,
+    FREE,
     FS,
     KINDS,
     LINES,
@@ -13,26 +14,48 @@ from emu.engine.csrs.layout import (
     NOT_OF_GUEST,
     NUMBER,
     OPERATIONS,
+    PRIVILEGE,
     SD,
-    SIE,
+    SUM,
+    TIME_BIT,
     Kind,
 )
+from emu.engine.entries import SEEN_SHIFT
+from emu.engine.filltable import CONTEXT, MARK, MARKED, MARKS, MOST_MARKS, NUMBERS, PERMISSION_TABLES, PERMISSIONS
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE
 from emu.isa.csrs import Csr
 from emu.isa.status import MSTATUS_WRITE, SSTATUS_READ, SSTATUS_WRITE
 
 # The core's state, and the number of the CSR; a negative answer makes the instruction illegal.
 MAY_ACCESS = f"""
-    ldr x9, [x0, #{CLOCK}]
-    cbz x9, core
-    ldr x9, [x9, #{8 * Slot.MODEL}]
-    cbz x9, core
-    add x9, x9, #{KINDS >> 12}, lsl #12
+    ldr x10, [x0, #{CLOCK}]
+    cbz x10, core
+    ldr x11, [x10, #{8 * Slot.MODEL}]
+    cbz x11, core
+    add x9, x11, #{KINDS >> 12}, lsl #12
     ldrb w9, [x9, w1, uxtw]
     cmp w9, #{Kind.CORE}
     b.eq core
+    cmp w9, #{Kind.TIME}
+    b.eq time
     cmp w9, #0
     csetm w0, eq
+    ret
+time:
+    ldr x9, [x10, #{8 * Slot.TICK}]
+    cbz x9, refused
+    ldr x9, [x11, #{8 * Csr.MCOUNTEREN}]
+    tbz w9, #{TIME_BIT.bit_length() - 1}, refused
+    ldr x9, [x0, #{PRIVILEGE}]
+    cbnz x9, allowed
+    ldr x9, [x11, #{8 * Csr.SCOUNTEREN}]
+    tbz w9, #{TIME_BIT.bit_length() - 1}, refused
+allowed:
+    mov w0, #0
+    ret
+refused:
+    movn w0, #0
     ret
 core:
     ldr x9, table
@@ -150,7 +173,9 @@ clean:
     bic x11, x10, x4
     orr x3, x3, x11
     eor x11, x3, x10
-    and x11, x11, #{~SIE & (1 << 64) - 1:#x}
+    mov x12, #{FREE & 0xFFFF}
+    movk x12, #{FREE >> 16}, lsl #16
+    bic x11, x11, x12
     cbnz x11, refuse
     tbz x3, #1, written
     tbnz x10, #1, written
@@ -161,7 +186,70 @@ clean:
     tst x11, x12
     b.ne refuse
 written:
+    eor x11, x3, x10
+    tbz x11, #{SUM}, stored
+    ldr x11, [x0, #{CLOCK}]
+    ldr x11, [x11, #{8 * Slot.TRANSLATIONS}]
+    tbnz x3, #{SUM}, fits
+    ldr x12, [x11, #{8 * MARKED}]
+    cmp x12, #{MOST_MARKS}
+    b.hi refuse
+fits:
+    ldr x12, [x11, #{8 * CONTEXT}]
+    cbz x12, fitted
+    lsr x12, x3, #{SEEN_SHIFT}
+    and x12, x12, #6
+    add x12, x12, #1
+    movz x14, #{8 * NUMBERS & 0xFFFF}
+    movk x14, #{8 * NUMBERS >> 16}, lsl #16
+    add x14, x14, x11
+    ldr x14, [x14, x12, lsl #3]
+    cbz x14, refuse
+    str x14, [x11, #{8 * CONTEXT}]
+    ldr x14, [x11, #{8 * PERMISSION_TABLES}]
+    add x14, x14, x12, lsl #8
+    str x14, [x11, #{8 * PERMISSIONS}]
+    ubfx x12, x12, #1, #1
+    str x12, [x11, #{8 * MARK}]
+fitted:
+    tbnz x3, #{SUM}, stored
+    ldr x12, [x11, #{8 * MARKED}]
+    cbz x12, stored
+    stp x29, x30, [sp, #-96]!
+    mov x29, sp
+    stp x19, x20, [sp, #16]
+    stp x0, x2, [sp, #32]
+    stp x3, x9, [sp, #48]
+    stp x10, x13, [sp, #64]
+    mov x19, x11
+forgets:
+    ldr x20, [x19, #{8 * MARKED}]
+    sub x20, x20, #1
+    str x20, [x19, #{8 * MARKED}]
+    movz x9, #{8 * MARKS & 0xFFFF}
+    movk x9, #{8 * MARKS >> 16}, lsl #16
+    add x9, x9, x19
+    ldr x1, [x9, x20, lsl #3]
+    ldr x0, [sp, #32]
+    ldr x9, [x0, #{CLOCK}]
+    ldr x9, [x9, #{8 * Slot.FORGET_PAGE}]
+    mov x10, #{CORE_STATE["aarch64"]}
+    sub x0, x0, x10
+    blr x9
+    cbnz x20, forgets
+    ldp x10, x13, [sp, #64]
+    ldp x3, x9, [sp, #48]
+    ldp x0, x2, [sp, #32]
+    ldp x19, x20, [sp, #16]
+    ldp x29, x30, [sp], #96
+stored:
     str x3, [x9, #{8 * Csr.MSTATUS}]
+    mov x12, #{FS}
+    and x11, x3, x12
+    ldr x14, [x0, #{MSTATUS}]
+    bic x14, x14, x12
+    orr x14, x14, x11
+    str x14, [x0, #{MSTATUS}]
 seen:
     orr x10, x10, x13
     ldr x11, visible

@@ -35,19 +35,27 @@ class Kind(IntEnum):
     EVEN = 5
     """The same, without bit 0."""
     SSTATUS = 6
-    """The model's `sstatus`, as long as only SIE changes and no interrupt becomes due; the rest is refused."""
+    """The model's `sstatus`, as long as MXR stays and no interrupt becomes due; the rest is refused."""
+    TIME = 7
+    """The core, which has it from the clock, as far as the model's `mcounteren` and `scounteren` allow it."""
 
 
 SIMPLE = (Csr.SSTATUS, Csr.SSCRATCH, Csr.SEPC, Csr.SCAUSE, Csr.STVAL, Csr.MSTATUS, Csr.MEPC)
 """Those that can be of a kind other than REFUSED and CORE."""
 
 FS, SD, MPP, SIE = int(Status.FS), int(Status.SD), int(Status.MPP), int(Status.SIE)
+SUM = int(Status.SUM).bit_length() - 1
+"""The bit's number."""
+FREE = SIE | FS | int(Status.SPIE | Status.SPP | Status.SUM)
+"""What changes in `sstatus` natively."""
+TIME_BIT = 2
+"""Of `mcounteren` and `scounteren`."""
 MOVED = int(Status.TW | Status.TSR)
 MOVED_BY = 8
 """The core looks for TW and TSR eight bits further up than the manual has them."""
 NOT_OF_GUEST = ~(MOVED << MOVED_BY | SD) & (1 << 64) - 1
 """The bits of the core's `mstatus` that the guest has written or may see; SD follows from FS."""
-CLOCK, MSTATUS = 8 * Word.RDTIME_FUNCTION, 8 * Word.MSTATUS
+CLOCK, MSTATUS, PRIVILEGE = 8 * Word.RDTIME_FUNCTION, 8 * Word.MSTATUS, 8 * Word.PRIVILEGE
 NUMBER = int(Csr.MSTATUS)
 OPERATIONS = 32
 """Bytes of an entry in the core's table: four functions."""

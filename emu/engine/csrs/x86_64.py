@@ -3,6 +3,7 @@
 from emu.engine.csrs.layout import (
     CLOCK,
     FORCED,
+    FREE,
     FS,
     KINDS,
     LINES,
@@ -13,27 +14,49 @@ from emu.engine.csrs.layout import (
     NOT_OF_GUEST,
     NUMBER,
     OPERATIONS,
+    PRIVILEGE,
     SIE,
+    SUM,
+    TIME_BIT,
     Kind,
 )
+from emu.engine.entries import SEEN_SHIFT
+from emu.engine.filltable import CONTEXT, MARK, MARKED, MARKS, MOST_MARKS, NUMBERS, PERMISSION_TABLES, PERMISSIONS
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE
 from emu.isa.csrs import Csr
 from emu.isa.status import MSTATUS_WRITE, SSTATUS_READ, SSTATUS_WRITE
 
 # The core's state, and the number of the CSR; a negative answer makes the instruction illegal.
 MAY_ACCESS = f"""
-    mov rax, [rdi+{CLOCK}]
-    test rax, rax
+    mov rdx, [rdi+{CLOCK}]
+    test rdx, rdx
     jz core
-    mov rax, [rax+{8 * Slot.MODEL}]
-    test rax, rax
+    mov r8, [rdx+{8 * Slot.MODEL}]
+    test r8, r8
     jz core
     mov ecx, esi
-    movzx eax, byte ptr [rax+rcx+{KINDS}]
+    movzx eax, byte ptr [r8+rcx+{KINDS}]
     cmp eax, {Kind.CORE}
     je core
+    cmp eax, {Kind.TIME}
+    je time
     cmp eax, 1
     sbb eax, eax
+    ret
+time:
+    mov eax, -1
+    cmp qword ptr [rdx+{8 * Slot.TICK}], 0
+    je refused
+    test byte ptr [r8+{8 * Csr.MCOUNTEREN}], {TIME_BIT}
+    jz refused
+    cmp qword ptr [rdi+{PRIVILEGE}], 0
+    jne allowed
+    test byte ptr [r8+{8 * Csr.SCOUNTEREN}], {TIME_BIT}
+    jz refused
+allowed:
+    xor eax, eax
+refused:
     ret
 core:
     mov ecx, esi
@@ -168,7 +191,7 @@ clean:
     or rcx, r8
     mov rax, rcx
     xor rax, r10
-    test rax, {~SIE}
+    test rax, {~FREE}
     jnz refuse
     test cl, {SIE}
     jz written
@@ -179,12 +202,83 @@ clean:
     test rax, [r9+{8 * Csr.MIE}]
     jnz refuse
 written:
+    mov rax, rcx
+    xor rax, r10
+    bt eax, {SUM}
+    jnc stored
+    mov r8, [rdi+{CLOCK}]
+    mov r8, [r8+{8 * Slot.TRANSLATIONS}]
+    bt ecx, {SUM}
+    jc fits
+    cmp qword ptr [r8+{8 * MARKED}], {MOST_MARKS}
+    ja refuse
+fits:
+    cmp qword ptr [r8+{8 * CONTEXT}], 0
+    je fitted
+    mov rax, rcx
+    shr rax, {SEEN_SHIFT}
+    and eax, 6
+    inc eax
+    mov rsi, [r8+rax*8+{8 * NUMBERS}]
+    test rsi, rsi
+    jz refuse
+    mov [r8+{8 * CONTEXT}], rsi
+    mov esi, eax
+    shl esi, 8
+    add rsi, [r8+{8 * PERMISSION_TABLES}]
+    mov [r8+{8 * PERMISSIONS}], rsi
+    shr eax, 1
+    and eax, 1
+    mov [r8+{8 * MARK}], rax
+fitted:
+    bt ecx, {SUM}
+    jnc forget
+stored:
     mov [r9+{8 * Csr.MSTATUS}], rcx
+    mov rax, [rdi+{MSTATUS}]
+    xor rax, rcx
+    and rax, {~FS}
+    xor rax, rcx
+    mov [rdi+{MSTATUS}], rax
 seen:
     or r10, r11
     movabs rax, {SSTATUS_READ:#x}
     and r10, rax
     jmp told
+forget:
+    cmp qword ptr [r8+{8 * MARKED}], 0
+    je stored
+    push rbx
+    push rbp
+    push rdi
+    push rdx
+    push rcx
+    push r9
+    push r10
+    push r11
+    sub rsp, 8
+    mov rbx, r8
+forgets:
+    mov rbp, [rbx+{8 * MARKED}]
+    dec rbp
+    mov rsi, [rbx+rbp*8+{8 * MARKS}]
+    mov [rbx+{8 * MARKED}], rbp
+    mov rdi, [rsp+48]
+    mov rax, [rdi+{CLOCK}]
+    sub rdi, {CORE_STATE["x86_64"]}
+    call qword ptr [rax+{8 * Slot.FORGET_PAGE}]
+    test rbp, rbp
+    jnz forgets
+    add rsp, 8
+    pop r11
+    pop r10
+    pop r9
+    pop rcx
+    pop rdx
+    pop rdi
+    pop rbp
+    pop rbx
+    jmp stored
 status:
     mov r10, [rdi+{MSTATUS}]
     movabs rax, {NOT_OF_GUEST:#x}

@@ -74,7 +74,6 @@ class ExactState(HartCore):
         self.stale = StaleTranslations(bus, self.tables.drop_translations)
         bus.add_source(StaleTranslationUsed, self.stale.start)
         self.supervisor_stands_for = _M
-        self._user_page_seen = False
         window = self.engine.window
         window.load()
         if self.engine.is_native:
@@ -159,7 +158,6 @@ class ExactState(HartCore):
     def _change_translations(self) -> None:
         """Others hold for what the core knows by now; those of before will hold again."""
         self._code.clear()
-        self._user_page_seen = False
         self.engine.translations.unmark()
         self.engine.flush_tlb()
 
@@ -261,7 +259,7 @@ class ExactState(HartCore):
             (changed & _MPRV)
             or (changed & _MPP and new & _MPRV)
             or (changed & _MXR and old & _MXR)
-            or (changed & _SUM and old & _SUM and (self._user_page_seen or self.engine.translations.marked))
+            or (changed & _SUM and old & _SUM and self.engine.translations.marked)
         ):
             self._change_translations()  # what the new status forbids may be cached; what it allows cannot be
         if changed & (_SUM | _MXR):
@@ -335,7 +333,7 @@ class ExactState(HartCore):
 
 _SERVED: dict[int, Kind] = {
     Csr.SSTATUS: Kind.SSTATUS, Csr.SSCRATCH: Kind.PLAIN, Csr.SEPC: Kind.EVEN, Csr.SCAUSE: Kind.PLAIN,
-    Csr.STVAL: Kind.PLAIN, Csr.FFLAGS: Kind.CORE, Csr.FRM: Kind.CORE, Csr.FCSR: Kind.CORE,
+    Csr.STVAL: Kind.PLAIN, Csr.TIME: Kind.TIME, Csr.FFLAGS: Kind.CORE, Csr.FRM: Kind.CORE, Csr.FCSR: Kind.CORE,
 }  # fmt: skip
 """Whatever is not here has consequences, or belongs to M mode, which the core is never in."""
 _State = tuple[bytes, object, Privilege, int, tuple[int, int]]

@@ -97,7 +97,7 @@ class ExactTranslation(ExactProtection):
         if not granted & needed:
             return None
         if entry & 0x10 and privilege:
-            self._user_page_seen = True
+            self.engine.translations.mark(address)
         return frame_of(entry, shift, address), granted
 
     def _full_walk(self, address: int, needed: int) -> tuple[int, int] | None:
@@ -123,7 +123,7 @@ class ExactTranslation(ExactProtection):
             self.engine.translations.note_large(address, PAGE_BITS + 9 * leaf.level)
         key = seen.privilege | (self._values[_MSTATUS] & (_SUM | _MXR))
         if entry & 0x10 and seen.privilege == _S:
-            self._user_page_seen = True
+            self.engine.translations.mark(address)
         return int(seen.physical), self._permissions[key][entry & 0xFF]
 
     def _grant(self, address: int, privilege: int, frame: int, granted: int, needed: int) -> tuple[int, int] | None:

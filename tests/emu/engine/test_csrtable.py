@@ -8,22 +8,26 @@ import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import native
+from emu.engine import filltable, native
 from emu.engine.csrs import ACCESS, MAY_ACCESS
 from emu.engine.csrs.layout import FORCED, LINES, NUMBERS_IN_CORE, Kind
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE
 from emu.engine.window import Word
 from emu.isa.csrs import Csr
 from emu.isa.status import MSTATUS_WRITE, SSTATUS_READ, SSTATUS_WRITE, XLEN_64, Status
 from emu.machine import Machine, MachineConfig
 from tests.emu.engine.hosts import HOSTS, JUNK
 
-CODE, STACK, STATE, SLOTS, MODEL, TABLE, FUNCTIONS, RESULT, RETURN = range(0x10_0000, 0x91_0000, 0x10_0000)
+CODE, STACK, STATE, SLOTS, MODEL, TABLE, FUNCTIONS, RESULT, RETURN, TRANSLATIONS = range(
+    0x10_0000, 0xB0_0000, 0x10_0000
+)
+FORGET, GRANTED = FUNCTIONS + 0x1000, 0x5_0000
 KINDS = MODEL + 8 * 4096
 SIZE = 0x4_0000
 REFUSED = 0xFFFF_FFFF
 ALL = (1 << 64) - 1
-FS, SD, MPP = int(Status.FS), int(Status.SD), int(Status.MPP)
+FS, SD, MPP, SUM = int(Status.FS), int(Status.SD), int(Status.MPP), int(Status.SUM)
 ALLOWED, READ, WRITE, BOTH = range(0, 64, 16)
 
 
@@ -35,6 +39,7 @@ class Processor:
         self.core = core = unicorn.Uc(*host.engine)
         for base in (CODE, STACK, STATE, SLOTS, MODEL, TABLE, FUNCTIONS, RESULT, RETURN):
             core.mem_map(base, SIZE)
+        core.mem_map(TRANSLATIONS, 8 * filltable.WORDS + 0xFFF & -0x1000)
         self.places = {}
         for number, probe in enumerate((MAY_ACCESS, ACCESS)):
             self.places[probe.name] = CODE + 0x1000 * number
@@ -46,6 +51,15 @@ class Processor:
         self.libraries = 0
         """The value that the library keeps of every CSR."""
         self.calls: list[int] = []
+        core.mem_write(FORGET, host.returning)
+        core.hook_add(unicorn.UC_HOOK_CODE, self._forgets, begin=FORGET, end=FORGET)
+        self.forgotten: list[int] = []
+
+    def _forgets(self, _core: unicorn.Uc, _address: int, _size: int, _data: object) -> None:
+        its_core, page = self.host.called(self.core)[:2]
+        assert its_core == STATE - CORE_STATE[self.host.architecture]
+        self.forgotten.append(page)
+        self.host.answer(self.core, JUNK)
 
     def call(self, name: str, *arguments: int) -> int:
         return self.host.call(self.core, self.places[name], RETURN, STACK + 0x8000, arguments) & 0xFFFF_FFFF
@@ -100,7 +114,24 @@ def test_what_is_refused_and_what_the_library_decides(processor, kind, number, k
     answer = processor.call("may_access", STATE, number)
     asks_library = not known or kind is Kind.CORE
     assert processor.calls == ([ALLOWED] if asks_library else [])
-    assert answer == (REFUSED if kind is Kind.REFUSED and not asks_library else 0)
+    if kind is not Kind.TIME or asks_library:
+        assert answer == (REFUSED if kind is Kind.REFUSED and not asks_library else 0)
+
+
+@pytest.mark.parametrize("tick", [0, 10])
+@pytest.mark.parametrize("privilege", [0, 1])
+@pytest.mark.parametrize(("machine", "supervisor"), [(0xFD, 0xFF), (2, 0xFD), (7, 7)])
+def test_time_is_the_clocks_where_the_models_counters_are_open_to_who_asks(
+    processor, tick, privilege, machine, supervisor
+):
+    prepare(processor, Csr.TIME, Kind.TIME, functions=(ALLOWED,))
+    processor.write(SLOTS + 8 * Slot.TICK, tick)
+    processor.write(STATE + 8 * Word.PRIVILEGE, privilege)
+    processor.write(MODEL + 8 * Csr.MCOUNTEREN, machine)
+    processor.write(MODEL + 8 * Csr.SCOUNTEREN, supervisor)
+    is_open = tick and machine & 2 and (privilege or supervisor & 2)
+    assert processor.call("may_access", STATE, Csr.TIME) == (0 if is_open else REFUSED)
+    assert not processor.calls
 
 
 @settings(max_examples=120, deadline=None)
@@ -132,32 +163,60 @@ def test_plain_values_change_as_the_instruction_says(processor, kind, number, ol
     assert (processor.read(place) if in_model else processor.libraries) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
-    status=VALUES, core=VALUES, new=VALUES, mask=st.sampled_from([0, 2, ALL, FS, 0x2002]),
+    status=VALUES, core=VALUES, new=VALUES, mask=st.sampled_from([0, 2, ALL, FS, 0x2002, SUM, SUM | 0x122]),
     pending=st.sampled_from([0, 2, 0x20]), lines=st.sampled_from([0, 0x200]), enabled=st.sampled_from([0, 2, 0x222]),
+    context=st.sampled_from([0, 5]), numbers=st.lists(st.sampled_from([0, 7, 9]), min_size=8, max_size=8),
+    marked=st.sampled_from([0, 0, 1, 3, filltable.MOST_MARKS, filltable.MOST_MARKS + 1]),
 )  # fmt: skip
-def test_the_models_sstatus_is_served_while_nothing_but_sie_changes(
-    processor, status, core, new, mask, pending, lines, enabled
+def test_the_models_sstatus_is_served_while_nothing_comes_of_it_but_another_context(
+    processor, status, core, new, mask, pending, lines, enabled, context, numbers, marked
 ):
     status &= ~SD
     prepare(processor, 0x100, Kind.SSTATUS, functions=())
+    pages = [0x4000_0000 + 0x1000 * number for number in range(filltable.MOST_MARKS)]
     for number, value in {Csr.MSTATUS: status, Csr.MIP: pending, LINES: lines, Csr.MIE: enabled}.items():
         processor.write(MODEL + 8 * number, value)
+    table = {
+        filltable.CONTEXT: context, filltable.MARK: status >> 18 & 1, filltable.MARKED: marked,
+        filltable.PERMISSIONS: 1, filltable.PERMISSION_TABLES: GRANTED,
+        **dict(enumerate(numbers, filltable.NUMBERS)), **dict(enumerate(pages, filltable.MARKS)),
+    }  # fmt: skip
+    for word, value in table.items():
+        processor.write(TRANSLATIONS + 8 * word, value)
+    processor.write(SLOTS + 8 * Slot.TRANSLATIONS, TRANSLATIONS)
+    processor.write(SLOTS + 8 * Slot.FORGET_PAGE, FORGET)
+    processor.forgotten.clear()
     processor.write(STATE + 8 * Word.MSTATUS, core)
     processor.write(RESULT, JUNK)
     answer = processor.call("access", STATE, 0x100, RESULT, new, mask)
     old = status | FS if status & FS and FS in (status & FS, core & FS) else status
     wanted = old & ~(mask & SSTATUS_WRITE) | new & mask & SSTATUS_WRITE
-    rises = wanted & 2 and not old & 2
-    if (old ^ wanted) & ~2 or (rises and (pending | lines) & enabled):
+    rises, changed = wanted & 2 and not old & 2, old ^ wanted
+    index = 1 | (wanted >> 18 & 1) << 1 | (wanted >> 19 & 1) << 2
+    forgets = changed & SUM and old & SUM
+    refuses = changed & ~(SUM | FS | 0x122) or (rises and (pending | lines) & enabled)
+    refuses = refuses or (changed & SUM and context and not numbers[index])
+    refuses = refuses or (forgets and marked > filltable.MOST_MARKS)
+    if refuses:
         assert answer == REFUSED
         assert processor.read(MODEL + 8 * Csr.MSTATUS) == status
+        assert {word: processor.read(TRANSLATIONS + 8 * word) for word in table} == table
+        assert not processor.forgotten
         return
     assert answer == 0
     assert processor.read(RESULT) == (old | (SD if old & FS == FS else 0)) & SSTATUS_READ
     if mask & SSTATUS_WRITE:
         assert processor.read(MODEL + 8 * Csr.MSTATUS) == wanted
+        assert processor.read(STATE + 8 * Word.MSTATUS) == core & ~FS | wanted & FS
+    if changed & SUM and context:
+        table[filltable.CONTEXT], table[filltable.MARK] = numbers[index], wanted >> 18 & 1
+        table[filltable.PERMISSIONS] = GRANTED + 256 * index
+    assert sorted(processor.forgotten) == (pages[:marked] if forgets else [])
+    if forgets:
+        table[filltable.MARKED] = 0
+    assert {word: processor.read(TRANSLATIONS + 8 * word) for word in table} == table
 
 
 @settings(max_examples=150, deadline=None)
