@@ -100,16 +100,3 @@ def _compressed(c: int) -> Flow | None:
                 return Flow(rd, Origin.ARITHMETIC, (rd, rs2)) if c >> 12 & 1 else Flow(rd, Origin.COPY, (rs2,))
             return Flow(1, Origin.LINK) if c >> 12 & 1 and rd else None
     return None
-
-
-def stored_register(instruction: int) -> int | None:
-    """The integer register that a store stores; None for any other instruction, and for floating point.
-
-    >>> stored_register(0x00b53023), stored_register(0xe10c)  # sd a1, 0(a0); c.sd a1, 0(a0)
-    (11, 11)
-    """
-    if instruction & 3 == 3:
-        return instruction >> 20 & 31 if instruction & bits.OPCODE == bits.STORE else None
-    if memory_operand(instruction) is None or instruction >> 13 & 7 not in (6, 7):
-        return None
-    return 8 + (instruction >> 2 & 7) if instruction & 3 == 0 else instruction >> 2 & 31

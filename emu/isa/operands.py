@@ -47,14 +47,20 @@ def memory_operand(instruction: int) -> MemoryOperand | None:
     return None
 
 
-def stored_register(instruction: int) -> int:
+def stored_register(instruction: int) -> int | None:
     """The register that a store writes to memory: 0 to 31 for x0 to x31, 32 to 63 for f0 to f31.
 
-    >>> stored_register(0xFE843C27), stored_register(0xE406)  # fsd fs0, -8(s0); c.sdsp ra, 8(sp)
-    (40, 1)
+    None for any other instruction, for an atomic one too.
+
+    >>> stored_register(0xFE843C27), stored_register(0xE406), stored_register(0x00B5_352F)  # fsd, c.sdsp, amoadd.d
+    (40, 1, None)
     """
     if instruction & 3 == 3:
-        return (instruction >> 20 & 31) + (32 if instruction & OPCODE == STORE_FP else 0)
+        opcode, register = instruction & OPCODE, instruction >> 20 & 31
+        return {STORE: register, STORE_FP: 32 + register}.get(opcode)
+    operand = _compressed(instruction & 0xFFFF)
+    if operand is None or operand.access is Access.LOAD:
+        return None
     register = instruction >> 2 & 31 if instruction & 3 == 2 else 8 + (instruction >> 2 & 7)
     return register + (32 if instruction >> 13 & 7 == 5 else 0)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from emu.address import VirtAddr
 from emu.errors import AddressError, MachineError
-from emu.isa.dataflow import Origin, flow, stored_register
-from emu.isa.operands import instruction_length
+from emu.isa.dataflow import Origin, flow
+from emu.isa.operands import instruction_length, stored_register
 from emu.isa.registers import INTEGER_REGISTERS
 from emu.isa.results import registers_written
 from emu.lateclass import dataclass
@@ -102,7 +102,7 @@ def _stored(machine: Machine) -> tuple[Link, str | None]:
     """What the store at pc stores, and the register to follow next."""
     instruction = _instruction(machine)
     operand, register = machine.core.operand_at(int(machine.hart.pc)), stored_register(instruction)
-    name = None if register is None else INTEGER_REGISTERS[register]
+    name = None if register is None or register >= len(INTEGER_REGISTERS) else INTEGER_REGISTERS[register]
     place = "memory" if operand is None else machine.locate(operand.address(machine.core.words))
     made = name or "what an atomic or floating-point operation made"
     link = _at(machine, instruction, place, f"a store of {made}", name)

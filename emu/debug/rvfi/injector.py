@@ -8,8 +8,8 @@ from emu.errors import EmuError
 from emu.events import TrapTaken
 from emu.isa import encodings as bits
 from emu.isa.causes import ExceptionCause
-from emu.isa.dataflow import flow, stored_register
-from emu.isa.operands import MemoryOperand, instruction_length, loaded_register, memory_operand
+from emu.isa.dataflow import flow
+from emu.isa.operands import MemoryOperand, instruction_length, loaded_register, memory_operand, stored_register
 from emu.isa.privilege import Access, Privilege
 from emu.isa.results import F0, written_register
 from emu.machine import Machine, MachineConfig
@@ -195,7 +195,7 @@ def _sources(insn: int) -> tuple[int, int]:
     if insn & 3 != 3:
         operand, stored = memory_operand(insn), stored_register(insn)
         if operand is not None:
-            return operand.base, stored or 0
+            return operand.base, stored if stored and stored < F0 else 0
         if insn & bits.C_JUMP_MASK in (bits.C_BEQZ, bits.C_BNEZ):
             return 8 + (insn >> 7 & 7), 0
         if insn & bits.C_JR_MASK == bits.C_JR:  # c.jr, c.jalr

@@ -259,7 +259,8 @@ class CommitLog:
                     found.append(Reached(access.address, access.size, access.value, access.is_store))
         if self._known and not any_access and not shape.is_sc:  # a device's
             is_store = operand.access is AccessKind.STORE
-            value = self.registers[stored_register(int.from_bytes(code, "little"))] if is_store else 0
+            register = stored_register(int.from_bytes(code, "little"))
+            value = 0 if register is None else self.registers[register]
             address, size = operand.address(self.registers), operand.size
             found.append(Reached(address, size, value & (1 << 8 * size) - 1, is_store))
         return found
