@@ -34,14 +34,19 @@ from emu.engine.translated.tablestores.layout import (
     WATCHED,
 )
 
+_PAGE, _INVALID, _MARKED = f"#{-4096 & (1 << 64) - 1:#x}", f"#{-INVALID & (1 << 64) - 1:#x}", f"#{MARK}"
+
 
 def functions() -> str:
     """The functions, and what they jump to."""
     stubs = "".join(f"store_{size}:\n mov w9, #{size}\n ldr x10, {name}\n b watch\n" for size, name in STORES.items())
-    page, invalid, marked = f"#{-4096 & (1 << 64) - 1:#x}", f"#{-INVALID & (1 << 64) - 1:#x}", f"#{MARK}"
-    return (
-        stubs
-        + f"""
+    parts = (_watch, _carry_out, _see, _pass, _alone, _entries_of_the_tlb, _words, _fill, _mark)
+    return stubs + "".join(part() for part in parts)
+
+
+def _watch() -> str:
+    """The entries of the TLB for the first and the last byte of a store; to `plain` while no page is watched."""
+    return f"""
 watch:
     ldr x11, [x0, #{CLOCK}]
     cbz x11, plain
@@ -80,6 +85,12 @@ watch:
     mov x1, x26
     bl peek
     mov x28, x11
+"""
+
+
+def _carry_out() -> str:
+    """The store, by the core, while the entries have no mark: it would come here again."""
+    return f"""
 found:
     ldr x9, [x27, #{TLB_STORES}]
     ldr x10, [x28, #{TLB_STORES}]
@@ -101,7 +112,7 @@ found:
     csel x4, x4, xzr, ne
     str x4, [sp, #120]
     stp x0, x3, [sp, #128]
-    mov x10, {marked}
+    mov x10, {_MARKED}
     ldr x9, [x27, #{TLB_STORES}]
     bic x9, x9, x10
     str x9, [x27, #{TLB_STORES}]
@@ -125,6 +136,12 @@ found:
     cbz x4, second
     ldp x0, x1, [sp, #96]
     bl tell
+"""
+
+
+def _see() -> str:
+    """What has changed in the word of the last byte."""
+    return """
 second:
     ldr x4, [sp, #120]
     cbz x4, done
@@ -138,6 +155,12 @@ done:
     ldp x19, x20, [sp, #16]
     ldp x29, x30, [sp], #144
     ret
+"""
+
+
+def _pass() -> str:
+    """The store as the core has it."""
+    return """
 pass:
     mov x0, x19
     mov x1, x20
@@ -153,6 +176,12 @@ pass:
     ldp x29, x30, [sp], #144
 plain:
     br x10
+"""
+
+
+def _alone() -> str:
+    """The store is to be the first of its block: the engine stops before it."""
+    return f"""
 alone:
     ldr x0, [x19, #{ENV_ENGINE}]
     ldr x0, [x0, #{ENGINE_CPU}]
@@ -172,6 +201,12 @@ alone:
     ldr x0, [x0, #{ENGINE_CPU}]
     ldr x9, cpu_loop_exit
     blr x9
+"""
+
+
+def _entries_of_the_tlb() -> str:
+    """`peek` looks up the entry of an address; `reach` has the core fill it."""
+    return f"""
 peek:
     and x9, x22, #15
     add x9, x19, x9, lsl #4
@@ -180,8 +215,8 @@ peek:
     and x11, x10, x1, lsr #6
     add x11, x12, x11
     ldr x9, [x11, #{TLB_STORES}]
-    and x9, x9, {invalid}
-    and x10, x1, {page}
+    and x9, x9, {_INVALID}
+    and x10, x1, {_PAGE}
     cmp x9, x10
     ret
 reach:
@@ -203,6 +238,12 @@ reach:
 reached:
     ldp x29, x30, [sp], #32
     ret
+"""
+
+
+def _words() -> str:
+    """`cell` reads the word of memory that an address is in, `tell` tells of it if it has changed."""
+    return f"""
 cell:
     ldr x0, [x2, #{TLB_ADDEND}]
     add x0, x0, x1
@@ -248,6 +289,12 @@ tell:
     ldp x29, x30, [sp], #48
 same:
     ret
+"""
+
+
+def _fill() -> str:
+    """An entry that the core has filled is marked, if its page is watched."""
+    return f"""
 set_page:
     stp x29, x30, [sp, #-48]!
     mov x29, sp
@@ -270,7 +317,7 @@ set_page:
     and x12, x12, x1, lsr #6
     add x12, x13, x12
     ldr x13, [x12, #{TLB_STORES}]
-    and x14, x13, {page}
+    and x14, x13, {_PAGE}
     ldr x15, [x12, #{TLB_ADDEND}]
     add x14, x14, x15
     ldr x15, [x10, #{HOST}]
@@ -282,10 +329,16 @@ set_page:
     lsr x14, x14, #12
     ldrb w14, [x15, x14]
     cbz w14, set
-    orr x13, x13, {marked}
+    orr x13, x13, {_MARKED}
     str x13, [x12, #{TLB_STORES}]
 set:
     ret
+"""
+
+
+def _mark() -> str:
+    """All entries of a page are marked, in every mode and among the victims."""
+    return f"""
 mark:
     mov x16, x30
     mov x2, #0
@@ -306,12 +359,12 @@ mode:
     br x16
 entries:
     ldr x7, [x6, #{TLB_STORES}]
-    and x8, x7, {page}
+    and x8, x7, {_PAGE}
     ldr x9, [x6, #{TLB_ADDEND}]
     add x8, x8, x9
     cmp x8, x1
     b.ne following
-    orr x7, x7, {marked}
+    orr x7, x7, {_MARKED}
     str x7, [x6, #{TLB_STORES}]
 following:
     add x6, x6, #64
@@ -319,4 +372,3 @@ following:
     b.ls entries
     ret
 """
-    )

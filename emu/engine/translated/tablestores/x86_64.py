@@ -39,9 +39,13 @@ def functions() -> str:
     stubs = "".join(
         f"store_{size}:\n mov r9d, {size}\n mov r11, [rip+{name}]\n jmp watch\n" for size, name in STORES.items()
     )
-    return (
-        stubs
-        + f"""
+    parts = (_watch, _carry_out, _see, _pass, _alone, _entries_of_the_tlb, _words, _fill, _mark)
+    return stubs + "".join(part() for part in parts)
+
+
+def _watch() -> str:
+    """The entries of the TLB for the first and the last byte of a store; to `plain` while no page is watched."""
+    return f"""
 watch:
     mov rax, [rdi+{CLOCK}]
     test rax, rax
@@ -83,6 +87,12 @@ watch:
     mov rsi, [rsp+64]
     call peek
     mov [rsp+8], r11
+"""
+
+
+def _carry_out() -> str:
+    """The store, by the core, while the entries have no mark: it would come here again."""
+    return f"""
 found:
     mov rax, [rsp]
     mov rcx, [rsp+8]
@@ -123,6 +133,12 @@ two:
     je unmarked
     mov rax, [rsp]
     or qword ptr [rax+{TLB_STORES}], {MARK}
+"""
+
+
+def _see() -> str:
+    """What has changed, in the words of the first and of the last byte."""
+    return f"""
 unmarked:
     cmp byte ptr [rsp+49], 0
     je marked
@@ -149,6 +165,12 @@ done:
     pop rbp
     pop rbx
     ret
+"""
+
+
+def _pass() -> str:
+    """The store as the core has it."""
+    return """
 pass:
     mov rdi, rbx
     mov rsi, rbp
@@ -165,6 +187,12 @@ pass:
     pop rbx
 plain:
     jmp r11
+"""
+
+
+def _alone() -> str:
+    """The store is to be the first of its block: the engine stops before it."""
+    return f"""
 alone:
     mov rdi, [rbx+{ENV_ENGINE}]
     mov rdi, [rdi+{ENGINE_CPU}]
@@ -178,6 +206,12 @@ alone:
     mov rdi, [rbx+{ENV_ENGINE}]
     mov rdi, [rdi+{ENGINE_CPU}]
     call qword ptr [rip+cpu_loop_exit]
+"""
+
+
+def _entries_of_the_tlb() -> str:
+    """`peek` looks up the entry of an address; `reach` has the core fill it."""
+    return f"""
 peek:
     mov eax, r13d
     and eax, 15
@@ -207,6 +241,12 @@ reach:
     call peek
 reached:
     ret
+"""
+
+
+def _words() -> str:
+    """`cell` reads the word of memory that an address is in, `tell` tells of it if it has changed."""
+    return f"""
 cell:
     mov rax, rsi
     add rax, [rcx+{TLB_ADDEND}]
@@ -245,6 +285,12 @@ tell:
     add rsp, 8
 same:
     ret
+"""
+
+
+def _fill() -> str:
+    """An entry that the core has filled is marked, if its page is watched."""
+    return f"""
 set_page:
     push rdi
     push rsi
@@ -277,6 +323,12 @@ set_page:
     or qword ptr [rsi+{TLB_STORES}], {MARK}
 set:
     ret
+"""
+
+
+def _mark() -> str:
+    """All entries of a page are marked, in every mode and among the victims."""
+    return f"""
 mark:
     xor r8d, r8d
     lea r9, [rdi-{-VICTIMS}]
@@ -306,4 +358,3 @@ following:
     jbe entries
     ret
 """
-    )
