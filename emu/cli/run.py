@@ -84,13 +84,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
         )
         if request.trace_out:
             told.append(_writer(stack.enter_context(output(request.trace_out)), places))
-        recording = recorder(machine, request)
+        recording = _recorder(stack, machine, request, sanitize.quarantine)
         if recording is not None:
-            stack.enter_context(recording)
-            from emu.cli.shared.quarantined import quarantine_said
-
-            host = quarantine_said(allocation_request(request, asked=True), sanitize.quarantine)
-            stack.callback(_replay_sections(machine, recording, host))
             told.append(_writer(recording.events, places))
         for listener in told:
             for kind in events:
@@ -139,11 +134,18 @@ def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
     return TraceFile(stream, places).write
 
 
-def _replay_sections(machine: Machine, recording: "Recorder", host: dict[str, object]) -> Callable[[], None]:
-    """Write by what a recorded run is lived again; what closes that."""
+def _recorder(stack: ExitStack, machine: Machine, request: RunWords, quarantine: int) -> "Recorder | None":
+    """What records the run, if that was asked for, and by what it can be lived again."""
+    recording = recorder(machine, request)
+    if recording is None:
+        return None
+    from emu.cli.shared.quarantined import quarantine_said
     from emu.record.replay import ReplaySections
 
-    return ReplaySections(machine, recording, host).close
+    stack.enter_context(recording)
+    said = quarantine_said(allocation_request(request, asked=True), quarantine)
+    stack.callback(ReplaySections(machine, recording, said).close)
+    return recording
 
 
 def _run(
