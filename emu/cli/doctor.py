@@ -48,17 +48,17 @@ def _findings(*, fits: bool) -> Iterator[tuple[str, str]]:
     yield "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     expected = "" if fits else f": install {' or '.join(KNOWN_VERSIONS)}, no guest runs on this one"
     yield "unicorn", f"{library.VERSION}{expected}"
-    yield "probes", _probes()
+    yield "native code", _native_code()
     yield "built kernels", str(build_directory().absolute())
     yield "terminal", "yes" if sys.stdin.isatty() else "no: the guest gets all that is typed, Ctrl-A too"
     for program, package in _ORACLES.items():
         yield program, shutil.which(program) or f"not found (Debian: {package}); only tests compare with it"
 
 
-def _probes() -> str:
+def _native_code() -> str:
     if os.environ.get("EKERNEL_PROBES") == "python":
-        return "Python, as EKERNEL_PROBES asks: about ten times slower, with the same results"
+        return "no, as EKERNEL_PROBES asks: Python, about ten times slower, with the same results"
     reason = installation.obstacle()
     if reason is None:
-        return "native code in each block"
-    return f"Python, about ten times slower, with the same results: {reason}"
+        return "yes, in each block of translated code"
+    return f"no, Python, about ten times slower, with the same results: {reason}"

@@ -104,7 +104,7 @@ def options() -> Words:
     group.value("--crashes", to="crashes", form="DIR", kind=Path, text="Where crashes go; DIR/crashes of --corpus.")
     group.value("--executions", to="executions", form="N", kind=count, text="End after so many; else at Ctrl-C.")
     group.value("--time", to="duration", form="SECONDS", kind=seconds, text="End after so long.")
-    group.value("--seed", to="seed", form="N", kind=count, default=1, text="Chance begins here; 1.")
+    group.value("--seed", to="seed", form="N", kind=count, default=1, text="The seed of its random choices; 1.")
     group.value(
         "--scheduler", to="scheduler", form="local|tcp://HOST:PORT",
         text="Execute in other processes: of this computer, or the workers of a scheduler of dask.distributed.",

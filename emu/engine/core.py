@@ -21,6 +21,7 @@ _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
 once for each trap that leads to a trap."""
 _COUNT, _DEADLINE = Slot.COUNT, Slot.DEADLINE
+_NEEDS_NATIVE_CODE = "without native code (`ekernel doctor` says why) no function is called without Python"
 
 
 class Engine(EngineAnswers):
@@ -44,7 +45,7 @@ class Engine(EngineAnswers):
         """
         calls, slots, frame = self._lone_calls, self.slots, self.frame
         if calls is None:
-            raise MachineError("functions are called without Python only where there are native probes")
+            raise MachineError(_NEEDS_NATIVE_CODE)
         slots[_DEADLINE] = deadline
         self.started_at = slots[_COUNT]
         frame.words[DONE] = NOT_BEGUN
@@ -68,7 +69,7 @@ class Engine(EngineAnswers):
         Where the last one has stopped in the middle it is as with `call_alone`.
         """
         if self._lone_calls is None:
-            raise MachineError("functions are called without Python only where there are native probes")
+            raise MachineError(_NEEDS_NATIVE_CODE)
         self.started_at = start = self.slots[_COUNT]
         self.frame.words[DONE] = NOT_BEGUN
         try:

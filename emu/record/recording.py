@@ -138,7 +138,7 @@ class Recording(Shown):
         except ValueError:
             return "it is damaged"
         if not isinstance(about, dict):
-            return "it was made without what came from outside"
+            return "it lacks what the guest was given (what was typed, disks, time)"
         return str(about["obstacle"]) if "obstacle" in about else None
 
     @property

@@ -85,7 +85,7 @@ def replayed(recording: Recording) -> tuple[Machine, Moment]:
     reader = recording.container
     about = _json(reader, ABOUT)
     if not about:
-        raise RecordingError(f"{recording.path} cannot be replayed: it was made without what came from outside")
+        raise RecordingError(f"{recording.path} cannot be replayed: {recording.obstacle}")
     if "obstacle" in about:
         raise RecordingError(f"{recording.path} cannot be replayed: {about['obstacle']}")
     try:

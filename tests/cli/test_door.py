@@ -11,7 +11,7 @@ from tests.cli.conftest import Ekernel
 
 GROUPS = (
     "What to boot", "The teaching kernel", "The machine", "Disks, devices and the host", "What to watch",
-    "Whose allocators", "Limits and output", "QEMU's words for what is so anyway",
+    "Whose allocators", "Limits and output", "QEMU's options that change nothing here",
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_a_mistake_is_told_in_one_line_with_status_125(ekernel: Ekernel, words: 
 def test_doctor_says_what_this_host_can_do(ekernel: Ekernel) -> None:
     result = ekernel("doctor")
     assert result.returncode == 0
-    for name in ("ekernel", "Python", "unicorn", "probes", "built kernels", "qemu-system-riscv64"):
+    for name in ("ekernel", "Python", "unicorn", "native code", "built kernels", "qemu-system-riscv64"):
         assert re.search(rf"^{name} +\S", result.stdout, re.MULTILINE)
 
 

@@ -202,10 +202,12 @@ def add_allocations(words: Words) -> None:
 
 def add_ends(group: Group) -> None:
     """What ends the run to a moment that never comes."""
-    group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    group.value(
+        "--max-instructions", to="max_instructions", form="N", kind=count, text="Run at most so many instructions."
+    )
     group.value(
         "--timeout", to="timeout", form="SECONDS", kind=seconds, default=_PATIENCE,
-        text=f"Run no longer than that ({_PATIENCE:g}).",
+        text=f"Run at most so many seconds ({_PATIENCE:g}).",
     )  # fmt: skip
 
 
@@ -240,7 +242,7 @@ def add_debugging(words: Words) -> None:
 
 def add_unchanging(words: Words) -> None:
     """Words that are accepted because they change nothing."""
-    group = Group(words, "QEMU's words for what is so anyway")
+    group = Group(words, "QEMU's options that change nothing here")
     group.flag("-nographic", to="nographic", text="The console is this terminal.")
     group.value("-serial", to="serial", form="stdio|mon:stdio", default="stdio", text="The same.")
     group.value("-display", to="display", form="none", default="none", text="There is no display.")

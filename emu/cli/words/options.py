@@ -137,7 +137,9 @@ def _at_moment(command: str, purpose: str) -> Words:
     add_boot(words)
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Run to this moment; without it to the end.")
-    group.value("--max-instructions", to="max_instructions", form="N", kind=count, text="Run no longer than that.")
+    group.value(
+        "--max-instructions", to="max_instructions", form="N", kind=count, text="Run at most so many instructions."
+    )
     add_readonly_guest(words)
     return words
 

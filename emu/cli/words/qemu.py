@@ -107,7 +107,7 @@ class _Slots:
 
 
 def check_unchanging(words: RunWords) -> None:
-    """Check QEMU's words for what is so anyway. Raises ConfigError for those that would change something."""
+    """Check QEMU's options that change nothing here. Raises ConfigError for those that would change something."""
     for option, value, known, otherwise in (
         ("-serial", words.serial, ("stdio", "mon:stdio"), "the guest's console is this terminal"),
         ("-monitor", words.monitor, ("none", "stdio"), "the monitor is behind Ctrl-A C"),
