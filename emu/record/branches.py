@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
-from emu.engine.translated.definitions import Block
 from emu.firmware.elf import MAGIC, ElfFile
 from emu.firmware.names import Names
 from emu.isa.encodings import BRANCH, OPCODE, TRAP_RETURNS
@@ -23,8 +22,12 @@ _LAST = re.compile(b"(?:([%b]...|[^%b].))+" % (re.escape(_LONG), re.escape(_LONG
 """The instructions of a block; its group is the last of them."""
 
 _MAYBE_SHORT = frozenset(bytes((low,)) for low in range(1, 256, 4))
-_MAYBE_LONG = frozenset((b"\x63", b"\xe3"))
+_MAYBE_LONG = frozenset((bytes((BRANCH,)), bytes((BRANCH | 0x80,))))
 """First bytes of branches: of compressed ones, and of others."""
+
+Code = tuple[int, int, bytes]
+"""Of a block, its address, instructions and bytes. A plain tuple is nothing that Python looks for garbage in."""
+_NO_CODE: Code = (0, 0, b"")
 
 _End = tuple[int, tuple[int, int] | None, bool]
 """Of a block, where its last instruction is if that is a branch, and where it leads; whether it is a trap's return."""
@@ -89,7 +92,7 @@ class Branches:
     handler returns to.
     """
 
-    def __init__(self, blocks: Mapping[int, Block]) -> None:
+    def __init__(self, blocks: Mapping[int, Code]) -> None:
         self._blocks = blocks
         self._ends: dict[int, _End] = {}
         self._open: list[int] = []
@@ -100,17 +103,24 @@ class Branches:
         before, behind = pair & _WORD, pair >> 32
         if behind & CUT:
             return False
-        ways = None
-        if not before & CUT:
-            end = self._ends.get(before)
-            _, ways, is_return = self._end(before) if end is None else end
-            if ways is None and not is_return:
-                return False
         block = self._blocks.get(behind)
-        if ways is None:
-            self._returned_to(block)
+        if block is None:
+            return False
+        pc = block[0]
+        if before & CUT:
+            self._returned_to(pc)
             return True
-        if block is None or block.pc in ways:
+        end = self._ends.get(before)
+        if end is None:
+            begin, _, code = self._blocks.get(before, _NO_CODE)
+            if pc == begin + len(code) and code[-4:] not in _RETURNS:
+                return False
+            end = self._end(before)
+        _, ways, is_return = end
+        if is_return:
+            self._returned_to(pc)
+            return True
+        if ways is None or pc in ways:
             return False
         self._open.append(before)
         del self._open[:-_MOST_OPEN]
@@ -123,38 +133,32 @@ class Branches:
             branch, ways, _ = self._end(pair & _WORD)
             if ways is not None:
                 behind = self._blocks.get(pair >> 32)
-                if behind is not None and behind.pc in ways:
-                    found[branch, behind.pc == ways[0]] += times
+                if behind is not None and behind[0] in ways:
+                    found[branch, behind[0] == ways[0]] += times
         return found
 
-    def _returned_to(self, block: Block | None) -> None:
-        """The block comes behind a return from a trap, or behind one that was left in its middle."""
-        if block is None:
-            return
+    def _returned_to(self, pc: int) -> None:
+        """What is there comes behind a return from a trap, or behind a block that was left in its middle."""
         for place in reversed(range(len(self._open))):
             branch, ways, _ = self._end(self._open[place])
-            if ways is not None and block.pc in ways:
+            if ways is not None and pc in ways:
                 del self._open[place]
-                self._returned[branch, block.pc == ways[0]] += 1
+                self._returned[branch, pc == ways[0]] += 1
                 return
 
     def _end(self, number: int) -> _End:
         known = self._ends.get(number)
         if known is None:
-            block = self._blocks.get(number)
-            if block is None:
-                return _NO_BRANCH
-            known = self._ends[number] = _end_of(block)
+            known = self._ends[number] = _end_of(*self._blocks.get(number, _NO_CODE))
         return known
 
 
-def _end_of(block: Block) -> _End:
-    code = block.code
+def _end_of(pc: int, _length: int, code: bytes) -> _End:
     may_be_short = code[-1:] >= b"\xc0" and code[-2:-1] in _MAYBE_SHORT
     if may_be_short or code[-4:-3] in _MAYBE_LONG or code[-4:] in _RETURNS:
         found = _LAST.match(code)
         if found is not None:
             first = found.start(1)
             word = code[first:]
-            return block.pc + first, branch_ways(int.from_bytes(word, "little"), block.pc + first), word in _RETURNS
+            return pc + first, branch_ways(int.from_bytes(word, "little"), pc + first), word in _RETURNS
     return _NO_BRANCH

@@ -7,7 +7,7 @@ from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.pairs import Pairs
 from emu.machine import Machine
-from emu.record.branches import Branches, Ways
+from emu.record.branches import Branches, Code, Ways
 from emu.record.recorder import BlockFeature, Following
 from emu.record.recording import Recording, left_by
 
@@ -26,7 +26,7 @@ class Hits:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[int, Block] = {}
+        self._blocks: dict[int, Code] = {}
         self._branches = Branches(self._blocks)
         self._pairs = Pairs(self._branches.look)
         self._earlier: Counter[int] = Counter()
@@ -35,7 +35,7 @@ class Hits:
 
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""
-        self._blocks[block.number] = block
+        self._blocks[block.number] = block.pc, block.length, block.code
 
     def span(self, _instret: int, /) -> None:
         """See `BlockSink`."""
@@ -57,6 +57,12 @@ class Hits:
                 counts[word] += times
         return counts, left
 
+    def _block(self, number: int) -> Block | None:
+        if number not in self._blocks:
+            return None
+        pc, length, code = self._blocks[number]
+        return Block(number, pc, length, 0, code)
+
     def branches(self) -> Ways:
         """How often each branch was taken, and how often not."""
         found = self._branches.ways(self._pairs.counts())
@@ -71,7 +77,7 @@ class Hits:
         for (number, left), times in all_left.items():
             skipped.setdefault(number, []).append((left, times))
         for number, times in counts.items():
-            block = self._blocks.get(number)
+            block = self._block(number)
             if block is None:
                 continue
             addresses = block.addresses()
@@ -91,7 +97,7 @@ class Hits:
         for (number, left), times in all_left.items():
             lefts.setdefault(number, {})[left] = times
         for number, times in counts.items():
-            block = self._blocks.get(number)
+            block = self._block(number)
             if block is None:
                 continue
             cuts = lefts.get(number, {})
