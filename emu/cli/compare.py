@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emu.address import VirtAddr
 from emu.cli.shared.outputs import whole_file
-from emu.cli.shared.recordings import tell_missing
+from emu.cli.shared.recordings import opened, tell_missing
 from emu.cli.words.reading import Group, Words, add_help
 from emu.engine.translated.features import Access
 from emu.errors import ConfigError
@@ -77,9 +77,8 @@ def _elsewhere(request: CompareWords) -> int:
         word = "-replacement" if request.frames else "-allocators"
         raise ConfigError(f"{word} looks at one recording: leave out the second")
     compared = comparisons.policies(request.frames) if request.frames else comparisons.allocators(request.allocators)
-    with Recording(request.one) as recording:
+    with opened(request.one, needs=("memory",) if request.frames else ()) as recording:
         found = compared(recording)
-        tell_missing(recording)
     print("\n".join(found.lines))
     if request.output is not None:
         with whole_file(request.output) as stream:

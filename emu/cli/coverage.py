@@ -7,15 +7,14 @@ from pathlib import Path
 from emu.cli.shared.machines import new_machine
 from emu.cli.shared.moments import run_to_moment
 from emu.cli.shared.outputs import whole_file
-from emu.cli.shared.recordings import tell_missing
+from emu.cli.shared.recordings import opened
 from emu.cli.words.options import coverage_options
 from emu.cli.words.requests import CoverageWords
 from emu.errors import ConfigError
-from emu.firmware.names import Names, SymbolFile
+from emu.firmware.names import Names
 from emu.record.coverage import FileCoverage, coverage, merged_files
 from emu.record.hits import HitCounter, Hits
 from emu.record.magic import is_recording
-from emu.record.recording import Recording
 from emu.report.coverage.lcov import is_tracefile, lcov, read_lcov
 from emu.report.coverage.lines import coverage_lines
 from emu.terminal.signals import Signals
@@ -40,9 +39,8 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         return _tell(request, None, merged_files(map(read_lcov, (request.elf, *tracefiles))))
     names, hits = _measured(request)
     for path in runs:
-        with Recording(path) as recording:
+        with opened(path) as recording:
             hits.read(recording)
-            tell_missing(recording)
     if not len(names.symbols):
         raise ConfigError("the image has no symbols, so nothing can be named; give the ELF file with --symbols FILE")
     files = coverage(names, hits.by_address(), hits.branches())
@@ -86,12 +84,9 @@ def _write(path: Path, form: str, counted: tuple[Names, Hits] | None, files: lis
 def _measured(request: CoverageWords) -> tuple[Names, Hits]:
     if request.elf is not None and is_recording(request.elf):
         hits = Hits()
-        with Recording(request.elf) as recording:
-            for path in request.symbols:
-                recording.names.add(SymbolFile.open(path))
+        with opened(request.elf, request.symbols) as recording:
             hits.read(recording)
-            tell_missing(recording)
-            return recording.names, hits
+        return recording.names, hits
     machine = new_machine(request)
     with HitCounter(machine) as counter:
         outcome = run_to_moment(machine, request)

@@ -7,19 +7,18 @@ from functools import lru_cache
 from emu.address import VirtAddr
 from emu.cli.shared.machines import new_machine
 from emu.cli.shared.moments import run_to_moment
-from emu.cli.shared.recordings import tell_missing
+from emu.cli.shared.recordings import opened
 from emu.cli.words.options import profile_options
 from emu.cli.words.requests import ProfileWords
 from emu.engine.slots import Slot
 from emu.engine.translated import calls
 from emu.engine.translated.calls import Calls
 from emu.errors import ConfigError
-from emu.firmware.names import Names, SymbolFile
+from emu.firmware.names import Names
 from emu.observe.calltree import CallTree, Node, folded
 from emu.record.hits import HitCounter, Hits
 from emu.record.magic import is_recording
 from emu.record.recorder import Following
-from emu.record.recording import Recording
 from emu.report import profile
 from emu.report.places import PlaceNames
 from emu.terminal.signals import Signals
@@ -29,7 +28,7 @@ options = profile_options
 
 
 def main(words: Sequence[str], _signals: Signals) -> int:
-    """Run or read, and print the report. Raises RecordingError for a recording without calls where they are wanted."""
+    """Run or read, and print the report. Raises RecordingError for a recording without calls, and no way to them."""
     request = options().read(words, ProfileWords())
     if request.lines and request.output is not None:
         raise ConfigError("-o writes folded stacks: leave out --lines")
@@ -42,10 +41,9 @@ def main(words: Sequence[str], _signals: Signals) -> int:
 def _by_line(request: ProfileWords) -> Iterator[str]:
     if request.elf is not None and is_recording(request.elf):
         hits = Hits()
-        with Recording(request.elf) as recording:
-            names = _with_symbols(recording, request)
+        with opened(request.elf, request.symbols) as recording:
+            names = recording.names
             hits.read(recording)
-            tell_missing(recording)
     else:
         machine = new_machine(request)
         with HitCounter(machine) as counter:
@@ -57,13 +55,12 @@ def _by_line(request: ProfileWords) -> Iterator[str]:
 
 def _by_call(request: ProfileWords) -> Iterator[str]:
     if request.elf is not None and is_recording(request.elf):
-        with Recording(request.elf) as recording:
+        with opened(request.elf, request.symbols, needs=("calls",)) as recording:
             first, last, pc = recording.extent()
-            tree = CallTree(_functions(_with_symbols(recording, request)), first)
+            tree = CallTree(_functions(recording.names), first)
             for transfer in recording.transfers():
                 tree.apply(transfer)
             tree.until(last, pc)
-            tell_missing(recording)
             total = last - first
     else:
         machine = new_machine(request)
@@ -93,12 +90,6 @@ def _write_folded(request: ProfileWords, root: Node) -> None:
         write_whole(request.output, "".join(f"{line}\n" for line in folded(root)).encode())
     except OSError as error:
         raise ConfigError(f"{request.output} cannot be written: {error.strerror}") from None
-
-
-def _with_symbols(recording: Recording, request: ProfileWords) -> Names:
-    for path in request.symbols:
-        recording.names.add(SymbolFile.open(path))
-    return recording.names
 
 
 def _functions(names: Names) -> Callable[[int], str]:

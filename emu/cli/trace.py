@@ -7,20 +7,16 @@ from contextlib import nullcontext
 from pathlib import Path, PurePath
 
 from emu.cli.shared.outputs import whole_file
-from emu.cli.shared.quarantined import hold_back_again
-from emu.cli.shared.recordings import tell_missing
+from emu.cli.shared.recordings import EVERYTHING, opened
 from emu.cli.words.reading import Group, Words, add_help
 from emu.errors import ConfigError
-from emu.firmware.names import SymbolFile
 from emu.record.recording import Recording
-from emu.record.relived import with_more
 from emu.report import recorded
 from emu.report.places import PlaceNames
 from emu.spelling import did_you_mean
 from emu.terminal.progress import progress
 from emu.terminal.signals import Signals
 
-_EVERYTHING = (0, (1 << 64) - 1)
 _EVENTS = "events"
 WHAT: dict[str, Callable[..., Iterator[str]]] = {
     "instructions": recorded.instructions,
@@ -89,19 +85,14 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     request = options().read(words, TraceWords())
     _check(request)
     first, last = _span(request.span)
-    with Recording(request.file) as recording:
-        for path in request.symbols:
-            recording.names.add(SymbolFile.open(path))
+    needs = ("calls",) if request.form in TIMELINES else _NEEDS.get(request.what, ())
+    with opened(request.file, request.symbols, needs=needs, span=(first, last)) as recording:
         chosen = _chosen(recording, request.functions)
         write = _write_timeline if request.form in TIMELINES else _write_what
         end = lambda: min(last, recording.extent()[1])  # noqa: E731  # asked for where a bar is shown only
         to_file = request.output is not None
-        with (
-            with_more(recording, _NEEDS.get(request.what, ()), first, last, hold_back_again) as whole,
-            progress(f"reading {recording.path}", first, end, to_file=to_file) as whole.on_reached,
-        ):
-            write(whole, request, first, last, chosen)
-        tell_missing(recording)
+        with progress(f"reading {recording.path}", first, end, to_file=to_file) as recording.on_reached:
+            write(recording, request, first, last, chosen)
     return 0
 
 
@@ -201,11 +192,11 @@ def _chosen(recording: Recording, patterns: Sequence[str]) -> Callable[[int], bo
 
 def _span(text: str) -> tuple[int, int]:
     if not text:
-        return _EVERYTHING
+        return EVERYTHING
     first, _, last = text.replace(",", "").partition("-")
     try:
         begin = int(first or "0")
-        end = int(last) if last else begin if "-" not in text else _EVERYTHING[1]
+        end = int(last) if last else begin if "-" not in text else EVERYTHING[1]
     except ValueError:
         raise ConfigError(f"-range {text}: give two counts of instructions, as in 1000-2000") from None
     if not 0 <= begin <= end:

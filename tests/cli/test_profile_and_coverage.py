@@ -151,7 +151,7 @@ def test_mistakes_are_told_in_a_sentence(ekernel: Ekernel, program: Program, wor
     (elf.parent / "raw.bin").write_bytes(bytes.fromhex("9308800073000000"))
     (elf.parent / "broken.info").write_text("SF:a.c\nDA:x,1\nend_of_record\n")
     (elf.parent / "half.info").write_text("TN:\nSF:a.c\nDA:1,1\n")
-    ekernel("run", elf, "--record", "r", "--record-what", "instructions", "-q")
+    ekernel("run", elf, "--record", "r", "--record-what", "instructions", "-q", "--clock", "host")
     finished = ekernel(*words)
     assert finished.returncode == 125
     assert text in finished.stderr
