@@ -28,7 +28,7 @@ def options() -> Words:
         "a machine as new. The exit status is 0 when all have passed, 1 when not, 125 for bad input.",
         operands=" DIR|ELF...",
     )
-    words.add_argument("places", metavar="DIR|ELF", type=Path, nargs="+", help="Programs, or folders with programs.")
+    words.operand("places", form="DIR|ELF", kind=Path, many="+", text="Programs, or folders with programs.")
     group = Group(words, "How")
     group.value(
         "--fidelity", to="fidelity", form="exact|fast", kind=one_of("exact", "fast"), default="exact",

@@ -34,8 +34,8 @@ def options() -> Words:
         "recorded memory, the first access that differs is shown, too. Or compare policies or allocators on one.",
         operands=" RECORDING [RECORDING]",
     )
-    words.add_argument("one", metavar="RECORDING", type=Path, help="A run (ekernel run --record FILE).")
-    words.add_argument("other", metavar="RECORDING", nargs="?", type=Path, help="Another.")
+    words.operand("one", form="RECORDING", kind=Path, text="A run (ekernel run --record FILE).")
+    words.operand("other", form="RECORDING", many="?", kind=Path, text="Another.")
     group = Group(words, "Or one run's workload elsewhere")
     group.value(
         "-replacement", "--replacement", to="frames", form="N,N...", default="",

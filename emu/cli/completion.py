@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from emu.cli.shared.commands import OWN, TOOLS
-from emu.cli.words.reading import Words, one_of
+from emu.cli.words.reading import Words, add_help, one_of
 from emu.terminal.signals import Signals
 
 _BASH = """\
@@ -34,8 +34,8 @@ def options() -> Words:
         "ekernel completion", 'Print what makes a shell complete: eval "$(ekernel completion bash)".',
         operands=" bash|zsh|fish",
     )  # fmt: skip
-    words.add_argument("shell", metavar="bash|zsh|fish", type=one_of("bash", "zsh", "fish"), help="Which shell.")
-    words.add_argument("-h", "--help", action="store_true", help="Show this.")
+    words.operand("shell", form="bash|zsh|fish", kind=one_of("bash", "zsh", "fish"), text="Which shell.")
+    add_help(words, "options")
     return words
 
 

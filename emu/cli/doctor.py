@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
-from emu.cli.words.reading import Words
+from emu.cli.words.reading import Words, add_help
 from emu.engine import library
 from emu.engine.library import KNOWN_VERSIONS
 from emu.engine.translated import installation
@@ -30,7 +30,7 @@ class DoctorWords:
 def options() -> Words:
     """The words of `ekernel doctor`."""
     words = Words("ekernel doctor", "Say what this host can do, and what it lacks. Exit status 1: no guest can run.")
-    words.add_argument("-h", "--help", action="store_true", help="Show this.")
+    add_help(words, "options")
     return words
 
 

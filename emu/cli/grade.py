@@ -1,6 +1,5 @@
 """`ekernel grade`: a teacher's tests against students' kernels."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from emu.terminal.signals import Signals
 from linker.commands.files import write_whole
 
 
-class GradeWords(argparse.Namespace):
+class GradeWords:
     """What was asked for, as it was typed."""
 
     tests: Path
@@ -45,8 +44,8 @@ def options() -> Words:
         "status is 0 when every kernel has all of them, 1 when not, 125 for bad input.",
         operands=" TESTS KERNEL...",
     )
-    words.add_argument("tests", metavar="TESTS", type=Path, help="a file of tests for the fixture `machine`")
-    words.add_argument("kernels", metavar="KERNEL", type=Path, nargs="+", help="ELF files or other images")
+    words.operand("tests", form="TESTS", kind=Path, text="a file of tests for the fixture `machine`")
+    words.operand("kernels", form="KERNEL", kind=Path, many="+", text="ELF files or other images")
     group = Group(words, "Limits of each kernel")
     group.value(
         "--max-instructions", to="instructions", form="N", kind=count, default=plain.instructions,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from emu.cli.words.reading import Words, count
+from emu.cli.words.reading import Group, Words, count
 from emu.errors import ConfigError
 from emu.terminal.signals import Signals
 
@@ -19,17 +19,20 @@ class LabWords:
 def options() -> Words:
     """The words of `ekernel lab`."""
     words = Words("ekernel lab", "Experiments on the teaching kernel, the same in each run.", operands=" allocators")
-    words.add_argument(
-        "experiment", metavar="allocators",
-        help="Run one workload through all frame allocators and heaps, and count the instructions.",
+    words.operand(
+        "experiment", form="allocators",
+        text="Run one workload through all frame allocators and heaps, and count the instructions.",
     )  # fmt: skip
-    words.add_argument(
-        "--operations", metavar="N", type=count, default=500, help="Allocations and frees, each allocator (500)."
-    )
-    words.add_argument(
-        "--plot", metavar="FILE", type=Path, help="Draw the figures too: a file .png or .svg (needs matplotlib)."
-    )
-    words.add_argument("-h", "--help", action="store_true", help="Show this.")
+    group = Group(words, "options")
+    group.value(
+        "--operations", to="operations", form="N", kind=count, default=500,
+        text="Allocations and frees, each allocator (500).",
+    )  # fmt: skip
+    group.value(
+        "--plot", to="plot", form="FILE", kind=Path,
+        text="Draw the figures too: a file .png or .svg (needs matplotlib).",
+    )  # fmt: skip
+    group.flag("-h", "--help", to="help", text="Show this.")
     return words
 
 

@@ -17,7 +17,7 @@ class McpWords:
 def options() -> Words:
     """The words of `ekernel mcp`."""
     words = Words("ekernel mcp", "Serve a machine to assistants (Model Context Protocol, stdio).", operands=" [ELF]")
-    words.add_argument("elf", metavar="ELF", nargs="?", type=Path, help="A kernel to begin with.")
+    words.operand("elf", form="ELF", many="?", kind=Path, text="A kernel to begin with.")
     add_help(words)
     return words
 

@@ -68,11 +68,11 @@ def _help() -> Iterator[str]:
     yield _row("-h or -help", "display this help and exit")
     yield _row("-version", "display version information and exit")
     shown = set()
-    for name, action in run_options().options().items():
-        if name.startswith("--") or name in ("-h", "-q") or (action.dest, action.const) in shown:
+    for name, option in run_options().options().items():
+        if name.startswith("--") or name in ("-h", "-q") or (option.to, option.given) in shown:
             continue
-        shown.add((action.dest, action.const))
-        yield _row(name if action.metavar is None else f"{name} {action.metavar}", action.help or "")
+        shown.add((option.to, option.given))
+        yield _row(f"{name} {option.form}" if option.form else name, option.text)
     yield ""
     yield "The options of `ekernel run` that have two dashes are taken as well: --trace, --timeout and so on."
 

@@ -30,7 +30,7 @@ class ReplayWords:
 def options() -> Words:
     """The words of `ekernel replay`."""
     words = Words("ekernel replay", "Live a recorded run (ekernel run --record FILE) again.", operands=" FILE")
-    words.add_argument("file", metavar="FILE", type=Path, help="The recording.")
+    words.operand("file", form="FILE", kind=Path, text="The recording.")
     group = Group(words, "How")
     group.value(
         "--gdb", to="gdb", form="DEV", text="At its end, wait for gdb there (tcp::1234): it can go back from there."

@@ -58,8 +58,8 @@ def options() -> Words:
         "Show what a recording (ekernel run --record FILE) holds, a line for each instruction, call, access.",
         operands=" FILE [instructions|functions|memory|registers|commits|execution|events]",
     )
-    words.add_argument("file", metavar="FILE", type=Path, help="The recording.")
-    words.add_argument("what", metavar="WHAT", nargs="?", default="", help="What to show of it; instructions.")
+    words.operand("file", form="FILE", kind=Path, text="The recording.")
+    words.operand("what", form="WHAT", many="?", default="", text="What to show of it; instructions.")
     group = Group(words, "What of it")
     group.value(
         "-range", "--range", to="span", form="A-B", default="",

@@ -12,6 +12,7 @@ NOT_FOR_A_RUN = {
     "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
     "linker.assembler", "emu.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
+    "argparse", "gettext", "locale",
 }  # fmt: skip
 NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
@@ -36,7 +37,7 @@ NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
 """What waits behind `--from`, too; zstandard loads `platform`."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
-    "shutil",
+    "shutil", "argparse", "gettext", "locale",
 } | {"emu.events", "emu.lateclass", "emu.machine"}  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """`--from`: a run goes on where a saved snapshot was taken."""
 
-import argparse
+from types import SimpleNamespace
 
 from emu.cli.words.reading import Words
 from emu.cli.words.requests import RunWords
@@ -30,9 +30,9 @@ _OF_THE_MACHINE = frozenset(
 
 def open_saved(request: RunWords, words: Words) -> Machine:
     """The machine of `--from`. Raises ConfigError for a word that says what the machine is."""
-    plain = words.read([], argparse.Namespace())
-    for spelling, action in words.options().items():
-        name = action.dest
+    plain = words.read([], SimpleNamespace())
+    for spelling, option in words.options().items():
+        name = option.to
         if name in _OF_THE_MACHINE and getattr(request, name) != getattr(plain, name):
             raise ConfigError(f"{spelling}: the machine is that of {request.origin}; leave {spelling} out, or --from")
     if request.elf is not None:

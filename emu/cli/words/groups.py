@@ -21,7 +21,7 @@ _PATIENCE = 120.0
 def add_boot(words: Words) -> None:
     """What is booted."""
     boot = Group(words, "What to boot")
-    words.add_argument("elf", metavar="ELF", nargs="?", type=Path, help="A kernel; without it the profile's.")
+    words.operand("elf", form="ELF", many="?", kind=Path, text="A kernel; without it the profile's.")
     boot.value("-kernel", "--kernel", to="kernel", form="FILE", kind=Path, text="The same: ELF, Linux Image or raw.")
     boot.value(
         "-bios", "--bios", to="bios", form="FILE|none|default", default="default",

@@ -47,7 +47,9 @@ def run_options() -> Words:
 def build_options() -> Words:
     """The words of `ekernel build`."""
     words = Words("ekernel build", "Assemble and link the kernel of a profile; run nothing.", operands=" -o FILE")
-    words.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="Where the ELF goes.")
+    Group(words, "options").value(
+        "-o", "--output", to="output", form="FILE", kind=Path, required=True, text="Where the ELF goes."
+    )
     add_kernel(words)
     add_help(words)
     return words

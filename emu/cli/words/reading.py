@@ -1,8 +1,7 @@
 """Reading the words behind a command: options in QEMU's and GNU's spelling, with groups in the help."""
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from emu.errors import ConfigError
 from emu.spelling import nearest
@@ -10,101 +9,152 @@ from emu.spelling import nearest
 N = TypeVar("N")
 
 
-class _Help(argparse.HelpFormatter):
-    """Leaves room for QEMU's long words."""
+class Asked:
+    """What a command takes: an option by its spellings, or an operand, which has none."""
 
-    def __init__(self, prog: str, width: int | None = None) -> None:
-        super().__init__(prog, max_help_position=30, width=width)
+    def __init__(
+        self, *names: str, to: str, text: str, form: str = "", kind: Callable[[str], object] = str,
+        default: object = None, given: object = None, many: str = "", required: bool = False,
+    ) -> None:  # fmt: skip
+        """`form` says what a value looks like; without one there is none, and the option means `given`.
+
+        `many` is ? where an operand may be missing, + where it and an option may be repeated.
+        """
+        self.names, self.to, self.text, self.form = names, to, text, form
+        self.kind, self.default, self.given, self.many, self.required = kind, default, given, many, required
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return "/".join(self.names) or self.form
 
 
-def _unseen(prog: str) -> _Help:
-    """What options are tried with when they are declared: to ask for the terminal's width would load a library."""
-    return _Help(prog, width=80)
+class Words:
+    """What one command takes. `elsewhere` says of words that it does not have what to write instead.
 
-
-class Words(argparse.ArgumentParser):
-    """The options of one command. `elsewhere` says of words that it does not have what to write instead.
-
+    >>> from types import SimpleNamespace
     >>> words = Words("ekernel run", "Boot.")
-    >>> _ = words.add_argument("-m", metavar="SIZE"); words.read(["-m64M"], argparse.Namespace()).m
+    >>> Group(words, "options").value("-m", to="memory", form="SIZE", text="RAM.")
+    >>> words.read(["-m64M"], SimpleNamespace()).memory
     '64M'
     """
 
     def __init__(
         self, command: str, description: str, *, operands: str = "", elsewhere: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(
-            prog=command,
-            usage=f"{command} [OPTIONS]{operands}",
-            description=description,
-            add_help=False,
-            allow_abbrev=False,
-            formatter_class=_unseen,
-        )
-        self._command, self._elsewhere = command, elsewhere or {}
+        self.command, self.description, self.usage = command, description, f"{command} [OPTIONS]{operands}"
+        self._elsewhere = elsewhere or {}
+        self.operands: list[Asked] = []
+        self.groups: list[tuple[str, list[Asked]]] = []
+        self._options: dict[str, Asked] = {}
+
+    def operand(
+        self, to: str, *, form: str, text: str, kind: Callable[[str], object] = str, many: str = "",
+        default: object = None,
+    ) -> None:  # fmt: skip
+        """A word that is no option; `many` is ? where it may be missing, + where more may follow."""
+        asked = Asked(to=to, form=form, text=text, kind=kind, default=default, many=many, required=many != "?")
+        self.operands.append(asked)
+
+    def add(self, group: list[Asked], option: Asked) -> None:
+        """Take an option from here on; the help shows it in a group of `groups`."""
+        group.append(option)
+        self._options.update(dict.fromkeys(option.names, option))
+
+    def options(self) -> Mapping[str, Asked]:
+        """Each option by each of its spellings."""
+        return self._options
 
     def read(self, words: Sequence[str], into: N) -> N:
-        """Set an attribute of `into` for each option. Raises ConfigError for a word that means nothing here."""
+        """Set an attribute of `into` for all that can be asked. Raises ConfigError for words that mean nothing here."""
         if "-h" in words or "--help" in words:
-            self.formatter_class = _Help
-            self.print_help()
+            from emu.cli.words.help import print_help
+
+            print_help(self)
             raise SystemExit(0)
-        return self.parse_args(list(self._joined(words)), namespace=into)
+        every = [*self.operands, *dict.fromkeys(self._options.values())]
+        for asked in every:
+            if not hasattr(into, asked.to):
+                setattr(into, asked.to, [] if asked.many == "+" else asked.default)
+        seen, left = self._read(words, into)
+        missing = [asked.called for asked in every if asked.required and asked not in seen]
+        if missing:
+            raise self._wrong(f"the following arguments are required: {', '.join(missing)}")
+        if left:
+            raise self._wrong(f"unrecognized arguments: {' '.join(left)}")
+        return into
 
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigError instead of ending the process."""
-        text = message.removeprefix("argument ").replace("expected one argument", "a value must follow")
-        raise ConfigError(f"{text}; {self._command} -h lists the options")
-
-    def options(self) -> dict[str, argparse.Action]:
-        """Each option by each of its spellings."""
-        return self._option_string_actions
-
-    def _joined(self, words: Sequence[str]) -> Iterator[str]:
-        """The words with each value joined to its option: argparse takes a value like `-quiet` for an option."""
-        options = self.options()
+    def _read(self, words: Sequence[str], into: object) -> tuple[set[Asked], list[str]]:
+        """Read all words: what was seen, and operands that there is no place for."""
+        seen: set[Asked] = set()
+        operands: list[str] = []
         rest = iter(words)
         for word in rest:
-            name, is_pair, _ = word.partition("=")
             if word == "--":
-                yield word
-                yield from rest
-            elif name in options:
-                takes_value = options[name].nargs is None
-                value = None if is_pair or not takes_value else next(rest, None)
-                yield word if value is None else f"{name}={value}"
-            elif len(word) > 1 and word.startswith("-") and not self._is_joined(word):
-                raise ConfigError(f"{name}: there is no such option here; {self._hint(name)}")
+                operands += rest
+            elif len(word) > 1 and word.startswith("-"):
+                option, value = self._option(word)
+                seen.add(option)
+                self._take(option, value, rest, into)
             else:
-                yield word
+                operands.append(word)
+        for operand in self.operands:
+            while operands and (operand.many == "+" or operand not in seen):
+                seen.add(operand)
+                self._take(operand, operands.pop(0), rest, into)
+        return seen, operands
 
-    def _is_joined(self, word: str) -> bool:
-        """Whether a value is joined to an option of one letter, as in `-m256M`: no word of QEMU goes on like that."""
-        option = self.options().get(word[:2])
-        return option is not None and option.nargs is None and word[2:3].isdigit()
+    def _option(self, word: str) -> tuple[Asked, str | None]:
+        """An option, and the value that is joined to it: as in `-m=256M`, or `-m256M` where it has one letter."""
+        name, is_pair, value = word.partition("=")
+        option = self._options.get(name)
+        if option is not None:
+            return option, value if is_pair else None
+        option = self._options.get(word[:2])
+        if option is not None and option.form and word[2:3].isdigit():  # no word of QEMU goes on like that
+            return option, word[2:]
+        raise ConfigError(f"{name}: there is no such option here; {self._hint(name)}")
+
+    def _take(self, asked: Asked, value: str | None, rest: Iterator[str], into: object) -> None:
+        """Set what was asked for; the value of an option may be the next word."""
+        if not asked.form:
+            if value is not None:
+                raise self._wrong(f"{asked.called}: ignored explicit argument '{value}'")
+            setattr(into, asked.to, asked.given)
+            return
+        word = next(rest, None) if value is None else value
+        if word is None:
+            raise self._wrong(f"{asked.called}: a value must follow")
+        try:
+            meant = asked.kind(word)
+        except ValueError as error:
+            raise self._wrong(f"{asked.called}: {error}") from None
+        setattr(into, asked.to, [*getattr(into, asked.to), meant] if asked.many == "+" else meant)
+
+    def _wrong(self, text: str) -> ConfigError:
+        return ConfigError(f"{text}; {self.command} -h lists the options")
 
     def _hint(self, word: str) -> str:
-        options = self.options()
-        near = nearest(word, options) or nearest(f"-{word}", options)
-        fallback = f"did you mean {near}?" if near else f"{self._command} --help lists those there are"
+        near = nearest(word, self._options) or nearest(f"-{word}", self._options)
+        fallback = f"did you mean {near}?" if near else f"{self.command} --help lists those there are"
         return self._elsewhere.get(word) or fallback
 
 
 def count(text: str) -> int:
-    """A number of things, from 0."""
+    """A number of things, from 0. Raises ValueError, with a text for whoever wrote another."""
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
+        raise ValueError(f"'{text}' is not a number from 0 on")
     return int(text)
 
 
 def seconds(text: str) -> float:
-    """A time, more than 0."""
+    """A time, more than 0. Raises ValueError, with a text for whoever wrote another."""
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds") from None
+        raise ValueError(f"'{text}' is not a number of seconds") from None
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: give more than 0 seconds")
+        raise ValueError(f"{text}: give more than 0 seconds")
     return value
 
 
@@ -113,7 +163,7 @@ def one_of(*known: str) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if text not in known:
-            raise argparse.ArgumentTypeError(f"'{text}': there are {', '.join(known)}")
+            raise ValueError(f"'{text}': there are {', '.join(known)}")
         return text
 
     return check
@@ -123,25 +173,30 @@ class Group:
     """Adds options to a group of the help."""
 
     def __init__(self, words: Words, title: str) -> None:
-        self._group = words.add_argument_group(title)
+        self._words, self._group = words, list[Asked]()
+        words.groups.append((title, self._group))
 
     def flag(self, *names: str, to: str, text: str) -> None:
         """An option without a value."""
-        self._group.add_argument(*names, dest=to, action="store_true", help=text)
+        self._words.add(self._group, Asked(*names, to=to, text=text, default=False, given=True))
 
     def constant(self, name: str, *, to: str, value: str, text: str) -> None:
         """An option that stands for another one with a value."""
-        self._group.add_argument(name, dest=to, action="store_const", const=value, help=text)
+        self._words.add(self._group, Asked(name, to=to, text=text, given=value))
 
-    def value(self, *names: str, to: str, form: str, text: str, kind: object = str, default: object = None) -> None:
+    def value(
+        self, *names: str, to: str, form: str, text: str, kind: Callable[[str], object] = str, default: object = None,
+        required: bool = False,
+    ) -> None:  # fmt: skip
         """An option with a value; of two the last counts."""
-        self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, default=default)  # type: ignore[arg-type]  # what argparse calls
+        option = Asked(*names, to=to, form=form, text=text, kind=kind, default=default, required=required)
+        self._words.add(self._group, option)
 
-    def values(self, *names: str, to: str, form: str, text: str, kind: object = str) -> None:
+    def values(self, *names: str, to: str, form: str, text: str, kind: Callable[[str], object] = str) -> None:
         """An option that can be repeated."""
-        self._group.add_argument(*names, dest=to, metavar=form, help=text, type=kind, action="append", default=[])  # type: ignore[arg-type]  # what argparse calls
+        self._words.add(self._group, Asked(*names, to=to, form=form, text=text, kind=kind, many="+"))
 
 
-def add_help(words: Words) -> None:
+def add_help(words: Words, title: str = "Help") -> None:
     """The option that every command has."""
-    Group(words, "Help").flag("-h", "--help", to="help", text="Show this.")
+    Group(words, title).flag("-h", "--help", to="help", text="Show this.")
