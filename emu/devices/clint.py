@@ -1,6 +1,7 @@
 """CLINT: the software interrupt and the timer of a hart (SiFive FU540-C000 manual, chapter 9)."""
 
 from collections.abc import Callable
+from functools import cache
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import HART_INTC, Node, wide
@@ -119,18 +120,7 @@ class Clint:
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `clint`."""
-        return (
-            Node(
-                f"clint@{self.base:x}",
-                {
-                    "interrupts-extended": (
-                        HART_INTC, int(InterruptCause.MACHINE_SOFTWARE), HART_INTC, int(InterruptCause.MACHINE_TIMER),
-                    ),
-                    "reg": wide(self.base, self.size),
-                    "compatible": ("sifive,clint0", "riscv,clint0"),
-                },
-            ),
-        )  # fmt: skip
+        return _nodes(self.base, self.size)
 
     def _is_due(self) -> bool:
         return self.mtime >= self._mtimecmp
@@ -149,3 +139,19 @@ def _merge(register: int, offset: int, size: int, value: int) -> int:
         return value
     shift = 32 if offset & 4 else 0
     return register & ~(0xFFFF_FFFF << shift) | value << shift
+
+
+@cache
+def _nodes(base: int, size: int) -> tuple[Node, ...]:
+    return (
+        Node(
+            f"clint@{base:x}",
+            {
+                "interrupts-extended": (
+                    HART_INTC, int(InterruptCause.MACHINE_SOFTWARE), HART_INTC, int(InterruptCause.MACHINE_TIMER),
+                ),
+                "reg": wide(base, size),
+                "compatible": ("sifive,clint0", "riscv,clint0"),
+            },
+        ),
+    )  # fmt: skip

@@ -1,5 +1,7 @@
 """Test finisher: the register by which a guest ends the machine (SiFive `test0`; QEMU, hw/misc/sifive_test.c)."""
 
+from functools import cache
+
 from emu.devices.node import Node, Phandle, Property, wide
 from emu.devices.power import PowerOff, PowerRequest
 
@@ -57,13 +59,18 @@ class Finisher:
 
     def nodes(self) -> tuple[Node, ...]:
         """The finisher, and how a generic driver powers off and reboots by it."""
-        switch: dict[str, Property] = {"regmap": (Phandle(self.name),), "offset": (0,)}
-        return (
-            Node(
-                f"test@{self.base:x}",
-                {"reg": wide(self.base, self.size), "compatible": ("sifive,test1", "sifive,test0", "syscon")},
-                label=self.name,
-            ),
-            Node("poweroff", {"value": (PASS,), **switch, "compatible": "syscon-poweroff"}, at_root=True),
-            Node("reboot", {"value": (RESET,), **switch, "compatible": "syscon-reboot"}, at_root=True),
-        )
+        return _nodes(self.name, self.base, self.size)
+
+
+@cache
+def _nodes(name: str, base: int, size: int) -> tuple[Node, ...]:
+    switch: dict[str, Property] = {"regmap": (Phandle(name),), "offset": (0,)}
+    return (
+        Node(
+            f"test@{base:x}",
+            {"reg": wide(base, size), "compatible": ("sifive,test1", "sifive,test0", "syscon")},
+            label=name,
+        ),
+        Node("poweroff", {"value": (PASS,), **switch, "compatible": "syscon-poweroff"}, at_root=True),
+        Node("reboot", {"value": (RESET,), **switch, "compatible": "syscon-reboot"}, at_root=True),
+    )

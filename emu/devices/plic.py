@@ -6,6 +6,7 @@ sampled again. And a completion is taken also for a source that the context has 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import cast
 
 from emu.devices.device import InterruptLine
@@ -143,24 +144,7 @@ class Plic:
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `plic`, which the devices' interrupts refer to."""
-        return (
-            Node(
-                f"plic@{self.base:x}",
-                {
-                    "riscv,ndev": (SOURCES,),
-                    "reg": wide(self.base, self.size),
-                    "interrupts-extended": (
-                        HART_INTC, int(InterruptCause.MACHINE_EXTERNAL),
-                        HART_INTC, int(InterruptCause.SUPERVISOR_EXTERNAL),
-                    ),
-                    "interrupt-controller": True,
-                    "compatible": ("sifive,plic-1.0.0", "riscv,plic0"),
-                    "#address-cells": (0,),
-                    "#interrupt-cells": (1,),
-                },
-                label=PLIC.label,
-            ),
-        )  # fmt: skip
+        return _nodes(self.base, self.size)
 
     def _best(self, context: int) -> int:
         """The source that a claim would give: the highest priority above the threshold, then the lowest number."""
@@ -192,3 +176,25 @@ class Plic:
 
 def _word(bits: int, index: int) -> int:
     return bits >> 32 * index & 0xFFFF_FFFF if index < _WORDS else 0
+
+
+@cache
+def _nodes(base: int, size: int) -> tuple[Node, ...]:
+    return (
+        Node(
+            f"plic@{base:x}",
+            {
+                "riscv,ndev": (SOURCES,),
+                "reg": wide(base, size),
+                "interrupts-extended": (
+                    HART_INTC, int(InterruptCause.MACHINE_EXTERNAL),
+                    HART_INTC, int(InterruptCause.SUPERVISOR_EXTERNAL),
+                ),
+                "interrupt-controller": True,
+                "compatible": ("sifive,plic-1.0.0", "riscv,plic0"),
+                "#address-cells": (0,),
+                "#interrupt-cells": (1,),
+            },
+            label=PLIC.label,
+        ),
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """Goldfish RTC: wall-clock time and one alarm (Android, goldfish/GOLDFISH-VIRTUAL-HARDWARE.TXT, chapter VIII)."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 from emu.devices.device import InterruptLine
@@ -144,20 +145,25 @@ class GoldfishRtc:
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `rtc`."""
-        return (
-            Node(
-                f"rtc@{self.base:x}",
-                {
-                    "interrupts": (self.irq_number,),
-                    "interrupt-parent": (PLIC,),
-                    "reg": wide(self.base, self.size),
-                    "compatible": "google,goldfish-rtc",
-                },
-            ),
-        )
+        return _nodes(self.base, self.size, self.irq_number)
 
     def _time(self) -> int:
         return (self._now() + self._state.offset) & _MASK64
 
     def _set_time(self, time: int) -> None:
         self._state.offset = time - self._now()
+
+
+@cache
+def _nodes(base: int, size: int, irq_number: int) -> tuple[Node, ...]:
+    return (
+        Node(
+            f"rtc@{base:x}",
+            {
+                "interrupts": (irq_number,),
+                "interrupt-parent": (PLIC,),
+                "reg": wide(base, size),
+                "compatible": "google,goldfish-rtc",
+            },
+        ),
+    )

@@ -6,6 +6,7 @@ character timeout is up as soon as its FIFO holds less than the trigger level.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import cast
 
 from emu.devices.device import InterruptLine
@@ -201,18 +202,7 @@ class Uart:
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `serial`."""
-        return (
-            Node(
-                f"serial@{self.base:x}",
-                {
-                    "interrupts": (self.irq_number,),
-                    "interrupt-parent": (PLIC,),
-                    "clock-frequency": (_CLOCK_HZ,),
-                    "reg": wide(self.base, 0x100),
-                    "compatible": "ns16550a",
-                },
-            ),
-        )
+        return _nodes(self.base, self.irq_number)
 
     # Interrupts
 
@@ -380,3 +370,19 @@ class Uart:
     _WRITERS: tuple[Callable[["Uart", int], None], ...] = (
         _write_data, _write_ier, _write_fcr, _write_lcr, _write_mcr, _ignore, _ignore, _write_scr,
     )  # fmt: skip
+
+
+@cache
+def _nodes(base: int, irq_number: int) -> tuple[Node, ...]:
+    return (
+        Node(
+            f"serial@{base:x}",
+            {
+                "interrupts": (irq_number,),
+                "interrupt-parent": (PLIC,),
+                "clock-frequency": (_CLOCK_HZ,),
+                "reg": wide(base, 0x100),
+                "compatible": "ns16550a",
+            },
+        ),
+    )

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
+from emu.buffers import words_type
 from emu.engine import alone, interrupts, library, native
 from emu.engine.clock import BlockClock
 from emu.engine.guest import Fault, Store
@@ -198,7 +199,7 @@ class EngineAnswers(EngineParts):
                     return False
                 cell = cells.get(result)
                 if cell is None:  # the result lies on the core's stack, at one of few places
-                    cell = cells[result] = (ctypes.c_uint64 * 2).from_address(result)
+                    cell = cells[result] = words_type(2).from_address(result)
                 cell[0], cell[1] = found
             except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
                 self.fail(error)
@@ -236,7 +237,7 @@ class EngineAnswers(EngineParts):
             return library.add_hook(self.handle, kind, callback, None, begin, end)
         clock = self.clock
         assert isinstance(clock, BlockClock)
-        words = (ctypes.c_uint64 * 3)(library.address_of(callback), clock.slots_address, clock.state_address)
+        words = words_type(3)(library.address_of(callback), clock.slots_address, clock.state_address)
         self._keep.append(words)
         function = native.load(before) if before is not None else self._entries[leaves or 0]
         return library.add_hook(self.handle, kind, function, ctypes.addressof(words), begin, end)

@@ -8,7 +8,7 @@ import ctypes
 import mmap
 from collections.abc import Callable
 
-from emu.buffers import buffer_address
+from emu.buffers import buffer_address, words_type
 from emu.engine import cores, counters, library
 from emu.engine.guest import Guest
 from emu.engine.library import Handle
@@ -38,7 +38,7 @@ class BlockClock:
         """RAM has `size` bytes, and lies at `base` for the guest; `fail` gets what a feature raises in a run."""
         installed = installation.install()
         counters.install()
-        self._memory = (ctypes.c_uint64 * SLOTS)()
+        self._memory = words_type(SLOTS)()
         self.slots = memoryview(self._memory).cast("B").cast("Q")
         self.slots[Slot.DEADLINE] = NEVER
         self.slots_address = ctypes.addressof(self._memory)
@@ -83,7 +83,7 @@ class PythonClock:
         """See `BlockClock`; the guest counts instructions."""
         from emu.engine.translated.slowly import SlowFeatures
 
-        self._memory = (ctypes.c_uint64 * SLOTS)()
+        self._memory = words_type(SLOTS)()
         self.slots = slots = memoryview(self._memory).cast("B").cast("Q")
         slots[Slot.DEADLINE] = NEVER
         run_first_blocks(handle)

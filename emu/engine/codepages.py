@@ -8,6 +8,7 @@ for each run of neighbouring chunks of 64 KiB, because the core walks the list o
 import ctypes
 from collections.abc import Callable, Iterable
 
+from emu.buffers import words_type
 from emu.engine import library, native
 from emu.engine.guest import Note
 from emu.engine.library import Handle
@@ -180,9 +181,9 @@ class CodePages:
         """
         inside = self._base & (1 << CHUNK_BITS) - 1
         base = self._base - inside
-        bitmap = (ctypes.c_uint64 * ((self._size >> CHUNK_BITS + 6) + 2))()
+        bitmap = words_type((self._size >> CHUNK_BITS + 6) + 2)()
         call = NewChunk(lambda offset: self._found(base + offset))
-        data = (ctypes.c_uint64 * 6)(
+        data = words_type(6)(
             host_address - inside, self._size + inside, ctypes.addressof(bitmap),
             library.function_address("get_page_addr_code_hostp"), library.address_of(call), state,
         )  # fmt: skip

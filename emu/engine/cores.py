@@ -11,6 +11,7 @@ import mmap
 from typing import Any, NamedTuple
 from weakref import finalize
 
+from emu.buffers import words_type
 from emu.engine import interrupts, library
 from emu.engine.library import Handle
 from emu.engine.translated import layout
@@ -129,7 +130,7 @@ def make_room() -> None:
 def _ram_block(handle: Handle) -> "ctypes.Array[ctypes.c_uint64]":
     """The library's description of RAM, the largest of its blocks of memory."""
     block = ctypes.c_uint64.from_address((handle.value or 0) + layout.ENGINE_BLOCKS).value
-    return (ctypes.c_uint64 * layout.BLOCK_WORDS).from_address(block)
+    return words_type(layout.BLOCK_WORDS).from_address(block)
 
 
 def _map_devices(handle: Handle, base: int, size: int, answer: list[int]) -> object:

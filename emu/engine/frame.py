@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from emu.buffers import words_type
 from emu.engine.guest import Note
 
 ARGUMENTS = 8
@@ -28,7 +29,7 @@ class Frame:
 
     def __init__(self, saved: int) -> None:
         """`saved` is how many registers are kept."""
-        memory = (ctypes.c_uint64 * (SAVED + saved))()
+        memory = words_type(SAVED + saved)()
         self.address = ctypes.addressof(memory)
         """In the host's memory."""
         self.octets = memoryview(memory).cast("B")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from emu.buffers import words_type
 from emu.errors import MachineError
 
 
@@ -208,7 +209,7 @@ def set_tlb_mode(handle: Handle, mode: int) -> None:
 def set_exits(handle: Handle, exits: list[int]) -> None:
     """Stop at these virtual addresses, and nowhere else."""
     check(_ctl(handle, _USE_EXITS, ctypes.c_int(1)), "enable exits")
-    array = (ctypes.c_uint64 * max(len(exits), 1))(*exits)
+    array = words_type(max(len(exits), 1))(*exits)
     check(_ctl(handle, _SET_EXITS, array, ctypes.c_size_t(len(exits))), "set exits")
 
 
@@ -236,7 +237,7 @@ def move_hook(identifier: int, old: tuple[int, int], new: tuple[int, int]) -> bo
 
     To delete it would not do: while the core runs, a hook that is deleted stays in the list that it walks.
     """
-    words = (ctypes.c_uint64 * _HOOK_WORDS).from_address(identifier)
+    words = words_type(_HOOK_WORDS).from_address(identifier)
     for place in range(_HOOK_WORDS - 1):
         if (words[place], words[place + 1]) == old:
             words[place], words[place + 1] = new

@@ -7,6 +7,7 @@ needs the model is left to it: an interrupt that is due, MPRV, TSR, a translatio
 
 import ctypes
 
+from emu.buffers import words_type
 from emu.engine.csrs.layout import LINES
 from emu.engine.entries import SEEN_SHIFT
 from emu.engine.filltable import CONTEXT, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
@@ -163,7 +164,7 @@ class Returns:
 
     def __init__(self, slots: memoryview) -> None:
         self._slots = slots
-        self._memory = (ctypes.c_uint64 * _PLACES)()
+        self._memory = words_type(_PLACES)()
         self._words = memoryview(self._memory).cast("B").cast("Q")
 
     def note(self, block: int, place: int) -> None:

@@ -9,6 +9,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from emu.buffers import words_type
 from emu.engine import library, native
 from emu.engine.filling import FILL
 from emu.engine.filltable import (
@@ -49,7 +50,7 @@ class Translations:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
         self._core = ctypes.c_uint64.from_address((handle.value or 0) + ENGINE_CPU).value
-        self._memory = (ctypes.c_uint64 * WORDS)()
+        self._memory = words_type(WORDS)()
         octets = memoryview(self._memory).cast("B")
         self.words = octets.cast("Q")
         """The table, by word."""

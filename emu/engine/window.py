@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from emu.buffers import octets_type
 from emu.engine import library
 from emu.engine.library import Handle
 from emu.errors import MachineError
@@ -113,7 +114,7 @@ class DirectWindow:
     """The core's own memory: nothing to copy. Its address is what a native probe found in the host's register."""
 
     def __init__(self, address: int) -> None:
-        memory = (ctypes.c_uint8 * STATE_BYTES).from_address(address)
+        memory = octets_type(STATE_BYTES).from_address(address)
         self.octets = memoryview(memory).cast("B")
         self.words = self.octets.cast("Q")
 

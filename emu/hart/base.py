@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
@@ -326,17 +327,13 @@ class HartBase(Guest, ABC):
 
     def add_source(self, kind: type[Event]) -> None:
         """Say that this hart makes events of a kind, while somebody listens."""
-        self.bus.add_source(kind, self._listen(kind))
+        self.bus.add_source(kind, partial(self._start_telling, kind))
 
-    def _listen(self, kind: type[Event]) -> Callable[[], Callable[[], None]]:
-        def start() -> Callable[[], None]:
-            self._listening.add(kind)
-            self.listening_changed(kind)
+    def _start_telling(self, kind: type[Event]) -> Callable[[], None]:
+        self._listening.add(kind)
+        self.listening_changed(kind)
+        return partial(self._stop_telling, kind)
 
-            def stop() -> None:
-                self._listening.discard(kind)
-                self.listening_changed(kind)
-
-            return stop
-
-        return start
+    def _stop_telling(self, kind: type[Event]) -> None:
+        self._listening.discard(kind)
+        self.listening_changed(kind)

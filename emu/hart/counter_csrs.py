@@ -23,19 +23,21 @@ _TIME_BIT = 1 << 1
 
 
 class CounterCsrs:
-    """The counters, what enables them, and the timer of S mode: `readers` and `writers` by number."""
+    """The counters, what enables them, and the timer of S mode."""
 
     def __init__(self, values: memoryview, owner: "CsrOwner", selectable: int) -> None:
         """`values` has a word for each number; `selectable`: what `menvcfg` has beside STCE and FIOM."""
         self._values, self._owner, self._selectable = values, owner, selectable
         self.offsets: dict[int, int] = {_MCYCLE: 0, _MINSTRET: 0}
         """What to add to the instructions retired, since a counter was written."""
-        self.readers: dict[int, Read] = {}
-        self.writers: dict[int, Write] = {}
-        self._add_counters()
-        self._add_supervisor_timer()
+        values[_STIMECMP] = _ALL
 
-    def _add_counters(self) -> None:
+    def add_to(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
+        """Add what reads and what writes each, by number."""
+        self._add_counters(readers, writers)
+        self._add_supervisor_timer(readers, writers)
+
+    def _add_counters(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
         values, owner, offsets = self._values, self._owner, self.offsets
         frozen: dict[int, int] = {_MCYCLE: 1, _MINSTRET: 4}
         passed: dict[int, Callable[[], int]] = {_MCYCLE: owner.cycles, _MINSTRET: owner.retired}
@@ -59,17 +61,17 @@ class CounterCsrs:
                 offsets[number] = at - passed[number]()
             return True
 
-        self.readers[Csr.CYCLE] = self._gated(Csr.CYCLE, lambda: counter(_MCYCLE))
-        self.readers[Csr.TIME] = self._gated(Csr.TIME, owner.time_now)
-        self.readers[Csr.INSTRET] = self._gated(Csr.INSTRET, lambda: counter(_MINSTRET))
+        readers[Csr.CYCLE] = self._gated(Csr.CYCLE, lambda: counter(_MCYCLE))
+        readers[Csr.TIME] = self._gated(Csr.TIME, owner.time_now)
+        readers[Csr.INSTRET] = self._gated(Csr.INSTRET, lambda: counter(_MINSTRET))
         unused = self._unused
         for number in HPM_COUNTERS:
-            self.readers[number] = partial(unused, 1 << COUNTERS[number])
+            readers[number] = partial(unused, 1 << COUNTERS[number])
         for number in frozen:
-            self.readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
-            self.writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
-        self.readers[_MCOUNTINHIBIT] = lambda: values[_MCOUNTINHIBIT]
-        self.writers[_MCOUNTINHIBIT] = inhibit
+            readers[number] = lambda number=number: counter(number)  # type: ignore[misc]
+            writers[number] = lambda value, number=number: set_counter(number, value)  # type: ignore[misc]
+        readers[_MCOUNTINHIBIT] = lambda: values[_MCOUNTINHIBIT]
+        writers[_MCOUNTINHIBIT] = inhibit
 
     def _gated(self, number: int, source: Callable[[], int]) -> "Read":
         """A user counter, which `mcounteren` and `scounteren` can take away (sections 3.1.11 and 4.1.5)."""
@@ -87,9 +89,8 @@ class CounterCsrs:
                 return None
         return 0
 
-    def _add_supervisor_timer(self) -> None:
+    def _add_supervisor_timer(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
         values, owner = self._values, self._owner
-        values[_STIMECMP] = _ALL
 
         def hidden() -> bool:
             if owner.privilege == _M:
@@ -108,7 +109,7 @@ class CounterCsrs:
             owner.timer_written()
             return True
 
-        self.readers[_STIMECMP] = lambda: None if hidden() else values[_STIMECMP]
-        self.writers[_STIMECMP] = write
-        self.readers[_MENVCFG] = lambda: values[_MENVCFG]
-        self.writers[_MENVCFG] = configure
+        readers[_STIMECMP] = lambda: None if hidden() else values[_STIMECMP]
+        writers[_STIMECMP] = write
+        readers[_MENVCFG] = lambda: values[_MENVCFG]
+        writers[_MENVCFG] = configure

@@ -1,6 +1,6 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
 from emu.engine.csrs.layout import LINES
@@ -52,6 +52,16 @@ def _ignore(_value: int) -> bool:
     return True
 
 
+_ZEROS = (
+    Csr.MVENDORID, Csr.MARCHID, Csr.MIMPID, Csr.MHARTID, Csr.MCONFIGPTR,
+    Csr.TSELECT, Csr.TDATA1, Csr.TDATA2, Csr.TDATA3,
+    *MHPM_COUNTERS, *MHPM_EVENTS,
+)  # fmt: skip
+"""Read-only zero: there are no event counters and no triggers."""
+_CONSTANT: "dict[int, Read]" = dict.fromkeys(_ZEROS, _zero)
+_IGNORING: "dict[int, Write]" = dict.fromkeys((*_ZEROS, Csr.MISA), _ignore)
+
+
 class CsrFile:
     """All CSRs: `values[number]` is the storage, `readers` and `writers` are the rules."""
 
@@ -72,22 +82,41 @@ class CsrFile:
         self.values = values
         values[_MSTATUS] = XLEN_64
         values[Csr.MISA] = MISA
-        self.plain: dict[int, int] = {}
+        self.pmp = PmpCsrs(values, owner.protection_written)
+        self._counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
+
+    # The rules are made when the first CSR is asked for: many small machines never do, and each costs them an object.
+
+    @cached_property
+    def plain(self) -> "dict[int, int]":
         """The bits that can be written of each CSR that is nothing but its value."""
-        self.readers: dict[int, Read] = {}
-        self.writers: dict[int, Write] = {}
+        self._make_rules()
+        return self.plain
+
+    @cached_property
+    def readers(self) -> "dict[int, Read]":
+        """What reads each CSR."""
+        self._make_rules()
+        return self.readers
+
+    @cached_property
+    def writers(self) -> "dict[int, Write]":
+        """What writes each CSR."""
+        self._make_rules()
+        return self.writers
+
+    def _make_rules(self) -> None:
+        self.plain, self.readers, self.writers = {}, dict(_CONSTANT), dict(_IGNORING)
+        self.readers[Csr.MISA] = lambda: MISA
         self._add_plain()
         self._add_status()
         self._add_interrupts()
         self._add_translation()
-        self.pmp = PmpCsrs(values, owner.protection_written)
         read, write = self.pmp.read, self.pmp.write
         for number in (*PMP_CONFIGS, *PMP_ADDRESSES):
             self.readers[number] = partial(read, number)
             self.writers[number] = partial(write, number)
-        self._counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
-        self.readers.update(self._counters.readers)
-        self.writers.update(self._counters.writers)
+        self._counters.add_to(self.readers, self.writers)
         self._add_float()
 
     def read(self, number: int) -> int | None:
@@ -155,10 +184,6 @@ class CsrFile:
         self.readers[number] = lambda: values[number]
         self.writers[number] = write
 
-    def _constant(self, number: int, value: int = 0) -> None:
-        self.readers[number] = (lambda: value) if value else _zero
-        self.writers[number] = _ignore
-
     def _add_plain(self) -> None:
         for number in (Csr.SSCRATCH, Csr.MSCRATCH, Csr.SCAUSE, Csr.MCAUSE, Csr.STVAL, Csr.MTVAL):
             self._plain(number)
@@ -170,13 +195,6 @@ class CsrFile:
         self._plain(_MCOUNTEREN, 0xFFFF_FFFF)
         self._plain(_SCOUNTEREN, 0xFFFF_FFFF)
         self._plain(Csr.SENVCFG, 1)
-        self._constant(Csr.MISA, MISA)
-        for number in (Csr.MVENDORID, Csr.MARCHID, Csr.MIMPID, Csr.MHARTID, Csr.MCONFIGPTR):
-            self._constant(number)
-        for number in (Csr.TSELECT, Csr.TDATA1, Csr.TDATA2, Csr.TDATA3):
-            self._constant(number)
-        for number in (*MHPM_COUNTERS, *MHPM_EVENTS):
-            self._constant(number)  # no event counters: read-only zero
 
     def _status(self) -> int:
         value = self.values[_MSTATUS]

@@ -8,6 +8,7 @@ import ctypes
 from functools import cache, partial
 from importlib import import_module
 
+from emu.buffers import octets_type
 from emu.engine import library, native
 from emu.engine.assembled import ASSEMBLED
 from emu.engine.csrs.layout import KINDS, NUMBERS, NUMBERS_IN_CORE, SIMPLE, Kind
@@ -35,7 +36,7 @@ class ModelCsrs:
     """The model's CSRs by number, in memory that native code finds, and who serves the instructions for each."""
 
     def __init__(self) -> None:
-        self._memory = (ctypes.c_uint8 * (KINDS + NUMBERS))()
+        self._memory = octets_type(KINDS + NUMBERS)()
         octets = memoryview(self._memory).cast("B")
         self.values = octets[:KINDS].cast("Q")
         self._kinds = octets[KINDS:]

@@ -49,6 +49,9 @@ class FastCsrs(CsrFile):
         self._words = words
         super().__init__(owner, values)
         words[_STATUS] = XLEN_64
+
+    def _make_rules(self) -> None:
+        super()._make_rules()
         for number, (word, mask) in IN_CORE.items():
             self._in_core(number, word, mask)
         for number, word in _VECTORS.items():
