@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from emu.buffers import buffer_address
+from emu.engine.translated import interrupted
 from emu.engine.translated.callentries import (
     CALLED,
     HIGHEST,
@@ -29,6 +30,7 @@ from emu.engine.translated.callentries import (
     returning_from_trap,
 )  # fmt: skip
 from emu.engine.translated.features import Core, Feature, Jump
+from emu.engine.translated.interrupted import Interrupted
 from emu.engine.translated.message import Message
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
@@ -41,7 +43,6 @@ _APART = 1 << 12
 """Entries that stand for no place: the end, one to write what is not wanted, and those of calls made where another open
 call was made."""
 _END, _NOWHERE, _FIRST = 0, 1, 2
-_MOST_CONTEXTS = 1 << 12
 _MOST_FOLLOWED = 1 << 16
 _LARGEST, _SMALLEST = 1 << 29, 1 << 24
 
@@ -60,8 +61,8 @@ class _Saved(NamedTuple):
     innermost: int
     interrupted: int
     spare: int
-    contexts: dict[tuple[int, int], int]
-    entries: dict[int, tuple[int, ...]]
+    contexts: interrupted.Saved
+    entries: interrupted.Entries
 
 
 def _nobody(_call: OpenCall, _instret: int) -> None:
@@ -93,7 +94,7 @@ class KeptCalls(Feature):
         """Where the host has the address of the innermost call's entry, one without marks before there is any."""
         self._spare = _FIRST
         self._was_off = False
-        self._contexts: dict[tuple[int, int], int] = {}
+        self._contexts = Interrupted(self._chain, self._put_back)
 
     @property
     def rings(self) -> Sequence[Buffer]:
@@ -228,9 +229,14 @@ class KeptCalls(Feature):
     def saved(self, places: Iterable[OpenCall]) -> object:
         """What is open here, behind traps and around the given calls, for `restore`; not that of all other stacks."""
         self._message.empty()
-        starts = [self._innermost[0], self._interrupted, *self._contexts.values()]
+        starts = [self._innermost[0], self._interrupted, *self._contexts]
         starts += [place for call in places if self._call(place := self._place(call.stack_pointer)) == call]
-        entries: dict[int, tuple[int, ...]] = {}
+        entries = self._chain(*starts)
+        return _Saved(self._innermost[0], self._interrupted, self._spare, self._contexts.saved(), entries)
+
+    def _chain(self, *starts: int) -> interrupted.Entries:
+        """These entries, and those that they lead to."""
+        entries: interrupted.Entries = {}
         for entry in starts:
             for _ in range(_MOST_FOLLOWED):
                 if entry in entries:
@@ -238,14 +244,17 @@ class KeptCalls(Feature):
                 place = entry - self._base >> 3
                 entries[entry] = tuple(self._words[place : place + _ENTRY // 8])
                 entry = self._before(entry)
-        return _Saved(self._innermost[0], self._interrupted, self._spare, dict(self._contexts), entries)
+        return entries
 
     def restore(self, state: object) -> None:
         """Go back to that."""
         self.forget()
         assert isinstance(state, _Saved)
         self._innermost[0], self._interrupted, self._spare, contexts, entries = state
-        self._contexts = dict(contexts)
+        self._contexts.restore(contexts)
+        self._put_back(entries)
+
+    def _put_back(self, entries: interrupted.Entries) -> None:
         for entry, words in entries.items():
             place = entry - self._base >> 3
             for number, word in enumerate(words):
@@ -331,12 +340,12 @@ class KeptCalls(Feature):
             self._trap_returned(stack_pointer, last)
 
     def _trap_returned(self, stack_pointer: int, satp: int) -> None:
-        self._innermost[0] = self._contexts.pop((stack_pointer, satp), self._end)
+        innermost = self._contexts.returned((stack_pointer, satp))
+        self._innermost[0] = self._end if innermost is None else innermost
 
     def _park(self, stack_pointer: int, satp: int) -> None:
-        self._contexts[stack_pointer, satp] = self._interrupted = self._innermost[0]
-        if len(self._contexts) > _MOST_CONTEXTS:
-            del self._contexts[next(iter(self._contexts))]
+        self._interrupted = self._innermost[0]
+        self._contexts.trapped((stack_pointer, satp), self._interrupted)
 
     def _called(self, return_address: int, stack_pointer: int) -> None:
         innermost, place = self._innermost[0], self._place(stack_pointer)

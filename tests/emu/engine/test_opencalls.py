@@ -2,6 +2,7 @@
 
 from itertools import takewhile
 
+from emu.address import VirtAddr
 from emu.engine.translated.calls import Kind
 from emu.engine.translated.opencalls import KeptCalls, OpenCall
 from emu.observe.callstacks import CallStacks
@@ -48,3 +49,128 @@ def test_what_was_open_before_a_state_is_restored_is_forgotten(build, fidelity, 
     kept.forget()
     assert kept.innermost is None
     assert kept.open_calls(*where) is None
+
+
+PROCESSES = """
+    la t0, handler
+    csrw stvec, t0
+    la s6, first
+    la s7, second
+    la a0, one
+    la a1, root1
+    mv a2, s6
+    call process
+    la a0, two
+    la a1, root2
+    mv a2, s7
+    call process
+    j leave
+process:
+    li t0, 0x40000000
+    sub a0, a0, t0
+    sd a0, (a2)
+    li t0, 0x40300000
+    sd t0, 8(a2)
+    li t0, 0x200000CF
+    sd t0, 16(a1)
+    li t0, 0x200000DF
+    sd t0, 8(a1)
+    srli a1, a1, 12
+    li t0, 8 << 60
+    or a1, a1, t0
+    sd a1, 40(a2)
+    ret
+    .balign 4
+handler:
+    csrr t0, sepc
+    addi t0, t0, 4
+    sd t0, (s6)
+    sd sp, 8(s6)
+    sd s1, 16(s6)
+    sd s2, 24(s6)
+    sd ra, 32(s6)
+    mv t0, s6
+    mv s6, s7
+    mv s7, t0
+leave:
+    ld t0, 40(s6)
+    csrw satp, t0
+    sfence.vma
+    ld t0, (s6)
+    csrw sepc, t0
+    ld sp, 8(s6)
+    ld s1, 16(s6)
+    ld s2, 24(s6)
+    ld ra, 32(s6)
+    li t0, 0x100
+    csrc sstatus, t0
+    sret
+one:
+    call outer_one
+in_one:
+    ecall
+two:
+    call outer_two
+in_two:
+    j .
+outer_one:
+    addi sp, sp, -16
+    mv s1, ra
+    call inner
+in_outer_one:
+    call leaf
+    j out
+outer_two:
+    addi sp, sp, -16
+    mv s1, ra
+    call inner
+in_outer_two:
+    call leaf
+out:
+    mv ra, s1
+    addi sp, sp, 16
+    ret
+inner:
+    addi sp, sp, -16
+    mv s2, ra
+    ecall
+    call leaf
+    ecall
+    mv ra, s2
+    addi sp, sp, 16
+    ret
+leaf:
+    ret
+    .balign 4096
+root1: .zero 4096
+root2: .zero 4096
+first: .zero 48
+second: .zero 48
+"""
+USER = 0x4000_0000
+"""How far below its symbols the code of both processes is executed: each has an address space, and the same stack."""
+
+
+def test_processes_with_equal_stack_pointers_have_their_own_calls(boot, probes):
+    made, found, kept = boot(PROCESSES, probes=probes), [], KeptCalls()
+    made.core.engine.switch_on(kept)
+
+    def entered():
+        calls = kept.open_calls(made.hart.x["ra"], made.hart.x["sp"])
+        assert calls is not None
+        found.append([(call.return_address, call.stack_pointer) for call in calls])
+
+    leaf = VirtAddr(made.address_of("leaf") - USER)
+    made.run(until=leaf)
+    entered()
+    state, calls = made.snapshot(), kept.saved([])
+    made.watch(leaf, entered)
+    made.run(2_000)
+    once, found[:] = found[:], []  # the place where it stands comes again
+    made.restore(state)
+    kept.restore(calls)
+    made.run(2_000)
+    at = {name: made.address_of(name) - USER for name in ("in_one", "in_two", "in_outer_one", "in_outer_two")}
+    outer = [[(at[f"in_{name}"], USER + 0x30_0000)] for name in ("one", "two")]
+    inner = [[(at[f"in_outer_{name}"], USER + 0x30_0000 - 16), *outer[n]] for n, name in enumerate(("one", "two"))]
+    assert found == once == [*inner, *outer]
