@@ -101,6 +101,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     status = ending.status or int(bool(failed) or missed or bool(sanitizing.bugs))
     telling.finish(ending, error, status, seconds, sanitizing.numbers() | checked.numbers())
     sanitizing.finish()
+    if moment is not None and not moment.has_come:
+        print(f"ekernel: --record-from {request.record_from} was never reached: nothing was recorded", file=sys.stderr)
     if error is None:
         _tell_end(request, machine, places, ending, failed, missed=missed)
     return status

@@ -87,6 +87,8 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     first, last = _span(request.span)
     needs = ("calls",) if request.form in TIMELINES else _NEEDS.get(request.what, ())
     with opened(request.file, request.symbols, needs=needs, span=(first, last)) as recording:
+        if request.span:
+            _check_span(recording, request.span, first, last)
         chosen = _chosen(recording, request.functions)
         write = _write_timeline if request.form in TIMELINES else _write_what
         end = lambda: min(last, recording.extent()[1])  # noqa: E731  # asked for where a bar is shown only
@@ -145,10 +147,15 @@ def _write_what(
 
 
 def _events(recording: Recording, first: int, last: int) -> Iterator[str]:
+    any_event = False
     for event in recording.events():
+        any_event = True
         instret = event.get("instret")
         if isinstance(instret, int) and first <= instret <= last:
             yield json.dumps(event)
+    if not any_event:
+        text = "has no events; those of `ekernel run --record FILE --trace KINDS` are recorded"
+        print(f"ekernel: {recording.path} {text}", file=sys.stderr)
 
 
 def _write_timeline(
@@ -188,6 +195,14 @@ def _chosen(recording: Recording, patterns: Sequence[str]) -> Callable[[int], bo
         return found is not None and found[0].address in wanted
 
     return chosen
+
+
+def _check_span(recording: Recording, text: str, first: int, last: int) -> None:
+    """Raises ConfigError for a part of the run of which the recording has nothing."""
+    if next(recording.instructions(first, last), None) is None:
+        begin, end, _ = recording.extent()
+        if last < begin or first > end:
+            raise ConfigError(f"-range {text}: {recording.path} goes from {begin:,} to {end:,} instructions")
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -102,6 +102,14 @@ def test_since_leaves_out_what_was_allocated_before(ekernel: Ekernel, program: P
     assert ekernel("run", "-q", program(KERNEL), *NAMES, "--since", "1000", "--fail-on", "leaks").returncode == 0
 
 
+@pytest.mark.parametrize("word", ["leaks", "unreachable"])
+def test_a_run_that_never_came_to_since_has_not_passed(ekernel: Ekernel, program: Program, word: str) -> None:
+    source = KERNEL.replace("    call serve\n", "")
+    told = ekernel("run", "-q", program(source), *NAMES, "--since", "serve", "--fail-on", word)
+    assert told.returncode == 1
+    assert told.stderr == f"ekernel: --fail-on: {word} since serve, and that was never reached\n"
+
+
 def test_a_second_free_names_the_first_and_fails_the_run(ekernel: Ekernel, program: Program) -> None:
     source = KERNEL.replace("call give_page\n", "call give_page\n    call give_page\n")
     result = ekernel("run", program(source), *NAMES, "--fail-on", "double-free")

@@ -111,6 +111,20 @@ def test_recording_begins_where_it_is_asked_to(ekernel: Ekernel, program: Progra
     assert len(shown) == 48 - first
 
 
+def test_a_place_that_the_run_never_came_to_is_said_to_have_begun_nothing(ekernel: Ekernel, program: Program) -> None:
+    elf = program(SOURCE.replace("call outer", "nop"))
+    finished = ekernel("run", elf, "--record", "r", "--record-from", "outer", "-q")
+    assert finished.stderr == "ekernel: --record-from outer was never reached: nothing was recorded\n"
+    assert "--record-from" not in ekernel("run", elf, "--record", "r", "--record-from", "again", "-q").stderr
+
+
+def test_a_recording_without_events_says_how_to_have_some(ekernel: Ekernel, program: Program) -> None:
+    assert ekernel("run", program(SOURCE), "--record", "r", "-q").returncode == 0
+    finished = ekernel("trace", "r", "events")
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert finished.stderr.startswith("ekernel: r has no events; those of `ekernel run --record FILE --trace KINDS`")
+
+
 def test_events_of_a_traced_run_are_in_its_recording(ekernel: Ekernel, program: Program) -> None:
     finished = ekernel("run", program(SOURCE), "--record", "r", "--trace", "traps", "--trace-out", "out", "-q")
     assert finished.returncode == 0
@@ -139,6 +153,8 @@ def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Pro
         (["trace", "host", "memory"], "host has no memory: record them with"),
         (["trace", "host", "memory"], "it cannot be lived again to see them: this machine cannot go back in time: "),
         (["trace", "r", "-range", "9-3"], "-range 9-3: the first comes after the last"),
+        (["trace", "r", "-range", "900-1,000"], "-range 900-1,000: r goes from 0 to 48 instructions"),
+        (["trace", "r", "functions", "-range", "49-"], "-range 49-: r goes from 0 to 48 instructions"),
         (["trace", "r", "-function", "outr"], "no symbol 'outr' in the image; did you mean outer?"),
         (["run", "guest.elf", "--record-from", "outer"], "name a file with --record, --log-commits or --log-sail FILE"),
         (["run", "guest.elf", "--record", "r", "--record-what", "all"], "'all' cannot be recorded"),

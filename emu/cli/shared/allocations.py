@@ -169,14 +169,16 @@ class Allocations:
             return f"{counted(count, 'page fault')} that the kernel did not resolve" if count else None
         assert self.ledger is not None
         frames, blocks = self.ledger.frames, self.ledger.blocks
+        since = self.since
+        if word in (LEAKS, UNREACHABLE) and since is None:
+            return f"{word} since {self._since_text}, and that was never reached"
         if word == LEAKS:
-            since = self.since
-            if since is None:
-                return None
+            assert since is not None
             held = sum(1 for _ in frames.since(since)), sum(1 for _ in blocks.since(since))
             return f"{counted(held[0], 'frame')} and {counted(held[1], 'heap block')} still held" if any(held) else None
         if word == UNREACHABLE:
-            found, since = unreachable(self._machine, self.ledger, self.chosen), self.since or 0
+            assert since is not None
+            found = unreachable(self._machine, self.ledger, self.chosen)
             lost = [sum(event.instret > since for event in events) for events in (found.frames, found.blocks)]
             return f"nothing points to {lost[0]:,} frames and {lost[1]:,} heap blocks" if any(lost) else None
         wrong = [Wrong[name] for name in _WRONG[word]]

@@ -23,8 +23,8 @@ class Span:
         return self.start + self.size
 
 
-def bar(spans: Iterable[Span], low: int, high: int) -> list[str]:
-    """How much is held of each part of a range.
+def bar(spans: Iterable[Span], low: int, high: int, *, margin: int = 0) -> list[str]:
+    """How much is held of each part of a range, behind a margin of so many letters.
 
     >>> print(bar([Span(0x1000, 0x800, True), Span(0x1800, 0x800, False)], 0x1000, 0x2000)[0].replace(" ", "."))
     |████████████████████████████████................................|
@@ -38,22 +38,26 @@ def bar(spans: Iterable[Span], low: int, high: int) -> list[str]:
         for index in range(max(0, int(first)), min(_WIDTH, int(last) + 1)):
             cells[index] += max(0.0, min(last, index + 1) - max(first, index))
     shaded = "".join(_SHADES[_shade(cell)] for cell in cells)
-    return [f"|{shaded}|", f"{low:#x}{' ' * max(1, _WIDTH + 2 - len(f'{low:#x}{high:#x}'))}{high:#x}"]
+    scale = f"{low:#x}{' ' * max(1, _WIDTH + 2 - len(f'{low:#x}{high:#x}'))}{high:#x}"
+    return [f"{'':{margin}}{line}" for line in (f"|{shaded}|", scale)]
 
 
-def buddy_tree(spans: Sequence[Span], low: int, high: int, unit: int = 1) -> list[str]:
-    """A row for each order that has a block: `#` held, `.` free.
+def buddy_tree(spans: Sequence[Span], unit: int = 1) -> list[str]:
+    """The bar of all orders together, and a row for each order that has a block: `#` held, `.` free.
 
-    A block of order k has 2^k units and lies at a multiple of them; what was asked for is rounded up to that. All rows
-    show the same range, which begins and ends at multiples of the largest block's size.
+    A block of order k has 2^k units and lies at a multiple of them; what was asked for is rounded up to that. The bar
+    and all rows show the same range, which begins and ends at multiples of the largest block's size.
 
-    >>> for row in buddy_tree([Span(0x1000, 0x700, True), Span(0x1800, 0x800, False)], 0x1000, 0x2000):
-    ...     print(row[:61])
-    order 11     2 KiB |################################.........
+    >>> for row in buddy_tree([Span(0x1000, 0x700, True), Span(0x1800, 0x800, False)]):
+    ...     print(row[18:85].rstrip(" |"))
+     |████████████████████████████
+     0x1000                                                      0x2000
+     |################################................................
     """
     largest = max(_rounded(max(span.size, 1)) for span in spans)
-    start = low & -largest
-    step = max((-(-high // largest) * largest - start) / _WIDTH, 1e-9)
+    start = min(span.start for span in spans) & -largest
+    end = -(-max(span.end for span in spans) // largest) * largest
+    step = max((end - start) / _WIDTH, 1e-9)
     rows: dict[int, list[str]] = {}
     for span in spans:
         order = _rounded(max(span.size, 1)).bit_length() - 1
@@ -63,9 +67,9 @@ def buddy_tree(spans: Sequence[Span], low: int, high: int, unit: int = 1) -> lis
             if row[index] != "#":
                 row[index] = "#" if span.held else "."
     least = unit.bit_length() - 1
-    return [
-        f"order {order - least:>2} {bytes_text(1 << order):>9} |{''.join(rows[order])}|" for order in sorted(rows)[::-1]
-    ]
+    heads = {order: f"order {order - least:>2} {bytes_text(1 << order):>9} " for order in sorted(rows)[::-1]}
+    all_orders = bar(spans, start, end, margin=max(map(len, heads.values())))
+    return [*all_orders, *(f"{head}|{''.join(rows[order])}|" for order, head in heads.items())]
 
 
 def free_list(blocks: Sequence[tuple[int, int]]) -> str:

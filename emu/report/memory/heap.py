@@ -133,10 +133,10 @@ def _both(frames: int, blocks: int) -> str:
 def _drawn(spans: Sequence[Span], *, tree: bool, unit: int = 1) -> Iterator[str]:
     if not spans:
         return
-    low, high = min(span.start for span in spans), max(span.end for span in spans)
-    yield from bar(spans, low, high)
     if tree:
-        yield from buddy_tree(spans, low, high, unit)
+        yield from buddy_tree(spans, unit)
+    else:
+        yield from bar(spans, min(span.start for span in spans), max(span.end for span in spans))
 
 
 def _lists(free: Sequence[FreeBlock]) -> Iterator[str]:
