@@ -151,7 +151,7 @@ def test_lines_are_the_same_on_both_hosts(
 
         address, registers = ctypes.addressof(shared), log.registers.buffer_info()[0]
         lent = [
-            (address, ctypes.sizeof(shared)), (registers, 512), (writes, shared[Shared.WRITES_END] - writes),
+            (address, ctypes.sizeof(shared)), (registers, 520), (writes, shared[Shared.WRITES_END] - writes),
             (accesses, shared[Shared.ACCESSES_END] - accesses), (text._begin, ctypes.sizeof(text._output)),
             (shared[Shared.WORDS], shared[Shared.WORDS_END] - shared[Shared.WORDS]),
             (shared[Shared.TABLE], 8 * shared[Shared.TABLE_SIZE]), (shared[Shared.NAMES], 8 * 64),

@@ -1,5 +1,6 @@
 """Lines of Spike's log for AArch64 (AAPCS64); see `emu.report.logs.commits.layout`."""
 
+from emu.isa.status import FS_DIRTY, SSTATUS_WRITE
 from emu.report.logs.commits.layout import (
     ACCESS,
     ADDRESS_OF_ACCESS,
@@ -8,6 +9,8 @@ from emu.report.logs.commits.layout import (
     HEAD_SIZE,
     LABEL,
     MOST_ACCESSES,
+    SOURCE,
+    STATUS,
     STORE,
     TIME_OF_ACCESS,
     TIME_OF_WRITE,
@@ -37,7 +40,7 @@ _DIGITS = """
 
 # x1: the entry; x2: instret; x3 to x4: writes; x5 to x6: accesses; x7: output; x8: instructions left; w9: flags;
 # x10: the register or -1; x11: its value; x12, x13: behind the writes and accesses of the instruction.
-SOURCE = f"""
+CODE = f"""
     ldr x2, {_at(Shared.INSTRET)}
     ldr x3, {_at(Shared.WRITES)}
     ldr x4, {_at(Shared.WRITES_END)}
@@ -124,6 +127,39 @@ no_access:
     b.eq python
 seen_all:
     mov x3, x12
+    tst w9, #{int(Flag.STATUS)}
+    b.eq written
+    ldr x15, {_at(Shared.KNOWS_STATUS)}
+    cbz x15, written
+    ldr x14, {_at(Shared.REGISTERS)}
+    ubfx x15, x9, #{SOURCE}, #5
+    tst w9, #{int(Flag.IMMEDIATE)}
+    b.ne operand
+    ldr x15, [x14, x15, lsl #3]
+operand:
+    ldr x16, [x14, #{STATUS}]
+    movz w17, #{SSTATUS_WRITE >> 16:#x}, lsl #16
+    movk w17, #{SSTATUS_WRITE & 0xFFFF:#x}
+    and x15, x15, x17
+    tst w9, #{int(Flag.CLEARS)}
+    b.ne clear
+    tst w9, #{int(Flag.SETS)}
+    b.ne set
+    bic x16, x16, x17
+set:
+    orr x16, x16, x15
+    b changed
+clear:
+    bic x16, x16, x15
+changed:
+    str x16, [x14, #{STATUS}]
+    mvn x16, x16
+    tst x16, #{FS_DIRTY}
+    mov x15, #64
+    mov x16, #32
+    csel x15, x15, x16, eq
+    str x15, {_at(Shared.PLAIN)}
+written:
     tbnz x10, #63, hidden
     ldr x15, {_at(Shared.REGISTERS)}
     str x11, [x15, x10, lsl #3]
@@ -188,6 +224,22 @@ next_access:
     add x5, x5, #{ACCESS}
     b access
 end:
+    tst w9, #{int(Flag.STATUS)}
+    b.eq ended
+    ldr x15, {_at(Shared.KNOWS_STATUS)}
+    cbz x15, ended
+    ldr q0, [x0, #{8 * Shared.STATUS_NAME}]
+    str q0, [x7], #16
+    ldr x15, {_at(Shared.REGISTERS)}
+    ldr x15, [x15, #{STATUS}]
+    mvn x16, x15
+    tst x16, #{FS_DIRTY}
+    b.ne clean
+    orr x15, x15, #{1 << 63:#x}
+clean:
+{_DIGITS}
+    add x7, x7, #16
+ended:
     mov w15, #10
     strb w15, [x7], #1
 silent:

@@ -54,7 +54,7 @@ class Shared(IntEnum):
     """Where the addresses of blocks' templates are, by their numbers; 0 for one that was not made yet."""
     TABLE_SIZE = 21
     REGISTERS = 22
-    """Where the values of x0 to x31 and f0 to f31 are kept."""
+    """Where the values of x0 to x31 and f0 to f31 are kept, and behind them `mstatus` without SD."""
     NAMES = 23
     """Where " x0  0x" and its like are, 8 bytes each."""
     MEMORY = 24
@@ -63,9 +63,13 @@ class Shared(IntEnum):
     """Free for the native code."""
     CONSTANTS = 26
     """Three vectors of 16 bytes: 0x0f; 9; the distance from behind "9" to "a". Then "0123456789abcdef"."""
+    STATUS_NAME = 34
+    """The 16 bytes of " c768_mstatus 0x"."""
+    KNOWS_STATUS = 36
+    """Whether `mstatus` is known: else nothing is told of it."""
 
 
-WORDS = Shared.CONSTANTS + 8
+WORDS = Shared.KNOWS_STATUS + 1
 
 
 class Answer(IntEnum):
@@ -93,8 +97,21 @@ class Flag(IntFlag):
     """Loads of it are not told."""
     HIDDEN = 8
     """It gets no line."""
+    STATUS = 16
+    """It writes `sstatus`: its operand, unless one of the next two says otherwise."""
+    SETS = 32
+    """It sets the bits of its operand."""
+    CLEARS = 64
+    IMMEDIATE = 128
+    """The operand is the number at `SOURCE`, not the register of that number."""
 
 
+SOURCE = 8
+"""Where in the flags of an instruction that writes `sstatus` five bits have its operand."""
+
+
+STATUS = 8 * 64
+"""Where `mstatus` is behind the registers."""
 MOST_ACCESSES = 4
 """Of an instruction; one with more is Python's."""
 BLOCK_HEAD = "<IIQ"
@@ -113,7 +130,7 @@ LABEL = 7
 
 
 def _source(host: str) -> str:
-    text: str = import_module(f"emu.report.logs.commits.{host}").SOURCE
+    text: str = import_module(f"emu.report.logs.commits.{host}").CODE
     return text
 
 

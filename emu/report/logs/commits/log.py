@@ -19,11 +19,11 @@ from emu.isa.status import FS_DIRTY, SSTATUS_WRITE, Status
 from emu.record.csrs import INTERRUPT, Change, ChangeKind
 from emu.record.recording import Instruction
 from emu.report.disassembly import disassemble
-from emu.report.logs.commits.layout import Flag
+from emu.report.logs.commits.layout import SOURCE, Flag
 from emu.report.logs.commits.records import Queue, Records
 from emu.report.logs.floatflags import FloatFlags, raises_flags
 
-_FLOAT = 32
+_FLOAT, _STATUS = 32, 64
 CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SD = int(Status.SD)
@@ -78,9 +78,9 @@ class CommitLog:
         self._names, self._execution = names, execution
         self._head = f"core{hart:>4}: "
         self._known = False
-        self.registers = array("Q", bytes(8 * 64))
-        """x0 to x31 and f0 to f31, as the log has followed them."""
-        self._status = self._flags = self._rounding = 0
+        self.registers = array("Q", bytes(8 * 65))
+        """x0 to x31, f0 to f31, and `mstatus` without SD, as the log has followed them."""
+        self._flags = self._rounding = 0
         self._privilege = Privilege.M
         self._floats = FloatFlags()
         self._texts: dict[tuple[int, bytes], str] = {}
@@ -103,16 +103,29 @@ class CommitLog:
         return self.changes.next
 
     @property
+    def knows_status(self) -> bool:
+        """Whether the log has been told `mstatus`: else it says nothing of it."""
+        return self._known
+
+    @property
     def plain(self) -> int:
         """The registers below this number change nothing else when they are written."""
-        return 64 if not self._known or self._status & FS_DIRTY == FS_DIRTY else _FLOAT
+        return _STATUS if not self._known or self._status & FS_DIRTY == FS_DIRTY else _FLOAT
+
+    @property
+    def _status(self) -> int:
+        return self.registers[_STATUS]
+
+    @_status.setter
+    def _status(self, status: int) -> None:
+        self.registers[_STATUS] = status
 
     def beginning(self, pc: int, code: bytes) -> tuple[str, int, int]:
         """What a line begins with before registers and accesses; where in it the privilege is; its `Flag`s."""
         known = self._endings.get(code)
         if known is None:
             shape = self._shape(pc, code)
-            flags = Flag.PYTHON if shape.raises or shape.returns or shape.writes_status else Flag(0)
+            flags = Flag.PYTHON if shape.raises or shape.returns else _status_flags(code) if shape.writes_status else 0
             if shape.operand is not None:
                 flags |= Flag.ACCESSES | (Flag.SC if shape.is_sc else 0)
             known = self._endings[code] = shape.text.partition("(")[2], int(flags)
@@ -141,7 +154,7 @@ class CommitLog:
     def _change(self, change: Change, codes: Mapping[int, bytes]) -> Iterator[str]:
         if change.kind is ChangeKind.START:
             self._known = True
-            self.registers[:] = array("Q", change.registers)
+            self.registers[:_STATUS] = array("Q", change.registers)
             self._status = change.value & ~_SD
             self._flags, self._rounding, self._privilege = change.second & 31, change.second >> 5, change.privilege
         elif change.kind is ChangeKind.TRAP:
@@ -221,7 +234,7 @@ class CommitLog:
             number, value = write.register, write.value
             if write.instret != instret:
                 continue
-            if number >= len(registers):
+            if number >= _STATUS:
                 raise RecordingError(f"the recording is damaged: at instruction {instret:,} it names register {number}")
             if number >= _FLOAT:
                 found[number - _FLOAT << 4 | 1] = value
@@ -300,6 +313,13 @@ class CommitLog:
     @staticmethod
     def _csr(found: dict[int, int], number: int, value: int) -> None:
         found[number << 4 | CSR] = value
+
+
+def _status_flags(code: bytes) -> int:
+    """The `Flag`s of an instruction that writes `sstatus`."""
+    word = int.from_bytes(code, "little")
+    kind = (Flag(0), Flag.SETS, Flag.CLEARS)[(word >> 12 & 3) - 1]
+    return Flag.STATUS | kind | (Flag.IMMEDIATE if word >> 14 & 1 else 0) | (word >> 15 & 31) << SOURCE
 
 
 def _writes_status(word: int) -> bool:

@@ -38,6 +38,7 @@ _ARENA = 1 << 18
 _MOST_IN_TABLE = 1 << 26
 _CONSTANTS = bytes([15] * 16 + [9] * 16 + [ord("a") - ord("9") - 1] * 16) + b"0123456789abcdef"
 _LABELS = b"".join(f" {'xf'[number >> 5]}{number & 31:<2} 0x\0".encode() for number in range(64))
+_STATUS_NAME = struct.unpack("<2Q", b" c768_mstatus 0x")
 _PYTHON, _HIDDEN = int(Flag.PYTHON), int(Flag.HIDDEN)
 _HEAD, _ENTRY = struct.Struct(BLOCK_HEAD), struct.Struct(ENTRY)
 Chosen = Callable[[int], bool]
@@ -80,6 +81,7 @@ class LogText:
             (Shared.OUTPUT, self._begin), (Shared.OUTPUT_LIMIT, self._begin + _OUTPUT), (Shared.SHOW_FROM, shown[0]),
             (Shared.REGISTERS, log.registers.buffer_info()[0]), (Shared.NAMES, ctypes.addressof(self._labels)),
             (Shared.MEMORY, int.from_bytes(b" mem 0x\0", "little")), (Shared.MODE_AT, _NEVER),
+            (Shared.STATUS_NAME, _STATUS_NAME[0]), (Shared.STATUS_NAME + 1, _STATUS_NAME[1]),
         ):  # fmt: skip
             self._shared[word] = value
         self.begin(0, Privilege.S)
@@ -148,7 +150,7 @@ class LogText:
         change, log = self._log.next_change, self._log
         end = min(self._last + 1, _NEVER)
         self._shared[Shared.STOP_AT] = end if change is None else min(change, end)
-        self._shared[Shared.PLAIN] = log.plain
+        self._shared[Shared.PLAIN], self._shared[Shared.KNOWS_STATUS] = log.plain, log.knows_status
 
     def _filled(self) -> int:
         """Have native code write lines as far as it can."""

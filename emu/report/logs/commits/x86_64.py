@@ -1,5 +1,6 @@
 """Lines of Spike's log for x86-64 (System V ABI); see `emu.report.logs.commits.layout`."""
 
+from emu.isa.status import FS_DIRTY, SSTATUS_WRITE
 from emu.report.logs.commits.layout import (
     ACCESS,
     ADDRESS_OF_ACCESS,
@@ -8,6 +9,8 @@ from emu.report.logs.commits.layout import (
     HEAD_SIZE,
     LABEL,
     MOST_ACCESSES,
+    SOURCE,
+    STATUS,
     STORE,
     TIME_OF_ACCESS,
     TIME_OF_WRITE,
@@ -42,7 +45,7 @@ _DIGITS = """
 """
 
 # rsi: the entry; r8: instret; r9 to r10: writes; r11 to r12: accesses; r13: output; r14: instructions left; r15: flags.
-SOURCE = f"""
+CODE = f"""
     push rbx
     push rbp
     push r12
@@ -131,6 +134,39 @@ no_access:
     jz python
 seen_all:
     mov r9, rbx
+    test r15b, {int(Flag.STATUS)}
+    jz written
+    cmp qword ptr {_at(Shared.KNOWS_STATUS)}, 0
+    je written
+    mov rbx, {_at(Shared.REGISTERS)}
+    mov eax, r15d
+    shr eax, {SOURCE}
+    and eax, 31
+    test r15b, {int(Flag.IMMEDIATE)}
+    jnz operand
+    mov rax, [rbx+rax*8]
+operand:
+    and eax, {SSTATUS_WRITE}
+    test r15b, {int(Flag.CLEARS)}
+    jnz clear
+    test r15b, {int(Flag.SETS)}
+    jnz set
+    and qword ptr [rbx+{STATUS}], {~SSTATUS_WRITE}
+set:
+    or [rbx+{STATUS}], rax
+    jmp changed
+clear:
+    not rax
+    and [rbx+{STATUS}], rax
+changed:
+    mov eax, [rbx+{STATUS}]
+    not eax
+    test eax, {FS_DIRTY}
+    mov eax, 64
+    mov ebx, 32
+    cmovnz eax, ebx
+    mov {_at(Shared.PLAIN)}, rax
+written:
     cmp edx, -1
     je hidden
     mov rax, {_at(Shared.REGISTERS)}
@@ -199,6 +235,24 @@ next_access:
     add r11, {ACCESS}
     jmp access
 end:
+    test r15b, {int(Flag.STATUS)}
+    jz ended
+    cmp qword ptr {_at(Shared.KNOWS_STATUS)}, 0
+    je ended
+    movdqu xmm0, [rdi+{8 * Shared.STATUS_NAME}]
+    movdqu [r13], xmm0
+    add r13, 16
+    mov rbx, {_at(Shared.REGISTERS)}
+    mov rax, [rbx+{STATUS}]
+    mov ebx, eax
+    not ebx
+    test ebx, {FS_DIRTY}
+    jnz clean
+    bts rax, 63
+clean:
+{_DIGITS}
+    add r13, 16
+ended:
     mov byte ptr [r13], 10
     inc r13
 silent:
