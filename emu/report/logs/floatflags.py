@@ -1,10 +1,11 @@
 """Which exceptions a floating-point instruction of a log raises: it is executed again, with the same operands."""
 
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
 from emu.isa.csrs import Csr
-from emu.isa.encodings import FUSED, JAL, OP_FP, OPCODE
+from emu.isa.encodings import FUSED, OP_FP, OPCODE
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY
 from emu.machine import Machine, MachineConfig
@@ -12,8 +13,9 @@ from emu.machine import Machine, MachineConfig
 _QUIET = (0x04, 0x1C, 0x1E)
 """funct5 of OP-FP that raise nothing: sign injection, fmv.x and fclass, fmv from integers."""
 _DYNAMIC = 7
-_END = JAL
-"""`j .`: the block with the instruction ends there."""
+_SET_FCSR, _GET_FFLAGS, _RETURN = 0x00359073, 0x00102573, 0x00008067
+"""`fscsr a1`, `frflags a0`, `ret`: what is around the instruction."""
+_FUNCTION = struct.Struct("<4I")
 
 
 def raises_flags(instruction: int) -> bool:
@@ -53,19 +55,15 @@ class FloatFlags:
             machine = self._machine = Machine(MachineConfig(fidelity="fast", ram_size=1 << 20, firmware="none"))
             machine.hart.privilege = Privilege.M
             machine.hart.csr[Csr.MSTATUS] = FS_DIRTY
-        # Its registers are replaced: fa0 (or a0), fa1 and fa2 are the operands, whatever they were.
+        # Its registers are replaced: fa0 (or a0), fa1 and fa2 are the operands, and a0 or fa0 is what it writes.
         known = instruction & OPCODE in FUSED
-        source = instruction & ~(31 << 15) | 10 << 15
+        source = instruction & ~(31 << 15 | 31 << 7) | 10 << 15 | 10 << 7
         if known or instruction >> 27 not in (0x08, 0x0B, 0x18, 0x1A):  # whose rs2 is part of the operation
             source = source & ~(31 << 20) | 11 << 20
         if known:
             source = source & ~(31 << 27) | 12 << 27
         place = self._places.get(source)
         if place is None:
-            place = self._places[source] = machine.memory.ram.base + 8 * len(self._places)
-            machine.memory.write(place, source.to_bytes(4, "little") + _END.to_bytes(4, "little"))
-        hart = machine.hart
-        hart.x[10], hart.f[10], hart.f[11], hart.f[12] = first, first, second, third
-        hart.csr[Csr.FCSR], hart.pc = rounding << 5, place
-        machine.run(2)
-        return hart.csr[Csr.FFLAGS]
+            place = self._places[source] = machine.memory.ram.base + _FUNCTION.size * len(self._places)
+            machine.memory.write(place, _FUNCTION.pack(_SET_FCSR, source, _GET_FFLAGS, _RETURN))
+        return machine.call(place, first, rounding << 5, floats=(first, second, third))

@@ -27,6 +27,10 @@ _FLOAT, _STATUS = 32, 64
 CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SD = int(Status.SD)
+_PYTHON, _ACCESSES, _SC_FLAG, _STATUS_FLAG, _SETS, _CLEARS, _IMMEDIATE = (
+    int(flag)
+    for flag in (Flag.PYTHON, Flag.ACCESSES, Flag.SC, Flag.STATUS, Flag.SETS, Flag.CLEARS, Flag.IMMEDIATE)
+)
 _EXCEPTIONS = (
     "instruction_address_misaligned", "instruction_access_fault", "illegal_instruction", "breakpoint",
     "load_address_misaligned", "load_access_fault", "store_address_misaligned", "store_access_fault",
@@ -77,6 +81,7 @@ class CommitLog:
         """Whether native code may make the lines of most instructions by their `beginning`."""
         self._names, self._execution = names, execution
         self._head = f"core{hart:>4}: "
+        self._first = self._head.encode()
         self._known = False
         self.registers = array("Q", bytes(8 * 65))
         """x0 to x31, f0 to f31, and `mstatus` without SD, as the log has followed them."""
@@ -85,7 +90,7 @@ class CommitLog:
         self._floats = FloatFlags()
         self._texts: dict[tuple[int, bytes], str] = {}
         self._shapes: dict[tuple[int, bytes], _Shape] = {}
-        self._endings: dict[bytes, tuple[str, int]] = {}
+        self._endings: dict[bytes, tuple[bytes, int]] = {}
 
     def clear(self) -> None:
         """Forget what has not been taken: the machine was put back."""
@@ -120,20 +125,16 @@ class CommitLog:
     def _status(self, status: int) -> None:
         self.registers[_STATUS] = status
 
-    def beginning(self, pc: int, code: bytes) -> tuple[str, int, int]:
+    def beginning(self, pc: int, code: bytes) -> tuple[bytes, int, int]:
         """What a line begins with before registers and accesses; where in it the privilege is; its `Flag`s."""
         known = self._endings.get(code)
         if known is None:
-            shape = self._shape(pc, code)
-            flags = Flag.PYTHON if shape.raises or shape.returns else _status_flags(code) if shape.writes_status else 0
-            if shape.operand is not None:
-                flags |= Flag.ACCESSES | (Flag.SC if shape.is_sc else 0)
-            known = self._endings[code] = shape.text.partition("(")[2], int(flags)
-        ending, flag = known
+            known = self._endings[code] = _ending(code)
+        ending, flags = known
         if not self._execution:
-            return f"{self._head}? {pc:#018x} ({ending}", len(self._head), flag
-        before = "".join(f"{line}\n" for line in self._executed(pc, code))
-        return f"{before}{self._head}? {pc:#018x} ({ending}", len(before) + len(self._head), flag
+            return b"%s? 0x%016x %s" % (self._first, pc, ending), len(self._first), flags
+        before = "".join(f"{line}\n" for line in self._executed(pc, code)).encode() + self._first
+        return b"%s? 0x%016x %s" % (before, pc, ending), len(before), flags
 
     def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
         """The pc and text of each line. `codes` has instructions that may trap, by address."""
@@ -315,11 +316,18 @@ class CommitLog:
         found[number << 4 | CSR] = value
 
 
-def _status_flags(code: bytes) -> int:
-    """The `Flag`s of an instruction that writes `sstatus`."""
+def _ending(code: bytes) -> tuple[bytes, int]:
+    """What a line of this code has behind the pc, and the `Flag`s, as a number: sums of members are slow to make."""
     word = int.from_bytes(code, "little")
-    kind = (Flag(0), Flag.SETS, Flag.CLEARS)[(word >> 12 & 3) - 1]
-    return Flag.STATUS | kind | (Flag.IMMEDIATE if word >> 14 & 1 else 0) | (word >> 15 & 31) << SOURCE
+    flags = 0
+    if raises_flags(word) or word in TRAP_RETURNS:
+        flags = _PYTHON
+    elif _writes_status(word):
+        kind = (0, _SETS, _CLEARS)[(word >> 12 & 3) - 1]
+        flags = _STATUS_FLAG | kind | (_IMMEDIATE if word >> 14 & 1 else 0) | (word >> 15 & 31) << SOURCE
+    elif memory_operand(word) is not None:
+        flags = _ACCESSES | (_SC_FLAG if word & OPCODE == AMO and word >> 27 == SC else 0)
+    return f"({word:#0{2 + 2 * len(code)}x})".encode(), flags
 
 
 def _writes_status(word: int) -> bool:

@@ -250,12 +250,11 @@ class LogText:
 
     def _entry(self, key: tuple[int, bytes]) -> bytes:
         text, place, flags = self._log.beginning(*key)
-        encoded = text.encode()
-        if len(encoded) > _LONGEST or len(encoded) != len(text):
-            encoded, place, flags = b"", 0, flags | _PYTHON
+        if len(text) > _LONGEST or not text.isascii():
+            text, place, flags = b"", 0, flags | _PYTHON
         if self._chosen is not None and not self._chosen(key[0]):
             flags |= _HIDDEN
-        entry = self._entries[key] = _ENTRY.pack(self._kept(encoded), len(encoded), place, flags)
+        entry = self._entries[key] = _ENTRY.pack(self._kept(text), len(text), place, flags)
         return entry
 
     def _kept(self, data: bytes) -> int:
