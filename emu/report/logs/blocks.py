@@ -18,6 +18,8 @@ from emu.report.places import Places
 from emu.report.tracefile import Sink
 from emu.subscriptions import cancel_all
 
+_LINES_AT_ONCE = 1 << 14
+
 
 class BlockLog(Following):
     """Writes what a machine executes, from now on until `close`; also a `with` block.
@@ -31,6 +33,8 @@ class BlockLog(Following):
         self._code, self._blocks = code, blocks
         self._known: dict[int, Block] = {}
         self._told: set[tuple[int, int, bytes]] = set()
+        self._lines: dict[int, str] = {}  # by number, what a block says each time while S stands for the same
+        self._text: list[str] = []
         self._traps: deque[TrapTaken] = deque()
         self._count = machine.instret
         self._modes: deque[tuple[int, int, Privilege]] = deque()  # instret, pc, what S stands for there
@@ -47,46 +51,61 @@ class BlockLog(Following):
         super().close()
         self._machine.core.stands_for_changed.remove(self._note_mode)
         self._write_traps(None)
+        self._flush()
         cancel_all(self._subscriptions)
 
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""
         self._known[block.number] = block
+        self._lines.pop(block.number, None)
 
     def span(self, instret: int, /) -> None:
         """See `BlockSink`."""
         self._count = instret
         self._modes.clear()
-        self._mode = self._machine.core.supervisor_stands_for
+        self._stands_for(self._machine.core.supervisor_stands_for)
 
     def _note_mode(self) -> None:
         """What the core executes as S mode from now on."""
         core = self._machine.core
         self._modes.append((core.retired_count, core.words[PC], core.supervisor_stands_for))
 
+    def _stands_for(self, mode: Privilege) -> None:
+        self._mode = mode
+        self._lines.clear()
+
     def _privilege(self, block: Block) -> int:
         """The privilege of the block that begins now."""
         modes = self._modes
         while modes and modes[0][0] < self._count:
-            self._mode = modes.popleft()[2]
+            self._stands_for(modes.popleft()[2])
         # A block of which nothing retires comes before the trap that it takes at the same count.
         begun = [number for number, (count, pc, _) in enumerate(modes, 1) if (count, pc) == (self._count, block.pc)]
         for _ in range(max(begun, default=0)):
-            self._mode = modes.popleft()[2]
+            self._stands_for(modes.popleft()[2])
         return self._mode if block.privilege == Privilege.S else block.privilege
 
     def words(self, words: memoryview, /) -> None:
         """See `BlockSink`."""
+        known, lines, text, modes, traps = self._known, self._lines, self._text, self._modes, self._traps
         for word in array("I", bytes(words)):
             if word & CUT:
                 self._count -= left_by(word)
                 continue
-            block = self._known.get(word)
+            block = known.get(word)
             if block is None:
                 continue
-            self._write_traps(block)
-            self._write_block(block, self._privilege(block))
+            if traps:
+                self._write_traps(block)
+            privilege = self._privilege(block) if modes else None
+            line = lines.get(word)
+            if line is None:
+                line = lines[word] = self._block(block, self._privilege(block) if privilege is None else privilege)
+            text.append(line)
             self._count += block.length
+            if len(text) > _LINES_AT_ONCE:
+                self._flush()
+        self._flush()
 
     def _write_traps(self, block: Block | None) -> None:
         """The traps that came before a block: the last of them led to it, if it is a handler."""
@@ -98,7 +117,8 @@ class BlockLog(Following):
             if block is not None:
                 return
 
-    def _write_block(self, block: Block, privilege: int) -> None:
+    def _block(self, block: Block, privilege: int) -> str:
+        """What is told each time that a block begins; its code is told now, where it is new."""
         name = self._places.function(VirtAddr(block.pc))
         name = "" if name.startswith("0x") else name
         key = block.pc, privilege, block.code
@@ -109,8 +129,15 @@ class BlockLog(Following):
                 word = f"{int.from_bytes(code, 'little'):0{2 * len(code)}x}"
                 lines.append(f"{pc:#018x}:  {word:<8}          {disassemble(code, pc) or 'illegal'}")
             self._write("\n".join(lines) + "\n")
-        if self._blocks:
-            self._write(f"Trace 0: {block.number:#x} [{0:016x}/{block.pc:016x}/{privilege:08x}/ff000000] {name}")
+        if not self._blocks:
+            return ""
+        return f"Trace 0: {block.number:#x} [{0:016x}/{block.pc:016x}/{privilege:08x}/ff000000] {name}\n"
 
     def _write(self, text: str) -> None:
-        self._stream.write(text.encode() + b"\n")
+        self._text.append(f"{text}\n")
+
+    def _flush(self) -> None:
+        if self._text:
+            text = "".join(self._text).encode()
+            self._text.clear()
+            self._stream.write(text)

@@ -28,8 +28,7 @@ CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SD = int(Status.SD)
 _PYTHON, _ACCESSES, _SC_FLAG, _STATUS_FLAG, _SETS, _CLEARS, _IMMEDIATE = (
-    int(flag)
-    for flag in (Flag.PYTHON, Flag.ACCESSES, Flag.SC, Flag.STATUS, Flag.SETS, Flag.CLEARS, Flag.IMMEDIATE)
+    int(flag) for flag in (Flag.PYTHON, Flag.ACCESSES, Flag.SC, Flag.STATUS, Flag.SETS, Flag.CLEARS, Flag.IMMEDIATE)
 )
 _EXCEPTIONS = (
     "instruction_address_misaligned", "instruction_access_fault", "illegal_instruction", "breakpoint",
