@@ -83,8 +83,8 @@ class Machine(Addressing, Poisoning, Travelling):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:  # at the end `sys` may be gone
+        if not is_finalizing():
             self.close()
 
     def __repr__(self) -> str:

@@ -48,6 +48,8 @@ class Ram:
     (1, '0x80000000', 1048576)
     """
 
+    _close = staticmethod(os.close)  # when an object goes at the interpreter's end, the module's `os` may be gone
+
     def __init__(self, size: int, base: int = RAM_BASE) -> None:
         """Raises ConfigError for a size that is not a multiple of a page or not between 1 MiB and 8 GiB."""
         if size % PAGE_SIZE or not SMALLEST <= size <= LARGEST:
@@ -144,8 +146,9 @@ class Ram:
         self.file, self._forks, self._saved = new, _Forks.count, None
 
     def __del__(self) -> None:
-        if getattr(self, "file", None) is not None:
-            os.close(self.file)  # type: ignore[arg-type]  # checked on the line before
+        file = getattr(self, "file", None)
+        if file is not None:
+            self._close(file)
             self.file = None
 
 

@@ -102,7 +102,8 @@ def pytest_runtest_makereport(
     """Show the guest where a test has failed, and of what ekernel has raised the test's own lines."""
     for entry in call.excinfo.traceback if call.excinfo is not None else ():
         if any(Path(entry.path).is_relative_to(folder) for folder in _EKERNEL):
-            entry.frame.f_globals["__tracebackhide__"] = _is_explained  # pytest asks it, unless for --full-trace
+            # As if the function had a variable of this name: pytest asks it, unless for --full-trace.
+            entry.frame.f_locals["__tracebackhide__"] = _is_explained
     report = yield
     if report.failed and call.when == "call":
         folder = item.config.getoption("--guest-recordings")

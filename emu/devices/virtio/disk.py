@@ -138,6 +138,8 @@ class RawDisk:
     A file that is written belongs to the process that opened it: in a child after a fork, access raises ConfigError.
     """
 
+    _close = staticmethod(os.close)  # when an object goes at the interpreter's end, the module's `os` may be gone
+
     def __init__(self, path: Path, descriptor: int, size: int, *, read_only: bool) -> None:
         self.path = path
         self.capacity = -(-size // SECTOR)
@@ -194,7 +196,7 @@ class RawDisk:
     def close(self) -> None:
         """Release the file and its lock."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            self._close(self._descriptor)
             self._descriptor = -1
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """The pytest plugin, run by pytest's own tester: what the author of a test writes, and what a failure shows."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -312,3 +313,18 @@ def test_mistakes_of_a_tests_author_are_answered_by_sentences(pytester):
     """)
     result = pytester.runpytest_inprocess("-q")
     assert "kernel(untill=...): it takes bootargs, config, fidelity" in result.stdout.str() + result.stderr.str()
+
+
+def test_of_what_ekernel_raises_the_tests_own_line_is_shown_and_all_lines_on_request(pytester):
+    pytester.makepyfile("""
+        import ekernel
+
+        def test_place():
+            ekernel.Machine(ekernel.MachineConfig(ram_size=1 << 20)).address_of("nowhere")
+    """)
+    result = pytester.runpytest_inprocess("-q")
+    result.stdout.fnmatch_lines([">*address_of(*", "E*no symbol 'nowhere' in the image*"])
+    result.stdout.no_fnmatch_line("*emu*symbols.py*")
+    pytester.runpytest_inprocess("-q", "--full-trace").stdout.fnmatch_lines(["*emu*symbols.py*"])
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("emu", "linker")]
+    assert not any("__tracebackhide__" in vars(module) for module in modules)
