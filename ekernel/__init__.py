@@ -11,7 +11,7 @@ Each name is loaded with its first use, so that `import ekernel` costs what is u
 2
 """
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # `typing` costs a start more than all of this
 
 if TYPE_CHECKING:
     from emu.address import (

@@ -1,6 +1,6 @@
 """Addresses and page numbers as types of their own, so that bytes and pages cannot be mixed up."""
 
-from typing import Self
+from emu.hints import Self
 
 PAGE_BITS = 12
 PAGE_SIZE = 1 << PAGE_BITS

@@ -2,7 +2,8 @@
 
 import ctypes
 from functools import cache
-from typing import Any
+
+from emu.hints import Any
 
 
 def buffer_address(memory: Any) -> int:

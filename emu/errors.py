@@ -1,6 +1,6 @@
 """The errors of this package: one family, each text says what happened, where, and what to do next."""
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from emu.events import TrapTaken

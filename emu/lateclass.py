@@ -10,7 +10,8 @@ for.
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, ClassVar
+
+from emu.hints import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
@@ -128,7 +129,7 @@ def _gather(cls: Any, *, kw_only: bool) -> tuple[_Field, ...]:
     for base in reversed(cls.__mro__[1:]):
         found |= {each.name: each for each in base.__dict__.get("_late_fields", ())}
     for name, annotation in cls.__annotations__.items():  # a class's own
-        if getattr(annotation, "__origin__", annotation) is ClassVar:
+        if getattr(getattr(annotation, "__origin__", annotation), "_name", "") == "ClassVar":
             continue
         given = cls.__dict__.get(name, _NONE)
         each = given if isinstance(given, _Field) else _Field(given, _NONE, True, True, True)

@@ -5,7 +5,8 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+
+from emu.hints import Any
 
 # What `signal` wraps in enumerations, which would take most of the time of a short run.
 _HANDLER_OF: Callable[[int], Any] = _signal.getsignal

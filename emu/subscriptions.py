@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeVar, TypeVarTuple, Unpack
 
 from emu.errors import ConfigError
 from emu.events import Event
+from emu.hints import Self, TypeVar, TypeVarTuple, Unpack
 from emu.signals import HeldSignals
 
 E = TypeVar("E", bound=Event)

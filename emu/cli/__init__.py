@@ -10,9 +10,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
 
 from emu.cli.shared.failures import explained
+from emu.hints import NoReturn
 
 __all__ = ["main", "qemu_main", "status_of"]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emu.cli.shared.allocations import INVARIANTS, Allocations, allocation_request, drawing
 from emu.cli.shared.invariants import FREED, CheckedInvariants, read_invariants
@@ -22,6 +21,7 @@ from emu.cli.words.qemu import check_harts, check_unchanging, read_log, read_mac
 from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError, EmuError
 from emu.events import Event
+from emu.hints import TYPE_CHECKING
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places

@@ -1,9 +1,9 @@
 """What a device is to the machine: a range of registers, and a state that can be saved."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from emu.devices.node import Node
+from emu.hints import Protocol
 
 InterruptLine = Callable[[bool], None]
 """Tells the level of an interrupt line. A device calls it each time it works its level out, changed or not: the

@@ -7,10 +7,10 @@ sampled again. And a completion is taken also for a source that the context has 
 
 from collections.abc import Sequence
 from functools import cache
-from typing import cast
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import HART_INTC, PLIC, Node, wide
+from emu.hints import cast
 from emu.isa.causes import InterruptCause
 from emu.lateclass import dataclass, field, replace
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import cast
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import PLIC, Node, wide
+from emu.hints import cast
 from emu.lateclass import dataclass, replace
 
 TIME_LOW = 0x00

@@ -7,10 +7,10 @@ character timeout is up as soon as its FIFO holds less than the trigger level.
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import cast
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import PLIC, Node, wide
+from emu.hints import cast
 from emu.lateclass import dataclass, field, replace
 
 # Registers (datasheet, table II). RBR, THR and DLL share offset 0, IER and DLM offset 1, IIR and FCR offset 2.

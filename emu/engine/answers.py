@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
 
 from emu.buffers import words_type
 from emu.engine import alone, interrupts, library, native
@@ -15,6 +14,7 @@ from emu.engine.translated.features import Core, Jump
 from emu.engine.translated.fetching import fetch
 from emu.engine.translated.player import Entry
 from emu.engine.window import EXT_ICSR_BYTE, Word
+from emu.hints import Any
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access
 from emu.isa.registers import SP

@@ -1,7 +1,5 @@
 """The engine: one Unicorn core with its state window, block clock, memory and callbacks; here it runs."""
 
-from typing import TYPE_CHECKING
-
 from emu.engine import alone, library
 from emu.engine.answers import EngineAnswers
 from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
@@ -12,6 +10,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
 from emu.engine.window import Word
 from emu.errors import MachineError
+from emu.hints import TYPE_CHECKING
 from emu.isa.registers import SP
 
 if TYPE_CHECKING:

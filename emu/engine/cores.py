@@ -8,7 +8,6 @@ then, and their RAM is another. Only cores whose layout is known are used again:
 import ctypes
 import gc
 import mmap
-from typing import Any, NamedTuple
 from weakref import finalize
 
 from emu.buffers import words_type
@@ -17,6 +16,7 @@ from emu.engine.library import Handle
 from emu.engine.translated import layout
 from emu.engine.window import STATE_BYTES, DirectWindow, Word
 from emu.errors import ConfigError
+from emu.hints import Any, NamedTuple
 
 _ROOM = (1 << 30) + (64 << 20)
 """Bytes of address space that a core takes: its buffer for translated code, which it does not ask for twice."""

@@ -2,10 +2,10 @@
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from emu.buffers import words_type
 from emu.engine.guest import Note
+from emu.hints import Any
 
 ARGUMENTS = 8
 """How many arguments of each kind, integers and floats, are passed in registers."""

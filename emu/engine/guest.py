@@ -1,8 +1,8 @@
 """What the engine asks of whoever decides for the guest, and the words that they exchange."""
 
 from enum import Enum
-from typing import Protocol
 
+from emu.hints import Protocol
 from emu.isa.privilege import Access
 from emu.lateclass import dataclass
 

@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 from emu.buffers import words_type
 from emu.errors import MachineError
+from emu.hints import Any
 
 
 def _opened(file: str) -> int | None:

@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import BinaryIO, cast
 
 from emu.buffers import buffer_address
 from emu.engine.assembled import ASSEMBLED
 from emu.errors import ConfigError, MachineError
+from emu.hints import BinaryIO, cast
 from emu.lateclass import dataclass
 
 _ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}

@@ -4,7 +4,6 @@ import ctypes
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 from emu.engine import alone, floats, library, native
 from emu.engine.clock import BlockClock, PythonClock
@@ -19,6 +18,7 @@ from emu.engine.translated import installation, layout
 from emu.engine.translated.features import Feature
 from emu.engine.window import DirectWindow, StateWindow, Word, check_layout
 from emu.errors import MachineError
+from emu.hints import Any
 from emu.isa.status import Status
 
 _MOST_BLOCKS_OF_USED = 4096

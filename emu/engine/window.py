@@ -6,12 +6,12 @@
 import ctypes
 import struct
 from collections.abc import Callable, Collection
-from typing import Protocol
 
 from emu.buffers import octets_type
 from emu.engine import library
 from emu.engine.library import Handle
 from emu.errors import MachineError
+from emu.hints import Protocol
 
 STATE_BYTES = 1584
 """Size of the core's state in the pinned version of Unicorn."""

@@ -1,9 +1,9 @@
 """The debug information of a file that may have some: what is no ELF file has none."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from emu.firmware.elf import ElfFile
+from emu.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emu.firmware.debugtypes import DebugTypes

@@ -3,13 +3,13 @@
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 from emu.devices.clint import TICKS_PER_SECOND
 from emu.devices.node import HART_INTC, Node, Phandle, Property, wide
 from emu.errors import ImageError
 from emu.firmware import fdt
 from emu.firmware.image import read_file
+from emu.hints import Protocol
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 

@@ -4,12 +4,12 @@ import io
 import struct
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.errors import ImageError
 from emu.firmware.sections import Section, contents, read_sections
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 

@@ -7,13 +7,13 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, NamedTuple
 
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.debuginfo import DebugInformation
 from emu.firmware.symbols import Symbols
+from emu.hints import TYPE_CHECKING, NamedTuple
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 from emu.memory.ram import LARGEST

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ImageError
@@ -13,6 +12,7 @@ from emu.firmware import elf
 from emu.firmware.debuginfo import DebugInformation
 from emu.firmware.image import Load, read_file
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.hints import TYPE_CHECKING, Protocol
 from emu.memory import RAM_BASE
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import Protocol
 
 from emu.devices.power import PowerRequest
+from emu.hints import Protocol
 from emu.lateclass import dataclass
 
 _MASK64 = (1 << 64) - 1

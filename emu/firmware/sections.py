@@ -1,7 +1,8 @@
 """The section table of an ELF64 file, read directly: pyelftools takes longer to load than a small guest to boot."""
 
 import struct
-from typing import NamedTuple
+
+from emu.hints import NamedTuple
 
 # ELF gABI, chapter 4 (sections).
 _TABLE = struct.Struct("<40x Q 10x HHH")

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine import Engine, Guest
@@ -22,6 +21,7 @@ from emu.events import (
 from emu.hart.shadow import SharedShadow
 from emu.hart.table_watch import TableWatch
 from emu.hart.words import ALL, COUNT, FIRST_TRAP, LAST_TRAP, PC, TRAPPED, TRAPPED_AT, TRAPS
+from emu.hints import TYPE_CHECKING
 from emu.isa.csrs import Csr
 from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access, Privilege

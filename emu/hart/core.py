@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from struct import Struct
-from typing import TypeVar, TypeVarTuple, Unpack
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
 from emu.engine import Fault, Store, Word
@@ -25,6 +24,7 @@ from emu.hart.words import (
     TRAPS,
     Trap,
 )
+from emu.hints import TypeVar, TypeVarTuple, Unpack
 from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.operands import instruction_length, loaded_register
 from emu.isa.privilege import Access, Privilege

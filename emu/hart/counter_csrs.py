@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+from emu.hints import TYPE_CHECKING
 from emu.isa.csrs import HPM_COUNTERS, Csr
 from emu.isa.privilege import Privilege
 

@@ -1,11 +1,11 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, cast
 
 from emu.engine.csrs.layout import LINES
 from emu.hart.counter_csrs import STCE, CounterCsrs
 from emu.hart.pmp_csrs import PmpCsrs
+from emu.hints import TYPE_CHECKING, cast
 from emu.isa.csrs import MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import (

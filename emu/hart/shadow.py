@@ -1,10 +1,10 @@
 """The one shadow of a hart's memory, which is on while anybody has a layer of it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVarTuple, Unpack
 
 from emu.engine import Engine
 from emu.engine.slots import Slot
+from emu.hints import TYPE_CHECKING, Protocol, TypeVarTuple, Unpack
 
 if TYPE_CHECKING:
     from emu.engine.translated.shadow import Layer, Report, Shadow

@@ -1,13 +1,13 @@
 """Tells of changed page-table entries: the core reports each store that changes a page which holds a table."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
 from emu.engine import Engine
 from emu.events import PteWritten
 from emu.hart.shadow import SharedShadow
 from emu.hart.tables import TableMap
+from emu.hints import TYPE_CHECKING, Protocol
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.memory import Ram

@@ -1,9 +1,9 @@
 """Which pages of RAM hold the page tables that `satp` leads to, kept up to date while entries are written."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
+from emu.hints import Protocol
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.lateclass import dataclass
 from emu.mmu import pte as bits

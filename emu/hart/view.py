@@ -1,12 +1,12 @@
 """The hart as users see it: registers by number and name."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import overload
 
 from emu.address import VirtAddr
 from emu.engine.window import StateWindow, Word
 from emu.errors import SymbolError
 from emu.hart.core import HartCore
+from emu.hints import overload
 from emu.isa.csrs import csr_number
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_NUMBERS, REGISTER_NUMBERS

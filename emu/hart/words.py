@@ -1,11 +1,10 @@
 """Indexes of the words that a hart works with all the time, as plain numbers, and what else all its files share."""
 
-from typing import TypeVar
-
 from emu.engine import Word
 from emu.engine.guest import RETURN_ADDRESS as RETURN_ADDRESS
 from emu.engine.slots import Slot
 from emu.events import Event, SyscallMade, TrapTaken
+from emu.hints import TypeVar
 from emu.isa.privilege import Privilege
 
 # Looking a member up in its Enum takes longer than reading the word.

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from operator import index
-from typing import TYPE_CHECKING
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import AddressError
 from emu.firmware.symbols import Symbols
 from emu.hart.core import HartCore
 from emu.hart.view import Hart
+from emu.hints import TYPE_CHECKING
 from emu.isa.privilege import Access, Privilege
 from emu.machine.platform import Platform
 from emu.memory.map import PhysicalMemory

@@ -1,11 +1,11 @@
 """The device bus: which device answers a physical address, and the report of each access."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from emu.address import PhysAddr
 from emu.devices.device import Device
 from emu.firmware.devicetree import Described
+from emu.hints import Protocol
 
 Report = Callable[[Device, PhysAddr, int, int, bool], None]
 """Is told device, address, size, value and whether it was a write."""

@@ -2,10 +2,10 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Literal
 
 from emu.address import PAGE_SIZE
 from emu.errors import ConfigError
+from emu.hints import Literal
 from emu.isa.status import SATP_SV39, SATP_SV48, SATP_SV57
 from emu.lateclass import dataclass
 from emu.memory.ram import LARGEST, SMALLEST

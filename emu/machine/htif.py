@@ -4,9 +4,9 @@ Known by the ELF's symbols, looked at between blocks, as Spike does (fesvr: htif
 """
 
 from collections import deque
-from typing import NamedTuple
 
 from emu.firmware.image import Image
+from emu.hints import NamedTuple
 from emu.machine.config import StopReason
 from emu.machine.platform import Platform
 

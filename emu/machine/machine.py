@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emu.errors import ConfigError
 from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.names import SymbolFile
 from emu.hart.view import Hart
+from emu.hints import TYPE_CHECKING, Any, Self, TypeVar
 from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict
 
 from emu.address import PhysAddr, VirtAddr
 from emu.devices.device import Device
@@ -16,6 +15,7 @@ from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess,
 from emu.firmware.names import Names
 from emu.hart.core import HartCore
 from emu.hart.words import PC
+from emu.hints import TYPE_CHECKING, TypedDict
 from emu.isa.privilege import Privilege
 from emu.isa.status import STIP
 from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Semihosting, StopReason

@@ -1,13 +1,13 @@
 """The machine's side of the built-in SBI: console, timer, fences, power, as `emu.firmware.sbi` asks for them."""
 
 from functools import cached_property
-from typing import Protocol
 
 from emu.address import PAGE_SIZE
 from emu.devices.power import PowerRequest
 from emu.firmware.sbi import Sbi
 from emu.hart.core import HartCore
 from emu.hart.words import PC
+from emu.hints import Protocol
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import A0, A1, A7

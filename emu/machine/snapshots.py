@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from emu.errors import ConfigError
 from emu.hart.words import COUNT
+from emu.hints import TYPE_CHECKING, Protocol
 from emu.lateclass import dataclass
 from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState

@@ -1,8 +1,7 @@
 """What is typed: from the keyboard to whichever console the guest reads."""
 
-from typing import TYPE_CHECKING
-
 from emu.devices.uart import LSR, LSR_DATA_READY, RBR, Uart
+from emu.hints import TYPE_CHECKING
 from emu.machine.console import Keyboard
 
 if TYPE_CHECKING:

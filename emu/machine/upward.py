@@ -4,7 +4,8 @@ No layer imports one above it, so each is found by the name of its module with i
 """
 
 from importlib import import_module
-from typing import Any, Protocol
+
+from emu.hints import Any, Protocol
 
 
 class GuestFunction(Protocol):

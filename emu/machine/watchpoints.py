@@ -1,13 +1,13 @@
 """Callbacks for each access of the guest to a range of memory, before it is carried out, at native speed elsewhere."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
 from emu.hart.core import HartCore
 from emu.hart.words import PC
+from emu.hints import TYPE_CHECKING
 from emu.isa.privilege import Access
 from emu.lateclass import dataclass
 from emu.subscriptions import Subscription

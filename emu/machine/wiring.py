@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from emu.devices.clint import Clint
 from emu.devices.device import InterruptLine
@@ -13,6 +12,7 @@ from emu.devices.rtc import GoldfishRtc
 from emu.devices.uart import Uart
 from emu.devices.virtio.mmio import SLOTS, VirtioMmio
 from emu.errors import ConfigError
+from emu.hints import TYPE_CHECKING, Protocol
 from emu.isa.status import MEIP, MSIP, MTIP, SEIP
 from emu.machine.bus import DeviceBus, MachineDevice
 from emu.machine.config import MachineConfig

@@ -9,10 +9,10 @@ import mmap
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING
 from weakref import WeakSet, WeakValueDictionary
 
 from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.hints import TYPE_CHECKING
 from emu.memory.ram import Ram, extents
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from emu.address import PAGE_SIZE, PhysAddr
 from emu.errors import AddressError, ConfigError
+from emu.hints import Protocol
 from emu.lateclass import dataclass
 from emu.memory.ram import Ram
 from emu.shown import Shown

@@ -5,10 +5,10 @@ import fcntl
 import os
 import struct
 from pathlib import Path
-from typing import NamedTuple
 
 from emu.address import PAGE_BITS
 from emu.buffers import buffer_address
+from emu.hints import NamedTuple
 
 _PAGEMAP = Path("/proc/self/pagemap")
 # Documentation/admin-guide/mm/pagemap.rst

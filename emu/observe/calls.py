@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple, cast
 
 from emu.address import VirtAddr
+from emu.hints import NamedTuple, cast
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from itertools import starmap
-from typing import NamedTuple
 
 from emu.address import VirtAddr
 from emu.engine.translated.opencalls import KeptCalls, OpenCall
+from emu.hints import NamedTuple
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.backtrace import Backtrace

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
 
 from emu.events import Event
+from emu.hints import Generic, Self, TypeVar, cast
 from emu.machine import Machine
 from emu.subscriptions import Stop, Subscription
 

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from emu.errors import ConfigError, RecordingError
+from emu.hints import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 from emu.record.magic import MAGIC
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ import struct
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
 from emu.engine import library
@@ -23,6 +22,7 @@ from emu.engine.window import of_the_guest
 from emu.errors import ConfigError, RecordingError
 from emu.firmware.image import Image, ImageKind, Segment
 from emu.firmware.names import SymbolFile
+from emu.hints import Any
 from emu.installed import installed_version
 from emu.isa.privilege import Privilege
 from emu.lateclass import field_names

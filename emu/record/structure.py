@@ -7,9 +7,9 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
 
 from emu.errors import ConfigError, RecordingError
+from emu.hints import Any
 from emu.lateclass import field_names
 
 Plain = Any

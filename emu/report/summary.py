@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from emu.errors import EmuError
+from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ExceptionCause, cause_label
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver

@@ -1,8 +1,7 @@
 """The guest's console and the trace on one stream, in the order in which they happened, told apart at a glance."""
 
-from typing import TYPE_CHECKING, BinaryIO
-
 from emu.events import Event
+from emu.hints import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from emu.report.sentences import Sentences

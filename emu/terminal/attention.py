@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
 
+from emu.hints import Self
 from emu.terminal.keyboard import HostInput
 from emu.terminal.signals import Signals, swallow_lost_endings
 

@@ -2,8 +2,8 @@
 
 import signal
 from enum import Enum
-from typing import NamedTuple
 
+from emu.hints import NamedTuple
 from emu.machine import Outcome, StopReason
 from emu.terminal.statuses import ExitStatus
 

@@ -1,10 +1,10 @@
 """The run of a guest in front of a user: to its end, to a limit, or until the user or a signal ends it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from emu.errors import MachineError
 from emu.events import ConsoleOutput
+from emu.hints import TYPE_CHECKING
 from emu.machine import Machine, Outcome, StopReason
 from emu.machine.config import HOST_CLOCK
 from emu.terminal.attention import Attention

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from stat import S_ISREG
 from threading import RLock
-from typing import Self
+
+from emu.hints import Self
 
 _CHUNK = 4096
 _MOST_KEPT = 1 << 16

@@ -6,7 +6,8 @@ from _thread import get_ident
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Self
+
+from emu.hints import Self
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU")
 _ENDING = tuple(number for name in _NAMES if (number := getattr(signal, name, None)) is not None)

@@ -5,7 +5,7 @@ from functools import cache
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.cli.words.reading import Group, Words, count
@@ -52,6 +52,7 @@ UNITS = (
 LISTS = st.tuples(st.lists(st.sampled_from(UNITS), max_size=7), st.sampled_from(["-m", "-o", "-s", "last"]))
 
 
+@settings(max_examples=40)
 @given(LISTS)
 def test_words_mean_what_pythons_reader_takes_them_for(drawn: tuple[list[str], str]) -> None:
     words = " ".join([*drawn[0], drawn[1]]).split(" ")

@@ -1,4 +1,7 @@
-"""What a start pays for: a run loads what it needs, and nothing for other commands."""
+"""What a start pays for: a run loads what it needs, and nothing for other commands.
+
+Names of `typing` come from `emu.hints` in modules that a run loads.
+"""
 
 import subprocess
 import sys
@@ -12,7 +15,7 @@ NOT_FOR_A_RUN = {
     "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
     "linker.assembler", "emu.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
-    "argparse", "gettext", "locale",
+    "argparse", "gettext", "locale", "typing",
 }  # fmt: skip
 NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
@@ -32,12 +35,12 @@ NOT_FOR_A_SMALL_GUEST = {
 """What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""
 NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
     "json", "platform", "emu.cli.shared.saved", "emu.memory.pagescan", "emu.record.container",
-    "emu.record.snapshotfile",
+    "emu.record.snapshotfile", "typing",
 }  # fmt: skip
-"""What waits behind `--from`, too; zstandard loads `platform`."""
+"""What waits behind `--from`, too; zstandard loads `platform` and `typing`."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
-    "shutil", "argparse", "gettext", "locale",
+    "shutil", "argparse", "gettext", "locale", "typing",
 } | {"emu.events", "emu.lateclass", "emu.machine"}  # fmt: skip
 
 

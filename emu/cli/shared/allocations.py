@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emu.cli.words.requests import RunWords
 from emu.counted import counted
 from emu.errors import ConfigError
+from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue

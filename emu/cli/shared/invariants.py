@@ -1,10 +1,10 @@
 """Invariants of page tables on the command line: their names, what is said of a write that breaks one, the status."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from emu.cli.shared.allocations import INVARIANTS
 from emu.errors import ConfigError
+from emu.hints import TYPE_CHECKING
 from emu.machine import Machine
 from emu.report.places import Places
 from emu.spelling import did_you_mean

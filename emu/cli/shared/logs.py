@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError
+from emu.hints import TYPE_CHECKING
 from emu.machine import Machine
 
 if TYPE_CHECKING:

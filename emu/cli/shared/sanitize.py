@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from emu.cli.shared.allocations import Allocations
 from emu.cli.words.qemu import parse_size
 from emu.counted import counted
 from emu.errors import ConfigError
+from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.report.places import Places

@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from emu.cli.shared.allocations import Allocations
 from emu.errors import EmuError
+from emu.hints import TYPE_CHECKING
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places

@@ -1,9 +1,9 @@
 """Reading the words behind a command: options in QEMU's and GNU's spelling, with groups in the help."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
 
 from emu.errors import ConfigError
+from emu.hints import TypeVar
 from emu.spelling import nearest
 
 N = TypeVar("N")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, cast
 
 from emu.devices.device import GuestMemory, InterruptLine
 from emu.devices.node import PLIC, Node, wide
 from emu.devices.virtio.queue import LARGEST_QUEUE, QueueError, QueueState, Virtqueue
 from emu.devices.virtio.state import TransportState
+from emu.hints import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from emu.devices.virtio.function import Function

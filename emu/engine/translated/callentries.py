@@ -1,7 +1,5 @@
 """What calls and returns do to the table of open calls (`emu.engine.translated.opencalls`), as operations."""
 
-from typing import NamedTuple
-
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import Global
 from emu.engine.translated.message import Message
@@ -9,6 +7,7 @@ from emu.engine.translated.opcodes import CONDITIONS
 from emu.engine.translated.operations import ENV, Operand, Operation, T, choose, known, op, register
 from emu.engine.translated.plan import Known, Source
 from emu.engine.window import Word
+from emu.hints import NamedTuple
 from emu.isa.encodings import C_RET, CALLS, RET, RET_MASK, TRAP_RETURNS
 from emu.isa.registers import RA, SP
 

@@ -4,7 +4,6 @@ import ctypes
 import mmap
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
 
 from emu.buffers import buffer_address
 from emu.engine import library, native
@@ -12,6 +11,7 @@ from emu.engine.library import Handle
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.window import Word
+from emu.hints import NamedTuple
 
 _CURSOR, _LIMIT, _FULL, _HOST_CODE, _STATE, _SLOTS = (8 * n for n in range(6))
 _FIELDS = struct.Struct("<QQHHxxxxQ")

@@ -6,11 +6,11 @@ runs at once, and in a run at the end of the core's current slice. See docs/engi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
+from emu.hints import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from emu.engine.translated.rings import Buffer

@@ -5,7 +5,6 @@ import mmap
 from collections.abc import Sequence
 from functools import cache
 from threading import Lock
-from typing import NamedTuple
 
 from emu.engine import library, native
 from emu.engine.native import Probe
@@ -13,6 +12,7 @@ from emu.engine.translated.elf import SharedLibrary
 from emu.engine.translated.layout import BUILDS, Layout
 from emu.engine.translated.player import CALLED, PLAYER, Entry
 from emu.errors import MachineError
+from emu.hints import NamedTuple
 
 _LOCK = Lock()
 DIVERTED = {"tcg_gen_code": Entry.GEN_CODE, "riscv_cpu_set_mode": Entry.SET_MODE}

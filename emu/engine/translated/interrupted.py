@@ -1,7 +1,8 @@
 """The calls that are open where traps were taken, in each address space, though all of them share one table."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+
+from emu.hints import NamedTuple
 
 Where = tuple[int, int]
 """A stack pointer and the value of satp."""

@@ -4,7 +4,7 @@ Offsets in bytes, read in the machine code of the wheels from PyPI for x86-64 an
 told by the library's build ID, which changes with every byte of it.
 """
 
-from typing import NamedTuple
+from emu.hints import NamedTuple
 
 
 class Layout(NamedTuple):

@@ -10,7 +10,6 @@ deeper than the last one, a return that has no entry, `sret` and `mret`. It ente
 import ctypes
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple
 
 from emu.buffers import buffer_address
 from emu.engine.translated import interrupted
@@ -35,6 +34,7 @@ from emu.engine.translated.message import Message
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
 from emu.engine.translated.rings import Buffer
+from emu.hints import ClassVar, NamedTuple
 from emu.isa.operands import instruction_length
 
 _ENTRY = 32

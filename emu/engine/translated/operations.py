@@ -1,11 +1,11 @@
 """TCG operations as data: what the player writes into blocks."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from emu.engine.translated.layout import TEMP_SIZE, Global, Layout
 from emu.engine.translated.opcodes import CONDITIONS, EXITS, NO_READ_WRITE_GLOBALS, OPCODES
 from emu.engine.translated.plan import TEMPORARIES, Known, Source
+from emu.hints import NamedTuple
 
 _ALL = (1 << 64) - 1
 

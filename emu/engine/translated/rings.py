@@ -3,10 +3,10 @@
 import ctypes
 import mmap
 from collections.abc import Callable
-from typing import Protocol
 
 from emu.buffers import buffer_address
 from emu.engine.translated.operations import LATE, Operand, Operation, T, constant, op
+from emu.hints import Protocol
 
 SLACK = 1 << 16
 """Bytes behind a buffer's limit. The limit is looked at where a block begins; no block writes more than this."""

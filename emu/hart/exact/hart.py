@@ -5,7 +5,6 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine.csrs.layout import LINES
@@ -14,6 +13,7 @@ from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
+from emu.hints import TYPE_CHECKING
 from emu.isa.causes import INTERRUPT_BIT, ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.encodings import MRET, OPCODE, SFENCE_VMA, SFENCE_VMA_MASK, SRET, SYSTEM, WFI

@@ -1,7 +1,6 @@
 """Physical memory protection in fidelity `exact`: open ranges for quick fills, and pages that an entry cuts."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr
 from emu.buffers import buffer_address
@@ -10,6 +9,7 @@ from emu.hart import pmp_csrs
 from emu.hart.exact.state import Choices, ExactState
 from emu.hart.fills import CodeSplit
 from emu.hart.words import COUNT
+from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access, Privilege

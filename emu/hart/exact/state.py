@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
 
 from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.csrs import ModelCsrs
@@ -27,6 +26,7 @@ from emu.hart.exact.contexts import Contexts
 from emu.hart.exact.stale import StaleTranslations
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.words import COUNT, ENTRIES_TOLD, PC, PRIVILEGE
+from emu.hints import TYPE_CHECKING, NamedTuple, cast
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN, Status

@@ -1,7 +1,5 @@
 """Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
 
-from typing import TYPE_CHECKING
-
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.errors import MachineError
@@ -11,6 +9,7 @@ from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, Walks, find_leaf, frame_of, permission_tables
 from emu.hart.words import COUNT, PC
+from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Access, Privilege

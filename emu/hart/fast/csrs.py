@@ -1,10 +1,9 @@
 """The CSRs of fidelity `fast`: by the model's rules, with those values that execution needs in the core's own state."""
 
-from typing import TYPE_CHECKING
-
 from emu.engine.csrs.layout import FORCED, MOVED, MOVED_BY, NOT_OF_GUEST, Kind
 from emu.engine.window import Word
 from emu.hart.csrfile import CsrFile
+from emu.hints import TYPE_CHECKING
 from emu.isa.csrs import Csr
 from emu.isa.status import FS_DIRTY, MPP_SHIFT, XLEN_64, Status
 

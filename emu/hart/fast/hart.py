@@ -1,7 +1,6 @@
 """Fidelity `fast`: the core's own CSRs, page walker and interrupts; exceptions are entered and explained here."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.engine import Stop
@@ -14,6 +13,7 @@ from emu.hart.fast.state import PRIVILEGES, FastState
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, leads_outside
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
+from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.encodings import OPCODE, SRET, SYSTEM, WFI

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
 
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
@@ -15,6 +14,7 @@ from emu.hart.counter_csrs import STCE
 from emu.hart.fast.csrs import SERVED, FastCsrs
 from emu.hart.floats import riscv_flags, softfloat_flags
 from emu.hart.words import COUNT, ENTRIES_TOLD, PC, PRIVILEGE
+from emu.hints import TYPE_CHECKING, cast
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.status import FS_DIRTY, SATP_MODE_SHIFT, Status

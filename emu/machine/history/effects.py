@@ -1,11 +1,10 @@
 """What each input of the log does to the machine when it is lived again."""
 
-from typing import cast
-
 from emu.address import VirtAddr
 from emu.engine.window import Word
 from emu.hart.view import Hart
 from emu.hart.words import PC, RETURN_ADDRESS
+from emu.hints import cast
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, RA
 from emu.machine.history.inputs import What

@@ -1,8 +1,8 @@
 """All that has come into the machine from outside, with its moment: with it a run can be had again."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from emu.hints import NamedTuple
 from emu.machine.history.moment import Moment
 
 _MOST = 64 << 20

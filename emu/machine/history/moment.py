@@ -1,6 +1,6 @@
 """A moment of a run."""
 
-from typing import NamedTuple
+from emu.hints import NamedTuple
 
 
 class Moment(NamedTuple):

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from emu.errors import AddressError, ConfigError
+from emu.hints import Any
 from emu.isa.registers import REGISTER_NUMBERS
 from emu.machine.addressing import ram_of
 from emu.machine.config import Outcome

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from copy import copy
 from enum import Enum
-from typing import Generic, Self, TypeVar
 
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.hints import Generic, Self, TypeVar
 from emu.lateclass import dataclass, field, replace
 from emu.observe.allocations.ranges import Ranges
 

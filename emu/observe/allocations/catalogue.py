@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emu.address import VirtAddr
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
 
 from emu.engine.slots import Slot
 from emu.events import Event
+from emu.hints import NamedTuple, TypeVar
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.calls import Call, CallTracer, Return

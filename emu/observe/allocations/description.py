@@ -3,9 +3,9 @@
 from collections.abc import Container, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import cast
 
 from emu.errors import ConfigError
+from emu.hints import cast
 from emu.lateclass import dataclass
 from emu.observe.allocations.values import Value
 

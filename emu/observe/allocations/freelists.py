@@ -1,8 +1,8 @@
 """The free lists of an allocator, as they are in the guest's memory now."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
 
+from emu.hints import cast
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.description import Allocator, FreeLists

@@ -1,9 +1,8 @@
 """Who holds what: frames and heap blocks between their allocation and their free."""
 
-from typing import cast
-
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.hints import cast
 from emu.machine import Machine
 from emu.observe.allocations.accounts import BlockAccount, FrameAccount
 from emu.observe.allocations.observers import FrameObserver, HeapObserver

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+
+from emu.hints import Generic, TypeVar
 
 T = TypeVar("T")
 

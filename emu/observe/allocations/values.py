@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
 
 from emu.errors import ConfigError
+from emu.hints import Protocol
 from emu.isa.registers import INTEGER_REGISTERS
 from emu.lateclass import dataclass, field
 
