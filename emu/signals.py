@@ -47,7 +47,6 @@ class HeldSignals:
         self._waiting: list[tuple[int, FrameType | None]] = []
         self._replaced: list[int] = []
         self._handlers: dict[int, Handler] = {}
-        self._own: Handler = self._handle
 
     @property
     def are_waiting(self) -> bool:
@@ -74,10 +73,10 @@ class HeldSignals:
     def _replace(self) -> None:
         for number, handler in zip(_NUMBERS, map(_HANDLER_OF, _NUMBERS), strict=True):
             if callable(handler):
-                if handler != self._own:  # it may be left from a handler that has raised in `_put_back`
+                if handler != self._handle:  # it may be left from a handler that has raised in `_put_back`
                     self._handlers[number] = handler
                 self._replaced.append(number)
-                _SET_HANDLER(number, self._own)
+                _SET_HANDLER(number, self._handle)
 
     def deliver(self) -> None:
         """Run the handlers of what has come; raises what they raise, and those behind it run later."""
@@ -95,7 +94,7 @@ class HeldSignals:
         try:
             while self._replaced:
                 number = self._replaced[-1]
-                if _HANDLER_OF(number) == self._own:  # else the user has set another one meanwhile
+                if _HANDLER_OF(number) == self._handle:  # else the user has set another one meanwhile
                     _SET_HANDLER(number, self._handlers[number])
                 self._replaced.pop()
             self.deliver()

@@ -7,6 +7,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 
 from emu.buffers import words_type
@@ -146,6 +147,7 @@ def address_of(callback: Any) -> int:
     return ctypes.c_void_p.from_buffer(callback).value or 0
 
 
+@cache
 def function_address(name: str, suffix: str = "_riscv64") -> int:
     """Where a function begins: one that the library has for RISC-V with 64 bits, unless another suffix is given."""
     try:

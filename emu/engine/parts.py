@@ -123,7 +123,8 @@ class EngineParts(ABC):
         is_small = isinstance(clock, BlockClock) and self.slots[Slot.SERIAL] < _MOST_BLOCKS_OF_USED
         self.words.release()
         self.window.octets.release()
-        vars(self).clear()  # its callbacks know it, and it them
+        for part in (self.pages, clock.features, self):  # their callbacks know them, and they their callbacks
+            vars(part).clear()
         if is_small and isinstance(clock, BlockClock):
             core.give_back(clock.state_address, host_address)
 

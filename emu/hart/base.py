@@ -18,6 +18,7 @@ from emu.events import (
     TrapReturned,
     TrapTaken,
 )
+from emu.hart.csrfile import CsrFile
 from emu.hart.shadow import SharedShadow
 from emu.hart.table_watch import TableWatch
 from emu.hart.words import ALL, COUNT, FIRST_TRAP, LAST_TRAP, PC, TRAPPED, TRAPPED_AT, TRAPS
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 class HartBase(Guest, ABC):
     """The base of `HartCore`."""
+
+    csrs: CsrFile
 
     @property
     @abstractmethod
@@ -225,6 +228,12 @@ class HartBase(Guest, ABC):
     @abstractmethod
     def _physical_code(self, address: int) -> int:
         """The physical address that an instruction is fetched from; MachineError where it cannot be."""
+
+    def close(self) -> None:
+        """Give the core back. Parts that know each other live until Python looks for cycles, which can take long."""
+        self.engine.close()
+        for part in (self.csrs, self.csrs.counters, self.tables, self.shadow, self):
+            vars(part).clear()
 
     # What is seen of the guest.
 

@@ -83,7 +83,7 @@ class CsrFile:
         values[_MSTATUS] = XLEN_64
         values[Csr.MISA] = MISA
         self.pmp = PmpCsrs(values, owner.protection_written)
-        self._counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
+        self.counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
 
     # The rules are made when the first CSR is asked for: many small machines never do, and each costs them an object.
 
@@ -116,7 +116,7 @@ class CsrFile:
         for number in (*PMP_CONFIGS, *PMP_ADDRESSES):
             self.readers[number] = partial(read, number)
             self.writers[number] = partial(write, number)
-        self._counters.add_to(self.readers, self.writers)
+        self.counters.add_to(self.readers, self.writers)
         self._add_float()
 
     def read(self, number: int) -> int | None:
@@ -154,13 +154,13 @@ class CsrFile:
 
     def save(self) -> object:
         """All values, for `restore`."""
-        return self.values.tobytes(), dict(self._counters.offsets)
+        return self.values.tobytes(), dict(self.counters.offsets)
 
     def restore(self, state: object) -> None:
         """Return to saved values."""
         values, offsets = cast("tuple[bytes, dict[int, int]]", state)
         self.values.cast("B")[:] = values
-        self._counters.offsets.update(offsets)
+        self.counters.offsets.update(offsets)
 
     def _plain(self, number: int, mask: int = _ALL) -> None:
         values, number = self.values, int(number)

@@ -55,8 +55,7 @@ class Platform:
         self.config = config
         self.events = EventBus()
         ram = _ram(config.ram_size)
-        self.memory = PhysicalMemory(ram)
-        self.ram_history = RamHistory(ram)
+        self.memory, self.ram_history = PhysicalMemory(ram), RamHistory(ram)
         self.names = Names()
         self.clock: Clock = _host_clock() if config.clock == HOST_CLOCK else InstructionClock()
         self.ended: tuple[StopReason, int] | None = None
@@ -101,9 +100,8 @@ class Platform:
             raise ConfigError("a machine is closed between runs, not while its guest executes")
         self.board.close()
         self.events.close()
-        core = self.core
-        core.engine.close()
-        vars(core).clear()  # parts that know each other live until Python looks for cycles, which can take long
+        self.core.close()
+        vars(self.typed).clear()  # parts that know each other live until Python looks for cycles, which can take long
         vars(self).clear()
 
     @property

@@ -39,6 +39,8 @@ PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
 class FastState(HartCore):
     """Who the hart is: privilege, CSRs and interrupt lines as the core has them."""
 
+    csrs: FastCsrs
+
     def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", *, probes: str | None = None) -> None:
         super().__init__(ram, bus, platform, probes=probes)
         self.engine.translate_in_guest(True)
