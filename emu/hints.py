@@ -8,54 +8,45 @@ from collections.abc import Iterator
 
 from emu.latetuple import NamedTuple as _NamedTuple
 
+__all__ = (
+    "TYPE_CHECKING",
+    "Any",
+    "BinaryIO",
+    "ClassVar",
+    "Generic",
+    "Literal",
+    "NamedTuple",
+    "NoReturn",
+    "Protocol",
+    "Self",
+    "TypeVar",
+    "TypeVarTuple",
+    "TypedDict",
+    "Unpack",
+    "cast",
+    "overload",
+)  # fmt: skip
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import (
-        Any as Any,
-    )
-    from typing import (
-        BinaryIO as BinaryIO,
-    )
-    from typing import (
-        ClassVar as ClassVar,
-    )
-    from typing import (
-        Generic as Generic,
-    )
-    from typing import (
-        Literal as Literal,
-    )
-    from typing import (
-        NamedTuple as NamedTuple,
-    )
-    from typing import (
-        NoReturn as NoReturn,
-    )
-    from typing import (
-        Protocol as Protocol,
-    )
-    from typing import (
-        Self as Self,
-    )
-    from typing import (
-        TypedDict as TypedDict,
-    )
-    from typing import (
-        TypeVar as TypeVar,
-    )
-    from typing import (
-        TypeVarTuple as TypeVarTuple,
-    )
-    from typing import (
-        Unpack as Unpack,
-    )
-    from typing import (
-        cast as cast,
-    )
-    from typing import (
-        overload as overload,
-    )
+        Any,
+        BinaryIO,
+        ClassVar,
+        Generic,
+        Literal,
+        NamedTuple,
+        NoReturn,
+        Protocol,
+        Self,
+        TypedDict,
+        TypeVar,
+        TypeVarTuple,
+        Unpack,
+        cast,
+        overload,
+    )  # fmt: skip
 else:
     NamedTuple = _NamedTuple
 
