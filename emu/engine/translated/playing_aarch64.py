@@ -7,6 +7,11 @@ from emu.engine.translated.plan import Source
 
 def playing(known: int, temporaries: int, labels: int) -> str:
     """The function `play`; where its caller's frame has what is `Known`, the list's temporaries and its labels."""
+    return _operations() + _values(known, temporaries) + _labels(labels)
+
+
+def _operations() -> str:
+    """Each operation of the list is inserted; `operand` asks where each of its arguments comes from."""
     return f"""\
 play:
     cbz x22, played
@@ -38,6 +43,12 @@ operand:
     b.eq argument
     cmp w10, #{Source.NEXT}
     b.lo label
+"""
+
+
+def _values(known: int, temporaries: int) -> str:
+    """What is known, a global of the core, an argument of the operation behind, a temporary."""
+    return f"""\
 value:
     ldrb w12, [x22, #2]
     add x13, x26, x11, lsl #3
@@ -72,6 +83,12 @@ temporary:
     add x13, x26, x11, lsl #3
     str x0, [x13, #{temporaries}]
     b made
+"""
+
+
+def _labels(labels: int) -> str:
+    """A label of the list, whose uses are counted; `made` gives the argument to its operation."""
+    return f"""\
 label:
     add x13, x26, x11, lsl #3
     ldr x0, [x13, #{labels}]

@@ -44,7 +44,11 @@ _TABLE, _MASK, _TELL, _LOW, _SPAN, _INNERMOST, _MARKS = (8 * word for word in Wo
 # A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
 # behind the address.
 def _x86_64(size: int, name: str, *, store: bool) -> str:
-    go_on = "r8" if store else "rcx"
+    return _check_x86_64(size, name) + _ask_x86_64(size, name, store=store)
+
+
+def _check_x86_64(size: int, name: str) -> str:
+    """Straight to the core's function where no byte is poisoned, or none that somebody is told of."""
     return f"""
 check_{name}:
     mov rax, [rdi+{_CLOCK}]
@@ -77,6 +81,13 @@ check_{name}:
     mov rax, [rax+{MARKS_OFFSET}]
     test rax, [r10+{_MARKS}]
     jnz clean_{name}
+"""
+
+
+def _ask_x86_64(size: int, name: str, *, store: bool) -> str:
+    """Tells of the access, with the pc; the core is left when that has asked for it."""
+    go_on = "r8" if store else "rcx"
+    return f"""
     push rdi
     push rsi
     push rdx
@@ -127,6 +138,11 @@ clean_{name}:
 
 
 def _aarch64(size: int, name: str, *, store: bool) -> str:
+    return _check_aarch64(size, name) + _ask_aarch64(size, name, store=store)
+
+
+def _check_aarch64(size: int, name: str) -> str:
+    """Straight to the core's function where no byte is poisoned, or none that somebody is told of."""
     return f"""
 check_{name}:
     ldr x9, [x0, #{_CLOCK}]
@@ -151,6 +167,12 @@ check_{name}:
     ldr x11, [x11, #{MARKS_OFFSET}]
     tst x11, x12
     b.ne clean_{name}
+"""
+
+
+def _ask_aarch64(size: int, name: str, *, store: bool) -> str:
+    """Tells of the access, with the pc; the core is left when that has asked for it."""
+    return f"""
     stp x29, x30, [sp, #-64]!
     mov x29, sp
     stp x0, x1, [sp, #16]
