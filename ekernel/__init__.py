@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from emu.observe.allocations.observers import FrameObserver as FrameObserver, HeapObserver as HeapObserver
     from emu.observe.allocations.reach import Unreachable as Unreachable, unreachable as unreachable
     from emu.observe.allocations.signatures import frame_allocator as frame_allocator, heap_allocator as heap_allocator
-    from emu.observe.calls import CallTracer as CallTracer
+    from emu.observe.calls.tracer import CallTracer as CallTracer
     from emu.observe.faults import PageFaultHandled as PageFaultHandled, PageFaultObserver as PageFaultObserver
-    from emu.observe.functions import FunctionObserver as FunctionObserver
+    from emu.observe.calls.functions import FunctionObserver as FunctionObserver
     from emu.observe.lastinstructions import LastInstructions as LastInstructions
     from emu.observe.memory import MemoryObserver as MemoryObserver, WatchedRange as WatchedRange
     from emu.observe.origins import Link as Link, why as why
@@ -124,9 +124,9 @@ _HOMES = {
     "emu.observe.allocations.observers": "FrameObserver HeapObserver",
     "emu.observe.allocations.reach": "Unreachable unreachable",
     "emu.observe.allocations.signatures": "frame_allocator heap_allocator",
-    "emu.observe.calls": "CallTracer",
+    "emu.observe.calls.tracer": "CallTracer",
     "emu.observe.faults": "PageFaultHandled PageFaultObserver",
-    "emu.observe.functions": "FunctionObserver",
+    "emu.observe.calls.functions": "FunctionObserver",
     "emu.observe.lastinstructions": "LastInstructions",
     "emu.observe.memory": "MemoryObserver WatchedRange",
     "emu.observe.origins": "Link why",

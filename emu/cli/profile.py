@@ -15,7 +15,7 @@ from emu.engine.translated import calls
 from emu.engine.translated.calls import Calls
 from emu.errors import ConfigError
 from emu.firmware.names import Names
-from emu.observe.calltree import CallTree, Node, folded
+from emu.observe.calls.tree import CallTree, Node, folded
 from emu.record.hits import HitCounter, Hits
 from emu.record.magic import is_recording
 from emu.record.recorder import Following

@@ -270,7 +270,7 @@ def _attach_observers(machine: Machine, request: RunWords, trace: TraceRequest) 
     asked = allocation_request(request, asked=follows)
     allocations = Allocations(machine, asked, summed_up=bool(request.json or not request.quiet or request.sanitize))
     if trace.functions:
-        from emu.observe.functions import FunctionObserver
+        from emu.observe.calls.functions import FunctionObserver
 
         FunctionObserver(machine, trace.functions)
     if trace.memory:

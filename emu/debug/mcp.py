@@ -15,7 +15,7 @@ from emu.machine import Machine, MachineConfig, Outcome
 from emu.machine.history.moment import Moment
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
 from emu.observe.origins import why
 from emu.report.memory.accounts import AccountReport
 from emu.report.places import Places

@@ -11,7 +11,7 @@ from emu.isa.results import registers_written
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
 
 _MOST = 12
 """Links of a chain that are followed unless told."""

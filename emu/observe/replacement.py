@@ -3,7 +3,7 @@
 from emu.address import PhysPageNum, VirtPageNum
 from emu.events import PageEvicted, PageLoaded
 from emu.machine import Machine
-from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.source import Source
 
 PAGE_OUT = "page_out"

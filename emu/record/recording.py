@@ -306,7 +306,7 @@ class Recording(Shown):
                 found = unpack(chunk, found[2])
 
     def transfers(self) -> Iterator[Transfer]:
-        """Calls, returns and traps, where they were recorded; `emu.observe.callstacks` makes stacks of them."""
+        """Calls, returns and traps, where they were recorded; `emu.observe.calls.stacks` makes stacks of them."""
         self._check("calls")
         size = calls.RECORD.size
         for chunk in self._reader.chunks(formats.CALLS):

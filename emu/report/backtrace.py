@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from emu.address import VirtAddr
 from emu.firmware.symbols import SymbolKind
 from emu.machine import Machine
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
 from emu.report.places import Places
 
 _LAST_BYTES, _LAST_LINES, _MOST = 4096, 30, 16

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from emu.firmware.names import Names
-from emu.observe.calltree import Node, totals
+from emu.observe.calls.tree import Node, totals
 
 
 def by_function(root: Node, instret: int, most: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from emu.address import VirtAddr
 from emu.events import Event, FunctionCalled, FunctionReturned
 from emu.machine import Machine
-from emu.observe.functions import FunctionObserver
+from emu.observe.calls.functions import FunctionObserver
 from emu.observe.lastinstructions import Everything
 from emu.report.disassembly import disassemble
 

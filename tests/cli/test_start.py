@@ -29,7 +29,7 @@ NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.engine.translated.{name}" for name in ("shadow", "slowly")), "emu.engine.repeated",
     *(f"emu.hart.{name}" for name in ("csr_owner", "exact", "platform")), "emu.memory.pagescan", "emu.mmu.space",
     *(f"emu.machine.{name}" for name in ("calls", "history.writes", "host_clock", "hostfiles", "pool", "semihosting")),
-    *(f"emu.observe.{name}" for name in ("backtrace", "calls", "memory")), "emu.report.disassembly",
+    *(f"emu.observe.{name}" for name in ("calls", "memory")), "emu.report.disassembly",
     "emu.debug", "emu.record.container", "emu.record.snapshotfile", "emu.terminal.moment", "emu.testing", "linker",
 }  # fmt: skip
 """What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""

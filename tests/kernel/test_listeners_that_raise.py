@@ -20,8 +20,8 @@ from emu.events import (
 )
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.calls.functions import FunctionObserver
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
-from emu.observe.functions import FunctionObserver
 from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.replacement import ReplacementObserver
 from kernel.build import BuiltKernel

@@ -14,8 +14,8 @@ from emu.engine.translated.features import Feature
 from emu.engine.translated.lastwriter import LastWriter
 from emu.engine.translated.registerwrites import RegisterWrites
 from emu.machine import Drive, Machine, MachineConfig, StopReason
-from emu.observe.backtrace import Backtrace
-from emu.observe.callstacks import CallStacks
+from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.stacks import CallStacks
 from tests.linux.build import Linux
 from tests.linux.conftest import SERIAL
 

@@ -62,7 +62,7 @@ class Calls(Feature):
     """Hands over `RECORD`s, one for each call, return, jump to a register, trap, `sret` and `mret`, in their order.
 
     Written by the instruction itself: what comes between a call and its target, as an interrupt, comes behind it in
-    the record. `decode` reads them, and `emu.observe.callstacks` makes stacks of them.
+    the record. `decode` reads them, and `emu.observe.calls.stacks` makes stacks of them.
     """
 
     def __init__(self, drain: Drain, *, jumps: bool = False, size: int = 1 << 20) -> None:

@@ -9,9 +9,9 @@ from emu.events import Event
 from emu.hints import NamedTuple, TypeVar
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
-from emu.observe.calls import Call, CallTracer, Return
-from emu.observe.keptcalls import KeptTracer
-from emu.observe.opencalls import LAST_MARK, Ended, OpenCalls
+from emu.observe.calls.kept import KeptTracer
+from emu.observe.calls.opened import LAST_MARK, Ended, OpenCalls
+from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.source import Source
 from emu.subscriptions import Stop, Subscription
 

@@ -7,7 +7,7 @@ from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
-from emu.observe.calls import Call
+from emu.observe.calls.tracer import Call
 from emu.subscriptions import Subscription, cancel_all
 
 

@@ -8,8 +8,8 @@ from emu.errors import SymbolError
 from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.allocations.values import Moment
-from emu.observe.calls import Call
-from emu.observe.words import Words
+from emu.observe.calls.tracer import Call
+from emu.observe.calls.words import Words
 
 _ARGUMENTS = 8
 _WORD = 8

@@ -13,8 +13,8 @@ from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
 from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed
 from emu.observe.allocations.values import Moment, Value
-from emu.observe.backtrace import Backtrace
-from emu.observe.calls import Call, Return
+from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.tracer import Call, Return
 
 
 class AllocatorObserver(CollectedSource):

@@ -10,7 +10,7 @@ from emu.observe.allocations.description import Allocator, Does
 from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.gaps import Gaps, Piece
 from emu.observe.allocations.observers import HeapObserver
-from emu.observe.calls import Call
+from emu.observe.calls.tracer import Call
 from emu.subscriptions import Subscription, cancel_all
 
 _MOST_SAMPLES = 2048

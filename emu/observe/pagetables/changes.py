@@ -9,7 +9,7 @@ from emu.isa.privilege import Access
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
 from emu.mmu.pte import Pte, V
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
 
 _MOST = 64
 """Stores to one entry that are looked at."""

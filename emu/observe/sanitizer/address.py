@@ -14,7 +14,7 @@ from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.description import Allocator, Governed, Unit
 from emu.observe.allocations.moments import CallMoment, MachineMoment, ReturnMoment
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
-from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
 from emu.observe.sanitizer.contents import Contents
 from emu.observe.sanitizer.inside import Inside

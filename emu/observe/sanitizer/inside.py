@@ -9,7 +9,7 @@ from operator import or_
 from emu.engine.translated.opencalls import KeptCalls
 from emu.machine import Machine
 from emu.observe.allocations.observers import AllocatorObserver
-from emu.observe.opencalls import OpenCalls
+from emu.observe.calls.opened import OpenCalls
 
 
 class Inside:

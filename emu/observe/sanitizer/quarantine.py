@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from emu.engine.window import Word
 from emu.isa.registers import A0
 from emu.machine import Machine
-from emu.observe.calls import Call
+from emu.observe.calls.tracer import Call
 
 _ARGUMENTS = 8
 

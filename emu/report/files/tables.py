@@ -11,7 +11,7 @@ from emu.engine.translated.calls import Kind
 from emu.errors import ConfigError
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
-from emu.observe.callstacks import CallStacks
+from emu.observe.calls.stacks import CallStacks
 from emu.record.recording import Recording
 from emu.report.disassembly import disassemble
 from emu.report.instructionlines import instruction_lines

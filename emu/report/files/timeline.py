@@ -8,7 +8,7 @@ from emu.address import VirtAddr
 from emu.engine.translated.calls import Kind, Transfer
 from emu.isa.causes import cause_label
 from emu.observe.allocations.workload import number_of
-from emu.observe.callstacks import CallStacks, Frame
+from emu.observe.calls.stacks import CallStacks, Frame
 from emu.record.recording import Recording
 from emu.report.places import PlaceNames
 

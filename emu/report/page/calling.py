@@ -8,7 +8,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated import calls
 from emu.engine.translated.calls import Calls
 from emu.machine import Machine
-from emu.observe.calltree import CallTree, Node
+from emu.observe.calls.tree import CallTree, Node
 from emu.record.recorder import Following
 from emu.report.places import Places
 

@@ -8,7 +8,7 @@ from emu.isa.privilege import Access
 from emu.isa.registers import INTEGER_REGISTERS
 from emu.machine import Machine
 from emu.machine.history.moment import Moment
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
 from emu.observe.origins import why
 from emu.observe.pagetables.changes import pte_changes
 from emu.report.pagechanges import change_text

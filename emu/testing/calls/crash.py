@@ -12,11 +12,11 @@ from emu.isa.privilege import Access, Privilege
 from emu.isa.registers import RA, SP
 from emu.isa.status import Status
 from emu.machine import Machine
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.opened import OpenCalls
+from emu.observe.calls.prologue import frame_rule
 from emu.observe.code import HOST
 from emu.observe.lastinstructions import LastInstructions
-from emu.observe.opencalls import OpenCalls
-from emu.observe.prologue import frame_rule
 from emu.report.disassembly import disassemble
 from emu.report.places import Places
 from emu.report.reasons.traps import TrapReasons

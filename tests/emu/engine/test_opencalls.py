@@ -5,7 +5,7 @@ from itertools import takewhile
 from emu.address import VirtAddr
 from emu.engine.translated.calls import Kind
 from emu.engine.translated.opencalls import KeptCalls, OpenCall
-from emu.observe.callstacks import CallStacks
+from emu.observe.calls.stacks import CallStacks
 from tests.emu.engine.test_calls import machine, probes, record
 
 __all__ = ["probes"]

@@ -9,8 +9,8 @@ from emu.events import Event, FrameAllocated, FunctionCalled, HeapAllocated, Pag
 from emu.machine import Machine
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.calls.functions import FunctionObserver
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
-from emu.observe.functions import FunctionObserver
 
 Boot = Callable[..., Machine]
 Collect = Callable[..., list[Event]]

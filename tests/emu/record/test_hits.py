@@ -11,7 +11,7 @@ from emu.address import VirtAddr
 from emu.engine.translated.calls import Calls, decode
 from emu.isa.operands import instruction_length
 from emu.machine import StopReason
-from emu.observe.calltree import CallTree, folded, totals
+from emu.observe.calls.tree import CallTree, folded, totals
 from emu.record.branches import branch_ways
 from emu.record.coverage import coverage
 from emu.record.hits import HitCounter, Hits, merged

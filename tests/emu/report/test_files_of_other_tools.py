@@ -14,7 +14,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
 
 from emu.cli import trace
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, InterruptRaised, SyscallMade, TrapTaken
-from emu.observe.calltree import CallTree, totals
+from emu.observe.calls.tree import CallTree, totals
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 from emu.report.files.schema import schema

@@ -8,10 +8,10 @@ from emu.engine.translated.opencalls import KeptCalls, OpenCall
 from emu.hints import NamedTuple
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.backtrace import Backtrace
-from emu.observe.calls import Call, Return
+from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.tracer import Call, Return
+from emu.observe.calls.underway import UnderWay
 from emu.observe.code import HOST
-from emu.observe.underway import UnderWay
 
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14

@@ -3,7 +3,7 @@
 import pytest
 
 from emu.engine.translated.calls import Kind, Transfer
-from emu.observe.callstacks import CallStacks, Frame
+from emu.observe.calls.stacks import CallStacks, Frame
 from tests.emu.engine.test_calls import machine, probes, record
 
 __all__ = ["probes"]

@@ -8,8 +8,8 @@ from emu.engine.translated.callentries import RETURN
 from emu.engine.translated.features import Feature
 from emu.isa.registers import A0, RA, SP, TP
 from emu.machine import Machine
-from emu.observe.calls import Call, Return
-from emu.observe.opencalls import Awaited, Ended, OpenCalls
+from emu.observe.calls.opened import Awaited, Ended, OpenCalls
+from emu.observe.calls.tracer import Call, Return
 
 
 class _Asking(Feature):

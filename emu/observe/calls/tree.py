@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from emu.engine.translated.calls import Kind, Transfer
-from emu.observe.callstacks import CallStacks, Frame
+from emu.observe.calls.stacks import CallStacks, Frame
 
 _MOST_STACKS = 1 << 13
 

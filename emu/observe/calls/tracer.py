@@ -7,9 +7,9 @@ from emu.address import VirtAddr
 from emu.hints import NamedTuple, cast
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.underway import UnderWay
 from emu.observe.code import HOST, jumps_to
-from emu.observe.underway import UnderWay
 from emu.subscriptions import Subscription
 
 _RA, _SP, _TP, _A0 = 1, 2, 4, 10

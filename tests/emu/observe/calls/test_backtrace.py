@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from emu.machine import Machine, MachineConfig
-from emu.observe.backtrace import Backtrace
+from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.prologue import frame_rule
 from emu.observe.code import HOST, call_site
-from emu.observe.prologue import frame_rule
 
 Boot = Callable[..., Machine]
 

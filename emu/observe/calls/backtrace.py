@@ -7,9 +7,9 @@ from emu.address import VirtAddr
 from emu.firmware.unwind import FrameRule
 from emu.lateclass import dataclass
 from emu.machine import Machine
+from emu.observe.calls.prologue import frame_rule
+from emu.observe.calls.words import Words
 from emu.observe.code import HOST, call_site, returns_from_trap
-from emu.observe.prologue import frame_rule
-from emu.observe.words import Words
 
 _RA, _SP = 1, 2
 _KEPT = frozenset((8, 9, *range(18, 28)))

@@ -7,7 +7,7 @@ import pytest
 from emu.errors import GuestPanic, LimitExceeded, SymbolError
 from emu.events import Event, FunctionCalled, FunctionReturned
 from emu.machine import Machine
-from emu.observe.functions import FunctionObserver
+from emu.observe.calls.functions import FunctionObserver
 
 Boot = Callable[..., Machine]
 Collect = Callable[..., list[Event]]

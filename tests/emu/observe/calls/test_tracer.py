@@ -5,8 +5,8 @@ from collections.abc import Callable
 from emu.events import Event, FrameAllocated, FunctionCalled, FunctionReturned
 from emu.machine import Machine
 from emu.observe.allocations.observers import FrameObserver
+from emu.observe.calls.functions import FunctionObserver
 from emu.observe.code import HOST
-from emu.observe.functions import FunctionObserver
 
 Boot = Callable[..., Machine]
 Collect = Callable[..., list[Event]]

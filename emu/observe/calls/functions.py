@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from emu.events import FunctionCalled, FunctionReturned
 from emu.firmware.symbols import Symbol
 from emu.machine import Machine
-from emu.observe.calls import Call, CallTracer, Return
+from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.source import Source
 
 
