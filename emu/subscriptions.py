@@ -69,6 +69,8 @@ class EventBus:
         """While a guest executes, told that a listener has raised: the guest goes on to where it can be left."""
         self.error: BaseException | None = None
         """What a listener has raised meanwhile, for `raise_kept`."""
+        self.before: Callable[[], None] | None = None
+        """Called before an event is told, to have shown what the guest did before it."""
 
     def add_source(self, kind: type[Event], start: Start) -> Subscription:
         """Name what produces events of this kind; it is started now if somebody listens already."""
@@ -114,6 +116,8 @@ class EventBus:
 
     def emit(self, event: Event) -> None:
         """Hand an event to its listeners, in the order in which they subscribed."""
+        if self.before is not None:
+            self.before()
         for listener in self._listeners.get(type(event), ()):
             self.call(listener, event)
 

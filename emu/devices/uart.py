@@ -10,97 +10,62 @@ from functools import cache
 
 from emu.devices.device import InterruptLine
 from emu.devices.node import PLIC, Node, wide
-from emu.hints import cast
-from emu.lateclass import dataclass, field, replace
-
-# Registers (datasheet, table II). RBR, THR and DLL share offset 0, IER and DLM offset 1, IIR and FCR offset 2.
-RBR = THR = DLL = 0
-IER = DLM = 1
-IIR = FCR = 2
-LCR = 3
-MCR = 4
-LSR = 5
-MSR = 6
-SCR = 7
-
-# Interrupt enable register (8.7)
-IER_RDI = 0x01
-IER_THRI = 0x02
-IER_RLSI = 0x04
-IER_MSI = 0x08
-
-# Interrupt identification register (8.6), by falling priority
-IIR_RLSI = 0x06
-IIR_RDI = 0x04
-IIR_CTI = 0x0C
-IIR_THRI = 0x02
-IIR_MSI = 0x00
-IIR_NO_INT = 0x01
-IIR_FIFO_ENABLED = 0xC0
-
-# FIFO control register (8.5)
-FCR_FIFO_ENABLE = 0x01
-FCR_RECEIVER_RESET = 0x02
-FCR_TRANSMITTER_RESET = 0x04
-_FCR_KEPT = 0xC9
-_TRIGGER_LEVELS = (1, 4, 8, 14)
-
-LCR_DLAB = 0x80
-"""Divisor latch access bit (8.1)."""
-
-# Modem control register (8.8)
-MCR_DTR = 0x01
-MCR_RTS = 0x02
-MCR_OUT1 = 0x04
-MCR_OUT2 = 0x08
-MCR_LOOPBACK = 0x10
-
-# Line status register (8.4)
-LSR_DATA_READY = 0x01
-LSR_OVERRUN = 0x02
-LSR_BREAK = 0x10
-LSR_THR_EMPTY = 0x20
-LSR_TRANSMITTER_EMPTY = 0x40
-_LSR_ERRORS = 0x1E
-
-# Modem status register (8.9): the other side is always there
-MSR_CTS = 0x10
-MSR_DSR = 0x20
-MSR_RI = 0x40
-MSR_DCD = 0x80
-_MSR_DELTAS = 0x0F
+from emu.devices.uart_registers import (
+    FCR_FIFO_ENABLE,
+    FCR_KEPT,
+    FCR_RECEIVER_RESET,
+    FCR_TRANSMITTER_RESET,
+    IER_MSI,
+    IER_RDI,
+    IER_RLSI,
+    IER_THRI,
+    IIR_CTI,
+    IIR_FIFO_ENABLED,
+    IIR_MSI,
+    IIR_NO_INT,
+    IIR_RDI,
+    IIR_RLSI,
+    IIR_THRI,
+    LCR_DLAB,
+    LSR_BREAK,
+    LSR_DATA_READY,
+    LSR_ERRORS,
+    LSR_OVERRUN,
+    MCR_DTR,
+    MCR_LOOPBACK,
+    MCR_OUT1,
+    MCR_OUT2,
+    MCR_RTS,
+    MSR_DELTAS,
+    SCR,
+    TRIGGER_LEVELS,
+    State,
+)  # fmt: skip
+from emu.hints import Protocol, cast
+from emu.lateclass import replace
 
 FIFO_DEPTH = 16
 LOOKS = 16
 """So many looks at LSR with nothing between them: the guest waits for input. Sending needs one look a byte."""
 _CLOCK_HZ = 3_686_400
-_DIVISOR_AT_RESET = 12
-
-
-@dataclass(slots=True)
-class _State:
-    """What the guest can observe, as a master reset leaves it (datasheet, table I)."""
-
-    divisor: int = _DIVISOR_AT_RESET
-    ier: int = 0
-    fcr: int = 0
-    lcr: int = 0
-    mcr: int = MCR_OUT2
-    lsr: int = LSR_TRANSMITTER_EMPTY | LSR_THR_EMPTY
-    msr: int = MSR_DCD | MSR_DSR | MSR_CTS
-    scr: int = 0
-    thr_pending: bool = False
-    """The holding register became empty, and IIR did not say so yet."""
-    received: deque[int] = field(default_factory=deque)
-    """The receiver's FIFO; without one, the byte that RBR holds and that nobody read yet."""
-    looks: int = 0
-    """Reads of LSR since anything else was done, with nothing received."""
-    rbr: int = 0
-    """What RBR shows without FIFO: the last byte, also after it was read."""
 
 
 def _ignore_wish() -> None:
     """Nobody types."""
+
+
+class Port(Protocol):
+    """Who answers for THR and LSR as long as nothing comes of it, without a word to the device."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything was sent that nobody has taken."""
+
+    def offer(self, *, puts: bool, looks: int, most_looks: int, status: int) -> None:
+        """Whether bytes may be sent; how often LSR may be read as `status`, now and after a byte was sent."""
+
+    def take(self) -> tuple[bytes, int]:
+        """What was sent since, and how many of the looks are left. Nothing is offered any more."""
 
 
 class Uart:
@@ -133,13 +98,61 @@ class Uart:
         self.wanted: Callable[[], None] = _ignore_wish
         """Called when the guest begins to wait for input and there is none: `receive` may be called from here."""
         self._typed: deque[int] = deque()
-        self._state = _State()
+        self._state = State()
+        self._port: Port | None = None
+        self._offers_looks = False
+        """Whether the port has been offered them."""
+
+    @property
+    def port(self) -> Port | None:
+        """Who answers for the two registers that a console asks for each byte; None: nobody but the device."""
+        return self._port
+
+    @port.setter
+    def port(self, port: Port | None) -> None:
+        self._settle()
+        self._port = port
+        self._offer()
+
+    def flush(self) -> None:
+        """Give to the output what the port has sent meanwhile."""
+        if self._port is not None and self._port.waits:
+            self._settle()
+            self._offer()
+
+    def _settle(self) -> None:
+        """Do what comes of all that the port has answered; from now on the device is asked, until `_offer`."""
+        if self._port is None:
+            return
+        state, offers, self._offers_looks = self._state, self._offers_looks, False
+        sent, left = self._port.take()
+        if sent:
+            state.looks, state.thr_pending = 0, True
+        if offers:
+            state.looks = LOOKS - 1 - left
+        if sent:
+            self._output(sent)
+
+    def _offer(self) -> None:
+        """Let the port answer as long as nothing else comes of it: no interrupt, no byte that is received."""
+        if self._port is None:
+            return
+        state = self._state
+        self._offers_looks = looks = not (state.received or state.lsr & (LSR_BREAK | LSR_OVERRUN))
+        self._port.offer(
+            puts=not (state.ier or state.lcr & LCR_DLAB or state.mcr & MCR_LOOPBACK),
+            looks=max(LOOKS - 1 - state.looks, 0) if looks else 0,
+            most_looks=LOOKS - 1 if looks else 0,
+            status=state.lsr,
+        )
 
     def receive(self, data: Iterable[int]) -> None:
         """Give the receiver bytes that were typed; they wait here until there is room."""
+        self._settle()
         self._typed.extend(data)
         self._fill()
         self._update()
+        self._offer()
 
     @property
     def is_waiting(self) -> bool:
@@ -157,48 +170,44 @@ class Uart:
 
     def read(self, offset: int, size: int) -> int:  # noqa: ARG002
         """The register at `offset`."""
-        return self._READERS[offset](self)
+        self._settle()
+        try:
+            return self._READERS[offset](self)
+        finally:
+            self._offer()
 
     def write(self, offset: int, size: int, value: int) -> None:  # noqa: ARG002
         """Write the register at `offset`."""
-        self._state.looks = 0
-        self._WRITERS[offset](self, value & 0xFF)
-        if self.is_waiting:
-            self.wanted()
-
-    def put(self, value: int) -> bool:
-        """Write THR, if nothing but a byte that is sent comes of it; False where more might, such as an interrupt."""
-        state = self._state
-        if state.ier or state.lcr & LCR_DLAB or state.mcr & MCR_LOOPBACK:
-            return False
-        state.looks = 0
-        state.thr_pending = True
-        self._output(bytes((value,)))
-        return True
-
-    def look(self) -> int | None:
-        """Read LSR, if nothing comes of it; None where something might: the guest may begin to wait for input."""
-        state = self._state
-        if state.received or state.looks >= LOOKS - 1 or state.lsr & (LSR_BREAK | LSR_OVERRUN):
-            return None
-        state.looks += 1
-        return state.lsr
+        self._settle()
+        try:
+            self._state.looks = 0
+            self._WRITERS[offset](self, value & 0xFF)
+            if self.is_waiting:
+                self.wanted()
+        finally:
+            self._offer()
 
     def reset(self) -> None:
         """Back to the master-reset state (datasheet, table I); what was typed and not received is kept."""
-        self._state = _State()
+        self._settle()
+        self._state = State()
         self._update()
+        self._offer()
 
     def save(self) -> object:
         """All registers, the FIFO and what waits for it."""
+        self._settle()
+        self._offer()
         return replace(self._state, received=deque(self._state.received)), tuple(self._typed)
 
     def restore(self, state: object) -> None:
         """Return to a saved state and set the line by it."""
-        saved, typed = cast("tuple[_State, tuple[int, ...]]", state)
+        saved, typed = cast("tuple[State, tuple[int, ...]]", state)
+        self._settle()
         self._state = replace(saved, received=deque(saved.received))
         self._typed = deque(typed)
         self._update()
+        self._offer()
 
     def nodes(self) -> tuple[Node, ...]:
         """Node `serial`."""
@@ -212,18 +221,18 @@ class Uart:
         enabled = state.ier
         if not enabled:
             return IIR_NO_INT
-        if enabled & IER_RLSI and state.lsr & _LSR_ERRORS:
+        if enabled & IER_RLSI and state.lsr & LSR_ERRORS:
             return IIR_RLSI
         if enabled & IER_RDI and state.received:
             return IIR_RDI if len(state.received) >= self._trigger() else IIR_CTI
         if enabled & IER_THRI and state.thr_pending:
             return IIR_THRI
-        if enabled & IER_MSI and state.msr & _MSR_DELTAS:
+        if enabled & IER_MSI and state.msr & MSR_DELTAS:
             return IIR_MSI
         return IIR_NO_INT
 
     def _trigger(self) -> int:
-        return _TRIGGER_LEVELS[self._state.fcr >> 6] if self._state.fcr & FCR_FIFO_ENABLE else 1
+        return TRIGGER_LEVELS[self._state.fcr >> 6] if self._state.fcr & FCR_FIFO_ENABLE else 1
 
     def _update(self) -> None:
         self._irq(self._source() != IIR_NO_INT)
@@ -313,7 +322,7 @@ class Uart:
             self._state.lsr &= ~LSR_BREAK
         if value & FCR_TRANSMITTER_RESET:
             self._state.thr_pending = True
-        self._state.fcr = value & _FCR_KEPT
+        self._state.fcr = value & FCR_KEPT
         self._fill()
         self._update()
 
@@ -350,8 +359,8 @@ class Uart:
             mcr = self._state.mcr
             return (mcr & MCR_DTR) << 5 | (mcr & MCR_RTS) << 3 | (mcr & (MCR_OUT1 | MCR_OUT2)) << 4
         value = self._state.msr
-        if value & _MSR_DELTAS:
-            self._state.msr &= ~_MSR_DELTAS
+        if value & MSR_DELTAS:
+            self._state.msr &= ~MSR_DELTAS
             self._update()
         return value
 

@@ -131,10 +131,17 @@ class EngineAnswers(EngineParts):
         """Call into the guest from a hook: an exception is kept and raised again outside the core."""
         self.window.load()
         try:
+            self.show_sent()
             call()
         except BaseException as error:  # noqa: BLE001  # everything is kept for `run` to raise: ctypes would swallow it
             self.fail(error)
         self.window.store()
+
+    def show_sent(self) -> None:
+        """Have what the console's port has sent shown, before somebody looks."""
+        port = self.port
+        if port is not None and port.waits:
+            port.flush()
 
     def fail(self, error: BaseException) -> None:
         """Stop, and raise `error` from `run`."""
@@ -249,17 +256,13 @@ class EngineAnswers(EngineParts):
         self.in_memory_hook = True
         try:
             if kind == library.MEM_WRITE_PROT:
-                if size == 1 and address in self.quick_stores and self.quick_stores[address](value & 0xFF):
-                    return True
                 outcome = self._guest.device_write(address, size, value & ((1 << 8 * size) - 1))
                 if outcome is _DONE and not self._changed_code:
                     return True
                 # Stopping the core here would execute the store again: it is refused, and completed by the hart.
                 self._left_access = outcome is not _REFUSED
             elif kind == library.MEM_READ_PROT:
-                quick = self.quick_loads.get(address) if size == 1 else None
-                if quick is None or (read := quick()) is None:
-                    read = self._guest.device_read(address, size)
+                read = self._guest.device_read(address, size)
                 if read is not None and not self._left_access:
                     answer = self._core.answer
                     answer[0], answer[1] = read, address

@@ -178,6 +178,7 @@ class Engine(EngineAnswers):
 
     def _settle(self) -> None:
         """What had to wait until the core was left; raises what a callback has raised."""
+        self.show_sent()
         if self._one_block:
             self._let_no_more_begin()
         while self._changed_code:

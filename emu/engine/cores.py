@@ -10,9 +10,10 @@ import gc
 import mmap
 from weakref import finalize
 
-from emu.buffers import words_type
-from emu.engine import interrupts, library
+from emu.buffers import buffer_address, words_type
+from emu.engine import interrupts, library, native
 from emu.engine.library import Handle
+from emu.engine.native import Probe
 from emu.engine.translated import layout
 from emu.engine.window import STATE_BYTES, DirectWindow, Word
 from emu.errors import ConfigError
@@ -22,6 +23,39 @@ _ROOM = (1 << 30) + (64 << 20)
 """Bytes of address space that a core takes: its buffer for translated code, which it does not ask for twice."""
 _MOST_WAITING = 2
 _ALL = (1 << 64) - 1
+# The engine, an offset in a device, the size, and two words: the device's first address, and where the answer is.
+READ = Probe(
+    "read_device",
+    x86_64="""
+    mov rax, [rcx]
+    mov rdx, [rcx+8]
+    add rax, rsi
+    sub rax, [rdx+8]
+    cmp rax, 8
+    jae nothing
+    lea ecx, [rax*8]
+    mov rax, [rdx]
+    shr rax, cl
+    ret
+nothing:
+    xor eax, eax
+    ret
+""",
+    aarch64="""
+    ldp x9, x10, [x3]
+    ldp x11, x12, [x10]
+    add x9, x9, x1
+    sub x9, x9, x12
+    cmp x9, #8
+    b.hs nothing
+    lsl x9, x9, #3
+    lsr x0, x11, x9
+    ret
+nothing:
+    mov x0, #0
+    ret
+""",
+)
 Ranges = tuple[tuple[int, int], ...]
 """First physical addresses and sizes."""
 
@@ -40,7 +74,7 @@ class _Used(NamedTuple):
 
     handle: Handle
     fresh: bytes
-    answer: list[int]
+    answer: memoryview
     callbacks: tuple[Any, ...]
 
 
@@ -66,7 +100,7 @@ class Core:
         else:
             _check_room()
             self.handle = Handle()
-            self.answer = [0, 0]
+            self.answer = memoryview(words_type(2)()).cast("B").cast("Q")
             """What the load from a device that the core is in gives, and the first address of that load."""
             library.open_core(self.handle)
         self._end = finalize(self, library.close_core, self.handle)
@@ -74,7 +108,9 @@ class Core:
         if self.is_new:
             library.set_exits(self.handle, [])
             library.map_ram(self.handle, memory_map.base, memory_map.size, host_address)
-            self._callbacks = tuple(_map_devices(self.handle, *each, self.answer) for each in memory_map.devices)
+            self._callbacks = tuple(
+                _map_devices(self.handle, *each, self.answer, is_native=used) for each in memory_map.devices
+            )
 
     def is_fresh(self, window: DirectWindow) -> None:
         """The state, in which nothing was executed yet, is the one that a next user is to find."""
@@ -133,7 +169,7 @@ def _ram_block(handle: Handle) -> "ctypes.Array[ctypes.c_uint64]":
     return words_type(layout.BLOCK_WORDS).from_address(block)
 
 
-def _map_devices(handle: Handle, base: int, size: int, answer: list[int]) -> object:
+def _map_devices(handle: Handle, base: int, size: int, answer: memoryview, *, is_native: bool) -> object:
     """Have the core ask at accesses to a range; what must be kept as long as the core."""
 
     def read(_engine: int, offset: int, _size: int, _data: int) -> int:
@@ -142,14 +178,16 @@ def _map_devices(handle: Handle, base: int, size: int, answer: list[int]) -> obj
             return 0
         return value >> (8 * (base + offset - address)) & _ALL
 
-    callback = library.MmioReadCallback(read)
+    words = words_type(2)(base, buffer_address(answer))
+    callback = None if is_native else library.MmioReadCallback(read)
+    function = native.load(READ) if callback is None else library.address_of(callback)
     library.check(
-        library.mmio_map(handle, base, size, library.address_of(callback), None, None, None),
+        library.mmio_map(handle, base, size, function, ctypes.addressof(words), None, None),
         f"map a device at {base:#x}",
     )
     # Protection hooks see the whole access and an exact pc; the core's own device callbacks get neither.
     library.check(library.mem_protect(handle, base, size, library.PROT_NONE), "protect a device")
-    return callback
+    return callback, words
 
 
 def _check_room() -> None:

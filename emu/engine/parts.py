@@ -3,14 +3,15 @@
 import ctypes
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
+from emu.buffers import buffer_address
 from emu.engine import alone, floats, library, native
 from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
 from emu.engine.cores import Core, MemoryMap, Ranges
 from emu.engine.frame import Frame
 from emu.engine.guest import Fault, Guest
+from emu.engine.port import Port
 from emu.engine.returns import Returns
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
@@ -51,10 +52,8 @@ class EngineParts(ABC):
         self.running = False
         self.in_memory_hook = False
         """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
-        self.quick_loads: dict[int, Callable[[], int | None]] = {}
-        """What gives the octet at an address without a word to the guest; None: the guest is to be asked."""
-        self.quick_stores: dict[int, Callable[[int], bool]] = {}
-        """What takes an octet for an address without a word to the guest; False: the guest is to be asked."""
+        self.port: Port | None = None
+        """The console's, where there are native probes."""
         self.in_report = False
         """Whether an access is being reported by the shadow."""
         self._error: BaseException | None = None
@@ -105,6 +104,7 @@ class EngineParts(ABC):
         clock = BlockClock(self._core, self.base, self.size, self._host_address, self.fail_after_block)
         self.pages.follow_natively(clock.state_address, self._host_address)
         self._lone_calls = alone.LoneCalls(self.handle, clock.state_address, clock.slots_address, self.frame)
+        self.port = Port(clock.slots, buffer_address(self._core.answer))
         return clock
 
     def _python_clock(self) -> PythonClock:

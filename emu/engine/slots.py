@@ -65,6 +65,8 @@ class Slot:
     and the address of its handler."""
     FORGET_PAGE = 38
     """The address of the core's function that forgets the translation of a page in its TLB."""
+    PORT = 39
+    """Where the words of a console's port are (see `emu.engine.port`), or 0."""
 
 
 SLOTS = 40

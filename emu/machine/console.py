@@ -13,6 +13,10 @@ def _nothing() -> bytes:
     return b""
 
 
+def _no_more() -> None:
+    """Nothing waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleState:
     """What a console has kept, in parts that saved states share."""
@@ -37,18 +41,27 @@ class Console:
         self._size = 0
         """Bytes in all parts."""
         self._tail = bytearray()
-        self.written = 0
+        self._written = 0
+        self.before: Callable[[], None] = _no_more
+        """Called before anybody looks or writes, to have written what waits elsewhere."""
+
+    @property
+    def written(self) -> int:
         """Bytes written since power-on, kept or not."""
+        self.before()
+        return self._written
 
     @property
     def output(self) -> bytes:
         """The last that was written."""
+        self.before()
         output = b"".join((*self._parts, self._tail))
         return output[max(0, len(output) - self._kept) :]
 
     def write(self, data: bytes) -> None:
         """The guest writes."""
-        self.written += len(data)
+        self.before()
+        self._written += len(data)
         self._tail += data
         if len(self._tail) >= _PART:
             self._seal()
@@ -64,12 +77,14 @@ class Console:
 
     def save(self) -> ConsoleState:
         """The state, for `restore`."""
-        return ConsoleState(tuple(self._parts), bytes(self._tail), self.written)
+        self.before()
+        return ConsoleState(tuple(self._parts), bytes(self._tail), self._written)
 
     def restore(self, state: ConsoleState) -> None:
         """Return to a saved state."""
+        self.before()
         self._parts, self._size = deque(state.parts), sum(map(len, state.parts))
-        self._tail, self.written = bytearray(state.tail), state.written
+        self._tail, self._written = bytearray(state.tail), state.written
 
 
 class Keyboard:

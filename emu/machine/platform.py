@@ -7,7 +7,7 @@ from functools import partial
 from emu.address import PhysAddr, VirtAddr
 from emu.devices.device import Device
 from emu.devices.power import PowerRequest
-from emu.devices.uart import LSR, THR
+from emu.devices.uart_registers import LSR, THR
 from emu.engine import Store
 from emu.engine.cores import make_room
 from emu.errors import ConfigError
@@ -363,11 +363,17 @@ class Platform:
         return stop
 
     def _choose_quick(self) -> None:
-        """Have the two registers that a console asks for each byte answer by themselves, while nobody is told when."""
-        engine, uart = self.core.engine, self.board.uart
-        is_quick = not self._is_heard and self._bus.report is None
-        engine.quick_stores = {uart.base + THR: uart.put} if is_quick else {}
-        engine.quick_loads = {uart.base + LSR: uart.look} if is_quick else {}
+        """Have the two registers that a console asks for each byte answered natively, while nobody is told when."""
+        port, uart = self.core.engine.port, self.board.uart
+        if port is None:
+            return
+        if self._is_heard or self._bus.report is not None:
+            port.close()
+            uart.port = self.events.before = None
+        elif uart.port is None:
+            port.flush = self.console.before = self.events.before = uart.flush
+            uart.port = port
+            port.open(uart.base + THR, uart.base + LSR)
 
     def _serve_semihosting(self, wanted: Semihosting) -> "SemihostingServices":
         from emu.machine.semihosting import SemihostingServices

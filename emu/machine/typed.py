@@ -1,6 +1,7 @@
 """What is typed: from the keyboard to whichever console the guest reads."""
 
-from emu.devices.uart import LSR, LSR_DATA_READY, RBR, Uart
+from emu.devices.uart import Uart
+from emu.devices.uart_registers import LSR, LSR_DATA_READY, RBR
 from emu.hints import TYPE_CHECKING
 from emu.machine.console import Keyboard
 

@@ -5,12 +5,13 @@ that a callback has asked for, would let the block run on. Here the callback lea
 A memory callback's pc is exact before it is called, so that nothing has to be restored.
 """
 
+from emu.engine import port
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.window import Word
 
-_WRITE_UNMAPPED, _FETCH_UNMAPPED, _WRITE_PROTECTED, _FETCH_PROTECTED = 20, 21, 22, 24
+_WRITE_UNMAPPED, _FETCH_UNMAPPED, _WRITE_PROTECTED, _READ_PROTECTED, _FETCH_PROTECTED = 20, 21, 22, 23, 24
 _ERROR_WRITE_UNMAPPED, _ERROR_WRITE_PROTECTED = 7, 12
 _CLOCK, _PC = 8 * Word.RDTIME_FUNCTION, 8 * Word.PC
 
@@ -46,6 +47,43 @@ late_stop:
     mov rdi, [rdi+{layout.ENV_ENGINE}]
     jmp qword ptr [rip+uc_emu_stop]
 memory:
+    mov rax, [r9+8]
+    mov r10, [rax+{8 * Slot.PORT}]
+    test r10, r10
+    jz memory_asks
+    test byte ptr [rax+{8 * Slot.ALONE}], {Note.ALONE}
+    jnz memory_asks
+    cmp ecx, 1
+    jne memory_asks
+    cmp esi, {_WRITE_PROTECTED}
+    jne memory_looks
+    cmp rdx, [r10+{8 * port.PUT_AT}]
+    jne memory_asks
+    mov r11, [r10+{8 * port.COUNT}]
+    cmp r11, [r10+{8 * port.FREE}]
+    jae memory_asks
+    mov [r10+r11+{8 * port.SENT}], r8b
+    inc r11
+    mov [r10+{8 * port.COUNT}], r11
+    mov rax, [r10+{8 * port.MOST_LOOKS}]
+    mov [r10+{8 * port.LOOKS}], rax
+    mov eax, 1
+    ret
+memory_looks:
+    cmp esi, {_READ_PROTECTED}
+    jne memory_asks
+    cmp rdx, [r10+{8 * port.LOOK_AT}]
+    jne memory_asks
+    cmp qword ptr [r10+{8 * port.LOOKS}], 0
+    je memory_asks
+    dec qword ptr [r10+{8 * port.LOOKS}]
+    mov r11, [r10+{8 * port.ANSWER}]
+    mov rax, [r10+{8 * port.STATUS}]
+    mov [r11], rax
+    mov [r11+8], rdx
+    mov eax, 1
+    ret
+memory_asks:
     push rbx
     push r12
     push r13
@@ -144,6 +182,46 @@ late_stop:
     ldr x9, uc_emu_stop
     br x9
 memory:
+    ldr x9, [x5, #8]
+    ldr x10, [x9, #{8 * Slot.PORT}]
+    cbz x10, memory_asks
+    ldr x11, [x9, #{8 * Slot.ALONE}]
+    tbnz w11, #0, memory_asks
+    cmp w3, #1
+    b.ne memory_asks
+    cmp w1, #{_WRITE_PROTECTED}
+    b.ne memory_looks
+    ldr x11, [x10, #{8 * port.PUT_AT}]
+    cmp x2, x11
+    b.ne memory_asks
+    ldr x11, [x10, #{8 * port.COUNT}]
+    ldr x12, [x10, #{8 * port.FREE}]
+    cmp x11, x12
+    b.hs memory_asks
+    add x12, x10, x11
+    strb w4, [x12, #{8 * port.SENT}]
+    add x11, x11, #1
+    str x11, [x10, #{8 * port.COUNT}]
+    ldr x11, [x10, #{8 * port.MOST_LOOKS}]
+    str x11, [x10, #{8 * port.LOOKS}]
+    mov w0, #1
+    ret
+memory_looks:
+    cmp w1, #{_READ_PROTECTED}
+    b.ne memory_asks
+    ldr x11, [x10, #{8 * port.LOOK_AT}]
+    cmp x2, x11
+    b.ne memory_asks
+    ldr x11, [x10, #{8 * port.LOOKS}]
+    cbz x11, memory_asks
+    sub x11, x11, #1
+    str x11, [x10, #{8 * port.LOOKS}]
+    ldr x11, [x10, #{8 * port.ANSWER}]
+    ldr x12, [x10, #{8 * port.STATUS}]
+    stp x12, x2, [x11]
+    mov w0, #1
+    ret
+memory_asks:
     stp x29, x30, [sp, #-48]!
     mov x29, sp
     stp x19, x20, [sp, #16]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from emu.devices import clint, plic, rtc, uart
+from emu.devices import clint, plic, rtc
+from emu.devices import uart_registers as uart
 from emu.devices.clint import Clint
 from emu.devices.plic import Plic
 from emu.devices.rtc import GoldfishRtc

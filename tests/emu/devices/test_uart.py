@@ -1,10 +1,11 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.devices import uart as reg
+from emu.devices import uart_registers as reg
 from emu.devices.uart import FIFO_DEPTH, Uart
 from tests.emu.devices.conftest import SIZES, Line, accesses_to
+from tests.emu.devices.ports import ModelPort
 
 
 class Board:
@@ -191,3 +192,62 @@ def test_any_access_is_answered_and_a_saved_state_comes_back(exercise, accesses,
     board.uart.restore(state)
     assert board.line.level == level
     assert exercise(board.uart, tail) == first
+
+
+OPERATIONS = st.one_of(
+    st.tuples(st.just("write"), st.just(reg.THR), st.integers(0x20, 0x7E)),
+    st.tuples(st.just("read"), st.just(reg.LSR), st.integers(1, 20)),
+    st.tuples(st.just("write"), st.sampled_from(range(8)), st.sampled_from([0, 1, 2, 3, 0x07, 0x10, 0x80, 0xC7])),
+    st.tuples(st.just("read"), st.sampled_from(range(8)), st.just(1)),
+    st.tuples(st.just("receive"), st.just(0), st.integers(1, 20)),
+    st.tuples(st.sampled_from(["flush", "reset", "save", "restore", "port"]), st.just(0), st.just(0)),
+)
+
+
+class Life:
+    """A device that is used, with a port that may answer for it."""
+
+    def __init__(self, port):
+        self.port, self.board, self.seen, self.saved = port, Board(), [], None
+        self.board.uart.wanted = lambda: self.seen.append("wanted")
+        self.board.uart.port = port
+
+    def do(self, name, offset, value):
+        uart = self.board.uart
+        if name == "write":
+            if not (uart.port and offset == reg.THR and uart.port.put(value)):
+                self.board.write(offset, value)
+        elif name == "read":
+            for _ in range(value):
+                status = uart.port.look() if uart.port and offset == reg.LSR else None
+                self.seen.append(self.board.read(offset) if status is None else status)
+        elif name == "receive":
+            uart.receive(b"x" * value)
+        elif name == "port":
+            uart.port = None if uart.port else self.port
+        elif name == "save":
+            self.saved = uart.save()
+        elif name == "restore" and self.saved is not None:
+            uart.restore(self.saved)
+        elif name in ("flush", "reset"):
+            getattr(uart, name)()
+        if not (uart.port and uart.port.waits):
+            self.seen.append(self.board.source)
+
+
+@settings(max_examples=60)
+@given(operations=st.lists(OPERATIONS, max_size=40))
+def test_a_port_that_answers_for_the_device_makes_no_difference(operations):
+    """But that what was sent is given to the output later, all before anybody looks."""
+    alone, along = Life(None), Life(ModelPort())
+    for operation in operations:
+        seen = len(along.seen)
+        alone.do(*operation)
+        along.do(*operation)
+        if len(along.seen) - seen < len(alone.seen) - seen:
+            along.seen.append(alone.seen[-1])  # it is not known yet whether the holding register became empty
+        assert alone.seen == along.seen
+        assert alone.board.line.level == along.board.line.level
+    along.board.uart.flush()
+    assert alone.board.sent == along.board.sent
+    assert alone.board.uart.save() == along.board.uart.save()

@@ -7,6 +7,7 @@ from pathlib import Path
 from emu.engine import native
 from emu.engine.alone import CALL, EXCEPTION, INVALID
 from emu.engine.codepages import FOLLOW
+from emu.engine.cores import READ
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.csrs import ACCESS, MAY_ACCESS
 from emu.engine.filling import FILL
@@ -25,7 +26,7 @@ from emu.report.logs.commits.layout import LINES
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, PAIRS,
-    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, LINES, PACK, UNPACK,
+    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, PACK, UNPACK,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

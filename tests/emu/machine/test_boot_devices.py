@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emu.devices.uart import IER, IER_RDI
+from emu.devices.uart_registers import IER, IER_RDI
 from emu.devices.virtio.mmio import MAGIC, VENDOR
 from emu.errors import ConfigError, ImageError
 from emu.events import InterruptRaised, TrapTaken
