@@ -138,7 +138,7 @@ def test_what_the_code_tells_is_what_the_debug_information_says_at_every_call(
     optimise: str, oracle: Callable[[str], str], tmp_path: Path
 ) -> None:
     """For a program with its C library: where the return address is, and the caller's stack pointer."""
-    elf, kernels = tmp_path / "program.elf", Path(__file__).parent / "allocations" / "kernels"
+    elf, kernels = tmp_path / "program.elf", Path(__file__).parents[1] / "allocations" / "kernels"
     command = [
         oracle("riscv64-unknown-elf-gcc"), "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", optimise, "-g",
         "--specs=picolibc.specs", "--crt0=semihost", "--oslib=semihost", "-Wl,--defsym=__flash=0x80000000",
