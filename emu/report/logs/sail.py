@@ -47,6 +47,8 @@ _ERRORS = {
     Refusal.NOT_DIRTY: "pte-update-needed",
 }
 """As `ptw_error_to_str`; all others are "no-permission"."""
+_NAMES = {privilege: privilege.name for privilege in Privilege}
+"""A member's name is slow to ask for."""
 _ACCESSES = {Access.FETCH: "X", Access.LOAD: "R", Access.STORE: "W"}
 
 
@@ -70,6 +72,8 @@ class SailLog(CommitLog):
         """As it is; whoever feeds the log sets it once."""
         self._frames: dict[int, int] = {}
         """Physical page by virtual one, as the core was told last: it asks again when that may have changed."""
+        self._fetches: dict[tuple[int, int, bytes], str] = {}
+        self._spoken: dict[tuple[int, bytes], str] = {}
 
     def clear(self) -> None:
         """See `CommitLog`."""
@@ -83,7 +87,8 @@ class SailLog(CommitLog):
 
     def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
         """See `CommitLog`."""
-        instret, pc, code, privilege = one
+        instret, where, code, privilege = one
+        pc = int(where)
         written: list[Change] = []
         walks: list[Walk] = []
         devices: list[MmioAccess] = []
@@ -106,17 +111,20 @@ class SailLog(CommitLog):
                 list(self._change(each, codes))
         self._privilege = privilege
         shape = self._shape(pc, code)
-        fetched = list(self._fetched(pc, code))
+        text = [*before, self._fetched(pc, code), self._instruction(pc, code, privilege)]
         written = [change for change in written if change.instret == instret]
         step, accesses = self._step(one, shape, written)
-        lines = [_memory("W" if one.write else "R", one.address, one.size, one.value) for one in devices] or [
-            _memory("W" if is_store else "R", self._physical(address), size, value)
-            for address, size, value, is_store in accesses
-        ]
-        text = [
-            *before, *fetched, self._instruction(pc, code, privilege),
-            *(line for walk in walks for line in _walked(walk)), *lines, *_registers(step, written, code),
-        ]  # fmt: skip
+        for walk in walks:
+            text += _walked(walk)
+        if devices:
+            text += [_memory("W" if one.write else "R", one.address, one.size, one.value) for one in devices]
+        else:
+            text += [
+                _memory("W" if is_store else "R", self._physical(address), size, value)
+                for address, size, value, is_store in accesses
+            ]
+        if step or written:
+            text += _registers(step, written, code)
         for change in written:
             self.satp = change.value if change.number == Csr.SATP else self.satp
         if shape.returns:
@@ -134,16 +142,24 @@ class SailLog(CommitLog):
         frame = self._frames.get(address >> PAGE_BITS)
         return address if frame is None else frame << PAGE_BITS | address & PAGE_SIZE - 1
 
-    def _fetched(self, pc: int, code: bytes) -> Iterator[str]:
-        for place in range(0, len(code), 2):
-            address = self._physical(pc + place, fetch=True)
-            yield _memory("X", address, 2, int.from_bytes(code[place : place + 2], "little"))
+    def _fetched(self, pc: int, code: bytes) -> str:
+        """The lines of the halfwords that were fetched."""
+        begin, end = self._physical(pc, fetch=True), self._physical(pc + len(code) - 2, fetch=True)
+        text = self._fetches.get((begin, end, code))
+        if text is None:
+            halves = zip((begin, end), range(0, len(code), 2), strict=False)
+            lines = [_memory("X", at, 2, int.from_bytes(code[place : place + 2], "little")) for at, place in halves]
+            text = self._fetches[begin, end, code] = "\n".join(lines)
+        return text
 
     def _instruction(self, pc: int, code: bytes, privilege: Privilege) -> str:
-        word = int.from_bytes(code, "little")
         step, self._steps = self._steps, self._steps + 1
-        text = disassemble(code, pc) or "illegal"
-        return f"[{step}] [{privilege.name}]: 0x{pc:016X} (0x{word:0{2 * len(code)}X}) {text}"
+        text = self._spoken.get((pc, code))
+        if text is None:
+            word = int.from_bytes(code, "little")
+            text = f"0x{pc:016X} (0x{word:0{2 * len(code)}X}) {disassemble(code, pc) or 'illegal'}"
+            self._spoken[pc, code] = text
+        return f"[{step}] [{_NAMES[privilege]}]: {text}"
 
     def _trap(self, trap: Change, walks: list[Walk], codes: Mapping[int, bytes]) -> Iterator[str]:
         source, cause, target = self._privilege, trap.number & ~INTERRUPT, trap.privilege
@@ -155,7 +171,7 @@ class SailLog(CommitLog):
             if cause == ExceptionCause.ILLEGAL_INSTRUCTION:
                 code = trap.second.to_bytes(8, "little")[: instruction_length(trap.second)]
             if cause not in NOT_FETCHED and code is not None:
-                yield from self._fetched(trap.value, code)
+                yield self._fetched(trap.value, code)
                 yield self._instruction(trap.value, code, source)
             yield from data
             name = _CAUSES[cause] if cause < len(_CAUSES) else f"#{cause}"
@@ -201,12 +217,13 @@ def _registers(written: dict[int, int], csrs: list[Change], code: bytes) -> Iter
     if word & OPCODE == SYSTEM and word >> 12 & 3 and destination << 4 in written:
         number = word >> 20
         yield f"CSR {csr_name(number)} (0x{number:03X}) -> 0x{written[destination << 4]:016X}"
+    keys = sorted(written)
     told = [(change.number, change.value) for change in csrs]
-    for number, value in told or [(key >> 4, written[key]) for key in sorted(written) if key & 15 == CSR]:
+    for number, value in told or [(key >> 4, written[key]) for key in keys if key & 15 == CSR]:
         yield _csr(number, value)
-    for key, value in sorted(written.items()):
+    for key in keys:
         if key & 15 != CSR:
-            yield f"{'xf'[key & 15]}{key >> 4} <- 0x{value:016X}"
+            yield f"{'xf'[key & 15]}{key >> 4} <- 0x{written[key]:016X}"
 
 
 class SailWriter(CommitWriter):

@@ -142,7 +142,7 @@ class LogText:
                 if shared[Shared.INSTRET] > self._last:
                     self.is_over = True
                     return
-                self._tell()
+                self._tell(_NEVER if self._native is None else 1)
                 self._plan()
 
     def _plan(self) -> None:
@@ -190,17 +190,21 @@ class LogText:
             shared[Shared.ENTRY] = HEAD_SIZE
         return Answer.INSTRUCTION
 
-    def _tell(self) -> None:
-        """Write the lines of the next instruction."""
-        shared = self._shared
+    def _tell(self, most: int) -> None:
+        """Write the lines of the next instructions of the block, at most so many."""
+        shared, log, codes = self._shared, self._log, self._codes
         number = shared[Shared.BLOCK]
-        known = self._known[number]
         begin = self._table[number] if self._native is not None else 0
-        pc, code = known[(shared[Shared.ENTRY] - begin - HEAD_SIZE) // ENTRY_SIZE]
-        one = Instruction(shared[Shared.INSTRET], VirtAddr(pc), code, Privilege(shared[Shared.PRIVILEGE] - ord("0")))
-        chosen, is_shown = self._chosen, one.instret >= self._first
-        lines = self._log.text(one, self._codes)
-        text = "".join([f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]).encode()
+        place, instret = (shared[Shared.ENTRY] - begin - HEAD_SIZE) // ENTRY_SIZE, shared[Shared.INSTRET]
+        count = min(shared[Shared.LEFT], most, self._last + 1 - instret)
+        privilege = Privilege(shared[Shared.PRIVILEGE] - ord("0"))
+        chosen, told = self._chosen, []
+        for pc, code in self._known[number][place : place + count]:
+            lines = log.text(Instruction(instret, VirtAddr(pc), code, privilege), codes)
+            is_shown = instret >= self._first
+            told += [f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]
+            instret += 1
+        text = "".join(told).encode()
         if shared[Shared.OUTPUT] + len(text) > shared[Shared.OUTPUT_LIMIT]:
             self._flush()
         if len(text) > _OUTPUT:
@@ -208,9 +212,9 @@ class LogText:
         else:
             ctypes.memmove(shared[Shared.OUTPUT], text, len(text))
             shared[Shared.OUTPUT] += len(text)
-        shared[Shared.INSTRET] += 1
-        shared[Shared.ENTRY] += ENTRY_SIZE
-        shared[Shared.LEFT] -= 1
+        shared[Shared.INSTRET] = instret
+        shared[Shared.ENTRY] += ENTRY_SIZE * count
+        shared[Shared.LEFT] -= count
 
     def _flush(self) -> None:
         length = self._shared[Shared.OUTPUT] - self._begin
