@@ -23,6 +23,8 @@ QEMU_COMMAND = str(Path(sys.executable).with_name("ekernel-qemu"))
 ROOT = Path(__file__).parents[1]
 LONGEST = 120
 """Seconds that a run may take."""
+MOST_TYPED = 1 << 16
+"""Bytes that a pipe of Linux takes before anybody reads."""
 
 
 @cache
@@ -77,17 +79,27 @@ class Process:
 
 @contextmanager
 def running(
-    words: Sequence[object], folder: Path, *, program: str = COMMAND
+    words: Sequence[object], folder: Path, typed: bytes | None = None, *, program: str = COMMAND
 ) -> Iterator[tuple[Process, BinaryIO, BinaryIO, BinaryIO]]:
-    """A process that dies with the block, and the other ends of the pipes that are its streams."""
+    """A process that dies with the block, and the other ends of the pipes that are its streams.
+
+    `typed` is all that it can ever read, and is there before it starts: a guest that runs up to a limit meets it
+    however late the host lets this process go on.
+    """
     (stdin, to_it), (from_it, stdout), (told, stderr) = (os.pipe() for _ in range(3))
-    process = Process(words, (stdin, stdout, stderr), folder, program=program)
-    for theirs in (stdin, stdout, stderr):
-        os.close(theirs)
-    with open(from_it, "rb") as output, open(told, "rb") as errors:  # noqa: PTH123  # descriptors
+    with (
+        open(from_it, "rb") as output, open(told, "rb") as errors,  # noqa: PTH123  # descriptors
+        suppress(BrokenPipeError), open(to_it, "wb") as typing,  # noqa: PTH123
+    ):  # fmt: skip
+        if typed is not None:
+            assert len(typed) <= MOST_TYPED
+            typing.write(typed)
+            typing.close()
+        process = Process(words, (stdin, stdout, stderr), folder, program=program)
+        for theirs in (stdin, stdout, stderr):
+            os.close(theirs)
         try:
-            with suppress(BrokenPipeError), open(to_it, "wb") as typed:  # noqa: PTH123
-                yield process, typed, output, errors
+            yield process, typing, output, errors
         finally:
             process.kill()
 
@@ -98,12 +110,9 @@ def run_bytes(
     """Run the command to its end with pipes as its streams, as `subprocess.run` does."""
     with (
         ThreadPoolExecutor() as pool,
-        running(words, folder, program=program) as (process, stdin, stdout, stderr),
+        running(words, folder, typed, program=program) as (process, _, stdout, stderr),
     ):
         output, errors = pool.submit(stdout.read), pool.submit(stderr.read)
-        with suppress(BrokenPipeError):
-            stdin.write(typed)
-            stdin.close()
         shown = output.result(LONGEST), errors.result(LONGEST)
         return subprocess.CompletedProcess([program, *map(str, words)], process.wait(), *shown)
 
