@@ -135,6 +135,18 @@ def test_lines_are_the_same_without_native_code(recorded: Recording, monkeypatch
     assert found[0].count(b"\n") == 397
 
 
+def areas(lent: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pages in which these lie, side by side ones together: address and size."""
+    found: list[tuple[int, int]] = []
+    for begin, size in sorted(each for each in lent if each[1]):
+        first, end = begin & -4096, (begin + size + 4095) & -4096
+        if found and first <= sum(found[-1]):
+            first = found[-1][0]
+            end = max(end, sum(found.pop()))
+        found.append((first, end - first))
+    return found
+
+
 @pytest.mark.parametrize("architecture", HOSTS)
 def test_lines_are_the_same_on_both_hosts(
     recorded: Recording, monkeypatch: pytest.MonkeyPatch, architecture: str
@@ -157,9 +169,9 @@ def test_lines_are_the_same_on_both_hosts(
             (shared[Shared.TABLE], 8 * shared[Shared.TABLE_SIZE]), (shared[Shared.NAMES], 8 * 64),
             (text._arena_begin, len(text._arena)),
         ]  # fmt: skip
-        for page in {page for begin, size in lent for page in range(begin & -4096, begin + size, 4096)}:
-            core.mem_map(page, 4096)
-            core.mem_write(page, ctypes.string_at(page, 4096))
+        for first, size in areas(lent):
+            core.mem_map(first, size)
+            core.mem_write(first, ctypes.string_at(first, size))
         core.mem_map(CODE, 0x4000)
         core.mem_write(CODE, ASSEMBLED[architecture]["commit_lines"])
         begin = shared[Shared.OUTPUT]
