@@ -6,14 +6,15 @@ from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from linker import link
 from linker.assembler import assemble
+from linker.script.parser import parse_script
+from linker.script.syntax import Script
 
 _KERNEL, _FIRMWARE = 0x8020_0000, 0x8000_0000
 
 
-@lru_cache(maxsize=256)
-def built(source: str, base: int) -> Image:
-    """An image whose first instruction is the source's first; `.data` and `.bss` follow, up to `_end`."""
-    script = f"""
+@lru_cache(maxsize=8)
+def _script(base: int) -> Script:
+    text = f"""
         ENTRY(_start)
         SECTIONS {{
             . = {base:#x};
@@ -22,8 +23,14 @@ def built(source: str, base: int) -> Image:
             .bss : {{ *(.bss .bss.* .sbss .sbss.* COMMON) }}
             _end = .;
         }}"""
+    return parse_script(text, "script.ld")
+
+
+@lru_cache(maxsize=256)
+def built(source: str, base: int) -> Image:
+    """An image whose first instruction is the source's first; `.data` and `.bss` follow, up to `_end`."""
     code = assemble(f".text\n.globl _start\n_start:\n{source}\n", name="test.S")
-    return Image.from_bytes(link([code], script=script).elf, "test.elf")
+    return Image.from_bytes(link([code], script=_script(base)).elf, "test.elf")
 
 
 def program(source: str, config: MachineConfig) -> Machine:

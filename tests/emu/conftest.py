@@ -77,7 +77,13 @@ def _bench(fidelity: str) -> Machine:
 
 
 @pytest.fixture
-def execute(fidelity: str) -> Execute:
+def bench(fidelity: str) -> Machine:
+    """The machine of `execute`, in M mode with all memory open to S and U mode; it is not made anew."""
+    return _bench(fidelity)
+
+
+@pytest.fixture
+def execute(bench: Machine) -> Execute:
     """`execute("add a0, a1, a2", a1=1, a2=2) -> hart`: instructions executed in M mode, and the registers after them.
 
     Registers that are not named are 0, floating-point ones are given as 64 bits. `memory` is put at 0x80210000.
@@ -85,8 +91,7 @@ def execute(fidelity: str) -> Execute:
     """
 
     def run(source: str, memory: bytes = b"", **registers: int) -> Hart:
-        machine = _bench(fidelity)
-        hart = machine.hart
+        machine, hart = bench, bench.hart
         image = built(source, CODE)
         for address, data in (*((segment.physical, segment.data) for segment in image.segments), (DATA, memory)):
             if machine.memory.read(address, len(data)) != data:  # or what was translated is thrown away

@@ -33,21 +33,21 @@ INSTRUCTIONS = _by_name(case for module in MODULES for case in module.CASES)
 EXPANDED = _by_name(case for module in MODULES for case in module.EXPANSION_CASES)
 
 
-def _check(execute, cases):
-    wrong = [line for case in cases for line in disagreements(execute, case)]
+def _check(execute, bench, cases):
+    wrong = [line for case in cases for line in disagreements(execute, case, bench)]
     assert not wrong, f"{len(wrong)} results are not the manual's:\n" + "\n".join(wrong[:10])
 
 
 @BOTH
 @pytest.mark.parametrize("name", INSTRUCTIONS)
-def test_an_instruction_does_what_the_manual_says(execute, name):
-    _check(execute, INSTRUCTIONS[name])
+def test_an_instruction_does_what_the_manual_says(execute, bench, name):
+    _check(execute, bench, INSTRUCTIONS[name])
 
 
 @BOTH
 @pytest.mark.parametrize("name", EXPANDED)
-def test_a_pseudo_instruction_of_several_does_what_the_manual_says(execute, name):
-    _check(execute, EXPANDED[name])
+def test_a_pseudo_instruction_of_several_does_what_the_manual_says(execute, bench, name):
+    _check(execute, bench, EXPANDED[name])
 
 
 def test_every_instruction_of_the_table_has_a_case():

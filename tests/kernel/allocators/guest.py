@@ -1,6 +1,5 @@
 """An allocator in a machine of its own: linked with the kernel's library and nothing else, its functions called."""
 
-import zlib
 from functools import cache
 from pathlib import Path
 
@@ -103,13 +102,13 @@ class Guest:
         assert opening.startswith("panic at 0x")
         return message
 
-    def _kept_by_panic(self) -> list[int]:
-        """Checksums of memory but for what a panic needs itself: its flag and the stack."""
+    def _kept_by_panic(self) -> list[bytes]:
+        """Memory but for what a panic needs itself: its flag and the stack."""
         ram = self.machine.memory.ram
         edges = ["image_start", "panicking", "image_end", "stack_top"]
         first, flag, end, behind = (self.symbol(name) for name in edges)
         parts = [(first, flag), (flag + 8, end), (behind, ram.base + ram.size)]
-        return [zlib.crc32(self.machine.memory.view(start, stop - start)) for start, stop in parts]
+        return [self.machine.memory.read(start, stop - start) for start, stop in parts]
 
     def symbol(self, name: str) -> int:
         """The address of a symbol, local ones included."""
