@@ -14,6 +14,21 @@ from emu.firmware.image import Image
 from emu.machine import Drive, Machine, MachineConfig
 
 OFF = Image.from_bytes(bytes.fromhex("9308800073000000"), "off.bin")  # li a7, 8; ecall
+KEPT_TO_THE_LAST = """
+import ctypes, json, sys
+from emu.devices.virtio.disk import open_disk
+from emu.machine import Machine, MachineConfig
+from emu.machine.config import Drive
+from emu.memory.ram import Ram
+
+json.disk = open_disk("other.img")
+json.machine = Machine(MachineConfig(drives=(Drive(path="disk.img"),), ram_size=1 << 20))
+json.ram = Ram(1 << 20)
+# Modules that somebody holds are emptied one after the other, those of the machine before the one that has it.
+for name, module in tuple(sys.modules.items()):
+    if name == "json" or name.startswith("emu"):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+"""
 LIMITED = """
 import resource, sys
 from emu.errors import ConfigError
@@ -122,3 +137,11 @@ def test_limits_of_the_host_end_in_an_error_and_closing_helps(kind, limit, advic
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (7, "")
     assert advice in done.stdout
+
+
+def test_a_machine_that_somebody_holds_to_pythons_end_goes_without_a_word(tmp_path: Path) -> None:
+    for name in ("disk.img", "other.img"):
+        (tmp_path / name).write_bytes(bytes(1 << 20))
+    command = [sys.executable, "-c", KEPT_TO_THE_LAST]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,11 +1,10 @@
-"""Exceptions of listeners and of signals' handlers at any moment: run again, the machine goes on as if without them."""
+"""Ctrl-C and other ends at any moment: run again, the machine goes on as if without them."""
 
 import random
 import signal
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -14,231 +13,15 @@ from types import FrameType
 import pytest
 
 from emu.events import (
-    AddressSpaceSwitched,
     ConsoleOutput,
-    Event,
-    InterruptRaised,
     MachineReset,
-    MemoryAccessed,
     MmioAccess,
     PageFault,
-    PteWritten,
-    StateRestored,
-    TlbFilled,
     TrapReturned,
     TrapTaken,
 )
-from emu.machine import Machine, Outcome, StopReason
-
-# Pages, faults, the timer, `wfi`, both ways to the console, tables that change, and a reset in the middle of it all.
-LIFE = """
-    la t0, trap
-    csrw stvec, t0
-    la s0, root
-    li t1, 0xcf
-    sd t1, (s0)
-    li t1, 0x200000cf
-    sd t1, 16(s0)
-    srli t0, s0, 12
-    li t1, 8 << 60
-    or s1, t0, t1
-    csrw satp, s1
-    sfence.vma
-    li s5, 0x10000000
-    li s4, 30
-    call set_timer
-    li t0, 32
-    csrs sie, t0
-    csrsi sstatus, 2
-1:  li a0, 'a'
-    li a7, 1
-    ecall
-2:  lbu t0, 5(s5)
-    andi t0, t0, 32
-    beqz t0, 2b
-    li t0, 'b'
-    sb t0, (s5)
-    li t0, 7 << 36
-    ld t1, (t0)
-    slli t0, s4, 10
-    ori t0, t0, 1
-    sd t0, 64(s0)
-    csrw sscratch, s4
-    csrw satp, s1
-    andi t0, s4, 7
-    bnez t0, 3f
-    wfi
-3:  addi s4, s4, -1
-    bnez s4, 1b
-    la t0, resets
-    lw t1, (t0)
-    bnez t1, 4f
-    li t1, 1
-    sw t1, (t0)
-    sfence.vma
-    li a0, 1
-    li a1, 0
-    li a6, 0
-    li a7, 0x53525354
-    ecall
-4:  li a0, 0
-    li a1, 0
-    li a6, 0
-    li a7, 0x53525354
-    ecall
-set_timer:
-    rdtime a0
-    addi a0, a0, 8
-    li a7, 0
-    ecall
-    ret
-    .balign 4
-trap:
-    csrr t2, scause
-    bltz t2, 5f
-    csrr t2, sepc
-    addi t2, t2, 4
-    csrw sepc, t2
-    sret
-5:  addi s6, s6, 1
-    csrw sscratch, ra
-    mv s7, a0
-    mv s8, a7
-    call set_timer
-    mv a0, s7
-    mv a7, s8
-    csrr ra, sscratch
-    sret
-    .balign 4096
-    .globl root
-root: .zero 4096
-    .balign 4096
-    .globl _after
-_after: .word 0
-"""
-RESETS = 0x8030_0000
-"""Where the guest notes that it has asked for a reset: RAM that a reset does not load again."""
-LIFE = LIFE.replace("la t0, resets", f"li t0, {RESETS:#x}")
-KINDS = (
-    TrapTaken, TrapReturned, PageFault, AddressSpaceSwitched, ConsoleOutput, MmioAccess, PteWritten, InterruptRaised,
-    MachineReset, StateRestored, TlbFilled,
-)  # fmt: skip
-
-
-class Interrupted(Exception):
-    """What the listeners and handlers of these tests raise."""
-
-
-def life_of(machine: Machine) -> tuple[Outcome, int, bytes, list[int], int]:
-    """Run to the end, again after each exception; all that may not depend on them."""
-    while True:
-        try:
-            outcome = machine.run()
-            break
-        except (Interrupted, KeyboardInterrupt):
-            pass
-    return outcome, machine.time, machine.console, list(machine.hart.x), zlib.crc32(machine.memory.ram.view)
-
-
-@pytest.fixture
-def undisturbed(boot: Callable[..., Machine]) -> tuple[Outcome, int, bytes, list[int], int]:
-    """The life that nobody listens to."""
-    life = life_of(boot(LIFE))
-    assert life[0].reason is StopReason.POWERED_OFF
-    assert life[2].count(b"a") == life[2].count(b"b") == 60
-    return life
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_listener_may_raise_at_every_event_of_its_kind(boot, undisturbed, fidelity, kind: type[Event]):
-    if kind is TlbFilled and fidelity == "fast":
-        pytest.skip("fidelity fast fills its TLB by itself")
-    quiet, loud = boot(LIFE), boot(LIFE)
-    heard: list[Event] = []
-    again: list[Event] = []
-
-    def refuse(event: Event) -> None:
-        again.append(event)
-        raise Interrupted
-
-    quiet.on(kind, heard.append)
-    loud.on(kind, refuse)
-    assert life_of(quiet) == undisturbed
-    assert life_of(loud) == undisturbed
-    assert again == heard
-    assert len(heard) >= (1 if kind in (MachineReset, StateRestored) else 20)
-
-
-def test_an_exception_comes_at_once_and_with_all_that_had_happened(boot):
-    machine = boot(LIFE)
-    told = []
-
-    def refuse(event: TrapTaken) -> None:
-        told.append(event)
-        raise Interrupted
-
-    machine.on(TrapTaken, refuse)
-    with pytest.raises(Interrupted):
-        machine.run()
-    assert len(told) == 1
-    assert machine.hart.pc == told[0].handler
-    assert machine.instret == told[0].instret
-
-
-def test_all_listeners_are_told_although_one_of_them_raises(boot):
-    machine = boot(LIFE)
-    first, second = [], []
-    machine.on(ConsoleOutput, lambda event: first.append(event) or 1 // 0)
-    machine.on(ConsoleOutput, second.append)
-    for _ in range(5):
-        with pytest.raises(ZeroDivisionError):
-            machine.run()
-    assert first == second
-    assert len(first) == 5
-
-
-def test_a_watch_may_raise_each_time(boot, undisturbed):
-    machine = boot(LIFE)
-    hits = []
-
-    def refuse() -> None:
-        hits.append(machine.instret)
-        raise Interrupted
-
-    machine.watch(machine.hart.pc + 0x60, refuse)
-    assert life_of(machine) == undisturbed
-    assert len(hits) == len(set(hits))
-
-
-def test_a_watchpoint_may_raise_at_each_access(boot, undisturbed):
-    quiet, loud, heard, again = boot(LIFE), boot(LIFE), [], []
-
-    def refuse(event: MemoryAccessed) -> None:
-        again.append(event)
-        raise Interrupted
-
-    for machine, listener in ((quiet, heard.append), (loud, refuse)):
-        machine.watch_memory("root", listener, length=4096)
-        machine.watch_memory(RESETS, listener, length=4)
-    assert life_of(quiet) == undisturbed
-    assert life_of(loud) == undisturbed
-    assert again == heard
-    assert len(heard) > 50
-    machine = boot(
-        "la s0, word\n li t0, 3\n1: amoadd.d t1, t0, (s0)\n addi t0, t0, -1\n bnez t0, 1b\n li a7, 8\n ecall\n"
-        " .balign 8\nword: .dword 5"
-    )
-    again.clear()
-    machine.watch_memory("word", refuse, length=8)
-    life_of(machine)
-    assert [(event.write, event.old, event.new) for event in again] == [
-        (False, 5, 5),
-        (True, 5, 8),
-        (False, 8, 8),
-        (True, 8, 10),
-        (False, 10, 10),
-        (True, 10, 11),
-    ]
+from emu.machine import StopReason
+from tests.emu.machine.life import LIFE, life_of
 
 
 class Attack:
