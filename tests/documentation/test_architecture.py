@@ -99,6 +99,15 @@ def test_files_and_folders_that_are_named_exist() -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("package", ["emu", "linker", "kernel"])
+def test_each_room_is_on_the_page(package: str) -> None:
+    rooms = PAGE.split("## The rooms")[1].split("```")[1]
+    lines = re.split(r"\n (?=\w)", rooms.split(f"\n {package}/")[1])[0]
+    told = set(re.findall(r"\b(\w+)/", lines))
+    there = {path.name for path in (ROOT / package).iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert there - told == set()
+
+
 def test_each_way_to_add_something_names_one_to_three_files_that_are_there() -> None:
     rows = PAGE.split("| what | files | and then |")[1].split("\n\n")[0].strip().splitlines()[1:]
     assert len(rows) > 6
