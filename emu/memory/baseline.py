@@ -7,8 +7,10 @@ state drops them, and exchanges the differences on the way to it (Baker's reroot
 
 import mmap
 import os
+import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
+from operator import itemgetter
 from weakref import WeakSet, WeakValueDictionary
 
 from emu.address import PAGE_BITS, PAGE_SIZE
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from emu.memory.pagescan import Run
 
 _ZEROS = bytes(PAGE_SIZE)
+_PAGE = struct.Struct(f"{PAGE_SIZE}s")
 _LARGEST_RUN = 1 << 20
 """Bytes that are handed over at once."""
 _MOST_PIECES = 512
@@ -125,8 +128,18 @@ class RamHistory:
         """Of pages that are about to be others in the file, those by which somebody can still return to a state."""
         if id(node) in self._states:
             return changed
-        pages = set(_pages(changed))
-        return _runs(sorted(set[int]().union(*(pages - child.pages.keys() for child in list(node.children)))))
+        children = list(node.children)
+        return _runs(
+            sorted(
+                {
+                    page
+                    for child in children
+                    for first, count in changed
+                    for page in range(first, first + count)
+                    if page not in child.pages
+                }
+            )
+        )
 
     def take_empty(self) -> RamState:
         """The state of a RAM that nobody has written to yet."""
@@ -313,8 +326,9 @@ class RamHistory:
             start, end = first << PAGE_BITS, first + count << PAGE_BITS
             for index in range(bisect_right(ends, start), bisect_left(starts, end)):
                 low, high = filled[index]
-                for page in range(max(low, start) >> PAGE_BITS, min(high, end) + PAGE_SIZE - 1 >> PAGE_BITS):
-                    pages[page] = bytes(saved[page << PAGE_BITS : page + 1 << PAGE_BITS])
+                low, high = max(low, start) >> PAGE_BITS, min(high, end) + PAGE_SIZE - 1 >> PAGE_BITS
+                each = map(itemgetter(0), _PAGE.iter_unpack(saved[low << PAGE_BITS : high << PAGE_BITS]))
+                pages.update(zip(range(low, high), each, strict=True))
         return pages
 
     def _save(self, pages: dict[int, bytes]) -> None:
@@ -329,8 +343,13 @@ class RamHistory:
                     self._write(start << PAGE_BITS, memoryview(b"".join(pieces)))
 
     def _save_run(self, start: int, end: int) -> None:
-        """Write a part of RAM to the file, without a copy."""
-        self._write(start, self._ram.view[start:end])
+        """Write a part of RAM to the file, without a copy; by memory where it is mapped already, which takes half."""
+        now = self._ram.view[start:end]
+        kept = self._ram.kept(start, end)
+        if kept is not None:
+            kept[:] = now
+        else:
+            self._write(start, now)
 
     def _write(self, start: int, data: memoryview) -> None:
         assert self._ram.file is not None

@@ -6,7 +6,7 @@ import gc
 import mmap
 import os
 
-from emu.address import PAGE_SIZE
+from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.buffers import buffer_address
 from emu.errors import ConfigError
 
@@ -17,6 +17,9 @@ SMALLEST, LARGEST = 1 << 20, 8 << 30
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # the module names it from Python 3.13 on
 
+
+_MADV_POPULATE_READ = 22
+"""Maps what there is of a file, many pages at a time."""
 
 _libc = ctypes.CDLL(None, use_errno=True) if hasattr(os, "memfd_create") else None
 
@@ -48,6 +51,10 @@ class Ram:
     (1, '0x80000000', 1048576)
     """
 
+    _kept: mmap.mmap
+    """The file once more, mapped for all."""
+    _at_hand: bytearray
+    """Which of its pages the host has been asked to map there."""
     _close = staticmethod(os.close)  # when an object goes at the interpreter's end, the module's `os` may be gone
 
     def __init__(self, size: int, base: int = RAM_BASE) -> None:
@@ -112,11 +119,30 @@ class Ram:
         """
         if self._saved is None and self.file is not None:
             try:
-                mapping = mmap.mmap(self.file, self.size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+                self._kept = mmap.mmap(self.file, self.size, flags=mmap.MAP_SHARED)
             except (OSError, ValueError):
                 return None
-            self._saved = memoryview(mapping)
+            self._at_hand = bytearray(self.size >> PAGE_BITS)
+            self._saved = memoryview(self._kept).toreadonly()
         return self._saved
+
+    def kept(self, start: int, end: int) -> memoryview | None:
+        """Whole pages of the file, to be written; None where that takes longer than a call of the host's kernel.
+
+        That is so in a hole, and where the host does not map many pages at once.
+        """
+        if self.file is None or self.saved() is None:
+            return None
+        first, behind = start >> PAGE_BITS, end >> PAGE_BITS
+        if self._at_hand.find(0, first, behind) >= 0:
+            try:
+                if os.lseek(self.file, start, os.SEEK_HOLE) < end:
+                    return None
+                self._kept.madvise(_MADV_POPULATE_READ, start, end - start)
+            except OSError:  # Linux before 5.14
+                return None
+            self._at_hand[first:behind] = b"\1" * (behind - first)
+        return memoryview(self._kept)[start:end]
 
     @property
     def has_own_file(self) -> bool:
