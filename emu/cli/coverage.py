@@ -9,6 +9,7 @@ from emu.cli.shared.moments import run_to_moment
 from emu.cli.shared.outputs import whole_file
 from emu.cli.shared.recordings import opened
 from emu.cli.words.options import coverage_options
+from emu.cli.words.reading import file
 from emu.cli.words.requests import CoverageWords
 from emu.errors import ConfigError
 from emu.firmware.names import Names
@@ -30,13 +31,13 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         raise ConfigError(f"-format {request.form}: there are {', '.join(FORMATS)}")
     tracefiles = [path for path in request.merge if is_tracefile(path)]
     runs = [path for path in request.merge if path not in tracefiles]
-    if request.elf is not None and is_tracefile(request.elf):
+    if request.elf is not None and is_tracefile(file(request.elf)):
         if runs or request.form == "drcov":
             raise ConfigError(
                 f"{request.elf} is a tracefile: it has lines, and no instructions; give the kernel or its recording, "
                 f"and --merge {request.elf}"
             )
-        return _tell(request, None, merged_files(map(read_lcov, (request.elf, *tracefiles))))
+        return _tell(request, None, merged_files(map(read_lcov, (file(request.elf), *tracefiles))))
     names, hits = _measured(request)
     for path in runs:
         with opened(path) as recording:
@@ -84,7 +85,7 @@ def _write(path: Path, form: str, counted: tuple[Names, Hits] | None, files: lis
 def _measured(request: CoverageWords) -> tuple[Names, Hits]:
     if request.elf is not None and is_recording(request.elf):
         hits = Hits()
-        with opened(request.elf, request.symbols) as recording:
+        with opened(file(request.elf), request.symbols) as recording:
             hits.read(recording)
         return recording.names, hits
     machine = new_machine(request)

@@ -9,6 +9,7 @@ from emu.cli.shared.machines import new_machine
 from emu.cli.shared.moments import run_to_moment
 from emu.cli.shared.recordings import opened
 from emu.cli.words.options import profile_options
+from emu.cli.words.reading import file
 from emu.cli.words.requests import ProfileWords
 from emu.engine.slots import Slot
 from emu.engine.translated import calls
@@ -41,7 +42,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
 def _by_line(request: ProfileWords) -> Iterator[str]:
     if request.elf is not None and is_recording(request.elf):
         hits = Hits()
-        with opened(request.elf, request.symbols) as recording:
+        with opened(file(request.elf), request.symbols) as recording:
             names = recording.names
             hits.read(recording)
     else:
@@ -55,7 +56,7 @@ def _by_line(request: ProfileWords) -> Iterator[str]:
 
 def _by_call(request: ProfileWords) -> Iterator[str]:
     if request.elf is not None and is_recording(request.elf):
-        with opened(request.elf, request.symbols, needs=("calls",)) as recording:
+        with opened(file(request.elf), request.symbols, needs=("calls",)) as recording:
             first, last, pc = recording.extent()
             tree = CallTree(_functions(recording.names), first)
             for transfer in recording.transfers():

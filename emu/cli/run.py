@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 from emu.cli.shared.allocations import INVARIANTS, Allocations, allocation_request, drawing
 from emu.cli.shared.invariants import FREED, CheckedInvariants, read_invariants
@@ -58,6 +57,8 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     invariants = read_invariants(request.checked, "--invariant")
     machine = new_machine(request)
     if dumpdtb:
+        from pathlib import Path
+
         from emu.cli.shared.outputs import whole_file
 
         with whole_file(Path(dumpdtb)) as stream:

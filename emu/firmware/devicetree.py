@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterable
-from pathlib import Path
 
 from emu.devices.clint import TICKS_PER_SECOND
 from emu.devices.node import HART_INTC, Node, Phandle, Property, wide
 from emu.errors import ImageError
 from emu.firmware import fdt
 from emu.firmware.image import read_file
-from emu.hints import Protocol
+from emu.hints import FilePath, Protocol
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 
@@ -97,7 +96,7 @@ def _tree(hardware: Hardware, described: tuple[Node, ...], chosen: Chosen) -> No
     return _with_chosen(root, chosen)
 
 
-def load_given(path: str | Path, hardware: Hardware, chosen: Chosen | None = None) -> bytes:
+def load_given(path: FilePath, hardware: Hardware, chosen: Chosen | None = None) -> bytes:
     """A blob that the user gives (`-dtb`), checked, with the command line and the RAM disk of this run put in.
 
     Raises ImageError when it is damaged, or describes memory that the machine does not have.

@@ -1,19 +1,19 @@
 """What is loaded into memory: an ELF executable, a Linux `Image` or a raw binary, told apart by content."""
 
+import os
 import struct
 from collections.abc import Sequence
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.debuginfo import DebugInformation
 from emu.firmware.symbols import Symbols
-from emu.hints import TYPE_CHECKING, NamedTuple
+from emu.hints import TYPE_CHECKING, FilePath, NamedTuple
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
 from emu.memory.ram import LARGEST
@@ -116,7 +116,7 @@ class Image(DebugInformation):
         super().__init__(parsed)
 
     @classmethod
-    def open(cls, path: str | Path, *, ram_base: int = RAM_BASE, raw_offset: int = KERNEL_OFFSET) -> "Image":
+    def open(cls, path: FilePath, *, ram_base: int = RAM_BASE, raw_offset: int = KERNEL_OFFSET) -> "Image":
         """Read a file. `raw_offset` is where a raw image goes, counted from `ram_base`: 0 for firmware.
 
         Raises ImageError for whatever cannot be loaded.
@@ -267,18 +267,18 @@ def _physical_entry(name: str, segments: Sequence[Segment], entry: int) -> PhysA
     raise ImageError(f"{name}: the entry point {entry:#x} lies outside every segment; correct ENTRY(...)")
 
 
-def read_file(path: str | Path, what: str) -> bytes:
+def read_file(path: FilePath, what: str) -> bytes:
     """All bytes of a regular file of at most LARGEST_FILE bytes; ImageError says why not, `what` names its role."""
-    path = Path(path)
     try:
-        status = path.stat()
-        if path.is_dir():
+        status = os.stat(path)  # noqa: PTH116  # pathlib would be loaded for this
+        if S_ISDIR(status.st_mode):
             raise ImageError(f"{what} {path} is a directory; give the file inside it")
         if not S_ISREG(status.st_mode):
             raise ImageError(f"{what} {path} is not a regular file; copy its content into one")
         if status.st_size > LARGEST_FILE:
             raise ImageError(f"{what} {path} has {status.st_size} bytes; at most {LARGEST_FILE} can be loaded")
-        return path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
     except FileNotFoundError:
         raise ImageError(f"{what} {path} does not exist; build it, or correct the path") from None
     except (OSError, ValueError) as error:

@@ -1,10 +1,8 @@
 """The names of a guest's addresses: those of its image, and of further files that the user has (`--symbols`)."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 
 from emu.address import PAGE_SIZE, VirtAddr
 from emu.errors import ImageError
@@ -12,7 +10,7 @@ from emu.firmware import elf
 from emu.firmware.debuginfo import DebugInformation
 from emu.firmware.image import Load, read_file
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
-from emu.hints import TYPE_CHECKING, Protocol
+from emu.hints import TYPE_CHECKING, FilePath, Protocol
 from emu.memory import RAM_BASE
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ class SymbolFile(DebugInformation):
             raise ImageError(f"{name} has no symbols: it was stripped; give the file as the linker wrote it")
 
     @classmethod
-    def open(cls, path: str | Path) -> "SymbolFile":
+    def open(cls, path: FilePath) -> "SymbolFile":
         """Read a file. Raises ImageError for one that cannot be read or names nothing."""
         return cls(read_file(path, "symbol file"), str(path))
 
@@ -173,6 +171,8 @@ def loads_of(parsed: elf.ElfFile | None) -> list[Load]:
 
 
 def _read_listing(data: bytes, name: str) -> Iterator[Symbol]:
+    import re  # as few are read
+
     rows, form = [], re.compile(_ROW)
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         row = form.match(line)

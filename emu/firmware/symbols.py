@@ -1,7 +1,5 @@
 """The symbols of an image: addresses by name, names by address, functions by pattern."""
 
-import fnmatch
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
@@ -61,7 +59,7 @@ _RUST_ESCAPES = {
     "$u7b$": "{", "$u7d$": "}", "$u5b$": "[", "$u5d$": "]", "$u27$": "'", "$u3b$": ";", "$u2b$": "+", "$u22$": '"',
     "..": "::",
 }  # fmt: skip
-_WILDCARD = r"[*?\[]"
+_WILDCARDS = "*?["
 _SUGGESTIONS = 3
 
 
@@ -75,6 +73,8 @@ def readable_name(name: str) -> str:
     """
     if not name.startswith("_ZN"):
         return name
+    import re  # other kernels than Rust's have no use for it
+
     parts, at = [], 3
     part = re.compile(_RUST_PART)
     while number := part.match(name, at):
@@ -184,9 +184,11 @@ class Symbols:
         """
         if pattern in self._by_name:
             return [self.lookup(pattern)]
-        if not re.search(_WILDCARD, pattern):
+        if not any(wildcard in pattern for wildcard in _WILDCARDS):
             ending = f"::{pattern}"
             return [symbol for symbol in self.functions() if symbol.label.endswith(ending)] or [self.lookup(pattern)]
+        import fnmatch  # which loads `re`: a run that names no functions does without
+
         found = [
             symbol
             for symbol in self.functions()
@@ -196,7 +198,7 @@ class Symbols:
             import difflib  # as above
 
             ends = {symbol.label.rpartition("::")[2]: symbol.label for symbol in self.functions()}
-            wanted = re.sub(_WILDCARD, "", pattern.rpartition("::")[2])
+            wanted = pattern.rpartition("::")[2].translate(dict.fromkeys(map(ord, _WILDCARDS)))
             near = [ends[end] for end in difflib.get_close_matches(wanted, ends, _SUGGESTIONS)]
             hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
             raise SymbolError(f"no function matches '{pattern}'; {hint}")

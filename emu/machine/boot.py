@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from pathlib import Path
 
 from emu.address import PhysAddr, VirtAddr
 from emu.errors import ConfigError
@@ -12,6 +11,7 @@ from emu.firmware.image import KERNEL_OFFSET, Image, ImageKind, read_file
 from emu.firmware.placement import Layout, Range
 from emu.hart.counter_csrs import STCE
 from emu.hart.view import Hart
+from emu.hints import FilePath
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, A1
@@ -75,8 +75,8 @@ def plan(
     config: MachineConfig,
     ram: Ram,
     devices: Iterable[Described],
-    kernel: Image | str | Path | None,
-    initrd: str | Path | None,
+    kernel: Image | FilePath | None,
+    initrd: FilePath | None,
     files: Sequence[Image] = (),
 ) -> BootPlan:
     """Read all files, check them against each other and place them; nothing is written yet.
@@ -123,7 +123,7 @@ def device_tree(config: MachineConfig, ram: Ram, devices: Iterable[Described]) -
     return _tree(config, ram, devices, Chosen(bootargs=config.bootargs))
 
 
-def _images(config: MachineConfig, kernel: Image | str | Path | None) -> list[Image]:
+def _images(config: MachineConfig, kernel: Image | FilePath | None) -> list[Image]:
     """Firmware and kernel, in the order in which they execute."""
     if config.firmware == NO_FIRMWARE:
         return [_opened(_required(kernel, "without firmware (-bios none)"), raw_offset=0)]
@@ -133,13 +133,13 @@ def _images(config: MachineConfig, kernel: Image | str | Path | None) -> list[Im
     return [firmware] if kernel is None else [firmware, _opened(kernel, raw_offset=KERNEL_OFFSET)]
 
 
-def _required(kernel: Image | str | Path | None, when: str) -> Image | str | Path:
+def _required(kernel: Image | FilePath | None, when: str) -> Image | FilePath:
     if kernel is None:
         raise ConfigError(f"there is nothing to boot: {when} a kernel is needed (-kernel FILE)")
     return kernel
 
 
-def _opened(image: Image | str | Path, raw_offset: int) -> Image:
+def _opened(image: Image | FilePath, raw_offset: int) -> Image:
     return image if isinstance(image, Image) else Image.open(image, raw_offset=raw_offset)
 
 

@@ -1,11 +1,10 @@
 """What a machine is made of, and how a run of it ends."""
 
 from enum import Enum
-from pathlib import Path
 
 from emu.address import PAGE_SIZE
 from emu.errors import ConfigError
-from emu.hints import Literal
+from emu.hints import FilePath, Literal
 from emu.isa.status import SATP_SV39, SATP_SV48, SATP_SV57
 from emu.lateclass import dataclass
 from emu.memory.ram import LARGEST, SMALLEST
@@ -26,7 +25,7 @@ _PAGING = {
 class Drive:
     """A raw disk image behind a virtio slot."""
 
-    path: str | Path
+    path: FilePath
     read_only: bool = False
     """The guest cannot write."""
     snapshot: bool = False
@@ -43,7 +42,7 @@ class Semihosting:
 
     arguments: tuple[str, ...] = ()
     """What the guest gets as its command line; by default the kernel's name and `bootargs`."""
-    directory: str | Path | None = None
+    directory: FilePath | None = None
     """The folder whose files the guest may open, create, change and remove; None: no files of the host."""
     user_mode: bool = False
     """Whether U mode may ask too."""
@@ -66,12 +65,12 @@ class MachineConfig:
     """`exact`: the Python model decides everything privileged; `fast`: Unicorn's own CSRs and page walker."""
     clock: str = INSTRUCTION_CLOCK
     """What time passes by: `instructions` makes two runs identical; `host` is the host's clock, and `wfi` sleeps."""
-    firmware: str | Path = BUILT_IN
+    firmware: FilePath = BUILT_IN
     """`sbi`: the built-in firmware, and the image enters in S mode; `none`: the image enters in M mode; else a file
     that is entered in M mode, and told where the image is as OpenSBI's `fw_dynamic` expects it."""
     bootargs: str = ""
     """The kernel's command line, for the device tree."""
-    device_tree: str | Path | None = None
+    device_tree: FilePath | None = None
     """A device tree that the guest gets instead of the generated one."""
     semihosting: Semihosting | None = None
     """Whether the guest may ask the host by `ebreak`; None: `ebreak` is a breakpoint."""

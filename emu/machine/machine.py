@@ -1,9 +1,9 @@
 """The machine that users hold: load, run, call, look, listen, snapshot."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 
 from emu.errors import ConfigError
@@ -11,7 +11,7 @@ from emu.events import Event, MemoryAccessed, StateRestored
 from emu.firmware.image import Image
 from emu.firmware.names import SymbolFile
 from emu.hart.view import Hart
-from emu.hints import TYPE_CHECKING, Any, Self, TypeVar
+from emu.hints import TYPE_CHECKING, Any, FilePath, Self, TypeVar
 from emu.machine.addressing import Addressing
 from emu.machine.boot import BootPlan, device_tree, plan
 from emu.machine.config import MachineConfig, Outcome, StopReason
@@ -96,7 +96,7 @@ class Machine(Addressing, Poisoning, Travelling):
         if self.is_closed:
             return "<Machine: closed>"
         image, off = self.image, self._runner.off
-        name = Path(image.name).name if image else "without a kernel"
+        name = os.path.basename(image.name) if image else "without a kernel"  # noqa: PTH119
         state = "executes" if self.core.engine.running else off[0].value if off else f"at {self.locate(self.hart.pc)}"
         mode = "" if off else f" in {self.hart.privilege.name} mode"
         return f"<Machine {name}: {self.config.fidelity}, {state}{mode}, {self.instret:,} instructions>"
@@ -119,9 +119,9 @@ class Machine(Addressing, Poisoning, Travelling):
 
     def load(
         self,
-        image: Image | str | Path | None = None,
+        image: Image | FilePath | None = None,
         *,
-        initrd: str | Path | None = None,
+        initrd: FilePath | None = None,
         files: Sequence[Image] = (),
     ) -> None:
         """Put firmware, kernel, initial RAM disk and device tree into memory and the hart at its entry.
@@ -153,7 +153,7 @@ class Machine(Addressing, Poisoning, Travelling):
         if self._runner.htif is not None:
             self._followers.append(self._runner.htif)
 
-    def add_symbols(self, path: str | Path) -> None:
+    def add_symbols(self, path: FilePath) -> None:
         """Know the names in one more file, that is not loaded: an ELF, or a listing of `nm` or Linux's System.map.
 
         For a Linux `Image` that is its `vmlinux`, for firmware its ELF, for a process its program. Raises ImageError
@@ -360,7 +360,7 @@ class Machine(Addressing, Poisoning, Travelling):
         return take(self.platform, self._followers, self._runner.plan)
 
     @classmethod
-    def open(cls, path: str | Path) -> "Machine":
+    def open(cls, path: FilePath) -> "Machine":
         """A machine that goes on where a saved snapshot was taken: `snapshot.save(path)`, `ekernel run --save FILE`.
 
         Names, symbols and what a reset loads come with it; disks are opened where they were. Raises RecordingError for

@@ -1,11 +1,10 @@
 """Snapshots of a whole machine: RAM, hart, devices, clock and console."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from emu.errors import ConfigError
 from emu.hart.words import COUNT
-from emu.hints import TYPE_CHECKING, Protocol
+from emu.hints import TYPE_CHECKING, FilePath, Protocol
 from emu.lateclass import dataclass
 from emu.machine.boot import BootPlan
 from emu.machine.console import ConsoleState
@@ -53,7 +52,7 @@ class Snapshot:
     def __repr__(self) -> str:
         return f"<Snapshot at {self.instret:,} instructions>"
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: FilePath) -> None:
         """Write it to a file, compressed, that `Machine.open` and `Snapshot.load` read, also on another computer.
 
         The accounts of observers are not in it, nor what disks have in their own files. Raises ConfigError when the
@@ -62,7 +61,7 @@ class Snapshot:
         snapshot_files().save(self, path)
 
     @staticmethod
-    def load(path: str | Path, machine: object) -> "Snapshot":
+    def load(path: FilePath, machine: object) -> "Snapshot":
         """A saved snapshot for a machine of the same configuration, to restore as often as wanted.
 
         Raises ConfigError when the machine is another, RecordingError when the file cannot be read.

@@ -1,7 +1,7 @@
 """How a place in the guest is named: symbol+offset, source line, instruction."""
 
+import os
 from functools import lru_cache
-from pathlib import PurePath
 
 from emu.address import VirtAddr
 from emu.firmware.names import Names
@@ -27,7 +27,7 @@ class PlaceNames:
         symbol, offset = found
         name = f"{symbol.label}+{offset:#x}" if offset else symbol.label
         line = self._names.lines.at(address)
-        return name if line is None else f"{name} ({PurePath(line.file).name}:{line.line})"
+        return name if line is None else f"{name} ({os.path.basename(line.file)}:{line.line})"  # noqa: PTH119
 
     def function(self, address: VirtAddr) -> str:
         """The function that the address is in, without offset and line."""

@@ -15,7 +15,7 @@ NOT_FOR_A_RUN = {
     "importlib.metadata", "email", "capstone", "lark", "rich", "typer", "click", "kernel.build",
     "linker.assembler", "emu.labs", "emu.terminal.monitor", "keystone", "numpy", "matplotlib",
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
-    "argparse", "gettext", "locale", "typing",
+    "argparse", "gettext", "locale", "typing", "re", "pathlib",
 }  # fmt: skip
 NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
@@ -35,12 +35,12 @@ NOT_FOR_A_SMALL_GUEST = {
 """What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""
 NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
     "json", "platform", "emu.cli.shared.saved", "emu.memory.pagescan", "emu.record.container",
-    "emu.record.snapshotfile", "typing",
+    "emu.record.snapshotfile", "typing", "re", "pathlib",
 }  # fmt: skip
-"""What waits behind `--from`, too; zstandard loads `platform` and `typing`."""
+"""What waits behind `--from`, too; zstandard loads `platform`, `re` and `typing`."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
-    "shutil", "argparse", "gettext", "locale", "typing",
+    "shutil", "argparse", "gettext", "locale", "typing", "re", "pathlib",
 } | {"emu.events", "emu.lateclass", "emu.machine"}  # fmt: skip
 
 

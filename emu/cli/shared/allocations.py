@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 
 from emu.cli.words.requests import RunWords
 from emu.counted import counted
@@ -16,6 +15,8 @@ from emu.report.places import Places
 from emu.spelling import did_you_mean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emu.observe.allocations.description import Allocator
     from emu.observe.allocations.ledger import AllocationLedger
     from emu.observe.allocations.observers import FrameObserver, HeapObserver
@@ -43,7 +44,7 @@ class AllocationRequest:
 
     frame_functions: str | None = None
     heap_functions: str | None = None
-    descriptions: tuple[Path, ...] = ()
+    descriptions: "tuple[Path, ...]" = ()
     since: str | None = None
     fail_on: str = ""
     asked: bool = False

@@ -3,11 +3,10 @@
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError
-from emu.hints import TYPE_CHECKING
+from emu.hints import TYPE_CHECKING, FilePath
 from emu.machine import Machine
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
 
     def stream(name: str) -> "Sink":
-        return sys.stdout.buffer if name == "-" else stack.enter_context(output(Path(name)))
+        return sys.stdout.buffer if name == "-" else stack.enter_context(output(name))
 
     start = request.record_from is None
     writers: list[Following] = []
@@ -54,7 +53,7 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
     return writers
 
 
-def log_as_qemu(stack: ExitStack, machine: Machine, logged: frozenset[str], path: Path | None) -> None:
+def log_as_qemu(stack: ExitStack, machine: Machine, logged: frozenset[str], path: FilePath | None) -> None:
     """Write what `-d` asks for."""
     if not logged - {"guest_errors", "nochain"}:
         return
@@ -83,8 +82,10 @@ def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Foll
     return Moment(machine, request.record_from, begin)
 
 
-def output(path: Path) -> "OutputFile":
+def output(path: FilePath) -> "OutputFile":
     """A file that the run writes."""
+    from pathlib import Path
+
     from emu.cli.shared.outputs import OutputFile  # few runs write such files
 
-    return OutputFile(path)
+    return OutputFile(Path(path))

@@ -1,12 +1,12 @@
 """The machine that a command's words ask for: new, of a recorded run, or saved."""
 
-from pathlib import Path
-
 from emu.cli.words.options import run_options
 from emu.cli.words.qemu import parse_size, read_semihosting, read_virtio
+from emu.cli.words.reading import file
 from emu.cli.words.requests import HeapWords, RunWords
 from emu.errors import ConfigError
 from emu.firmware.image import Image
+from emu.hints import FilePath
 from emu.machine import Machine, MachineConfig
 from emu.record.magic import is_recording
 
@@ -19,13 +19,14 @@ def new_machine(request: RunWords) -> Machine:
         from emu.cli.shared.saved import open_saved
 
         return open_saved(request, run_options())
-    kernel: Path | Image | None = request.kernel or request.elf
-    if isinstance(kernel, Path) and is_recording(kernel):
+    named = request.elf if request.kernel is None else request.kernel
+    if named is not None and is_recording(named):
         if not isinstance(request, HeapWords):
-            raise ConfigError(f"{kernel} is a recorded run, not a kernel: `ekernel replay {kernel}` lives it again")
+            raise ConfigError(f"{named} is a recorded run, not a kernel: `ekernel replay {named}` lives it again")
         from emu.cli.shared.recordings import lived_again  # each start pays for what it needs only
 
-        return lived_again(kernel, request.symbols)[0]
+        return lived_again(file(named), request.symbols)[0]
+    kernel: FilePath | Image | None = named
     firmware = "sbi" if request.bios == _DEFAULT_FIRMWARE else request.bios
     fidelity, ram_size = "fast", MachineConfig().ram_size
     virtio = read_virtio(request.drives, request.devices, request.settings, snapshot=request.snapshot)

@@ -1,8 +1,6 @@
 """Groups of options that several commands have."""
 
-from pathlib import Path
-
-from emu.cli.words.reading import Group, Words, add_help, count, seconds
+from emu.cli.words.reading import Group, Words, add_help, count, file, seconds
 
 DEFAULT_PROFILE = "full"
 _HERE = "the guest's console and the monitor are this terminal; leave it out"
@@ -21,18 +19,18 @@ _PATIENCE = 120.0
 def add_boot(words: Words) -> None:
     """What is booted."""
     boot = Group(words, "What to boot")
-    words.operand("elf", form="ELF", many="?", kind=Path, text="A kernel; without it the profile's.")
-    boot.value("-kernel", "--kernel", to="kernel", form="FILE", kind=Path, text="The same: ELF, Linux Image or raw.")
+    words.operand("elf", form="ELF", many="?", text="A kernel; without it the profile's.")
+    boot.value("-kernel", "--kernel", to="kernel", form="FILE", text="The same: ELF, Linux Image or raw.")
     boot.value(
         "-bios", "--bios", to="bios", form="FILE|none|default", default="default",
         text="Firmware, entered in M mode; none: the kernel is; default: the built-in SBI.",
     )  # fmt: skip
     boot.value("-append", "--append", to="append", form="TEXT", default="", text="The kernel's command line.")
-    boot.value("-initrd", "--initrd", to="initrd", form="FILE", kind=Path, text="The kernel's initial RAM disk.")
-    boot.value("-dtb", "--dtb", to="dtb", form="FILE", kind=Path, text="A device tree instead of the generated one.")
-    boot.value("-dumpdtb", "--dumpdtb", to="dumpdtb", form="FILE", kind=Path, text="Write that tree; run nothing.")
+    boot.value("-initrd", "--initrd", to="initrd", form="FILE", kind=file, text="The kernel's initial RAM disk.")
+    boot.value("-dtb", "--dtb", to="dtb", form="FILE", kind=file, text="A device tree instead of the generated one.")
+    boot.value("-dumpdtb", "--dumpdtb", to="dumpdtb", form="FILE", kind=file, text="Write that tree; run nothing.")
     boot.values(
-        "--symbols", to="symbols", form="FILE", kind=Path,
+        "--symbols", to="symbols", form="FILE", kind=file,
         text="Names of addresses that the kernel's file lacks: its vmlinux or System.map, firmware, programs.",
     )  # fmt: skip
 
@@ -51,7 +49,7 @@ def add_kernel(words: Words) -> None:
     )  # fmt: skip
     group.value("--store", to="store", form="ram|disk", text="Where it goes; disk: the first virtio disk, overwritten.")
     group.values(
-        "--program", to="programs", form="FILE", kind=Path,
+        "--program", to="programs", form="FILE", kind=file,
         text="An ELF program for the profile's kernel; the shell runs it by its name.",
     )  # fmt: skip
 
@@ -101,7 +99,7 @@ def add_devices(words: Words, *, writable: bool = True) -> None:
         text="The same with the guest's arguments; also userspace=on.",
     )  # fmt: skip
     group.value(
-        "--semihosting-files", to="semihosting_files", form="FOLDER", kind=Path,
+        "--semihosting-files", to="semihosting_files", form="FOLDER", kind=file,
         text="The same, and the guest may open, create and remove files in this folder.",
     )  # fmt: skip
 
@@ -131,7 +129,7 @@ def add_watching(words: Words) -> None:
         "user-in-kernel, mapped-once, freed-unmapped.",
     )  # fmt: skip
     group.value(
-        "--trace-out", to="trace_out", form="FILE", kind=Path,
+        "--trace-out", to="trace_out", form="FILE", kind=file,
         text="Write the traced events to a file, one JSON object a line.",
     )  # fmt: skip
     group.flag(
@@ -164,7 +162,7 @@ def _add_logs(group: Group) -> None:
         "--log-sail", to="sail", form="FILE|-",
         text="Write the same as Sail's model does, with the page walks (--fidelity exact).",
     )  # fmt: skip
-    group.value("--record", to="record", form="FILE", kind=Path, text="Record every instruction, for `ekernel trace`.")
+    group.value("--record", to="record", form="FILE", kind=file, text="Record every instruction, for `ekernel trace`.")
     group.value(
         "--record-what", to="record_what", form="WORDS", default="calls",
         text="Record these with the instructions: calls (the default), memory (each access), registers (each write), "
@@ -174,7 +172,7 @@ def _add_logs(group: Group) -> None:
         "--record-from", to="record_from", form="SYMBOL|INSTRET",
         text="Record and log commits from there on: when pc is first at an address, or after so many instructions.",
     )  # fmt: skip
-    group.value("-D", to="log_file", form="FILE", kind=Path, text="Write what -d logs there.")
+    group.value("-D", to="log_file", form="FILE", kind=file, text="Write what -d logs there.")
 
 
 def add_allocations(words: Words) -> None:
@@ -190,7 +188,7 @@ def add_allocations(words: Words) -> None:
         text="The kernel's own heap; where numbers stand if not in a0: 'alloc(size=a1)=a0, free(a1)'.",
     )  # fmt: skip
     group.values(
-        "--allocator", to="allocators", form="FILE", kind=Path,
+        "--allocator", to="allocators", form="FILE", kind=file,
         text="A description of the kernel's allocator, in TOML.",
     )  # fmt: skip
     group.value(
@@ -224,7 +222,7 @@ def add_output(words: Words) -> None:
     group.value(
         "--until-console", to="until_console", form="TEXT", text="Stop when the console has shown this (exit status 0)."
     )
-    group.value("--save", to="save", form="FILE", kind=Path, text="Save where the run ended, for --from.")
+    group.value("--save", to="save", form="FILE", kind=file, text="Save where the run ended, for --from.")
     group.flag("-q", "--quiet", to="quiet", text="The guest's console alone on standard output.")
     group.flag("--json", to="json", text="Print one JSON object for programs: how the run ended, with the console.")
 

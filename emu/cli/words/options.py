@@ -1,7 +1,5 @@
 """The options of each command, in groups."""
 
-from pathlib import Path
-
 from emu.cli.words.groups import (
     ELSEWHERE,
     add_allocations,
@@ -16,7 +14,7 @@ from emu.cli.words.groups import (
     add_unchanging,
     add_watching,
 )
-from emu.cli.words.reading import Group, Words, add_help, count
+from emu.cli.words.reading import Group, Words, add_help, count, file
 
 
 def run_options() -> Words:
@@ -30,7 +28,7 @@ def run_options() -> Words:
     )
     add_boot(words)
     Group(words, "Or go on").value(
-        "--from", to="origin", form="FILE", kind=Path, text="Go on where a snapshot was saved (--save, snapshot.save)."
+        "--from", to="origin", form="FILE", kind=file, text="Go on where a snapshot was saved (--save, snapshot.save)."
     )
     add_kernel(words)
     add_machine(words)
@@ -48,7 +46,7 @@ def build_options() -> Words:
     """The words of `ekernel build`."""
     words = Words("ekernel build", "Assemble and link the kernel of a profile; run nothing.", operands=" -o FILE")
     Group(words, "options").value(
-        "-o", "--output", to="output", form="FILE", kind=Path, required=True, text="Where the ELF goes."
+        "-o", "--output", to="output", form="FILE", kind=file, required=True, text="Where the ELF goes."
     )
     add_kernel(words)
     add_help(words)
@@ -79,13 +77,13 @@ def coverage_options() -> Words:
         "What of it",
     )
     group.flag("-never", "--never", to="never", text="List those lines, and branches that went one way.")
-    group.value("-o", "--output", to="output", form="FILE", kind=Path, text="Write it to a file.")
+    group.value("-o", "--output", to="output", form="FILE", kind=file, text="Write it to a file.")
     group.value(
         "-format", "--format", to="form", form="lcov|html|drcov", default="lcov",
         text="How: for lcov and genhtml; as one page; or, block by block, for Lighthouse and others.",
     )  # fmt: skip
     group.values(
-        "--merge", to="merge", form="RECORDING|TRACEFILE", kind=Path,
+        "--merge", to="merge", form="RECORDING|TRACEFILE", kind=file,
         text="Count what another run has executed, too; or a session of pytest, or lcov.",
     )  # fmt: skip
     return words
@@ -102,7 +100,7 @@ def profile_options() -> Words:
     group.flag("-paths", "--paths", to="paths", text="By the calls that led there.")
     group.value("-n", "--most", to="most", form="N", kind=count, default=20, text="How many lines; 20.")
     group.value(
-        "-o", "--output", to="output", form="FILE", kind=Path,
+        "-o", "--output", to="output", form="FILE", kind=file,
         text="Write folded stacks, for flamegraph.pl and speedscope.",
     )  # fmt: skip
     return words
@@ -124,7 +122,7 @@ def dump_options() -> Words:
     """The words of `ekernel dump`."""
     words = _at_moment("ekernel dump", "Run a kernel to a moment, and write an ELF core of it.")
     group = Group(words, "What to write")
-    group.value("-o", "--output", to="output", form="FILE", kind=Path, default=Path("core"), text="The core's file.")
+    group.value("-o", "--output", to="output", form="FILE", kind=file, default=file("core"), text="The core's file.")
     return words
 
 

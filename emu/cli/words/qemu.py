@@ -1,13 +1,12 @@
 """The words of QEMU's command line for disks, virtio devices and semihosting, read into what the machine takes."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from emu.cli.words.requests import RunWords
 from emu.devices.virtio.mmio import SLOTS
 from emu.errors import ConfigError
 from emu.firmware.image import Image, read_file
+from emu.hints import FilePath
 from emu.lateclass import dataclass, replace
 from emu.machine import Drive, Semihosting
 from emu.spelling import did_you_mean
@@ -96,6 +95,8 @@ class _Slots:
         """The slot of a device."""
         slot = max(self._free, default=None)
         if "bus" in words:
+            import re  # each start pays for what it needs only
+
             bus = re.match(_BUS, words["bus"])
             if bus is None:
                 raise ConfigError(f"{option}: the buses are virtio-mmio-bus.0 to virtio-mmio-bus.7")
@@ -147,6 +148,8 @@ def parse_size(text: str, *, unit: int = _UNITS[""]) -> int:
     >>> parse_size("128"), parse_size("size=1G"), parse_size("1.5k")
     (134217728, 1073741824, 1536)
     """
+    import re  # as above
+
     match = re.fullmatch(r"(?:size=)?(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?", text.strip().lower())
     if match is None:
         raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
@@ -185,7 +188,7 @@ def check_harts(text: str, *, most: int = 1) -> int:
     return harts
 
 
-def read_semihosting(settings: Iterable[str], *, wanted: bool, files: Path | None) -> Semihosting | None:
+def read_semihosting(settings: Iterable[str], *, wanted: bool, files: FilePath | None) -> Semihosting | None:
     """Read `-semihosting`, the texts of `-semihosting-config` and the folder; None: the guest asks the host nothing.
 
     >>> read_semihosting(["enable=on,arg=prog,arg=-v"], wanted=False, files=None).arguments

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from emu.errors import ConfigError
-from emu.hints import TypeVar
+from emu.hints import TYPE_CHECKING, TypeVar
 from emu.spelling import nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 N = TypeVar("N")
 
@@ -138,6 +141,13 @@ class Words:
         near = nearest(word, self._options) or nearest(f"-{word}", self._options)
         fallback = f"did you mean {near}?" if near else f"{self.command} --help lists those there are"
         return self._elsewhere.get(word) or fallback
+
+
+def file(text: str) -> "Path":
+    """The path of a file: whoever names none does not load `pathlib`."""
+    from pathlib import Path
+
+    return Path(text)
 
 
 def count(text: str) -> int:

@@ -1,6 +1,9 @@
 """What each command was asked for: its options by name, as they were typed."""
 
-from pathlib import Path
+from emu.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class KernelWords:
@@ -11,26 +14,26 @@ class KernelWords:
     heap: str | None
     replacement: str | None
     store: str | None
-    programs: list[Path]
+    programs: "list[Path]"
 
 
 class BuildWords(KernelWords):
     """What `ekernel build` was asked for."""
 
-    output: Path
+    output: "Path"
 
 
 class RunWords(KernelWords):
     """What `ekernel run` was asked for, as it was typed."""
 
-    elf: Path | None
-    kernel: Path | None
+    elf: str | None
+    kernel: str | None
     bios: str
     append: str
-    symbols: list[Path]
-    initrd: Path | None
-    dtb: Path | None
-    dumpdtb: Path | None
+    symbols: "list[Path]"
+    initrd: "Path | None"
+    dtb: "Path | None"
+    dumpdtb: "Path | None"
     memory: str | None
     machine: str
     cpu: str
@@ -56,18 +59,18 @@ class RunWords(KernelWords):
     no_shutdown: bool
     semihosting: bool
     semihosting_settings: list[str]
-    semihosting_files: Path | None
+    semihosting_files: "Path | None"
     trace: str
     sanitize: str
     checked: str
     stacks: list[str]
     quarantine: str | None
-    trace_out: Path | None
+    trace_out: "Path | None"
     log: str
-    log_file: Path | None
+    log_file: "Path | None"
     frame_functions: str | None
     heap_functions: str | None
-    allocators: list[Path]
+    allocators: "list[Path]"
     since: str | None
     fail_on: str
     quiet: bool
@@ -78,12 +81,12 @@ class RunWords(KernelWords):
     gdb: str | None
     halted: bool
     last_writes: bool
-    origin: Path | None = None
-    save: Path | None = None
+    origin: "Path | None" = None
+    save: "Path | None" = None
     commits: str | None
     sail: str | None
     execution: bool
-    record: Path | None
+    record: "Path | None"
     record_what: str
     record_from: str | None
 
@@ -100,16 +103,16 @@ class HeapWords(RunWords):
 class CoverageWords(HeapWords):
     """What `ekernel coverage` was asked for."""
 
-    output: Path | None
+    output: "Path | None"
     form: str
-    merge: list[Path]
+    merge: "list[Path]"
     never: bool
 
 
 class ProfileWords(HeapWords):
     """What `ekernel profile` was asked for."""
 
-    output: Path | None
+    output: "Path | None"
     lines: bool
     paths: bool
     most: int
@@ -118,7 +121,7 @@ class ProfileWords(HeapWords):
 class DumpWords(HeapWords):
     """What `ekernel dump` was asked for."""
 
-    output: Path
+    output: "Path"
 
 
 class DrgnWords(HeapWords):

@@ -6,7 +6,6 @@ longer, and every start would pay for it.
 
 import mmap
 import struct
-from pathlib import Path
 
 from emu.errors import MachineError
 
@@ -26,7 +25,7 @@ class SharedLibrary:
 
     def __init__(self, path: str) -> None:
         """`path` names an ELF-64 file, little-endian; MachineError for another one."""
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123  # pathlib would be loaded for this
             self._data = data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         machine = struct.unpack_from("<H", data, 18)[0] if len(data) > 64 else 0
         if data[:6] != b"\x7fELF\2\1" or machine not in _MACHINES:

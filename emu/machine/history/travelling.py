@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from emu.errors import AddressError, ConfigError
-from emu.hints import Any
+from emu.hints import Any, FilePath
 from emu.isa.registers import REGISTER_NUMBERS
 from emu.machine.addressing import ram_of
 from emu.machine.config import Outcome
@@ -111,7 +110,7 @@ class Travelling(ABC):
         with self.at(here if before is None else before), changes_of(self.platform.core.engine, number) as search:
             return self.history.last(search, near=True)
 
-    def drgn(self, *files: str | Path) -> Any:
+    def drgn(self, *files: FilePath) -> Any:
         """A `drgn.Program` of this machine, also at another moment: `machine.drgn("vmlinux")["init_task"].pid`.
 
         `files` have the debug information; without any the image that was loaded. Raises ConfigError when drgn

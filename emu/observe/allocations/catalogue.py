@@ -1,10 +1,8 @@
 """The descriptions that ship with ekernel, and which of them fit an image."""
 
-import fnmatch
-import re
+import os
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
-from pathlib import Path
 
 from emu.address import VirtAddr
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
@@ -14,9 +12,8 @@ from emu.lateclass import dataclass
 if TYPE_CHECKING:
     from emu.observe.allocations.description import Allocator, Function
 
-_FOLDER = Path(__file__).with_name("descriptions")
-_WILDCARD = r"[*?\[]"
-_TEXT = r"[\"']([^\"'\n]*)[\"']"
+_FOLDER = f"{os.path.dirname(__file__)}/descriptions"  # noqa: PTH120  # each start would load pathlib for this
+_WILDCARDS = "*?["
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +37,24 @@ def shipped() -> "tuple[Allocator, ...]":
 
 
 @cache
-def _files() -> tuple[Path, ...]:
-    return tuple(sorted(_FOLDER.glob("*.toml")))
+def _files() -> tuple[str, ...]:
+    return tuple(f"{_FOLDER}/{name}" for name in sorted(os.listdir(_FOLDER)) if name.endswith(".toml"))  # noqa: PTH208
 
 
 @cache
-def _shipped(path: Path) -> "Allocator":
+def _shipped(path: str) -> "Allocator":
+    from pathlib import Path
+
     from emu.observe.allocations.description import read_description
 
-    return read_description(path)
+    return read_description(Path(path))
 
 
 @cache
-def _texts(path: Path) -> frozenset[str]:
-    """All texts in a description: the names of its functions are among them."""
-    return frozenset(re.findall(_TEXT, path.read_text(encoding="utf-8")))
+def _texts(path: str) -> frozenset[str]:
+    """All texts in a description, between two quotes on a line: the names of its functions are among them."""
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        return frozenset(text for line in file for text in line.replace('"', "'").split("'")[1::2])
 
 
 class Catalogue:
@@ -109,7 +109,7 @@ class Catalogue:
             return False
         return bool(self.place(allocator, allocator.frames) or self.place(allocator, allocator.blocks))
 
-    def _may_have(self, path: Path) -> bool:
+    def _may_have(self, path: str) -> bool:
         """Whether the image has a name that this description speaks of: else it need not be read as TOML."""
         return any(self._has(text) for text in _texts(path))
 
@@ -117,9 +117,12 @@ class Catalogue:
         return next(iter(self._matching(pattern)), None) is not None
 
     def _matching(self, pattern: str) -> Iterable[Symbol]:
-        if not re.search(_WILDCARD, pattern):
+        if not any(wildcard in pattern for wildcard in _WILDCARDS):
             return self._symbols.named(pattern)
         if not self._paths:
             return ()
+        import fnmatch
+        import re
+
         expression = re.compile(fnmatch.translate(pattern))
         return [symbol for symbol in self._paths if expression.match(symbol.label) or expression.match(symbol.name)]
