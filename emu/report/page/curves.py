@@ -3,6 +3,9 @@
 from array import array
 from collections.abc import Iterator, Sequence
 
+_MOST = 1 << 18
+"""Moments that are kept: some 6 MB. Where more come, half of them go, and those with most frames stay."""
+
 
 class Curves:
     """Frames in use and bytes of heap in use, at each moment at which one of them changed.
@@ -14,22 +17,29 @@ class Curves:
     """
 
     def __init__(self) -> None:
-        self._columns = array("Q"), array("q"), array("q")
+        self._moments, self._frames, self._heap = array("Q"), array("q"), array("q")
 
     def note(self, moment: int, frames: int, heap: int) -> None:
         """What is in use after an event."""
-        for column, value in zip(self._columns, (moment, frames, heap), strict=True):
-            column.append(value)
+        self._moments.append(moment)
+        self._frames.append(frames)
+        self._heap.append(heap)
+        if len(self._moments) == _MOST:
+            kept = list(self._places(_MOST // 2))
+            for column in (self._moments, self._frames, self._heap):
+                column[:] = array(column.typecode, map(column.__getitem__, kept))
 
     def reduced(self, points: int) -> Iterator[tuple[int, int, int]]:
         """About so many of them: of each part of the run the last one, and the one with most frames."""
-        moments, frames, heap = self._columns
-        step = max(1, -(-2 * len(moments) // points))
-        for first in range(0, len(moments), step):
-            last = min(first + step, len(moments)) - 1
-            peak = max(range(first, last + 1), key=frames.__getitem__)
-            for index in sorted({peak, last}):
-                yield moments[index], frames[index], heap[index]
+        for index in self._places(points):
+            yield self._moments[index], self._frames[index], self._heap[index]
+
+    def _places(self, points: int) -> Iterator[int]:
+        frames = self._frames
+        step = max(1, -(-2 * len(frames) // points))
+        for first in range(0, len(frames), step):
+            last = min(first + step, len(frames)) - 1
+            yield from sorted({max(range(first, last + 1), key=frames.__getitem__), last})
 
 
 def differences(values: Sequence[int]) -> list[int]:
