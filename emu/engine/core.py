@@ -208,13 +208,14 @@ class Engine(EngineAnswers):
         slots = self.slots
         slots[Slot.DEADLINE], slots[Slot.LIMIT] = 0, deadline
         self._one_block = True
-        entries, slots[Slot.ENTRIES] = slots[Slot.ENTRIES], 0
+        entries, returns = slots[Slot.ENTRIES], slots[Slot.RETURNS]
+        slots[Slot.ENTRIES] = slots[Slot.RETURNS] = 0  # what does not retire of the block leaves room for others
         try:
             return self.run()
         finally:
             slots[Slot.LIMIT] = 0
             self._one_block = False
-            slots[Slot.ENTRIES] = entries
+            slots[Slot.ENTRIES], slots[Slot.RETURNS] = entries, returns
 
     @property
     def has_features(self) -> bool:
@@ -258,7 +259,7 @@ class Engine(EngineAnswers):
         self.forget_all_code()
 
     def serve_traps(self, *, entries_by: int, returns: bool) -> None:
-        """Have native code enter the handlers of each `ecall`, and carry out each `sret` that `note_return` has named.
+        """Have native code enter the handlers of each `ecall`, and carry out what `note_return` has named.
 
         `entries_by` is one of those of `emu.engine.entries`, or 0 to have no handler entered. Neither is done while a
         feature is to be told of it, nor without native code.
@@ -274,10 +275,13 @@ class Engine(EngineAnswers):
             self._returns = Returns(self.slots)
         self._returns.serve(returns and serves)
 
-    def note_return(self, block: int, place: int) -> None:
-        """In the block of this number an `sret` stands so many bytes behind its start."""
+    def note_return(self, block: int, place: int, word: int = 0) -> None:
+        """In the block of this number an `sret` stands so many bytes behind its start.
+
+        Or an `sfence.vma` of an address, with a word about it (see `emu.engine.fences`).
+        """
         if self._returns is not None:
-            self._returns.note(block, place)
+            self._returns.note(block, place, word)
 
     def _raise_kept(self) -> None:
         kept, self._error = self._error, None

@@ -1,13 +1,15 @@
-"""`sret` of the guest's model in native code, where nothing comes of it but a change of privilege.
+"""`sret` of the guest's model in native code, where nothing comes of it but a change of privilege; and fences.
 
-The core has no privileges of the model's and raises an exception for `sret`. The guest says which instructions these
-are, by their block and place in it, and has this on while S mode executes and nobody wants to be told of returns. What
-needs the model is left to it: an interrupt that is due, MPRV, TSR, a translation context that has no number yet.
+The core has no privileges of the model's and raises an exception for `sret` and `sfence.vma`. The guest says which
+instructions these are, by their block and place in it, and has this on while S mode executes and nobody wants to be
+told of returns. What needs the model is left to it: an interrupt that is due, MPRV, TSR, a translation context that has
+no number yet.
 """
 
 import ctypes
 
 from emu.buffers import words_type
+from emu.engine import fences
 from emu.engine.csrs.layout import LINES
 from emu.engine.entries import SEEN_SHIFT
 from emu.engine.filltable import CONTEXT, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
@@ -18,7 +20,7 @@ from emu.isa.status import Status
 
 _ILLEGAL = 2
 """The exception's number."""
-_PLACES = 64
+_PLACES = 256
 _BLOCK_SHIFT = 12
 _SIE, _SPIE, _SPP = (int(bit).bit_length() - 1 for bit in (Status.SIE, Status.SPIE, Status.SPP))
 _REFUSED = int(Status.TSR | Status.MPRV)
@@ -41,12 +43,17 @@ X86_64 = f"""
     and r10d, 0xfff
     mov r11d, ecx
     and r11d, {_PLACES - 1}
+    shl r11d, 4
+    add r8, r11
     shl rcx, {_BLOCK_SHIFT}
     or rcx, r10
-    cmp [r8+r11*8], rcx
+    cmp [r8], rcx
     jne python
     cmp qword ptr [r9+{_PRIVILEGE}], 1
     jne python
+    mov rcx, [r8+8]
+    test rcx, rcx
+    jnz fence
     mov r10, [rax+{8 * Slot.MODEL}]
     mov r11, [r10+{8 * Csr.MSTATUS}]
     test r11d, {_REFUSED}
@@ -87,6 +94,7 @@ returns:
     mov [r9+{_PC}], rcx
     mov qword ptr [r9+{_RESERVATION}], -1
     ret
+    {fences.X86_64}
 python:
 """
 """Of the function that gets an exception: rsi is its number, rdx three words, rax the slots (`emu.engine.alone`)."""
@@ -106,13 +114,14 @@ AARCH64 = f"""
     and x12, x12, #0xfff
     orr x12, x12, x13, lsl #{_BLOCK_SHIFT}
     and x13, x13, #{_PLACES - 1}
-    add x13, x10, x13, lsl #3
-    ldr x13, [x13]
-    cmp x12, x13
+    add x13, x10, x13, lsl #4
+    ldp x14, x13, [x13]
+    cmp x12, x14
     b.ne python
     ldr x12, [x11, #{_PRIVILEGE}]
     cmp x12, #1
     b.ne python
+    cbnz x13, fence
     ldr x12, [x9, #{8 * Slot.MODEL}]
     ldr x13, [x12, #{8 * Csr.MSTATUS}]
     movz w14, #{_REFUSED >> 16}, lsl #16
@@ -154,6 +163,7 @@ returns:
     mov x13, #-1
     str x13, [x11, #{_RESERVATION}]
     ret
+    {fences.AARCH64}
 python:
 """
 """The same: w1 is the number, x2 the words, x9 the slots."""
@@ -164,12 +174,13 @@ class Returns:
 
     def __init__(self, slots: memoryview) -> None:
         self._slots = slots
-        self._memory = words_type(_PLACES)()
+        self._memory = words_type(2 * _PLACES)()
         self._words = memoryview(self._memory).cast("B").cast("Q")
 
-    def note(self, block: int, place: int) -> None:
-        """At an offset from its start, below 4096, a block has an `sret`."""
-        self._words[block % _PLACES] = block << _BLOCK_SHIFT | place
+    def note(self, block: int, place: int, word: int) -> None:
+        """At an offset from its start, below 4096, a block has an instruction: 0 for `sret`, or see `fences.about`."""
+        entry = 2 * (block % _PLACES)
+        self._words[entry], self._words[entry + 1] = block << _BLOCK_SHIFT | place, word
 
     def serve(self, on: bool) -> None:
         """Whether native code carries them out from now on: S mode executes, and nobody wants to be told."""

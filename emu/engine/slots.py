@@ -65,9 +65,11 @@ class Slot:
     and the address of its handler."""
     FORGET_PAGE = 38
     """The address of the core's function that forgets the translation of a page in its TLB."""
+    FENCES = 40
+    """How many `sfence.vma` native code has carried out."""
     PORT = 39
     """Where the words of a console's port are (see `emu.engine.port`), or 0."""
 
 
-SLOTS = 40
+SLOTS = 48
 """How many there are."""

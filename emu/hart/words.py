@@ -9,7 +9,7 @@ from emu.isa.privilege import Privilege
 
 # Looking a member up in its Enum takes longer than reading the word.
 COUNT, BLOCK_PC, BLOCK_LENGTH = Slot.COUNT, Slot.BLOCK_PC, Slot.BLOCK_LENGTH
-BLOCK = Slot.BLOCK
+BLOCK, FENCES = Slot.BLOCK, Slot.FENCES
 TRAPS, LAST_TRAP, TRAPPED_AT, TRAPPED, FIRST_TRAP = (
     Slot.TRAPS, Slot.LAST_TRAP, Slot.TRAPPED_AT, Slot.TRAPPED, Slot.FIRST_TRAP,
 )  # fmt: skip

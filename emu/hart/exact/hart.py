@@ -7,6 +7,7 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 from collections.abc import Callable
 
 from emu.address import VirtAddr
+from emu.engine import fences
 from emu.engine.csrs.layout import LINES
 from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.exact.state import Choices
@@ -69,11 +70,14 @@ class ExactHart(ExactTranslation):
             key = block << 12 | (epc - slots[BLOCK_PC]) & 0xFFF  # a block is shorter than a page
             operation = self._operation_at.get(key)
             if operation is None:
-                operation = self._operation(self.fetch_instruction(epc))
+                instruction = self.fetch_instruction(epc)
+                operation = self._operation(instruction)
                 if block:
                     remember(self._operation_at, key, operation)
-                    if operation == self._sret:
+                    if instruction == SRET:
                         self.engine.note_return(block, key & 0xFFF)
+                    elif instruction & SFENCE_VMA_MASK == SFENCE_VMA and (register := instruction >> 15 & 31):
+                        self.engine.note_return(block, key & 0xFFF, fences.about(self.instructions_from(epc), register))
             operation(epc)
         elif number == 8:
             self._environment_call(epc)

@@ -64,6 +64,8 @@ class ExactState(HartCore):
 
     def __init__(self, ram: Ram, bus: EventBus, platform: "Platform", choices: Choices) -> None:
         self._code: dict[int, int] = {}
+        self._fences = 0
+        """How many fences of native code `_code` knows of."""
         self._tells_of_fills = False
         super().__init__(ram, bus, platform, probes=choices.probes)
         self._ad_update = choices.ad_update
@@ -132,7 +134,7 @@ class ExactState(HartCore):
         is_possible, listening = self._model.is_served and self.supervisor_stands_for is _S, self._listening
         self.engine.serve_traps(
             entries_by=BY_MODEL if is_possible and listening.isdisjoint(ENTRIES_TOLD) else 0,
-            returns=is_possible and TrapReturned not in listening,
+            returns=is_possible and listening.isdisjoint(_RETURNS_TOLD),
         )
 
     def _mirror(self) -> None:
@@ -240,8 +242,9 @@ class ExactState(HartCore):
                 self._model.set_kind(number, Kind.REFUSED if self.tells_of_csr(number) else served)
             self.operations_changed()
             return
-        if kind is TrapReturned or kind in ENTRIES_TOLD:
+        if kind in _RETURNS_TOLD or kind in ENTRIES_TOLD:
             self._offer_traps()
+        if kind is TrapReturned or kind in ENTRIES_TOLD:
             return
         self._tells_of_fills = TlbFilled in self._listening or PteWritten in self._listening
         self._enter_context(self._privilege)
@@ -336,4 +339,6 @@ _SERVED: dict[int, Kind] = {
     Csr.STVAL: Kind.PLAIN, Csr.TIME: Kind.TIME, Csr.FFLAGS: Kind.CORE, Csr.FRM: Kind.CORE, Csr.FCSR: Kind.CORE,
 }  # fmt: skip
 """Whatever is not here has consequences, or belongs to M mode, which the core is never in."""
+_RETURNS_TOLD: frozenset[type[Event]] = frozenset((TrapReturned, PteWritten))
+"""Who listens to one of these is told by Python of `sret`, or of accesses by translations that are not fenced yet."""
 _State = tuple[bytes, object, Privilege, int, tuple[int, int]]

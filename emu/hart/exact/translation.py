@@ -8,7 +8,7 @@ from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
 from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, Walks, find_leaf, frame_of, permission_tables
-from emu.hart.words import COUNT, PC
+from emu.hart.words import COUNT, FENCES, PC
 from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ACCESS_FAULTS
 from emu.isa.csrs import Csr
@@ -269,6 +269,10 @@ class ExactTranslation(ExactProtection):
         return self.look_up(address).physical if found is None else found
 
     def _physical_code(self, address: int) -> int:
+        fences = self.slots[FENCES]
+        if fences != self._fences:
+            self._fences = fences
+            self._code.clear()
         page = self._code.get(address >> 12)
         if page is not None:
             return self.ram.base + page * 2 + (address & 0xFFF)
