@@ -181,6 +181,8 @@ class Reader:
             self._check_start(start)
             self.sections: dict[str, Section] = {}
             """What there is, by name."""
+            self._places: dict[str, tuple[int, int]] = {}
+            """Where the first chunk of a section begins, and its last one ends: there may be others between."""
             self.missing: str | None = None
             """What keeps the file from being complete, in words; None for a complete one."""
             self._scan()
@@ -204,7 +206,6 @@ class Reader:
 
     def _scan(self) -> None:
         position = _START.size
-        self._end = position
         self.missing = "it was not ended"
         while position < self._size:
             found = self._header(position)
@@ -220,8 +221,8 @@ class Reader:
             self.sections[name] = Section(chunks + 1, total + size, packed + stored)
             if len(self.sections) > _MOST_SECTIONS:
                 raise RecordingError(f"{self.path} has more than {_MOST_SECTIONS} sections: it is damaged")
-            position += _HEADER.size + stored
-            self._end = position
+            begin, position = position, position + _HEADER.size + stored
+            self._places[name] = self._places.get(name, (begin, 0))[0], position
 
     def _header(self, position: int) -> tuple[str, int, int, bytes] | str:
         """A chunk's section, sizes and header; or what is wrong with it."""
@@ -253,8 +254,8 @@ class Reader:
         return list(self._packed(section))
 
     def _packed(self, section: str) -> Iterator[Packed]:
-        position = _START.size
-        while position < self._end:
+        position, end = self._places.get(section, (0, 0))
+        while position < end:
             found = self._header(position)
             if isinstance(found, str):  # it has changed since it was opened
                 raise RecordingError(f"{self.path}: {found}")

@@ -40,6 +40,8 @@ _MADE = "snapshot: those are made by snapshot.save(FILE) and `ekernel run --save
 _MACHINE, _BLOBS, _RUNS, _PAGES = "machine", "blobs", "runs", "pages"
 _RUN = struct.Struct("<QQ")
 _LARGEST_STATE = 1 << 30
+_LEVEL = 3
+"""Of Zstandard: a file is read more often than it is written, and is unpacked in less time than one of level 1."""
 _PAGES_IN_CHUNK = 64
 """What is unpacked at once stays in the host's caches."""
 _ANYWHERE = frozenset({"firmware", "bootargs", "device_tree", "console_kept", "reboot", "probes", "drives"})
@@ -63,7 +65,7 @@ def save(snapshot: Snapshot, path: str | Path) -> None:
     }  # fmt: skip
     partial = target.with_name(f"{target.name}.part")
     try:
-        with Writer(partial) as writer:
+        with Writer(partial, level=_LEVEL) as writer:
             _sections(writer, snapshot, about, blobs, files, ready)
         partial.replace(target)
     except OSError as error:
