@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.pairs import Pairs
+from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record.branches import Branches, Code, Ways
 from emu.record.recorder import BlockFeature, Following
@@ -37,9 +38,12 @@ class Hits:
         """See `BlockSink`."""
         self._blocks[block.number] = block.pc, block.length, block.code
 
-    def span(self, _instret: int, /) -> None:
+    def span(self, _instret: int, _supervisor: Privilege, /) -> None:
         """See `BlockSink`."""
         self._pairs.restart()
+
+    def mode(self, _instret: int, _pc: int, _supervisor: Privilege, /) -> None:
+        """See `BlockSink`."""
 
     def words(self, words: memoryview, /) -> None:
         """See `BlockSink`."""
@@ -121,7 +125,7 @@ class Hits:
             one.define(block)
         for begin, words in recording.words():
             if begin is not None:
-                one.span(begin)
+                one.span(begin, Privilege.S)
             one.words(memoryview(words))
         self.add(one)
 
@@ -140,7 +144,7 @@ class HitCounter(Following):
 
     def __init__(self, machine: Machine) -> None:
         self.hits = Hits()
-        blocks = BlockFeature(self.hits)
+        blocks = BlockFeature(machine.core, self.hits)
         super().__init__(machine, [blocks], blocks)
         self.start()
 

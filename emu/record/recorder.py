@@ -19,6 +19,8 @@ from emu.engine.translated.rings import Drain
 from emu.errors import ConfigError
 from emu.events import StateRestored
 from emu.hart.core import HartCore
+from emu.hart.words import PC
+from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record import formats
 from emu.record.container import Writer
@@ -34,8 +36,11 @@ _EVENTS_AT_ONCE = 1 << 16
 class BlockSink(Protocol):
     """Takes what `emu.engine.translated.blocks` records, in the order in which it happens."""
 
-    def span(self, instret: int, /) -> None:
-        """What follows begins after so many instructions."""
+    def span(self, instret: int, supervisor: Privilege, /) -> None:
+        """What follows begins after so many instructions; blocks of privilege 1 are of `supervisor`."""
+
+    def mode(self, instret: int, pc: int, supervisor: Privilege, /) -> None:
+        """From there on blocks of privilege 1 are of another one."""
 
     def define(self, block: Block, /) -> None:
         """A block that will be named by its number from now on."""
@@ -47,22 +52,30 @@ class BlockSink(Protocol):
 class BlockFeature(Blocks):
     """Hands blocks to a sink."""
 
-    def __init__(self, sink: BlockSink, *, size: int = 1 << 20) -> None:
+    def __init__(self, hart: HartCore, sink: BlockSink, *, size: int = 1 << 20) -> None:
         """`size` is that of the buffer in bytes."""
         super().__init__(sink.words, size=size)
-        self._sink = sink
+        self._hart, self._sink = hart, sink
         self._core: Core | None = None
 
     def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
         """See `Feature`."""
         if self._core is None:
             self._core = core
+            self._hart.stands_for_changed.append(self._mode_changed)
             self.restored()
         return super().operations(core)
 
     def switched_off(self) -> None:
         """See `Feature`."""
-        self._core = None
+        super().switched_off()
+        if self._core is not None:
+            self._core = None
+            self._hart.stands_for_changed.remove(self._mode_changed)
+
+    def _mode_changed(self) -> None:
+        hart = self._hart
+        self._sink.mode(hart.retired_count, hart.words[PC], hart.supervisor_stands_for)
 
     def block_defined(self, block: Block, /) -> None:
         """See `Feature`."""
@@ -72,7 +85,7 @@ class BlockFeature(Blocks):
         """The count of instructions has been set to another value."""
         if self._core is not None:
             self.position_changed()
-            self._sink.span(self._core.slots[Slot.COUNT])
+            self._sink.span(self._core.slots[Slot.COUNT], self._hart.supervisor_stands_for)
 
 
 class Following:
@@ -115,38 +128,32 @@ class Following:
 class _FileSink:
     """Writes blocks to a recording."""
 
-    def __init__(self, writer: Writer, core: HartCore) -> None:
-        self._writer, self._core = writer, core
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._count = self._spans = 0
         self._code, self._modes, self._csrs = bytearray(), bytearray(), bytearray()
         self.csrs: CsrFollower | None = None
-        core.stands_for_changed.append(self.mode)
-
-    def close(self) -> None:
-        self._core.stands_for_changed.remove(self.mode)
-        self._flush()
 
     def changed(self, change: Change) -> None:
         self._csrs += pack(change, self._spans)
         if len(self._csrs) > _EVENTS_AT_ONCE:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         for section, data in ((formats.CODE, self._code), (formats.MODES, self._modes), (formats.CSRS, self._csrs)):
             if data:
                 self._writer.add(section, data)
                 data.clear()
 
-    def span(self, instret: int, /) -> None:
+    def span(self, instret: int, supervisor: Privilege, /) -> None:
         self._writer.add(formats.SPANS, formats.SPAN.pack(self._count, instret))
         self._spans += 1
-        self.mode()
+        self.mode(instret, 0, supervisor)
         if self.csrs is not None:
             self.csrs.begin()
 
-    def mode(self) -> None:
-        core = self._core
-        self._modes += formats.MODE.pack(self._spans, core.retired_count, core.supervisor_stands_for)
+    def mode(self, instret: int, _pc: int, supervisor: Privilege, /) -> None:
+        self._modes += formats.MODE.pack(self._spans, instret, supervisor)
 
     def define(self, block: Block, /) -> None:
         code = self._code
@@ -154,7 +161,7 @@ class _FileSink:
         code += block.code
 
     def words(self, words: memoryview, /) -> None:
-        self._flush()
+        self.flush()
         self._writer.add(formats.BLOCKS, words)
         self._count += len(words) // NUMBER.size
 
@@ -225,8 +232,8 @@ class Recorder:
         writer.add(formats.RUN, json.dumps(about).encode())
         for number, (_, data) in enumerate(files):
             writer.add(formats.FILE.format(number), data)
-        self._sink = _FileSink(writer, machine.core)
-        blocks = BlockFeature(self._sink)
+        self._sink = _FileSink(writer)
+        blocks = BlockFeature(machine.core, self._sink)
         features: list[Feature] = [blocks]
         if "calls" in wanted:
             features.append(Calls(lambda records: writer.add(formats.CALLS, records)))
@@ -261,7 +268,7 @@ class Recorder:
         try:
             self._following.close()
             self.stop()
-            self._sink.close()
+            self._sink.flush()
             self.events.flush()
             self._writer.close()
         finally:

@@ -7,7 +7,6 @@ from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
 from emu.events import StateRestored, TrapTaken
-from emu.hart.words import PC
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record.recorder import BlockFeature, Following
@@ -29,7 +28,7 @@ class BlockLog(Following):
     """
 
     def __init__(self, machine: Machine, stream: Sink, *, code: bool, blocks: bool, traps: bool) -> None:
-        self._machine, self._stream, self._places = machine, stream, Places(machine)
+        self._stream, self._places = stream, Places(machine)
         self._code, self._blocks = code, blocks
         self._known: dict[int, Block] = {}
         self._told: set[tuple[int, int, bytes]] = set()
@@ -39,9 +38,8 @@ class BlockLog(Following):
         self._count = machine.instret
         self._modes: deque[tuple[int, int, Privilege]] = deque()  # instret, pc, what S stands for there
         self._mode = Privilege.S
-        machine.core.stands_for_changed.append(self._note_mode)
         self._subscriptions = [machine.on(TrapTaken, self._traps.append)] if traps else []
-        feature = BlockFeature(self)
+        feature = BlockFeature(machine.core, self)
         super().__init__(machine, [feature], feature)
         self._subscriptions.append(machine.on(StateRestored, lambda _event: self._traps.clear()))
         self.start()
@@ -49,7 +47,6 @@ class BlockLog(Following):
     def close(self) -> None:
         """Write what is left, and listen no more."""
         super().close()
-        self._machine.core.stands_for_changed.remove(self._note_mode)
         self._write_traps(None)
         self._flush()
         cancel_all(self._subscriptions)
@@ -59,16 +56,15 @@ class BlockLog(Following):
         self._known[block.number] = block
         self._lines.pop(block.number, None)
 
-    def span(self, instret: int, /) -> None:
+    def span(self, instret: int, supervisor: Privilege, /) -> None:
         """See `BlockSink`."""
         self._count = instret
         self._modes.clear()
-        self._stands_for(self._machine.core.supervisor_stands_for)
+        self._stands_for(supervisor)
 
-    def _note_mode(self) -> None:
-        """What the core executes as S mode from now on."""
-        core = self._machine.core
-        self._modes.append((core.retired_count, core.words[PC], core.supervisor_stands_for))
+    def mode(self, instret: int, pc: int, supervisor: Privilege, /) -> None:
+        """See `BlockSink`."""
+        self._modes.append((instret, pc, supervisor))
 
     def _stands_for(self, mode: Privilege) -> None:
         self._mode = mode

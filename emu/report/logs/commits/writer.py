@@ -3,6 +3,7 @@
 from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.registerwrites import RegisterWrites
+from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record.csrs import CsrFollower
 from emu.record.recorder import BlockFeature, Following
@@ -36,12 +37,12 @@ class CommitWriter(Following):
 
         Without `start` it waits for `start`; between that and `stop`, as often as is wanted, it writes.
         """
-        self._machine, self._core = machine, machine.core
+        self._machine = machine
         self._log = log or CommitLog(machine.platform.names, execution=execution)
         self._text = LogText(self._log, stream, keeps_codes=execution or log is not None)
         self._changes = CsrFollower(machine, self._log.changed, status=not self._log.is_native)
         self._memory, self._registers = Accesses(self._log.accesses.feed), RegisterWrites(self._log.writes.feed)
-        blocks = BlockFeature(self, size=_BLOCKS_AT_ONCE)
+        blocks = BlockFeature(machine.core, self, size=_BLOCKS_AT_ONCE)
         super().__init__(machine, [blocks, self._memory, self._registers], blocks)
         if start:
             self.start()
@@ -49,7 +50,6 @@ class CommitWriter(Following):
     def start(self) -> None:
         """See the base."""
         if not self.is_on:
-            self._core.stands_for_changed.append(self._note_mode)
             self._changes.start()
             super().start()
 
@@ -59,17 +59,16 @@ class CommitWriter(Following):
             super().stop()
             self._text.finish()
             self._changes.stop()
-            self._core.stands_for_changed.remove(self._note_mode)
 
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""
         self._text.define(block)
 
-    def span(self, instret: int, /) -> None:
+    def span(self, instret: int, supervisor: Privilege, /) -> None:
         """See `BlockSink`."""
         self._text.finish()
         self._log.clear()
-        self._text.begin(instret, self._core.supervisor_stands_for)
+        self._text.begin(instret, supervisor)
         self._changes.begin()
 
     def words(self, words: memoryview, /) -> None:
@@ -78,5 +77,6 @@ class CommitWriter(Following):
             ring.empty()
         self._text.words(words)
 
-    def _note_mode(self) -> None:
-        self._text.mode(self._core.retired_count, self._core.supervisor_stands_for)
+    def mode(self, instret: int, _pc: int, supervisor: Privilege, /) -> None:
+        """See `BlockSink`."""
+        self._text.mode(instret, supervisor)
