@@ -23,7 +23,7 @@ from emu.hints import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 from emu.record.magic import MAGIC
 
 if TYPE_CHECKING:
-    from zstandard import ZstdCompressor
+    from emu.record.zstd import ZstdCompressor
 
 VERSION = 2
 MOST_IN_CHUNK = 1 << 24
@@ -82,7 +82,7 @@ class Writer:
 
     def _chunk(self, name: bytes, data: memoryview) -> None:
         if self._compressor is None:
-            from zstandard import ZstdCompressor  # 10 ms, for those who record
+            from emu.record.zstd import ZstdCompressor  # for those who record
 
             self._compressor = ZstdCompressor(level=self._level, write_content_size=True)
         packed = self._compressor.compress(data)
@@ -143,7 +143,7 @@ class Packed:
 
     def unpacked(self) -> bytes:
         """What was recorded. Raises RecordingError."""
-        from zstandard import ZstdDecompressor, ZstdError, get_frame_parameters
+        from emu.record.zstd import ZstdDecompressor, ZstdError, get_frame_parameters
 
         try:
             if get_frame_parameters(self.data).content_size == self._size:

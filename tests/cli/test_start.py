@@ -33,11 +33,11 @@ NOT_FOR_A_SMALL_GUEST = {
     "emu.debug", "emu.record.container", "emu.record.snapshotfile", "emu.terminal.moment", "emu.testing", "linker",
 }  # fmt: skip
 """What waits for an allocator, a mistake, debug information, a disk, a watchpoint or another host."""
-NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - {
-    "json", "platform", "emu.cli.shared.saved", "emu.memory.pagescan", "emu.record.container",
-    "emu.record.snapshotfile", "typing", "re", "pathlib",
+NOT_FOR_A_SAVED_MACHINE = (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST | {"zstandard"}) - {
+    "json", "re", "pathlib", "emu.cli.shared.saved", "emu.memory.pagescan", "emu.record.container",
+    "emu.record.snapshotfile",
 }  # fmt: skip
-"""What waits behind `--from`, too; zstandard loads `platform`, `re` and `typing`."""
+"""What waits behind `--from`, too; `json` loads `re`."""
 NOT_FOR_A_TOOL = NOT_FOR_A_RUN - {
     "linker.assembler", "lark", "capstone", "dataclasses", "inspect", "elftools", "json", "tempfile", "platform",
     "shutil", "argparse", "gettext", "locale", "typing", "re", "pathlib",
