@@ -7,6 +7,7 @@ from emu.buffers import words_type
 from emu.engine import alone, interrupts, library, native
 from emu.engine.clock import BlockClock
 from emu.engine.guest import Fault, Store
+from emu.engine.native import StandsBefore
 from emu.engine.parts import LAST_ADDRESS, EngineParts
 from emu.engine.slots import Slot
 from emu.engine.tlb import Translations
@@ -96,17 +97,22 @@ class EngineAnswers(EngineParts):
         self._keep.append(kept)
         return kept is not None
 
-    def add_code_hook(self, address: int, callback: Callable[[], None]) -> Callable[[], None]:
+    def add_code_hook(
+        self, address: int, callback: Callable[[], None], before: StandsBefore | None = None
+    ) -> Callable[[], None]:
         """Call back just before the instruction at a virtual address executes; returns what removes the hook.
 
-        The caller must forget the code that was translated from there before.
+        The caller must forget the code that was translated from there before. With native probes, `before` decides
+        whether to call.
         """
 
         def reached(_engine: int, _address: int, _size: int, _data: int) -> None:
             self._guarded(callback)
 
         handle = self.handle
-        identifier = self._hook(library.HOOK_CODE, library.CodeCallback(reached), address, address, leaves=Entry.CODE)
+        identifier = self._hook(
+            library.HOOK_CODE, library.CodeCallback(reached), address, address, leaves=Entry.CODE, before=before
+        )
 
         def remove() -> None:
             library.remove_hook(handle, identifier)
@@ -236,7 +242,7 @@ class EngineAnswers(EngineParts):
         end: int = 0,
         *,
         leaves: Entry | None = None,
-        before: native.Probe | None = None,
+        before: native.Probe | StandsBefore | None = None,
     ) -> int:
         """Register a callback; `leaves`, or `before`, is the native function that is to stand before it, if any."""
         self._keep.append(callback)
@@ -244,7 +250,12 @@ class EngineAnswers(EngineParts):
             return library.add_hook(self.handle, kind, callback, None, begin, end)
         clock = self.clock
         assert isinstance(clock, BlockClock)
-        words = words_type(3)(library.address_of(callback), clock.slots_address, clock.state_address)
+        first = (library.address_of(callback), clock.slots_address, clock.state_address)
+        if isinstance(before, StandsBefore):
+            words, before = before.words, before.probe
+            words[: len(first) + 1] = [*first, self._entries[leaves or 0]]
+        else:
+            words = words_type(3)(*first)
         self._keep.append(words)
         function = native.load(before) if before is not None else self._entries[leaves or 0]
         return library.add_hook(self.handle, kind, function, ctypes.addressof(words), begin, end)

@@ -39,6 +39,19 @@ class Probe:
     aarch64: str | Callable[[], str]
 
 
+class StandsBefore:
+    """A native function that decides whether a callback of Python's is called.
+
+    Of its words the engine fills in the first four: the callback, the slots, the state, and the function that it is to
+    jump to, with what it got itself, when the callback shall be called.
+    """
+
+    __slots__ = ("probe", "words")
+
+    def __init__(self, probe: Probe, words: "ctypes.Array[ctypes.c_uint64]") -> None:
+        self.probe, self.words = probe, words
+
+
 def architecture() -> str | None:
     """The kind of machine code that this host executes: "x86_64", "aarch64", or None for another.
 

@@ -44,6 +44,8 @@ class Slot:
     """Where the pages are whose stores a core tells of; see `emu.engine.translated.tablestores`."""
     RETURNS = 19
     """What native code needs to carry out `sret` for the guest's model (see `emu.engine.returns`), or 0."""
+    RECORDS = 20
+    """Where records of calls are made; see `emu.engine.translated.callrecords`."""
     ALONE = 24
     """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.alone`)."""
     STOP = 25

@@ -17,7 +17,11 @@ _RD, _RD_RA = 0x1F << 7, 1 << 7
 def call_site(machine: Machine, return_address: int) -> VirtAddr:
     """The call instruction before a return address: `jal ra` or `jalr ra` of four bytes, else a compressed one."""
     word = machine.peek(return_address - 4, 4)
-    bits = 0 if word is None else int.from_bytes(word, "little")
+    return call_site_by(return_address, 0 if word is None else int.from_bytes(word, "little"))
+
+
+def call_site_by(return_address: int, bits: int) -> VirtAddr:
+    """The same, by the bits of the four bytes before the return address."""
     is_long = bits & OPCODE in (JAL, JALR) and bits & _RD == _RD_RA
     return VirtAddr(return_address - (4 if is_long else 2) & (1 << 64) - 1)
 

@@ -31,6 +31,7 @@ CHOSEN = {
         "hart/test_interrupts.py": "not slow",
         "hart/test_translations.py": "not slow",
         "hart/test_page_table_writes.py": "(kind_of_store and fast) or (watched_from and exact)",
+        "observe/allocations/test_recorded.py": "recorded_calls",
         "../kernel/test_exact_counts.py": "step-by-step and exact",
     },
 }

@@ -60,7 +60,7 @@ def test_what_is_collected_in_a_boot_is_what_a_listener_is_told_with_the_same_ca
             (HeapObserver, (HeapAllocated, HeapFreed)),
         ):
             if collects:
-                observer.collect(machine, events.append)
+                observer.collect(machine, events.append, at_once=False)
             else:
                 for kind in kinds:
                     machine.on(kind, events.append)

@@ -15,7 +15,8 @@ class Message:
         """`told` looks at `words` from 1 to `length`; it must leave the machine alone."""
         memory = (ctypes.c_uint64 * (1 + length))()
         self.words = memoryview(memory).cast("B").cast("Q")
-        self._address = ctypes.addressof(memory)
+        self.address = ctypes.addressof(memory)
+        """Where the host has the words: the flag, and those that are told."""
         self._told = told
 
     def empty(self) -> None:
@@ -34,7 +35,7 @@ class Message:
     @property
     def condition(self) -> tuple[Operation, ...]:
         """For the head of a block: it does not begin while there is a message."""
-        return (op("movi", T[0], self._address), op("ld", T[1], T[0], _FLAG), op("or", LATE, LATE, T[1]))
+        return (op("movi", T[0], self.address), op("ld", T[1], T[0], _FLAG), op("or", LATE, LATE, T[1]))
 
     def leave(self, flag: Operand, *values: Operand) -> tuple[Operation, ...]:
         """Leave a message if the flag's highest bit is 1, else its other bits are 0, too, and none is there.
@@ -42,6 +43,6 @@ class Message:
         Neither may be the last temporary before LATE.
         """
         return (
-            op("movi", T[-2], self._address),
+            op("movi", T[-2], self.address),
             *(op("st", value, T[-2], 8 * number) for number, value in enumerate((flag, *values))),
         )

@@ -55,6 +55,32 @@ class OpenCall(NamedTuple):
     """At the call."""
 
 
+class Native(NamedTuple):
+    """Addresses for native code that looks at open calls itself; see `emu.engine.translated.callrecords`."""
+
+    innermost: int
+    """Of the word with the innermost call's entry."""
+    entries: int
+    """Of the entries that belong to stack pointers."""
+    mask: int
+    """Of four times a stack pointer: what is left is its entry's place."""
+    message: int
+    end: int
+    """The entry that the outermost call leads to."""
+
+
+class Around(NamedTuple):
+    """What a call was made inside of."""
+
+    path: int
+    """A number for it and all calls around it."""
+    call: OpenCall
+    before: int
+    """The entry that it leads to."""
+    is_end: bool
+    """Whether there is none: the call was made first on its stack."""
+
+
 class _Saved(NamedTuple):
     """What was open at a moment."""
 
@@ -119,6 +145,11 @@ class KeptCalls(Feature):
             Part.RETURNING: returning(table, self._message),
             Part.RETURNING_FROM_TRAP: returning_from_trap(self._message),
         }
+
+    def native(self, core: Core) -> Native:
+        """Where the table and the rest are in the host's memory."""
+        self._prepare(core)
+        return Native(self.innermost_address, self._apart(_APART), self._mask, self._message.address, self._end)
 
     def switched_off(self) -> None:
         """See `Feature`."""
@@ -198,8 +229,8 @@ class KeptCalls(Feature):
         """The marks of the innermost call and of those around it."""
         return self._words[(self._innermost[0] - self._base >> 3) + 3] & INHERITED if self._memory is not None else 0
 
-    def path(self, return_address: int, stack_pointer: int) -> int | None:
-        """A number for all calls around one that was made last or has just returned; None where it is not known."""
+    def around(self, return_address: int, stack_pointer: int) -> Around | None:
+        """What a call was made inside of that was made last or has just returned; None where it is not known."""
         if not self._mask:
             return None
         self._message.empty()
@@ -215,8 +246,19 @@ class KeptCalls(Feature):
             if entry is None:
                 return None
             before = self._before(entry)
-        path: int = words[(before - self._base >> 3) + 3]
-        return path >> PATH_SHIFT
+        return self.around_entry(before)
+
+    def path(self, return_address: int, stack_pointer: int) -> int | None:
+        """A number for a call that is in its place, or has just returned, and all around it; None for another one."""
+        place = self._place(stack_pointer) - self._base >> 3
+        words = self._words[place : place + _ENTRY // 8]
+        return words[3] >> PATH_SHIFT if (words[0], words[1]) == (stack_pointer, return_address) else None
+
+    def around_entry(self, entry: int) -> Around:
+        """The same of an entry that another one has led to."""
+        place = entry - self._base >> 3
+        stack_pointer, return_address, before, path = self._words[place : place + _ENTRY // 8]
+        return Around(path >> PATH_SHIFT, OpenCall(return_address, stack_pointer), before, entry == self._base)
 
     def forget(self) -> None:
         """The hart was put into another state: nothing is known of what is open."""

@@ -9,7 +9,8 @@ from emu.events import Event
 from emu.hints import NamedTuple, TypeVar
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
-from emu.observe.calls.kept import KeptTracer
+from emu.observe.allocations.meanings import Found
+from emu.observe.calls.kept import KeptTracer, Recorded
 from emu.observe.calls.opened import LAST_MARK, Ended, OpenCalls
 from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.source import Source
@@ -33,6 +34,8 @@ class LaterTellers(NamedTuple):
     ended: Ended | None
     nested: bool
     """Whether calls inside others of their layer matter, too."""
+    recorded: "Recorded[Found] | None"
+    """How they are told of where native code has recorded them."""
 
 
 class Collectors:
@@ -40,6 +43,8 @@ class Collectors:
 
     def __init__(self) -> None:
         self.by_class: defaultdict[type[object], list[Collect]] = defaultdict(list)
+        self.hurried = 0
+        """How many of them get events at once."""
 
     @classmethod
     def of(cls, machine: Machine) -> "Collectors":
@@ -48,6 +53,13 @@ class Collectors:
         if not isinstance(found, cls):
             found = machine.events.observers[cls] = cls()
         return found
+
+
+def settle(machine: Machine) -> None:
+    """Have all events of a machine's allocators told so far."""
+    calls = OpenCalls.present(machine)
+    if calls is not None:
+        calls.read_records()
 
 
 class CollectedSource(Source[Placed]):
@@ -91,13 +103,16 @@ class CollectedSource(Source[Placed]):
         return Subscription(lambda: listeners.remove(listener))
 
     @classmethod
-    def collect(cls, machine: Machine, tell: Collect) -> Subscription:
-        """Call `tell` with each event, in their order, before the guest's next block of code at the latest.
+    def collect(cls, machine: Machine, tell: Collect, *, at_once: bool) -> Subscription:
+        """Call `tell` with each event, in their order; it must only keep what it gets, and leave the machine alone.
 
-        It must only keep what it gets, and leave the machine alone. Costs a fraction of listening.
+        `at_once`: before the guest's next block of code at the latest. Else when `settle` is called or the guest stops
+        at the latest. Costs a fraction of listening.
         """
-        collectors = Collectors.of(machine).by_class[cls]
+        all_of = Collectors.of(machine)
+        collectors = all_of.by_class[cls]
         collectors.append(tell)
+        all_of.hurried += at_once
 
         def choose() -> None:
             leader = machine.events.observers.get(cls)
@@ -105,7 +120,9 @@ class CollectedSource(Source[Placed]):
                 leader._choose()
 
         def cancel() -> None:
+            settle(machine)
             collectors.remove(tell)
+            all_of.hurried -= at_once
             choose()
 
         choose()
@@ -177,6 +194,8 @@ class CollectedSource(Source[Placed]):
             self._wait_no_more()
         elif self._later is None and is_wanted and can_wait and KeptTracer.is_possible(self._machine):
             self._wait()
+        if self._later is not None and self._open_calls is not None:
+            self._open_calls.records.at_once = Collectors.of(self._machine).hurried > 0
         if is_wanted and self._later is None and not self._listens_to_collect:
             self._listens_to_collect = True
             super()._start()
@@ -194,9 +213,12 @@ class CollectedSource(Source[Placed]):
         later = self._later
         for item in self._wanted if later is not None else ():
             if later is not None and not later.traces(item.address):
-                called, ended, nested = self.later_tellers(item)
+                how = self.later_tellers(item)
                 layer, on_return = (type(self), item.allocator.layer), self.tellers(item).returned
-                if not later.trace(layer, item.name, item.address, called, ended, on_return, nested=nested):
+                if not later.trace(
+                    layer, item.name, item.address, how.called, how.ended, on_return,
+                    nested=how.nested, recorded=how.recorded,
+                ):  # fmt: skip
                     self._wait_no_more()
                     return
 

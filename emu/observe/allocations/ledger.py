@@ -5,6 +5,7 @@ from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFre
 from emu.hints import cast
 from emu.machine import Machine
 from emu.observe.allocations.accounts import BlockAccount, FrameAccount
+from emu.observe.allocations.collected import settle
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.shown import Shown
 from emu.subscriptions import cancel_all
@@ -18,13 +19,12 @@ class AllocationLedger(Shown):
     """
 
     def __init__(self, machine: Machine) -> None:
-        self.frames: FrameAccount = FrameAccount()
-        self.blocks: BlockAccount = BlockAccount()
+        self._frames, self._blocks = FrameAccount(), BlockAccount()
         self.marks: dict[str, int] = {}
         """Moments by name, as counts of instructions."""
         self.machine = machine
         self._subscriptions = [
-            made_by.collect(machine, self._enter)
+            made_by.collect(machine, self._enter, at_once=False)
             for made_by, kind in ((FrameObserver, FrameAllocated), (HeapObserver, HeapAllocated))
             if machine.events.has_source(kind)
         ]
@@ -35,16 +35,28 @@ class AllocationLedger(Shown):
             )
         self._subscriptions += [machine.on(MachineReset, self._reset), machine.add_follower(self)]
 
+    @property
+    def frames(self) -> FrameAccount:
+        """The account of frames, by now."""
+        settle(self.machine)
+        return self._frames
+
+    @property
+    def blocks(self) -> BlockAccount:
+        """The account of heap blocks, by now."""
+        settle(self.machine)
+        return self._blocks
+
     def _enter(self, event: Event) -> None:
         match event:
             case HeapAllocated():
-                self.blocks.allocate(event)
+                self._blocks.allocate(event)
             case HeapFreed():
-                self.blocks.free(event)
+                self._blocks.free(event)
             case FrameAllocated():
-                self.frames.allocate(event)
+                self._frames.allocate(event)
             case FrameFreed():
-                self.frames.free(event)
+                self._frames.free(event)
 
     def close(self) -> None:
         """Stop listening; the accounts stay readable."""
@@ -60,11 +72,12 @@ class AllocationLedger(Shown):
 
     def restore(self, state: object | None) -> None:
         """Return to saved accounts; to empty ones when the snapshot is older than the ledger."""
+        settle(self.machine)
         if state is None:
-            self.frames, self.blocks, self.marks = FrameAccount(), BlockAccount(), {}
+            self._frames, self._blocks, self.marks = FrameAccount(), BlockAccount(), {}
             return
         frames, blocks, marks = cast("tuple[FrameAccount, BlockAccount, dict[str, int]]", state)
-        self.frames, self.blocks, self.marks = frames.copied(), blocks.copied(), dict(marks)
+        self._frames, self._blocks, self.marks = frames.copied(), blocks.copied(), dict(marks)
 
     def _reset(self, _event: MachineReset) -> None:
         self.frames.forget()

@@ -7,14 +7,26 @@ from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine
+from emu.observe.allocations import meanings
 from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
-from emu.observe.allocations.moments import CallMoment, ElementMoment, ReturnMoment, in_array, listed
+from emu.observe.allocations.meanings import RecordedMoment
+from emu.observe.allocations.moments import (
+    CallMoment,
+    ElementMoment,
+    MachineMoment,
+    ReturnMoment,
+    in_array,
+    listed,
+)
 from emu.observe.allocations.values import Moment, Value
 from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.opened import Led
 from emu.observe.calls.tracer import Call, Return
+
+Leading = Callable[[], Led]
 
 
 class AllocatorObserver(CollectedSource):
@@ -50,10 +62,12 @@ class AllocatorObserver(CollectedSource):
         """The functions of a description that this observer follows."""
 
     @abstractmethod
-    def report(self, placed: Placed, call: Call, moment: Moment, at_call: CallMoment, instret: int) -> None:
+    def report(
+        self, placed: Placed, call: Call, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
+    ) -> None:
         """Make the events of an outermost call: of a free when it is called, of all others at their return.
 
-        `moment` is the moment of that, `at_call` the same with the arguments in a0 to a7.
+        `moment` is the moment of that, `at_call` the same with the arguments in a0 to a7; `led` says who called.
         """
 
     def tellers(self, item: Placed) -> Tellers:
@@ -70,7 +84,7 @@ class AllocatorObserver(CollectedSource):
                 tell(item, call, True)
             if at_call:
                 moment = CallMoment(self._machine, call)
-                self.report(item, call, moment, moment, call.instret)
+                self.report(item, call, moment, moment, call.instret, lambda: self._led(call))
                 for answer in self.freeing if item.function.does is Does.FREE else ():
                     answer(item, call)
 
@@ -79,7 +93,8 @@ class AllocatorObserver(CollectedSource):
                 return
             if not at_call:
                 moment = CallMoment(self._machine, end.call)
-                self.report(item, end.call, ReturnMoment(self._machine, moment), moment, end.instret)
+                returned, led = ReturnMoment(self._machine, moment), lambda: self._led(end.call)
+                self.report(item, end.call, returned, moment, end.instret, led)
             for tell in self.crossed:
                 tell(item, end.call, False)
 
@@ -94,15 +109,19 @@ class AllocatorObserver(CollectedSource):
                 note(call)
             if not call.depth:
                 moment = CallMoment(machine, call)
-                self.report(item, call, moment, moment, call.instret)
+                self.report(item, call, moment, moment, call.instret, lambda: self._led(call))
 
         def ended(call: Call, instret: int) -> None:
             moment = CallMoment(machine, call)
-            self.report(item, call, ReturnMoment(machine, moment), moment, instret)
+            self.report(item, call, ReturnMoment(machine, moment), moment, instret, lambda: self._led(call))
 
+        def recorded(call: Call, instret: int, moment: RecordedMoment, at_call: RecordedMoment, led: Led) -> None:
+            self.report(item, call, moment, at_call, instret, lambda: led)
+
+        later = meanings.recorded(machine, item, recorded)
         if item.function.does in (Does.FREE, Does.GIVE):
-            return LaterTellers(freed, None, nested=note is not None)
-        return LaterTellers(note, ended, nested=note is not None)
+            return LaterTellers(freed, None, nested=note is not None, recorded=later)
+        return LaterTellers(note, ended, nested=note is not None, recorded=later)
 
     def _noting(self, item: Placed) -> Callable[[Call], None] | None:
         """What notes the structure of an allocator that its functions are given; None where they are given none."""
@@ -116,14 +135,11 @@ class AllocatorObserver(CollectedSource):
 
         return note
 
-    def site(self, call: Call) -> VirtAddr:
-        """The call instruction."""
-        return self._backtrace.site(call.return_address)
-
-    def callers(self, call: Call) -> tuple[VirtAddr, ...]:
-        """The calls that led to this one's call, innermost first."""
+    def _led(self, call: Call) -> Led:
+        """Who called, at the moment of that or of the return."""
+        where = call.return_address, call.stack_pointer
         chains = self._open_calls or self._backtrace
-        return chains.callers(call.return_address, call.stack_pointer)
+        return Led(self._backtrace.site(where[0]), chains.callers(*where))
 
     def doubt(self, placed: Placed, reason: str) -> None:
         """A number makes no sense: an error if the user has named the function, else another allocator than thought."""
@@ -152,7 +168,9 @@ class FrameObserver(AllocatorObserver):
         """Those of frames."""
         return allocator.frames
 
-    def report(self, placed: Placed, call: Call, moment: Moment, at_call: CallMoment, instret: int) -> None:
+    def report(
+        self, placed: Placed, call: Call, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
+    ) -> None:
         """See the base."""
         function = placed.function
         if function.element is not None:
@@ -160,19 +178,19 @@ class FrameObserver(AllocatorObserver):
                 number = function.element.at(element)
                 frame = self._frame(function.unit, number) if number else None
                 if frame is not None:
-                    self._emit(placed, call, instret, *frame, 1)
+                    self._emit(placed, call, instret, *frame, 1, led())
             return
         numbers = [number for value in function.at if (number := value.at(moment))]
         frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
         if frames:
             count = _number(function.count, at_call, 1)
-            self._emit(placed, call, instret, *frames[0], count)
+            self._emit(placed, call, instret, *frames[0], count, led())
         elif numbers:
             self.doubt(placed, self._nonsense(placed, numbers[0]))
 
-    def _emit(self, placed: Placed, call: Call, instret: int, ppn: int, offset: int, count: int) -> None:
+    def _emit(self, placed: Placed, call: Call, instret: int, ppn: int, offset: int, count: int, led: Led) -> None:
         count = min(count, self._behind - ppn)
-        site, callers = self.site(call), self.callers(call)
+        site, callers = led
         number = PhysPageNum(ppn)
         if placed.function.does is Does.ALLOCATE:
             event: Event = FrameAllocated(
@@ -230,48 +248,53 @@ class HeapObserver(AllocatorObserver):
         """Those of blocks."""
         return allocator.blocks
 
-    def report(self, placed: Placed, call: Call, moment: Moment, at_call: CallMoment, instret: int) -> None:
+    def report(
+        self, placed: Placed, call: Call, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
+    ) -> None:
         """See the base."""
         function = placed.function
         size = _number(function.size, at_call, 0)
         if function.element is not None:
             for element in elements(function, moment):
-                self._one(placed, call, at_call, instret, function.element.at(element) or 0, size)
+                self._one(placed, call, at_call, instret, function.element.at(element) or 0, size, led)
             return
         address = _first(function.at, moment)
         if function.does is Does.RESIZE:
             old = _number(function.old, at_call, 0)
             if old and (address or not size):
-                self._freed(call, instret, old, 0)
-        self._one(placed, call, at_call, instret, address, size)
+                self._freed(call, instret, old, 0, led())
+        self._one(placed, call, at_call, instret, address, size, led)
 
-    def _one(self, placed: Placed, call: Call, at_call: CallMoment, instret: int, address: int, size: int) -> None:
+    def _one(
+        self, placed: Placed, call: Call, at_call: MachineMoment, instret: int, address: int, size: int, led: Leading
+    ) -> None:
         function = placed.function
         if not address:
             return
         if function.does is Does.FREE:
-            self._freed(call, instret, address, size)
+            self._freed(call, instret, address, size, led())
             return
         kind = ""
         for value in function.kind:
             if kind := at_call.text(value.at(at_call) or 0):
                 break
+        site, callers = led()
         event = HeapAllocated(
-            instret=instret, pc=self.site(call), privilege=call.privilege,
+            instret=instret, pc=site, privilege=call.privilege,
             address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
-            kind=kind, callers=self.callers(call),
+            kind=kind, callers=callers,
         )  # fmt: skip
         self.tell(event)
 
-    def _freed(self, call: Call, instret: int, address: int, size: int) -> None:
+    def _freed(self, call: Call, instret: int, address: int, size: int, led: Led) -> None:
         self.tell(
             HeapFreed(
                 instret=instret,
-                pc=self.site(call),
+                pc=led.site,
                 privilege=call.privilege,
                 address=VirtAddr(address),
                 size=size,
-                callers=self.callers(call),
+                callers=led.callers,
             )
         )
 

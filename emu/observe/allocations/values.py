@@ -43,6 +43,19 @@ class Moment(Protocol):
 _Read = Callable[[Moment], int]
 
 
+class Needs:
+    """What a value is made of."""
+
+    def __init__(self) -> None:
+        self.loads: list[tuple[_Read, int]] = []
+        """Each word of memory, by its address, and the bytes; those that an address depends on before it."""
+        self.registers: set[int] = set()
+        self.arguments: set[int] = set()
+        """By `call.`: 0 to 7."""
+        self.addressed: set[int] = set()
+        """The registers that addresses depend on, and the arguments as -1 to -8."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A number that can be found at a call or return, as a description writes it.
@@ -57,6 +70,7 @@ class Value:
 
     text: str
     _read: "_Read" = field(repr=False, compare=False)
+    needs: Needs = field(repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Value({self.text!r})"
@@ -80,12 +94,14 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._needs = Needs()
+        self._brackets = 0
 
     def value(self) -> Value:
         read = self._choice()
         if self._text[self._at :].strip():
             raise self._error()
-        return Value(self._text, read)
+        return Value(self._text, read, self._needs)
 
     def _choice(self) -> _Read:
         read = self._xor()
@@ -143,9 +159,15 @@ class _Parser:
             read = lambda moment: moment.symbol(symbol)  # noqa: E731
         elif at_call and name in _ARGUMENTS:
             index = _ARGUMENTS[name]
+            self._needs.arguments.add(index)
+            if self._brackets:
+                self._needs.addressed.add(~index)
             read = lambda moment: moment.argument(index)  # noqa: E731
         elif name in INTEGER_REGISTERS and not at_call:
             index = INTEGER_REGISTERS.index(name)
+            self._needs.registers.add(index)
+            if self._brackets:
+                self._needs.addressed.add(index)
             read = lambda moment: moment.register(index)  # noqa: E731
         elif name in _LOADS and not at_call:
             self._at = found.end()
@@ -165,10 +187,15 @@ class _Parser:
         opening = self._take("(", "[")
         if opening is None:
             raise self._error()
+        self._brackets += opening == "["
         inner = self._xor()
+        self._brackets -= opening == "["
         if not self._take(")" if opening == "(" else "]"):
             raise self._error()
-        return inner if opening == "(" else lambda moment: moment.load(inner(moment) & _ALL, size)
+        if opening == "(":
+            return inner
+        self._needs.loads.append((inner, size))
+        return lambda moment: moment.load(inner(moment) & _ALL, size)
 
     def _sized(self) -> _Read:
         found = re.compile(r"\s*\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\)").match(self._text, self._at)

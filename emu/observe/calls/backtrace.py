@@ -9,7 +9,7 @@ from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.calls.prologue import frame_rule
 from emu.observe.calls.words import Words
-from emu.observe.code import HOST, call_site, returns_from_trap
+from emu.observe.code import HOST, call_site, call_site_by, returns_from_trap
 
 _RA, _SP = 1, 2
 _KEPT = frozenset((8, 9, *range(18, 28)))
@@ -125,6 +125,15 @@ class Backtrace:
         site = self._sites.get(return_address)
         if site is None:
             site = self._sites[return_address] = call_site(self._machine, return_address)
+        return site
+
+    def site_by(self, return_address: int, code: int) -> VirtAddr:
+        """The same, where the four bytes before the return address are known."""
+        if return_address == HOST:
+            return HOST
+        site = self._sites.get(return_address)
+        if site is None:
+            site = self._sites[return_address] = call_site_by(return_address, code)
         return site
 
     def _is_code(self, address: int) -> bool:

@@ -5,15 +5,42 @@ from collections.abc import Callable
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
 from emu.engine.translated.callentries import RETURN
-from emu.engine.translated.features import Feature
+from emu.engine.translated.callrecords import Record, Words
+from emu.hints import Generic, TypeVar
+from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, RA, SP, TP
+from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.calls.opened import Awaited, Ended, OpenCalls
+from emu.observe.calls.opened import Awaited, Ended, Led, OpenCalls
 from emu.observe.calls.tracer import Call, Return
 
+M = TypeVar("M")
+_PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
+_S_MODE = 1
+_NUMBER, _INSTRET, _LINK, _STACK, _THREAD, _MODE, _CALLERS, _MEANING, _FIRST = range(9)
+_PATH = _FIRST + 8
 
-class _Asking(Feature):
-    """Does nothing; while it is on, the engine calls no function without Python, which returns could not be told in."""
+
+@dataclass(frozen=True, slots=True)
+class Meaning(Generic[M]):
+    """What calls of a function mean, as long as some words of memory are what they are."""
+
+    words: Words
+    found: M
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[M]):
+    """How calls are told of that native code has recorded: not at the moment, so without looking at the machine."""
+
+    at_entry: bool
+    """Whether a call tells something when it is entered, else when it has returned."""
+    argument: int | None
+    """The meaning is one for each value of this argument; one for all calls if None."""
+    learn: "Callable[[Call], Meaning[M] | None] | None"
+    """Finds the meaning, at the moment; None where it cannot be known by words of memory. Without it there is none."""
+    tell: "Callable[[Call, int, Led, M | None, tuple[int, ...]], None]"
+    """Gets the instructions that have retired, who called, the meaning, and a0 to a7."""
 
 
 class KeptTracer:
@@ -27,8 +54,7 @@ class KeptTracer:
         self._machine = machine
         self._calls = OpenCalls.of(machine)
         self._remove: dict[int, Callable[[], None]] = {}
-        self._asking = _Asking()
-        machine.core.engine.switch_on(self._asking)
+        self._calls.record()
 
     @staticmethod
     def is_possible(machine: Machine) -> bool:
@@ -45,20 +71,28 @@ class KeptTracer:
         on_return: Callable[[Return], None],
         *,
         nested: bool,
+        recorded: Recorded[M] | None = None,
     ) -> bool:
         """Follow the function that starts at `address`, as one of a layer; False if that is not possible now.
 
         With `nested`, calls inside others of the layer are reported, too, with depth 1; their returns are not.
-        `on_return` is for a tracer that follows them on; see `Awaited`.
+        `on_return` is for a tracer that follows them on; see `Awaited`. What is `recorded` is told by that instead, in
+        order with all else.
         """
-        machine, calls, kept, mark = self._machine, self._calls, self._calls.kept, self._calls.layer(layer)
+        machine, calls, mark = self._machine, self._calls, self._calls.layer(layer)
         core = machine.core
         if mark is None or not self.is_possible(machine):
             return False
         words, waits = core.words, ended is not None
-        give_mark = kept.mark if waits else kept.mark_only
+        give_mark = calls.kept.mark if waits else calls.kept.mark_only
+        one = None
+        if recorded is not None:
+            one = _RecordedFunction(self, name, address, mark, ended, on_return, recorded)
+            on_call, ended = one.telling(on_call, ended)
+        function = None if one is None else one.function
 
         def entered() -> None:
+            calls.read_records()
             return_address, stack_pointer = where = words[RA], words[SP]
             marks = give_mark(return_address, stack_pointer, mark)
             depth = 1 if marks & mark else 0
@@ -71,13 +105,14 @@ class KeptTracer:
             if not depth:
                 awaited = Awaited(self, call, on_return, ended)
                 if waits or marks & RETURN:
-                    calls.await_return(where, awaited, also=bool(marks & RETURN))
+                    calls.await_return(where, awaited, also=bool(marks & RETURN), function=function)
                 else:
                     calls.begin(where, mark, awaited)
             if on_call is not None:
                 on_call(call)
 
-        self._remove[address] = core.engine.add_code_hook(address, entered)
+        before = None if function is None else function.before
+        self._remove[address] = core.engine.add_code_hook(address, entered, before)
         core.engine.forget_all_code()
         return True
 
@@ -100,11 +135,94 @@ class KeptTracer:
 
     def close(self) -> list[Awaited]:
         """Stop following; the calls that have not returned."""
+        self._calls.read_records()
         self._calls.kept.flush()
         for remove in self._remove.values():
             remove()
         self._remove.clear()
-        self._machine.core.engine.switch_off(self._asking)
         given_up = self._calls.give_up(self)
+        self._calls.record_no_more()
         self._calls.close()
         return given_up
+
+
+class _RecordedFunction(Generic[M]):
+    """One function whose calls native code records, or tells of at the moment where it cannot."""
+
+    def __init__(
+        self,
+        tracer: KeptTracer,
+        name: str,
+        address: VirtAddr,
+        mark: int,
+        ended: Ended | None,
+        on_return: Callable[[Return], None],
+        recorded: Recorded[M],
+    ) -> None:
+        self._tracer, self._name, self._address, self._mark = tracer, name, address, mark
+        self._on_return, self._ended, self._recorded = on_return, ended, recorded
+        self._waits = ended is not None
+        self._calls, self._core = tracer._calls, tracer._machine.core
+        self._meanings: dict[int, M] = {}
+        self.function = self._calls.records.add(
+            mark, self._was_entered, self._has_ended,
+            waits=self._waits, at_entry=recorded.at_entry,
+            argument=recorded.argument, learns=recorded.learn is not None,
+        )  # fmt: skip
+
+    def telling(
+        self, on_call: Callable[[Call], None] | None, ended: Ended | None
+    ) -> tuple[Callable[[Call], None] | None, Ended | None]:
+        """What tells of a call at its moment, where native code could not record it, and learns for the next one."""
+
+        def called(call: Call) -> None:
+            if on_call is not None:
+                on_call(call)
+            if not call.depth:
+                self._learn(call)
+
+        def has_ended(call: Call, instret: int) -> None:
+            if ended is not None:
+                ended(call, instret)
+            self._learn(call)
+
+        if self._recorded.at_entry:
+            return called, ended
+        self._ended = None if ended is None else has_ended
+        return on_call, self._ended
+
+    def _learn(self, call: Call) -> None:
+        self._calls.learn_callers(call.return_address, call.stack_pointer)
+        learn = self._recorded.learn
+        meaning = None if learn is None else learn(call)
+        if meaning is not None:
+            number = self._calls.records.learn(self.function.key(call.args), meaning.words)
+            self._meanings[number] = meaning.found
+
+    # Later.
+
+    def _was_entered(self, record: Record) -> None:
+        if self._address not in self._tracer._remove:
+            return
+        mode = record[_MODE]
+        call = Call(
+            self._name, self._address, record[_FIRST:_PATH], VirtAddr(record[_LINK]), record[_STACK], record[_THREAD],
+            record[_INSTRET], self._core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode], 0,
+        )  # fmt: skip
+        where = record[_LINK], record[_STACK]
+        awaited = Awaited(self._tracer, call, self._on_return, self._ended)
+        if self._waits:
+            self._calls.awaits(where, awaited)
+        else:
+            self._calls.begin(where, self._mark, awaited)
+        if self._recorded.at_entry:
+            self._tell(call, record)
+
+    def _has_ended(self, record: Record) -> None:
+        for awaited in self._calls.returned(record[_LINK], record[_STACK]):
+            if not self._recorded.at_entry and self._address in self._tracer._remove:
+                self._tell(awaited.call, record)
+
+    def _tell(self, call: Call, record: Record) -> None:
+        led = self._calls.led(record[_CALLERS], record[_PATH])
+        self._recorded.tell(call, record[_INSTRET], led, self._meanings.get(record[_MEANING]), record[_FIRST:_PATH])

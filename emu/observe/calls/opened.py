@@ -1,11 +1,13 @@
 """Callers by the calls that are open: kept by the guest's own calls, told by its stack where that does not reach."""
 
 from collections.abc import Callable
-from itertools import starmap
+from itertools import islice, starmap
 
 from emu.address import VirtAddr
-from emu.engine.translated.opencalls import KeptCalls, OpenCall
+from emu.engine.translated.callrecords import CallRecords, Function
+from emu.engine.translated.opencalls import Around, KeptCalls, OpenCall
 from emu.hints import NamedTuple
+from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.calls.backtrace import Backtrace
@@ -15,6 +17,8 @@ from emu.observe.code import HOST
 
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
+_MOST_FOLLOWED = 1 << 12
+_MOST_LED = 1 << 16
 _MOST_LAYERS = 15
 LAST_MARK = 2 << _MOST_LAYERS - 1
 
@@ -24,7 +28,7 @@ class _Path:
     """What the calls around one say."""
 
     sites: tuple[VirtAddr, ...]
-    outermost: tuple[int, int] | None
+    outermost: OpenCall | None
     """From whose return address and stack pointer on the stack tells more; None if there is no more to tell."""
     further: tuple[VirtAddr, ...] | None = None
     """What it has told last."""
@@ -55,6 +59,15 @@ class Awaited(NamedTuple):
     """What is told here: of no return, if nothing."""
 
 
+class Led(NamedTuple):
+    """What led to a call."""
+
+    site: VirtAddr
+    """The call instruction."""
+    callers: tuple[VirtAddr, ...]
+    """The calls above it, innermost first, at most 16."""
+
+
 class _Saved(NamedTuple):
     """What is open at a moment."""
 
@@ -81,6 +94,13 @@ class OpenCalls:
         self._layers: dict[object, int] = {}
         self._paths: dict[int, _Path] = {}
         self._under_way: UnderWay | None = None
+        self._recorders = 0
+        self.records = CallRecords(self.kept, has_model=machine.config.fidelity == "exact")
+        """On while somebody has said `record`; read by `read_records` before anything else is told."""
+        self._led: dict[tuple[int, int], Led] = {}
+        """By the number of a call and those around it, and what its record says of who called."""
+        self._further: dict[int, tuple[VirtAddr, ...]] = {}
+        """Who has led to outermost calls, by the numbers that facts about it have in records."""
         self._chains: dict[tuple[int, int], _Chain] = {}
         """By return address and stack pointer of a call: the chain that was found last, and what it was found by."""
 
@@ -113,13 +133,40 @@ class OpenCalls:
                 self._under_way.close()
             self._machine.events.observers.pop(type(self), None)
 
+    def record(self) -> None:
+        """Have calls recorded natively, until each who has said so says `record_no_more`."""
+        self._recorders += 1
+        if self._recorders == 1:
+            self._machine.core.engine.switch_on(self.records)
+            self._machine.core.stands_for_changed.append(self._stands_for_changed)
+            self._stands_for_changed()
+
+    def record_no_more(self) -> None:
+        """See `record`."""
+        self._recorders -= 1
+        if not self._recorders:
+            self.read_records()
+            self._machine.core.stands_for_changed.remove(self._stands_for_changed)
+            self._machine.core.engine.switch_off(self.records)
+
+    def _stands_for_changed(self) -> None:
+        self.read_records()
+        self.records.looks_at_memory = self._machine.core.supervisor_stands_for is Privilege.S
+
+    def read_records(self) -> None:
+        """Tell of all calls that were recorded."""
+        self.records.empty()
+
     def _save(self) -> object:
+        self.read_records()
         self._prune()
         awaited = {where: tuple(all_of) for where, all_of in self._awaited.items()}
         places = starmap(OpenCall, awaited.keys() | self._begun.keys())
         return _Saved(self.kept.saved(places), awaited, dict(self._begun))
 
     def _restore(self, state: object | None) -> None:
+        self.read_records()
+        self.records.forget_awaited()
         if state is None:
             self.kept.forget()
             self._awaited.clear()
@@ -135,14 +182,10 @@ class OpenCalls:
 
         At the entry or the return of the call with this return address and stack pointer.
         """
-        key = self.kept.path(return_address, stack_pointer)
-        if key is None:
+        around = self.kept.around(return_address, stack_pointer)
+        if around is None:
             return self._told_by_stack(return_address, stack_pointer)
-        path = self._paths.get(key)
-        if path is None:
-            if len(self._paths) >= _MOST_CHAINS:
-                self._paths.clear()
-            path = self._paths[key] = self._path(return_address, stack_pointer)
+        path = self._path(OpenCall(return_address, stack_pointer), around)
         if path.outermost is None:
             return path.sites
         further = self._told_by_stack(*path.outermost)
@@ -150,18 +193,66 @@ class OpenCalls:
             path.further, path.all_of = further, (*path.sites, *further)[:_MOST_CALLERS]
         return path.all_of
 
-    def _path(self, return_address: int, stack_pointer: int) -> _Path:
-        place = return_address, stack_pointer
-        sites: list[VirtAddr] = []
-        for place in self.kept.open_calls(*place) or ():  # noqa: B020 - the last one is where the stack goes on
-            sites.append(self._backtrace.site(place[0]))
-            if len(sites) == _MOST_CALLERS or place[0] == HOST:
-                return _Path(tuple(sites), None)
-        further = self._told_by_stack(*place)
-        chain = self._chains[place]
+    def learn_callers(self, return_address: int, stack_pointer: int) -> None:
+        """Let calls be recorded inside of the same outermost one, while the stack says the same of that."""
+        outermost = OpenCall(return_address, stack_pointer)
+        around = self.kept.open_calls(*outermost)
+        for outermost in islice(() if around is None else around, _MOST_CALLERS):
+            if outermost.return_address == HOST:
+                return
+        path = self.kept.path(*outermost)
+        self._told_by_stack(*outermost)
+        told = self._chains[outermost]
+        words = [(address, word) for address, word in told.read.items() if word is not None and not address % 8]
+        if around is None or path is None or told.registers or len(words) < len(told.read):
+            return
+        if len(self._further) >= _MOST_LED or len(self._led) >= _MOST_LED:
+            self.records.forget_facts()
+            self._further.clear()
+            self._led.clear()
+        self._further[self.records.learn(path, tuple(words))] = told.sites
+
+    def led(self, callers: int, path: int) -> Led:
+        """Who has led to the call whose record is being told."""
+        led = self._led.get((path, callers))
+        if led is None:
+            links = self.records.links(callers >> 32)
+            site, *sites = starmap(self._backtrace.site_by, links)
+            further = self._further.get(callers & (1 << 32) - 1, ())
+            led = self._led[path, callers] = Led(site, (*sites, *further)[:_MOST_CALLERS])
+        return led
+
+    def _path(self, call: OpenCall, around: Around) -> _Path:
+        """What the calls around one say: found by that of the next one, until one is known."""
+        new: list[tuple[int, VirtAddr]] = []
+        path = self._paths.get(around.path)
+        while path is None:
+            if around.is_end:
+                path = self._beyond(call)
+                break
+            call = around.call
+            new.append((around.path, self._backtrace.site(call.return_address)))
+            if call.return_address == HOST or len(new) == _MOST_FOLLOWED:
+                path = _Path((), None)
+                break
+            around = self.kept.around_entry(around.before)
+            path = self._paths.get(around.path)
+        if len(self._paths) >= _MOST_CHAINS:
+            self._paths.clear()
+        for key, site in reversed(new):
+            sites = (site, *path.sites)[:_MOST_CALLERS]
+            path = _Path(sites, None if len(sites) == _MOST_CALLERS else path.outermost)
+            if len(new) < _MOST_FOLLOWED or path.outermost is None:
+                self._paths[key] = path
+        return path
+
+    def _beyond(self, call: OpenCall) -> _Path:
+        """What the stack says where nothing is kept: around a call that was made first on its stack."""
+        further = self._told_by_stack(*call)
+        chain = self._chains[call]
         if not chain.read and not chain.registers:  # nothing that can change has been asked
-            return _Path((*sites, *further)[:_MOST_CALLERS], None)
-        return _Path(tuple(sites), place)
+            return _Path(further, None)
+        return _Path((), call)
 
     def layer(self, name: object) -> int | None:
         """The mark of calls of a layer, by any name of it; None when there are too many."""
@@ -174,12 +265,26 @@ class OpenCalls:
         if mark:
             self.kept.mark_only(call.return_address, call.stack_pointer, mark)
 
-    def await_return(self, where: tuple[int, int], awaited: "Awaited", *, also: bool) -> None:
-        """Have the return of a marked call told to whoever awaits it, `also` to those who do already."""
+    def await_return(
+        self, where: tuple[int, int], awaited: "Awaited", *, also: bool, function: Function | None = None
+    ) -> None:
+        """Have the return of a marked call told to whoever awaits it, `also` to those who do already.
+
+        That of a `function` that is recorded is recorded, if nobody else awaits it.
+        """
         if also:
             self._awaited[where].append(awaited)
         else:
-            self._awaited[where] = [awaited]  # one that was made there before has never returned
+            self.awaits(where, awaited)
+        self.records.await_return(*where, None if also else function, awaited.call.args)
+
+    def awaits(self, where: tuple[int, int], awaited: "Awaited") -> None:
+        """Note who awaits a return that is told already: one that was made there before has never returned."""
+        self._awaited[where] = [awaited]
+
+    def returned(self, return_address: int, stack_pointer: int) -> list["Awaited"]:
+        """Who has awaited a return."""
+        return self._awaited.pop((return_address, stack_pointer), [])
 
     def begin(self, where: tuple[int, int], mark: int, begun: "Awaited") -> None:
         """Note a call, marked alone, whose return nobody waits for."""
@@ -193,6 +298,7 @@ class OpenCalls:
 
     def give_up(self, owner: object) -> list["Awaited"]:
         """Await no return for an owner any more; its calls that are open."""
+        self.read_records()
         self._prune()
         given_up = [begun for _, begun in self._begun.values() if begun.owner is owner]
         self._begun = {where: one for where, one in self._begun.items() if one[1].owner is not owner}
@@ -202,7 +308,8 @@ class OpenCalls:
         return given_up
 
     def _returned(self, where: OpenCall, instret: int) -> None:
-        for awaited in reversed(self._awaited.pop(where, ())):
+        self.read_records()
+        for awaited in reversed(self.returned(*where)):
             if awaited.ended is not None:
                 awaited.ended(awaited.call, instret)
 

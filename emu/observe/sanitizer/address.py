@@ -76,8 +76,8 @@ class AddressSanitizer:
         """Physical address and size of what the present call frees; nothing where nobody held it."""
         self._tracer = CallTracer(machine)
         self._subscriptions = [
-            FrameObserver.collect(machine, self._frames_told),
-            HeapObserver.collect(machine, self._blocks_told),
+            FrameObserver.collect(machine, self._frames_told, at_once=True),
+            HeapObserver.collect(machine, self._blocks_told, at_once=True),
             machine.on(MachineReset, lambda _event: self.restore(None)),
             machine.events.add_source(MemoryBug, lambda: lambda: None),
             machine.add_follower(self),

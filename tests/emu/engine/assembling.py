@@ -15,6 +15,7 @@ from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
 from emu.engine.repeated import REPEAT
+from emu.engine.translated.callrecord_probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.definitions import DEFINE
 from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.pairs import PAIRS
@@ -26,7 +27,7 @@ from emu.report.logs.commits.layout import LINES
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, PAIRS,
-    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, PACK, UNPACK,
+    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, PACK, UNPACK, ENTERED, RETURNED_CALL,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

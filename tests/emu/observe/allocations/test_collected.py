@@ -60,7 +60,7 @@ def test_collected_events_are_those_that_are_listened_to(case: tuple[Path, Work]
     expected = listened(elf, work, fidelity)
     machine, events = loaded(elf, fidelity), list[Event]()
     for observer in OBSERVERS:
-        observer.collect(machine, events.append)
+        observer.collect(machine, events.append, at_once=False)
     work(machine)
     assert events == expected
     assert len(events) > 100
@@ -78,7 +78,7 @@ def test_who_begins_to_listen_in_the_middle_is_told_all_from_then_on(
     inside = of_kinds[len(of_kinds) // 3]
     machine, collected, heard = loaded(elf, fidelity), list[Event](), list[Event]()
     for observer in OBSERVERS:
-        observer.collect(machine, collected.append)
+        observer.collect(machine, collected.append, at_once=True)
     machine.run(inside.instret + ahead)  # the call that this event is about has not returned
     subscriptions = [machine.on(kind, heard.append) for kind in KINDS]
     before = len(collected)
@@ -124,7 +124,7 @@ def test_what_a_free_does_that_had_begun_before_somebody_listened_is_part_of_it(
     with Machine(MachineConfig(ram_size=16 << 20)) as machine:
         machine.load(elf)
         FrameObserver(machine, [frame_allocator("take,give_back")])
-        FrameObserver.collect(machine, heard.append)
+        FrameObserver.collect(machine, heard.append, at_once=True)
         machine.run(until="give_back")
         machine.run(2)
         assert [type(event) for event in heard] == [FrameFreed]

@@ -1,0 +1,155 @@
+"""What calls of an allocator's function mean, by their registers and by words of memory that have been read before.
+
+So calls can be told of later than they were made, when memory is another: native code has compared the words then
+(`emu.observe.calls.kept.Recorded`).
+"""
+
+from collections.abc import Callable, Iterator
+
+from emu.isa.registers import A0
+from emu.machine import Machine
+from emu.observe.allocations.catalogue import Placed
+from emu.observe.allocations.description import Does, Function, Unit
+from emu.observe.allocations.moments import CallMoment, MachineMoment
+from emu.observe.allocations.values import Value
+from emu.observe.calls.kept import Meaning, Recorded
+from emu.observe.calls.opened import Led
+from emu.observe.calls.tracer import Call
+
+_WORD, _ARGUMENTS = 8, 8
+_ALL = (1 << 64) - 1
+_MOST_WORDS = 16
+
+
+class Found:
+    """What was read of memory."""
+
+    __slots__ = ("loads", "texts")
+
+    def __init__(self) -> None:
+        self.loads: dict[tuple[int, int], int] = {}
+        """By address and size."""
+        self.texts: dict[int, str] = {}
+
+
+Tell = Callable[[Call, int, "RecordedMoment", "RecordedMoment", Led], None]
+"""Gets the instructions that have retired, the moment that is told of, and the same with the arguments in a0 to a7."""
+
+
+class RecordedMoment(MachineMoment):
+    """A moment that is over: registers a0 to a7 as they were, and what is known of memory then."""
+
+    def __init__(self, machine: Machine, found: Found, registers: tuple[int, ...], arguments: tuple[int, ...]) -> None:
+        self._machine, self._found, self._given, self._arguments = machine, found, registers, arguments
+
+    def register(self, number: int) -> int:
+        """See `MachineMoment`."""
+        return self._given[number - A0]
+
+    def argument(self, number: int) -> int:
+        """See `MachineMoment`."""
+        return self._arguments[number]
+
+    def load(self, address: int, size: int) -> int:
+        """See `MachineMoment`."""
+        return self._found.loads[address, size]
+
+    def text(self, address: int) -> str:
+        """See `MachineMoment`."""
+        return self._found.texts.get(address, "")
+
+
+class _Learning(CallMoment):
+    """The present moment, which remembers what of memory it was asked for."""
+
+    def __init__(self, machine: Machine, call: Call) -> None:
+        super().__init__(machine, call)
+        self.found = Found()
+        self.words: dict[int, int] = {}
+
+    def load(self, address: int, size: int) -> int:
+        """See `MachineMoment`."""
+        number = self.found.loads[address, size] = super().load(address, size)
+        self.keep(address, size)
+        return number
+
+    def text(self, address: int) -> str:
+        """See `MachineMoment`."""
+        text = self.found.texts[address] = super().text(address)
+        if address:
+            self.keep(address, len(text) + 1)
+        return text
+
+    def keep(self, address: int, size: int) -> None:
+        """All of it must be the same again."""
+        for word in range(address & -_WORD, address + size, _WORD):
+            self.words[word] = super().load(word, _WORD)
+
+
+def recorded(machine: Machine, placed: Placed, tell: Tell) -> "Recorded[Found] | None":
+    """How calls of a function can be told of later; None where they cannot be."""
+    function = placed.function
+    at_entry = function.does in (Does.FREE, Does.GIVE)
+    is_frames = function in placed.allocator.frames
+    if (
+        function.element is not None
+        or function.array is not None
+        or function.heap is not None
+        or (is_frames and function.unit is Unit.ADDRESS)  # it may take a walk of the page tables
+    ):
+        return None
+    addressed: set[int] = set()
+    learns = False
+    for value, results in _values(function, at_entry=at_entry):
+        needs = value.needs
+        if not all(A0 <= number < A0 + _ARGUMENTS for number in needs.registers):
+            return None
+        for number in needs.addressed:
+            if number >= 0 and results:
+                return None
+            addressed.add(number - A0 if number >= 0 else ~number)
+        learns = learns or bool(needs.loads) or value in function.kind
+    if len(addressed) > 1:
+        return None
+    nothing = Found()
+
+    def learn(call: Call) -> Meaning[Found] | None:
+        return _learned(machine, function, call, at_entry=at_entry)
+
+    def told(call: Call, instret: int, led: Led, found: Found | None, registers: tuple[int, ...]) -> None:
+        at_call = RecordedMoment(machine, found or nothing, call.args, call.args)
+        moment = at_call if at_entry else RecordedMoment(machine, found or nothing, registers, call.args)
+        tell(call, instret, moment, at_call, led)
+
+    return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, told)
+
+
+def _learned(machine: Machine, function: Function, call: Call, *, at_entry: bool) -> Meaning[Found] | None:
+    moment = _Learning(machine, call)
+    try:
+        for value, _ in _values(function, at_entry=at_entry):
+            if value not in function.kind:
+                _load(value, moment)
+        for value in function.kind:
+            _load(value, moment)
+            if moment.text(value.at(moment) or 0):
+                break
+    except (LookupError, ZeroDivisionError):
+        return None
+    if len(moment.words) > _MOST_WORDS:
+        return None
+    return Meaning(tuple(moment.words.items()), moment.found)
+
+
+def _load(value: Value, moment: _Learning) -> None:
+    for address, size in value.needs.loads:
+        moment.load(address(moment) & _ALL, size)
+
+
+def _values(function: Function, *, at_entry: bool) -> Iterator[tuple[Value, bool]]:
+    """What is looked up, and whether a0 to a7 are results then."""
+    for value in function.at:
+        yield value, not at_entry
+    for other in (function.count, function.size, function.align, function.old, *function.kind):
+        if other is not None:
+            yield other, False
