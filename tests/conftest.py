@@ -1,12 +1,18 @@
 """What all tests share: other people's programs to compare with, and which tests are slow."""
 
+import os
 import signal
 from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.oracles import IN_CI, program
+
+if TYPE_CHECKING:  # who runs a test without a kernel loads no toolchain
+    from kernel.build import BuiltKernel
 
 if not IN_CI:  # there hypothesis chooses its own profile, which has no deadline either
     hypothesis.settings.register_profile("no time asserted", deadline=None)
@@ -24,6 +30,32 @@ def pytest_configure() -> None:
 def oracle() -> Callable[[str], str]:
     """The path of another project's program. Without it the test is skipped by name; in CI it fails."""
     return program
+
+
+@pytest.fixture(scope="session")
+def kernel_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., BuiltKernel]":
+    """`kernel_of("full")`: the kernel of a profile, with other allocators, page replacement and store if wanted.
+
+    It is built once in a run of the tests, by whichever worker asks first: nobody may change its files.
+    """
+    from kernel.build import build, profile_named
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each worker's folder lies in that of the run
+
+    @cache
+    def built(
+        name: str,
+        frames: str | None = None,
+        heap: str | None = None,
+        replacement: str | None = None,
+        store: str | None = None,
+    ) -> "BuiltKernel":
+        place = folder / "kernels" / f"{name}-{frames}-{heap}-{replacement}-{store}"
+        return build(profile_named(name), place, frames=frames, heap=heap, replacement=replacement, store=store)
+
+    return built
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.build import BuiltKernel, build
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 from tests.emu.debug.gdb.conftest import Client
 
 COMMANDS = Path(sys.executable).parent
@@ -18,8 +17,8 @@ Start = Callable[..., tuple[subprocess.Popen[bytes], int]]
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> BuiltKernel:
-    return build(PROFILES["step-by-step"], tmp_path_factory.mktemp("kernel"))
+def kernel(kernel_of: Callable[..., BuiltKernel]) -> BuiltKernel:
+    return kernel_of("step-by-step")
 
 
 def port_of(process: subprocess.Popen[bytes]) -> int:

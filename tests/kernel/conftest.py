@@ -1,37 +1,17 @@
-"""Kernels built once for all tests, and the machine that most of them ask."""
+"""The machine that most tests of the kernel ask, and programs that run in it."""
 
 import struct
 from collections.abc import Callable
-from functools import cache
 
 import pytest
 
 from emu.machine import Machine
-from kernel.build import BuiltKernel, build, profile_named
+from kernel.build import BuiltKernel
 from kernel.sources import KERNEL_DIRECTORY, sources_of_program
 from linker import link
 from linker.assembler import AssemblerOptions, assemble
 from tests.kernel import running
 from tests.kernel.running import text_at
-
-
-@pytest.fixture(scope="session")
-def kernel_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., BuiltKernel]:
-    """The kernel of a profile, with other allocators, page replacement and store if wanted."""
-    directory = tmp_path_factory.mktemp("kernels")
-
-    @cache
-    def built(
-        name: str,
-        frames: str | None = None,
-        heap: str | None = None,
-        replacement: str | None = None,
-        store: str | None = None,
-    ) -> BuiltKernel:
-        place = directory / f"{name}-{frames}-{heap}-{replacement}-{store}"
-        return build(profile_named(name), place, frames=frames, heap=heap, replacement=replacement, store=store)
-
-    return built
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from emu.debug.drgn import _extent, program
 from emu.debug.dump import write_core
 from emu.errors import ConfigError
 from emu.machine import Machine, MachineConfig
-from kernel.build import build
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 
 LIST = """
 __asm__(".globl _start\\n_start: la sp, stack + 4096\\n j list");
@@ -42,8 +41,10 @@ def compiled(oracle: Callable[[str], str], tmp_path: Path) -> Path:
     return elf
 
 
-def test_gdb_reads_a_core_of_a_kernel_with_paging(oracle: Callable[[str], str], tmp_path: Path) -> None:
-    built, core = build(PROFILES["full"], tmp_path), tmp_path / "core"
+def test_gdb_reads_a_core_of_a_kernel_with_paging(
+    oracle: Callable[[str], str], kernel_of: Callable[..., BuiltKernel], tmp_path: Path
+) -> None:
+    built, core = kernel_of("full"), tmp_path / "core"
     machine = Machine(MachineConfig(fidelity="fast", ram_size=32 << 20))
     machine.load(built.elf)
     machine.run(until="space_fault")

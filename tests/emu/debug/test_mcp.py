@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,12 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.memory import create_connected_server_and_client_session
 
 from emu.debug.mcp import new_server
-from kernel.build import build
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(PROFILES["full"], tmp_path_factory.mktemp("kernel")).elf
+def kernel(kernel_of: Callable[..., BuiltKernel]) -> Path:
+    return kernel_of("full").elf
 
 
 async def said(session: ClientSession, tool: str, **words: object) -> str:

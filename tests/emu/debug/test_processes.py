@@ -11,7 +11,7 @@ from emu.errors import ConfigError
 from emu.events import TrapReturned
 from emu.isa.privilege import Privilege
 from emu.machine import Machine, MachineConfig, StopReason
-from kernel.build import build, profile_named
+from kernel.build import BuiltKernel
 
 NUMBERS = range(1, 9)
 TABLE = (1 << 44) - 1
@@ -29,9 +29,11 @@ def tables(machine: Machine) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
-def test_the_teaching_kernels_processes_are_known_whosoever_turn_it_is(fidelity: str, tmp_path: Path) -> None:
+def test_the_teaching_kernels_processes_are_known_whosoever_turn_it_is(
+    fidelity: str, kernel_of: Callable[..., BuiltKernel]
+) -> None:
     machine = Machine(MachineConfig(fidelity=fidelity))
-    machine.load(build(profile_named("full"), tmp_path).elf)
+    machine.load(kernel_of("full").elf)
     used: set[int] = set()
     numbers: set[int] = set()
 

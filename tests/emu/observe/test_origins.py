@@ -1,7 +1,6 @@
 """Where a value came from: last stores, last writes of registers, and the chain behind them."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,7 @@ from emu.machine.history.moment import Moment
 from emu.mmu.pte import W
 from emu.observe.origins import why
 from emu.observe.pagetables.changes import pte_changes
-from kernel.build import build
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 
 ECALL = 0x73
 CHAIN = """
@@ -100,10 +98,10 @@ def test_the_last_change_of_a_register_is_found(boot: Callable[..., Machine]) ->
     assert machine.last_change("s3") < Moment(8, 0)  # type: ignore[operator]
 
 
-def test_what_an_instruction_is_said_to_write_is_what_it_writes(tmp_path: Path) -> None:
+def test_what_an_instruction_is_said_to_write_is_what_it_writes(kernel_of: Callable[..., BuiltKernel]) -> None:
     """All kinds of instructions that the kernel executes, against the record that translated code makes."""
     machine = Machine(MachineConfig(fidelity="fast", ram_size=32 << 20))
-    machine.load(build(PROFILES["full"], tmp_path).elf)
+    machine.load(kernel_of("full").elf)
     machine.run(100_000)
     written: dict[int, set[int]] = {}
 

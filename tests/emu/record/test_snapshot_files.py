@@ -11,8 +11,6 @@ import pytest
 from emu.errors import ConfigError, EmuError, RecordingError
 from emu.machine import Drive, Machine, MachineConfig, Snapshot
 from emu.record.container import Reader, Writer
-from kernel.build import build
-from kernel.profiles import PROFILES
 from tests import command
 
 COUNTS = """
@@ -35,9 +33,9 @@ def moment(machine):
 
 
 @pytest.mark.parametrize("fidelity", ["exact", "fast"])
-def test_a_kernel_goes_on_from_a_file_as_if_nothing_had_been(tmp_path, fidelity):
+def test_a_kernel_goes_on_from_a_file_as_if_nothing_had_been(kernel_of, tmp_path, fidelity):
     with Machine(MachineConfig(fidelity=fidelity, entropy=True)) as first:
-        first.load(build(PROFILES["full"], tmp_path).elf)
+        first.load(kernel_of("full").elf)
         first.run(400_000)
         first.snapshot().save(tmp_path / "boot.snap")
         with Machine.open(tmp_path / "boot.snap") as second:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +13,7 @@ from typing import Any
 import pytest
 
 from emu.machine import Machine, MachineConfig
-from kernel.build import build
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 from tests.emu.debug.gdb.conftest import Served
 
 pytestmark = pytest.mark.slow
@@ -37,9 +37,9 @@ def launch(kind: str, folder: Path, port: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(kernel_of: Callable[..., BuiltKernel], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspace")
-    build(PROFILES["full"], folder / "built").elf.rename(folder / "kernel.elf")
+    shutil.copy(kernel_of("full").elf, folder)
     return folder
 
 

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from emu.machine import Machine, MachineConfig
-from kernel.build import build as build_kernel
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 from tests.emu.debug.gdb.conftest import Client, Served
 
 Boot = Callable[..., Machine]
@@ -205,10 +203,10 @@ def test_a_long_way_back_is_left_when_the_client_says_so(held: tuple[Client, Mac
 
 
 def test_gdb_goes_back_to_who_added_the_area_and_out_of_its_function(
-    serve: Serve, gdb: Gdb, fidelity: str, tmp_path: Path
+    serve: Serve, gdb: Gdb, fidelity: str, kernel_of: Callable[..., BuiltKernel]
 ) -> None:
     """From a page fault's handler back into the program that faulted, and to where its area was added."""
-    kernel = build_kernel(PROFILES["full"], tmp_path).elf
+    kernel = kernel_of("full").elf
     machine = Machine(MachineConfig(fidelity=fidelity))
     machine.load(kernel)
     served = serve(machine, halted=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from emu.machine import Machine, MachineConfig
-from kernel.build import build
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 from tests.emu.debug.gdb.conftest import Served
 
 Gdb = Callable[..., str]
@@ -16,8 +15,8 @@ Serve = Callable[..., Served]
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(PROFILES["full"], tmp_path_factory.mktemp("kernel")).elf
+def kernel(kernel_of: Callable[..., BuiltKernel]) -> Path:
+    return kernel_of("full").elf
 
 
 @pytest.fixture

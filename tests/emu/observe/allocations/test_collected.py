@@ -13,7 +13,7 @@ from emu.machine import Machine, MachineConfig
 from emu.observe.allocations.collected import CollectedSource
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
-from kernel.build import build, profile_named
+from kernel.build import BuiltKernel
 from tests.emu.observe.allocations.conftest import Build
 
 KINDS = (FrameAllocated, FrameFreed, HeapAllocated, HeapFreed)
@@ -33,10 +33,10 @@ def work_of_c(machine: Machine) -> None:
 
 
 @pytest.fixture(scope="module", params=["C kernel", "teaching kernel"])
-def case(request: pytest.FixtureRequest, built: Build, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Work]:
+def case(request: pytest.FixtureRequest, built: Build, kernel_of: Callable[..., BuiltKernel]) -> tuple[Path, Work]:
     if request.param == "C kernel":
         return built("pages"), work_of_c
-    return build(profile_named("full"), tmp_path_factory.mktemp("full")).elf, lambda machine: machine.run(760_000)
+    return kernel_of("full").elf, lambda machine: machine.run(760_000)
 
 
 def loaded(elf: Path, fidelity: str) -> Machine:

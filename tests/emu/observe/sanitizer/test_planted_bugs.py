@@ -14,8 +14,7 @@ from emu.observe.allocations.catalogue import Catalogue
 from emu.observe.allocations.signatures import heap_allocator
 from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import Bug, MemoryBug
-from kernel.build import build as build_kernel
-from kernel.profiles import PROFILES
+from kernel.build import BuiltKernel
 from linker import link
 from linker.assembler import AssemblerOptions, assemble
 from tests.emu.observe.sanitizer.planted import CASES, Case, in_assembly, in_c, in_rust, line_of
@@ -90,8 +89,10 @@ def in_c_kernel(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module", params=["exact", "fast"])
-def in_this_kernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    built = build_kernel(PROFILES["rcore-v3"], tmp_path_factory.mktemp("kernel"))
+def in_this_kernel(
+    request: pytest.FixtureRequest, kernel_of: Callable[..., BuiltKernel], tmp_path_factory: pytest.TempPathFactory
+) -> Planted:
+    built = kernel_of("rcore-v3")
     machine = Machine(MachineConfig(fidelity=request.param, ram_size=16 << 20))
     machine.load(built.elf)
     sanitizer = AddressSanitizer(machine)
@@ -194,9 +195,9 @@ def test_a_stack_that_grows_out_of_its_bounds_is_named_and_one_that_fills_them_i
 @pytest.mark.parametrize(
     "profile", ["step-by-step", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rcore-v3", "full"))]
 )
-def test_this_kernels_own_work_is_left_alone(profile: str, tmp_path: Path) -> None:
+def test_this_kernels_own_work_is_left_alone(profile: str, kernel_of: Callable[..., BuiltKernel]) -> None:
     machine, found = Machine(MachineConfig(fidelity="fast", ram_size=16 << 20)), list[MemoryBug]()
-    machine.load(build_kernel(PROFILES[profile], tmp_path).elf)
+    machine.load(kernel_of(profile).elf)
     sanitizer = AddressSanitizer(machine)
     machine.on(MemoryBug, found.append)
     machine.run()
