@@ -92,6 +92,8 @@ class EngineParts(ABC):
         self.clock: BlockClock | PythonClock = self._native_clock() if probes == "native" else self._python_clock()
         self.window: StateWindow = self.clock.window
         self.words, self.slots = self.window.words, self.clock.slots
+        self._forgotten_to = self.slots[Slot.SERIAL]
+        """The number of the last block of which nothing is left, with native probes."""
         if self._core.is_new:
             self._reset_privilege()
             check_layout(self.window, self._write_register)
@@ -163,6 +165,7 @@ class EngineParts(ABC):
     def forget_all_code(self) -> None:
         """Forget all translated code; not inside a callback."""
         library.flush_blocks(self.handle)
+        self._forgotten_to = self.slots[Slot.SERIAL]
 
     def forget_code(self, physical: int, length: int) -> None:
         """Forget what was translated from a range of physical addresses, because the host changed it.
@@ -171,6 +174,8 @@ class EngineParts(ABC):
         """
         if not self.pages.holds_code(physical, length):
             return
+        if self._lone_calls is not None and self.slots[Slot.SERIAL] == self._forgotten_to:
+            return  # nothing was translated since all was forgotten
         if self.in_memory_hook:
             self._changed_code.append((physical, length))
             return

@@ -43,11 +43,13 @@ class Question(NamedTuple):
 
 def written_pages(address: int, size: int) -> list[Run]:
     """The pages of a mapping at `address` that are the process's own by now; in order, none touching the next."""
-    with _PAGEMAP.open("rb", buffering=0) as file:
-        try:
-            return scan(file.fileno(), address, size)
-        except OSError:  # an older kernel
-            return read(file.fileno(), address, size)
+    file = os.open(_PAGEMAP, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return scan(file, address, size)
+    except OSError:  # an older kernel
+        return read(file, address, size)
+    finally:
+        os.close(file)
 
 
 def scan(pagemap: int, address: int, size: int, *, most: int = _MOST) -> list[Run]:
