@@ -1,7 +1,6 @@
 """A loaded shared library as its file describes it: who built it, its functions, and the words that calls go through.
 
-Only what is asked for is looked up, by searching the file's tables for bytes: a whole reading takes a hundred times
-longer, and every start would pay for it.
+Only what is asked for is looked up: a whole reading takes a hundred times longer, and every start would pay for it.
 """
 
 import mmap
@@ -12,9 +11,10 @@ from emu.errors import MachineError
 _SYMBOL, _RELOCATION = 24, 24
 """Bytes of an entry in the symbol table, and in a table of relocations (ELF-64)."""
 _DYNAMIC_SEGMENT, _NOTE_SEGMENT = 2, 4
-_STRINGS, _SYMBOLS, _STRINGS_SIZE = 5, 6, 10
+_STRINGS, _SYMBOLS = 5, 6
 _RELOCATIONS, _RELOCATIONS_SIZE, _CALLS, _CALLS_SIZE = 7, 8, 23, 2
-"""Tags of the dynamic section: DT_STRTAB, DT_SYMTAB, DT_STRSZ; DT_RELA, DT_RELASZ, DT_JMPREL, DT_PLTRELSZ."""
+_HASHES = 0x6FFFFEF5
+"""Tags of the dynamic section: DT_STRTAB, DT_SYMTAB; DT_RELA, DT_RELASZ, DT_JMPREL, DT_PLTRELSZ; DT_GNU_HASH."""
 _BUILD_ID = 3
 _MACHINES = {62: (7, 1), 183: (1026, 257)}
 """By `e_machine` (x86-64, AArch64): the types of the relocation of a call's word, and of a plain 64-bit address."""
@@ -52,17 +52,30 @@ class SharedLibrary:
         return notes[begin : begin + size].hex() if kind == _BUILD_ID else ""
 
     def _index(self, name: str) -> int:
-        tags, data = self._tags, self._data
-        strings = tags[_STRINGS]
-        found: int = data.find(b"\0" + name.encode() + b"\0", strings, strings + tags[_STRINGS_SIZE])
-        if found < 0:
-            raise MachineError(f"the library does not know the name {name}")
-        begin, end = tags[_SYMBOLS], strings  # the symbols' own number is nowhere: their strings follow them
-        place = self._aligned(struct.pack("<I", found + 1 - strings), begin, end, _SYMBOL)
-        if place is None:
-            raise MachineError(f"the library has no symbol {name}")
-        index: int = (place - begin) // _SYMBOL
-        return index
+        """A symbol's place in the table of symbols, by GNU's table of hashes, as the dynamic linker finds it."""
+        if _HASHES not in self._tags:
+            raise MachineError("the library has no table of GNU's hashes")
+        wanted, begin = name.encode(), self._tags[_HASHES]
+        code = 5381
+        for byte in wanted:
+            code = code * 33 + byte & 0xFFFFFFFF
+        buckets, first, words, _ = struct.unpack_from("<4I", self._data, begin)
+        table = begin + 16 + 8 * words  # behind a filter for names that are not here
+        index = self._number(table + 4 * (code % buckets))
+        while index:
+            found = self._number(table + 4 * (buckets + index - first))
+            if found | 1 == code | 1 and self._name(index) == wanted:
+                return index
+            index = 0 if found & 1 else index + 1  # the last one of a chain is odd
+        raise MachineError(f"the library has no symbol {name}")
+
+    def _name(self, index: int) -> bytes:
+        begin = self._tags[_STRINGS] + self._number(self._tags[_SYMBOLS] + _SYMBOL * index)
+        return self._data[begin : self._data.find(b"\0", begin)]
+
+    def _number(self, place: int) -> int:
+        value: int = struct.unpack_from("<I", self._data, place)[0]
+        return value
 
     def _aligned(self, pattern: bytes, begin: int, end: int, size: int, inside: int = 0) -> int | None:
         """Where an entry of `size` bytes has a pattern `inside` bytes behind its begin."""
