@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from emu.address import VirtAddr
 from emu.engine.translated.blocks import CUT
+from emu.engine.translated.definitions import Block
 from emu.firmware.elf import MAGIC, ElfFile
 from emu.firmware.names import Names
 from emu.isa.encodings import BRANCH, OPCODE, TRAP_RETURNS
@@ -25,13 +26,8 @@ _MAYBE_SHORT = frozenset(bytes((low,)) for low in range(1, 256, 4))
 _MAYBE_LONG = frozenset((bytes((BRANCH,)), bytes((BRANCH | 0x80,))))
 """First bytes of branches: of compressed ones, and of others."""
 
-Code = tuple[int, int, bytes]
-"""Of a block, its address, instructions and bytes. A plain tuple is nothing that Python looks for garbage in."""
-_NO_CODE: Code = (0, 0, b"")
-
-_End = tuple[int, tuple[int, int] | None, bool]
-"""Of a block, where its last instruction is if that is a branch, and where it leads; whether it is a trap's return."""
-_NO_BRANCH: _End = (0, None, False)
+_NO_BRANCH, _RETURN = 1 << 64, 2 << 64
+"""What stands for where the last instruction of a block leads if it is taken, where that is no branch."""
 
 Ways = Counter[tuple[int, bool]]
 """How often each branch went which way: its address, and whether it was taken."""
@@ -85,6 +81,26 @@ def _branches_in(octets: bytes, first: int, start: int, end: int) -> Iterator[in
         place += instruction_length(word & 0xFFFF)
 
 
+class Codes:
+    """What blocks are, by number. Numbers and bytes only, which Python looks for no garbage in: there are many."""
+
+    def __init__(self) -> None:
+        self.pcs: dict[int, int] = {}
+        self.codes: dict[int, bytes] = {}
+        self._lengths: dict[int, int] = {}
+
+    def add(self, block: Block) -> None:
+        """A block; its privilege is not kept."""
+        number = block.number
+        self.pcs[number], self.codes[number], self._lengths[number] = block.pc, block.code, block.length
+
+    def block(self, number: int) -> Block | None:
+        """The block, with a privilege of 0; None for one that is not known."""
+        if number not in self.pcs:
+            return None
+        return Block(number, self.pcs[number], self._lengths[number], 0, self.codes[number])
+
+
 class Branches:
     """Counts the ways that branches go, by the block that comes next in a stream of their numbers.
 
@@ -92,35 +108,31 @@ class Branches:
     handler returns to.
     """
 
-    def __init__(self, blocks: Mapping[int, Code]) -> None:
-        self._blocks = blocks
-        self._ends: dict[int, _End] = {}
+    def __init__(self, codes: Codes) -> None:
+        self._pcs, self._codes = codes.pcs, codes.codes
+        self._taken: dict[int, int] = {}
+        """By block: where its last instruction leads as a branch that is taken."""
         self._open: list[int] = []
         self._returned: Ways = Counter()
 
     def look(self, pair: int) -> bool:
         """The next pair of numbers, unless it was answered before that it need not be looked at."""
         before, behind = pair & _WORD, pair >> 32
-        if behind & CUT:
+        pc = self._pcs.get(behind)
+        if pc is None:  # a mark, mostly
             return False
-        block = self._blocks.get(behind)
-        if block is None:
-            return False
-        pc = block[0]
         if before & CUT:
             self._returned_to(pc)
             return True
-        end = self._ends.get(before)
-        if end is None:
-            begin, _, code = self._blocks.get(before, _NO_CODE)
-            if pc == begin + len(code) and code[-4:] not in _RETURNS:
-                return False
-            end = self._end(before)
-        _, ways, is_return = end
-        if is_return:
+        code = self._codes.get(before, b"")
+        goes_on = pc == self._pcs.get(before, 0) + len(code)
+        if goes_on and code[-4:] not in _RETURNS:
+            return False
+        taken = self._taken_from(before)
+        if taken == _RETURN:
             self._returned_to(pc)
             return True
-        if ways is None or pc in ways:
+        if taken in (pc, _NO_BRANCH):
             return False
         self._open.append(before)
         del self._open[:-_MOST_OPEN]
@@ -130,35 +142,52 @@ class Branches:
         """Which ways were gone, of all pairs."""
         found = Counter(self._returned)
         for pair, times in pairs.items():
-            branch, ways, _ = self._end(pair & _WORD)
-            if ways is not None:
-                behind = self._blocks.get(pair >> 32)
-                if behind is not None and behind[0] in ways:
-                    found[branch, behind[0] == ways[0]] += times
+            pc = self._pcs.get(pair >> 32)
+            way = None if pc is None else self._way(pair & _WORD, pc)
+            if way is not None:
+                found[way] += times
         return found
 
     def _returned_to(self, pc: int) -> None:
         """What is there comes behind a return from a trap, or behind a block that was left in its middle."""
         for place in reversed(range(len(self._open))):
-            branch, ways, _ = self._end(self._open[place])
-            if ways is not None and pc in ways:
+            way = self._way(self._open[place], pc)
+            if way is not None:
                 del self._open[place]
-                self._returned[branch, pc == ways[0]] += 1
+                self._returned[way] += 1
                 return
 
-    def _end(self, number: int) -> _End:
-        known = self._ends.get(number)
-        if known is None:
-            known = self._ends[number] = _end_of(*self._blocks.get(number, _NO_CODE))
-        return known
+    def _way(self, number: int, pc: int) -> tuple[int, bool] | None:
+        """The branch that a block ends with, and whether it is taken if it goes on there; None if it does not."""
+        taken = self._taken_from(number)
+        if taken in (_NO_BRANCH, _RETURN):
+            return None
+        begin, code = self._pcs[number], self._codes[number]
+        if pc not in (taken, begin + len(code)):
+            return None
+        return begin + _last_of(code), pc == taken
+
+    def _taken_from(self, number: int) -> int:
+        taken = self._taken.get(number)
+        if taken is None:
+            taken = self._taken[number] = _taken(self._pcs.get(number, 0), self._codes.get(number, b""))
+        return taken
 
 
-def _end_of(pc: int, _length: int, code: bytes) -> _End:
+def _last_of(code: bytes) -> int:
+    """Where the last instruction of a block is, from its beginning on."""
+    found = _LAST.match(code)
+    return 0 if found is None else found.start(1)
+
+
+def _taken(pc: int, code: bytes) -> int:
     may_be_short = code[-1:] >= b"\xc0" and code[-2:-1] in _MAYBE_SHORT
     if may_be_short or code[-4:-3] in _MAYBE_LONG or code[-4:] in _RETURNS:
-        found = _LAST.match(code)
-        if found is not None:
-            first = found.start(1)
-            word = code[first:]
-            return pc + first, branch_ways(int.from_bytes(word, "little"), pc + first), word in _RETURNS
+        first = _last_of(code)
+        word = code[first:]
+        if word in _RETURNS:
+            return _RETURN
+        ways = branch_ways(int.from_bytes(word, "little"), pc + first)
+        if ways is not None:
+            return ways[0]
     return _NO_BRANCH

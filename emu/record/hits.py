@@ -8,7 +8,7 @@ from emu.engine.translated.definitions import Block
 from emu.engine.translated.pairs import Pairs
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
-from emu.record.branches import Branches, Code, Ways
+from emu.record.branches import Branches, Codes, Ways
 from emu.record.recorder import BlockFeature, Following
 from emu.record.recording import Recording, left_by
 
@@ -27,8 +27,8 @@ class Hits:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[int, Code] = {}
-        self._branches = Branches(self._blocks)
+        self._codes = Codes()
+        self._branches = Branches(self._codes)
         self._pairs = Pairs(self._branches.look)
         self._earlier: Counter[int] = Counter()
         self._earlier_ways: Ways = Counter()
@@ -36,7 +36,7 @@ class Hits:
 
     def define(self, block: Block, /) -> None:
         """See `BlockSink`."""
-        self._blocks[block.number] = block.pc, block.length, block.code
+        self._codes.add(block)
 
     def span(self, _instret: int, _supervisor: Privilege, /) -> None:
         """See `BlockSink`."""
@@ -61,12 +61,6 @@ class Hits:
                 counts[word] += times
         return counts, left
 
-    def _block(self, number: int) -> Block | None:
-        if number not in self._blocks:
-            return None
-        pc, length, code = self._blocks[number]
-        return Block(number, pc, length, 0, code)
-
     def branches(self) -> Ways:
         """How often each branch was taken, and how often not."""
         found = self._branches.ways(self._pairs.counts())
@@ -81,7 +75,7 @@ class Hits:
         for (number, left), times in all_left.items():
             skipped.setdefault(number, []).append((left, times))
         for number, times in counts.items():
-            block = self._block(number)
+            block = self._codes.block(number)
             if block is None:
                 continue
             addresses = block.addresses()
@@ -101,7 +95,7 @@ class Hits:
         for (number, left), times in all_left.items():
             lefts.setdefault(number, {})[left] = times
         for number, times in counts.items():
-            block = self._block(number)
+            block = self._codes.block(number)
             if block is None:
                 continue
             cuts = lefts.get(number, {})
