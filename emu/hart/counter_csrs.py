@@ -32,12 +32,8 @@ class CounterCsrs:
         """What to add to the instructions retired, since a counter was written."""
         values[_STIMECMP] = _ALL
 
-    def add_to(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
-        """Add what reads and what writes each, by number."""
-        self._add_counters(readers, writers)
-        self._add_supervisor_timer(readers, writers)
-
-    def _add_counters(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
+    def add_counters(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
+        """Add what reads and what writes each counter, and `mcountinhibit`, by number."""
         values, owner, offsets = self._values, self._owner, self.offsets
         frozen: dict[int, int] = {_MCYCLE: 1, _MINSTRET: 4}
         passed: dict[int, Callable[[], int]] = {_MCYCLE: owner.cycles, _MINSTRET: owner.retired}
@@ -89,7 +85,8 @@ class CounterCsrs:
                 return None
         return 0
 
-    def _add_supervisor_timer(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
+    def add_supervisor_timer(self, readers: "dict[int, Read]", writers: "dict[int, Write]") -> None:
+        """The same for `stimecmp` and `menvcfg`."""
         values, owner = self._values, self._owner
 
         def hidden() -> bool:

@@ -1,9 +1,9 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
-from functools import cached_property, partial
+from functools import partial
 
 from emu.engine.csrs.layout import LINES
-from emu.hart.counter_csrs import STCE, CounterCsrs
+from emu.hart.counter_csrs import COUNTERS, STCE, CounterCsrs
 from emu.hart.pmp_csrs import PmpCsrs
 from emu.hints import TYPE_CHECKING, cast
 from emu.isa.csrs import MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES, PMP_CONFIGS, Csr
@@ -52,18 +52,33 @@ def _ignore(_value: int) -> bool:
     return True
 
 
-_ZEROS = (
+_ZEROS = frozenset((
     Csr.MVENDORID, Csr.MARCHID, Csr.MIMPID, Csr.MHARTID, Csr.MCONFIGPTR,
     Csr.TSELECT, Csr.TDATA1, Csr.TDATA2, Csr.TDATA3,
     *MHPM_COUNTERS, *MHPM_EVENTS,
-)  # fmt: skip
+))  # fmt: skip
 """Read-only zero: there are no event counters and no triggers."""
-_CONSTANT: "dict[int, Read]" = dict.fromkeys(_ZEROS, _zero)
-_IGNORING: "dict[int, Write]" = dict.fromkeys((*_ZEROS, Csr.MISA), _ignore)
+_MASKS: dict[int, int] = {
+    Csr.SSCRATCH: _ALL, Csr.MSCRATCH: _ALL, Csr.SCAUSE: _ALL, Csr.MCAUSE: _ALL, Csr.STVAL: _ALL, Csr.MTVAL: _ALL,
+    Csr.SEPC: _ALL & ~1, Csr.MEPC: _ALL & ~1,  # with C instructions, bit 0 alone is always zero
+    Csr.MEDELEG: DELEGABLE_EXCEPTIONS, _MCOUNTEREN: 0xFFFF_FFFF, _SCOUNTEREN: 0xFFFF_FFFF, Csr.SENVCFG: 1,
+}  # fmt: skip
+"""The bits that can be written of each CSR that is nothing but its value."""
+_VECTORS = frozenset((Csr.STVEC, Csr.MTVEC))
+_PMP = frozenset((*PMP_CONFIGS, *PMP_ADDRESSES))
+_TOGETHER: dict[int, int] = {
+    **{number: int(number) for number in (*_ZEROS, *_MASKS, *_VECTORS, *_PMP, Csr.MISA, _SATP)},
+    **dict.fromkeys((_MSTATUS, Csr.SSTATUS), _MSTATUS),
+    **dict.fromkeys((_MIE, Csr.SIE, _MIP, Csr.SIP, _MIDELEG), _MIE),
+    **dict.fromkeys((Csr.FFLAGS, Csr.FRM, Csr.FCSR), int(Csr.FCSR)),
+    **dict.fromkeys((*COUNTERS, _MCYCLE, _MINSTRET, _MCOUNTINHIBIT), _MCYCLE),
+    **dict.fromkeys((_STIMECMP, _MENVCFG), _STIMECMP),
+}
+"""Whose rules are made together: each CSR, and one that stands for all of them."""
 
 
 class CsrFile:
-    """All CSRs: `values[number]` is the storage, `readers` and `writers` are the rules."""
+    """All CSRs: `values[number]` is the storage, `reader` and `writer` give the rules."""
 
     def __init__(
         self,
@@ -84,44 +99,57 @@ class CsrFile:
         values[Csr.MISA] = MISA
         self.pmp = PmpCsrs(values, owner.protection_written)
         self.counters = CounterCsrs(values, owner, ADUE if has_adue else 0)
+        self.plain: dict[int, int] = {}
+        """The bits that can be written of each CSR that is nothing but its value, and was asked for."""
+        self._readers: dict[int, Read] = {}
+        self._writers: dict[int, Write] = {}
+        self._made: set[int] = set()
 
-    # The rules are made when the first CSR is asked for: many small machines never do, and each costs them an object.
+    # Rules are made when a CSR is first asked for: small machines ask for few, and each is an object or two.
 
-    @cached_property
-    def plain(self) -> "dict[int, int]":
-        """The bits that can be written of each CSR that is nothing but its value."""
-        self._make_rules()
-        return self.plain
+    def reader(self, number: int) -> "Read | None":
+        """What reads a CSR; None when there is none."""
+        if number not in self._readers:
+            self._know(number)
+        return self._readers.get(number)
 
-    @cached_property
-    def readers(self) -> "dict[int, Read]":
-        """What reads each CSR."""
-        self._make_rules()
-        return self.readers
+    def writer(self, number: int) -> "Write | None":
+        """What writes a CSR; None when there is none, or none that can be written."""
+        if number not in self._writers:
+            self._know(number)
+        return self._writers.get(number)
 
-    @cached_property
-    def writers(self) -> "dict[int, Write]":
-        """What writes each CSR."""
-        self._make_rules()
-        return self.writers
+    def _know(self, number: int) -> None:
+        together = _TOGETHER.get(number)
+        if together is not None and together not in self._made:
+            self._made.add(together)
+            self._make(together)
 
-    def _make_rules(self) -> None:
-        self.plain, self.readers, self.writers = {}, dict(_CONSTANT), dict(_IGNORING)
-        self.readers[Csr.MISA] = lambda: MISA
-        self._add_plain()
-        self._add_status()
-        self._add_interrupts()
-        self._add_translation()
-        read, write = self.pmp.read, self.pmp.write
-        for number in (*PMP_CONFIGS, *PMP_ADDRESSES):
-            self.readers[number] = partial(read, number)
-            self.writers[number] = partial(write, number)
-        self.counters.add_to(self.readers, self.writers)
-        self._add_float()
+    def _make(self, number: int) -> None:
+        """Make the rules of a CSR, and of those that belong to it (`_TOGETHER`)."""
+        if number in _MASKS:
+            self._plain(number, _MASKS[number])
+        elif number in _VECTORS:
+            self._trap_vector(number)
+        elif number in _PMP:
+            self._readers[number], self._writers[number] = (
+                partial(self.pmp.read, number),
+                partial(self.pmp.write, number),
+            )
+        elif number in _ZEROS:
+            self._readers[number], self._writers[number] = _zero, _ignore
+        elif number == Csr.MISA:
+            self._readers[number], self._writers[number] = lambda: MISA, _ignore
+        elif number == _MCYCLE:
+            self.counters.add_counters(self._readers, self._writers)
+        elif number == _STIMECMP:
+            self.counters.add_supervisor_timer(self._readers, self._writers)
+        else:
+            _OTHERS[number](self)
 
     def read(self, number: int) -> int | None:
         """The value of a CSR, or None when it does not exist or may not be read now."""
-        reader = self.readers.get(number)
+        reader = self.reader(number)
         return None if reader is None else reader()
 
     def look(self, number: int) -> int | None:
@@ -135,7 +163,7 @@ class CsrFile:
 
     def write(self, number: int, value: int) -> bool:
         """Write a CSR by its WARL rules; False when it does not exist or may not be written now."""
-        writer = self.writers.get(number)
+        writer = self.writer(number)
         return False if writer is None else writer(value & _ALL)
 
     @property
@@ -162,16 +190,16 @@ class CsrFile:
         self.values.cast("B")[:] = values
         self.counters.offsets.update(offsets)
 
-    def _plain(self, number: int, mask: int = _ALL) -> None:
-        values, number = self.values, int(number)
+    def _plain(self, number: int, mask: int) -> None:
+        values = self.values
 
         def write(value: int) -> bool:
             values[number] = value & mask
             return True
 
         self.plain[number] = mask
-        self.readers[number] = lambda: values[number]
-        self.writers[number] = write
+        self._readers[number] = lambda: values[number]
+        self._writers[number] = write
 
     def _trap_vector(self, number: int) -> None:
         values = self.values
@@ -181,20 +209,8 @@ class CsrFile:
                 values[number] = value
             return True
 
-        self.readers[number] = lambda: values[number]
-        self.writers[number] = write
-
-    def _add_plain(self) -> None:
-        for number in (Csr.SSCRATCH, Csr.MSCRATCH, Csr.SCAUSE, Csr.MCAUSE, Csr.STVAL, Csr.MTVAL):
-            self._plain(number)
-        for number in (Csr.SEPC, Csr.MEPC):
-            self._plain(number, _ALL & ~1)  # with C instructions, bit 0 alone is always zero
-        for number in (Csr.STVEC, Csr.MTVEC):
-            self._trap_vector(number)
-        self._plain(Csr.MEDELEG, DELEGABLE_EXCEPTIONS)
-        self._plain(_MCOUNTEREN, 0xFFFF_FFFF)
-        self._plain(_SCOUNTEREN, 0xFFFF_FFFF)
-        self._plain(Csr.SENVCFG, 1)
+        self._readers[number] = lambda: values[number]
+        self._writers[number] = write
 
     def _status(self) -> int:
         value = self.values[_MSTATUS]
@@ -212,10 +228,10 @@ class CsrFile:
         return True
 
     def _add_status(self) -> None:
-        self.readers[_MSTATUS] = self._status
-        self.readers[Csr.SSTATUS] = lambda: self._status() & SSTATUS_READ
-        self.writers[_MSTATUS] = lambda value: self._write_status(value, MSTATUS_WRITE)
-        self.writers[Csr.SSTATUS] = lambda value: self._write_status(value, SSTATUS_WRITE)
+        self._readers[_MSTATUS] = self._status
+        self._readers[Csr.SSTATUS] = lambda: self._status() & SSTATUS_READ
+        self._writers[_MSTATUS] = lambda value: self._write_status(value, MSTATUS_WRITE)
+        self._writers[Csr.SSTATUS] = lambda value: self._write_status(value, SSTATUS_WRITE)
 
     def _add_interrupts(self) -> None:
         values, owner = self.values, self._owner
@@ -228,16 +244,16 @@ class CsrFile:
         def written_by_m() -> int:
             return S_INTERRUPTS & ~STIP if values[_MENVCFG] & STCE else S_INTERRUPTS
 
-        self.readers[_MIE] = lambda: values[_MIE]
-        self.writers[_MIE] = lambda value: change(_MIE, ALL_INTERRUPTS, value)
-        self.readers[Csr.SIE] = lambda: values[_MIE] & values[_MIDELEG]
-        self.writers[Csr.SIE] = lambda value: change(_MIE, values[_MIDELEG], value)
-        self.readers[_MIP] = lambda: self.pending
-        self.writers[_MIP] = lambda value: change(_MIP, written_by_m(), value)
-        self.readers[Csr.SIP] = lambda: self.pending & values[_MIDELEG]
-        self.writers[Csr.SIP] = lambda value: change(_MIP, SSIP & values[_MIDELEG], value)
-        self.readers[_MIDELEG] = lambda: values[_MIDELEG]
-        self.writers[_MIDELEG] = lambda value: change(_MIDELEG, S_INTERRUPTS, value)
+        self._readers[_MIE] = lambda: values[_MIE]
+        self._writers[_MIE] = lambda value: change(_MIE, ALL_INTERRUPTS, value)
+        self._readers[Csr.SIE] = lambda: values[_MIE] & values[_MIDELEG]
+        self._writers[Csr.SIE] = lambda value: change(_MIE, values[_MIDELEG], value)
+        self._readers[_MIP] = lambda: self.pending
+        self._writers[_MIP] = lambda value: change(_MIP, written_by_m(), value)
+        self._readers[Csr.SIP] = lambda: self.pending & values[_MIDELEG]
+        self._writers[Csr.SIP] = lambda value: change(_MIP, SSIP & values[_MIDELEG], value)
+        self._readers[_MIDELEG] = lambda: values[_MIDELEG]
+        self._writers[_MIDELEG] = lambda value: change(_MIDELEG, S_INTERRUPTS, value)
 
     def _satp(self) -> int:
         return int(self.values[_SATP])
@@ -260,8 +276,8 @@ class CsrFile:
                 owner.satp_written(old, value)
             return True
 
-        self.readers[_SATP] = lambda: None if hidden() else self._satp()
-        self.writers[_SATP] = write
+        self._readers[_SATP] = lambda: None if hidden() else self._satp()
+        self._writers[_SATP] = write
 
     def _make_floats_dirty(self) -> None:
         old = self.values[_MSTATUS]
@@ -285,9 +301,15 @@ class CsrFile:
                 owner.set_rounding(rounding & 7)
             return True
 
-        self.readers[Csr.FFLAGS] = lambda: owner.float_flags() if enabled() else None
-        self.readers[Csr.FRM] = lambda: owner.rounding() if enabled() else None
-        self.readers[Csr.FCSR] = lambda: owner.float_flags() | owner.rounding() << 5 if enabled() else None
-        self.writers[Csr.FFLAGS] = lambda value: write(value, None)
-        self.writers[Csr.FRM] = lambda value: write(None, value)
-        self.writers[Csr.FCSR] = lambda value: write(value, value >> 5)
+        self._readers[Csr.FFLAGS] = lambda: owner.float_flags() if enabled() else None
+        self._readers[Csr.FRM] = lambda: owner.rounding() if enabled() else None
+        self._readers[Csr.FCSR] = lambda: owner.float_flags() | owner.rounding() << 5 if enabled() else None
+        self._writers[Csr.FFLAGS] = lambda value: write(value, None)
+        self._writers[Csr.FRM] = lambda value: write(None, value)
+        self._writers[Csr.FCSR] = lambda value: write(value, value >> 5)
+
+
+_OTHERS = {
+    _MSTATUS: CsrFile._add_status, _MIE: CsrFile._add_interrupts, _SATP: CsrFile._add_translation,
+    int(Csr.FCSR): CsrFile._add_float,
+}  # fmt: skip

@@ -121,7 +121,7 @@ class ExactHart(ExactTranslation):
     def _csr_operation(self, instruction: int) -> Operation:
         """The operation of a CSR instruction, with everything decoded that does not change (Zicsr, chapter 9)."""
         number, source, kind = instruction >> 20, (instruction >> 15) & 31, (instruction >> 12) & 3
-        reader, writer = self.csrs.readers.get(number), self.csrs.writers.get(number)
+        reader, writer = self.csrs.reader(number), self.csrs.writer(number)
         writes = kind == 1 or source != 0
         if reader is None or (writes and (number >> 10 == 3 or writer is None)):
             return lambda epc: self._illegal(epc, instruction)

@@ -25,12 +25,17 @@ IN_CORE: dict[int, tuple[int, int]] = {
     Csr.MSCRATCH: (Word.MSCRATCH, _ALL),
 }
 """The word of each CSR that is nothing but its value, and the bits that can be written."""
-_VECTORS = {Csr.STVEC: Word.STVEC, Csr.MTVEC: Word.MTVEC}
+_VECTORS: dict[int, int] = {Csr.STVEC: Word.STVEC, Csr.MTVEC: Word.MTVEC}
 _COPIED = {
     Csr.MEDELEG: Word.MEDELEG, Csr.MIDELEG: Word.MIDELEG, Csr.MIE: Word.MIE,
     Csr.MCOUNTEREN: Word.MCOUNTEREN, Csr.SCOUNTEREN: Word.SCOUNTEREN,
 }  # fmt: skip
 """What the model keeps and the core is told of."""
+_TOLD: dict[int, tuple[int, ...]] = {
+    Csr.MEDELEG: (Csr.MEDELEG,), Csr.MCOUNTEREN: (Csr.MCOUNTEREN,), Csr.SCOUNTEREN: (Csr.SCOUNTEREN,),
+    Csr.MIE: (Csr.MIE, Csr.MIP, Csr.MIDELEG, Csr.SIE, Csr.SIP),
+}  # fmt: skip
+"""Whose writes tell it, by the CSR that they are made with."""
 SERVED: dict[int, Kind] = {
     **dict.fromkeys((*IN_CORE, *_VECTORS), Kind.CORE),
     **dict.fromkeys((Csr.FFLAGS, Csr.FRM, Csr.FCSR, Csr.TIME), Kind.CORE),
@@ -49,14 +54,16 @@ class FastCsrs(CsrFile):
         super().__init__(owner, values)
         words[_STATUS] = XLEN_64
 
-    def _make_rules(self) -> None:
-        super()._make_rules()
-        for number, (word, mask) in IN_CORE.items():
-            self._in_core(number, word, mask)
-        for number, word in _VECTORS.items():
-            self._in_core(number, word, _ALL, is_vector=True)
-        for number in (*_COPIED, Csr.SIE, Csr.MIP, Csr.SIP):
-            self.writers[number] = self._told(self.writers[number])
+    def _make(self, number: int) -> None:
+        if number in IN_CORE:
+            self._in_core(number, *IN_CORE[number])
+            return
+        if number in _VECTORS:
+            self._in_core(number, _VECTORS[number], _ALL, is_vector=True)
+            return
+        super()._make(number)
+        for told in _TOLD.get(number, ()):
+            self._writers[told] = self._told(self._writers[told])
 
     def restore(self, state: object) -> None:
         """See `CsrFile`; what the host forces stays."""
@@ -77,8 +84,8 @@ class FastCsrs(CsrFile):
                 words[word] = value & mask
             return True
 
-        self.readers[number] = lambda: words[word]
-        self.writers[number] = write
+        self._readers[number] = lambda: words[word]
+        self._writers[number] = write
 
     def _told(self, write: "Write") -> "Write":
         words, values = self._words, self.values

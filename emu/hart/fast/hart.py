@@ -130,7 +130,8 @@ class FastHart(FastState):
     def _counter_read(self, instruction: int) -> Callable[[], bool]:
         """What `csrr` of a counter does; False where the counter may not be read."""
         words, destination = self.words, (instruction >> 7) & 31
-        reader = self.csrs.readers[instruction >> 20]
+        reader = self.csrs.reader(instruction >> 20)
+        assert reader is not None
 
         def read() -> bool:
             value = reader()
