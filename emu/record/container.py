@@ -14,6 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
 from types import TracebackType
@@ -61,7 +62,8 @@ class Writer:
         self._compressor: ZstdCompressor | None = None
         self._sections: set[str] = set()
         try:
-            self._stream: BinaryIO = self.path.open("wb")
+            # Without a buffer, closing it after a disk was full has nothing left to write.
+            self._stream: FileIO = self.path.open("wb", buffering=0)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigError(f"cannot record to {path}: {reason}; name another file") from None
@@ -90,9 +92,10 @@ class Writer:
         self._put(checked + struct.pack("<I", zlib.crc32(packed, zlib.crc32(checked))) + packed)
 
     def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
         try:
-            self._stream.write(data)
-            self._stream.flush()
+            while rest:
+                rest = rest[self._stream.write(rest) :]
         except BrokenPipeError:
             raise
         except OSError as error:

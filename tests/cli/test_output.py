@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,3 +105,28 @@ def test_a_trace_whose_disk_is_full_is_told_with_its_name(program: Program, word
     result = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)
     assert result.returncode == 125
     assert result.stderr.count("cannot write /dev/full: No space left on device") == 1
+
+
+@pytest.mark.parametrize("ends", ["disk", "killed"])
+def test_a_log_of_a_run_can_be_read_as_far_as_it_was_written(tmp_path: Path, ends: str) -> None:
+    place = tmp_path / "log"
+    program = """
+import os, resource, signal, sys
+from pathlib import Path
+from emu.cli.shared.outputs import OutputFile
+from emu.errors import ConfigError
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    with OutputFile(Path(sys.argv[1])) as file:
+        for _ in range(9 if sys.argv[2] == "disk" else 2):
+            file.write(b"line\\n" * 1_600)
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+except ConfigError as error:
+    print(error)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(place), ends], check=False, capture_output=True, text=True
+    ).stdout
+    assert told == (f"cannot write {place}: File too large; name another file\n" if ends == "disk" else "")
+    assert place.read_bytes() == b"line\n" * (4_000 if ends == "disk" else 3_200)

@@ -11,7 +11,7 @@ from linker.commands.files import WholeFile
 
 
 class OutputFile:
-    """A file that gets its name when it is left, however it is: what is in it stays readable.
+    """A file that a run writes as it goes on: what has come into it can be read, however the run ends.
 
     Raises ConfigError, which names the file, when it cannot be written.
     """
@@ -19,7 +19,7 @@ class OutputFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = WholeFile(path)
+            self._stream: BinaryIO = path.open("wb")
         except OSError as error:
             raise self._failed(error) from error
         self._is_broken = False
@@ -28,18 +28,16 @@ class OutputFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._is_broken:
-            self._file.discard()
-            return
         try:
-            self._file.finish()
+            self._stream.close()
         except OSError as failure:
-            raise self._failed(failure) from failure
+            if not self._is_broken:  # else it was told
+                raise self._failed(failure) from failure
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
         try:
-            self._file.stream.write(data)
+            self._stream.write(data)
         except OSError as error:
             self._is_broken = True
             raise self._failed(error) from error
@@ -47,7 +45,7 @@ class OutputFile:
     def flush(self) -> None:
         """Hand over what was written, for whoever reads along."""
         try:
-            self._file.stream.flush()
+            self._stream.flush()
         except OSError as error:
             self._is_broken = True
             raise self._failed(error) from error

@@ -156,3 +156,24 @@ def test_a_killed_writer_leaves_what_it_had_added(tmp_path):
     assert read(path) == {"blocks": b"before"}
     with Reader(path) as reader:
         assert reader.missing == "it was not ended"
+
+
+def test_a_disk_that_becomes_full_is_told_once_and_leaves_what_it_had_added(tmp_path):
+    path = tmp_path / "run.ekrec"
+    program = """
+import os, resource, sys
+from emu.errors import RecordingError
+from emu.record.container import Writer
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    with Writer(sys.argv[1]) as writer:
+        for _ in range(9):
+            writer.add("blocks", os.urandom(7_000))
+except RecordingError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True)
+    assert told.stdout == f"cannot write to {path}: File too large; what was recorded before can be read\n"
+    assert len(read(path)["blocks"]) == 14_000
+    with Reader(path) as reader:
+        assert "in the middle of a chunk" in (reader.missing or "")
