@@ -75,26 +75,24 @@ def _dataclass(
             cls, frozen=frozen, slots=slots, kw_only=kw_only, order=order, eq=eq, repr=repr
         )  # fmt: skip
     fields = _gather(cls, kw_only=kw_only)
+    own = cls.__dict__
+    body: dict[str, Any] = {
+        "_late_fields": fields,
+        "_late_options": {"frozen": frozen, "order": order, "eq": eq, "repr": repr},
+        "_late_shown": tuple(each.name for each in fields if each.repr),
+        "_late_compared": staticmethod(_getter([each.name for each in fields if each.compare])),
+        "__dataclass_fields__": _FIELDS,
+        "__dataclass_params__": _PARAMETERS,
+    }
+    if "__match_args__" not in own:
+        body["__match_args__"] = tuple(each.name for each in fields if each.init and not each.kw_only)
+    if "__init__" not in own:
+        body |= {"__init__": _stub(cls, fields, frozen=frozen), "__signature__": _SIGNATURE}
+    body |= _methods(own, frozen=frozen, slots=slots, order=order, eq=eq, shown=repr)
     if slots:
-        cls = _with_slots(cls, fields)
-    cls._late_fields = fields
-    if "__match_args__" not in cls.__dict__:
-        setattr(cls, "__match_args__", tuple(each.name for each in fields if each.init and not each.kw_only))  # noqa: B010  # mypy
-    if "__init__" not in cls.__dict__:
-        cls.__init__ = _stub(cls, fields, frozen=frozen)
-        cls.__signature__ = _SIGNATURE
-    if repr and "__repr__" not in cls.__dict__:
-        cls.__repr__ = _repr_of(tuple(each.name for each in fields if each.repr))
-    compared = _getter([each.name for each in fields if each.compare])
-    if eq:
-        _compare_by(cls, compared, frozen=frozen)
-    if order:
-        _order_by(cls, compared)
-    if frozen:
-        _freeze(cls, fields, slots=slots)
-    cls.__dataclass_fields__ = _Real("__dataclass_fields__")
-    cls.__dataclass_params__ = _Real("__dataclass_params__")
-    cls._late_options = {"frozen": frozen, "order": order, "eq": eq, "repr": repr}
+        return _with_slots(cls, fields, body)
+    for name, value in body.items():
+        setattr(cls, name, value)
     return cls
 
 
@@ -142,17 +140,35 @@ def _gather(cls: Any, *, kw_only: bool) -> tuple[_Field, ...]:
     return tuple(found.values())
 
 
-def _with_slots(cls: Any, fields: tuple[_Field, ...]) -> Any:
-    """The class anew, since slots are decided when a class is made."""
+def _methods(own: Any, *, frozen: bool, slots: bool, order: bool, eq: bool, shown: bool) -> dict[str, Any]:
+    """What all such classes share, but for what a class has of its own."""
+    found: dict[str, Any] = {}
+    if shown and "__repr__" not in own:
+        found["__repr__"] = _shown
+    if eq:
+        if "__eq__" not in own:
+            found["__eq__"] = _equal
+        if own.get("__hash__") is None:  # which is what Python leaves of it beside an __eq__
+            found["__hash__"] = _hashed if frozen else None
+    if order:
+        found |= _ORDER
+    if frozen:
+        found |= _FROZEN
+        if slots:  # copies and pickles would set the attributes one by one
+            found |= _STATE
+    return found
+
+
+def _with_slots(cls: Any, fields: tuple[_Field, ...], more: dict[str, Any]) -> Any:
+    """The class anew, since slots are decided when a class is made; with more attributes, while it costs nothing."""
     inherited = {name for base in cls.__mro__[1:] for name in base.__dict__.get("__slots__", ())}
     names = {each.name for each in fields}
-    body = {name: value for name, value in cls.__dict__.items() if name not in names}
+    body = {name: value for name, value in cls.__dict__.items() if name not in names} | more
     body["__slots__"] = tuple(each.name for each in fields if each.name not in inherited)
+    body["__qualname__"] = cls.__qualname__
     body.pop("__dict__", None)
     body.pop("__weakref__", None)
-    made = type(cls)(cls.__name__, cls.__bases__, body)
-    made.__qualname__ = cls.__qualname__
-    return made
+    return type(cls)(cls.__name__, cls.__bases__, body)
 
 
 def _stub(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
@@ -166,10 +182,11 @@ def _stub(cls: Any, fields: tuple[_Field, ...], *, frozen: bool) -> Any:
             put = _set if frozen else setattr
             for name, value in given.items():
                 put(self, name, value)
-            if hasattr(cls, "__post_init__"):
+            if hasattr(self, "__post_init__"):
                 self.__post_init__()
             return
-        cls.__init__ = made = _compile_init(cls, fields, frozen=frozen)
+        owner: Any = next(base for base in type(self).__mro__ if base.__dict__.get("_late_fields") is fields)
+        owner.__init__ = made = _compile_init(owner, fields, frozen=frozen)
         made(self, *arguments, **values)
 
     __init__.__qualname__ = f"{cls.__qualname__}.__init__"
@@ -228,57 +245,65 @@ def _getter(names: list[str]) -> Any:
     return (lambda value: (getattr(value, names[0]),)) if names else (lambda _: ())
 
 
-def _repr_of(names: tuple[str, ...]) -> Any:
-    @recursive_repr()
-    def __repr__(self: Any) -> str:  # noqa: N807
-        return f"{type(self).__qualname__}({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
-
-    return __repr__
+@recursive_repr()
+def _shown(self: Any) -> str:
+    return f"{type(self).__qualname__}({', '.join([f'{name}={getattr(self, name)!r}' for name in self._late_shown])})"
 
 
-def _compare_by(cls: Any, compared: Any, *, frozen: bool) -> None:
-    if "__eq__" not in cls.__dict__:
-
-        def __eq__(self: Any, other: Any) -> Any:  # noqa: N807
-            return compared(self) == compared(other) if type(other) is type(self) else NotImplemented
-
-        cls.__eq__ = __eq__
-    if cls.__dict__.get("__hash__") is None:  # which is what Python leaves of it beside an __eq__
-        cls.__hash__ = (lambda self: hash(compared(self))) if frozen else None
+def _equal(self: Any, other: Any) -> Any:
+    compared = self._late_compared
+    return compared(self) == compared(other) if type(other) is type(self) else NotImplemented
 
 
-def _order_by(cls: Any, compared: Any) -> None:
-    def ordering(holds: Any) -> Any:
-        def method(self: Any, other: Any) -> Any:
-            return holds(compared(self), compared(other)) if type(other) is type(self) else NotImplemented
-
-        return method
-
-    for name in ("__lt__", "__le__", "__gt__", "__ge__"):
-        setattr(cls, name, ordering(getattr(tuple, name)))
+def _hashed(self: Any) -> int:
+    return hash(self._late_compared(self))
 
 
-def _freeze(cls: Any, fields: tuple[_Field, ...], *, slots: bool) -> None:
-    names = frozenset(each.name for each in fields)
+def _ordering(holds: Any) -> Any:
+    def method(self: Any, other: Any) -> Any:
+        compared = self._late_compared
+        return holds(compared(self), compared(other)) if type(other) is type(self) else NotImplemented
 
-    def __setattr__(self: Any, name: str, value: object) -> None:  # noqa: N807
-        if type(self) is cls or name in names:
-            raise _frozen(f"cannot assign to field {name!r}")
-        super(cls, self).__setattr__(name, value)
+    return method
 
-    def __delattr__(self: Any, name: str) -> None:  # noqa: N807
-        if type(self) is cls or name in names:
-            raise _frozen(f"cannot delete field {name!r}")
-        super(cls, self).__delattr__(name)
 
-    def __setstate__(self: Any, state: list[Any]) -> None:  # noqa: N807
-        for each, value in zip(fields, state, strict=True):
-            _set(self, each.name, value)
+_ORDER = {name: _ordering(getattr(tuple, name)) for name in ("__lt__", "__le__", "__gt__", "__ge__")}
 
-    cls.__setattr__, cls.__delattr__ = __setattr__, __delattr__
-    if slots:  # copies and pickles would set the attributes one by one
-        cls.__getstate__ = lambda self: [getattr(self, each.name) for each in fields]
-        cls.__setstate__ = __setstate__
+
+def _refuse_to_set(self: Any, name: str, value: object) -> None:
+    if _is_fixed(self, name):
+        raise _frozen(f"cannot assign to field {name!r}")
+    object.__setattr__(self, name, value)
+
+
+def _refuse_to_delete(self: Any, name: str) -> None:
+    if _is_fixed(self, name):
+        raise _frozen(f"cannot delete field {name!r}")
+    object.__delattr__(self, name)
+
+
+def _is_fixed(value: Any, name: str) -> bool:
+    """Whether nobody sets this: of a frozen class anything, of one that inherits from it the fields."""
+    return "_late_fields" in type(value).__dict__ or any(each.name == name for each in value._late_fields)
+
+
+_FROZEN = {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
+
+
+def _state_of(self: Any) -> list[Any]:
+    return [getattr(self, each.name) for each in self._late_fields]
+
+
+def _take_state(self: Any, state: list[Any]) -> None:
+    for each, value in zip(self._late_fields, state, strict=True):
+        _set(self, each.name, value)
+
+
+_STATE = {"__getstate__": _state_of, "__setstate__": _take_state}
+for _name, _method in {
+    "__repr__": _shown, "__eq__": _equal, "__hash__": _hashed, **_ORDER, **_FROZEN, **_STATE,
+}.items():  # fmt: skip
+    _method.__name__ = _method.__qualname__ = _name  # as `help` shows them
 
 
 def _frozen(text: str) -> Exception:
@@ -296,7 +321,7 @@ class _Real:
     def __get__(self, _: object, cls: Any) -> Any:
         import dataclasses
 
-        owner = next(base for base in cls.__mro__ if "_late_fields" in base.__dict__)
+        owner: Any = next(base for base in cls.__mro__ if "_late_fields" in base.__dict__)
         body: dict[str, Any] = {"__annotations__": {each.name: each.annotation for each in owner._late_fields}}
         for each in owner._late_fields:
             default = {} if each.default is _NONE else {"default": each.default}
@@ -316,7 +341,7 @@ class _Signature:
     def __get__(self, _: object, cls: Any) -> Any:
         from inspect import signature
 
-        owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
+        owner: Any = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
         fields = owner.__dict__.get("_late_fields")
         if fields is None:
             raise AttributeError("__signature__")  # a class with an __init__ of its own
@@ -325,6 +350,7 @@ class _Signature:
 
 
 _SIGNATURE = _Signature()
+_FIELDS, _PARAMETERS = _Real("__dataclass_fields__"), _Real("__dataclass_params__")
 
 if not TYPE_CHECKING:
     dataclass, field, replace = _dataclass, _field, _replace
