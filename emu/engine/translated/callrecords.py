@@ -181,10 +181,9 @@ class CallRecords(Feature):
         self._looks_at_memory = looks_at_memory
         self._shared[Shared.SATP] = self._satp if looks_at_memory else 0
 
-    def await_return(
-        self, return_address: int, stack_pointer: int, function: Function | None, arguments: Sequence[int]
-    ) -> None:
+    def await_return(self, where: tuple[int, ...], function: Function | None, arguments: Sequence[int]) -> None:
         """Have the return of a call recorded that Python was told of; or none, where a function is not recorded."""
+        return_address, stack_pointer = where
         place = (stack_pointer >> PLACE_SHIFT & (1 << PLACE_BITS) - 1) << SIZE_BITS - 3
         words = self._awaited_words
         address, key = (0, 0) if function is None else (function.address, function.key(arguments))

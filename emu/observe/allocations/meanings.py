@@ -6,6 +6,7 @@ So calls can be told of later than they were made, when memory is another: nativ
 
 from collections.abc import Callable, Iterator
 
+from emu.isa.privilege import Privilege
 from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
@@ -32,8 +33,9 @@ class Found:
         self.texts: dict[int, str] = {}
 
 
-Tell = Callable[[Call, int, "RecordedMoment", "RecordedMoment", Led], None]
-"""Gets the instructions that have retired, the moment that is told of, and the same with the arguments in a0 to a7."""
+Leading = Callable[[], Led]
+Report = Callable[[Placed, Privilege, "RecordedMoment", "RecordedMoment", int, Leading], None]
+"""See `AllocatorObserver.report`."""
 
 
 class RecordedMoment(MachineMoment):
@@ -86,7 +88,7 @@ class _Learning(CallMoment):
             self.words[word] = super().load(word, _WORD)
 
 
-def recorded(machine: Machine, placed: Placed, tell: Tell) -> "Recorded[Found] | None":
+def recorded(machine: Machine, placed: Placed, report: Report) -> "Recorded[Found] | None":
     """How calls of a function can be told of later; None where they cannot be."""
     function = placed.function
     at_entry = function.does in (Does.FREE, Does.GIVE)
@@ -116,10 +118,17 @@ def recorded(machine: Machine, placed: Placed, tell: Tell) -> "Recorded[Found] |
     def learn(call: Call) -> Meaning[Found] | None:
         return _learned(machine, function, call, at_entry=at_entry)
 
-    def told(call: Call, instret: int, led: Led, found: Found | None, registers: tuple[int, ...]) -> None:
-        at_call = RecordedMoment(machine, found or nothing, call.args, call.args)
-        moment = at_call if at_entry else RecordedMoment(machine, found or nothing, registers, call.args)
-        tell(call, instret, moment, at_call, led)
+    def told(
+        arguments: tuple[int, ...],
+        mode: Privilege,
+        instret: int,
+        led: Led,
+        found: Found | None,
+        registers: tuple[int, ...],
+    ) -> None:
+        at_call = RecordedMoment(machine, found or nothing, arguments, arguments)
+        moment = at_call if at_entry else RecordedMoment(machine, found or nothing, registers, arguments)
+        report(placed, mode, moment, at_call, instret, lambda: led)
 
     return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, told)
 

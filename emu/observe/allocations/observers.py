@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
+from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.allocations import meanings
 from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
-from emu.observe.allocations.meanings import RecordedMoment
+from emu.observe.allocations.meanings import Leading
 from emu.observe.allocations.moments import (
     CallMoment,
     ElementMoment,
@@ -25,8 +26,6 @@ from emu.observe.allocations.values import Moment, Value
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.opened import Led
 from emu.observe.calls.tracer import Call, Return
-
-Leading = Callable[[], Led]
 
 
 class AllocatorObserver(CollectedSource):
@@ -63,11 +62,12 @@ class AllocatorObserver(CollectedSource):
 
     @abstractmethod
     def report(
-        self, placed: Placed, call: Call, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
+        self, placed: Placed, mode: Privilege, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
     ) -> None:
         """Make the events of an outermost call: of a free when it is called, of all others at their return.
 
-        `moment` is the moment of that, `at_call` the same with the arguments in a0 to a7; `led` says who called.
+        `mode` is the privilege of the call, `moment` the moment of its event, `at_call` the same with the arguments in
+        a0 to a7; `led` says who called.
         """
 
     def tellers(self, item: Placed) -> Tellers:
@@ -84,7 +84,7 @@ class AllocatorObserver(CollectedSource):
                 tell(item, call, True)
             if at_call:
                 moment = CallMoment(self._machine, call)
-                self.report(item, call, moment, moment, call.instret, lambda: self._led(call))
+                self.report(item, call.privilege, moment, moment, call.instret, lambda: self._led(call))
                 for answer in self.freeing if item.function.does is Does.FREE else ():
                     answer(item, call)
 
@@ -94,7 +94,7 @@ class AllocatorObserver(CollectedSource):
             if not at_call:
                 moment = CallMoment(self._machine, end.call)
                 returned, led = ReturnMoment(self._machine, moment), lambda: self._led(end.call)
-                self.report(item, end.call, returned, moment, end.instret, led)
+                self.report(item, end.call.privilege, returned, moment, end.instret, led)
             for tell in self.crossed:
                 tell(item, end.call, False)
 
@@ -109,16 +109,13 @@ class AllocatorObserver(CollectedSource):
                 note(call)
             if not call.depth:
                 moment = CallMoment(machine, call)
-                self.report(item, call, moment, moment, call.instret, lambda: self._led(call))
+                self.report(item, call.privilege, moment, moment, call.instret, lambda: self._led(call))
 
         def ended(call: Call, instret: int) -> None:
             moment = CallMoment(machine, call)
-            self.report(item, call, ReturnMoment(machine, moment), moment, instret, lambda: self._led(call))
+            self.report(item, call.privilege, ReturnMoment(machine, moment), moment, instret, lambda: self._led(call))
 
-        def recorded(call: Call, instret: int, moment: RecordedMoment, at_call: RecordedMoment, led: Led) -> None:
-            self.report(item, call, moment, at_call, instret, lambda: led)
-
-        later = meanings.recorded(machine, item, recorded)
+        later = meanings.recorded(machine, item, self.report)
         if item.function.does in (Does.FREE, Does.GIVE):
             return LaterTellers(freed, None, nested=note is not None, recorded=later)
         return LaterTellers(note, ended, nested=note is not None, recorded=later)
@@ -169,7 +166,7 @@ class FrameObserver(AllocatorObserver):
         return allocator.frames
 
     def report(
-        self, placed: Placed, call: Call, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
+        self, placed: Placed, mode: Privilege, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
     ) -> None:
         """See the base."""
         function = placed.function
@@ -178,28 +175,28 @@ class FrameObserver(AllocatorObserver):
                 number = function.element.at(element)
                 frame = self._frame(function.unit, number) if number else None
                 if frame is not None:
-                    self._emit(placed, call, instret, *frame, 1, led())
+                    self._emit(placed, mode, instret, *frame, 1, led())
             return
         numbers = [number for value in function.at if (number := value.at(moment))]
         frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
         if frames:
             count = _number(function.count, at_call, 1)
-            self._emit(placed, call, instret, *frames[0], count, led())
+            self._emit(placed, mode, instret, *frames[0], count, led())
         elif numbers:
             self.doubt(placed, self._nonsense(placed, numbers[0]))
 
-    def _emit(self, placed: Placed, call: Call, instret: int, ppn: int, offset: int, count: int, led: Led) -> None:
+    def _emit(self, placed: Placed, mode: Privilege, instret: int, ppn: int, offset: int, count: int, led: Led) -> None:
         count = min(count, self._behind - ppn)
         site, callers = led
         number = PhysPageNum(ppn)
         if placed.function.does is Does.ALLOCATE:
             event: Event = FrameAllocated(
-                instret=instret, pc=site, privilege=call.privilege, ppn=number, count=count, callers=callers
+                instret=instret, pc=site, privilege=mode, ppn=number, count=count, callers=callers
             )
         else:
             given = placed.function.does is Does.GIVE
             event = FrameFreed(
-                instret=instret, pc=site, privilege=call.privilege, ppn=number, count=count, offset=offset,
+                instret=instret, pc=site, privilege=mode, ppn=number, count=count, offset=offset,
                 given=given, callers=callers,
             )  # fmt: skip
         self.tell(event)
@@ -249,30 +246,37 @@ class HeapObserver(AllocatorObserver):
         return allocator.blocks
 
     def report(
-        self, placed: Placed, call: Call, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
+        self, placed: Placed, mode: Privilege, moment: Moment, at_call: MachineMoment, instret: int, led: Leading
     ) -> None:
         """See the base."""
         function = placed.function
         size = _number(function.size, at_call, 0)
         if function.element is not None:
             for element in elements(function, moment):
-                self._one(placed, call, at_call, instret, function.element.at(element) or 0, size, led)
+                self._one(placed, mode, at_call, instret, function.element.at(element) or 0, size, led)
             return
         address = _first(function.at, moment)
         if function.does is Does.RESIZE:
             old = _number(function.old, at_call, 0)
             if old and (address or not size):
-                self._freed(call, instret, old, 0, led())
-        self._one(placed, call, at_call, instret, address, size, led)
+                self._freed(mode, instret, old, 0, led())
+        self._one(placed, mode, at_call, instret, address, size, led)
 
     def _one(
-        self, placed: Placed, call: Call, at_call: MachineMoment, instret: int, address: int, size: int, led: Leading
+        self,
+        placed: Placed,
+        mode: Privilege,
+        at_call: MachineMoment,
+        instret: int,
+        address: int,
+        size: int,
+        led: Leading,
     ) -> None:
         function = placed.function
         if not address:
             return
         if function.does is Does.FREE:
-            self._freed(call, instret, address, size, led())
+            self._freed(mode, instret, address, size, led())
             return
         kind = ""
         for value in function.kind:
@@ -280,18 +284,18 @@ class HeapObserver(AllocatorObserver):
                 break
         site, callers = led()
         event = HeapAllocated(
-            instret=instret, pc=site, privilege=call.privilege,
+            instret=instret, pc=site, privilege=mode,
             address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
             kind=kind, callers=callers,
         )  # fmt: skip
         self.tell(event)
 
-    def _freed(self, call: Call, instret: int, address: int, size: int, led: Led) -> None:
+    def _freed(self, mode: Privilege, instret: int, address: int, size: int, led: Led) -> None:
         self.tell(
             HeapFreed(
                 instret=instret,
                 pc=led.site,
-                privilege=call.privilege,
+                privilege=mode,
                 address=VirtAddr(address),
                 size=size,
                 callers=led.callers,

@@ -39,8 +39,9 @@ class Recorded(Generic[M]):
     """The meaning is one for each value of this argument; one for all calls if None."""
     learn: "Callable[[Call], Meaning[M] | None] | None"
     """Finds the meaning, at the moment; None where it cannot be known by words of memory. Without it there is none."""
-    tell: "Callable[[Call, int, Led, M | None, tuple[int, ...]], None]"
-    """Gets the instructions that have retired, who called, the meaning, and a0 to a7."""
+    tell: "Callable[[tuple[int, ...], Privilege, int, Led, M | None, tuple[int, ...]], None]"
+    """Gets a0 to a7 of the call and its privilege, the instructions that have retired, who called, the meaning, and a0
+    to a7 now."""
 
 
 class KeptTracer:
@@ -161,7 +162,7 @@ class _RecordedFunction(Generic[M]):
     ) -> None:
         self._tracer, self._name, self._address, self._mark = tracer, name, address, mark
         self._on_return, self._ended, self._recorded = on_return, ended, recorded
-        self._waits = ended is not None
+        self._waits, self._at_entry, self._traced = ended is not None, recorded.at_entry, tracer._remove
         self._calls, self._core = tracer._calls, tracer._machine.core
         self._meanings: dict[int, M] = {}
         self.function = self._calls.records.add(
@@ -202,27 +203,59 @@ class _RecordedFunction(Generic[M]):
     # Later.
 
     def _was_entered(self, record: Record) -> None:
-        if self._address not in self._tracer._remove:
+        if self._address not in self._traced:
             return
         mode = record[_MODE]
-        call = Call(
-            self._name, self._address, record[_FIRST:_PATH], VirtAddr(record[_LINK]), record[_STACK], record[_THREAD],
-            record[_INSTRET], self._core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode], 0,
-        )  # fmt: skip
-        where = record[_LINK], record[_STACK]
-        awaited = Awaited(self._tracer, call, self._on_return, self._ended)
+        call = _RecordedCall(self, record, self._core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode])
         if self._waits:
-            self._calls.awaits(where, awaited)
+            self._calls.awaits(record[_LINK:_THREAD], call)
         else:
-            self._calls.begin(where, self._mark, awaited)
-        if self._recorded.at_entry:
+            self._calls.begin(record[_LINK:_THREAD], self._mark, call)
+        if self._at_entry:
             self._tell(call, record)
 
     def _has_ended(self, record: Record) -> None:
-        for awaited in self._calls.returned(record[_LINK], record[_STACK]):
-            if not self._recorded.at_entry and self._address in self._tracer._remove:
-                self._tell(awaited.call, record)
+        for awaited in self._calls.returned(record[_LINK:_THREAD]):
+            if not self._at_entry and self._address in self._traced:
+                self._tell(awaited if isinstance(awaited, _RecordedCall) else awaited.awaited.call, record)
 
-    def _tell(self, call: Call, record: Record) -> None:
-        led = self._calls.led(record[_CALLERS], record[_PATH])
-        self._recorded.tell(call, record[_INSTRET], led, self._meanings.get(record[_MEANING]), record[_FIRST:_PATH])
+    def _tell(self, call: "Call | _RecordedCall", record: Record) -> None:
+        self._recorded.tell(
+            call.args, call.privilege, record[_INSTRET], self._calls.led(record[_CALLERS], record[_PATH]),
+            self._meanings.get(record[_MEANING]), record[_FIRST:_PATH],
+        )  # fmt: skip
+
+    def call(self, record: Record, privilege: Privilege) -> Call:
+        """What a record of an entry stands for."""
+        return Call(
+            self._name, self._address, record[_FIRST:_PATH], VirtAddr(record[_LINK]), record[_STACK], record[_THREAD],
+            record[_INSTRET], privilege, 0,
+        )  # fmt: skip
+
+    def awaited(self, call: Call) -> Awaited:
+        """Who wants to know of a call's return."""
+        return Awaited(self._tracer, call, self._on_return, self._ended)
+
+
+class _RecordedCall:
+    """A recorded call that has not returned: most are asked for no more than what they were given."""
+
+    __slots__ = ("_function", "_record", "privilege")
+
+    def __init__(self, function: "_RecordedFunction[M]", record: Record, privilege: Privilege) -> None:
+        self._function, self._record, self.privilege = function, record, privilege
+
+    @property
+    def args(self) -> tuple[int, ...]:
+        """See `Call`."""
+        return self._record[_FIRST:_PATH]
+
+    @property
+    def call(self) -> Call:
+        """The whole."""
+        return self._function.call(self._record, self.privilege)
+
+    @property
+    def awaited(self) -> Awaited:
+        """Who wants to know of its return."""
+        return self._function.awaited(self.call)

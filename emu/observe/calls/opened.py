@@ -6,7 +6,7 @@ from itertools import islice, starmap
 from emu.address import VirtAddr
 from emu.engine.translated.callrecords import CallRecords, Function
 from emu.engine.translated.opencalls import Around, KeptCalls, OpenCall
-from emu.hints import NamedTuple
+from emu.hints import NamedTuple, Protocol
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -58,6 +58,23 @@ class Awaited(NamedTuple):
     ended: "Ended | None"
     """What is told here: of no return, if nothing."""
 
+    @property
+    def awaited(self) -> "Awaited":
+        """See `Waiting`."""
+        return self
+
+
+class Waiting(Protocol):
+    """What becomes an `Awaited` when it is looked at."""
+
+    @property
+    def awaited(self) -> Awaited:
+        """Who wants to know of the return."""
+
+
+Where = tuple[int, ...]
+"""The return address and the stack pointer of a call."""
+
 
 class Led(NamedTuple):
     """What led to a call."""
@@ -72,8 +89,8 @@ class _Saved(NamedTuple):
     """What is open at a moment."""
 
     kept: object
-    awaited: dict[tuple[int, int], tuple[Awaited, ...]]
-    begun: dict[tuple[int, int], tuple[int, Awaited]]
+    awaited: dict[Where, tuple[Waiting, ...]]
+    begun: dict[Where, tuple[int, Waiting]]
 
 
 class OpenCalls:
@@ -87,9 +104,8 @@ class OpenCalls:
         self._backtrace = Backtrace(machine)
         self._users = 0
         self.kept = KeptCalls(self._returned)
-        self._awaited: dict[tuple[int, int], list[Awaited]] = {}
-        """By return address and stack pointer of a call."""
-        self._begun: dict[tuple[int, int], tuple[int, Awaited]] = {}
+        self._awaited: dict[Where, list[Waiting]] = {}
+        self._begun: dict[Where, tuple[int, Waiting]] = {}
         """Calls whose return nobody waits for, with their marks; those that have returned, too, until it is asked."""
         self._layers: dict[object, int] = {}
         self._paths: dict[int, _Path] = {}
@@ -265,9 +281,7 @@ class OpenCalls:
         if mark:
             self.kept.mark_only(call.return_address, call.stack_pointer, mark)
 
-    def await_return(
-        self, where: tuple[int, int], awaited: "Awaited", *, also: bool, function: Function | None = None
-    ) -> None:
+    def await_return(self, where: Where, awaited: Awaited, *, also: bool, function: Function | None = None) -> None:
         """Have the return of a marked call told to whoever awaits it, `also` to those who do already.
 
         That of a `function` that is recorded is recorded, if nobody else awaits it.
@@ -276,17 +290,17 @@ class OpenCalls:
             self._awaited[where].append(awaited)
         else:
             self.awaits(where, awaited)
-        self.records.await_return(*where, None if also else function, awaited.call.args)
+        self.records.await_return(where, None if also else function, awaited.call.args)
 
-    def awaits(self, where: tuple[int, int], awaited: "Awaited") -> None:
+    def awaits(self, where: Where, awaited: Waiting) -> None:
         """Note who awaits a return that is told already: one that was made there before has never returned."""
         self._awaited[where] = [awaited]
 
-    def returned(self, return_address: int, stack_pointer: int) -> list["Awaited"]:
+    def returned(self, where: Where) -> list[Waiting]:
         """Who has awaited a return."""
-        return self._awaited.pop((return_address, stack_pointer), [])
+        return self._awaited.pop(where, [])
 
-    def begin(self, where: tuple[int, int], mark: int, begun: "Awaited") -> None:
+    def begin(self, where: Where, mark: int, begun: Waiting) -> None:
         """Note a call, marked alone, whose return nobody waits for."""
         self._begun[where] = mark, begun
         if len(self._begun) > _MOST_CHAINS:
@@ -296,20 +310,23 @@ class OpenCalls:
         has_mark = self.kept.has_mark
         self._begun = {where: one for where, one in self._begun.items() if has_mark(OpenCall(*where), one[0])}
 
-    def give_up(self, owner: object) -> list["Awaited"]:
+    def give_up(self, owner: object) -> list[Awaited]:
         """Await no return for an owner any more; its calls that are open."""
         self.read_records()
         self._prune()
-        given_up = [begun for _, begun in self._begun.values() if begun.owner is owner]
-        self._begun = {where: one for where, one in self._begun.items() if one[1].owner is not owner}
-        for where, all_of in self._awaited.items():
+        begun = [one.awaited for _, one in self._begun.values()]
+        given_up = [awaited for awaited in begun if awaited.owner is owner]
+        self._begun = {where: one for where, one in self._begun.items() if one[1].awaited.owner is not owner}
+        for where, waiting in self._awaited.items():
+            all_of = [one.awaited for one in waiting]
             given_up += [awaited for awaited in all_of if awaited.owner is owner]
             self._awaited[where] = [awaited for awaited in all_of if awaited.owner is not owner]
         return given_up
 
     def _returned(self, where: OpenCall, instret: int) -> None:
         self.read_records()
-        for awaited in reversed(self.returned(*where)):
+        for waiting in reversed(self.returned(where)):
+            awaited = waiting.awaited
             if awaited.ended is not None:
                 awaited.ended(awaited.call, instret)
 
