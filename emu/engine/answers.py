@@ -20,6 +20,8 @@ from emu.isa.operands import instruction_length
 from emu.isa.privilege import Access
 from emu.isa.registers import SP
 
+_PAGE_FAULTS = (12, 13, 15)
+"""What the core raises for pages that the guest has refused."""
 _DONE, _REFUSED = Store.DONE, Store.REFUSED  # looking a member up in its Enum is slow
 _ACCESS = {
     library.MEM_READ_UNMAPPED: Access.LOAD,
@@ -162,12 +164,19 @@ class EngineAnswers(EngineParts):
         self.stop_after_block()
 
     def _add_hooks(self) -> None:
-        exception, features = self._guest.exception, self.clock.features
+        exception, features, slots, refused = (
+            self._guest.exception, self.clock.features, self.slots, self._guest.refused,
+        )  # fmt: skip
         direct = isinstance(self.clock, BlockClock)
 
         def on_exception(_engine: int, number: int) -> None:
             if self._one_block:
                 self._let_no_more_begin()
+            if number in _PAGE_FAULTS and slots[Slot.RAISES]:
+                self.words[Word.PC] = self.words[Word.PC] - 4 & LAST_ADDRESS
+                if self._error is None:  # else the core is left already
+                    self._guarded(refused)
+                return
             try:
                 if not features.looks_at_completed:
                     exception(number)
@@ -195,7 +204,7 @@ class EngineAnswers(EngineParts):
             self._hook(library.HOOK_PROTECTED, memory, begin, end, leaves=Entry.MEMORY)
 
     def _answer_fills(self) -> None:
-        window, fill, direct = self.window, self._guest.fill, isinstance(self.clock, BlockClock)
+        window, fill, direct, slots = self.window, self._guest.fill, isinstance(self.clock, BlockClock), self.slots
         cells: dict[int, Any] = {}
         self.translations = translations = Translations(self.handle)
 
@@ -208,7 +217,7 @@ class EngineAnswers(EngineParts):
                 else:
                     found = translations.ask(address, access, fill)
                 if found is None:
-                    self._refused = True
+                    self._refused = not slots[Slot.RAISES]
                     return False
                 cell = cells.get(result)
                 if cell is None:  # the result lies on the core's stack, at one of few places

@@ -45,6 +45,8 @@ class BlockClock:
         """Where they lie in host memory."""
         self.slots[Slot.STOP] = library.function_address("uc_emu_stop", "")
         self.slots[Slot.FORGET_PAGE] = library.function_address("tlb_flush_page")
+        self.slots[Slot.SET_PAGE] = installation.word_of("tlb_set_page")
+        self.slots[Slot.RAISE] = library.function_address("riscv_raise_exception")
         handle = used.handle
         engine = handle.value or 0
         core = ctypes.c_uint64.from_address(engine + layout.ENGINE_CPU).value

@@ -209,13 +209,15 @@ class Engine(EngineAnswers):
         slots[Slot.DEADLINE], slots[Slot.LIMIT] = 0, deadline
         self._one_block = True
         entries, returns = slots[Slot.ENTRIES], slots[Slot.RETURNS]
+        raises = slots[Slot.RAISES]
+        slots[Slot.RAISES] = 0  # the core looks up exits, which may lie on pages that are refused
         slots[Slot.ENTRIES] = slots[Slot.RETURNS] = 0  # what does not retire of the block leaves room for others
         try:
             return self.run()
         finally:
             slots[Slot.LIMIT] = 0
             self._one_block = False
-            slots[Slot.ENTRIES], slots[Slot.RETURNS] = entries, returns
+            slots[Slot.ENTRIES], slots[Slot.RETURNS], slots[Slot.RAISES] = entries, returns, raises
 
     @property
     def has_features(self) -> bool:
@@ -274,6 +276,10 @@ class Engine(EngineAnswers):
                 return
             self._returns = Returns(self.slots)
         self._returns.serve(returns and serves)
+
+    def raise_refused(self) -> None:
+        """Have the core raise pages that the guest refuses as exceptions, which is quicker than to be left."""
+        self.slots[Slot.RAISES] = self.is_native
 
     def note_return(self, block: int, place: int, word: int = 0) -> None:
         """In the block of this number an `sret` stands so many bytes behind its start.

@@ -5,6 +5,8 @@ Whatever is out of the ordinary is left to the guest: reserved bits, a leaf that
 access or has A or D clear, tables and pages outside of the range in which everything is allowed.
 """
 
+from functools import partial
+
 from emu.engine import library
 from emu.engine.filltable import (
     ASK,
@@ -32,23 +34,25 @@ from emu.engine.filltable import (
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE
+from emu.engine.window import Word
 from emu.mmu import pte
 
 _READ, _WRITE, _FETCH = library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH
 _LEAF, _NOT_PLAIN = pte.R | pte.W | pte.X, pte.D | pte.A | pte.U
 _NO_WRITE, _NO_EXEC = ~library.PROT_WRITE, ~library.PROT_EXEC
+_CAUSE_OF_FETCH, _CAUSE_OF_LOAD, _CAUSE_OF_STORE = 12, 13, 15
+"""Page faults."""
 
 
-def _aarch64() -> str:
-    from emu.engine.filling_aarch64 import SOURCE
+def _aarch64(name: str) -> str:
+    from emu.engine import filling_aarch64
 
-    return SOURCE
+    text: str = getattr(filling_aarch64, name)
+    return text
 
 
-# The engine, the address, the access (16, 17, 18: load, store, fetch), where the answer goes, and the table.
-FILL = Probe(
-    "fill",
-    x86_64=f"""
+_FIND = f"""
     mov r9, [r8+{8 * CONTEXT}]
     test r9, r9
     jz ask
@@ -203,7 +207,10 @@ granted:
     mov [r8+r10+{8 * ENTRIES + 8}], r11
     mov eax, 1
     ret
-ask:
+"""
+"""Gets the engine, the address, the access (16, 17, 18: load, store, fetch), where the answer goes, and the table."""
+
+_ASK = f"""
     mov rax, [r8+{8 * CLOCK}]
     test byte ptr [rax+{8 * Slot.ALONE}], {Note.ALONE}
     jnz alone
@@ -268,6 +275,113 @@ noted:
     or [rax+{8 * Slot.ALONE}], r9
     xor eax, eax
     ret
+"""
+
+FILL = Probe("fill", x86_64=_FIND + "ask:" + _ASK, aarch64=partial(_aarch64, "FILL"))
+
+# In the place of the core's function: what it says of the core is not put in order for an answer that nobody is asked
+# for. It gets the core, the address, a size, the access, the MMU's mode, whether nothing is to be raised, and where the
+# host's code goes on.
+TLB_FILL = Probe(
+    "tlb_fill",
+    x86_64=f"""
+    mov rax, [rdi+{CORE_STATE["x86_64"] + 8 * Word.RDTIME_FUNCTION:#x}]
+    test rax, rax
+    jz core
+    mov r10, [rax+{8 * Slot.TRANSLATIONS}]
+    test r10, r10
+    jz core
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    sub rsp, 24
+    mov rbx, rdi
+    mov rbp, rsi
+    mov r12d, ecx
+    mov r13d, r8d
+    mov r14d, r9d
+    mov r15, rax
+    and rsi, -4096
+    lea edx, [r12+{_READ}]
+    mov rcx, rsp
+    mov r8, r10
+    call find
+    test eax, eax
+    jnz found
+    test r14b, r14b
+    jnz unasked
+    cmp qword ptr [r15+{8 * Slot.RAISES}], 0
+    je unasked
+    test byte ptr [r15+{8 * Slot.ALONE}], {Note.ALONE}
+    jnz unasked
+    mov rsi, rbp
+    and rsi, -4096
+    lea edx, [r12+{_READ}]
+    mov rcx, rsp
+    mov r8, [r15+{8 * Slot.TRANSLATIONS}]
+    call asks
+    test al, al
+    jz raise
+found:
+    mov rdi, rbx
+    mov rsi, rbp
+    and rsi, -4096
+    mov rdx, [rsp]
+    and rdx, -4096
+    mov ecx, [rsp+8]
+    and ecx, 7
+    mov r8d, r13d
+    mov r9d, 4096
+    mov rax, [r15+{8 * Slot.SET_PAGE}]
+    call qword ptr [rax]
+    mov eax, 1
+    add rsp, 24
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+raise:
+    lea rdi, [rbx+{CORE_STATE["x86_64"]:#x}]
+    mov esi, {_CAUSE_OF_LOAD}
+    cmp r12d, 1
+    jb raised
+    mov esi, {_CAUSE_OF_STORE}
+    je raised
+    mov esi, {_CAUSE_OF_FETCH}
+raised:
+    mov rdx, [rsp+80]
+    call qword ptr [r15+{8 * Slot.RAISE}]
+unasked:
+    mov rdi, rbx
+    mov rsi, rbp
+    mov ecx, r12d
+    mov r8d, r13d
+    mov r9d, r14d
+    mov rax, r15
+    add rsp, 24
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+core:
+    jmp qword ptr [rip+own]
+find:
+    {_FIND}
+ask:
+    xor eax, eax
+    ret
+asks:
+    {_ASK}
+own: .quad 0
 """,
-    aarch64=_aarch64,
+    aarch64=partial(_aarch64, "TLB_FILL"),
 )
+"""It ends with the address of the core's function."""

@@ -1,4 +1,4 @@
-"""The function of `emu.engine.filling` for AArch64 (AAPCS64)."""
+"""The functions of `emu.engine.filling` for AArch64 (AAPCS64)."""
 
 from emu.engine import library
 from emu.engine.filltable import (
@@ -26,14 +26,16 @@ from emu.engine.filltable import (
 )
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import Slot
+from emu.engine.translated.layout import CORE_STATE
+from emu.engine.window import Word
 from emu.mmu import pte
 
 _READ, _WRITE, _FETCH = library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH
 _LEAF, _NOT_PLAIN = pte.R | pte.W | pte.X, pte.D | pte.A | pte.U
 _NO_WRITE, _NO_EXEC = ~library.PROT_WRITE, ~library.PROT_EXEC
+_CAUSE_OF_FETCH, _CAUSE_OF_LOAD, _CAUSE_OF_STORE = 12, 13, 15
 
-# The engine, the address, the access (16, 17, 18: load, store, fetch), where the answer goes, and the table.
-SOURCE = f"""
+_FIND = f"""
     ldr x9, [x4, #{8 * CONTEXT}]
     cbz x9, ask
     lsr x10, x1, #12
@@ -172,7 +174,10 @@ granted:
     str x10, [x11, #{8 * ENTRIES + 8}]
     mov w0, #1
     ret
-ask:
+"""
+"""Gets the engine, the address, the access, where the answer goes, and the table."""
+
+_ASK = f"""
     ldr x9, [x4, #{8 * CLOCK}]
     ldr x10, [x9, #{8 * Slot.ALONE}]
     tbnz w10, #0, alone
@@ -230,4 +235,102 @@ noted:
     str x10, [x9, #{8 * Slot.ALONE}]
     mov w0, #0
     ret
+"""
+
+FILL = _FIND + "ask:\n" + _ASK
+
+TLB_FILL = f"""
+    mov x9, #{CORE_STATE["aarch64"]}
+    add x9, x9, x0
+    ldr x9, [x9, #{8 * Word.RDTIME_FUNCTION}]
+    cbz x9, core
+    ldr x10, [x9, #{8 * Slot.TRANSLATIONS}]
+    cbz x10, core
+    stp x29, x30, [sp, #-112]!
+    mov x29, sp
+    stp x19, x20, [sp, #16]
+    stp x21, x22, [sp, #32]
+    stp x23, x24, [sp, #48]
+    str x25, [sp, #64]
+    mov x19, x0
+    mov x20, x1
+    mov w21, w3
+    mov w22, w4
+    and w23, w5, #0xff
+    mov x24, x6
+    mov x25, x9
+    and x1, x1, #0xfffffffffffff000
+    add w2, w3, #{_READ}
+    add x3, sp, #80
+    mov x4, x10
+    bl find
+    cbnz w0, found
+    cbnz w23, unasked
+    ldr x9, [x25, #{8 * Slot.RAISES}]
+    cbz x9, unasked
+    ldr x9, [x25, #{8 * Slot.ALONE}]
+    tbnz w9, #0, unasked
+    mov x0, x19
+    and x1, x20, #0xfffffffffffff000
+    add w2, w21, #{_READ}
+    add x3, sp, #80
+    ldr x4, [x25, #{8 * Slot.TRANSLATIONS}]
+    bl asks
+    tst w0, #0xff
+    b.eq raise
+found:
+    mov x0, x19
+    and x1, x20, #0xfffffffffffff000
+    ldp x2, x3, [sp, #80]
+    and x2, x2, #0xfffffffffffff000
+    and w3, w3, #7
+    mov w4, w22
+    mov x5, #4096
+    ldr x9, [x25, #{8 * Slot.SET_PAGE}]
+    ldr x9, [x9]
+    blr x9
+    mov w0, #1
+    ldr x25, [sp, #64]
+    ldp x23, x24, [sp, #48]
+    ldp x21, x22, [sp, #32]
+    ldp x19, x20, [sp, #16]
+    ldp x29, x30, [sp], #112
+    ret
+raise:
+    mov x9, #{CORE_STATE["aarch64"]}
+    add x0, x19, x9
+    mov w1, #{_CAUSE_OF_LOAD}
+    cbz w21, raised
+    mov w1, #{_CAUSE_OF_STORE}
+    cmp w21, #1
+    b.eq raised
+    mov w1, #{_CAUSE_OF_FETCH}
+raised:
+    mov x2, x24
+    ldr x9, [x25, #{8 * Slot.RAISE}]
+    blr x9
+unasked:
+    mov x0, x19
+    mov x1, x20
+    mov w2, #0
+    mov w3, w21
+    mov w4, w22
+    mov w5, w23
+    mov x6, x24
+    ldr x25, [sp, #64]
+    ldp x23, x24, [sp, #48]
+    ldp x21, x22, [sp, #32]
+    ldp x19, x20, [sp, #16]
+    ldp x29, x30, [sp], #112
+core:
+    ldr x9, own
+    br x9
+find:
+    {_FIND}
+ask:
+    mov w0, #0
+    ret
+asks:
+    {_ASK}
+own: .quad 0
 """

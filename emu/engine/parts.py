@@ -134,6 +134,8 @@ class EngineParts(ABC):
         """Let the guest's `fill` translate (True), or the core's own page walker."""
         self.virtual = on
         library.set_tlb_mode(self.handle, library.TLB_VIRTUAL if on else library.TLB_CPU)
+        if on and self.is_native:
+            self.translations.stand_before_core()
         library.flush_tlb(self.handle)
 
     def serve_time(self, instructions_per_tick: int, slept: int, offset: int) -> None:

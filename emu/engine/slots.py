@@ -67,6 +67,12 @@ class Slot:
     and the address of its handler."""
     FORGET_PAGE = 38
     """The address of the core's function that forgets the translation of a page in its TLB."""
+    RAISES = 41
+    """Not 0 while a page that the guest refuses is raised as the core's exception, instead of leaving the core."""
+    SET_PAGE = 42
+    """The address of the word through which the core's function is called that puts a page into its TLB."""
+    RAISE = 43
+    """The address of the core's function that raises an exception where the host's code goes on."""
     FENCES = 40
     """How many `sfence.vma` native code has carried out."""
     PORT = 39

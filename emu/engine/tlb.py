@@ -8,10 +8,12 @@ in the guest's page tables, once the guest has said where they begin; whatever i
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from emu.buffers import words_type
 from emu.engine import library, native
-from emu.engine.filling import FILL
+from emu.engine.assembled import ASSEMBLED
+from emu.engine.filling import FILL, TLB_FILL
 from emu.engine.filltable import (
     ASK,
     BITS,
@@ -39,7 +41,8 @@ from emu.engine.filltable import (
     WORDS,
 )
 from emu.engine.library import Handle
-from emu.engine.translated.layout import ENGINE_CPU
+from emu.engine.translated.layout import CORE_STATE, ENGINE_CPU, STATE_FILLS
+from emu.errors import MachineError
 
 _PAGES = (1 << 52) - 1
 
@@ -63,6 +66,14 @@ class Translations:
         """
         self.words[ASK], self.words[CLOCK] = ask, slots
         library.add_hook(self._handle, library.HOOK_FILL, native.load(FILL), ctypes.addressof(self._memory))
+
+    def stand_before_core(self) -> None:
+        """Have fills answered by native code before the core gets them; again whenever the mode of its TLB was set."""
+        place = ctypes.c_uint64.from_address(self._core + CORE_STATE[native.architecture() or ""] + STATE_FILLS)
+        known = library.function_address("unicorn_fill_tlb")
+        if place.value != known:
+            raise MachineError(f"this build of unicorn {library.VERSION} fills its TLB in a way that is not known here")
+        place.value = _before(known)
 
     def walk(self, start: int, size: int, tables: int, fetched: int) -> None:
         """From now on find ordinary pages natively, where the tables and the pages they lead to lie in a range.
@@ -182,6 +193,15 @@ class Translations:
     def forget_all(self) -> None:
         """Forget everything that is kept here; the core's own TLB is another matter."""
         ctypes.memset(ctypes.addressof(self._memory) + 8 * ENTRIES, 0, 48 * SLOTS)
+
+
+@cache
+def _before(function: int) -> int:
+    """Where the native function is that stands before the core's."""
+    address = native.load(TLB_FILL)
+    end = address + len(ASSEMBLED[native.architecture() or ""][TLB_FILL.name])
+    ctypes.c_uint64.from_address(end - 8).value = function
+    return address
 
 
 def _place(page: int, access: int) -> int:

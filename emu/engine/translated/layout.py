@@ -41,6 +41,8 @@ ENGINE_CPU = 0x1B8
 """In the engine: the core (`uc->cpu`)."""
 CORE_STATE = {"x86_64": 0x8D10, "aarch64": 0x8D80}
 """In the core: its state, behind its jump buffer, which is of another size on each host."""
+STATE_FILLS = 0x690
+"""Behind the state: the function of the core's class that fills its TLB (`tlb_fill`)."""
 STATE_ASKED = 0x6D8
 """Behind the state: the function of the core's class that takes interrupts (`cpu_exec_interrupt`)."""
 ENGINE_BLOCKS = 0x298

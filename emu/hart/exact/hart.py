@@ -63,7 +63,7 @@ class ExactHart(ExactTranslation):
     def exception(self, number: int) -> None:
         """See `emu.engine.Guest`."""
         words = self.words
-        epc = words[PC] - 4
+        epc = (words[PC] - 4) & _ALL
         if number == 2:
             slots = self.slots
             block = slots[BLOCK]

@@ -85,6 +85,7 @@ class ExactState(HartCore):
         self._mirror()
         window.store()
         self.engine.translate_in_guest(True)
+        self.engine.raise_refused()
 
     @property
     def ad_update(self) -> AdUpdate:

@@ -10,7 +10,7 @@ from emu.engine.codepages import FOLLOW
 from emu.engine.cores import READ
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.csrs import ACCESS, MAY_ACCESS
-from emu.engine.filling import FILL
+from emu.engine.filling import FILL, TLB_FILL
 from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
@@ -26,8 +26,9 @@ from emu.record.predicted.layout import PACK, UNPACK
 from emu.report.logs.commits.layout import LINES
 
 PROBES = (
-    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, FLOATS, PLAYER, DEFINE, PAIRS,
-    NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, PACK, UNPACK, ENTERED, RETURNED_CALL,
+    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, TLB_FILL, FLOATS, PLAYER, DEFINE,
+    PAIRS, NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, PACK, UNPACK, ENTERED,
+    RETURNED_CALL,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")
