@@ -1,7 +1,9 @@
 """What tests compare with and do not bring themselves: without it a test is skipped by name, and fails in CI."""
 
 import os
+import platform
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,3 +32,11 @@ def program(name: str) -> str:
     if path is None:
         missing(f"{name} is not installed (Debian's packages: see .ci/run)")
     return path
+
+
+def keystone() -> None:
+    """The assembler of native code, which Python's index has for x86-64 alone: no other host can assemble."""
+    if platform.machine() != "x86_64":
+        pytest.skip("keystone has no wheel for this host")
+    if find_spec("keystone") is None:
+        missing("keystone is not installed (pip install 'ekernel[dev]')")

@@ -8,6 +8,7 @@ from emu.engine import native
 from tests.emu.engine import feature_guest as guest
 from tests.emu.engine.exceptions import Processor
 from tests.emu.engine.hosts import HOSTS
+from tests.oracles import keystone
 
 
 @pytest.fixture(params=["native", "python"])
@@ -29,5 +30,5 @@ def plain(build, fidelity):
 
 @pytest.fixture(scope="session", params=list(HOSTS))
 def processor(request):
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return Processor(request.param)

@@ -18,6 +18,7 @@ from emu.isa.csrs import Csr
 from emu.isa.status import MSTATUS_WRITE, SSTATUS_READ, SSTATUS_WRITE, XLEN_64, Status
 from emu.machine import Machine, MachineConfig
 from tests.emu.engine.hosts import HOSTS, JUNK
+from tests.oracles import keystone
 
 CODE, STACK, STATE, SLOTS, MODEL, TABLE, FUNCTIONS, RESULT, RETURN, TRANSLATIONS = range(
     0x10_0000, 0xB0_0000, 0x10_0000
@@ -86,7 +87,7 @@ class Processor:
 
 @pytest.fixture(scope="module", params=list(HOSTS))
 def processor(request):
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return Processor(request.param)
 
 

@@ -11,6 +11,7 @@ from emu.engine import library, native
 from emu.engine.floats import CALLED, FLOATS, OPERATIONS, REPLACED, layout
 from emu.engine.window import STATE_BYTES
 from tests.emu.engine.hosts import HOSTS, JUNK
+from tests.oracles import keystone
 
 CODE, FUNCTIONS, STACK, ENV, ENGINE, RETURN, PAGE = (
     0x10_0000, 0x20_0000, 0x30_0000, 0x40_0000, 0x48_0000, 0x50_0000, 0x1000,
@@ -99,7 +100,7 @@ def state(rounding: int = 0, *, status: int = FS_ON, frm: int = 0) -> bytes:
 
 @pytest.fixture(scope="module")
 def processors() -> dict[str, Processor]:
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return {architecture: Processor(architecture) for architecture in HOSTS}
 
 

@@ -48,11 +48,12 @@ from tests.emu.engine.translator import (
     Expected,
     Translator,
 )
+from tests.oracles import keystone
 
 
 @pytest.fixture(scope="module", params=list(HOSTS))
 def translator(request: pytest.FixtureRequest) -> Translator:
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return Translator(request.param)
 
 

@@ -17,6 +17,7 @@ from emu.events import ConsoleOutput, TrapTaken
 from emu.machine import Machine, MachineConfig
 from tests.emu.devices.ports import ModelPort
 from tests.emu.engine.hosts import HOSTS
+from tests.oracles import keystone
 
 CODE, STACK, WORDS, PORT, READS, RETURN = range(0x10_0000, 0x70_0000, 0x10_0000)
 SLOT_WORDS, ANSWER, PYTHON, ENGINE = WORDS + 0x1000, WORDS + 0x2000, WORDS + 0x3000, WORDS + 0x4000
@@ -65,7 +66,7 @@ class Processor:
 
 @pytest.fixture(scope="module", params=list(HOSTS))
 def processor(request):
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return Processor(request.param)
 
 

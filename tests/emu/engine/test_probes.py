@@ -25,6 +25,7 @@ from emu.engine.window import Word
 from emu.hart.traps import next_interrupt
 from tests.emu.engine import assembling
 from tests.emu.engine.hosts import HOSTS, JUNK
+from tests.oracles import keystone
 
 PROBES = (FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, EXCEPTION, INVALID)
 CODE, STACK, DATA, FUNCTIONS, SITES = 0x1_0000, 0x10_0000, 0x20_0000, 0x30_0000, 0x4000_0000
@@ -84,12 +85,12 @@ class Processor:
 
 @pytest.fixture(scope="module", params=list(HOSTS))
 def processor(request: pytest.FixtureRequest) -> Processor:
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return Processor(request.param)
 
 
 def test_the_code_that_is_kept_is_what_its_source_says():
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     assert assembling.FILE.read_text() == assembling.text(), "run `make probes`"
 
 

@@ -17,6 +17,7 @@ from emu.engine.tlb import Translations
 from emu.hart.fills import CodeSplit, find_leaf, frame_of, permissions
 from emu.isa.privilege import Privilege
 from tests.emu.engine.hosts import HOSTS, JUNK
+from tests.oracles import keystone
 
 CODE, STACK, FUNCTION, RESULT, RETURN, MEMORY, TABLE = range(0x10_0000, 0x80_0000, 0x10_0000)
 RAM, RAM_SIZE = 0x8000_0000, 6 << 12
@@ -76,7 +77,7 @@ class Processor:
 
 @pytest.fixture(scope="module", params=list(HOSTS))
 def processor(request):
-    pytest.importorskip("keystone", reason="keystone has no wheel for this host")
+    keystone()
     return Processor(request.param)
 
 
