@@ -7,6 +7,7 @@ dataclass that inherits from such a class) work on them: they find the real fiel
 for.
 """
 
+from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import MemberDescriptorType
@@ -98,10 +99,18 @@ def _dataclass(
 
 def _replace(value: Any, /, **changes: Any) -> Any:
     """As `dataclasses.replace`."""
-    for each in value._late_fields:  # a class of this module
-        if each.init and each.name not in changes:
-            changes[each.name] = getattr(value, each.name)
-    return type(value)(**changes)
+    cls: Any = type(value)
+    names, values = _given(cls)
+    return cls(**dict(zip(names, values(value), strict=True)) | changes)
+
+
+@cache
+def _given(cls: Any) -> tuple[tuple[str, ...], Any]:
+    """The names of a class's fields that its constructor takes, and what reads them all, a copy's greater part."""
+    names = tuple(each.name for each in cls._late_fields if each.init)  # a class of this module
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda value: tuple(getattr(value, name) for name in names)
 
 
 def field_names(value: object) -> tuple[str, ...] | None:

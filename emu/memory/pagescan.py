@@ -16,8 +16,8 @@ _SCAN = 0xC060_6610
 """The ioctl PAGEMAP_SCAN, from Linux 6.7 on."""
 _FILE, _PRESENT, _SWAPPED = 1 << 2, 1 << 3, 1 << 4
 _ARGUMENT = struct.Struct("<12Q")
-_MOST = 1024
-"""Regions that one call tells of."""
+_MOST, _FEW = 1024, 64
+"""Regions that one call tells of, and the first one: memory for more takes longer to get than the answer."""
 _WRITTEN = bytes(bool(octet & 0xC0) and not octet & 0x20 for octet in range(256))
 """By the highest byte of an entry: present or swapped, and no page of the file."""
 
@@ -54,20 +54,21 @@ def written_pages(address: int, size: int) -> list[Run]:
 
 def scan(pagemap: int, address: int, size: int, *, most: int = _MOST) -> list[Run]:
     """By PAGEMAP_SCAN; raises OSError where the kernel lacks it."""
-    regions = array.array("Q", bytes(24 * most))
-    place, _ = regions.buffer_info()
     found: list[Run] = []
     start, end = address, address + size
+    room = min(most, _FEW)
     while start < end:
+        regions = array.array("Q", bytes(24 * room))
+        place, _ = regions.buffer_info()
         argument = bytearray(
-            _ARGUMENT.pack(_ARGUMENT.size, 0, start, end, 0, place, most, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE)
+            _ARGUMENT.pack(_ARGUMENT.size, 0, start, end, 0, place, room, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE)
         )
         count = fcntl.ioctl(pagemap, _SCAN, argument)
         for number in range(0, 3 * count, 3):
             _add(found, (regions[number] - address) >> PAGE_BITS, (regions[number + 1] - address) >> PAGE_BITS)
-        if count < most:  # what the kernel says of where it ended is not to be relied on
+        if count < room:  # what the kernel says of where it ended is not to be relied on
             break
-        start = regions[3 * count - 2]
+        start, room = regions[3 * count - 2], most
     return found
 
 
