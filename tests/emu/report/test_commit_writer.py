@@ -147,12 +147,13 @@ def areas(lent: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
+@pytest.mark.parametrize("execution", [False, True])
 @pytest.mark.parametrize("architecture", HOSTS)
 def test_lines_are_the_same_on_both_hosts(
-    recorded: Recording, monkeypatch: pytest.MonkeyPatch, architecture: str
+    recorded: Recording, monkeypatch: pytest.MonkeyPatch, architecture: str, execution: bool
 ) -> None:
     host, calls = HOSTS[architecture], []
-    found = lines_of(recorded)
+    found = lines_of(recorded, execution=execution)
 
     def filled(text: LogText) -> int:
         """What `LogText._filled` does, by the machine code for the host on Unicorn."""
@@ -187,5 +188,5 @@ def test_lines_are_the_same_on_both_hosts(
         return answer
 
     monkeypatch.setattr(LogText, "_filled", filled)
-    assert lines_of(recorded) == found
+    assert lines_of(recorded, execution=execution) == found
     assert sum(calls) > len(found) // 2

@@ -8,7 +8,9 @@ from emu.report.logs.commits.layout import (
     ENTRY_SIZE,
     HEAD_SIZE,
     LABEL,
+    LENGTH_OF_HEAD,
     MOST_ACCESSES,
+    PRIVILEGE_IN_HEAD,
     SOURCE,
     STATUS,
     STORE,
@@ -169,6 +171,17 @@ hidden:
     ldr x15, {_at(Shared.SHOW_FROM)}
     cmp x2, x15
     b.lo silent
+    ldr x14, {_at(Shared.WRITES_PC)}
+    cbz x14, template
+    ldr q0, [x0, #{8 * Shared.HEAD}]
+    str q0, [x7]
+    ldr x16, {_at(Shared.PRIVILEGE)}
+    strb w16, [x7, #{PRIVILEGE_IN_HEAD}]
+    add x7, x7, #{LENGTH_OF_HEAD}
+    ldr x15, {_at(Shared.PC)}
+{_DIGITS}
+    add x7, x7, #16
+template:
     ldr x14, [x1]
     ldr w15, [x1, #8]
     mov x16, #0
@@ -178,9 +191,12 @@ copy:
     add x16, x16, #{COPIED}
     cmp x16, x15
     b.lo copy
+    ldr x14, {_at(Shared.WRITES_PC)}
+    cbnz x14, copied
     ldrh w14, [x1, #12]
     ldr x16, {_at(Shared.PRIVILEGE)}
     strb w16, [x7, x14]
+copied:
     add x7, x7, x15
     tbnz x10, #63, access
     ldr x15, {_at(Shared.NAMES)}
@@ -243,6 +259,11 @@ ended:
     mov w15, #10
     strb w15, [x7], #1
 silent:
+    ldr x15, {_at(Shared.PC)}
+    ubfx x14, x9, #{int(Flag.LONG).bit_length() - 1}, #1
+    add x14, x14, #1
+    add x15, x15, x14, lsl #1
+    str x15, {_at(Shared.PC)}
     mov x5, x13
     add x2, x2, #1
     add x1, x1, #{ENTRY_SIZE}
@@ -299,6 +320,8 @@ whole:
     ldr x15, {_at(Shared.SUPERVISOR)}
 digit:
     str x15, {_at(Shared.PRIVILEGE)}
+    ldr x15, [x12, #16]
+    str x15, {_at(Shared.PC)}
     add x1, x12, #{HEAD_SIZE}
     b instruction
 done:

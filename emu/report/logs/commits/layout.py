@@ -68,8 +68,15 @@ class Shared(IntEnum):
     KNOWS_STATUS = 36
     """Whether `mstatus` is known: else nothing is told of it."""
 
+    PC = 37
+    """Of the next instruction."""
+    HEAD = 38
+    """The 14 bytes before the pc, and two more."""
+    WRITES_PC = 40
+    """Whether lines begin with `HEAD` and the pc, and then come their templates; else those have both."""
 
-WORDS = Shared.KNOWS_STATUS + 1
+
+WORDS = Shared.WRITES_PC + 1
 
 
 class Answer(IntEnum):
@@ -104,6 +111,8 @@ class Flag(IntFlag):
     CLEARS = 64
     IMMEDIATE = 128
     """The operand is the number at `SOURCE`, not the register of that number."""
+    LONG = 1 << 13
+    """It has 4 bytes, not 2."""
 
 
 SOURCE = 8
@@ -114,11 +123,12 @@ STATUS = 8 * 64
 """Where `mstatus` is behind the registers."""
 MOST_ACCESSES = 4
 """Of an instruction; one with more is Python's."""
-BLOCK_HEAD = "<IIQ"
-"""Instructions of a block; its entries, which follow; the digit of its privilege, 0 for `SUPERVISOR`."""
+BLOCK_HEAD = "<IIQQ"
+"""Instructions of a block; its entries, which follow; the digit of its privilege, 0 for `SUPERVISOR`; its pc."""
 ENTRY = "<QIHH"
-"""Of each instruction: where the begin of its line is, its length, where in it the privilege goes, `Flag`."""
-ENTRY_SIZE, HEAD_SIZE = 16, 16
+"""Of each instruction: where its template is, its length, where in it the privilege goes unless in `HEAD`, `Flag`."""
+ENTRY_SIZE, HEAD_SIZE = 16, 24
+PRIVILEGE_IN_HEAD, LENGTH_OF_HEAD = 10, 14
 COPIED = 16
 """Text is copied in so many bytes: others may be read behind its end, and written."""
 WRITE, ACCESS = registerwrites.RECORD.size, accesses.RECORD.size

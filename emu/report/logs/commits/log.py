@@ -27,8 +27,9 @@ _FLOAT, _STATUS = 32, 64
 CSR = 4
 """The kind of a register in Spike's list of those that an instruction has written; 0 and 1: integer, floating point."""
 _SD = int(Status.SD)
-_PYTHON, _ACCESSES, _SC_FLAG, _STATUS_FLAG, _SETS, _CLEARS, _IMMEDIATE = (
-    int(flag) for flag in (Flag.PYTHON, Flag.ACCESSES, Flag.SC, Flag.STATUS, Flag.SETS, Flag.CLEARS, Flag.IMMEDIATE)
+_PYTHON, _ACCESSES, _SC_FLAG, _STATUS_FLAG, _SETS, _CLEARS, _IMMEDIATE, _LONG = (
+    int(flag)
+    for flag in (Flag.PYTHON, Flag.ACCESSES, Flag.SC, Flag.STATUS, Flag.SETS, Flag.CLEARS, Flag.IMMEDIATE, Flag.LONG)
 )
 _EXCEPTIONS = (
     "instruction_address_misaligned", "instruction_access_fault", "illegal_instruction", "breakpoint",
@@ -124,16 +125,23 @@ class CommitLog:
     def _status(self, status: int) -> None:
         self.registers[_STATUS] = status
 
-    def beginning(self, pc: int, code: bytes) -> tuple[bytes, int, int]:
-        """What a line begins with before registers and accesses; where in it the privilege is; its `Flag`s."""
+    @property
+    def head(self) -> bytes | None:
+        """What each line has before its pc, with `?` for the privilege; None where `beginning` has all of it."""
+        return None if self._execution else self._first + b"? 0x"
+
+    def ending(self, code: bytes) -> tuple[bytes, int]:
+        """What a line has behind its pc, before registers and accesses; its `Flag`s."""
         known = self._endings.get(code)
         if known is None:
             known = self._endings[code] = _ending(code)
-        ending, flags = known
-        if not self._execution:
-            return b"%s? 0x%016x %s" % (self._first, pc, ending), len(self._first), flags
+        return known
+
+    def beginning(self, pc: int, code: bytes) -> tuple[bytes, int, int]:
+        """What a line begins with, and lines before it; where in it the privilege is; its `Flag`s."""
+        ending, flags = self.ending(code)
         before = "".join(f"{line}\n" for line in self._executed(pc, code)).encode() + self._first
-        return b"%s? 0x%016x %s" % (before, pc, ending), len(before), flags
+        return b"%s? 0x%016x%s" % (before, pc, ending), len(before), flags
 
     def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
         """The pc and text of each line. `codes` has instructions that may trap, by address."""
@@ -318,15 +326,15 @@ class CommitLog:
 def _ending(code: bytes) -> tuple[bytes, int]:
     """What a line of this code has behind the pc, and the `Flag`s, as a number: sums of members are slow to make."""
     word = int.from_bytes(code, "little")
-    flags = 0
+    flags = _LONG if len(code) == 4 else 0
     if raises_flags(word) or word in TRAP_RETURNS:
-        flags = _PYTHON
+        flags |= _PYTHON
     elif _writes_status(word):
         kind = (0, _SETS, _CLEARS)[(word >> 12 & 3) - 1]
-        flags = _STATUS_FLAG | kind | (_IMMEDIATE if word >> 14 & 1 else 0) | (word >> 15 & 31) << SOURCE
+        flags |= _STATUS_FLAG | kind | (_IMMEDIATE if word >> 14 & 1 else 0) | (word >> 15 & 31) << SOURCE
     elif memory_operand(word) is not None:
-        flags = _ACCESSES | (_SC_FLAG if word & OPCODE == AMO and word >> 27 == SC else 0)
-    return f"({word:#0{2 + 2 * len(code)}x})".encode(), flags
+        flags |= _ACCESSES | (_SC_FLAG if word & OPCODE == AMO and word >> 27 == SC else 0)
+    return f" ({word:#0{2 + 2 * len(code)}x})".encode(), flags
 
 
 def _writes_status(word: int) -> bool:

@@ -75,13 +75,17 @@ class LogText:
         self._arena, self._used = bytearray(_ARENA), 0
         self._arena_begin = buffer_address(self._arena)
         self._entries: dict[tuple[int, bytes], bytes] = {}
+        self._by_code: dict[bytes, bytes] = {}
         self._shared = (ctypes.c_uint64 * WORDS)()
         ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.CONSTANTS, _CONSTANTS, len(_CONSTANTS))
+        head = log.head
+        ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.HEAD, head or b"", len(head or b""))
         for word, value in (
             (Shared.OUTPUT, self._begin), (Shared.OUTPUT_LIMIT, self._begin + _OUTPUT), (Shared.SHOW_FROM, shown[0]),
             (Shared.REGISTERS, log.registers.buffer_info()[0]), (Shared.NAMES, ctypes.addressof(self._labels)),
             (Shared.MEMORY, int.from_bytes(b" mem 0x\0", "little")), (Shared.MODE_AT, _NEVER),
-            (Shared.STATUS_NAME, _STATUS_NAME[0]), (Shared.STATUS_NAME + 1, _STATUS_NAME[1]),
+            (Shared.WRITES_PC, head is not None), (Shared.STATUS_NAME, _STATUS_NAME[0]),
+            (Shared.STATUS_NAME + 1, _STATUS_NAME[1]),
         ):  # fmt: skip
             self._shared[word] = value
         self.begin(0, Privilege.S)
@@ -203,6 +207,7 @@ class LogText:
             lines = log.text(Instruction(instret, VirtAddr(pc), code, privilege), codes)
             is_shown = instret >= self._first
             told += [f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]
+            shared[Shared.PC] += len(code)
             instret += 1
         text = "".join(told).encode()
         if shared[Shared.OUTPUT] + len(text) > shared[Shared.OUTPUT_LIMIT]:
@@ -249,11 +254,25 @@ class LogText:
             ctypes.memmove(table, self._table, ctypes.sizeof(self._table))
             self._table = table
             self._shared[Shared.TABLE], self._shared[Shared.TABLE_SIZE] = ctypes.addressof(table), len(table)
-        entries = [self._entries.get(key) or self._entry(key) for key in known]
-        self._table[number] = self._kept(_HEAD.pack(length, len(known), digit) + b"".join(entries))
+        if self._shared[Shared.WRITES_PC] and self._chosen is None:
+            by_code = self._by_code
+            entries = [by_code.get(code) or self._entry_of_code(code) for _, code in known]
+        else:
+            entries = [self._entries.get(key) or self._entry(key) for key in known]
+        pc = known[0][0] if known else 0
+        self._table[number] = self._kept(_HEAD.pack(length, len(known), digit, pc) + b"".join(entries))
+
+    def _entry_of_code(self, code: bytes) -> bytes:
+        text, flags = self._log.ending(code)
+        entry = self._by_code[code] = _ENTRY.pack(self._kept(text), len(text), 0, flags)
+        return entry
 
     def _entry(self, key: tuple[int, bytes]) -> bytes:
-        text, place, flags = self._log.beginning(*key)
+        if self._shared[Shared.WRITES_PC]:
+            text, flags = self._log.ending(key[1])
+            place = 0
+        else:
+            text, place, flags = self._log.beginning(*key)
         if len(text) > _LONGEST or not text.isascii():
             text, place, flags = b"", 0, flags | _PYTHON
         if self._chosen is not None and not self._chosen(key[0]):

@@ -8,7 +8,9 @@ from emu.report.logs.commits.layout import (
     ENTRY_SIZE,
     HEAD_SIZE,
     LABEL,
+    LENGTH_OF_HEAD,
     MOST_ACCESSES,
+    PRIVILEGE_IN_HEAD,
     SOURCE,
     STATUS,
     STORE,
@@ -177,6 +179,17 @@ hidden:
     cmp r8, {_at(Shared.SHOW_FROM)}
     jb silent
     mov {_at(Shared.KEPT)}, rcx
+    cmp qword ptr {_at(Shared.WRITES_PC)}, 0
+    je template
+    movdqu xmm0, [rdi+{8 * Shared.HEAD}]
+    movdqu [r13], xmm0
+    mov rcx, {_at(Shared.PRIVILEGE)}
+    mov [r13+{PRIVILEGE_IN_HEAD}], cl
+    add r13, {LENGTH_OF_HEAD}
+    mov rax, {_at(Shared.PC)}
+{_DIGITS}
+    add r13, 16
+template:
     mov rbx, [rsi]
     mov eax, [rsi+8]
     xor ecx, ecx
@@ -186,9 +199,12 @@ copy:
     add ecx, {COPIED}
     cmp ecx, eax
     jb copy
+    cmp qword ptr {_at(Shared.WRITES_PC)}, 0
+    jne copied
     movzx ebx, word ptr [rsi+12]
     mov ecx, {_at(Shared.PRIVILEGE)}
     mov [r13+rbx], cl
+copied:
     add r13, rax
     mov rcx, {_at(Shared.KEPT)}
     cmp edx, -1
@@ -256,6 +272,11 @@ ended:
     mov byte ptr [r13], 10
     inc r13
 silent:
+    mov eax, r15d
+    and eax, {int(Flag.LONG)}
+    shr eax, {int(Flag.LONG).bit_length() - 2}
+    add eax, 2
+    add {_at(Shared.PC)}, rax
     mov r11, rcx
     inc r8
     add rsi, {ENTRY_SIZE}
@@ -316,6 +337,8 @@ whole:
     mov rax, {_at(Shared.SUPERVISOR)}
 digit:
     mov {_at(Shared.PRIVILEGE)}, rax
+    mov rax, [rbx+16]
+    mov {_at(Shared.PC)}, rax
     lea rsi, [rbx+{HEAD_SIZE}]
     jmp instruction
 done:
