@@ -28,6 +28,7 @@ from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.pagetables.faults import FaultGroups
 from emu.observe.pagetables.invariants import Invariants, named
 from emu.observe.sanitizer.address import AddressSanitizer
+from emu.record.hits import HitCounter
 
 _ROUNDS = size(40_000, 3)
 _LIMIT = 1_000_000 if QUICK else None
@@ -141,6 +142,7 @@ def main() -> None:
         "calls": (_feature(lambda: Calls(_told)), 1.15),
         "counts of blocks": (_feature(Counts), 1.15),
         "edges from block to block": (_feature(Edges), 1.15),
+        "counts of instructions": (HitCounter, 1.15),
         "last writer": (_feature(LastWriter), 1.1),
     }
     checks: dict[str, tuple[Watch, float]] = {
