@@ -15,7 +15,7 @@ from emu.engine.floats import FLOATS
 from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
 from emu.engine.repeated import REPEAT
-from emu.engine.translated.callrecord_probes import ENTERED, RETURNED_CALL
+from emu.engine.translated.callrecords.probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.definitions import DEFINE
 from emu.engine.translated.fuzzed import NEW_EDGE
 from emu.engine.translated.pairs import PAIRS

@@ -18,20 +18,20 @@ from emu.engine.guest import RETURN_ADDRESS
 from emu.engine.native import StandsBefore
 from emu.engine.slots import SLOTS, Slot
 from emu.engine.translated.callentries import MIX, RETURN
-from emu.engine.translated.callrecord_probes import (
+from emu.engine.translated.callrecords.layout import (
     ENDED_BIT,
-    ENTERED,
     FACT_BITS,
     FACT_SHIFT,
     MOST_LINKS,
     PLACE_BITS,
     PLACE_SHIFT,
     RECORD_SIZE,
-    RETURNED_CALL,
     SIZE_BITS,
+    Field,
     Own,
     Shared,
 )
+from emu.engine.translated.callrecords.probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.opencalls import KeptCalls
 from emu.engine.translated.operations import Operation
@@ -45,7 +45,6 @@ from emu.isa.registers import A0
 _SIZE = 1 << 19
 _RECORD = Struct(f"<17Q{RECORD_SIZE - 136}x")
 _LINKS = Struct(f"<{MOST_LINKS}Q{MOST_LINKS}I")
-_LINKS_PLACE = 136
 _ALL = (1 << 64) - 1
 _ENDED = 1 << ENDED_BIT
 _WORD = 8
@@ -221,7 +220,7 @@ class CallRecords(Feature):
         shared[Shared.PLACE] = self._begin
         entered, ended = self._entered, self._ended
         data = bytes(self._view[:length])
-        at = _LINKS_PLACE
+        at = int(Field.LINKS)
         for record in _RECORD.iter_unpack(data):
             self._links, at = (data, at), at + RECORD_SIZE
             number = record[0]
