@@ -126,14 +126,14 @@ class Core:
         block = _ram_block(handle)
         if block[layout.BLOCK_HOST] != host_address or block[layout.BLOCK_SIZE] != self._map.size:
             return  # it lies elsewhere than expected: the core ends with this object
-        for identifier in tuple(handle.hooks):
-            library.remove_hook(handle, identifier)
-        interrupts.ask_core(handle)
         library.set_exits(handle, [])
         library.set_tlb_mode(handle, library.TLB_CPU)
         ctypes.memmove(state_address, self._fresh, STATE_BYTES)
         library.flush_blocks(handle)
         library.flush_tlb(handle)
+        for identifier in tuple(handle.hooks):  # last: it forgets hooked code by virtual address, as the state has it
+            library.remove_hook(handle, identifier)
+        interrupts.ask_core(handle)
         self._end.detach()
         _waiting.setdefault(self._map, []).append(_Used(handle, self._fresh, self.answer, self._callbacks))
         _end_waiting(_MOST_WAITING)
