@@ -1,4 +1,17 @@
-"""Numbers with what they count, as sentences have them."""
+"""Numbers as a person writes and reads them."""
+
+_MOST_DIGITS = 18
+"""No run has a count that needs more."""
+
+
+def number_in(text: str) -> int | None:
+    """The number that a text is, with or without commas; None for any other text, and for a number beyond all counts.
+
+    >>> number_in("1,000,000"), number_in("main"), number_in("\u00b2"), number_in("9" * 40)
+    (1000000, None, None, None)
+    """
+    digits = text.replace(",", "")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 def counted(count: int, noun: str, more: str = "") -> str:

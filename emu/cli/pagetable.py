@@ -9,6 +9,7 @@ from emu.cli.shared.machines import new_machine
 from emu.cli.shared.moments import run_on
 from emu.cli.words.options import pagetable_options
 from emu.cli.words.requests import PageTableWords
+from emu.counted import number_in
 from emu.errors import ConfigError
 from emu.machine import Machine, StopReason
 from emu.mmu.space import FILTERS, AddressSpace, selects
@@ -122,8 +123,9 @@ def _run_to(machine: Machine, request: PageTableWords, place: str | None) -> Non
     if place is None:
         run_on(machine, request, request.max_instructions)
         return
-    if place.isdecimal():
-        outcome = run_on(machine, request, max(0, int(place) - machine.instret))
+    number = number_in(place)
+    if number is not None:
+        outcome = run_on(machine, request, max(0, number - machine.instret))
         reached = outcome.reason is StopReason.INSTRUCTION_LIMIT
     else:
         until = _number(place, "-at") if place.startswith("0x") else place

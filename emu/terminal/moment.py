@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from emu.counted import number_in
 from emu.machine import Machine, Outcome, StopReason
 
 
@@ -11,8 +12,7 @@ class Moment:
     def __init__(self, machine: Machine, text: str, act: Callable[[], None]) -> None:
         """`text`: a symbol, an address with 0x, or a number of instructions. Raises SymbolError for an unknown one."""
         self._machine, self._act = machine, act
-        digits = text.replace(",", "")
-        self._instret = int(digits) if digits.isdecimal() else None
+        self._instret = number_in(text)
         self._address = None if self._instret is not None else machine.address_of(_place(text))
         self.has_come = False
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emu.counted import number_in
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, Event
 from emu.firmware.image import Image
@@ -214,6 +215,7 @@ def ram_size(text: str | int) -> int:
         return text
     shift = {"K": 10, "M": 20, "G": 30}.get(text[-1:].upper())
     digits = text if shift is None else text[:-1]
-    if not digits.isdigit():
+    number = number_in(digits)
+    if number is None:
         raise ConfigError(f"memory {text!r}: give a number with K, M or G, for example 128M")
-    return int(digits) << (shift or 0)
+    return number << (shift or 0)

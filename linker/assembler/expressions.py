@@ -215,6 +215,8 @@ class ExpressionParser:
         match kind:
             case "number":
                 result = _number(value)
+            case "local" if len(value) > _MAX_DIGITS:
+                raise ExpressionError("the number of this label is too large", value)
             case "local":
                 result = self._symbols.local_reference(int(value[:-1]), forward=value[-1] == "f")
             case "name":

@@ -27,7 +27,7 @@ _MAX_NESTING = 100
 """Macros within macros, and files within files."""
 
 _ASSIGNMENT = re.compile(r'([A-Za-z_.$][\w.$]*|"[^"]+")\s*(==?)\s*(?!=)(.*)', re.DOTALL)
-_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]++|\\.)*+)")?')
+_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?([0-9]{1,18})(?![0-9])(?:\s+"((?:[^"\\]++|\\.)*+)")?')
 _LISTING = (
     ".ln", ".title", ".list", ".nolist", ".eject", ".psize", ".sbttl", ".page", ".nopage", ".plen", ".llen", ".lflags",
     ".format", ".noformat", ".name", ".spc",

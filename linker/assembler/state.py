@@ -27,6 +27,9 @@ from linker.assembler.source import Mark, Origin
 from linker.assembler.symbols import SymbolTable
 from linker.objects.model import SectionFlag, SectionType, SymbolBinding
 
+_MOST_DIGITS = 18
+"""Of the number of a label."""
+
 
 @dataclass(frozen=True)
 class Modes:
@@ -207,6 +210,8 @@ class Assembly:
             self.assign(name, self.offsets.offset, once=True)
             return
         if name.isdigit():
+            if len(name) > _MOST_DIGITS:
+                raise StatementError("the number of this label is too large", name, "labels are numbered 0, 1, 2 ...")
             self.symbols.define_local(int(name), self.fragment, len(self.fragment.data), self.mark)
             return
         symbol = self.symbols.find_or_make(name, self.mark)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from emu.cli.words.requests import RunWords
-from emu.counted import counted
+from emu.counted import counted, number_in
 from emu.errors import ConfigError
 from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
@@ -190,14 +190,12 @@ class Allocations:
         self._unmapped += not event.retried or event.walk.refusal is not None
 
     def _wait_for(self, since: str) -> None:
-        if since.replace(",", "").replace("_", "").isdigit():
-            self.since = int(since.replace(",", ""))
+        self.since = number_in(since)
+        if self.since is not None:
             return
         if since == "mark":
-            self.since = None
             return
         symbol = self._machine.symbols.lookup(since)
-        self.since = None
 
         def reached() -> None:
             watch.cancel()

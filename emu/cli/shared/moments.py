@@ -4,6 +4,7 @@ import sys
 import time
 
 from emu.cli.words.requests import HeapWords
+from emu.counted import number_in
 from emu.errors import ConfigError, MachineError
 from emu.machine import Machine, Outcome, StopReason
 from emu.observe.traps import TrapHistory, TrapLoop
@@ -22,8 +23,11 @@ def run_to_moment(machine: Machine, request: HeapWords) -> str:
     at, limit = request.at, request.max_instructions
     if at is None:
         return run_on(machine, request, limit).description
-    if at.replace(",", "").isdigit():
-        return run_on(machine, request, int(at.replace(",", ""))).description
+    number = number_in(at)
+    if number is not None:
+        outcome = run_on(machine, request, number)
+        is_there = machine.instret >= number
+        return outcome.description if is_there else f"{outcome.description}, {at} instructions were not reached"
     address = machine.address_of(at)
     outcome = run_on(machine, request, limit, address)
     return f"{at} is reached" if machine.hart.pc == address else f"{outcome.description}, {at} was not reached"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from emu.cli.words.requests import RunWords
+from emu.counted import number_in
 from emu.devices.virtio.mmio import SLOTS
 from emu.errors import ConfigError
 from emu.firmware.image import Image, read_file
@@ -150,7 +151,7 @@ def parse_size(text: str, *, unit: int = _UNITS[""]) -> int:
     """
     import re  # as above
 
-    match = re.fullmatch(r"(?:size=)?(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?", text.strip().lower())
+    match = re.fullmatch(r"(?:size=)?([0-9]{1,18}(?:\.[0-9]{1,18})?)([kmg]?)(?:i?b)?", text.strip().lower())
     if match is None:
         raise ConfigError(f"'{text}' is not a memory size; write for example 128M or 1G")
     whole, _, part = match[1].partition(".")
@@ -181,7 +182,7 @@ def check_harts(text: str, *, most: int = 1) -> int:
     words = text if "=" in first else f"cpus={first}{comma}{rest}"
     harts = 1
     for name, number in _pairs(f"-smp {text}", words, ("cpus", "sockets", "cores", "threads", "maxcpus")):
-        if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
+        if not 1 <= (number_in(number) or 0) <= most:
             few = "one hart; write -smp 1, or leave it out" if most == 1 else f"up to {most} harts"
             raise ConfigError(f"-smp {text}: this machine has {few}")
         harts = int(number) if name == "cpus" else harts

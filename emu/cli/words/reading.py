@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from emu.counted import number_in
 from emu.errors import ConfigError
 from emu.hints import TYPE_CHECKING, TypeVar
 from emu.spelling import nearest
@@ -152,9 +153,10 @@ def file(text: str) -> "Path":
 
 def count(text: str) -> int:
     """A number of things, from 0. Raises ValueError, with a text for whoever wrote another."""
-    if not (text.isascii() and text.isdigit()):
+    number = number_in(text)
+    if number is None:
         raise ValueError(f"'{text}' is not a number from 0 on")
-    return int(text)
+    return number
 
 
 def seconds(text: str) -> float:

@@ -74,9 +74,9 @@ class Breakpoints:
         self._of_spaces[number] = (watch, address, root)
         return number
 
-    def remove_in_space(self, number: int) -> bool:
+    def remove_in_space(self, number: int | None) -> bool:
         """Remove what `insert_in_space` has set; False when there is none of that number."""
-        known = self._of_spaces.pop(number, None)
+        known = None if number is None else self._of_spaces.pop(number, None)
         if known is not None:
             known[0].cancel()
         return known is not None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from emu.address import PAGE_BITS, PhysPageNum, VirtAddr
+from emu.counted import number_in
 from emu.debug.gdb.agent import Condition
 from emu.debug.gdb.memory import DebuggerMemory
 from emu.debug.gdb.packets import LARGEST_PACKET
@@ -259,7 +260,7 @@ class Session:
     def _of_spaces(self, words: list[str]) -> list[str] | None:
         """`break ADDRESS|SYMBOL in SATP`, `break`, `delete N`; None for another word."""
         if words[:1] == ["delete"] and len(words) == 2:
-            removed = words[1].isdecimal() and self.breakpoints.remove_in_space(int(words[1]))
+            removed = self.breakpoints.remove_in_space(number_in(words[1]))
             return (
                 []
                 if removed
@@ -272,10 +273,10 @@ class Session:
                 f"{number}  {self._machine.locate(address)} in the address space of the page table {root.address()}"
                 for number, address, root in self.breakpoints.in_spaces()
             ] or ["none"]
-        if len(words) != 4 or words[2] != "in" or not re.fullmatch(r"\d+|0[xX][0-9a-fA-F]{1,16}", words[3]):
+        if len(words) != 4 or words[2] != "in" or not re.fullmatch(r"[0-9]{1,18}|0[xX][0-9a-fA-F]{1,16}", words[3]):
             return ["break ADDRESS|SYMBOL in PID|SATP: " + _SPACES]
         try:
-            address = self._machine.address_of(int(words[1], 0) if re.match(r"\d", words[1]) else words[1])
+            address = self._machine.address_of(_place(words[1]))
             space = page_table_of(self._machine, int(words[3])) if words[3].isdecimal() else int(words[3], 16)
         except EmuError as error:
             return [str(error)]
@@ -284,6 +285,14 @@ class Session:
         if number is None:
             return [f"{address:#x} is odd: no instruction begins there"]
         return [f"breakpoint {number} at {self._machine.locate(address)} in the address space of {root.address()}"]
+
+
+def _place(text: str) -> int | str:
+    """A place as the client's user types it: a number, or a symbol."""
+    try:
+        return int(text, 0) & (1 << 64) - 1
+    except ValueError:
+        return text
 
 
 def _answer(result: Answer | bytes) -> Answer:

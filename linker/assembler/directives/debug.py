@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FLAGS = ("basic_block", "prologue_end", "epilogue_begin")
 _FILE = re.compile(r'(?:(\d+)\s+)?("(?:[^"\\]++|\\.)*+")(?:\s+("(?:[^"\\]++|\\.)*+"))?(?:\s+md5\s+\w+)?\s*')
 
-_MOST_DIGITS = 5
+_MOST_DIGITS, _MOST_DIGITS_OF_A_LINE = 5, 18
 """Of a file's number: the table of files has a row for each number up to the highest."""
 
 
@@ -39,18 +39,22 @@ def _file(assembly: "Assembly", text: str) -> None:
 
 def _loc(assembly: "Assembly", text: str) -> None:
     words = text.split()
-    if len(words) < 2 or not all(word.isdigit() for word in words[:2]):
+    if len(words) < 2 or not all(map(_is_number, words[:2])):
         raise StatementError(f"{text!r} is not a place in a source", text, "expected '.loc file line [column] ...'")
     file, line = int(words[0]), int(words[1])
     if file not in assembly.files:
         raise StatementError(f"file number {file} was not given by '.file'", words[0])
-    column = int(words[2]) if len(words) > 2 and words[2].isdigit() else 0
+    column = int(words[2]) if len(words) > 2 and _is_number(words[2]) else 0
     flags = tuple(flag for flag in _FLAGS if flag in words)
     if "is_stmt" in words:
         index = words.index("is_stmt") + 1
         flags += ("is_stmt" if index < len(words) and words[index] != "0" else "not_stmt",)
     assembly.explicit_lines = True
     assembly.add_line(LineEntry(assembly.fragment, len(assembly.fragment.data), file, line, column, flags))
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS_OF_A_LINE
 
 
 def _ident(assembly: "Assembly", text: str) -> None:

@@ -191,3 +191,12 @@ def test_of_a_line_without_end_is_shown_what_stands_around_the_mistake():
     assert max(map(len, shown)) < 400
     begin = shown[2].index("^")
     assert shown[1][begin:].startswith("oops")
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000], ids=["superscript", "very long"])
+@pytest.mark.parametrize(
+    "statement", [".loc {} 1", '.file 1 "x"\n.loc 1 {}', "{}: nop", "j {}f", ".word {}", "li a0, {}", ".skip {}"]
+)
+def test_what_looks_like_a_number_and_is_none_that_can_be_is_an_error_of_its_line(statement, number):
+    errors = errors_of(statement.format(number))
+    assert [error.location.line for error in errors] == [statement.count("\n") + 1]
