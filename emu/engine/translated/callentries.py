@@ -25,6 +25,40 @@ _PC = Operand(Source.GLOBAL, Global.PC)
 _ENTRY, _INNERMOST, _PLACE, _OTHER, _ONE, _KIND, _TOLD, _WORD = T[:8]
 
 
+class OpenCall(NamedTuple):
+    """A call that has not returned."""
+
+    return_address: int
+    stack_pointer: int
+    """At the call."""
+
+
+class Native(NamedTuple):
+    """Addresses for native code that looks at open calls itself; see `emu.engine.translated.callrecords`."""
+
+    innermost: int
+    """Of the word with the innermost call's entry."""
+    entries: int
+    """Of the entries that belong to stack pointers."""
+    mask: int
+    """Of four times a stack pointer: what is left is its entry's place."""
+    message: int
+    end: int
+    """The entry that the outermost call leads to."""
+
+
+class Around(NamedTuple):
+    """What a call was made inside of."""
+
+    path: int
+    """A number for it and all calls around it."""
+    call: OpenCall
+    before: int
+    """The entry that it leads to."""
+    is_end: bool
+    """Whether there is none: the call was made first on its stack."""
+
+
 class Table(NamedTuple):
     """Where its parts are."""
 

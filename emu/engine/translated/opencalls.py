@@ -12,22 +12,16 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from emu.buffers import buffer_address
-from emu.engine.translated import interrupted
+from emu.engine.translated import callentries, interrupted
 from emu.engine.translated.callentries import (
-    CALLED,
     HIGHEST,
     INHERITED,
     MIX,
     PATH_SHIFT,
     RETURN,
-    RETURNED,
-    WORDS,
-    Table,
-    calling,
-    kind_of,
-    returning,
-    returning_from_trap,
-)  # fmt: skip
+    Around,
+    OpenCall,
+)
 from emu.engine.translated.features import Core, Feature, Jump
 from emu.engine.translated.interrupted import Interrupted
 from emu.engine.translated.message import Message
@@ -45,40 +39,6 @@ call was made."""
 _END, _NOWHERE, _FIRST = 0, 1, 2
 _MOST_FOLLOWED = 1 << 16
 _LARGEST, _SMALLEST = 1 << 29, 1 << 24
-
-
-class OpenCall(NamedTuple):
-    """A call that has not returned."""
-
-    return_address: int
-    stack_pointer: int
-    """At the call."""
-
-
-class Native(NamedTuple):
-    """Addresses for native code that looks at open calls itself; see `emu.engine.translated.callrecords`."""
-
-    innermost: int
-    """Of the word with the innermost call's entry."""
-    entries: int
-    """Of the entries that belong to stack pointers."""
-    mask: int
-    """Of four times a stack pointer: what is left is its entry's place."""
-    message: int
-    end: int
-    """The entry that the outermost call leads to."""
-
-
-class Around(NamedTuple):
-    """What a call was made inside of."""
-
-    path: int
-    """A number for it and all calls around it."""
-    call: OpenCall
-    before: int
-    """The entry that it leads to."""
-    is_end: bool
-    """Whether there is none: the call was made first on its stack."""
 
 
 class _Saved(NamedTuple):
@@ -110,7 +70,7 @@ class KeptCalls(Feature):
         Before any further instruction, but in the middle of a run, where the machine can only be looked at.
         """
         self._tell_returned = returned
-        self._message = Message(WORDS, self._read)
+        self._message = Message(callentries.WORDS, self._read)
         self._memory: mmap.mmap | None = None
         self._words = memoryview(b"").cast("Q")
         self._base = self._mask = self._interrupted = 0
@@ -138,18 +98,19 @@ class KeptCalls(Feature):
         if self._was_off:  # meanwhile calls may have returned unseen
             self._was_off = False
             self.forget()
-        table = Table(self._apart(_APART), self._mask, self.innermost_address, self._apart(_NOWHERE))
+        table = callentries.Table(self._apart(_APART), self._mask, self.innermost_address, self._apart(_NOWHERE))
         return {
             Part.CONDITION: self._message.condition,
-            Part.CALLING: calling(table, self._message),
-            Part.RETURNING: returning(table, self._message),
-            Part.RETURNING_FROM_TRAP: returning_from_trap(self._message),
+            Part.CALLING: callentries.calling(table, self._message),
+            Part.RETURNING: callentries.returning(table, self._message),
+            Part.RETURNING_FROM_TRAP: callentries.returning_from_trap(self._message),
         }
 
-    def native(self, core: Core) -> Native:
+    def native(self, core: Core) -> callentries.Native:
         """Where the table and the rest are in the host's memory."""
         self._prepare(core)
-        return Native(self.innermost_address, self._apart(_APART), self._mask, self._message.address, self._end)
+        message = self._message.address
+        return callentries.Native(self.innermost_address, self._apart(_APART), self._mask, message, self._end)
 
     def switched_off(self) -> None:
         """See `Feature`."""
@@ -311,10 +272,10 @@ class KeptCalls(Feature):
     def jumped(self, jump: Jump, /) -> None:
         """See `Feature`."""
         self._message.empty()
-        kind = kind_of(jump.instruction)
-        if kind == CALLED:
+        kind = callentries.kind_of(jump.instruction)
+        if kind == callentries.CALLED:
             self._called(jump.pc + instruction_length(jump.instruction) & HIGHEST, jump.stack_pointer)
-        elif kind == RETURNED:
+        elif kind == callentries.RETURNED:
             self._returned(OpenCall(jump.target, jump.stack_pointer), jump.instret)
         elif kind:
             self._trap_returned(jump.stack_pointer, jump.satp)
@@ -374,9 +335,9 @@ class KeptCalls(Feature):
 
     def _read(self) -> None:
         _, kind, address, stack_pointer, last = self._message.words
-        if kind == RETURNED:
+        if kind == callentries.RETURNED:
             self._returned(OpenCall(address, stack_pointer), last)
-        elif kind == CALLED:
+        elif kind == callentries.CALLED:
             self._called(address, stack_pointer)
         else:
             self._trap_returned(stack_pointer, last)
