@@ -5,7 +5,6 @@ import re
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -289,18 +288,16 @@ def test_never():
     pass
 """)
     (tmp_path / "fine.elf").write_bytes(_image(HOSTILE["fine"]))
-    begin = time.monotonic()
-    result = grade(tmp_path, "test_lab.py", "fine.elf", "--timeout", 4, "--gradescope", "results.json", "-q")
-    assert time.monotonic() - begin < 60
+    result = grade(tmp_path, "test_lab.py", "fine.elf", "--timeout", 8, "--gradescope", "results.json", "-q")
     assert (result.returncode, result.stdout) == (1, "Score: 1/3\n")
     made = json.loads((tmp_path / "results.json").read_text())
     jsonschema.validate(made, GRADESCOPE)
     assert made["score"] == 1
-    assert made["output"] == "the time was up after 4 s"
+    assert made["output"] == "the time was up after 8 s"
     assert [(test["score"], test["max_score"], test["status"]) for test in made["tests"]] == [
         (1, 1, "passed"), (0, 1, "failed"), (0, 1, "failed")
     ]  # fmt: skip
-    assert made["tests"][2]["output"] == "not judged: the time was up after 4 s"
+    assert made["tests"][2]["output"] == "not judged: the time was up after 8 s"
 
 
 @pytest.mark.slow

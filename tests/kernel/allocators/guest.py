@@ -6,7 +6,7 @@ from pathlib import Path
 import kernel
 from emu.errors import GuestPanic
 from emu.firmware.image import Image
-from emu.machine import Machine, MachineConfig
+from emu.machine import Machine, MachineConfig, Snapshot
 from linker import LinkOptions, link
 from linker.assembler import AssemblerOptions, assemble_file
 from linker.objects.model import ObjectFile
@@ -88,12 +88,12 @@ class Guest:
         """The message that a call panics with, before it has changed anything; afterwards all is as before the call."""
         machine = self.machine
         snapshot, printed = machine.snapshot(), len(machine.console)
-        before = self._kept_by_panic()
         try:
             result = machine.call(function, *args)
         except GuestPanic:
             text = machine.console[printed:].decode()
-            assert changes_memory or self._kept_by_panic() == before, f"{function}{args} changed memory, then panicked"
+            changed = [] if changes_memory else self._changed_since(snapshot)
+            assert not changed, f"{function}{args} changed memory, then panicked: pages {changed}"
         else:
             raise AssertionError(f"{function}{args} returned {result:#x}: it should have panicked")
         finally:
@@ -102,13 +102,27 @@ class Guest:
         assert opening.startswith("panic at 0x")
         return message
 
-    def _kept_by_panic(self) -> list[bytes]:
-        """Memory but for what a panic needs itself: its flag and the stack."""
-        ram = self.machine.memory.ram
-        edges = ["image_start", "panicking", "image_end", "stack_top"]
-        first, flag, end, behind = (self.symbol(name) for name in edges)
-        parts = [(first, flag), (flag + 8, end), (behind, ram.base + ram.size)]
-        return [self.machine.memory.read(start, stop - start) for start, stop in parts]
+    def _changed_since(self, snapshot: Snapshot) -> list[str]:
+        """Pages with other bytes than then, but for what a panic needs itself: its flag and the stack."""
+        now = self.machine.snapshot()
+        if now.ram is snapshot.ram:
+            return []
+        then = snapshot.ram.node
+        assert then.toward is now.ram.node, "it is kept as the pages in which it differs"
+        own = [
+            (self.symbol("panicking"), self.symbol("panicking") + 8),
+            (self.symbol("image_end"), self.symbol("stack_top")),
+        ]
+        changed = []
+        for page, data in then.pages.items():
+            start = self.machine.memory.ram.base + page * 4096
+            before, after = bytearray(data), bytearray(self.read(start, 4096))
+            for first, stop in own:
+                part = slice(max(first - start, 0), max(stop - start, 0))
+                before[part] = after[part]
+            if before != after:
+                changed.append(f"{start:#x}")
+        return changed
 
     def symbol(self, name: str) -> int:
         """The address of a symbol, local ones included."""
