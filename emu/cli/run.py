@@ -16,7 +16,7 @@ from emu.cli.shared.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.shared.telling import Telling
 from emu.cli.shared.tracing import DEFAULT_TRACE, TraceRequest
 from emu.cli.words.options import run_options
-from emu.cli.words.qemu import check_harts, check_unchanging, read_log, read_machine
+from emu.cli.words.qemu import check_unchanging, read_log, read_machine
 from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError, EmuError
 from emu.events import Event
@@ -181,7 +181,6 @@ def _last_line(ending: Ending, request: RunWords, machine: Machine) -> str:
 
 
 def _check(request: RunWords) -> None:
-    check_harts(request.smp)
     if request.until_console == "":
         raise ConfigError("--until-console: which text?")
     if request.elf is not None and request.kernel is not None:

@@ -10,7 +10,8 @@ from tests.cli.conftest import Ekernel
 SCRATCH = ("--heap-functions", "t,t")
 WORDS = [
     ("run", "-q", "--max-instructions"), ("run", "-q", "-m"), ("run", "-q", "-smp"), ("heap", *SCRATCH, "--since"),
-    ("run", "-q", "--record", "r", "--record-from"), ("profile", "--at"), ("profile", "-n"), ("pagetable", "-at"),
+    ("run", "-q", "--record", "r", "--record-from"), ("profile", "--at"), ("profile", "-n"), ("profile", "-smp"),
+    ("pagetable", "-at"),
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The machine that a command's words ask for: new, of a recorded run, or saved."""
 
 from emu.cli.words.options import run_options
-from emu.cli.words.qemu import parse_size, read_semihosting, read_virtio
+from emu.cli.words.qemu import check_harts, parse_size, read_semihosting, read_virtio
 from emu.cli.words.reading import file
 from emu.cli.words.requests import HeapWords, RunWords
 from emu.errors import ConfigError
@@ -15,6 +15,7 @@ _DEFAULT_FIRMWARE = "default"
 
 def new_machine(request: RunWords) -> Machine:
     """The machine that was asked for, with its kernel loaded."""
+    check_harts(request.smp)
     if request.origin is not None:
         from emu.cli.shared.saved import open_saved
 
