@@ -227,7 +227,7 @@ def test_mistakes_are_answered_by_sentences(program, tmp_path, monkeypatch, caps
 def test_ctrl_c_ends_a_campaign_with_its_summary_and_every_file_whole(program, tmp_path):
     corpus = tmp_path / "corpus"
     command = [sys.executable, "-m", "ekernel", "fuzz", program(MAGIC), "--function", "parse", "--corpus", corpus,
-               "--executions", "300000"]  # fmt: skip
+               "--executions", "300000000"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         while not (corpus / "crashes" / f"{CRASH}.txt").exists() and process.poll() is None:
