@@ -9,24 +9,23 @@ from emu.devices.device import Device
 from emu.devices.power import PowerRequest
 from emu.devices.uart_registers import LSR, THR
 from emu.engine import Store
-from emu.engine.cores import make_room
 from emu.errors import ConfigError
 from emu.events import ConsoleOutput, InterruptRaised, MachineReset, MmioAccess, StateRestored
 from emu.firmware.names import Names
-from emu.hart.core import HartCore
 from emu.hart.words import PC
 from emu.hints import TYPE_CHECKING, TypedDict
 from emu.isa.privilege import Privilege
 from emu.isa.status import STIP
-from emu.machine.config import BUILT_IN, HOST_CLOCK, MachineConfig, Semihosting, StopReason
+from emu.machine.config import BUILT_IN, MachineConfig, Semihosting, StopReason
 from emu.machine.console import Console, Keyboard
 from emu.machine.history.inputs import Inputs
 from emu.machine.history.moment import Moment
+from emu.machine.parts import make_clock, make_core, make_ram
 from emu.machine.sbi import SbiServices
-from emu.machine.timers import NEVER, Clock, Comparator, InstructionClock
+from emu.machine.timers import NEVER, Comparator
 from emu.machine.typed import TypedInput
 from emu.machine.wiring import Board
-from emu.memory import PhysicalMemory, Ram
+from emu.memory import PhysicalMemory
 from emu.memory.baseline import RamHistory
 from emu.subscriptions import EventBus
 
@@ -54,10 +53,10 @@ class Platform:
         """Raises ConfigError when the host cannot give what was asked for."""
         self.config = config
         self.events = EventBus()
-        ram = _ram(config.ram_size)
+        ram = make_ram(config.ram_size)
         self.memory, self.ram_history = PhysicalMemory(ram), RamHistory(ram)
         self.names = Names()
-        self.clock: Clock = _host_clock() if config.clock == HOST_CLOCK else InstructionClock()
+        self.clock = make_clock(config)
         self.ended: tuple[StopReason, int] | None = None
         """Why the run is to end, with the guest's exit code."""
         self.is_asleep = False
@@ -77,7 +76,7 @@ class Platform:
         self.typed = TypedInput(self.keyboard, self.board.uart, self.board.virtio_console)
         self.memory.announce(self.devices)
         self.device_ranges = self._bus.ranges
-        self.core = self._make_core(ram)
+        self.core = make_core(config, ram, self.events, self)
         self.memory.written = self.core.engine.forget_code
         for kind in (InterruptRaised, MachineReset, StateRestored):
             self.events.add_source(kind, lambda: lambda: None)
@@ -379,28 +378,3 @@ class Platform:
         from emu.machine.semihosting import SemihostingServices
 
         return SemihostingServices(self, self.core, self.console, wanted)
-
-    def _make_core(self, ram: Ram) -> HartCore:
-        config = self.config  # each start needs one fidelity only, and pays for its import only
-        if config.fidelity == "exact":
-            from emu.hart.exact.hart import ExactHart
-            from emu.hart.exact.state import Choices
-
-            return ExactHart(ram, self.events, self, Choices(config.paging_modes, config.ad_update, config.probes))
-        from emu.hart.fast.hart import FastHart
-
-        return FastHart(ram, self.events, self, probes=config.probes)
-
-
-def _ram(size: int) -> Ram:
-    try:
-        return Ram(size)
-    except ConfigError:
-        make_room()
-        return Ram(size)
-
-
-def _host_clock() -> Clock:
-    from emu.machine.host_clock import HostClock  # few machines have it
-
-    return HostClock()
