@@ -3,11 +3,14 @@
 from emu.engine.cores import make_room
 from emu.errors import ConfigError
 from emu.hart.core import HartCore
-from emu.hart.platform import Platform
+from emu.hints import TYPE_CHECKING
 from emu.machine.config import HOST_CLOCK, MachineConfig
 from emu.machine.timers import Clock, InstructionClock
 from emu.memory import Ram
 from emu.subscriptions import EventBus
+
+if TYPE_CHECKING:
+    from emu.hart.platform import Platform
 
 
 def make_ram(size: int) -> Ram:
@@ -28,7 +31,7 @@ def make_clock(config: MachineConfig) -> Clock:
     return HostClock()
 
 
-def make_core(config: MachineConfig, ram: Ram, events: EventBus, platform: Platform) -> HartCore:
+def make_core(config: MachineConfig, ram: Ram, events: EventBus, platform: "Platform") -> HartCore:
     """A hart of the fidelity that was asked for."""
     if config.fidelity == "exact":
         from emu.hart.exact.hart import ExactHart
