@@ -73,6 +73,7 @@ class Uart:
 
     A register answers at its own offset whatever the size of the access, as on QEMU.
 
+    >>> from emu.devices.uart_registers import LSR, LSR_DATA_READY, RBR, THR
     >>> uart = Uart(print, lambda level: None)
     >>> uart.write(THR, 1, ord("A"))
     b'A'

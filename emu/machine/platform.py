@@ -227,6 +227,7 @@ class Platform:
 
     def _wait_until(self, tick: int) -> bool:
         """Let the time pass, or some of it; a signal's handler may raise here, as the hart is still asleep then."""
+        self.core.engine.show_sent()
         signals = self.events.signals
         longest = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         try:

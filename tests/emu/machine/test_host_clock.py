@@ -146,3 +146,20 @@ def test_a_snapshot_takes_the_time_with_it(boot):
 
 def test_waiting_for_nothing_still_ends_the_run(boot):
     assert boot("csrw sie, zero\n wfi", clock="host").run().reason is StopReason.IDLE_FOREVER
+
+
+def test_what_a_guest_has_said_is_seen_before_it_sleeps(boot):
+    machine = boot("li t0, 0x10000000\n li t1, '>'\n sb t1, (t0)\n" + NAP.format(ticks=20_000) + OFF, clock="host")
+    happened = []
+    machine.platform.echo = happened.append
+    clock = machine.platform.clock
+    assert isinstance(clock, HostClock)
+    sleep = clock.sleep
+
+    def slept(seconds: float) -> bool:
+        happened.append(b"asleep")
+        return sleep(seconds)
+
+    clock.sleep = slept
+    assert machine.run().reason is StopReason.POWERED_OFF
+    assert happened[:2] == [b">", b"asleep"]
