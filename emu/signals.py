@@ -80,14 +80,15 @@ class HeldSignals:
 
     def deliver(self) -> None:
         """Run the handlers of what has come; raises what they raise, and those behind it run later."""
+        was_open = self.is_open
         while self._waiting:
             number, frame = self._waiting.pop(0)
             try:
                 self.is_open = True
                 self._handlers[number](number, frame)
-                self.is_open = False
+                self.is_open = was_open
             except BaseException:
-                self.is_open = False
+                self.is_open = was_open
                 raise
 
     def _put_back(self) -> None:

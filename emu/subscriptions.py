@@ -127,6 +127,8 @@ class EventBus:
         was_open = signals.is_open
         try:
             signals.is_open = True
+            if signals.are_waiting:  # one has come just before: whatever takes long here would not know of it
+                signals.deliver()
             listener(*arguments)
             signals.is_open = was_open
         except BaseException as error:

@@ -1,5 +1,8 @@
 """Listeners, and sources that run only while somebody listens."""
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from emu.address import VirtAddr
@@ -71,3 +74,41 @@ def test_a_source_that_comes_late_starts_for_those_who_listen_already(bus: Event
 def test_an_event_that_nothing_produces_is_refused_with_what_there_is(bus: EventBus) -> None:
     with pytest.raises(ConfigError, match=r"nothing produces InterruptRaised .*sources: ConsoleOutput"):
         bus.on(InterruptRaised, lambda event: None)
+
+
+@pytest.fixture
+def happened() -> Iterator[list[str]]:
+    """What a handler of SIGUSR1 appends to."""
+    heard: list[str] = []
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: heard.append("handled"))
+    yield heard
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_that_waits_is_handled_before_a_listener_that_may_take_long(
+    bus: EventBus, happened: list[str]
+) -> None:
+    bus.on(ConsoleOutput, lambda _event: happened.append("listened"))
+    with bus.signals:
+        signal.raise_signal(signal.SIGUSR1)
+        assert happened == []
+        bus.emit(console(b"x"))
+        signal.raise_signal(signal.SIGUSR1)
+        assert happened == ["handled", "listened"]
+    assert happened == ["handled", "listened", "handled"]
+
+
+def test_what_a_handler_raises_before_a_listener_is_kept_as_what_the_listener_raises(
+    bus: EventBus, happened: list[str]
+) -> None:
+    def raises(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGUSR1, raises)
+    bus.on(ConsoleOutput, lambda _event: happened.append("listened"))
+    bus.keeps_errors = lambda: happened.append("kept")
+    with bus.signals:
+        signal.raise_signal(signal.SIGUSR1)
+        bus.emit(console(b"x"))
+    assert happened == ["kept"]
+    assert isinstance(bus.error, KeyboardInterrupt)
