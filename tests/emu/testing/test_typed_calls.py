@@ -80,7 +80,7 @@ def test_integers_of_all_widths_keep_their_values_with_and_without_a_stack(funct
 
 
 @given(
-    words=st.lists(st.integers(-(1 << 120), 1 << 120), max_size=6),
+    words=st.lists(st.integers(-(1 << 110), 1 << 110), max_size=6),
     numbers=st.lists(st.integers(-999, 999), min_size=10, max_size=10),
 )
 @settings(max_examples=10)
