@@ -1,8 +1,9 @@
 """What a command says of its words when it is asked: `-h`."""
 
 from argparse import ArgumentParser, HelpFormatter
+from collections.abc import Sequence
 
-from emu.cli.words.reading import Words
+from emu.cli.words.asked import Asked
 
 
 class _Help(HelpFormatter):
@@ -12,18 +13,24 @@ class _Help(HelpFormatter):
         super().__init__(prog, max_help_position=30)
 
 
-def print_help(words: Words) -> None:
+def print_help(
+    command: str,
+    usage: str,
+    description: str,
+    operands: Sequence[Asked],
+    groups: Sequence[tuple[str, Sequence[Asked]]],
+) -> None:
     """Print it as wide as the terminal is."""
     parser = ArgumentParser(
-        prog=words.command,
-        usage=words.usage,
-        description=words.description,
+        prog=command,
+        usage=usage,
+        description=description,
         add_help=False,
         formatter_class=_Help,
     )
-    for operand in words.operands:
+    for operand in operands:
         parser.add_argument(operand.to, metavar=operand.form, help=operand.text)
-    for title, options in words.groups:
+    for title, options in groups:
         group = parser.add_argument_group(title)
         for option in options:
             if option.form:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from emu.cli.words.asked import Asked
 from emu.counted import number_in
 from emu.errors import ConfigError
 from emu.hints import TYPE_CHECKING, TypeVar
@@ -11,26 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 N = TypeVar("N")
-
-
-class Asked:
-    """What a command takes: an option by its spellings, or an operand, which has none."""
-
-    def __init__(
-        self, *names: str, to: str, text: str, form: str = "", kind: Callable[[str], object] = str,
-        default: object = None, given: object = None, many: str = "", required: bool = False,
-    ) -> None:  # fmt: skip
-        """`form` says what a value looks like; without one there is none, and the option means `given`.
-
-        `many` is ? where an operand may be missing, + where it and an option may be repeated.
-        """
-        self.names, self.to, self.text, self.form = names, to, text, form
-        self.kind, self.default, self.given, self.many, self.required = kind, default, given, many, required
-
-    @property
-    def called(self) -> str:
-        """What messages call it."""
-        return "/".join(self.names) or self.form
 
 
 class Words:
@@ -74,7 +55,7 @@ class Words:
         if "-h" in words or "--help" in words:
             from emu.cli.words.help import print_help
 
-            print_help(self)
+            print_help(self.command, self.usage, self.description, self.operands, self.groups)
             raise SystemExit(0)
         every = [*self.operands, *dict.fromkeys(self._options.values())]
         for asked in every:
