@@ -58,3 +58,25 @@ tohost: .dword 0
 fromhost: .dword 0
 """
 """What a guest exchanges with Spike's host."""
+
+TO_USER = """
+    la t0, trap
+    csrw stvec, t0
+    la t0, root
+    li t1, 0x200000cf               # for S mode: the first GiB of RAM where it is
+    sd t1, 16(t0)
+    li t1, 0x200000df               # for U mode: the same from 0xc0000000 on
+    sd t1, 24(t0)
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    la t0, user
+    li t1, 0x40000000
+    add t0, t0, t1
+    csrw sepc, t0
+    sret
+    .balign 4
+"""
+"""Goes to `user` in U mode, under Sv39; traps come to `trap`. `root` has room for a table. What follows is aligned."""

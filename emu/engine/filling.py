@@ -52,6 +52,21 @@ def _aarch64(name: str) -> str:
     return text
 
 
+def _note_user(free: str, behind: str) -> str:
+    """Notes a page of U mode, at rsi, where such entries are to be found again; r8: the table's words."""
+    return f"""
+    cmp qword ptr [r8+{8 * MARK}], 0
+    je {behind}
+    mov {free}, [r8+{8 * MARKED}]
+    cmp {free}, {MOST_MARKS}
+    jae {behind}_noted
+    mov [r8+{free}*8+{8 * MARKS}], rsi
+{behind}_noted:
+    inc qword ptr [r8+{8 * MARKED}]
+{behind}:
+"""
+
+
 _FIND = f"""
     mov r9, [r8+{8 * CONTEXT}]
     test r9, r9
@@ -79,15 +94,7 @@ _FIND = f"""
     mov [rcx+8], rax
     test r11d, {USER}
     jz kept
-    cmp qword ptr [r8+{8 * MARK}], 0
-    je kept
-    mov rax, [r8+{8 * MARKED}]
-    cmp rax, {MOST_MARKS}
-    jae counted
-    mov [r8+rax*8+{8 * MARKS}], rsi
-counted:
-    inc qword ptr [r8+{8 * MARKED}]
-kept:
+{_note_user("rax", "kept")}
     mov eax, 1
     ret
 walk:
@@ -157,15 +164,7 @@ leaf:
     test bl, {pte.U}
     jz not_users
     or eax, {USER}
-    cmp qword ptr [r8+{8 * MARK}], 0
-    je not_users
-    mov rdi, [r8+{8 * MARKED}]
-    cmp rdi, {MOST_MARKS}
-    jae noted_user
-    mov [r8+rdi*8+{8 * MARKS}], rsi
-noted_user:
-    inc qword ptr [r8+{8 * MARKED}]
-not_users:
+{_note_user("rdi", "not_users")}
     cmp ecx, 12
     je small
     mov rdi, rsi

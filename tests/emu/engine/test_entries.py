@@ -17,6 +17,7 @@ from emu.machine import Machine, MachineConfig
 from emu.machine.history.moment import Moment
 from tests.emu.engine.exceptions import MODEL, PYTHON, SLOT_WORDS, STATE, TABLE, WORDS
 from tests.emu.engine.test_returns import STATUSES
+from tests.guests import TO_USER
 
 PC, COUNT, TRAPS, GRANTED, BEFORE = 0x4000_1234, 1000, 7, 0x5_0000, 0x1111
 CALL, ILLEGAL = 8, 2
@@ -81,25 +82,9 @@ def test_native_code_enters_s_mode_as_the_model_does_or_asks_it(processor, by, s
     assert get(TABLE + 8 * filltable.MARK) == (changes and bool(status & Status.SUM))
 
 
-USER = """
-    la t0, trap
-    csrw stvec, t0
-    la t0, root
-    li t1, 0x200000cf               # for S mode: the first GiB of RAM where it is
-    sd t1, 16(t0)
-    li t1, 0x200000df               # for U mode: the same from 0xc0000000 on
-    sd t1, 24(t0)
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
-    la t0, user
-    li t1, 0x40000000
-    add t0, t0, t1
-    csrw sepc, t0
-    sret
-    .balign 4
+USER = (
+    TO_USER
+    + """
 trap:
     csrr t0, sepc
     {handler}
@@ -117,6 +102,7 @@ user:
     .balign 4096
 root: .zero 4096
 """
+)
 
 
 @pytest.mark.parametrize("listens", [(), (SyscallMade,), (TrapTaken,)])

@@ -15,6 +15,7 @@ from emu.isa.csrs import Csr
 from emu.isa.status import Status
 from emu.machine import Machine, MachineConfig, StopReason
 from tests.emu.engine.exceptions import KNOWN, MODEL, PYTHON, SLOT_WORDS, STATE, TABLE, WORDS
+from tests.guests import TO_USER
 
 BLOCK, PLACE, PC, SEPC, GRANTED = 77, 0x12, 0x8020_0012, 0x4000_1234, 0x5_0000
 STATUSES = st.lists(st.sampled_from(list(Status))).map(lambda bits: sum({int(bit) for bit in bits}) & (1 << 63) - 1)
@@ -79,25 +80,9 @@ def test_while_nobody_may_be_asked_a_note_is_left(processor):
     assert processor.get(SLOT_WORDS + 8 * Slot.ALONE) == Note.ALONE | Note.EXCEPTION | 2 << 8
 
 
-USER = """
-    la t0, trap
-    csrw stvec, t0
-    la t0, root
-    li t1, 0x200000cf               # for S mode: the first GiB of RAM where it is
-    sd t1, 16(t0)
-    li t1, 0x200000df               # for U mode: the same from 0xc0000000 on
-    sd t1, 24(t0)
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
-    la t0, user
-    li t1, 0x40000000
-    add t0, t0, t1
-    csrw sepc, t0
-    sret
-    .balign 4
+USER = (
+    TO_USER
+    + """
 trap:
     csrr t0, scause
     add s2, s2, t0
@@ -121,6 +106,7 @@ user:
     .balign 4096
 root: .zero 4096
 """
+)
 
 
 @pytest.mark.parametrize("listens", [(), (TrapReturned,), (TrapTaken, TrapReturned)])

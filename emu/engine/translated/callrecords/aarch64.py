@@ -181,6 +181,20 @@ _RESTORE = """
     ldp x29, x30, [sp], #112
 """
 
+# Which facts hold, or to `miss`; the function's number is in x9 then.
+_FACTS = f"""
+    bl led
+    cbz x0, miss
+    mov x0, #0
+    cbz x24, write
+    mov x1, x24
+    bl known
+    cbz x0, miss
+write:
+    str x0, [x23, #{Field.MEANING}]
+    ldr x9, [x19, #{8 * Own.NUMBER}]
+"""
+
 ENTERING = f"""
     ldr x9, [x3, #{8 * Own.STATE}]
     ldr x10, [x3, #{8 * Own.SLOTS}]
@@ -227,16 +241,7 @@ keyed:
     mov x0, #0
     ldr x9, [x19, #{8 * Own.AT_ENTRY}]
     cbz x9, write
-    bl led
-    cbz x0, miss
-    mov x0, #0
-    cbz x24, write
-    mov x1, x24
-    bl known
-    cbz x0, miss
-write:
-    str x0, [x23, #{Field.MEANING}]
-    ldr x9, [x19, #{8 * Own.NUMBER}]
+{_FACTS}
     str x9, [x23, #{Field.NUMBER}]
     ldr x10, [x19, #{8 * Own.SLOTS}]
     ldr x9, [x10, #{8 * Slot.COUNT}]
@@ -326,16 +331,7 @@ RETURNING = f"""
     mov x0, #0
     ldr x9, [x19, #{8 * Own.AT_ENTRY}]
     cbnz x9, write
-    bl led
-    cbz x0, miss
-    mov x0, #0
-    cbz x24, write
-    mov x1, x24
-    bl known
-    cbz x0, miss
-write:
-    str x0, [x23, #{Field.MEANING}]
-    ldr x9, [x19, #{8 * Own.NUMBER}]
+{_FACTS}
     mov x10, #1
     orr x9, x9, x10, lsl #{layout.ENDED_BIT}
     str x9, [x23, #{Field.NUMBER}]
