@@ -10,7 +10,7 @@ from figures import earlier, qemu
 from figures.size import size
 from figures.table import best, processor_time, row, title
 
-from emu.engine.translated.fuzzed import Fuzzed
+from emu.engine.translated.features.fuzzed import Fuzzed
 from emu.machine import MachineConfig
 from emu.machine.repetition import Repetition
 from emu.testing.conformance import Verdict, run

@@ -13,11 +13,11 @@ from figures.linux import built_linux
 from figures.size import QUICK, size
 from figures.table import ratio, row, title
 
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.calls import Calls
-from emu.engine.translated.counts import Counts, Coverage, Edges
 from emu.engine.translated.features import Feature
-from emu.engine.translated.lastwriter import LastWriter
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.calls import Calls
+from emu.engine.translated.features.counts import Counts, Coverage, Edges
+from emu.engine.translated.features.lastwriter import LastWriter
 from emu.events import MemoryAccessed, PteWritten
 from emu.firmware.image import Image
 from emu.machine import Drive, Machine, MachineConfig

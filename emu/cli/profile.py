@@ -12,8 +12,8 @@ from emu.cli.words.options import profile_options
 from emu.cli.words.reading import file
 from emu.cli.words.requests import ProfileWords
 from emu.engine.slots import Slot
-from emu.engine.translated import calls
-from emu.engine.translated.calls import Calls
+from emu.engine.translated.features import calls
+from emu.engine.translated.features.calls import Calls
 from emu.errors import ConfigError
 from emu.firmware.names import Names
 from emu.observe.calls.tree import CallTree, Node, folded

@@ -4,16 +4,18 @@ import ctypes
 from collections.abc import Callable
 
 from emu.buffers import words_type
-from emu.engine import alone, interrupts, library, native
+from emu.engine import library, native
+from emu.engine.calls import alone
 from emu.engine.clock import BlockClock
+from emu.engine.fills.tlb import Translations
 from emu.engine.guest import Fault, Store
 from emu.engine.native import StandsBefore
 from emu.engine.parts import LAST_ADDRESS, EngineParts
 from emu.engine.slots import Slot
-from emu.engine.tlb import Translations
 from emu.engine.translated.features import Core, Jump
 from emu.engine.translated.fetching import fetch
 from emu.engine.translated.player import Entry
+from emu.engine.traps import interrupts
 from emu.engine.window import EXT_ICSR_BYTE, Word
 from emu.hints import Any
 from emu.isa.operands import instruction_length

@@ -1,20 +1,21 @@
 """The engine: one Unicorn core with its state window, block clock, memory and callbacks; here it runs."""
 
-from emu.engine import alone, library
+from emu.engine import library
 from emu.engine.answers import EngineAnswers
-from emu.engine.frame import DONE, NOT_BEGUN, RETURNED
+from emu.engine.calls import alone
+from emu.engine.calls.frame import DONE, NOT_BEGUN, RETURNED
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note, Stop
 from emu.engine.parts import LAST_ADDRESS
-from emu.engine.returns import Returns
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Feature
+from emu.engine.traps.returns import Returns
 from emu.engine.window import Word
 from emu.errors import MachineError
 from emu.hints import TYPE_CHECKING
 from emu.isa.registers import SP
 
 if TYPE_CHECKING:
-    from emu.engine.repeated import Repeater
+    from emu.engine.calls.repeated import Repeater
 
 _MOST_ATTEMPTS = 10_000
 """How often the core may leave its loop before an instruction retires: a few times for each page that it accesses, and
@@ -263,8 +264,8 @@ class Engine(EngineAnswers):
     def serve_traps(self, *, entries_by: int, returns: bool) -> None:
         """Have native code enter the handlers of each `ecall`, and carry out what `note_return` has named.
 
-        `entries_by` is one of those of `emu.engine.entries`, or 0 to have no handler entered. Neither is done while a
-        feature is to be told of it, nor without native code.
+        `entries_by` is one of those of `emu.engine.traps.entries`, or 0 to have no handler entered. Neither is done
+        while a feature is to be told of it, nor without native code.
         """
         self._entries_by, self._serves_returns = entries_by, returns
         if not self.is_native:
@@ -284,7 +285,7 @@ class Engine(EngineAnswers):
     def note_return(self, block: int, place: int, word: int = 0) -> None:
         """In the block of this number an `sret` stands so many bytes behind its start.
 
-        Or an `sfence.vma` of an address, with a word about it (see `emu.engine.fences`).
+        Or an `sfence.vma` of an address, with a word about it (see `emu.engine.traps.fences`).
         """
         if self._returns is not None:
             self._returns.note(block, place, word)

@@ -11,10 +11,11 @@ import mmap
 from weakref import finalize
 
 from emu.buffers import buffer_address, words_type
-from emu.engine import interrupts, library, native
+from emu.engine import library, native
 from emu.engine.library import Handle
 from emu.engine.native import Probe
 from emu.engine.translated import layout
+from emu.engine.traps import interrupts
 from emu.engine.window import STATE_BYTES, DirectWindow, Word
 from emu.errors import ConfigError
 from emu.hints import Any, NamedTuple

@@ -11,7 +11,7 @@ RETURN_ADDRESS = 0x7FFF_DEAD_BEEF_0000
 
 
 class Note:
-    """Why a call without Python has ended (`emu.engine.alone`): bits of a number."""
+    """Why a call without Python has ended (`emu.engine.calls.alone`): bits of a number."""
 
     ALONE = 1
     """Nobody calls Python: who would have to leaves one of these and stops the core."""

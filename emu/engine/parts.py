@@ -5,18 +5,19 @@ import os
 from abc import ABC, abstractmethod
 
 from emu.buffers import buffer_address
-from emu.engine import alone, floats, library, native
+from emu.engine import floats, library, native
+from emu.engine.calls import alone
+from emu.engine.calls.frame import Frame
 from emu.engine.clock import BlockClock, PythonClock
 from emu.engine.codepages import CodePages
 from emu.engine.cores import Core, MemoryMap, Ranges
-from emu.engine.frame import Frame
+from emu.engine.fills.tlb import Translations
 from emu.engine.guest import Fault, Guest
 from emu.engine.port import Port
-from emu.engine.returns import Returns
 from emu.engine.slots import Slot
-from emu.engine.tlb import Translations
 from emu.engine.translated import installation, layout
 from emu.engine.translated.features import Feature
+from emu.engine.traps.returns import Returns
 from emu.engine.window import DirectWindow, StateWindow, Word, check_layout
 from emu.errors import MachineError
 from emu.hints import Any

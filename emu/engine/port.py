@@ -1,8 +1,8 @@
 """A console's port in native code: a register that takes octets, and one that says whether it takes more.
 
-The functions that stand before Python's callbacks for memory look here (`emu.engine.translated.callbacks`), and call
-nobody as long as nothing comes of an access but an octet that is sent, or a look. What was sent waits until somebody
-could see that it does: before Python listens, looks or answers.
+The functions that stand before Python's callbacks for memory look here (`emu.engine.translated.player.callbacks`), and
+call nobody as long as nothing comes of an access but an octet that is sent, or a look. What was sent waits until
+somebody could see that it does: before Python listens, looks or answers.
 """
 
 import ctypes

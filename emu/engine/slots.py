@@ -33,27 +33,27 @@ class Slot:
     MODEL = 14
     """The address of the model's CSRs (see `emu.engine.csrs`)."""
     INTERRUPT = 13
-    """What to call when an interrupt is due (see `emu.engine.interrupts`)."""
+    """What to call when an interrupt is due (see `emu.engine.traps.interrupts`)."""
     FIRST = 15
     """Block numbers in tables count from this one."""
     MOST = 16
     """The largest of them: all further blocks have it together."""
     SHADOW = 17
-    """Where a core's shadow is; see `emu.engine.translated.shadow`."""
+    """Where a core's shadow is; see `emu.engine.translated.features.shadow`."""
     TABLES = 18
-    """Where the pages are whose stores a core tells of; see `emu.engine.translated.tablestores`."""
+    """Where the pages are whose stores a core tells of; see `emu.engine.translated.features.tablestores`."""
     RETURNS = 19
-    """What native code needs to carry out `sret` for the guest's model (see `emu.engine.returns`), or 0."""
+    """What native code needs to carry out `sret` for the guest's model (see `emu.engine.traps.returns`), or 0."""
     RECORDS = 20
-    """Where records of calls are made; see `emu.engine.translated.callrecords`."""
+    """Where records of calls are made; see `emu.engine.translated.features.callrecords`."""
     ALONE = 24
-    """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.alone`)."""
+    """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.calls.alone`)."""
     STOP = 25
     """The address of `uc_emu_stop`."""
     TRANSLATIONS = 26
-    """Where the table of translations is (see `emu.engine.filltable`)."""
+    """Where the table of translations is (see `emu.engine.fills.table`)."""
     ENTRIES = 27
-    """Whose CSRs change when native code enters the handler of an `ecall` (see `emu.engine.entries`), or 0."""
+    """Whose CSRs change when native code enters the handler of an `ecall` (see `emu.engine.traps.entries`), or 0."""
     TRAPS = 28
     """Traps entered since power-on."""
     LAST_TRAP = 29

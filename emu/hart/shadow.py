@@ -7,7 +7,7 @@ from emu.engine.slots import Slot
 from emu.hints import TYPE_CHECKING, Protocol, TypeVarTuple, Unpack
 
 if TYPE_CHECKING:
-    from emu.engine.translated.shadow import Layer, Report, Shadow
+    from emu.engine.translated.features.shadow import Layer, Report, Shadow
 
 _Arguments = TypeVarTuple("_Arguments")
 _COUNT = Slot.COUNT
@@ -31,7 +31,7 @@ class SharedShadow:
 
     def open(self, report: "Report", low: int = 0, high: int = 1 << 64) -> "Layer":
         """A layer for accesses from `low` to below `high`; in a run from the end of the current block on."""
-        from emu.engine.translated.shadow import Shadow
+        from emu.engine.translated.features.shadow import Shadow
 
         is_first = self._shadow is None
         if self._shadow is None:

@@ -16,7 +16,7 @@ from emu.walks import Walk
 
 if TYPE_CHECKING:
     from emu.engine.translated.features import Access as Stored
-    from emu.engine.translated.tablestores import TableStores
+    from emu.engine.translated.features.tablestores import TableStores
 
 
 class WatchedHart(Protocol):
@@ -61,7 +61,7 @@ class TableWatch:
 
     def start(self) -> Callable[[], None]:
         """Watch what `satp` leads to from now on; returns what ends it."""
-        from emu.engine.translated.tablestores import TableStores
+        from emu.engine.translated.features.tablestores import TableStores
 
         hart, engine = self._hart, self._hart.engine
         self._stores = stores = TableStores(hart.ram.base, hart.ram.size, self._changed, self._reported)

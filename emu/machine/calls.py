@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from emu.engine.frame import ARGUMENTS, FLOATS, FUNCTION, GIVEN, IN_FLOATS, INTEGERS, RESULTS
+from emu.engine.calls.frame import ARGUMENTS, FLOATS, FUNCTION, GIVEN, IN_FLOATS, INTEGERS, RESULTS
 from emu.engine.slots import Slot
 from emu.engine.window import Word
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
@@ -20,7 +20,7 @@ from emu.machine.running import Runner
 from emu.machine.watches import Watches
 
 if TYPE_CHECKING:
-    from emu.engine.repeated import Repeater
+    from emu.engine.calls.repeated import Repeater
 
 _DEADLINE, _FA0 = Slot.DEADLINE, Word.F0 + 10
 _ALL = (1 << 64) - 1

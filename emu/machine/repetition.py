@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from emu.address import PAGE_SIZE
-from emu.engine.repeated import Repeater
-from emu.engine.translated.fuzzed import Fuzzed
+from emu.engine.calls.repeated import Repeater
+from emu.engine.translated.features.fuzzed import Fuzzed
 from emu.engine.window import Word
 from emu.hart.words import COUNT, PC
 from emu.isa.encodings import BRANCH, C_BEQZ, C_BNEZ, C_J, C_JR, C_JUMP_MASK, JAL, JALR, OPCODE, SYSTEM

@@ -13,7 +13,7 @@ from emu.lateclass import dataclass
 from emu.subscriptions import Subscription
 
 if TYPE_CHECKING:
-    from emu.engine.translated.shadow import Layer, Poisoned
+    from emu.engine.translated.features.shadow import Layer, Poisoned
 
 Listener = Callable[[MemoryAccessed], None]
 

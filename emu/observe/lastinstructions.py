@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from emu.address import VirtAddr
-from emu.engine.translated.blocks import NUMBER, Blocks, decode
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.features.blocks import NUMBER, Blocks, decode
 from emu.machine import Machine
 from emu.shown import Shown
 

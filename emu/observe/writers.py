@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from emu.address import VirtAddr
-from emu.engine.translated.lastwriter import LastWriter
+from emu.engine.translated.features.lastwriter import LastWriter
 from emu.events import StateRestored
 from emu.machine import Machine
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from emu.address import VirtAddr
-from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.features.blocks import CUT
 from emu.firmware.elf import MAGIC, ElfFile
 from emu.firmware.names import Names
 from emu.isa.encodings import BRANCH, OPCODE, TRAP_RETURNS

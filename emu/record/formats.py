@@ -2,7 +2,7 @@
 
 import struct
 
-from emu.engine.translated import accesses, registerwrites
+from emu.engine.translated.features import accesses, registerwrites
 
 RUN = "run"
 """One JSON object: `program` (name and version), `fidelity`, `what` (the list of what was recorded), `files` (the names
@@ -12,8 +12,8 @@ FILE = "file.{}"
 LARGEST_FILE = 1 << 26
 MOST_FILES = 16
 BLOCKS = "blocks"
-"""Words of 32 bits, as `emu.engine.translated.blocks` has them: a block's number, or `CUT` and how many instructions of
-the block before did not retire."""
+"""Words of 32 bits, as `emu.engine.translated.features.blocks` has them: a block's number, or `CUT` and how many
+instructions of the block before did not retire."""
 CODE = "code"
 """For each block, before its first number in `BLOCKS`: `DEFINITION`, and its code."""
 DEFINITION = struct.Struct("<QQHHBxxx")
@@ -28,15 +28,16 @@ begin of each span and at each change."""
 MODE = struct.Struct("<QQQ")
 """Spans that had begun; instructions that had retired; 1 or 3 for S or M."""
 MEMORY = "memory"
-"""Loads and stores, as `emu.engine.translated.accesses` has them; each chunk a piece of `emu.record.predicted`."""
+"""Loads and stores, as `emu.engine.translated.features.accesses` has them; each chunk a piece of
+`emu.record.predicted`."""
 REGISTERS = "registers"
-"""Writes of registers, as `emu.engine.translated.registerwrites` has them; each chunk a piece, too."""
+"""Writes of registers, as `emu.engine.translated.features.registerwrites` has them; each chunk a piece, too."""
 WIDTHS = {MEMORY: accesses.RECORD.size, REGISTERS: registerwrites.RECORD.size}
 """Bytes of a record of each, unpacked."""
 CSRS = "csrs"
 """The state at the begin of each span, CSRs that were written and traps, as `emu.record.csrs` has them."""
 CALLS = "calls"
-"""Calls, returns and traps, as `emu.engine.translated.calls` has them."""
+"""Calls, returns and traps, as `emu.engine.translated.features.calls` has them."""
 EVENTS = "events"
 """Events, one JSON object a line, as in the files of `--trace-out`."""
 REPLAY = "replay"

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.pairs import Pairs
+from emu.engine.translated.features.blocks import CUT
+from emu.engine.translated.features.pairs import Pairs
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record.branches import Branches, Codes, Ways

@@ -3,8 +3,8 @@
 from array import array
 from typing import NamedTuple
 
-from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.features.blocks import CUT
 from emu.errors import RecordingError
 from emu.record.recording import Lengths, Recording, instructions_of, left_by
 

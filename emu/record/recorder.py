@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from emu.engine.slots import Slot
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.blocks import NUMBER, Blocks
-from emu.engine.translated.calls import Calls
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import Core, Feature
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.blocks import NUMBER, Blocks
+from emu.engine.translated.features.calls import Calls
+from emu.engine.translated.features.registerwrites import RegisterWrites
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
-from emu.engine.translated.registerwrites import RegisterWrites
 from emu.engine.translated.rings import Drain
 from emu.errors import ConfigError
 from emu.events import StateRestored
@@ -34,7 +34,7 @@ _EVENTS_AT_ONCE = 1 << 16
 
 
 class BlockSink(Protocol):
-    """Takes what `emu.engine.translated.blocks` records, in the order in which it happens."""
+    """Takes what `emu.engine.translated.features.blocks` records, in the order in which it happens."""
 
     def span(self, instret: int, supervisor: Privilege, /) -> None:
         """What follows begins after so many instructions; blocks of privilege 1 are of `supervisor`."""

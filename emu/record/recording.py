@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from emu.address import VirtAddr
-from emu.engine.translated import accesses, calls, registerwrites
-from emu.engine.translated.blocks import CUT
-from emu.engine.translated.calls import Transfer
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.features import Access, Write
+from emu.engine.translated.features import Access, Write, accesses, calls, registerwrites
+from emu.engine.translated.features.blocks import CUT
+from emu.engine.translated.features.calls import Transfer
 from emu.errors import ImageError, RecordingError
 from emu.firmware.names import Names, SymbolFile
 from emu.isa.privilege import Privilege

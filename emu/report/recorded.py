@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from emu.address import VirtAddr
-from emu.engine.translated.calls import Kind
+from emu.engine.translated.features.calls import Kind
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.calls.stacks import CallStacks

@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from emu.engine.translated import calls
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.blocks import Blocks
-from emu.engine.translated.calls import Calls, Kind
-from emu.engine.translated.counts import Counts, Coverage, Edges
-from emu.engine.translated.features import Feature
-from emu.engine.translated.lastwriter import LastWriter
-from emu.engine.translated.registerwrites import RegisterWrites
+from emu.engine.translated.features import Feature, calls
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.blocks import Blocks
+from emu.engine.translated.features.calls import Calls, Kind
+from emu.engine.translated.features.counts import Counts, Coverage, Edges
+from emu.engine.translated.features.lastwriter import LastWriter
+from emu.engine.translated.features.registerwrites import RegisterWrites
 from emu.machine import Drive, Machine, MachineConfig, StopReason
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.stacks import CallStacks

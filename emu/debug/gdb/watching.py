@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emu.engine.translated.lastaccess import Watched
+from emu.engine.translated.features.lastaccess import Watched
 from emu.errors import ConfigError
 from emu.isa.privilege import Access
 from emu.machine import Machine, StopReason

@@ -20,10 +20,10 @@ from emu.engine.csrs.layout import (
     TIME_BIT,
     Kind,
 )
-from emu.engine.entries import SEEN_SHIFT
-from emu.engine.filltable import CONTEXT, MARK, MARKED, MARKS, MOST_MARKS, NUMBERS, PERMISSION_TABLES, PERMISSIONS
+from emu.engine.fills.table import CONTEXT, MARK, MARKED, MARKS, MOST_MARKS, NUMBERS, PERMISSION_TABLES, PERMISSIONS
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE
+from emu.engine.traps.entries import SEEN_SHIFT
 from emu.isa.csrs import Csr
 from emu.isa.status import MSTATUS_WRITE, SSTATUS_READ, SSTATUS_WRITE
 

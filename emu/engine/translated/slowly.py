@@ -6,9 +6,9 @@ from emu.engine import library
 from emu.engine.guest import Guest
 from emu.engine.library import Handle
 from emu.engine.slots import Slot
-from emu.engine.translated.calls import always_jumps
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import MOST_BLOCKS, Access, Core, Feature, Jump, Write
+from emu.engine.translated.features.calls import always_jumps
 from emu.engine.translated.fetching import fetch
 from emu.engine.window import StateWindow, Word
 from emu.isa.operands import memory_operand

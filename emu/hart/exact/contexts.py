@@ -1,8 +1,8 @@
 """Under which circumstances a translation holds, by number."""
 
 from emu.buffers import buffer_address
-from emu.engine.filltable import CONTEXT, CONTEXTS, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
-from emu.engine.tlb import Translations
+from emu.engine.fills.table import CONTEXT, CONTEXTS, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
+from emu.engine.fills.tlb import Translations
 from emu.hart.fills import permission_tables
 
 

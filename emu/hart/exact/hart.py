@@ -7,8 +7,8 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 from collections.abc import Callable
 
 from emu.address import VirtAddr
-from emu.engine import fences
 from emu.engine.csrs.layout import LINES
+from emu.engine.traps import fences
 from emu.events import SyscallMade, TrapReturned, TrapTaken
 from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import LINES, Kind
-from emu.engine.entries import BY_MODEL
+from emu.engine.traps.entries import BY_MODEL
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FFLAGS_BYTE, Word
 from emu.events import (
     AddressSpaceSwitched,

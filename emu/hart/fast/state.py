@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from emu.address import VirtAddr
 from emu.engine.csrs import ModelCsrs
 from emu.engine.csrs.layout import MOVED_BY, Kind
-from emu.engine.entries import BY_CORE
+from emu.engine.traps.entries import BY_CORE
 from emu.engine.window import EXT_COUNTERS_BYTE, EXT_ICSR_BYTE, FEATURES_BYTE, FFLAGS_BYTE, Word
 from emu.events import AddressSpaceSwitched, CsrWritten, Event, OtherCsrWritten, PteWritten, TrapReturned
 from emu.hart.core import HartCore

@@ -82,7 +82,7 @@ class Travelling(ABC):
         not what devices, page walks and the host write. None when history has no such store. Raises AddressError where
         nothing is mapped, ConfigError where there is no history.
         """
-        from emu.engine.translated.lastaccess import Watched
+        from emu.engine.translated.features.lastaccess import Watched
         from emu.machine.history.writes import accesses_to
 
         core, memory = self.platform.core, self.platform.memory

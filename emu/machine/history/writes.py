@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from emu.engine import Engine
-from emu.engine.translated.lastaccess import LastAccess, Watched
-from emu.engine.translated.registerwrites import RegisterWrites, decode
+from emu.engine.translated.features.lastaccess import LastAccess, Watched
+from emu.engine.translated.features.registerwrites import RegisterWrites, decode
 from emu.machine.history.travel import Search
 
 

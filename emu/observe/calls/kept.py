@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
-from emu.engine.translated.callentries import RETURN
-from emu.engine.translated.callrecords import Record, Words
+from emu.engine.translated.features.callentries import RETURN
+from emu.engine.translated.features.callrecords import Record, Words
 from emu.hints import Generic, TypeVar
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, RA, SP, TP

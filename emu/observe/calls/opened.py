@@ -4,9 +4,9 @@ from collections.abc import Callable
 from itertools import islice, starmap
 
 from emu.address import VirtAddr
-from emu.engine.translated.callentries import Around, OpenCall
-from emu.engine.translated.callrecords import CallRecords, Function
-from emu.engine.translated.opencalls import KeptCalls
+from emu.engine.translated.features.callentries import Around, OpenCall
+from emu.engine.translated.features.callrecords import CallRecords, Function
+from emu.engine.translated.features.opencalls import KeptCalls
 from emu.hints import NamedTuple, Protocol
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from emu.engine.translated.calls import Kind, Transfer
+from emu.engine.translated.features.calls import Kind, Transfer
 
 _MILLICODE = 5
 """t0: links to the compilers' routines that save and restore registers, and move sp between call and return."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from emu.engine.translated.calls import Kind, Transfer
+from emu.engine.translated.features.calls import Kind, Transfer
 from emu.observe.calls.stacks import CallStacks, Frame
 
 _MOST_STACKS = 1 << 13

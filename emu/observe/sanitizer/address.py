@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from emu.address import PAGE_BITS, VirtAddr
-from emu.engine.translated.shadow import Poisoned
+from emu.engine.translated.features.shadow import Poisoned
 from emu.errors import ConfigError
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
 from emu.isa.registers import SP

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
-from emu.engine.translated.opencalls import KeptCalls
+from emu.engine.translated.features.opencalls import KeptCalls
 from emu.machine import Machine
 from emu.observe.allocations.observers import AllocatorObserver
 from emu.observe.calls.opened import OpenCalls

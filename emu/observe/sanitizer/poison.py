@@ -4,7 +4,7 @@ from collections import Counter
 from typing import cast
 
 from emu.address import PAGE_BITS, PAGE_SIZE
-from emu.engine.translated.shadow import Layer, Report
+from emu.engine.translated.features.shadow import Layer, Report
 from emu.machine import Machine
 from emu.observe.sanitizer.inside import Inside
 

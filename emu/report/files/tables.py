@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from emu.address import VirtAddr
-from emu.engine.translated.calls import Kind
+from emu.engine.translated.features.calls import Kind
 from emu.errors import ConfigError
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS

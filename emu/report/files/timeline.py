@@ -5,7 +5,7 @@ from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from emu.address import VirtAddr
-from emu.engine.translated.calls import Kind, Transfer
+from emu.engine.translated.features.calls import Kind, Transfer
 from emu.isa.causes import cause_label
 from emu.observe.allocations.workload import number_of
 from emu.observe.calls.stacks import CallStacks, Frame

@@ -4,8 +4,8 @@ from array import array
 from collections import deque
 
 from emu.address import VirtAddr
-from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.features.blocks import CUT
 from emu.events import StateRestored, TrapTaken
 from emu.isa.privilege import Privilege
 from emu.machine import Machine

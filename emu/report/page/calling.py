@@ -5,8 +5,8 @@ from typing import Any
 
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
-from emu.engine.translated import calls
-from emu.engine.translated.calls import Calls
+from emu.engine.translated.features import calls
+from emu.engine.translated.features.calls import Calls
 from emu.machine import Machine
 from emu.observe.calls.tree import CallTree, Node
 from emu.record.recorder import Following

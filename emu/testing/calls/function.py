@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from emu.engine.frame import ARGUMENTS, IN_FLOATS, INTEGERS, RESULTS
+from emu.engine.calls.frame import ARGUMENTS, IN_FLOATS, INTEGERS, RESULTS
 from emu.errors import ConfigError
 from emu.events import TrapTaken
 from emu.firmware.ctype import CType, Parameter, Pointer, Signature, pointer_to

@@ -7,7 +7,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from emu.engine.frame import ARGUMENTS, INTEGERS, RESULTS, Frame
+from emu.engine.calls.frame import ARGUMENTS, INTEGERS, RESULTS, Frame
 from emu.firmware.ctype import CType, Pointer, Wide
 from emu.testing.calls.convention import is_aggregate, is_float, is_signed
 

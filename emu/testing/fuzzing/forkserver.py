@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Self
 
-from emu.engine.translated.fuzzed import MAP_BITS
+from emu.engine.translated.features.fuzzed import MAP_BITS
 from emu.errors import ConfigError
 from emu.isa.causes import FAULTED_ACCESS, ExceptionCause
 from emu.testing.calls.crash import GuestCrash

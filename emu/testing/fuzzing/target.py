@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from emu.address import PAGE_SIZE
-from emu.engine.translated.fuzzed import Fuzzed
+from emu.engine.translated.features.fuzzed import Fuzzed
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, TrapTaken
 from emu.hart.words import RETURN_ADDRESS

@@ -5,23 +5,23 @@ import sys
 from pathlib import Path
 
 from emu.engine import native
-from emu.engine.alone import CALL, EXCEPTION, INVALID
+from emu.engine.calls.alone import CALL, EXCEPTION, INVALID
+from emu.engine.calls.repeated import REPEAT
 from emu.engine.codepages import FOLLOW
 from emu.engine.cores import READ
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.csrs import ACCESS, MAY_ACCESS
-from emu.engine.filling import FILL, TLB_FILL
+from emu.engine.fills.filling import FILL, TLB_FILL
 from emu.engine.floats import FLOATS
-from emu.engine.interrupts import ASKED
 from emu.engine.native import Probe
-from emu.engine.repeated import REPEAT
-from emu.engine.translated.callrecords.probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.definitions import DEFINE
-from emu.engine.translated.fuzzed import NEW_EDGE
-from emu.engine.translated.pairs import PAIRS
+from emu.engine.translated.features.callrecords.probes import ENTERED, RETURNED_CALL
+from emu.engine.translated.features.fuzzed import NEW_EDGE
+from emu.engine.translated.features.pairs import PAIRS
+from emu.engine.translated.features.shadow_probes import CHECKS
+from emu.engine.translated.features.tablestores.probes import WATCHES
 from emu.engine.translated.player import PLAYER
-from emu.engine.translated.shadow_probes import CHECKS
-from emu.engine.translated.tablestores.probes import WATCHES
+from emu.engine.traps.interrupts import ASKED
 from emu.record.predicted.layout import PACK, UNPACK
 from emu.report.logs.commits.layout import LINES
 

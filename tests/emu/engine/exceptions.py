@@ -5,7 +5,7 @@ import struct
 import unicorn
 
 from emu.engine import native
-from emu.engine.alone import EXCEPTION
+from emu.engine.calls.alone import EXCEPTION
 from tests.emu.engine.hosts import HOSTS
 
 CODE, STACK, DATA, MODEL, TABLE, RETURN = range(0x10_0000, 0x70_0000, 0x10_0000)

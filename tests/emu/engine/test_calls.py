@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from emu.engine import native
-from emu.engine.translated.calls import Calls, Kind, Transfer, always_jumps, decode
+from emu.engine.translated.features.calls import Calls, Kind, Transfer, always_jumps, decode
 from emu.events import TrapReturned, TrapTaken
 from emu.isa.operands import instruction_length
 from emu.machine import Machine, MachineConfig, StopReason

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from emu.engine import native
-from emu.engine.translated import blocks, registerwrites
-from emu.engine.translated.blocks import Blocks
-from emu.engine.translated.counts import NOWHERE, Counts, Coverage, Edges, place_of
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.registerwrites import RegisterWrites
+from emu.engine.translated.features import blocks, registerwrites
+from emu.engine.translated.features.blocks import Blocks
+from emu.engine.translated.features.counts import NOWHERE, Counts, Coverage, Edges, place_of
+from emu.engine.translated.features.registerwrites import RegisterWrites
 from tests.emu.engine import feature_guest as guest
 
 

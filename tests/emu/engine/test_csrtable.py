@@ -8,9 +8,10 @@ import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import filltable, native
+from emu.engine import native
 from emu.engine.csrs import ACCESS, MAY_ACCESS
 from emu.engine.csrs.layout import FORCED, LINES, NUMBERS_IN_CORE, Kind
+from emu.engine.fills import table as filltable
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE
 from emu.engine.window import Word

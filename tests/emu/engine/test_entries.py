@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import filltable
-from emu.engine.entries import BY_CORE, BY_MODEL
+from emu.engine.fills import table as filltable
 from emu.engine.slots import SLOTS, Slot
+from emu.engine.traps.entries import BY_CORE, BY_MODEL
 from emu.engine.window import Word
 from emu.errors import DoubleFault
 from emu.events import SyscallMade, TrapTaken

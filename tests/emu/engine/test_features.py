@@ -5,10 +5,10 @@ import threading
 import pytest
 import unicorn
 
-from emu.engine.translated import accesses, blocks
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.blocks import Blocks
-from emu.engine.translated.lastwriter import LastWriter, Writer
+from emu.engine.translated.features import accesses, blocks
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.blocks import Blocks
+from emu.engine.translated.features.lastwriter import LastWriter, Writer
 from emu.errors import MachineError
 from emu.machine import MachineConfig, StopReason
 from tests.emu.engine import feature_guest as guest

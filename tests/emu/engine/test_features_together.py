@@ -10,19 +10,18 @@ from typing import NamedTuple
 
 import pytest
 
-from emu.engine.translated import accesses, blocks, calls, registerwrites
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.blocks import Blocks
-from emu.engine.translated.calls import Calls
-from emu.engine.translated.counts import NOWHERE, Counts, Coverage, Edges, Place, place_of
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.features import Feature
-from emu.engine.translated.fuzzed import Fuzzed
-from emu.engine.translated.lastaccess import LastAccess, Watched
-from emu.engine.translated.lastwriter import LastWriter
-from emu.engine.translated.opencalls import KeptCalls
-from emu.engine.translated.registerwrites import RegisterWrites
-from emu.engine.translated.shadow import Shadow
+from emu.engine.translated.features import Feature, accesses, blocks, calls, registerwrites
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.blocks import Blocks
+from emu.engine.translated.features.calls import Calls
+from emu.engine.translated.features.counts import NOWHERE, Counts, Coverage, Edges, Place, place_of
+from emu.engine.translated.features.fuzzed import Fuzzed
+from emu.engine.translated.features.lastaccess import LastAccess, Watched
+from emu.engine.translated.features.lastwriter import LastWriter
+from emu.engine.translated.features.opencalls import KeptCalls
+from emu.engine.translated.features.registerwrites import RegisterWrites
+from emu.engine.translated.features.shadow import Shadow
 from emu.machine import Machine, StopReason
 from tests.emu.engine import feature_guest as guest
 

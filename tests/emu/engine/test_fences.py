@@ -7,10 +7,12 @@ import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import fences, filltable, library
+from emu.engine import library
+from emu.engine.fills import table as filltable
+from emu.engine.fills.tlb import Translations, _place
 from emu.engine.slots import SLOTS, Slot
-from emu.engine.tlb import Translations, _place
 from emu.engine.translated.layout import CORE_STATE
+from emu.engine.traps import fences
 from emu.engine.window import Word
 from emu.events import PteWritten
 from emu.isa.csrs import Csr

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from emu.engine.translated.blocks import Blocks, decode
-from emu.engine.translated.fuzzed import MAP_BITS, Fuzzed
+from emu.engine.translated.features.blocks import Blocks, decode
+from emu.engine.translated.features.fuzzed import MAP_BITS, Fuzzed
 from emu.machine import Machine
 from tests.emu.engine import feature_guest as guest
 

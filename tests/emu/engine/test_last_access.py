@@ -3,7 +3,7 @@
 import random
 
 from emu.engine.translated.features import Access
-from emu.engine.translated.lastaccess import LastAccess, Watched
+from emu.engine.translated.features.lastaccess import LastAccess, Watched
 from tests.emu.engine import feature_guest as guest
 
 

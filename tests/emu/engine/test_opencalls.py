@@ -3,9 +3,9 @@
 from itertools import takewhile
 
 from emu.address import VirtAddr
-from emu.engine.translated.callentries import OpenCall
-from emu.engine.translated.calls import Kind
-from emu.engine.translated.opencalls import KeptCalls
+from emu.engine.translated.features.callentries import OpenCall
+from emu.engine.translated.features.calls import Kind
+from emu.engine.translated.features.opencalls import KeptCalls
 from emu.observe.calls.stacks import CallStacks
 from tests.emu.engine.test_calls import machine, probes, record
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.engine import native
-from emu.engine.translated.pairs import PAIRS, Pairs
+from emu.engine.translated.features.pairs import PAIRS, Pairs
 from tests.emu.engine.hosts import HOSTS
 
 CODE, STACK, STATE, WORDS, TABLE, SEEN, SIZE = 0x1_0000, 0x10_0000, 0x20_0000, 0x21_0000, 0x22_0000, 0x23_0000, 0x1_0000

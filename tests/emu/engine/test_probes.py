@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.engine import native
-from emu.engine.alone import EXCEPTION, INVALID
 from emu.engine.assembled import ASSEMBLED
+from emu.engine.calls.alone import EXCEPTION, INVALID
 from emu.engine.codepages import CHUNK_BITS, FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note
-from emu.engine.interrupts import ASKED
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE as STATE_IN_CORE
 from emu.engine.translated.layout import ENV_ENGINE
+from emu.engine.traps.interrupts import ASKED
 from emu.engine.window import Word
 from emu.hart.traps import next_interrupt
 from tests.emu.engine import assembling

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import filltable
 from emu.engine.csrs.layout import LINES
+from emu.engine.fills import table as filltable
 from emu.engine.guest import Note
 from emu.engine.slots import SLOTS, Slot
 from emu.engine.window import Word

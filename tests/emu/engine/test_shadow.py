@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.engine.translated import accesses
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.opencalls import KeptCalls
-from emu.engine.translated.shadow import Bits, Poisoned, Shadow
+from emu.engine.translated.features import accesses
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.opencalls import KeptCalls
+from emu.engine.translated.features.shadow import Bits, Poisoned, Shadow
 from tests.emu.engine import feature_guest as guest
 
 

@@ -8,12 +8,12 @@ import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import filltable as second
 from emu.engine import library, native
-from emu.engine.filling import FILL
+from emu.engine.fills import table as second
+from emu.engine.fills.filling import FILL
+from emu.engine.fills.tlb import Translations
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import SLOTS, Slot
-from emu.engine.tlb import Translations
 from emu.hart.fills import CodeSplit, find_leaf, frame_of, permissions
 from emu.isa.privilege import Privilege
 from tests.emu.engine.hosts import HOSTS, JUNK

@@ -8,12 +8,12 @@ import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine import filltable as second
 from emu.engine import library, native
-from emu.engine.filling import TLB_FILL
+from emu.engine.fills import table as second
+from emu.engine.fills.filling import TLB_FILL
+from emu.engine.fills.tlb import _place
 from emu.engine.guest import Note
 from emu.engine.slots import SLOTS, Slot
-from emu.engine.tlb import _place
 from emu.engine.translated.layout import CORE_STATE
 from emu.engine.window import Word
 from emu.errors import DoubleFault

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from emu.engine.cores import make_room
-from emu.engine.translated.accesses import Accesses
-from emu.engine.translated.blocks import Blocks
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.blocks import Blocks
 from emu.engine.translated.installation import obstacle
 from emu.engine.window import STATE_BYTES, of_the_guest
 from emu.errors import ConfigError, LimitExceeded

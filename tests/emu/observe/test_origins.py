@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from emu.engine.translated.registerwrites import RegisterWrites, decode
+from emu.engine.translated.features.registerwrites import RegisterWrites, decode
 from emu.errors import AddressError, ConfigError
 from emu.isa.dataflow import flow
 from emu.isa.operands import instruction_length

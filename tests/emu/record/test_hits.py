@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emu.address import VirtAddr
-from emu.engine.translated.calls import Calls, decode
+from emu.engine.translated.features.calls import Calls, decode
 from emu.isa.operands import instruction_length
 from emu.machine import StopReason
 from emu.observe.calls.tree import CallTree, folded, totals

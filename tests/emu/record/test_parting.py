@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine.translated.blocks import CUT
+from emu.engine.translated.features.blocks import CUT
 from emu.record import formats
 from emu.record.container import Writer
 from emu.record.parting import Parting, first_parting

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from emu.engine.translated import accesses
-from emu.engine.translated.accesses import Accesses
+from emu.engine.translated.features import accesses
+from emu.engine.translated.features.accesses import Accesses
 from emu.errors import ConfigError, RecordingError
 from emu.events import TlbFilled, TrapTaken
 from emu.isa.privilege import Privilege

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.engine.frame import Frame
+from emu.engine.calls.frame import Frame
 from emu.errors import EmuError
 from emu.machine import Machine, MachineConfig
 from emu.testing.calls.convention import Registers, is_float

@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 
 from emu.engine.native import Probe
-from emu.engine.translated import accesses, registerwrites
+from emu.engine.translated.features import accesses, registerwrites
 
 
 class Shared(IntEnum):

@@ -4,8 +4,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from emu.engine.translated import accesses, registerwrites
-from emu.engine.translated.features import Access, Write
+from emu.engine.translated.features import Access, Write, accesses, registerwrites
 from emu.errors import RecordingError
 from emu.firmware.names import Names
 from emu.hart.traps import enter_m, enter_s, leave_m, leave_s

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from emu.address import VirtAddr
 from emu.buffers import buffer_address
 from emu.engine import native
-from emu.engine.translated.blocks import CUT
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.features.blocks import CUT
 from emu.errors import RecordingError
 from emu.isa.privilege import Privilege
 from emu.record.recording import Instruction, left_by

@@ -1,8 +1,8 @@
 """Writes a log of a run while it goes on."""
 
-from emu.engine.translated.accesses import Accesses
 from emu.engine.translated.definitions import Block
-from emu.engine.translated.registerwrites import RegisterWrites
+from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.registerwrites import RegisterWrites
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.record.csrs import CsrFollower

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ekernel import assemble, link
-from emu.engine.translated.callrecords import CallRecords
+from emu.engine.translated.features.callrecords import CallRecords
 from emu.events import Event, HeapAllocated, HeapFreed
 from emu.machine import Machine, MachineConfig
 from emu.observe.allocations.description import Allocator, Does, Function

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emu.engine.translated.calls import Kind, Transfer
+from emu.engine.translated.features.calls import Kind, Transfer
 from emu.observe.calls.stacks import CallStacks, Frame
 from tests.emu.engine.test_calls import machine, probes, record
 

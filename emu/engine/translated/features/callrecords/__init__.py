@@ -1,0 +1,241 @@
+"""Records of calls: native code writes one where a function is entered, and where it has returned; Python reads many.
+
+It stands on `KeptCalls`: what that tells of each return is recorded instead, where the call was. Python is asked where
+native code cannot decide: a function that was jumped to, one in the middle of a block, a call inside of another that
+waits, memory that is not as it was when Python has looked at it for the same call before (`learn`).
+"""
+
+import ctypes
+import mmap
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from struct import Struct
+
+from emu.buffers import buffer_address
+from emu.engine import native
+from emu.engine.guest import RETURN_ADDRESS
+from emu.engine.native import StandsBefore
+from emu.engine.slots import SLOTS, Slot
+from emu.engine.translated.features import Core, Feature
+from emu.engine.translated.features.callentries import MIX, RETURN
+from emu.engine.translated.features.callrecords.layout import (
+    ENDED_BIT,
+    FACT_BITS,
+    FACT_SHIFT,
+    MOST_LINKS,
+    PLACE_BITS,
+    PLACE_SHIFT,
+    RECORD_SIZE,
+    SIZE_BITS,
+    Field,
+    Own,
+    Shared,
+)
+from emu.engine.translated.features.callrecords.probes import ENTERED, RETURNED_CALL
+from emu.engine.translated.features.opencalls import KeptCalls
+from emu.engine.translated.operations import Operation
+from emu.engine.translated.plan import Part
+from emu.engine.translated.rings import Buffer
+from emu.engine.window import Word
+from emu.hints import ClassVar
+from emu.isa.csrs import Csr
+from emu.isa.registers import A0
+
+_SIZE = 1 << 19
+_RECORD = Struct(f"<17Q{RECORD_SIZE - 136}x")
+_LINKS = Struct(f"<{MOST_LINKS}Q{MOST_LINKS}I")
+_ALL = (1 << 64) - 1
+_ENDED = 1 << ENDED_BIT
+_WORD = 8
+
+Record = tuple[int, ...]
+"""The function's number; instructions that had retired; ra; sp; tp; the privilege as the core has it; who called, see
+`CallRecords.links`; the number of facts about what the call means, or 0; a0 to a7; a number for it and all calls around
+it. Of a return tp and the privilege mean nothing."""
+Told = Callable[[Record], None]
+Words = tuple[tuple[int, int], ...]
+"""Addresses, multiples of eight, and what must stand there."""
+
+
+class Function:
+    """A function whose calls are recorded; made by `CallRecords.add`."""
+
+    def __init__(self, number: int, salt: int, argument: int | None) -> None:
+        self._number, self._salt, self._argument = number, salt, argument
+        self._words = (ctypes.c_uint64 * len(Own))()
+        self.address = ctypes.addressof(self._words)
+
+    @property
+    def before(self) -> StandsBefore:
+        """What has to stand before Python's callback at its first instruction."""
+        return StandsBefore(ENTERED, self._words)
+
+    def set(self, values: Mapping[Own, int]) -> None:
+        """What native code knows of it."""
+        for word, value in values.items():
+            self._words[word] = value
+
+    def key(self, arguments: Sequence[int]) -> int:
+        """Of what a call with these arguments means; 0 if that is always the same."""
+        if not self._salt:
+            return 0
+        return (self._salt ^ (0 if self._argument is None else arguments[self._argument])) * MIX & _ALL
+
+
+class CallRecords(Feature):
+    """Records calls of functions while it is on; `KeptCalls` of the same core was switched on before."""
+
+    works_alone: ClassVar[bool] = False  # a call by the host that asks nobody would leave records for later
+
+    def __init__(self, kept: KeptCalls, *, has_model: bool) -> None:
+        """`has_model`: address spaces are those of a model's `satp`, not of the core's."""
+        self._has_model = has_model
+        self._kept = kept
+        self._memory = mmap.mmap(-1, _SIZE, flags=mmap.MAP_PRIVATE)
+        self._view, self._begin = memoryview(self._memory), buffer_address(self._memory)
+        self._facts = mmap.mmap(-1, 1 << FACT_BITS + SIZE_BITS, flags=mmap.MAP_PRIVATE)
+        self._fact_words = memoryview(self._facts).cast("Q")
+        self._lists: dict[int, ctypes.Array[ctypes.c_uint64]] = {}
+        """What native code reads of facts, by their places."""
+        self._awaited = mmap.mmap(-1, 1 << PLACE_BITS + SIZE_BITS, flags=mmap.MAP_PRIVATE)
+        self._awaited_words = memoryview(self._awaited).cast("Q")
+        shared = (ctypes.c_uint64 * len(Shared))()
+        self._shared, self._shared_address = memoryview(shared).cast("B").cast("Q"), ctypes.addressof(shared)
+        self._shared[Shared.PLACE], self._shared[Shared.LIMIT] = self._begin, self._begin + _SIZE - RECORD_SIZE
+        self._shared[Shared.HOST_CALLS] = RETURN_ADDRESS
+        self._shared[Shared.FACTS], self._shared[Shared.AWAITED] = map(buffer_address, (self._facts, self._awaited))
+        self._shared[Shared.MIX] = MIX
+        self._slots = memoryview(bytearray(8 * SLOTS)).cast("Q")
+        self._learned = self._satp = 0
+        self._looks_at_memory = True
+        self._links = b"", 0
+        self._entered: list[Told] = []
+        self._ended: list[Told] = []
+
+    @property
+    def rings(self) -> Sequence[Buffer]:
+        """See `Feature`: itself."""
+        return (self,)
+
+    def operations(self, core: Core, /) -> Mapping[Part, Sequence[Operation]]:
+        """See `Feature`: none, but the function that empties buffers has a native one in front of it from now on."""
+        slots, shared, kept = core.slots, self._shared, self._kept.native(core)
+        self._slots = slots
+        shared[Shared.INNERMOST], shared[Shared.ENTRIES], shared[Shared.MASK], shared[Shared.MESSAGE] = kept[:4]
+        shared[Shared.END] = kept.end
+        shared[Shared.RAM], shared[Shared.RAM_SIZE], shared[Shared.HOST] = core.base, core.size, core.host_address
+        self._satp = slots[Slot.MODEL] + 8 * Csr.SATP if self._has_model else core.state_address + 8 * Word.SATP
+        self.looks_at_memory = self._looks_at_memory
+        if not slots[Slot.RECORDS]:
+            shared[Shared.DRAIN] = slots[Slot.DRAIN]
+            slots[Slot.RECORDS], slots[Slot.DRAIN] = self._shared_address, native.load(RETURNED_CALL)
+        return {}
+
+    def switched_off(self) -> None:
+        """See `Feature`."""
+        if self._slots[Slot.RECORDS]:
+            self._slots[Slot.RECORDS], self._slots[Slot.DRAIN] = 0, self._shared[Shared.DRAIN]
+
+    def add(
+        self, mark: int, entered: Told, ended: Told, *, waits: bool, at_entry: bool, argument: int | None, learns: bool
+    ) -> Function:
+        """A function; `entered` and `ended` get the records of its calls, and must leave the machine alone.
+
+        Each call is given a mark, and nothing is recorded of calls inside of one that has it. `waits`: returns are
+        recorded, too. `at_entry`: a call tells something when it is entered, else when it has returned; its facts are
+        looked for then. `learns`: what it means are facts, for each value of an `argument` (0 to 7) or for all calls.
+        """
+        self._entered.append(entered)
+        self._ended.append(ended)
+        number = len(self._entered) - 1
+        function = Function(number, (number + 1) * MIX & _ALL if learns else 0, argument)
+        function.set({
+            Own.SHARED: self._shared_address,
+            Own.MARK: mark | RETURN if waits else mark,
+            Own.INSIDE: mark,
+            Own.NUMBER: number,
+            Own.AT_ENTRY: int(at_entry),
+            Own.SALT: (number + 1) * MIX & _ALL if learns else 0,
+            Own.ARGUMENT: 0 if argument is None else _WORD * (A0 + argument),
+        })  # fmt: skip
+        return function
+
+    @property
+    def at_once(self) -> bool:
+        """Whether each record that tells something is read where it is made, or before the next block begins."""
+        return bool(self._shared[Shared.AT_ONCE])
+
+    @at_once.setter
+    def at_once(self, at_once: bool) -> None:
+        self._shared[Shared.AT_ONCE] = at_once
+
+    @property
+    def looks_at_memory(self) -> bool:
+        """Whether native code may look at memory; not where what the core has as S mode is M mode."""
+        return self._looks_at_memory
+
+    @looks_at_memory.setter
+    def looks_at_memory(self, looks_at_memory: bool) -> None:
+        self._looks_at_memory = looks_at_memory
+        self._shared[Shared.SATP] = self._satp if looks_at_memory else 0
+
+    def await_return(self, where: tuple[int, ...], function: Function | None, arguments: Sequence[int]) -> None:
+        """Have the return of a call recorded that Python was told of; or none, where a function is not recorded."""
+        return_address, stack_pointer = where
+        place = (stack_pointer >> PLACE_SHIFT & (1 << PLACE_BITS) - 1) << SIZE_BITS - 3
+        words = self._awaited_words
+        address, key = (0, 0) if function is None else (function.address, function.key(arguments))
+        words[place : place + 4] = memoryview(array("Q", (stack_pointer, return_address, address, key)))
+
+    def forget_awaited(self) -> None:
+        """Record the return of no call that has begun."""
+        self._awaited.madvise(mmap.MADV_DONTNEED)
+
+    def forget_facts(self) -> None:
+        """Nothing is known; numbers are not used again."""
+        self.empty()
+        self._facts.madvise(mmap.MADV_DONTNEED)
+        self._lists.clear()
+
+    def learn(self, key: int, words: Words) -> int:
+        """Facts by a key: a number for them, as long as these words stand there; those known before have it no more."""
+        place = key >> FACT_SHIFT & (1 << FACT_BITS) - 1
+        known = self._fact_words
+        at = place << SIZE_BITS - 3
+        number = known[at + 1] if known[at] == key else 0
+        made = self._lists[place] = (ctypes.c_uint64 * (1 + 2 * len(words)))(len(words), *chain.from_iterable(words))
+        if not number:
+            self._learned += 1
+            number = self._learned
+        known[at], known[at + 1], known[at + 2] = key, number, ctypes.addressof(made)
+        return number
+
+    def empty(self) -> None:
+        """Tell of all that was recorded."""
+        shared = self._shared
+        length = shared[Shared.PLACE] - self._begin
+        if not length:
+            return
+        shared[Shared.PLACE] = self._begin
+        entered, ended = self._entered, self._ended
+        data = bytes(self._view[:length])
+        at = int(Field.LINKS)
+        for record in _RECORD.iter_unpack(data):
+            self._links, at = (data, at), at + RECORD_SIZE
+            number = record[0]
+            if number & _ENDED:
+                ended[number ^ _ENDED](record)
+            else:
+                entered[number](record)
+
+    empty_if_full = empty
+
+    def links(self, count: int) -> Iterator[tuple[int, int]]:
+        """Of the record that is being told: return addresses of its call and those around it, and the code before each.
+
+        The word about who called says how many there are, 17 at most, in its upper half; in its lower half by which
+        facts it goes on; 0 where nothing does.
+        """
+        words = _LINKS.unpack_from(*self._links)
+        return zip(words[:count], words[MOST_LINKS : MOST_LINKS + count], strict=True)
