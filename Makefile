@@ -10,7 +10,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: run trace test check check-style check-types check-layers check-probes docs bench probes clean help
+.PHONY: run trace test check check-style check-types check-layers check-rings check-probes docs bench probes clean help
 
 run: $(VENV)/run.stamp ## boot the kernel: make run [PROFILE=step-by-step] [ARGS=...]
 	@$(BIN)/ekernel run --profile $(PROFILE) $(ARGS)
@@ -22,13 +22,14 @@ trace: $(VENV)/run.stamp ## boot it and print each page fault and allocation whe
 test: $(VENV)/dev.stamp ## run the tests (all of them when CI is set): make test [TESTS=tests/linker]
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto $(TESTS)
 
-check: $(VENV)/dev.stamp ## lint, type check, and check that the layers import downwards only and native code is as its source
-	@$(MAKE) --no-print-directory -j 3 check-style check-types check-layers check-probes
+check: $(VENV)/dev.stamp ## lint, type check, and check that imports go downwards, in no ring, and native code is as its source
+	@$(MAKE) --no-print-directory -j 3 check-style check-types check-layers check-rings check-probes
 
-check-style check-types check-layers check-probes: $(VENV)/dev.stamp
+check-style check-types check-layers check-rings check-probes: $(VENV)/dev.stamp
 check-style: ; @$(BIN)/ruff check .
 check-types: ; @$(BIN)/mypy
 check-layers: ; @$(BIN)/lint-imports --no-logo
+check-rings: ; @$(BIN)/pytest -qq tests/test_architecture.py
 check-probes: ; @$(BIN)/python -m tests.emu.engine.assembling --check
 
 docs: $(VENV)/dev.stamp ## write the numbers in README and docs anew, as the commands in them print them now
