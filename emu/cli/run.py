@@ -25,10 +25,12 @@ from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places
 from emu.report.transcript import Transcript
+from emu.terminal.attention import LAST_PATIENCE
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
-from emu.terminal.keyboard import TerminalInput, give_up_lost_terminal, standard_input
+from emu.terminal.keyboard import TerminalInput, standard_input
 from emu.terminal.signals import Signals
+from emu.terminal.streams import give_up_lost_terminal, give_up_what_is_full
 
 if TYPE_CHECKING:
     from emu.debug.gdb import GdbServer
@@ -162,12 +164,19 @@ def _run(
         ending = _execute(machine, request, transcript, signals, allocations, moment)
     except EmuError as raised:
         ending, error = Ending(Cause.ERROR), raised
+        _finish(request, transcript)
     seconds = time.perf_counter() - start
+    if ending.is_wish:
+        give_up_what_is_full(LAST_PATIENCE)
+    return ending, error, seconds
+
+
+def _finish(request: RunWords, transcript: Transcript) -> None:
+    """Hand on the last of the guest's output."""
     give_up_lost_terminal()
     if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
         transcript.end_line()
     transcript.flush()
-    return ending, error, seconds
 
 
 def _last_line(ending: Ending, request: RunWords, machine: Machine) -> str:
@@ -224,7 +233,8 @@ def _execute(
 
         execution = Execution(
             machine, keyboard, signals,
-            monitor=talk, flush=transcript.flush, max_instructions=request.max_instructions,
+            monitor=talk, flush=transcript.flush, finish=partial(_finish, request, transcript),
+            max_instructions=request.max_instructions,
             until_console=request.until_console, debugger=_debugger(stack, machine, monitor, request),
             moment=moment,
         )  # fmt: skip

@@ -17,6 +17,8 @@ _AGAIN = 0.01
 """Seconds after which a machine that has not listened is interrupted again."""
 _PATIENCE = 0.15
 """Seconds after which work that the user wants to leave is left by an exception: a write that blocks, for example."""
+LAST_PATIENCE = 1.0
+"""Seconds that whoever reads the output has to take the last of it when the user wants to leave."""
 _SHOW_EVERY = 0.05
 """Seconds between two looks at whether there is output to hand on."""
 
@@ -44,6 +46,12 @@ class Attention:
         self._news = threading.Event()
         self._since = time.monotonic()
         self._closing = False
+        self.patience = _PATIENCE
+        """Seconds after which what the main thread does is left by an exception."""
+        self._relaxing = threading.Lock()
+        self._is_relaxed = False
+        self._signal: int | None = None
+        """A signal that ends the process and has come, whether or not the main thread knows of it by now."""
         self.timed_out = False
         """Whether the time is up."""
 
@@ -89,6 +97,11 @@ class Attention:
         """Whoever was interrupted looks at the news now."""
         self._news.clear()
 
+    def relax(self) -> None:
+        """Leave nothing by an exception any more; raises `Ended` where that has just been done."""
+        with self._relaxing:
+            self._is_relaxed = True
+
     def wait(self, seconds: float | None = None) -> None:
         """Wait for news, at most so long."""
         self._news.wait(seconds)
@@ -119,12 +132,21 @@ class Attention:
                 self._tell()
             if self._news.is_set() and not self._closing:
                 self._interrupt()
-                if self.wants_to_leave and time.monotonic() - self._since > _PATIENCE:
-                    self._since = time.monotonic()
-                    self._signals.insist()
+                if self.wants_to_leave or self._signal is not None:
+                    self._insist()
+
+    def _insist(self) -> None:
+        with self._relaxing:
+            if not self._is_relaxed and time.monotonic() - self._since > self.patience:
+                self._since = time.monotonic()
+                self._signals.insist(self._signal)
 
     def _hear(self) -> None:
-        if os.read(self._heard, 4096).strip(b"\0"):  # a signal's number
+        # A system call that the main thread enters just after a signal is not interrupted by it, nor is one where the
+        # host has given the signal to another thread: the handler would wait for its end.
+        numbers = os.read(self._heard, 4096).replace(b"\0", b"")
+        self._signal = next(filter(self._signals.handles, numbers), self._signal)
+        if numbers:
             self._tell()
 
     def _tell(self) -> None:

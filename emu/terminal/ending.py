@@ -45,6 +45,11 @@ class Ending(NamedTuple):
         return self.cause is Cause.GUEST and self.outcome is not None and self.outcome.reason in regular
 
     @property
+    def is_wish(self) -> bool:
+        """Whether the user has ended the run, or a signal has."""
+        return self.cause in (Cause.TIMEOUT, Cause.LEFT, Cause.SIGNAL, Cause.HANGUP)
+
+    @property
     def status(self) -> int:
         """The exit status of the process."""
         if self.outcome is not None and self.is_regular:

@@ -7,10 +7,11 @@ from emu.events import ConsoleOutput
 from emu.hints import TYPE_CHECKING
 from emu.machine import Machine, Outcome, StopReason
 from emu.machine.config import HOST_CLOCK
-from emu.terminal.attention import Attention
+from emu.terminal.attention import LAST_PATIENCE, Attention
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.keyboard import HostInput
 from emu.terminal.signals import Ended, Signals
+from emu.terminal.streams import give_up
 
 if TYPE_CHECKING:
     from emu.terminal.moment import Moment
@@ -25,7 +26,8 @@ _LONGEST = 3600.0
 class Execution:
     """Runs a machine with a keyboard.
 
-    `monitor` is called when the user asks for it, and says whether to go on; `flush` hands on the guest's output.
+    `monitor` is called when the user asks for it, and says whether to go on; `flush` hands on the guest's output, and
+    `finish` the last of it.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Execution:
         *,
         monitor: Callable[[], bool],
         flush: Callable[[], None],
+        finish: Callable[[], None],
         max_instructions: int | None,
         until_console: str | None = None,
         debugger: "GdbServer | None" = None,
@@ -43,7 +46,7 @@ class Execution:
     ) -> None:
         self._debugger, self._moment = debugger, moment
         self._machine, self._keyboard, self._signals = machine, keyboard, signals
-        self._monitor, self._flush = monitor, flush
+        self._monitor, self._flush, self._finish = monitor, flush, finish
         self._limit = None if max_instructions is None else machine.instret + max_instructions
         self._shown = False
         if until_console:
@@ -63,10 +66,33 @@ class Execution:
             assert isinstance(platform.clock, HostClock)
             platform.clock.sleep = self._sleep
         with self._attention:
+            finished = False
             try:
-                return self._run()
+                try:
+                    ending = self._run()
+                except Ended as end:
+                    ending = self._left(end)
+                self._attention.patience = LAST_PATIENCE
+                self._finish()
+                finished = True
+                self._attention.relax()
             except Ended as end:
-                return self._wish() or Ending(Cause.SIGNAL, signal=end.number)
+                ending = self._left(end)
+                self._relax()
+                if not finished:
+                    give_up(1)
+        return ending
+
+    def _relax(self) -> None:
+        while True:
+            try:
+                return self._attention.relax()
+            except Ended:
+                continue
+
+    def _left(self, end: Ended) -> Ending:
+        """How a run has ended that an exception has left."""
+        return self._wish() or Ending(Cause.SIGNAL, signal=end.number)
 
     def _interrupt(self) -> None:
         """Make the machine, or whoever waits for the debugger, look at the news; from another thread."""

@@ -195,16 +195,6 @@ class TerminalInput(HostInput):
             sys.stderr.flush()
 
 
-def give_up_lost_terminal() -> None:
-    """Let what is still to be said go nowhere when the terminal is no more, instead of failing to say it."""
-    for descriptor in (1, 2):
-        try:
-            termios.tcgetattr(descriptor)
-        except termios.error as error:
-            if error.args[0] == errno.EIO:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-
-
 def standard_input() -> HostInput:
     """The keyboard that this process was started with; a terminal only when it may be used (not in the background)."""
     try:

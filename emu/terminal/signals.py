@@ -49,12 +49,17 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal` has returned
 
-    def insist(self) -> None:
-        """End what does not listen, by an exception in the main thread; called from another one."""
-        for number in self._before:
+    def handles(self, number: int) -> bool:
+        """Whether this signal's handler is ours."""
+        return number in self._before
+
+    def insist(self, number: int | None) -> None:
+        """End what does not listen, by this signal or any in the main thread; called from another one."""
+        if number is None:
+            number = next(iter(self._before), None)
+        if number is not None:
             self._insisting = True
             signal.pthread_kill(self._main, number)
-            return
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if not self.noted or self._insisting or self.came is not None:

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 
 from emu.terminal.attention import Attention
 from emu.terminal.keyboard import HostInput, TerminalInput
-from emu.terminal.signals import Signals
+from emu.terminal.signals import Ended, Signals
 
 
 @pytest.fixture
@@ -60,6 +61,23 @@ def test_a_wish_that_the_guests_own_thread_has_read_for_a_device_interrupts_it(
         assert select.select([keyboard._terminal], [], [], 60)[0]
         keyboard.pull()
         assert interrupted.wait(60)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGQUIT"])
+def test_a_signal_that_has_not_interrupted_a_call_that_blocks_ends_it(name: str) -> None:
+    """It came just before the call, or the host has given it to another thread: no handler runs meanwhile."""
+    nothing, never = os.pipe()
+    number = signal.Signals[name]
+    keyboard, signals = HostInput(nothing), Signals()
+    with signals, Attention(keyboard, signals, interrupt=int, has_output=None, timeout=None):
+        given = threading.Timer(0.1, signal.raise_signal, [number])  # the call of another thread gives it to that
+        given.start()
+        with pytest.raises(Ended) as ended:
+            os.read(nothing, 1)
+        given.join()
+    os.close(nothing)
+    os.close(never)
+    assert ended.value.number == number
 
 
 def test_a_terminal_is_not_read_during_a_dialogue(terminal: tuple[int, TerminalInput]) -> None:

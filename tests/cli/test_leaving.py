@@ -7,12 +7,13 @@ import signal
 import subprocess
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.cli.terminal import Terminal, process_of
-from tests.command import COMMAND, running
+from tests.command import COMMAND, Process, running
 
 Program = Callable[[str], Path]
 
@@ -182,6 +183,30 @@ def test_a_limit_of_no_instructions_executes_nothing(
     told = json.loads(result.stdout)
     assert (told["instructions"], told["console"]) == (0, "")
     assert "stopped after 0 instructions (--max-instructions) at _start" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_signal_ends_a_run_whose_output_nobody_takes_however_full_the_pipe_is(
+    program: Program, tmp_path: Path, name: str, together: bool
+) -> None:
+    """Not one octet fits in, neither of the guest's output nor, in the same pipe, of what is said of the end."""
+    output, stdout = os.pipe()
+    errors, stderr = os.pipe()
+    with open(os.devnull) as stdin:  # noqa: PTH123
+        words = ["run", program(READY + "j _start")]
+        process = Process(words, (stdin.fileno(), stdout, stdout if together else stderr), tmp_path)
+    assert os.read(output, 1)
+    filling = os.open(f"/proc/self/fd/{stdout}", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(filling, b"x")
+    os.kill(process.pid, signal.Signals[name])
+    assert process.wait() == 128 + signal.Signals[name]
+    for descriptor in (filling, stdout, stderr):
+        os.close(descriptor)
+    with open(errors, "rb") as told, open(output, "rb"):  # noqa: PTH123
+        assert (name.encode() in told.read()) is not together
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])

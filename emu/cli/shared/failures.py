@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from emu.terminal.signals import Ended, Signals
 from emu.terminal.statuses import ExitStatus
+from emu.terminal.streams import give_up
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a stream says that takes no more bytes."""
@@ -36,12 +37,12 @@ def _explained(command: Callable[[], int]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:
-        _give_up_output()
+        give_up(sys.stdout.fileno())
         return ExitStatus.OUTPUT_CLOSED
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        _give_up_output()
+        give_up(sys.stdout.fileno())
         with suppress(OSError):  # the terminal of both is gone
             print(f"ekernel: the output cannot be written: {error.strerror}", file=sys.stderr)
         return ExitStatus.FAILED
@@ -64,8 +65,3 @@ def _told(error: Exception) -> tuple[str | None, ExitStatus]:
     if isinstance(error, EmuError | KernelBuildError):
         return f"ekernel: {error}", ExitStatus.FAILED
     return (str(error) if isinstance(error, ToolchainError) else None), ExitStatus.FAILED
-
-
-def _give_up_output() -> None:
-    """Let what is still kept for standard output go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

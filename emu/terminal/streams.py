@@ -1,0 +1,30 @@
+"""Standard output and standard error that nobody takes any more: what is still to be said goes nowhere instead."""
+
+import errno
+import os
+import select
+import termios
+
+
+def give_up(descriptor: int) -> None:
+    """Let what is written there from here on go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def give_up_lost_terminal() -> None:
+    """Let what is still to be said go nowhere when the terminal is no more, instead of failing to say it."""
+    for descriptor in (1, 2):
+        try:
+            termios.tcgetattr(descriptor)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                give_up(descriptor)
+
+
+def give_up_what_is_full(seconds: float) -> None:
+    """Let it go nowhere, too, where nobody takes anything for so long."""
+    for descriptor in (1, 2):
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLOUT)
+        if not waiting.poll(seconds * 1000):
+            give_up(descriptor)
