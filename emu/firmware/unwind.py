@@ -3,9 +3,19 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
+from io import BytesIO
+from struct import Struct
 
-from emu.hints import Any
+from emu.hints import Any, NamedTuple
 from emu.lateclass import dataclass
+
+_WORD, _ABSOLUTE = Struct("<I"), Struct("<QQ")
+_LONG = 0xFFFFFFFF
+"""In place of a length: it follows, in 64 bits. In `.debug_frame` it says CIE, too."""
+_LONG_HEAD, _HEAD = 12, 8
+_FORMATS = {0: "Q", 2: "H", 3: "I", 4: "Q", 10: "h", 11: "i", 12: "q"}
+"""DW_EH_PE: in the lower half of an encoding the size; in the upper half whether a place is relative."""
+_RELATIVE = 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +29,7 @@ class FrameRule:
     """Registers that are in memory, by their offset from the canonical frame address."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameRange:
+class FrameRange(NamedTuple):
     """The rules of one function."""
 
     start: int
@@ -63,39 +72,88 @@ class CallFrames:
 
 
 def read_frames(elf: Any) -> Iterator[FrameRange]:  # pyelftools has no types
-    """The rules of an open `ELFFile`; what cannot be decoded is left out."""
-    from elftools.dwarf.callframe import FDE, CallFrameInfo
+    """The rules of an open `ELFFile`; what cannot be decoded is left out.
 
-    class Frames(CallFrameInfo):  # type: ignore[misc, unused-ignore]  # as above
-        """Leaves the instructions of an entry unread, most of its bytes: few of a Linux's 12,000 are asked for."""
+    Only where the entries are is read, without pyelftools: of a Linux's 11,000 few are asked for.
+    """
+    from elftools.dwarf.callframe import CallFrameInfo
+    from elftools.dwarf.structs import DWARFStructs
 
-        def _parse_instructions(self, *place: Any) -> Any:
-            self.stream.seek(place[-1])
-            return partial(super()._parse_instructions, *place)
-
-    if not elf.has_dwarf_info() and elf.get_section_by_name(".eh_frame") is None:
-        return
-    dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
-    for section, is_eh in ((dwarf.debug_frame_sec, False), (dwarf.eh_frame_sec, True)):
+    for data, address, is_eh in _sections(elf):
+        structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
+        frames = CallFrameInfo(BytesIO(data), len(data), address, structs, for_eh_frame=is_eh)
         try:
-            found = (
-                Frames(section.stream, section.size, section.address, dwarf.structs, for_eh_frame=is_eh).get_entries()
-                if section
-                else ()
-            )
+            found = list(_entries(data, address, frames, is_eh=is_eh))
         except Exception:  # noqa: BLE001, S112  # damaged DWARF trips the parser anywhere; callers are then told otherwise
             continue
-        for entry in found:
-            if isinstance(entry, FDE):
-                start = entry["initial_location"]
-                yield FrameRange(start, start + entry["address_range"], partial(_decode, entry))
+        yield from found
 
 
-def _decode(entry: Any) -> list[tuple[int, FrameRule | None]]:
+def _sections(elf: Any) -> Iterator[tuple[bytes, int, bool]]:
+    """Contents, address, and whether it is `.eh_frame`, of each section; other debug information is far larger."""
+    if elf.get_section_by_name(".zdebug_frame") is not None:
+        packed = elf.get_dwarf_info(relocate_dwarf_sections=False).debug_frame_sec
+        if packed is not None:
+            yield packed.stream.getvalue(), packed.address, False
+    for name, is_eh in ((".debug_frame", False), (".eh_frame", True)):
+        section = elf.get_section_by_name(name)
+        if section is not None:
+            yield section.data(), section["sh_addr"], is_eh
+
+
+def _entries(data: bytes, address: int, frames: Any, *, is_eh: bool) -> Iterator[FrameRange]:
+    """The FDEs of a section (DWARF 5, section 6.4.1; LSB, section 10.6.1)."""
+    at, word, places = 0, _WORD.unpack_from, _ABSOLUTE.unpack_from
+    formats: dict[int, tuple[Struct, int] | None] = {}
+    while at < len(data):
+        (length,) = word(data, at)
+        if is_eh and not length:
+            at += _WORD.size
+            continue
+        (link,) = word(data, at + _WORD.size)
+        behind = at + _WORD.size + length
+        if length == _LONG:
+            behind = at + _LONG_HEAD + int.from_bytes(data[at + _WORD.size : at + _LONG_HEAD], "little")
+            entry = frames._parse_entry_at(at)
+            if "initial_location" in entry.header:
+                yield _parsed(entry)
+        elif not is_eh and link != _LONG:
+            start, size = places(data, at + _HEAD)
+            yield FrameRange(start, start + size, partial(_decode, frames, at))
+        elif is_eh and link:
+            cie = at + _WORD.size - link
+            if cie not in formats:
+                formats[cie] = _format(frames._parse_entry_at(cie).augmentation_dict["FDE_encoding"])
+            form = formats[cie]
+            if form is None:
+                yield _parsed(frames._parse_entry_at(at))
+            else:
+                start, size = form[0].unpack_from(data, at + _HEAD)
+                start += address + at + _HEAD if form[1] else 0
+                yield FrameRange(start, start + size, partial(_decode, frames, at))
+        at = behind
+
+
+def _format(encoding: int) -> tuple[Struct, int] | None:
+    """How an FDE has its start and size, and whether the start counts from its own place; None if in another way."""
+    letter, relative = _FORMATS.get(encoding & 0xF), encoding & 0xF0
+    return None if letter is None or relative not in (0, _RELATIVE) else (Struct("<" + 2 * letter), relative)
+
+
+def _parsed(entry: Any) -> FrameRange:
+    start = entry["initial_location"]
+    return FrameRange(start, start + entry["address_range"], partial(_decoded, entry))
+
+
+def _decode(frames: Any, at: int) -> list[tuple[int, FrameRule | None]]:
     try:
-        for one in (entry.cie, entry):
-            if callable(one.instructions):
-                one.instructions = one.instructions()
+        return _decoded(frames._parse_entry_at(at))
+    except Exception:  # noqa: BLE001  # as above
+        return []
+
+
+def _decoded(entry: Any) -> list[tuple[int, FrameRule | None]]:
+    try:
         return [(line["pc"], _rule(line)) for line in entry.get_decoded().table]
     except Exception:  # noqa: BLE001  # as above
         return []
