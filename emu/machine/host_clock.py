@@ -12,14 +12,16 @@ _FEWEST = 1_000
 _SECOND = 1_000_000_000
 _LONGEST_SLEEP = 3600.0
 """Seconds that are slept at once: the host takes no arbitrary number."""
+_UNHEARD = 0.1
+"""Seconds until a signal is heard that ends no sleep: one that came just before it, or was given to another thread."""
 
 Sleep = Callable[[float], bool]
-"""Waits for so many seconds, or less when something was typed; False when whoever runs the machine wants it to stop."""
+"""Waits for so many seconds, or less; False when whoever runs the machine wants it to stop."""
 
 
 def sleep(seconds: float) -> bool:
-    """Wait for nothing but the time."""
-    time.sleep(seconds)
+    """Wait for nothing but the time; less than `seconds` where these are many, as Python's handlers run in between."""
+    time.sleep(min(seconds, _UNHEARD))
     return True
 
 
