@@ -1,7 +1,7 @@
 """What a hart has, and what its fidelities do each in their own way: the engine, the guest's code, events."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from emu.address import VirtAddr
@@ -130,9 +130,13 @@ class HartBase(Guest, ABC):
     def read_csr(self, number: int) -> int | None:
         """The value of a CSR for the host, whatever the guest's privilege; None when there is no such CSR."""
 
-    @abstractmethod
     def write_csr(self, number: int, value: int) -> bool:
         """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
+        return self.write_csrs(((number, value),))
+
+    @abstractmethod
+    def write_csrs(self, values: Iterable[tuple[int, int]]) -> bool:
+        """The same for several, in their order and up to the first that there is not."""
 
     @abstractmethod
     def set_line(self, bit: int, level: bool) -> None:

@@ -1,5 +1,6 @@
 """The CSRs of fidelity `exact`: what each reads, which values it takes (WARL), and who is told of a change."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from emu.engine.csrs.layout import LINES
@@ -36,6 +37,8 @@ _MIE, _MIP, _MIDELEG = int(Csr.MIE), int(Csr.MIP), int(Csr.MIDELEG)
 _MCYCLE, _MINSTRET, _MCOUNTINHIBIT = int(Csr.MCYCLE), int(Csr.MINSTRET), int(Csr.MCOUNTINHIBIT)
 _MCOUNTEREN, _SCOUNTEREN = int(Csr.MCOUNTEREN), int(Csr.SCOUNTEREN)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
+_READ_ONLY = 3
+"""What the first two of the twelve bits of a number are where a CSR cannot be written (section 2.1)."""
 MISA = (2 << 62) | sum(1 << (ord(letter) - ord("A")) for letter in "ACDFIMSU")
 """RV64 with A, C, D, F, I, M, S and U (section 3.1.1)."""
 DELEGABLE_EXCEPTIONS = 0xB3FF
@@ -165,6 +168,10 @@ class CsrFile:
         """Write a CSR by its WARL rules; False when it does not exist or may not be written now."""
         writer = self.writer(number)
         return False if writer is None else writer(value & _ALL)
+
+    def write_all(self, values: Iterable[tuple[int, int]]) -> bool:
+        """Write several in their order, up to the first that is not there, is read-only, or may not be written now."""
+        return all(number >> 10 != _READ_ONLY and self.write(number, value) for number, value in values)
 
     @property
     def lines(self) -> int:

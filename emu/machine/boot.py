@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from emu.address import PhysAddr, VirtAddr
+from emu.address import PhysAddr
 from emu.errors import ConfigError
 from emu.firmware.devicetree import Chosen, Described, Hardware, generate, load_given
 from emu.firmware.dynamic import DYNAMIC_INFO_SIZE, dynamic_info
 from emu.firmware.image import KERNEL_OFFSET, Image, ImageKind, read_file
 from emu.firmware.placement import Layout, Range
+from emu.hart.core import HartCore
 from emu.hart.counter_csrs import STCE
-from emu.hart.view import Hart
+from emu.hart.words import PC
 from emu.hints import FilePath
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
@@ -25,6 +26,12 @@ _DELEGATED_BY_SBI = 0xB1FF
 """All exceptions but `ecall` from S mode: what the firmware would hand back to S mode anyway."""
 _ALL_OF_MEMORY, _ALL_ALLOWED = ADDRESS_MASK, NAPOT << 3 | R | W | X
 """One PMP entry that lets S and U mode do anything: without entries they could do nothing."""
+_WRITTEN_BY_SBI = (
+    (Csr.MEDELEG, _DELEGATED_BY_SBI), (Csr.MIDELEG, (1 << 64) - 1),
+    (Csr.MCOUNTEREN, 7), (Csr.SCOUNTEREN, 7),  # as OpenSBI does: user programs read `time`
+    (Csr.PMPADDR0, _ALL_OF_MEMORY), (Csr.PMPCFG0, _ALL_ALLOWED),
+)  # fmt: skip
+"""What S mode finds in the CSRs of M mode, beside `menvcfg.STCE`."""
 _GROWTH = 4096
 """Firmware adds nodes to the device tree where it lies: so much room is left behind it."""
 
@@ -57,18 +64,15 @@ class BootPlan:
         for address, data in self.pieces:
             memory.transfer(address, data)
 
-    def enter(self, hart: Hart) -> None:
+    def enter(self, core: HartCore) -> None:
         """Put the hart at its first instruction: a0 = hart id, a1 = device tree."""
-        hart.pc = VirtAddr(self.entry)
-        hart.x[A0], hart.x[A1], hart.x[A2] = 0, self.tree_address, self.information
+        words = core.words
+        words[PC] = self.entry
+        words[A0], words[A1], words[A2] = 0, self.tree_address, self.information
+        core.engine.window.store()
         if self.mode is Privilege.S:
-            hart.csr[Csr.MEDELEG] = _DELEGATED_BY_SBI
-            hart.csr[Csr.MIDELEG] = (1 << 64) - 1
-            hart.csr[Csr.MCOUNTEREN] = 7
-            hart.csr[Csr.SCOUNTEREN] = 7  # as OpenSBI does: user programs read `time`
-            hart.csr[Csr.MENVCFG] |= STCE
-            hart.csr[Csr.PMPADDR0], hart.csr[Csr.PMPCFG0] = _ALL_OF_MEMORY, _ALL_ALLOWED
-            hart.privilege = Privilege.S
+            core.write_csrs(((Csr.MENVCFG, core.csr_values[Csr.MENVCFG] | STCE), *_WRITTEN_BY_SBI))
+            core.set_privilege(Privilege.S)
 
 
 def plan(

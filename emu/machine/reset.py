@@ -3,7 +3,6 @@
 from emu.devices.clint import MTIME
 from emu.errors import ConfigError
 from emu.events import MachineReset, StateRestored
-from emu.hart.view import Hart
 from emu.machine.boot import BootPlan
 from emu.machine.platform import Platform
 from emu.machine.timers import NEVER
@@ -23,7 +22,7 @@ def reset(platform: Platform, power_on: object, plan: BootPlan | None) -> None:
     platform.board.clint.write(MTIME, 8, 0)
     if plan is not None:
         plan.place(platform.memory, again=True)
-        plan.enter(Hart(platform.core))
+        plan.enter(platform.core)
     platform.is_asleep = False
     platform.tell(MachineReset)
     platform.tell(StateRestored)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 from emu.engine import Stop
-from emu.hart.view import Hart
 from emu.hart.words import PC
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
@@ -77,7 +76,7 @@ class Runner:
         assert self.plan is not None
         platform = self._platform
         self.plan.place(platform.memory, again=False)
-        self.plan.enter(Hart(platform.core))
+        self.plan.enter(platform.core)
         if platform.semihosting:
             platform.semihosting.loaded(self.plan.command_line, self.plan.free)
 

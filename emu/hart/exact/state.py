@@ -1,7 +1,7 @@
 """State of the hart in fidelity `exact`: privilege, CSRs, interrupt lines, and what each change brings about."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from emu.address import PAGE_BITS, VirtAddr
@@ -295,10 +295,10 @@ class ExactState(HartCore):
         with self._as_machine_mode(asking=1):
             return self.csrs.look(number)
 
-    def write_csr(self, number: int, value: int) -> bool:
-        """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
+    def write_csrs(self, values: Iterable[tuple[int, int]]) -> bool:
+        """See `HartBase`."""
         with self._as_machine_mode(asking=0):
-            return number >> 10 != 3 and self.csrs.write(number, value)
+            return self.csrs.write_all(values)
 
     @contextmanager
     def _as_machine_mode(self, *, asking: int) -> Iterator[None]:

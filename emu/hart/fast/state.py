@@ -1,6 +1,6 @@
 """State of the hart in fidelity `fast`: the core's own CSRs through the window, and those that it lacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from emu.address import VirtAddr
@@ -74,10 +74,10 @@ class FastState(HartCore):
         with self._as_machine_mode(asking=1):
             return self.csrs.look(number)
 
-    def write_csr(self, number: int, value: int) -> bool:
-        """Write a CSR by its WARL rules as M mode would; False when there is no such CSR."""
+    def write_csrs(self, values: Iterable[tuple[int, int]]) -> bool:
+        """See `HartBase`."""
         with self._as_machine_mode(asking=0):
-            written = number >> 10 != 3 and self.csrs.write(number, value)
+            written = self.csrs.write_all(values)
         self._request_interrupts()
         return written
 
