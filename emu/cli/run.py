@@ -10,7 +10,7 @@ from functools import partial
 
 from emu.cli.shared.allocations import INVARIANTS, Allocations, allocation_request, drawing
 from emu.cli.shared.invariants import FREED, CheckedInvariants, read_invariants
-from emu.cli.shared.logs import first_moment, log_as_qemu, log_commits, output, recorder
+from emu.cli.shared.logs import Outputs, first_moment, log_as_qemu, log_commits, recorder
 from emu.cli.shared.machines import new_machine
 from emu.cli.shared.sanitize import SanitizeRequest, Sanitizing
 from emu.cli.shared.telling import Telling
@@ -25,12 +25,14 @@ from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places
 from emu.report.transcript import Transcript
-from emu.terminal.attention import LAST_PATIENCE
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, standard_input
 from emu.terminal.signals import Signals
-from emu.terminal.streams import give_up_lost_terminal, give_up_what_is_full
+from emu.terminal.streams import give_up, give_up_lost_terminal, takes
+
+_PATIENCE = 1.0
+"""Seconds that whoever reads has to take the last of the output when the user wants to leave."""
 
 if TYPE_CHECKING:
     from emu.debug.gdb import GdbServer
@@ -80,23 +82,25 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)
     sanitizing = Sanitizing(machine, sanitize, allocations, telling.aside)
     checked = CheckedInvariants(machine, invariants, lambda line: telling.aside(f"ekernel: {line}"))
-    with ExitStack() as stack:
+    with Outputs() as outputs:
         events = list(trace.events())
         told: list[Callable[[Event], None]] = (
             [transcript.event] if request.trace and not request.quiet and not request.json else []
         )
         if request.trace_out:
-            told.append(_writer(stack.enter_context(output(request.trace_out)), places))
-        recording = _recorder(stack, machine, request, sanitize.quarantine)
+            told.append(_writer(outputs.file(request.trace_out), places))
+        recording = _recorder(outputs, machine, request, sanitize.quarantine)
         if recording is not None:
             told.append(_writer(recording.events, places))
         for listener in told:
             for kind in events:
                 machine.on(kind, listener)
-        log_as_qemu(stack, machine, logged, request.log_file)
-        logs = log_commits(stack, machine, request)
+        log_as_qemu(outputs, machine, logged, request.log_file)
+        logs = log_commits(outputs, machine, request)
         moment = first_moment(machine, request, [*logs, *([recording] if recording is not None else ())])
         ending, error, seconds = _run(machine, request, transcript, signals, allocations, moment)
+        if ending.is_wish:
+            outputs.hurry(partial(signals.within, _PATIENCE))
         if request.save is not None:
             machine.snapshot().save(request.save)
     failed = [*allocations.failed(faults), *checked.failed(request.fail_on.split(","))]
@@ -164,19 +168,22 @@ def _run(
         ending = _execute(machine, request, transcript, signals, allocations, moment)
     except EmuError as raised:
         ending, error = Ending(Cause.ERROR), raised
-        _finish(request, transcript)
     seconds = time.perf_counter() - start
-    if ending.is_wish:
-        give_up_what_is_full(LAST_PATIENCE)
-    return ending, error, seconds
-
-
-def _finish(request: RunWords, transcript: Transcript) -> None:
-    """Hand on the last of the guest's output."""
     give_up_lost_terminal()
-    if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
-        transcript.end_line()
-    transcript.flush()
+
+    def finish() -> None:
+        if not request.quiet or sys.stdout.isatty():  # else a file has what the guest wrote, byte for byte
+            transcript.end_line()
+        transcript.flush()
+
+    if not ending.is_wish:
+        finish()
+        return ending, error, seconds
+    if not signals.within(_PATIENCE, finish):
+        give_up(1)
+    if not takes(2, _PATIENCE):
+        give_up(2)
+    return ending, error, seconds
 
 
 def _last_line(ending: Ending, request: RunWords, machine: Machine) -> str:
@@ -233,8 +240,7 @@ def _execute(
 
         execution = Execution(
             machine, keyboard, signals,
-            monitor=talk, flush=transcript.flush, finish=partial(_finish, request, transcript),
-            max_instructions=request.max_instructions,
+            monitor=talk, flush=transcript.flush, max_instructions=request.max_instructions,
             until_console=request.until_console, debugger=_debugger(stack, machine, monitor, request),
             moment=moment,
         )  # fmt: skip

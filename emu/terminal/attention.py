@@ -17,8 +17,6 @@ _AGAIN = 0.01
 """Seconds after which a machine that has not listened is interrupted again."""
 _PATIENCE = 0.15
 """Seconds after which work that the user wants to leave is left by an exception: a write that blocks, for example."""
-LAST_PATIENCE = 1.0
-"""Seconds that whoever reads the output has to take the last of it when the user wants to leave."""
 _SHOW_EVERY = 0.05
 """Seconds between two looks at whether there is output to hand on."""
 
@@ -46,8 +44,6 @@ class Attention:
         self._news = threading.Event()
         self._since = time.monotonic()
         self._closing = False
-        self.patience = _PATIENCE
-        """Seconds after which what the main thread does is left by an exception."""
         self._relaxing = threading.Lock()
         self._is_relaxed = False
         self._signal: int | None = None
@@ -137,7 +133,7 @@ class Attention:
 
     def _insist(self) -> None:
         with self._relaxing:
-            if not self._is_relaxed and time.monotonic() - self._since > self.patience:
+            if not self._is_relaxed and time.monotonic() - self._since > _PATIENCE:
                 self._since = time.monotonic()
                 self._signals.insist(self._signal)
 

@@ -7,11 +7,10 @@ from emu.events import ConsoleOutput
 from emu.hints import TYPE_CHECKING
 from emu.machine import Machine, Outcome, StopReason
 from emu.machine.config import HOST_CLOCK
-from emu.terminal.attention import LAST_PATIENCE, Attention
+from emu.terminal.attention import Attention
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.keyboard import HostInput
 from emu.terminal.signals import Ended, Signals
-from emu.terminal.streams import give_up
 
 if TYPE_CHECKING:
     from emu.terminal.moment import Moment
@@ -26,8 +25,7 @@ _LONGEST = 3600.0
 class Execution:
     """Runs a machine with a keyboard.
 
-    `monitor` is called when the user asks for it, and says whether to go on; `flush` hands on the guest's output, and
-    `finish` the last of it.
+    `monitor` is called when the user asks for it, and says whether to go on; `flush` hands on the guest's output.
     """
 
     def __init__(
@@ -38,7 +36,6 @@ class Execution:
         *,
         monitor: Callable[[], bool],
         flush: Callable[[], None],
-        finish: Callable[[], None],
         max_instructions: int | None,
         until_console: str | None = None,
         debugger: "GdbServer | None" = None,
@@ -46,7 +43,7 @@ class Execution:
     ) -> None:
         self._debugger, self._moment = debugger, moment
         self._machine, self._keyboard, self._signals = machine, keyboard, signals
-        self._monitor, self._flush, self._finish = monitor, flush, finish
+        self._monitor, self._flush = monitor, flush
         self._limit = None if max_instructions is None else machine.instret + max_instructions
         self._shown = False
         if until_console:
@@ -66,21 +63,12 @@ class Execution:
             assert isinstance(platform.clock, HostClock)
             platform.clock.sleep = self._sleep
         with self._attention:
-            finished = False
             try:
-                try:
-                    ending = self._run()
-                except Ended as end:
-                    ending = self._left(end)
-                self._attention.patience = LAST_PATIENCE
-                self._finish()
-                finished = True
+                ending = self._run()
                 self._attention.relax()
             except Ended as end:
                 ending = self._left(end)
                 self._relax()
-                if not finished:
-                    give_up(1)
         return ending
 
     def _relax(self) -> None:

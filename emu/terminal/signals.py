@@ -12,6 +12,8 @@ from emu.hints import Self
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU")
 _ENDING = tuple(number for name in _NAMES if (number := getattr(signal, name, None)) is not None)
 """What ends a process that does not care, without being a crash of it, as far as the host has it."""
+_AGAIN = 0.1
+"""Seconds after which what has missed a signal gets another one."""
 _PLAIN = (signal.SIG_DFL, signal.default_int_handler)
 
 
@@ -60,6 +62,22 @@ class Signals:
         if number is not None:
             self._insisting = True
             signal.pthread_kill(self._main, number)
+
+    def within(self, seconds: float, write: Callable[[], object]) -> bool:
+        """Whether `write` has ended in so many seconds; else it is left where it stands, as by a signal."""
+        if not self.handles(signal.SIGALRM):
+            write()
+            return True
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+            try:
+                write()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except Ended:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            return False
+        return True
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if not self.noted or self._insisting or self.came is not None:

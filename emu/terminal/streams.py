@@ -21,10 +21,6 @@ def give_up_lost_terminal() -> None:
                 give_up(descriptor)
 
 
-def give_up_what_is_full(seconds: float) -> None:
-    """Let it go nowhere, too, where nobody takes anything for so long."""
-    for descriptor in (1, 2):
-        waiting = select.poll()
-        waiting.register(descriptor, select.POLLOUT)
-        if not waiting.poll(seconds * 1000):
-            give_up(descriptor)
+def takes(descriptor: int, seconds: float) -> bool:
+    """Whether something can be written there, or will within so many seconds."""
+    return bool(select.select([], [descriptor], [], seconds)[1])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import termios
@@ -207,6 +208,19 @@ def test_a_signal_ends_a_run_whose_output_nobody_takes_however_full_the_pipe_is(
         os.close(descriptor)
     with open(errors, "rb") as told, open(output, "rb"):  # noqa: PTH123
         assert (name.encode() in told.read()) is not together
+
+
+def test_a_signal_ends_a_run_whose_trace_nobody_takes(program: Program, tmp_path: Path) -> None:
+    pipe = tmp_path / "trace"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reading, True)
+    words = ["run", "-q", "--trace", "traps", "--trace-out", pipe, program(GUESTS["a trap storm"])]
+    with running(words, tmp_path) as (process, _, _, told), open(reading, "rb"):  # noqa: PTH123
+        assert select.select([reading], [], [], 60)[0]
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+        assert "SIGTERM" in told.read().decode()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])

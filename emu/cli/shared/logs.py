@@ -1,7 +1,7 @@
 """`--record`, `--log-commits`, `-d` and their relatives: what a run does goes into files."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from emu.cli.words.requests import RunWords
@@ -14,6 +14,28 @@ if TYPE_CHECKING:
     from emu.record.recorder import Following, Recorder
     from emu.report.tracefile import Sink
     from emu.terminal.moment import Moment
+
+
+class Outputs(ExitStack):
+    """What a run writes beside its console, closed at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._files: list[OutputFile] = []
+
+    def file(self, path: FilePath) -> "OutputFile":
+        """A file that the run writes as it goes on. Raises ConfigError."""
+        from pathlib import Path
+
+        from emu.cli.shared.outputs import OutputFile  # few runs write such files
+
+        self._files.append(self.enter_context(OutputFile(Path(path))))
+        return self._files[-1]
+
+    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
+        """The user wants to leave: see `OutputFile.hurry`."""
+        for file in self._files:
+            file.hurry(within)
 
 
 def recorder(machine: Machine, request: RunWords) -> "Recorder | None":
@@ -32,11 +54,11 @@ def recorder(machine: Machine, request: RunWords) -> "Recorder | None":
     return Recorder(machine, request.record, what, start=request.record_from is None)
 
 
-def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[Following]":
+def log_commits(outputs: Outputs, machine: Machine, request: RunWords) -> "list[Following]":
     """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
 
     def stream(name: str) -> "Sink":
-        return sys.stdout.buffer if name == "-" else stack.enter_context(output(name))
+        return sys.stdout.buffer if name == "-" else outputs.file(name)
 
     start = request.record_from is None
     writers: list[Following] = []
@@ -49,20 +71,20 @@ def log_commits(stack: ExitStack, machine: Machine, request: RunWords) -> "list[
 
         writers.append(SailWriter(machine, stream(request.sail), start=start))
     for writer in writers:
-        stack.enter_context(writer)
+        outputs.enter_context(writer)
     return writers
 
 
-def log_as_qemu(stack: ExitStack, machine: Machine, logged: frozenset[str], path: FilePath | None) -> None:
+def log_as_qemu(outputs: Outputs, machine: Machine, logged: frozenset[str], path: FilePath | None) -> None:
     """Write what `-d` asks for."""
     if not logged - {"guest_errors", "nochain"}:
         return
-    stream = stack.enter_context(output(path)) if path else sys.stderr.buffer
+    stream = outputs.file(path) if path else sys.stderr.buffer
     if logged & {"in_asm", "exec"}:
         from emu.report.logs.blocks import BlockLog  # only who asks for it pays for its import
 
         code, blocks = "in_asm" in logged, "exec" in logged
-        stack.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
+        outputs.enter_context(BlockLog(machine, stream, code=code, blocks=blocks, traps="int" in logged))
     else:
         from emu.report.logs.traps import TrapLog
 
@@ -80,12 +102,3 @@ def first_moment(machine: Machine, request: RunWords, recordings: "Iterable[Foll
             recording.start()
 
     return Moment(machine, request.record_from, begin)
-
-
-def output(path: FilePath) -> "OutputFile":
-    """A file that the run writes."""
-    from pathlib import Path
-
-    from emu.cli.shared.outputs import OutputFile  # few runs write such files
-
-    return OutputFile(Path(path))

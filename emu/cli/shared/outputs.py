@@ -1,12 +1,15 @@
 """Files that commands write: those of a run that goes on (traces, logs), and those that are whole or not there."""
 
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from emu.errors import ConfigError
+from emu.terminal.streams import give_up
 from linker.commands.files import WholeFile
 
 
@@ -23,29 +26,39 @@ class OutputFile:
         except OSError as error:
             raise self._failed(error) from error
         self._is_broken = False
+        self._within: Callable[[Callable[[], object]], bool] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
+            if self._within is not None:
+                self.flush()
             self._stream.close()
         except OSError as failure:
             if not self._is_broken:  # else it was told
                 raise self._failed(failure) from failure
 
+    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
+        """Give up a pipe as soon as `within` says that a write was left: nobody reads it."""
+        if not stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):
+            self._within = within
+
     def write(self, data: bytes) -> None:
         """Append bytes."""
-        try:
-            self._stream.write(data)
-        except OSError as error:
-            self._is_broken = True
-            raise self._failed(error) from error
+        self._do(lambda: self._stream.write(data))
 
     def flush(self) -> None:
         """Hand over what was written, for whoever reads along."""
+        self._do(self._stream.flush)
+
+    def _do(self, write: Callable[[], object]) -> None:
         try:
-            self._stream.flush()
+            if self._within is None:
+                write()
+            elif not self._within(write):
+                give_up(self._stream.fileno())
         except OSError as error:
             self._is_broken = True
             raise self._failed(error) from error
