@@ -8,7 +8,7 @@ from emu.hints import TYPE_CHECKING
 if TYPE_CHECKING:
     from emu.firmware.debugtypes import DebugTypes
     from emu.firmware.lines import Unit
-    from emu.firmware.unwind import FrameRange
+    from emu.firmware.unwind import FrameTable
 
 
 class DebugInformation:
@@ -21,9 +21,9 @@ class DebugInformation:
         """Its line tables."""
         return self._parsed.line_units() if self._parsed else ()
 
-    def frame_ranges(self) -> "Iterable[FrameRange]":
+    def frame_tables(self) -> "Iterable[FrameTable]":
         """Its call frame information."""
-        return self._parsed.frame_ranges() if self._parsed else ()
+        return self._parsed.frame_tables() if self._parsed else ()
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure; None when nothing is known of it."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from emu.firmware.debugtypes import DebugTypes
     from emu.firmware.lines import Unit
-    from emu.firmware.unwind import FrameRange
+    from emu.firmware.unwind import FrameTable
 
 MAGIC = b"\x7fELF"
 
@@ -103,7 +103,7 @@ class ElfFile:
         except Exception:  # noqa: BLE001  # as above
             return ()
 
-    def frame_ranges(self) -> "Iterable[FrameRange]":
+    def frame_tables(self) -> "Iterable[FrameTable]":
         """The call frame information of each function; empty when there is none or the section table is damaged."""
         from emu.firmware.unwind import read_frames
 
@@ -199,9 +199,9 @@ class ElfFile:
         return any(section.name.startswith(_DEBUG_INFORMATION) for section in self._headers)
 
     def _sections(self) -> "ELFFile":
-        from elftools.elf.elffile import ELFFile
+        from emu.firmware.debugsections import SectionsFile
 
-        return ELFFile(io.BytesIO(self.data))
+        return SectionsFile(io.BytesIO(self.data))
 
     def _read_symbols(self) -> Iterator[Symbol]:
         sections = self._headers

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emu.firmware.ctype import CType, Signature
     from emu.firmware.debugtypes import DebugTypes
     from emu.firmware.lines import SourceLines, Unit
-    from emu.firmware.unwind import CallFrames, FrameRange
+    from emu.firmware.unwind import CallFrames, FrameTable
 
 _ROW = r"(?:([0-9a-fA-F]{1,16})(?: ([0-9a-fA-F]{1,16}))?| +) ([A-Za-z?-]) ([^\t]+)(?:\t.*)?$"
 """Address, size, kind, name, as `nm`, `nm -S` and Linux's System.map and kallsyms have them."""
@@ -43,7 +43,7 @@ class Named(Protocol):
     def line_units(self) -> "Iterable[Unit]":
         """Its line tables."""
 
-    def frame_ranges(self) -> "Iterable[FrameRange]":
+    def frame_tables(self) -> "Iterable[FrameTable]":
         """Its call frame information."""
 
     def structure_size(self, name: str) -> int | None:
@@ -135,7 +135,7 @@ class Names:
         """All call frame information."""
         from emu.firmware.unwind import CallFrames
 
-        return CallFrames(lambda: chain.from_iterable(file.frame_ranges() for file in self._files))
+        return CallFrames(lambda: chain.from_iterable(file.frame_tables() for file in self._files))
 
     def _forget(self) -> None:
         """Forget what was put together from all files."""

@@ -1,7 +1,7 @@
 """The symbols of an image: addresses by name, names by address, functions by pattern."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cached_property
 
@@ -50,6 +50,8 @@ SECTION_MARKS = frozenset(
 )
 """Names by which linker scripts mark the borders of sections: they name a place only if nothing else does."""
 
+_ORDER = {SymbolKind.FUNCTION: 0, SymbolKind.OBJECT: 1, SymbolKind.LABEL: 2}
+
 _IGNORED = "$", ".L", "L0\x01"
 """How mapping symbols (`$x`, `$d`: psABI, section 8.7) and assembler-local labels begin."""
 _RUST_PART = r"[1-9]\d{0,3}"
@@ -88,13 +90,27 @@ def readable_name(name: str) -> str:
     return path
 
 
+def _best(symbols: Iterable[Symbol]) -> dict[int, Symbol]:
+    """By address the symbol that names it best, the first one of equals."""
+    by_start: dict[int, Symbol] = {}
+    for symbol in symbols:
+        start = int(symbol.address)
+        other = by_start.setdefault(start, symbol)
+        if other is not symbol and _rank(symbol) < _rank(other):
+            by_start[start] = symbol
+    return by_start
+
+
+def _rank(symbol: Symbol) -> tuple[bool, int, bool, int]:
+    """The lower, the better is its name for its address."""
+    return symbol.name in SECTION_MARKS, _ORDER[symbol.kind], not symbol.is_global, -symbol.size
+
+
 class _Starts:
     """Symbols that may name an address, one for each start address, found by bisection."""
 
-    def __init__(self, best_first: Sequence[Symbol]) -> None:
-        by_start: dict[int, Symbol] = {}
-        for symbol in best_first:
-            by_start.setdefault(int(symbol.address), symbol)
+    def __init__(self, symbols: Iterable[Symbol]) -> None:
+        by_start = _best(symbols)
         self._starts = sorted(by_start)
         self._symbols = [by_start[start] for start in self._starts]
 
@@ -170,11 +186,8 @@ class Symbols:
 
     def functions(self) -> list[Symbol]:
         """The functions, by address; an address that has several names gives its first one."""
-        by_address: dict[VirtAddr, Symbol] = {}
-        for symbol in self._best_first:
-            if symbol.kind is SymbolKind.FUNCTION:
-                by_address.setdefault(symbol.address, symbol)
-        return sorted(by_address.values(), key=lambda symbol: symbol.address)
+        found = _best(symbol for symbol in self._inside if symbol.kind is SymbolKind.FUNCTION)
+        return [found[address] for address in sorted(found)]
 
     def matching(self, pattern: str) -> list[Symbol]:
         """The functions whose name matches a shell pattern (`frame_*`); a plain name may be of any symbol.
@@ -224,16 +237,14 @@ class Symbols:
         return names
 
     @cached_property
-    def _best_first(self) -> list[Symbol]:
-        """All symbols that lie in a section, the better name for an address first."""
-        order = {SymbolKind.FUNCTION: 0, SymbolKind.OBJECT: 1, SymbolKind.LABEL: 2}
-        inside = [symbol for symbol in self._symbols if symbol.limit]
-        return sorted(inside, key=lambda s: (s.name in SECTION_MARKS, order[s.kind], not s.is_global, -s.size))
+    def _inside(self) -> list[Symbol]:
+        """All symbols that lie in a section."""
+        return [symbol for symbol in self._symbols if symbol.limit]
 
     @cached_property
     def _sized(self) -> _Starts:
-        return _Starts([symbol for symbol in self._best_first if symbol.size])
+        return _Starts([symbol for symbol in self._inside if symbol.size])
 
     @cached_property
     def _unsized(self) -> _Starts:
-        return _Starts([symbol for symbol in self._best_first if not symbol.size])
+        return _Starts([symbol for symbol in self._inside if not symbol.size])

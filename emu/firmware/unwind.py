@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from io import BytesIO
+from operator import itemgetter
 from struct import Struct
 
 from emu.hints import Any, NamedTuple
@@ -29,12 +30,12 @@ class FrameRule:
     """Registers that are in memory, by their offset from the canonical frame address."""
 
 
-class FrameRange(NamedTuple):
-    """The rules of one function."""
+class FrameTable(NamedTuple):
+    """The functions of one section."""
 
-    start: int
-    end: int
-    read: Callable[[], list[tuple[int, FrameRule | None]]]
+    ranges: list[tuple[int, int, int]]
+    """Start, end, and a number by which its rules are asked for."""
+    read: Callable[[int], list[tuple[int, FrameRule | None]]]
     """Where each rule begins to hold; None where the file's rule is more than a register and an offset."""
 
 
@@ -42,36 +43,38 @@ class CallFrames:
     """The rules of an image; those of a function are decoded when one of them is first asked for.
 
     >>> rule = FrameRule(2, 16, {1: -8})
-    >>> frames = CallFrames(lambda: [FrameRange(0x80200000, 0x80200010, lambda: [(0x80200004, rule)])])
+    >>> table = FrameTable([(0x80200000, 0x80200010, 0)], lambda number: [(0x80200004, rule)])
+    >>> frames = CallFrames(lambda: [table])
     >>> frames.at(0x80200008) is rule, frames.at(0x80200000)
     (True, None)
     """
 
-    def __init__(self, read: Callable[[], Iterable[FrameRange]]) -> None:
+    def __init__(self, read: Callable[[], Iterable[FrameTable]]) -> None:
         self._read = read
-        self._rows: dict[int, list[tuple[int, FrameRule | None]]] = {}
+        self._rows: dict[tuple[int, int], list[tuple[int, FrameRule | None]]] = {}
 
     def at(self, address: int) -> FrameRule | None:
         """The rule for the instruction at an address, None where the file has none."""
-        index = bisect_right(self._starts, address) - 1
-        if index < 0 or address >= self._ranges[index].end:
+        nearest = -1, 0, 0, 0
+        for index, table in enumerate(self._tables):
+            place = bisect_right(table.ranges, (address + 1,)) - 1
+            if place >= 0 and table.ranges[place][0] >= nearest[0]:
+                nearest = (*table.ranges[place], index)
+        _, end, number, index = nearest
+        if address >= end:
             return None
-        rows = self._rows.get(index)
+        rows = self._rows.get((index, number))
         if rows is None:
-            rows = self._rows[index] = self._ranges[index].read()
+            rows = self._rows[index, number] = self._tables[index].read(number)
         at = bisect_right(rows, address, key=lambda row: row[0]) - 1
         return rows[at][1] if at >= 0 else None
 
     @cached_property
-    def _ranges(self) -> list[FrameRange]:
-        return sorted(self._read(), key=lambda part: part.start)
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [part.start for part in self._ranges]
+    def _tables(self) -> list[FrameTable]:
+        return [FrameTable(sorted(table.ranges, key=itemgetter(0)), table.read) for table in self._read()]
 
 
-def read_frames(elf: Any) -> Iterator[FrameRange]:  # pyelftools has no types
+def read_frames(elf: Any) -> Iterator[FrameTable]:  # pyelftools has no types
     """The rules of an open `ELFFile`; what cannot be decoded is left out.
 
     Only where the entries are is read, without pyelftools: of a Linux's 11,000 few are asked for.
@@ -83,10 +86,10 @@ def read_frames(elf: Any) -> Iterator[FrameRange]:  # pyelftools has no types
         structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
         frames = CallFrameInfo(BytesIO(data), len(data), address, structs, for_eh_frame=is_eh)
         try:
-            found = list(_entries(data, address, frames, is_eh=is_eh))
+            ranges = list(_entries(data, address, frames, is_eh=is_eh))
         except Exception:  # noqa: BLE001, S112  # damaged DWARF trips the parser anywhere; callers are then told otherwise
             continue
-        yield from found
+        yield FrameTable(ranges, partial(_decoded, frames))
 
 
 def _sections(elf: Any) -> Iterator[tuple[bytes, int, bool]]:
@@ -101,8 +104,8 @@ def _sections(elf: Any) -> Iterator[tuple[bytes, int, bool]]:
             yield section.data(), section["sh_addr"], is_eh
 
 
-def _entries(data: bytes, address: int, frames: Any, *, is_eh: bool) -> Iterator[FrameRange]:
-    """The FDEs of a section (DWARF 5, section 6.4.1; LSB, section 10.6.1)."""
+def _entries(data: bytes, address: int, frames: Any, *, is_eh: bool) -> Iterator[tuple[int, int, int]]:
+    """The FDEs of a section (DWARF 5, section 6.4.1; LSB, section 10.6.1): start, end, place."""
     at, word, places = 0, _WORD.unpack_from, _ABSOLUTE.unpack_from
     formats: dict[int, tuple[Struct, int] | None] = {}
     while at < len(data):
@@ -119,7 +122,7 @@ def _entries(data: bytes, address: int, frames: Any, *, is_eh: bool) -> Iterator
                 yield _parsed(entry)
         elif not is_eh and link != _LONG:
             start, size = places(data, at + _HEAD)
-            yield FrameRange(start, start + size, partial(_decode, frames, at))
+            yield start, start + size, at
         elif is_eh and link:
             cie = at + _WORD.size - link
             if cie not in formats:
@@ -130,7 +133,7 @@ def _entries(data: bytes, address: int, frames: Any, *, is_eh: bool) -> Iterator
             else:
                 start, size = form[0].unpack_from(data, at + _HEAD)
                 start += address + at + _HEAD if form[1] else 0
-                yield FrameRange(start, start + size, partial(_decode, frames, at))
+                yield start, start + size, at
         at = behind
 
 
@@ -140,21 +143,14 @@ def _format(encoding: int) -> tuple[Struct, int] | None:
     return None if letter is None or relative not in (0, _RELATIVE) else (Struct("<" + 2 * letter), relative)
 
 
-def _parsed(entry: Any) -> FrameRange:
+def _parsed(entry: Any) -> tuple[int, int, int]:
     start = entry["initial_location"]
-    return FrameRange(start, start + entry["address_range"], partial(_decoded, entry))
+    return start, start + entry["address_range"], entry.offset
 
 
-def _decode(frames: Any, at: int) -> list[tuple[int, FrameRule | None]]:
+def _decoded(frames: Any, at: int) -> list[tuple[int, FrameRule | None]]:
     try:
-        return _decoded(frames._parse_entry_at(at))
-    except Exception:  # noqa: BLE001  # as above
-        return []
-
-
-def _decoded(entry: Any) -> list[tuple[int, FrameRule | None]]:
-    try:
-        return [(line["pc"], _rule(line)) for line in entry.get_decoded().table]
+        return [(line["pc"], _rule(line)) for line in frames._parse_entry_at(at).get_decoded().table]
     except Exception:  # noqa: BLE001  # as above
         return []
 

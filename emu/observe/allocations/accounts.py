@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from copy import copy
 from enum import Enum
+from itertools import islice
 
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.hints import Generic, Self, TypeVar
@@ -109,6 +110,17 @@ class Account(Generic[A, F]):
         if len(self.mistakes) < _MOST_MISTAKES:
             self.mistakes.append(Mistake(wrong, event, other))
 
+    def not_held_all(self, keys: range, event: F, *, given: bool) -> None:
+        """Enter a free of many, of which nobody holds any."""
+        if (given or not self.begun) and self.frees.keys().isdisjoint(keys):
+            self.given += len(keys)
+            self.frees.update(dict.fromkeys(keys, event))
+            for oldest in list(islice(self.frees, max(len(self.frees) - _MOST_REMEMBERED, 0))):
+                del self.frees[oldest]
+            return
+        for key in keys:
+            self.not_held(key, event, given=given)
+
     def _remember(self, key: int, event: F) -> None:
         self.frees[key] = event
         if len(self.frees) > _MOST_REMEMBERED:
@@ -121,7 +133,8 @@ class FrameAccount(Account[FrameAllocated, FrameFreed]):
 
     def allocate(self, event: FrameAllocated) -> None:
         """Enter an allocation."""
-        for ppn in range(event.ppn, event.ppn + event.count):
+        first = int(event.ppn)
+        for ppn in range(first, first + event.count):
             holder = self.held.get(ppn)
             if holder is not None:
                 self.blame(Wrong.OVERLAP, event, holder)
@@ -132,7 +145,12 @@ class FrameAccount(Account[FrameAllocated, FrameFreed]):
         if event.offset:
             self.blame(Wrong.INSIDE, event, self.held.get(event.ppn))
             return
-        for ppn in range(event.ppn, event.ppn + event.count):
+        first = int(event.ppn)
+        frames = range(first, first + event.count)
+        if event.count > 1 and self.held.keys().isdisjoint(frames):
+            self.not_held_all(frames, event, given=event.given)
+            return
+        for ppn in frames:
             if ppn in self.held:
                 self.take_back(ppn, event)
             else:
@@ -162,27 +180,30 @@ class BlockAccount(Account[HeapAllocated, HeapFreed]):
 
     def allocate(self, event: HeapAllocated) -> None:
         """Enter an allocation."""
-        address, size = event.address, event.size
+        address, size = int(event.address), event.size
         for holder in self.ranges.add(address, size, event):
             self.blame(Wrong.OVERLAP, event, holder)
         replaced = self.held.get(address)
         self.held_bytes += size if replaced is None else size - replaced.size
         if self.held_bytes > self.peak_bytes:
             self.peak_bytes = self.held_bytes
-        self.hand_out(address, event)
+        self.hand_out(event.address, event)
 
     def free(self, event: HeapFreed) -> None:
         """Enter a free."""
-        holder = self.held.get(event.address)
+        address, size = int(event.address), event.size
+        holder = self.held.get(address)
         if holder is None:
-            outer = self.ranges.holding(event.address)
+            outer = self.ranges.holding(address)
             if outer is not None:
                 self.blame(Wrong.INSIDE, event, outer)
             else:
                 self.not_held(event.address, event, given=False)
             return
-        if event.size and holder.size and event.size != holder.size:
+        if not size:
+            event = replace(event, size=holder.size)
+        elif holder.size and size != holder.size:
             self.blame(Wrong.WRONG_SIZE, event, holder)
         self.held_bytes -= holder.size
-        self.take_back(event.address, event if event.size else replace(event, size=holder.size))
-        self.ranges.remove(event.address)
+        self.take_back(event.address, event)
+        self.ranges.remove(address)

@@ -4,7 +4,8 @@ So calls can be told of later than they were made, when memory is another: nativ
 (`emu.observe.calls.kept.Recorded`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0
@@ -23,11 +24,13 @@ _MOST_WORDS = 16
 
 
 class Found:
-    """What was read of memory."""
+    """What was read of memory, and what the image says."""
 
-    __slots__ = ("loads", "texts")
+    __slots__ = ("image", "loads", "texts")
 
     def __init__(self) -> None:
+        self.image: dict[str, int] = {}
+        """Addresses of symbols and sizes of structures, by the name, that of a structure with a bracket."""
         self.loads: dict[tuple[int, int], int] = {}
         """By address and size."""
         self.texts: dict[int, str] = {}
@@ -36,6 +39,8 @@ class Found:
 Leading = Callable[[], Led]
 Report = Callable[[Placed, Privilege, "RecordedMoment", "RecordedMoment", int, Leading], None]
 """See `AllocatorObserver.report`."""
+Tell = Callable[[tuple[int, ...], Privilege, int, Led, "Found | None", tuple[int, ...]], None]
+"""See `Recorded.tell`."""
 
 
 class RecordedMoment(MachineMoment):
@@ -59,6 +64,20 @@ class RecordedMoment(MachineMoment):
     def text(self, address: int) -> str:
         """See `MachineMoment`."""
         return self._found.texts.get(address, "")
+
+    def symbol(self, name: str) -> int:
+        """See `MachineMoment`."""
+        image = self._found.image
+        if name not in image:
+            image[name] = super().symbol(name)
+        return image[name]
+
+    def size_of(self, name: str, otherwise: int | None) -> int:
+        """See `MachineMoment`."""
+        image, key = self._found.image, f"({name}"
+        if key not in image:
+            image[key] = super().size_of(name, otherwise)
+        return image[key]
 
 
 class _Learning(CallMoment):
@@ -88,8 +107,8 @@ class _Learning(CallMoment):
             self.words[word] = super().load(word, _WORD)
 
 
-def recorded(machine: Machine, placed: Placed, report: Report) -> "Recorded[Found] | None":
-    """How calls of a function can be told of later; None where they cannot be."""
+def recorded(machine: Machine, placed: Placed, report: Report, tell: "Tell | None" = None) -> "Recorded[Found] | None":
+    """How calls of a function can be told of later, by `tell` if there is one; None where they cannot be."""
     function = placed.function
     at_entry = function.does in (Does.FREE, Does.GIVE)
     is_frames = function in placed.allocator.frames
@@ -130,7 +149,14 @@ def recorded(machine: Machine, placed: Placed, report: Report) -> "Recorded[Foun
         moment = at_call if at_entry else RecordedMoment(machine, found or nothing, registers, arguments)
         report(placed, mode, moment, at_call, instret, lambda: led)
 
-    return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, told)
+    return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, tell or told)
+
+
+def arguments_of(values: Iterable[Value]) -> Callable[[tuple[int, ...]], object]:
+    """What picks those of a0 to a7 of a call that values depend on, which look at nothing else but memory."""
+    needed = {number - A0 for value in values for number in value.needs.registers}
+    needed |= {number for value in values for number in value.needs.arguments}
+    return itemgetter(*sorted(needed)) if needed else lambda _arguments: None
 
 
 def _learned(machine: Machine, function: Function, call: Call, *, at_entry: bool) -> Meaning[Found] | None:

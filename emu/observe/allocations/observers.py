@@ -13,7 +13,7 @@ from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
-from emu.observe.allocations.meanings import Leading
+from emu.observe.allocations.meanings import Found, Leading, RecordedMoment, Tell
 from emu.observe.allocations.moments import (
     CallMoment,
     ElementMoment,
@@ -22,10 +22,12 @@ from emu.observe.allocations.moments import (
     in_array,
     listed,
 )
-from emu.observe.allocations.values import Moment, Value
+from emu.observe.allocations.values import ARGUMENT_NAMES, Moment, Value
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.opened import Led
 from emu.observe.calls.tracer import Call, Return
+
+_MOST_DECIDED = 1 << 14
 
 
 class AllocatorObserver(CollectedSource):
@@ -115,10 +117,14 @@ class AllocatorObserver(CollectedSource):
             moment = CallMoment(machine, call)
             self.report(item, call.privilege, ReturnMoment(machine, moment), moment, instret, lambda: self._led(call))
 
-        later = meanings.recorded(machine, item, self.report)
+        later = meanings.recorded(machine, item, self.report, self.recorded_teller(item))
         if item.function.does in (Does.FREE, Does.GIVE):
             return LaterTellers(freed, None, nested=note is not None, recorded=later)
         return LaterTellers(note, ended, nested=note is not None, recorded=later)
+
+    def recorded_teller(self, _item: Placed) -> Tell | None:
+        """What tells of recorded calls of a function; None where `report` does."""
+        return None
 
     def _noting(self, item: Placed) -> Callable[[Call], None] | None:
         """What notes the structure of an allocator that its functions are given; None where they are given none."""
@@ -262,6 +268,52 @@ class HeapObserver(AllocatorObserver):
                 self._freed(mode, instret, old, 0, led())
         self._one(placed, mode, at_call, instret, address, size, led)
 
+    def recorded_teller(self, item: Placed) -> Tell | None:
+        """See the base: what only the call's arguments and memory decide is looked up once for the same ones."""
+        function, machine, tell = item.function, self._machine, self.tell
+        if function.does is Does.RESIZE:
+            return None
+        decided: dict[object, tuple[int, int, str]] = {}
+        deciding = [value for value in (function.size, function.align, *function.kind) if value is not None]
+        arguments_of, nothing, frees = meanings.arguments_of(deciding), Found(), function.does is Does.FREE
+        place = ARGUMENT_NAMES.get(function.at[0].text) if len(function.at) == 1 else None
+
+        def told(
+            arguments: tuple[int, ...],
+            mode: Privilege,
+            instret: int,
+            led: Led,
+            found: Found | None,
+            registers: tuple[int, ...],
+        ) -> None:
+            if place is not None:
+                address = registers[place]
+            else:
+                address = _first(function.at, RecordedMoment(machine, found or nothing, registers, arguments))
+            if not address:
+                return
+            key = found, arguments_of(arguments)
+            what = decided.get(key)
+            if what is None:
+                at_call = RecordedMoment(machine, found or nothing, arguments, arguments)
+                what = _number(function.size, at_call, 0), _number(function.align, at_call, 0), _kind(function, at_call)
+                if len(decided) < _MOST_DECIDED:
+                    decided[key] = what
+            size, align, kind = what
+            site, callers = led
+            if frees:
+                event: Event = HeapFreed(
+                    instret=instret, pc=site, privilege=mode, address=VirtAddr(address), size=size, callers=callers
+                )
+            else:
+                event = HeapAllocated(
+                    instret=instret, pc=site, privilege=mode, address=VirtAddr(address), size=size, align=align,
+                    kind=kind, callers=callers,
+                )  # fmt: skip
+            tell(event)
+
+        return told
+
     def _one(
         self,
         placed: Placed,
@@ -278,15 +330,11 @@ class HeapObserver(AllocatorObserver):
         if function.does is Does.FREE:
             self._freed(mode, instret, address, size, led())
             return
-        kind = ""
-        for value in function.kind:
-            if kind := at_call.text(value.at(at_call) or 0):
-                break
         site, callers = led()
         event = HeapAllocated(
             instret=instret, pc=site, privilege=mode,
             address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
-            kind=kind, callers=callers,
+            kind=_kind(function, at_call), callers=callers,
         )  # fmt: skip
         self.tell(event)
 
@@ -312,6 +360,13 @@ def elements(function: Function, moment: Moment) -> Iterator[ElementMoment]:
         return listed(first, function.listed, moment)
     count = function.array.at(moment) if function.array is not None else None
     return in_array(first, count or 0, moment)
+
+
+def _kind(function: Function, at_call: MachineMoment) -> str:
+    for value in function.kind:
+        if kind := at_call.text(value.at(at_call) or 0):
+            return kind
+    return ""
 
 
 def _first(values: tuple[Value, ...], moment: Moment) -> int:

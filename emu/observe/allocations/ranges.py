@@ -36,23 +36,24 @@ class Ranges(Generic[T]):
         The values of those that share an address with it, lowest first.
         """
         starts, found, end = self._starts, self._found, start + (size or 1)
+        if size > self._longest:
+            self._longest = size
         index = bisect_left(starts, start)
         if (
             self._disjoint
             and (index == len(starts) or starts[index] >= end)
             and (not index or found[starts[index - 1]][0] <= start)
         ):
-            overlapping = list[T]()
-        else:
-            overlapping = list(self.overlapping(start, size))
+            starts.insert(index, start)
+            found[start] = end, value
+            return []
+        overlapping = list(self.overlapping(start, size))
         is_replaced = start in found
         if len(overlapping) > is_replaced:
             self._disjoint = False
         if not is_replaced:
             starts.insert(index, start)
         found[start] = end, value
-        if size > self._longest:
-            self._longest = size
         return overlapping
 
     def remove(self, start: int) -> T:

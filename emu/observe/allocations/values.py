@@ -12,7 +12,7 @@ from emu.lateclass import dataclass, field
 _TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|\d+)|(call\.)?([A-Za-z_]\w*)|&([A-Za-z_][\w.$]*)|(<<|>>|[-+*/^(),\[\]]))")
 _CHOOSING: dict[str, Callable[[int, int], int]] = {"min": min, "max": max}
 _LOADS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
-_ARGUMENTS = {f"a{number}": number for number in range(8)}
+ARGUMENT_NAMES = {f"a{number}": number for number in range(8)}
 _ALL = (1 << 64) - 1
 _SYNTAX = (
     "it takes a register (a1), the word behind an address ([a0], [a0+8], u32[a0+28]), the register as it was at the "
@@ -157,8 +157,8 @@ class _Parser:
             read: _Read = lambda _moment: constant  # noqa: E731
         elif symbol:
             read = lambda moment: moment.symbol(symbol)  # noqa: E731
-        elif at_call and name in _ARGUMENTS:
-            index = _ARGUMENTS[name]
+        elif at_call and name in ARGUMENT_NAMES:
+            index = ARGUMENT_NAMES[name]
             self._needs.arguments.add(index)
             if self._brackets:
                 self._needs.addressed.add(~index)

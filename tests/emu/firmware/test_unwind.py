@@ -61,15 +61,15 @@ def entries_of(elf: bytes) -> list[Any]:
 
 def test_the_ranges_and_rules_of_functions_are_those_that_pyelftools_finds(elf: bytes) -> None:
     expected = entries_of(elf)
-    found = list(ElfFile(elf, "sum.elf").frame_ranges())
-    assert len(found) == 3
-    for one, entry in zip(found, expected, strict=True):
-        assert (one.start, one.end - one.start) == (entry["initial_location"], entry["address_range"])
-        table = entry.get_decoded().table
-        assert [at for at, _ in one.read()] == [line["pc"] for line in table]
-        rules = [(rule.register, rule.offset) for _, rule in one.read() if rule is not None]
+    (found,) = ElfFile(elf, "sum.elf").frame_tables()
+    assert len(found.ranges) == 3
+    for (start, end, number), entry in zip(found.ranges, expected, strict=True):
+        assert (start, end - start) == (entry["initial_location"], entry["address_range"])
+        table, rows = entry.get_decoded().table, found.read(number)
+        assert [at for at, _ in rows] == [line["pc"] for line in table]
+        rules = [(rule.register, rule.offset) for _, rule in rows if rule is not None]
         assert rules == [(line["cfa"].reg, line["cfa"].offset) for line in table]
-        assert {(at, *rule.saved.items()) for at, rule in one.read() if rule is not None} == {
+        assert {(at, *rule.saved.items()) for at, rule in rows if rule is not None} == {
             (line["pc"], *((number, rule.arg) for number, rule in line.items() if number not in ("pc", "cfa")))
             for line in table
         }
@@ -81,6 +81,6 @@ def test_damaged_information_is_left_out(elf: bytes, data: st.DataObject) -> Non
     damaged = bytearray(elf)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[section.offset + data.draw(st.integers(0, section.size - 1))] = data.draw(st.integers(0, 255))
-    frames = CallFrames(ElfFile(bytes(damaged), "sum.elf").frame_ranges)
+    frames = CallFrames(ElfFile(bytes(damaged), "sum.elf").frame_tables)
     for address in range(0x10000, 0x10400, 2):
         frames.at(address)
