@@ -79,9 +79,7 @@ class CountingHart(HartBase):
         """Execute the first instructions of a block that has more: it is translated anew, up to an exit."""
         engine, words, slots = self.engine, self.words, self.slots
         start = words[PC]
-        end = start
-        for _ in range(instructions):
-            end = (end + instruction_length(self.fetch_half(end))) & ALL
+        end = self._behind(start, instructions)
         before = slots[COUNT]
         self.between_blocks(start)
         places = [place for place in map(self.code_address, (start, end)) if place is not None]
@@ -108,6 +106,16 @@ class CountingHart(HartBase):
         if stop is Stop.DEADLINE and slots[COUNT] == before and words[PC] == start:
             raise MachineError(f"the engine does not execute the instruction at pc {self.platform.locate(start)}")
         return stop
+
+    def _behind(self, start: int, instructions: int) -> int:
+        """The address behind so many instructions from `start`, in straight line."""
+        halves, base, page, first = self._halves, self.ram.base, -1, 0
+        for _ in range(instructions):
+            if start >> 12 != page:
+                page = start >> 12
+                first = (self._physical_code(start) - (start & 0xFFF) - base) >> 1
+            start = (start + instruction_length(halves[first + ((start & 0xFFF) >> 1)])) & ALL
+        return start
 
     def _forget(self, places: list[int]) -> None:
         for place in places:

@@ -246,9 +246,7 @@ class FastHart(FastState):
 
     def _run_partly(self, instructions: int) -> Stop:
         """See `HartCore`; `wfi` at the very end halts as the exit behind it does, and still waits."""
-        last = self.words[PC]
-        for _ in range(instructions - 1):
-            last = (last + instruction_length(self.fetch_half(last))) & _ALL
+        last = self._behind(self.words[PC], instructions - 1)
         waits = self.fetch_instruction(last) == WFI
         stop = super()._run_partly(instructions)
         if waits and stop is Stop.DEADLINE and self.words[PC] == last + 4:
