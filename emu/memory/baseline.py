@@ -116,6 +116,8 @@ class RamHistory:
         if self._ram.has_own_file:
             for first, count in changed:
                 self._save_run(first << PAGE_BITS, (first + count) << PAGE_BITS)
+            if changed:
+                self._ram.show_file()
         else:
             pages = {page: self._page(page) for page in _pages(changed)}
             self._ram.own_file()
@@ -253,6 +255,7 @@ class RamHistory:
         """A state that consists of such pages, all others being zero; RAM stays as it is."""
         now, node = self.take().node, _Node()
         if self._ram.has_own_file and not self._filled():  # nothing that could differ: fill the file itself
+            self._ram.show_file()
             for first, data in runs:
                 self._write(first << PAGE_BITS, memoryview(data))
             now.differ(dict.fromkeys(self._filled(), _ZEROS), node)
@@ -284,6 +287,7 @@ class RamHistory:
         other.children.discard(node)
         other.differ(self._saved_pages(_runs(sorted(node.pages))), node)
         self._ram.own_file()
+        self._ram.show_file()
         self._save(node.pages)
         node.pages, node.toward = {}, None
         self._current = node

@@ -1,4 +1,4 @@
-"""Which pages of a private mapping of a file were written: asked of Linux at once, or found in /proc/self/pagemap."""
+"""Which pages of private memory were written: asked of Linux at once, or found in /proc/self/pagemap."""
 
 import array
 import fcntl
@@ -14,7 +14,9 @@ _PAGEMAP = Path("/proc/self/pagemap")
 # Documentation/admin-guide/mm/pagemap.rst
 _SCAN = 0xC060_6610
 """The ioctl PAGEMAP_SCAN, from Linux 6.7 on."""
-_FILE, _PRESENT, _SWAPPED = 1 << 2, 1 << 3, 1 << 4
+_FILE, _PRESENT, _SWAPPED, _ZERO = 1 << 2, 1 << 3, 1 << 4, 1 << 5
+_OWN = _FILE | _ZERO
+"""Of a page that is the process's own: of no file, and not the one of zeros that all share who have only read."""
 _ARGUMENT = struct.Struct("<12Q")
 _MOST, _FEW = 1024, 64
 """Regions that one call tells of, and the first one: memory for more takes longer to get than the answer."""
@@ -61,7 +63,7 @@ def scan(pagemap: int, address: int, size: int, *, most: int = _MOST) -> list[Ru
         regions = array.array("Q", bytes(24 * room))
         place, _ = regions.buffer_info()
         argument = bytearray(
-            _ARGUMENT.pack(_ARGUMENT.size, 0, start, end, 0, place, room, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE)
+            _ARGUMENT.pack(_ARGUMENT.size, 0, start, end, 0, place, room, 0, _OWN, _OWN, _PRESENT | _SWAPPED, _FILE)
         )
         count = fcntl.ioctl(pagemap, _SCAN, argument)
         for number in range(0, 3 * count, 3):
@@ -81,7 +83,7 @@ class Scanner:
         self._regions = array.array("Q", bytes(24 * _MOST))
         place, _ = self._regions.buffer_info()
         self._argument = _ARGUMENT.pack(
-            _ARGUMENT.size, 0, address, address + size, 0, place, _MOST, 0, _FILE, _FILE, _PRESENT | _SWAPPED, _FILE
+            _ARGUMENT.size, 0, address, address + size, 0, place, _MOST, 0, _OWN, _OWN, _PRESENT | _SWAPPED, _FILE
         )
         self._view, self._seen = memoryview(self._regions), b""
         self._entries: memoryview | None = None

@@ -5,6 +5,7 @@ import errno
 import gc
 import mmap
 import os
+from contextlib import suppress
 
 from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.buffers import buffer_address
@@ -18,6 +19,7 @@ _MAP_FIXED = 0x10
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # the module names it from Python 3.13 on
 
 
+_MADV_NOHUGEPAGE = 15
 _MADV_POPULATE_READ = 22
 """Maps what there is of a file, many pages at a time."""
 
@@ -42,8 +44,9 @@ if hasattr(os, "register_at_fork"):
 class Ram:
     """`size` bytes from physical address `base` on, zero at the start; pages take host memory once touched.
 
-    A private mapping of an anonymous file: the file is the state to return to (`emu.memory.baseline`), the mapping what
-    the guest made of it.
+    A file without a name is the state to return to (`emu.memory.baseline`), and RAM a private mapping of it: what the
+    guest made of it. Until the file is first written RAM is anonymous memory, for which the host needs one page where a
+    mapping of a file, even of a hole, costs it two.
 
     >>> ram = Ram(1 << 20)
     >>> ram.view[8] = 1
@@ -69,6 +72,8 @@ class Ram:
         self.file: int | None = None
         self._forks = _Forks.count
         self._saved: memoryview | None = None
+        self._shows_file = False
+        """Whether RAM is a mapping of the file, which holds nothing but zeros before."""
         try:
             try:
                 self.mapping = self._map(size)
@@ -109,8 +114,23 @@ class Ram:
             if self.file is None:
                 self.file = os.memfd_create("ekernel-ram")
             os.ftruncate(self.file, size)
-            return mmap.mmap(self.file, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE)
+            mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+            with suppress(OSError):  # a kernel without large pages
+                mapping.madvise(_MADV_NOHUGEPAGE)  # what was written is known by the page
+            return mapping
         return mmap.mmap(-1, size)
+
+    def show_file(self) -> None:
+        """Let RAM show the file, which was, or is about to be, written; what RAM holds, the file holds by then."""
+        if self.file is not None and not self._shows_file:
+            self._map_file(self.file)
+
+    def _map_file(self, file: int) -> None:
+        flags = mmap.MAP_PRIVATE | _MAP_NORESERVE | _MAP_FIXED
+        place = _map_at(self.host_address, self.size, mmap.PROT_READ | mmap.PROT_WRITE, flags, file)
+        if place != self.host_address:
+            raise ConfigError(f"the host does not map the file that RAM is kept in ({os.strerror(ctypes.get_errno())})")
+        self._shows_file = True
 
     def saved(self) -> memoryview | None:
         """What the file holds, by byte offset from `base`; None without a file, or without room to map it once more.
@@ -163,11 +183,11 @@ class Ram:
             at = start
             while at < end:
                 at += os.sendfile(new, self.file, at, end - at)
-        flags = mmap.MAP_PRIVATE | _MAP_NORESERVE | _MAP_FIXED
-        place = _map_at(self.host_address, self.size, mmap.PROT_READ | mmap.PROT_WRITE, flags, new)
-        if place != self.host_address:
+        try:
+            self._map_file(new)
+        except ConfigError:
             os.close(new)
-            raise ConfigError(f"the host does not map RAM anew after a fork ({os.strerror(ctypes.get_errno())})")
+            raise
         os.close(self.file)
         self.file, self._forks, self._saved = new, _Forks.count, None
 
