@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
 
 from emu.errors import ConfigError
+from emu.hints import Self
 from emu.machine.config import MachineConfig
 from emu.machine.machine import Machine
 

@@ -4,13 +4,12 @@ import array
 import fcntl
 import os
 import struct
-from pathlib import Path
 
 from emu.address import PAGE_BITS
 from emu.buffers import buffer_address
 from emu.hints import NamedTuple
 
-_PAGEMAP = Path("/proc/self/pagemap")
+_PAGEMAP = "/proc/self/pagemap"
 # Documentation/admin-guide/mm/pagemap.rst
 _SCAN = 0xC060_6610
 """The ioctl PAGEMAP_SCAN, from Linux 6.7 on."""
@@ -79,7 +78,7 @@ class Scanner:
 
     def __init__(self, address: int, size: int) -> None:
         self._address, self._size = address, size
-        self._file = _PAGEMAP.open("rb", buffering=0)
+        self._file = open(_PAGEMAP, "rb", buffering=0)  # noqa: PTH123, SIM115
         self._regions = array.array("Q", bytes(24 * _MOST))
         place, _ = self._regions.buffer_info()
         self._argument = _ARGUMENT.pack(

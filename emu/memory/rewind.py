@@ -1,9 +1,9 @@
 """Returns RAM to one saved state again and again: by the list of pages that were written, which stay where they are."""
 
 import os
-from typing import NamedTuple
 
 from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.hints import NamedTuple
 from emu.memory.baseline import RamHistory, RamState
 from emu.memory.pagescan import Question, Run, Scanner
 from emu.memory.ram import Ram

@@ -17,13 +17,14 @@ NOT_FOR_A_RUN = {
     "dataclasses", "inspect", "elftools", "tomllib", "hashlib", "json", "platform", "tempfile", "unicorn", "shutil",
     "argparse", "gettext", "locale", "typing", "re", "pathlib",
 }  # fmt: skip
+_VIRTIO = {f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy", "function")}
 NOT_FOR_A_SMALL_GUEST = {
     *(f"emu.observe.allocations.{name}" for name in ("accounts", "description", "ledger", "observers", "reach")),
     *(f"emu.report.{name}" for name in ("backtrace", "ending", "logs.traps", "memory.accounts")),
     *(f"emu.report.{name}" for name in ("reasons.traps", "sentences")),
     *(f"emu.firmware.{name}" for name in ("compounds", "ctype", "debugtypes", "lines", "structures", "unwind")),
     *(f"emu.cli.shared.{name}" for name in ("outputs", "quarantined", "saved")),
-    *(f"emu.devices.virtio.{name}" for name in ("block", "console", "disk", "entropy", "function")),
+    *_VIRTIO,
     *(f"emu.engine.{name}" for name in ("csrs.aarch64", "csrs.x86_64", "floats.aarch64", "floats.x86_64")),
     *(f"emu.engine.translated.features.{name}" for name in ("calls", "fuzzed", "lastaccess", "shadow")),
     *(f"emu.engine.{name}" for name in ("calls.repeated", "translated.player.aarch64")),
@@ -63,6 +64,18 @@ def test_a_run_loads_nothing_of_other_commands(
     assert "emu.machine.machine" in modules
     assert not (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) & modules
     assert {name for name in NOT_FOR_A_SMALL_GUEST if find_spec(name) is None} == set()
+
+
+def test_a_disk_an_entropy_device_and_a_console_load_themselves_and_nothing_else(
+    program: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "disk.img").write_bytes(bytes(512))
+    drive = "file=disk.img,format=raw,if=none,id=disk,snapshot=on"
+    devices = ["virtio-blk-device,drive=disk", "virtio-rng-device", "virtio-serial-device"]
+    words = ["run", "-q", str(program("li a7, 8\n ecall")), "-drive", drive]
+    modules = loaded([*words, *(word for device in devices for word in ("-device", device))], tmp_path)
+    assert "emu.devices.virtio.disk" in modules
+    assert not (NOT_FOR_A_RUN | NOT_FOR_A_SMALL_GUEST) - _VIRTIO & modules
 
 
 def test_a_run_from_a_file_loads_what_reads_it_and_nothing_else(program: Callable[[str], Path], tmp_path: Path) -> None:

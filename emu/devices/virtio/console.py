@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from itertools import islice
-from typing import cast
 
 from emu.devices.virtio.queue import Virtqueue
+from emu.hints import cast
 
 RECEIVE, TRANSMIT = 0, 1
 """The queues of port 0 (5.3.2)."""

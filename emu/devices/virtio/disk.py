@@ -3,11 +3,10 @@
 import fcntl
 import os
 import weakref
-from pathlib import Path
 from stat import S_ISREG
-from typing import Protocol, Self, cast
 
 from emu.errors import ConfigError, ImageError
+from emu.hints import FilePath, Protocol, Self, cast
 
 SECTOR = 512
 """Bytes."""
@@ -52,13 +51,12 @@ class Disk(Protocol):
         """Release what the host lent."""
 
 
-def open_disk(path: str | Path, *, read_only: bool = False, snapshot: bool = False) -> "RawDisk | SnapshotDisk":
+def open_disk(path: FilePath, *, read_only: bool = False, snapshot: bool = False) -> "RawDisk | SnapshotDisk":
     """Open a raw image file and lock it: for others too to read, or for this machine alone to write.
 
     With `snapshot` the file is never written; what the guest writes is kept in memory. Raises ImageError when the
     file is missing, too short, of another format, not writable, or in use by another machine.
     """
-    path = Path(path)
     writable = not (read_only or snapshot)
     descriptor = _open(path, writable=writable)
     try:
@@ -71,8 +69,8 @@ def open_disk(path: str | Path, *, read_only: bool = False, snapshot: bool = Fal
     return SnapshotDisk(disk, read_only=read_only) if snapshot else disk
 
 
-def _open(path: Path, *, writable: bool) -> int:
-    if path.is_dir():
+def _open(path: FilePath, *, writable: bool) -> int:
+    if os.path.isdir(path):  # noqa: PTH112
         raise ImageError(f"disk {path} is a directory; give an image file")
     # O_NONBLOCK: opening a FIFO would wait for its other end; on files it means nothing.
     flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
@@ -90,7 +88,7 @@ def _open(path: Path, *, writable: bool) -> int:
     return descriptor
 
 
-def _check_content(path: Path, descriptor: int) -> int:
+def _check_content(path: FilePath, descriptor: int) -> int:
     status = os.fstat(descriptor)
     if not S_ISREG(status.st_mode):
         raise ImageError(f"disk {path} is not a regular file; copy its content into one")
@@ -106,7 +104,7 @@ def _check_content(path: Path, descriptor: int) -> int:
     return status.st_size
 
 
-def _lock(path: Path, descriptor: int, *, exclusive: bool) -> None:
+def _lock(path: FilePath, descriptor: int, *, exclusive: bool) -> None:
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -140,7 +138,7 @@ class RawDisk:
 
     _close = staticmethod(os.close)  # when an object goes at the interpreter's end, the module's `os` may be gone
 
-    def __init__(self, path: Path, descriptor: int, size: int, *, read_only: bool) -> None:
+    def __init__(self, path: FilePath, descriptor: int, size: int, *, read_only: bool) -> None:
         self.path = path
         self.capacity = -(-size // SECTOR)
         self.read_only = read_only

@@ -1,9 +1,9 @@
 """Virtio entropy device: random bytes that are the same in each run with the same seed (virtio 1.2, section 5.4)."""
 
 from collections.abc import Callable
-from typing import cast
 
 from emu.devices.virtio.queue import Virtqueue
+from emu.hints import cast
 
 _BLOCK = 32
 _LARGEST_ANSWER = 4096

@@ -1,9 +1,9 @@
 """What a kind of virtio device is to the transport in front of it."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from emu.devices.virtio.queue import Virtqueue
+from emu.hints import Protocol
 
 
 class Function(Protocol):
