@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from emu.firmware.debugtypes import DebugTypes
     from emu.firmware.lines import Unit
+    from emu.firmware.structures import Information
     from emu.firmware.unwind import FrameTable
 
 MAGIC = b"\x7fELF"
@@ -108,18 +109,36 @@ class ElfFile:
         from emu.firmware.unwind import read_frames
 
         try:
-            return list(read_frames(self._sections())) if self._has_debug_information else ()
+            return list(read_frames(self.data, self._headers))
         except Exception:  # noqa: BLE001  # as above
             return ()
 
     def structure_size(self, name: str) -> int | None:
         """Bytes of a C structure with this tag or type name; None when the debug information does not have it."""
-        from emu.firmware.structures import structure_size
+        from emu.firmware.structures import Unusual, structure_size, structure_size_by_library
 
+        if not self._has_debug_information:
+            return None
         try:
-            return structure_size(self._sections(), name) if self._has_debug_information else None
+            try:
+                return structure_size(self._information(), name)
+            except Unusual:
+                return structure_size_by_library(self._sections(), name)
         except Exception:  # noqa: BLE001  # as above
             return None
+
+    def _information(self) -> "Information":
+        """What is read without pyelftools. Raises Unusual where its contents are compressed."""
+        from emu.firmware.structures import Information, Unusual
+
+        found = {section.name: section for section in self._headers}
+        if any(section.is_packed or section.name.startswith(".zdebug_") for section in self._headers):
+            raise Unusual
+        info, *others = (
+            contents(memoryview(self.data), found[name]) if name in found else memoryview(b"")
+            for name in (".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str")
+        )
+        return Information(info, *map(bytes, others))
 
     @cached_property
     def debug_types(self) -> "DebugTypes | None":

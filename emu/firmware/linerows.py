@@ -6,11 +6,12 @@ fifteen times as long.
 
 from collections.abc import Iterator
 
+from emu.firmware.leb128 import unsigned
+
 COPY, ADVANCE_PC, ADVANCE_LINE, SET_FILE, _COLUMN, _NEGATE, _BLOCK, CONST_ADD_PC, FIXED_ADVANCE_PC = range(1, 10)
 END_SEQUENCE, SET_ADDRESS = 1, 2
 END = -1
 """In place of a line: a sequence ends at this address."""
-_BITS = 70
 
 
 def rows(  # noqa: C901  # a branch for each opcode, as the standard lists them
@@ -49,7 +50,7 @@ def rows(  # noqa: C901  # a branch for each opcode, as the standard lists them
         elif opcode == CONST_ADD_PC:
             address += special[255][0]
         elif opcode == 0:
-            size, at = _number(program, at)
+            size, at = unsigned(program, at)
             kind = program[at] if size else 0
             if kind == END_SEQUENCE:
                 yield address, file, END
@@ -59,7 +60,7 @@ def rows(  # noqa: C901  # a branch for each opcode, as the standard lists them
             at += size
         else:
             for _ in range(lengths[opcode - 1]):
-                value, after = _number(program, at)
+                value, after = unsigned(program, at)
                 if opcode == ADVANCE_PC:
                     address += value * shortest
                 elif opcode == ADVANCE_LINE:
@@ -67,21 +68,3 @@ def rows(  # noqa: C901  # a branch for each opcode, as the standard lists them
                 elif opcode == SET_FILE:
                     file = value
                 at = after
-
-
-def _number(program: bytes, at: int) -> tuple[int, int]:
-    """A LEB128 number, of which 70 bits count, and where it ends."""
-    value = program[at]
-    at += 1
-    if value < 0x80:
-        return value, at
-    value &= 0x7F
-    shift = 7
-    while True:
-        byte = program[at]
-        at += 1
-        if shift < _BITS:
-            value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7

@@ -1,33 +1,28 @@
-"""How to find a function's caller, from the call frame information of an ELF: `.debug_frame` and `.eh_frame`."""
+"""How to find a function's caller, from the call frame information of an ELF: `.debug_frame` and `.eh_frame`.
+
+Read without pyelftools, which makes objects of all: a Linux has 11,000 functions, of which few are asked for.
+"""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property, partial
-from io import BytesIO
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from operator import itemgetter
 from struct import Struct
 
-from emu.hints import Any, NamedTuple
-from emu.lateclass import dataclass
+from emu.firmware.framerows import Factors, FrameRule, Row, rows
+from emu.firmware.leb128 import signed, unsigned
+from emu.firmware.sections import Section, unpacked
+from emu.hints import NamedTuple
 
-_WORD, _ABSOLUTE = Struct("<I"), Struct("<QQ")
+_WORD, _LONG_WORD = Struct("<I"), Struct("<Q")
 _LONG = 0xFFFFFFFF
 """In place of a length: it follows, in 64 bits. In `.debug_frame` it says CIE, too."""
-_LONG_HEAD, _HEAD = 12, 8
+_LONG_LINK = 0xFFFFFFFFFFFFFFFF
+_ABSOLUTE, _RELATIVE, _OMITTED = 0, 0x10, 0xFF
 _FORMATS = {0: "Q", 2: "H", 3: "I", 4: "Q", 10: "h", 11: "i", 12: "q"}
 """DW_EH_PE: in the lower half of an encoding the size; in the upper half whether a place is relative."""
-_RELATIVE = 0x10
-
-
-@dataclass(frozen=True, slots=True)
-class FrameRule:
-    """What holds at one instruction (DWARF 5, section 6.4.1)."""
-
-    register: int
-    """The canonical frame address, the caller's stack pointer, is this register and ..."""
-    offset: int
-    saved: Mapping[int, int]
-    """Registers that are in memory, by their offset from the canonical frame address."""
+_SEGMENTED = 4
+"""The version from which on a CIE says how large addresses and segments are."""
 
 
 class FrameTable(NamedTuple):
@@ -35,7 +30,7 @@ class FrameTable(NamedTuple):
 
     ranges: list[tuple[int, int, int]]
     """Start, end, and a number by which its rules are asked for."""
-    read: Callable[[int], list[tuple[int, FrameRule | None]]]
+    read: Callable[[int], list[Row]]
     """Where each rule begins to hold; None where the file's rule is more than a register and an offset."""
 
 
@@ -51,7 +46,7 @@ class CallFrames:
 
     def __init__(self, read: Callable[[], Iterable[FrameTable]]) -> None:
         self._read = read
-        self._rows: dict[tuple[int, int], list[tuple[int, FrameRule | None]]] = {}
+        self._rows: dict[tuple[int, int], list[Row]] = {}
 
     def at(self, address: int) -> FrameRule | None:
         """The rule for the instruction at an address, None where the file has none."""
@@ -74,91 +69,129 @@ class CallFrames:
         return [FrameTable(sorted(table.ranges, key=itemgetter(0)), table.read) for table in self._read()]
 
 
-def read_frames(elf: Any) -> Iterator[FrameTable]:  # pyelftools has no types
-    """The rules of an open `ELFFile`; what cannot be decoded is left out.
-
-    Only where the entries are is read, without pyelftools: of a Linux's 11,000 few are asked for.
-    """
-    from elftools.dwarf.callframe import CallFrameInfo
-    from elftools.dwarf.structs import DWARFStructs
-
-    for data, address, is_eh in _sections(elf):
-        structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
-        frames = CallFrameInfo(BytesIO(data), len(data), address, structs, for_eh_frame=is_eh)
-        try:
-            ranges = list(_entries(data, address, frames, is_eh=is_eh))
-        except Exception:  # noqa: BLE001, S112  # damaged DWARF trips the parser anywhere; callers are then told otherwise
-            continue
-        yield FrameTable(ranges, partial(_decoded, frames))
+def read_frames(data: bytes, sections: Iterable[Section]) -> Iterator[FrameTable]:
+    """The rules of a file; what cannot be decoded is left out."""
+    for section in sections:
+        is_eh = section.name == ".eh_frame"
+        if is_eh or section.name in (".debug_frame", ".zdebug_frame"):
+            try:
+                entries = _Entries(unpacked(data, section), section.address, is_eh=is_eh)
+                yield FrameTable(list(entries.ranges()), entries.read)
+            except Exception:  # noqa: BLE001, S112  # damaged sections trip it anywhere; callers are then told otherwise
+                continue
 
 
-def _sections(elf: Any) -> Iterator[tuple[bytes, int, bool]]:
-    """Contents, address, and whether it is `.eh_frame`, of each section; other debug information is far larger."""
-    if elf.get_section_by_name(".zdebug_frame") is not None:
-        packed = elf.get_dwarf_info(relocate_dwarf_sections=False).debug_frame_sec
-        if packed is not None:
-            yield packed.stream.getvalue(), packed.address, False
-    for name, is_eh in ((".debug_frame", False), (".eh_frame", True)):
-        section = elf.get_section_by_name(name)
-        if section is not None:
-            yield section.data(), section["sh_addr"], is_eh
+class _Common(NamedTuple):
+    """A CIE."""
+
+    factors: Factors
+    instructions: bytes
+    form: Struct
+    """Of start and size in its FDEs."""
+    is_relative: bool
+    """Whether the start counts from its own place."""
+    is_augmented: bool
 
 
-def _entries(data: bytes, address: int, frames: Any, *, is_eh: bool) -> Iterator[tuple[int, int, int]]:
-    """The FDEs of a section (DWARF 5, section 6.4.1; LSB, section 10.6.1): start, end, place."""
-    at, word, places = 0, _WORD.unpack_from, _ABSOLUTE.unpack_from
-    formats: dict[int, tuple[Struct, int] | None] = {}
-    while at < len(data):
-        (length,) = word(data, at)
-        if is_eh and not length:
-            at += _WORD.size
-            continue
-        (link,) = word(data, at + _WORD.size)
-        behind = at + _WORD.size + length
-        if length == _LONG:
-            behind = at + _LONG_HEAD + int.from_bytes(data[at + _WORD.size : at + _LONG_HEAD], "little")
-            entry = frames._parse_entry_at(at)
-            if "initial_location" in entry.header:
-                yield _parsed(entry)
-        elif not is_eh and link != _LONG:
-            start, size = places(data, at + _HEAD)
-            yield start, start + size, at
-        elif is_eh and link:
-            cie = at + _WORD.size - link
-            if cie not in formats:
-                formats[cie] = _format(frames._parse_entry_at(cie).augmentation_dict["FDE_encoding"])
-            form = formats[cie]
-            if form is None:
-                yield _parsed(frames._parse_entry_at(at))
-            else:
-                start, size = form[0].unpack_from(data, at + _HEAD)
-                start += address + at + _HEAD if form[1] else 0
+class _Entries:
+    """The entries of a section (DWARF 5, section 6.4.1; LSB, section 10.6.1)."""
+
+    def __init__(self, data: bytes, address: int, *, is_eh: bool) -> None:
+        self._data, self._address, self._is_eh = data, address, is_eh
+        self._common: dict[int, _Common] = {}
+
+    def ranges(self) -> Iterator[tuple[int, int, int]]:
+        """Start, end and place of each FDE."""
+        at, data, is_eh = 0, self._data, self._is_eh
+        while at < len(data):
+            body, link, end = self._head(at)
+            if end == body and is_eh:  # what ends a list
+                at = end
+                continue
+            common = self._common_of(at, body, link)
+            if common is not None:
+                start, size = common.form.unpack_from(data, body)
+                start += self._address + body if common.is_relative else 0
                 yield start, start + size, at
-        at = behind
+            at = end
 
+    def read(self, at: int) -> list[Row]:
+        """Where each rule of the FDE at a place begins to hold."""
+        try:
+            body, link, end = self._head(at)
+            common = self._common_of(at, body, link)
+            if common is None:
+                return []
+            start, _ = common.form.unpack_from(self._data, body)
+            start += self._address + body if common.is_relative else 0
+            code = body + common.form.size
+            if common.is_augmented:
+                size, code = unsigned(self._data, code)
+                code += size
+            return rows(common.instructions, self._data[code:end], start, common.factors)
+        except Exception:  # noqa: BLE001  # as above
+            return []
 
-def _format(encoding: int) -> tuple[Struct, int] | None:
-    """How an FDE has its start and size, and whether the start counts from its own place; None if in another way."""
-    letter, relative = _FORMATS.get(encoding & 0xF), encoding & 0xF0
-    return None if letter is None or relative not in (0, _RELATIVE) else (Struct("<" + 2 * letter), relative)
+    def _head(self, at: int) -> tuple[int, int, int]:
+        """Where what follows an entry's head begins, the word that says which CIE is its, and where it ends."""
+        data = self._data
+        (length,) = _WORD.unpack_from(data, at)
+        if length != _LONG:
+            at += _WORD.size
+            if not length:
+                return at, 0, at
+            return at + _WORD.size, *_WORD.unpack_from(data, at), at + length
+        (length,) = _LONG_WORD.unpack_from(data, at + _WORD.size)
+        at += _WORD.size + _LONG_WORD.size
+        return at + _LONG_WORD.size, *_LONG_WORD.unpack_from(data, at), at + length
 
+    def _common_of(self, at: int, body: int, link: int) -> _Common | None:
+        """The CIE of an FDE; None of what is a CIE itself."""
+        if self._is_eh:
+            if not link:
+                return None
+            place = at + _WORD.size - link
+        else:
+            is_long = body - at > 2 * _WORD.size
+            if link == (_LONG_LINK if is_long else _LONG):
+                return None
+            place = link
+        if place not in self._common:
+            self._common[place] = self._read_common(place)
+        return self._common[place]
 
-def _parsed(entry: Any) -> tuple[int, int, int]:
-    start = entry["initial_location"]
-    return start, start + entry["address_range"], entry.offset
+    def _read_common(self, place: int) -> _Common:
+        data = self._data
+        at, _, end = self._head(place)
+        version, behind = data[at], data.index(b"\0", at)
+        augmentation, at = data[at + 1 : behind], behind + 1
+        if version >= _SEGMENTED and not self._is_eh:
+            at += 2
+        code, at = unsigned(data, at)
+        factor, at = signed(data, at)
+        _, at = (data[at], at + 1) if version == 1 else unsigned(data, at)
+        encoding = _ABSOLUTE
+        is_augmented = augmentation.startswith(b"z")
+        if is_augmented:
+            size, at = unsigned(data, at)
+            encoding, at = self._encoding(augmentation[1:], at), at + size
+        elif augmentation:
+            raise ValueError(augmentation)
+        if encoding & ~0xF not in (_ABSOLUTE, _RELATIVE):
+            raise ValueError(encoding)
+        form = Struct("<" + 2 * _FORMATS[encoding & 0xF])
+        return _Common(Factors(code, factor), data[at:end], form, bool(encoding & _RELATIVE), is_augmented)
 
-
-def _decoded(frames: Any, at: int) -> list[tuple[int, FrameRule | None]]:
-    try:
-        return [(line["pc"], _rule(line)) for line in frames._parse_entry_at(at).get_decoded().table]
-    except Exception:  # noqa: BLE001  # as above
-        return []
-
-
-def _rule(line: Mapping[Any, Any]) -> FrameRule | None:
-    frame = line["cfa"]
-    if frame.reg is None:
-        return None
-    rules = ((number, rule) for number, rule in line.items() if isinstance(number, int))
-    saved = {number: rule.arg for number, rule in rules if rule.type == "OFFSET"}
-    return FrameRule(frame.reg, frame.offset, saved)
+    def _encoding(self, augmentation: bytes, at: int) -> int:
+        """How FDEs have their places, by the augmentation of their CIE and its data."""
+        data = self._data
+        for letter in augmentation.decode("latin-1"):
+            if letter == "R":
+                return data[at]
+            if letter == "L":
+                at += 1
+            elif letter == "P":
+                at += 1 + (0 if data[at] == _OMITTED else Struct("<" + _FORMATS[data[at] & 0xF]).size)
+            elif letter != "S":
+                break
+        return _ABSOLUTE

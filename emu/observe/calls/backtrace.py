@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from emu.address import VirtAddr
-from emu.firmware.unwind import FrameRule
+from emu.firmware.framerows import FrameRule
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.calls.prologue import frame_rule

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from emu.firmware.unwind import FrameRule
+from emu.firmware.framerows import FrameRule
 from emu.isa.encodings import (
     AUIPC,
     C_JR,
