@@ -18,6 +18,14 @@ class ConfigError(EmuError):
     """The machine was asked for something it cannot be: a size, a name or a combination that does not fit."""
 
 
+def no_descriptors(error: OSError) -> ConfigError:
+    """What is said where a process has as many files open as the host lets it."""
+    return ConfigError(
+        f"the host gives this process no more descriptors of files ({error.strerror}); "
+        "close other machines, or raise the limit (ulimit -n)"
+    )
+
+
 class ImageError(EmuError):
     """A file to load is missing, damaged, or made for another machine."""
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from emu.campaign.identity import checked, identity
+from emu.counted import counted
 from emu.errors import ConfigError, EmuError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def cluster(scheduler: str, workers: int, tell: Callable[[str], None] = lambda _
             except RuntimeError as error:
                 raise ConfigError(
                     f"--scheduler local: a worker ended before it could begin ({error}): is there memory for "
-                    f"{workers} processes? Give fewer with -j"
+                    f"{counted(workers, 'process', 'processes')}? Give fewer with -j"
                 ) from None
         try:
             client = stack.enter_context(distributed.Client(address, timeout=_CONNECTS, set_as_default=False))

@@ -9,8 +9,9 @@ from emu.cli.shared.moments import run_to_moment
 from emu.cli.shared.outputs import whole_file
 from emu.cli.shared.recordings import opened
 from emu.cli.words.options import coverage_options
-from emu.cli.words.reading import file
+from emu.cli.words.reading import file, written
 from emu.cli.words.requests import CoverageWords
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.firmware.names import Names
 from emu.record.coverage import FileCoverage, coverage, merged_files
@@ -28,7 +29,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     """Run or read, and print the report. Raises ConfigError for a kernel without symbols."""
     request = options().read(words, CoverageWords())
     if request.form not in FORMATS:
-        raise ConfigError(f"-format {request.form}: there are {', '.join(FORMATS)}")
+        raise ConfigError(f"-format {written(request.form)}: there are {', '.join(FORMATS)}")
     tracefiles = [path for path in request.merge if is_tracefile(path)]
     runs = [path for path in request.merge if path not in tracefiles]
     if request.elf is not None and is_tracefile(file(request.elf)):
@@ -50,26 +51,26 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     return _tell(request, (names, hits), files)
 
 
-def _tell(request: CoverageWords, counted: tuple[Names, Hits] | None, files: list[FileCoverage]) -> int:
+def _tell(request: CoverageWords, found: tuple[Names, Hits] | None, files: list[FileCoverage]) -> int:
     if request.output is not None:
-        _write(request.output, request.form, counted, files)
+        _write(request.output, request.form, found, files)
     for line in coverage_lines(files, never=request.never):
         print(line)
     return 0
 
 
-def _write(path: Path, form: str, counted: tuple[Names, Hits] | None, files: list[FileCoverage]) -> None:
-    if form == "drcov" and counted is not None:
+def _write(path: Path, form: str, found: tuple[Names, Hits] | None, files: list[FileCoverage]) -> None:
+    if form == "drcov" and found is not None:
         from emu.report.files.drcov import drcov
 
-        names, hits = counted
+        names, hits = found
         made = drcov(names, hits.blocks())
         data = made.data
         if made.elsewhere:
             text = (
                 f"{made.elsewhere:,} blocks lie in none of the files that are known: --symbols FILE names a program's"
             )
-            print(f"ekernel: {path} has {made.blocks:,} blocks; {text}", file=sys.stderr)
+            print(f"ekernel: {path} has {counted(made.blocks, 'block')}; {text}", file=sys.stderr)
     elif form == "html":
         from emu.report.coverage.page import coverage_page
 

@@ -232,7 +232,7 @@ def _replay(target: Target, request: FuzzWords, path: Path) -> int:
     except OSError as error:
         raise ConfigError(f"--replay {path}: {error.strerror}") from None
     if len(data) > target.longest:
-        raise ConfigError(f"--replay {path}: {len(data):,} bytes; --max-length is {target.longest:,}")
+        raise ConfigError(f"--replay {path}: {counted(len(data), 'byte')}; --max-length is {target.longest:,}")
     if request.gdb is not None:
         return _debug(target, data, request.gdb)
     failure = target.run(data)

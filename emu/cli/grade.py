@@ -44,8 +44,8 @@ def options() -> Words:
         "status is 0 when every kernel has all of them, 1 when not, 125 for bad input.",
         operands=" TESTS KERNEL...",
     )
-    words.operand("tests", form="TESTS", kind=Path, text="a file of tests for the fixture `machine`")
-    words.operand("kernels", form="KERNEL", kind=Path, many="+", text="ELF files or other images")
+    words.operand("tests", form="TESTS", kind=Path, text="A file of tests for the fixture `machine`.")
+    words.operand("kernels", form="KERNEL", kind=Path, many="+", text="ELF files or other images.")
     group = Group(words, "Limits of each kernel")
     group.value(
         "--max-instructions", to="instructions", form="N", kind=count, default=plain.instructions,

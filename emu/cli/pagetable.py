@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from emu.cli.shared.allocations import Allocations, allocation_request
 from emu.cli.shared.invariants import FREED, CheckedInvariants, read_invariants
 from emu.cli.shared.machines import new_machine
-from emu.cli.shared.moments import run_on
+from emu.cli.shared.moments import not_reached, run_on
 from emu.cli.words.options import pagetable_options
+from emu.cli.words.reading import written
 from emu.cli.words.requests import PageTableWords
 from emu.counted import number_in
 from emu.errors import ConfigError
@@ -58,7 +59,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
 
 def _check(request: PageTableWords) -> None:
     if request.form not in pagetables.FORMATS:
-        raise ConfigError(f"-format {request.form}: there are {', '.join(pagetables.FORMATS)}")
+        raise ConfigError(f"-format {written(request.form)}: there are {', '.join(pagetables.FORMATS)}")
     unknown = [letter for letter in request.letters if letter not in FILTERS]
     if unknown:
         raise ConfigError(f"-filter {request.letters}: '{unknown[0]}' is none of the letters {' '.join(FILTERS)}")
@@ -132,7 +133,7 @@ def _run_to(machine: Machine, request: PageTableWords, place: str | None) -> Non
         outcome = run_on(machine, request, request.max_instructions, until)
         reached = outcome.reason is StopReason.REACHED
     if not reached:
-        raise ConfigError(f"{place} was not reached: {outcome.description} after {machine.instret:,} instructions")
+        raise not_reached(place, machine, outcome)
 
 
 def _span(text: str) -> tuple[int, int]:

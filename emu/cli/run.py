@@ -264,10 +264,11 @@ def _debugger(stack: ExitStack, machine: Machine, monitor: "Monitor | None", req
     if request.gdb is None or monitor is None:
         return None
     from emu.debug.gdb import GdbServer
+    from emu.terminal.serving import say_where
 
     server = stack.enter_context(GdbServer(machine, request.gdb, halted=request.halted, monitor=monitor.answer))
     if not request.quiet or request.halted:
-        print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)
+        say_where(server)
     return server
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePath
 
 from emu.cli.shared.outputs import whole_file
 from emu.cli.shared.recordings import EVERYTHING, opened
-from emu.cli.words.reading import Group, Words, add_help
+from emu.cli.words.reading import Group, Words, add_help, written
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.record.recording import Recording
 from emu.report import recorded
@@ -102,7 +103,7 @@ def _check(request: TraceWords) -> None:
     """Raises ConfigError for words that mean nothing, or nothing together."""
     form, what = request.form, request.what
     if form not in FORMATS:
-        raise ConfigError(f"-format {form}: {did_you_mean(form, FORMATS)}there are {', '.join(FORMATS)}")
+        raise ConfigError(f"-format {written(form)}: {did_you_mean(form, FORMATS)}there are {', '.join(FORMATS)}")
     if form in TIMELINES and what:
         raise ConfigError(f"-format {form} has calls, traps and events together: leave out '{what}'")
     known = (*WHAT, _EVENTS)
@@ -202,7 +203,7 @@ def _check_span(recording: Recording, text: str, first: int, last: int) -> None:
     if next(recording.instructions(first, last), None) is None:
         begin, end, _ = recording.extent()
         if last < begin or first > end:
-            raise ConfigError(f"-range {text}: {recording.path} goes from {begin:,} to {end:,} instructions")
+            raise ConfigError(f"-range {text}: {recording.path} goes from {begin:,} to {counted(end, 'instruction')}")
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from functools import cache
 
 from emu.buffers import buffer_address
 from emu.engine.assembled import ASSEMBLED
-from emu.errors import ConfigError, MachineError
+from emu.errors import MachineError, no_descriptors
 from emu.hints import BinaryIO, cast
 from emu.lateclass import dataclass
 
@@ -106,10 +106,7 @@ def load(probe: Probe) -> int:
             mapping = mmap.mmap(file.fileno(), len(code), flags=mmap.MAP_PRIVATE, prot=protection)
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise ConfigError(
-                f"the host gives this process no more descriptors of files ({error.strerror}); "
-                "close other machines, or raise the limit (ulimit -n)"
-            ) from error
+            raise no_descriptors(error) from error
         raise MachineError(
             f"this host refuses memory that is writable and executable ({error}); "
             "run without native code (slower): EKERNEL_PROBES=python"

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.firmware.compounds import GuestStructure, GuestUnion
 from emu.firmware.ctype import FLOATS, INTEGERS, CType, Parameter, Signature, in_memory, pointer_to
@@ -131,7 +132,9 @@ class DebugTypes:
             made._layout_ = "ms"  # as newer Pythons want it said
         made._fields_ = fields
         if ctypes.sizeof(made) != size and entry.tag != "DW_TAG_union_type" and size:
-            raise ConfigError(f"struct {made.__name__} is laid out in {size} bytes in a way that no call can carry")
+            raise ConfigError(
+                f"struct {made.__name__} is laid out in {counted(size, 'byte')} in a way that no call can carry"
+            )
         return made
 
     def _array(self, entry: Any) -> CType:
@@ -151,7 +154,7 @@ def _base_type(entry: Any) -> CType:
     if (signed or encoding in (_UNSIGNED, _UNSIGNED_CHAR, _UTF)) and (size, signed) in INTEGERS:
         return INTEGERS[size, signed]
     raise ConfigError(
-        f"{name_of(entry)} ({size} bytes) cannot be passed from Python; call a function of C that takes less"
+        f"{name_of(entry)} ({counted(size, 'byte')}) cannot be passed from Python; call a function of C that takes less"
     )
 
 

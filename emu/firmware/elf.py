@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from emu.address import VirtAddr
+from emu.counted import counted
 from emu.errors import ImageError
 from emu.firmware.sections import Section, contents, read_sections
 from emu.firmware.symbols import Symbol, SymbolKind, Symbols
@@ -177,7 +178,7 @@ class ElfFile:
         name, data = self._name, self.data
         if count and entry_size != _PROGRAM_HEADER.size:
             raise ImageError(
-                f"{name}: a program header has {entry_size} bytes instead of {_PROGRAM_HEADER.size}; "
+                f"{name}: a program header has {counted(entry_size, 'byte')} instead of {_PROGRAM_HEADER.size}; "
                 "the file is damaged: build or copy it again"
             )
         end = table + count * entry_size

@@ -9,6 +9,7 @@ from itertools import pairwise
 from stat import S_ISDIR, S_ISREG
 
 from emu.address import PhysAddr, VirtAddr
+from emu.counted import counted
 from emu.errors import ImageError
 from emu.firmware import elf
 from emu.firmware.debuginfo import DebugInformation
@@ -269,6 +270,8 @@ def _physical_entry(name: str, segments: Sequence[Segment], entry: int) -> PhysA
 
 def read_file(path: FilePath, what: str) -> bytes:
     """All bytes of a regular file of at most LARGEST_FILE bytes; ImageError says why not, `what` names its role."""
+    if not os.fspath(path):
+        raise ImageError(f"{what}: which file? Its name is empty")
     try:
         status = os.stat(path)  # noqa: PTH116  # pathlib would be loaded for this
         if S_ISDIR(status.st_mode):
@@ -276,7 +279,9 @@ def read_file(path: FilePath, what: str) -> bytes:
         if not S_ISREG(status.st_mode):
             raise ImageError(f"{what} {path} is not a regular file; copy its content into one")
         if status.st_size > LARGEST_FILE:
-            raise ImageError(f"{what} {path} has {status.st_size} bytes; at most {LARGEST_FILE} can be loaded")
+            raise ImageError(
+                f"{what} {path} has {counted(status.st_size, 'byte')}; at most {LARGEST_FILE} can be loaded"
+            )
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read()
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 import struct
 
+from emu.counted import counted
 from emu.hints import NamedTuple, TypeVar
 
 B = TypeVar("B", bytes, memoryview)
@@ -45,7 +46,7 @@ def read_sections(data: bytes) -> list[Section]:
     _, _, _, _, _, first_size, first_link, _ = _SECTION.unpack_from(data, table)
     count, names = count or first_size, first_link if names == _EXTENDED else names
     if table + count * size > len(data):
-        raise struct.error(f"{count} sections do not fit in the file")
+        raise struct.error(f"the file has no room for {counted(count, 'section')}")
     headers = [_SECTION.unpack_from(data, table + size * number) for number in range(count)]
     text = data[headers[names][4] :][: headers[names][5]] if names < count else b""
     return [

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from xml.etree import ElementTree as ET
 
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.grading.results import Grade, number
 
@@ -36,7 +37,9 @@ def as_json(grades: Sequence[Grade]) -> bytes:
 def as_gradescope(grades: Sequence[Grade]) -> bytes:
     """Gradescope's results.json (Autograder Specifications, "Output format"). Raises ConfigError for several."""
     if len(grades) != 1:
-        raise ConfigError(f"--gradescope has the results of one submission, and {len(grades)} kernels were given")
+        raise ConfigError(
+            f"--gradescope has the results of one submission, and {counted(len(grades), 'kernel')} were given"
+        )
     grade = grades[0]
     tests = [
         {"name": test.title, "score": test.score, "max_score": test.points,

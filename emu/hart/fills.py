@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from emu.address import PAGE_BITS
+from emu.errors import MachineError
 from emu.isa.privilege import Privilege
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN, Status
 from emu.memory.ram import Ram
@@ -178,3 +179,13 @@ def _granted(flags: int, privilege: Privilege, *, sum_bit: bool, mxr: bool) -> i
     if flags & bits.X and not (privilege == Privilege.S and user_page):
         granted |= PROT_EXEC
     return granted
+
+
+def unasked(pc: int) -> MachineError:
+    """What is said of a translation that the engine refused, and that no hart has refused."""
+    return MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
+
+
+def no_code(address: int) -> MachineError:
+    """What is said of code that is looked for, and cannot be."""
+    return MachineError(f"no code at {address:#x}: the page cannot be fetched from")

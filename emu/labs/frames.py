@@ -1,6 +1,7 @@
 """What frame allocators cost against the size of memory."""
 
 from emu.address import PAGE_BITS
+from emu.counted import counted
 from emu.errors import GuestPanic
 from emu.labs.guests import Costs, call, started
 from emu.labs.workload import frame_requests
@@ -61,7 +62,7 @@ def measure_frames(kernel: BuiltKernel, memory: int, operations: int) -> FrameMe
         ppn = call(machine, costs, "frame_alloc_contiguous", run)
         if not ppn:
             raise GuestPanic(
-                f"frame allocator {result.allocator}: no {run} frames in a row while half of memory is free"
+                f"frame allocator {result.allocator}: no {counted(run, 'frame')} in a row while half of memory is free"
             )
         call(machine, costs, "frame_dealloc_contiguous", ppn, run)
         result.alloc_run[run], result.dealloc_run[run] = costs.each

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from emu.address import PAGE_BITS
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.labs.guests import Costs, call, kernel_with, started
 from emu.lateclass import dataclass, field
@@ -55,7 +56,7 @@ def replay_heaps(asks: Sequence[Ask]) -> tuple[int, list[Replay]]:
     most = _most(asks)
     size = max(_SMALLEST_HEAP, 1 << (2 * most - 1).bit_length())
     if size > _LARGEST_HEAP:
-        raise ConfigError(f"the workload holds {most:,} bytes at once: more than heaps are compared with here")
+        raise ConfigError(f"the workload holds {counted(most, 'byte')} at once: more than heaps are compared with here")
     return size, [_heap(_kernel_with_heap(heap, size), size, asks) for heap in sorted(HEAPS)]
 
 
@@ -64,7 +65,9 @@ def replay_frames(asks: Sequence[Ask]) -> tuple[int, list[Replay]]:
     asks = asks[:_MOST_CALLS]
     most = _most(asks)
     if most > _MOST_FRAMES:
-        raise ConfigError(f"the workload holds {most:,} frames at once: more than allocators are compared with here")
+        raise ConfigError(
+            f"the workload holds {counted(most, 'frame')} at once: more than allocators are compared with here"
+        )
     memory = max(_SMALLEST_MEMORY, 1 << (2 * (most << PAGE_BITS) - 1).bit_length())
     return memory, [_frames(kernel_with(name, None), memory, asks) for name in sorted(FRAME_ALLOCATORS)]
 

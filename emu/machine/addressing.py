@@ -5,6 +5,7 @@ from itertools import pairwise
 from operator import index
 
 from emu.address import PAGE_SIZE, VirtAddr
+from emu.counted import counted
 from emu.errors import AddressError
 from emu.firmware.symbols import Symbols
 from emu.hart.core import HartCore
@@ -105,7 +106,9 @@ class Addressing:
         if data is None:
             walk = self.core.look_up(address)
             why = f": the PTE {walk.refusal.value}" if walk.refusal else ""
-            raise AddressError(f"{length} bytes at {VirtAddr(address)} cannot be read in this address space{why}")
+            raise AddressError(
+                f"{counted(length, 'byte')} at {VirtAddr(address)} cannot be read in this address space{why}"
+            )
         return data
 
     def peek(self, address: int | str, length: int) -> bytes | None:
@@ -141,7 +144,9 @@ class Addressing:
         parts, at = list[tuple[int, int]](), 0
         for physical, size in ram_of(self.platform, first, len(data)):
             if physical is None:
-                raise AddressError(f"{len(data)} bytes at {VirtAddr(first)} cannot be written in this address space")
+                raise AddressError(
+                    f"{counted(len(data), 'byte')} at {VirtAddr(first)} cannot be written in this address space"
+                )
             parts.append((physical, at))
             at += size
         for (place, start), (_, end) in pairwise([*parts, (0, len(data))]):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from emu.counted import counted
 from emu.engine.calls.frame import ARGUMENTS, FLOATS, FUNCTION, GIVEN, IN_FLOATS, INTEGERS, RESULTS
 from emu.engine.slots import Slot
 from emu.engine.window import Word
@@ -16,7 +17,7 @@ from emu.machine.history.effects import carry_out
 from emu.machine.history.inputs import What
 from emu.machine.history.moment import Moment
 from emu.machine.platform import Platform
-from emu.machine.running import Runner
+from emu.machine.running import Runner, check_count
 from emu.machine.watches import Watches
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Caller:
         integers, further = len(args), len(floats)
         if integers > ARGUMENTS or further > ARGUMENTS:
             raise ConfigError(
-                f"{max(integers, further)} arguments: the calling convention passes {ARGUMENTS} in registers"
+                f"{counted(max(integers, further), 'argument')}: the calling convention passes {ARGUMENTS} in registers"
             )
         self.frame.put(INTEGERS, args)
         if further:
@@ -138,8 +139,7 @@ class Caller:
         return "registers", self._engine.saved_registers, self._platform.is_asleep
 
     def _in_loop(self, function: int | str, address: int, given: bytes, max_instructions: int) -> None:
-        if max_instructions < 0:
-            raise ConfigError(f"{max_instructions} instructions cannot be executed: give 0 or more")
+        check_count(max_instructions)
         core = self._core
         with self._platform.events.signals:
             saved = core.save_registers()
@@ -200,7 +200,7 @@ class Caller:
     def _error(self, function: int | str, outcome: Outcome, max_instructions: int) -> EmuError:
         name = function if isinstance(function, str) else f"{int(function):#x}"
         if outcome.reason is StopReason.INSTRUCTION_LIMIT:
-            return LimitExceeded(f"{name} has not returned after {max_instructions:,} instructions")
+            return LimitExceeded(f"{name} has not returned after {counted(max_instructions, 'instruction')}")
         tail = self._platform.console.output[-200:].decode(errors="replace").strip()
         return GuestPanic(f"{name} did not return: {outcome.description}; the console ends with: {tail!r}")
 

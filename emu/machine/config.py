@@ -3,6 +3,7 @@
 from enum import Enum
 
 from emu.address import PAGE_SIZE
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.hints import FilePath, Literal
 from emu.isa.status import SATP_SV39, SATP_SV48, SATP_SV57
@@ -108,10 +109,11 @@ class MachineConfig:
             raise ConfigError(f"ram_size {self.ram_size!r}: give a number of bytes, for example 128 << 20")
         if self.ram_size % PAGE_SIZE or not SMALLEST <= self.ram_size <= LARGEST:
             raise ConfigError(
-                f"RAM of {self.ram_size} bytes: from 1M to 8G, in whole pages of {PAGE_SIZE} bytes, for example 128M"
+                f"RAM of {counted(self.ram_size, 'byte')}: from 1M to 8G, in whole pages of {PAGE_SIZE} bytes, "
+                "for example 128M"
             )
         if self.console_kept < 0:
-            raise ConfigError(f"{self.console_kept} bytes of console output cannot be kept: give 0 or more")
+            raise ConfigError(f"{counted(self.console_kept, 'byte')} of console output cannot be kept: give 0 or more")
         if self.virtio_version not in (1, 2):
             raise ConfigError(f"virtio version {self.virtio_version}: there are 1 (legacy) and 2 (modern)")
         if "\0" in self.bootargs:

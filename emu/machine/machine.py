@@ -20,7 +20,7 @@ from emu.machine.history.travelling import Travelling
 from emu.machine.htif import Htif
 from emu.machine.platform import Platform
 from emu.machine.poisoning import Poisoning
-from emu.machine.running import Runner
+from emu.machine.running import Runner, check_count
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
 from emu.machine.upward import GuestFunction, declare_function, snapshot_files
@@ -221,10 +221,9 @@ class Machine(Addressing, Poisoning, Travelling):
         for what no hart survives, and whatever a listener or the handler of a signal raises (Ctrl-C:
         KeyboardInterrupt); run again, the machine goes on as if nothing had been.
         """
-        if max_instructions is not None and max_instructions < 0:
-            raise ConfigError(f"{max_instructions} instructions cannot be executed: give 0 or more")
+        check_count(max_instructions or 0)
         if timeout is not None and not timeout >= 0:
-            raise ConfigError(f"a timeout of {timeout:g} seconds cannot be kept: give 0 or more")
+            raise ConfigError(f"a timeout of {timeout:g} s cannot be kept: give 0 or more")
         limit = NEVER if max_instructions is None else self.instret + max_instructions
         if until is None:
             return self._runner.run_to(limit, timeout=timeout)

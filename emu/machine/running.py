@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
+from emu.counted import counted
 from emu.engine import Stop
+from emu.errors import ConfigError
 from emu.hart.words import PC
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
@@ -239,3 +241,9 @@ class Runner:
         if platform.ended is not None and platform.ended[0] in _FINAL:
             self.off = platform.ended
         return platform.ended
+
+
+def check_count(instructions: int) -> None:
+    """Raise ConfigError for a number of instructions that nobody can execute."""
+    if instructions < 0:
+        raise ConfigError(f"{counted(instructions, 'instruction')} cannot be executed: give 0 or more")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from emu.address import PAGE_SIZE, VirtAddr
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.events import MemoryAccessed
 from emu.hart.core import HartCore
@@ -58,7 +59,9 @@ class Watchpoints:
         """Call `listener` before each read and write of these bytes. Raises ConfigError for no bytes."""
         address = int(address)
         if length < 1 or address < 0 or address + length > 1 << 64:
-            raise ConfigError(f"{length} bytes at {address:#x} cannot be watched: give 1 or more, below 2**64")
+            raise ConfigError(
+                f"{counted(length, 'byte')} at {address:#x} cannot be watched: give 1 or more, below 2**64"
+            )
         watched = _Watched(address, address + length, reads, writes, listener)
         self._watched = (*self._watched, watched)
         if self._layer is None:

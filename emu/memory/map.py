@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
 from emu.address import PAGE_SIZE, PhysAddr
+from emu.counted import counted
 from emu.errors import AddressError, ConfigError
 from emu.hints import Protocol
 from emu.lateclass import dataclass
@@ -147,7 +148,8 @@ class PhysicalMemory(Shown):
         if length < 0 or not self.ram.contains(address, length):
             where = self.at(address)
             raise AddressError(
-                f"{length} bytes at physical address {int(address):#x} are not in RAM "
+                f"{counted(length, 'byte')} at physical address {int(address):#x} "
+                f"{'is' if length == 1 else 'are'} not in RAM "
                 f"({self._regions_of_ram()}{'' if where is None or where.name == 'ram' else f'; there is {where}'})"
             )
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.buffers import buffer_address
-from emu.errors import ConfigError
+from emu.errors import ConfigError, no_descriptors
 
 RAM_BASE = 0x8000_0000
 """Where RAM starts on QEMU's `virt`."""
@@ -82,10 +82,7 @@ class Ram:
                 self.mapping = self._map(size)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-                raise ConfigError(
-                    f"the host gives this process no more descriptors of files ({error.strerror}); "
-                    "close other machines, or raise the limit (ulimit -n)"
-                ) from error
+                raise no_descriptors(error) from error
             raise ConfigError(
                 f"the host has no {size >> 20} MiB of address space for RAM ({error}); ask for less"
             ) from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from stat import S_ISREG
 from types import TracebackType
 
+from emu.counted import counted
 from emu.errors import ConfigError, RecordingError
 from emu.hints import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 from emu.record.magic import MAGIC
@@ -253,7 +254,9 @@ class Reader:
         """The chunks of a small section, to be unpacked later, perhaps never. Raises RecordingError as `whole` does."""
         known = self.sections.get(section)
         if known is not None and known.size > most:
-            raise RecordingError(f"{self.path}: section '{section}' has {known.size:,} bytes, more than {most:,}")
+            raise RecordingError(
+                f"{self.path}: section '{section}' has {counted(known.size, 'byte')}, more than {most:,}"
+            )
         return list(self._packed(section))
 
     def _packed(self, section: str) -> Iterator[Packed]:

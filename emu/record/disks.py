@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from emu.counted import counted
 from emu.machine.config import Drive
 from emu.record.container import Reader
 
@@ -48,7 +49,7 @@ def disks_again(reader: Reader, about: Sequence[Mapping[str, Any]]) -> Iterator[
     """
     sizes = [int(each["size"]) for each in about]
     if not 0 <= sum(sizes) <= MOST or min(sizes, default=0) < 0:
-        raise ValueError(f"disks of {sum(sizes)} bytes")
+        raise ValueError(f"disks of {counted(sum(sizes), 'byte')}")
     with TemporaryDirectory() as folder:
         drives = []
         chunks, rest = reader.chunks(DISKS), b""
@@ -59,7 +60,7 @@ def disks_again(reader: Reader, about: Sequence[Mapping[str, Any]]) -> Iterator[
                 while left:
                     rest = rest or next(chunks, b"")
                     if not rest:
-                        raise ValueError(f"{left} bytes of a disk are missing")
+                        raise ValueError(f"a disk lacks {counted(left, 'byte')}")
                     stream.write(rest[:left])
                     left, rest = left - len(rest[:left]), rest[left:]
             slot = None if each["slot"] is None else int(each["slot"])

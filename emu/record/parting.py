@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features.blocks import CUT
-from emu.errors import RecordingError
-from emu.record.recording import Lengths, Recording, instructions_of, left_by
+from emu.record.recording import Lengths, Recording, instructions_of, left_by, unknown_block
 
 _FEWEST, _MOST = 1 << 6, 1 << 16
 """Words that are compared at once: more and more, as long as they are the same."""
@@ -97,7 +96,7 @@ class _Numbers(dict[int, int]):
     def __missing__(self, word: int) -> int:
         if word & CUT:
             return word
-        raise RecordingError(f"the recording is damaged: it names block {word}, which it does not define")
+        raise unknown_block(word)
 
 
 class _Stream:

@@ -77,7 +77,12 @@ class Lengths(dict[int, int]):
     def __missing__(self, word: int) -> int:
         if word & CUT:
             return -left_by(word)
-        raise RecordingError(f"the recording is damaged: it names block {word}, which it does not define")
+        raise unknown_block(word)
+
+
+def unknown_block(number: int) -> RecordingError:
+    """What is said of a recording that names a block without its code."""
+    return RecordingError(f"the recording is damaged: it names block {number}, which it does not define")
 
 
 def left_by(word: int) -> int:

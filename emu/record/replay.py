@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from emu.address import PhysAddr
+from emu.counted import counted
 from emu.errors import ConfigError, EmuError, RecordingError
 from emu.firmware.image import Image
 from emu.firmware.names import SymbolFile
@@ -161,7 +162,7 @@ def _read_plan(reader: Reader, about: Mapping[str, Any], config: MachineConfig) 
         pieces.append((int(address), bytes(memory[at : at + int(size)])))
         at += int(size)
     if at != len(memory):
-        raise ValueError(f"{len(memory)} bytes of memory instead of {at}")
+        raise ValueError(f"{counted(len(memory), 'byte')} of memory instead of {at}")
     entry = PhysAddr(int(about["entry"]))
     start, end = map(int, about["free"])
     return BootPlan(

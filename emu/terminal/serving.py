@@ -14,5 +14,10 @@ def serve_gdb(machine: Machine, address: str, *, halted: bool = True) -> Outcome
         closing(Monitor(machine)) as monitor,
         GdbServer(machine, address, halted=halted, monitor=monitor.answer) as server,
     ):
-        print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)
+        say_where(server)
         return server.serve()
+
+
+def say_where(server: GdbServer) -> None:
+    """Say that gdb can come, and to which address."""
+    print(f"ekernel: waiting for gdb at {server.address}", file=sys.stderr, flush=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from emu.counted import counted
+
 if TYPE_CHECKING:
     from emu.machine import Machine
 
@@ -58,4 +60,4 @@ def judge(
         campaign = Campaign(target, folders.read(max_length), folders, seed=seed)
         summary = campaign.run(executions=executions, stop_at_failure=True)
     for found in summary.failures.values():
-        raise AssertionError(f"after {summary.executions:,} executions\n{found.report.rstrip()}")
+        raise AssertionError(f"after {counted(summary.executions, 'execution')}\n{found.report.rstrip()}")

@@ -2,6 +2,7 @@
 
 from typing import NoReturn
 
+from emu.counted import counted
 from emu.errors import LimitExceeded
 from emu.events import ConsoleOutput
 from emu.lateclass import dataclass
@@ -37,13 +38,14 @@ class Allowance:
 
     def _spent(self) -> NoReturn:
         raise LimitExceeded(
-            f"the guest has executed {self._limits.instructions:,} instructions, which is all that it may in one test"
+            f"the guest has executed {counted(self._limits.instructions or 0, 'instruction')}, "
+            "which is all that it may in one test"
         )
 
     def _wrote(self, event: ConsoleOutput) -> None:
         self._written += len(event.data)
         if self._limits.console is not None and self._written > self._limits.console:
             raise LimitExceeded(
-                f"the guest has written {self._written:,} bytes to its console, and {self._limits.console:,} are all "
-                "that it may in one test"
+                f"the guest has written {counted(self._written, 'byte')} to its console, "
+                f"and {self._limits.console:,} are all that it may in one test"
             )

@@ -9,7 +9,7 @@ from linker.assembler import AssemblerOptions, assemble, assemble_file
 from linker.assembler.expressions import wrap
 from linker.assembler.files import MAX_SOURCE
 from linker.commands.files import write_whole
-from linker.errors import AssemblyError, Diagnostic
+from linker.errors import AssemblyError, Diagnostic, Location
 from linker.objects.model import ObjectFile
 from linker.objects.writer import write_object
 
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has gone
         raise
     except (OSError, ValueError) as error:
-        _print(f"ekernel as: cannot write {arguments.output}: {error}")
+        _print(f"ekernel as: cannot write '{arguments.output}': {getattr(error, 'strerror', None) or error}")
         return 1
     return 0
 
@@ -105,6 +105,8 @@ def _assemble(source: str, options: AssemblerOptions, warnings: list[Diagnostic]
             raise AssemblyError([Diagnostic(f"standard input does not end within {MAX_SOURCE >> 20} MiB")])
         text = content.decode("utf-8", "surrogateescape")
         return assemble(text, name="{standard input}", options=options, on_warning=warnings.append)
+    if not source:
+        raise AssemblyError([Diagnostic("which file? The word is empty", Location("''"))])
     return assemble_file(Path(source), options, on_warning=warnings.append)
 
 

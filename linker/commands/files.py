@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 if TYPE_CHECKING:
     from linker.errors import Diagnostic, ObjectFileError, ToolchainError
 
+_NO_NAME = "which file? The word is empty"
 _MAX_INPUT = 1 << 30
 """Bytes that an input may have; a device such as /dev/zero has no end."""
 
 
 def read_input(path: str | Path) -> bytes:
     """The bytes of a file. Raises ObjectFileError when it cannot be read."""
+    if not os.fspath(path):
+        raise _error(_NO_NAME, path)
     try:
         with Path(path).open("rb") as stream:
             content = stream.read(_MAX_INPUT + 1)
@@ -39,6 +42,8 @@ class WholeFile:
         self._mode = 0o777 if executable else 0o666
         self._temporary: str | None = None
         self._target: str | None = None
+        if not os.fspath(path):
+            raise ValueError(_NO_NAME)
         if _is_written_to(path):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         else:
@@ -122,7 +127,7 @@ def _is_written_to(path: str | Path) -> bool:
 def _error(text: str, path: str | Path) -> "ObjectFileError":
     from linker.errors import Diagnostic, Location, ObjectFileError  # whose dataclasses cost 20 ms
 
-    return ObjectFileError([Diagnostic(text, Location(str(path)))])
+    return ObjectFileError([Diagnostic(text, Location(str(path) or "''"))])
 
 
 def write_whole(path: str | Path, data: bytes, *, executable: bool = False) -> None:

@@ -169,7 +169,7 @@ class ExpressionBuilder:
         least, most = _ARGUMENTS[name]
         if not least <= len(arguments) <= most:
             expected = f"{least}" if least == most else f"{least} or {most}"
-            raise self.error(f"{name} takes {expected} argument(s), not {len(arguments)}", node)
+            raise self.error(f"{name} takes {expected} argument{'s' * (most > 1)}, not {len(arguments)}", node)
         return Call(name, self.location(node), arguments)
 
     def number(self, token: Node) -> int:

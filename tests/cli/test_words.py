@@ -1,14 +1,18 @@
 """QEMU's words in all their forms, and what a user is told who writes one that means nothing here."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from emu.cli import status_of
+from emu.cli.shared.commands import OWN
 from emu.cli.words.qemu import parse_size
-from emu.errors import ConfigError
+from emu.cli.words.reading import Words
+from emu.errors import ConfigError, ImageError
 from emu.firmware import fdt
+from emu.firmware.image import Image
 from tests.cli.conftest import Ekernel
 
 OFF = "li a7, 8\n ecall"
@@ -111,3 +115,43 @@ def test_a_word_that_means_nothing_here_is_told_with_what_to_write(
     assert message in errors
     assert errors.startswith("ekernel: ")
     assert errors.count("\n") == 1
+
+
+COMMANDS = sorted(OWN.keys() - {"mcp"})
+"""Those that say what is wrong with their words before they serve somebody else."""
+
+
+def taken(name: str) -> Words:
+    words: Words = import_module(f"emu.cli.{name}").options()
+    return words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_empty_word_is_never_a_hole_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = taken(name)
+    for option in dict.fromkeys(words.options().values()):
+        if option.form:
+            assert status_of([name, option.names[-1], "", "/no/such/file"]) == 125
+            errors = capsys.readouterr().err
+            assert errors.startswith("ekernel: ")
+            assert "  " not in errors
+            assert " :" not in errors
+            assert "which file?" in errors or not option.names_file
+    if words.operands and words.operands[0].names_file:
+        assert status_of([name, ""]) == 125
+        assert capsys.readouterr().err.endswith(f"{words.operands[0].form}: which file? The word is empty\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["as", "ld", "nm", "objdump", "readelf", "objcopy"])
+def test_an_empty_word_is_no_file_of_a_tool_either(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert status_of([name, *(["-d"] if name == "objdump" else ["-h"] if name == "readelf" else []), ""]) != 0
+    assert capsys.readouterr().err == "'': error: which file? The word is empty\n"
+
+
+def test_an_empty_word_is_no_image_for_a_program_in_python() -> None:
+    with pytest.raises(ImageError, match=r"^image: which file\? Its name is empty$"):
+        Image.open("")

@@ -4,7 +4,7 @@ import sys
 import time
 
 from emu.cli.words.requests import HeapWords
-from emu.counted import number_in
+from emu.counted import counted, number_in
 from emu.errors import ConfigError, MachineError
 from emu.machine import Machine, Outcome, StopReason
 from emu.observe.traps import TrapHistory, TrapLoop
@@ -60,7 +60,13 @@ def run_to(machine: Machine, at: str | None, limit: int | None) -> None:
         return
     outcome = Moment(machine, at, lambda: None).run(limit)
     if outcome is not None:
-        raise ConfigError(f"{at} was not reached: {outcome.description} after {machine.instret:,} instructions")
+        raise not_reached(at, machine, outcome)
+
+
+def not_reached(place: str, machine: Machine, outcome: Outcome) -> ConfigError:
+    """What is said of a moment before which the run ended."""
+    count = counted(machine.instret, "instruction")
+    return ConfigError(f"{place} was not reached: {outcome.description} after {count}")
 
 
 def run_on(machine: Machine, request: HeapWords, limit: int | None, until: int | str | None = None) -> Outcome:

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+_FILES = ("FILE", "ELF", "DIR", "FOLDER", "KERNEL", "RECORDING", "TESTS")
+"""What the form of a word begins with that names a file or a folder."""
+
 
 class Asked:
     """What a command takes: an option by its spellings, or an operand, which has none."""
@@ -21,3 +24,8 @@ class Asked:
     def called(self) -> str:
         """What messages call it."""
         return "/".join(self.names) or self.form
+
+    @property
+    def names_file(self) -> bool:
+        """Whether it is the name of a file or of a folder."""
+        return self.form.startswith(_FILES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from emu.cli.words.reading import written
 from emu.cli.words.requests import RunWords
 from emu.counted import number_in
 from emu.devices.virtio.mmio import SLOTS
@@ -52,7 +53,7 @@ def read_virtio(
     attached: list[Drive] = []
     detached: dict[str, Drive] = {}
     for number, text in enumerate(drives):
-        words = _words(f"-drive {text}", text, _DRIVE_WORDS)
+        words = _words(f"-drive {written(text)}", text, _DRIVE_WORDS)
         drive = _drive(text, words, snapshot=snapshot)
         if words.get("if", "virtio") == "none":
             detached[words.get("id", f"#{number}")] = drive
@@ -66,7 +67,7 @@ def read_virtio(
     for text in devices:
         kind, _, rest = text.partition(",")
         if kind not in _DEVICES:
-            raise ConfigError(f"-device {kind}: {did_you_mean(kind, _DEVICES)}there are {', '.join(_DEVICES)}")
+            raise ConfigError(f"-device {written(kind)}: {did_you_mean(kind, _DEVICES)}there are {', '.join(_DEVICES)}")
         words = _words(f"-device {text}", rest, _DEVICES[kind])
         option = f"-device {text}"
         if kind == "virtio-rng-device":
@@ -121,7 +122,7 @@ def check_unchanging(words: RunWords) -> None:
         ("-parallel", words.parallel, ("none",), "there is no such port"),
     ):
         if value not in known:
-            raise ConfigError(f"{option} {value}: {otherwise}; write {option} {known[0]}, or leave it out")
+            raise ConfigError(f"{option} {written(value)}: {otherwise}; write {option} {known[0]}, or leave it out")
 
 
 LOGS = ("int", "in_asm", "exec", "nochain", "guest_errors")
@@ -165,7 +166,7 @@ def read_machine(text: str) -> str:
     >>> read_machine("virt,dumpdtb=virt.dtb")
     'virt.dtb'
     """
-    option = f"-machine {text}"
+    option = f"-machine {written(text)}"
     kind, _, rest = text.removeprefix("type=").partition(",")
     if kind != "virt":
         raise ConfigError(f"{option}: there is only virt")
@@ -184,7 +185,7 @@ def check_harts(text: str, *, most: int = 1) -> int:
     for name, number in _pairs(f"-smp {text}", words, ("cpus", "sockets", "cores", "threads", "maxcpus")):
         if not 1 <= (number_in(number) or 0) <= most:
             few = "one hart; write -smp 1, or leave it out" if most == 1 else f"up to {most} harts"
-            raise ConfigError(f"-smp {text}: this machine has {few}")
+            raise ConfigError(f"-smp {written(text)}: this machine has {few}")
         harts = int(number) if name == "cpus" else harts
     return harts
 
@@ -215,7 +216,7 @@ def read_semihosting(settings: Iterable[str], *, wanted: bool, files: FilePath |
 
 
 def _drive(text: str, words: Mapping[str, str], *, snapshot: bool) -> Drive:
-    option = f"-drive {text}"
+    option = f"-drive {written(text)}"
     if not words.get("file"):
         raise ConfigError(f"{option}: which file? Write -drive file=FILE,format=raw")
     if words.get("format", "raw") != "raw":
@@ -259,7 +260,7 @@ def _version(settings: Iterable[str]) -> int:
     for text in settings:
         name, _, value = text.partition("=")
         if name != _FORCE_LEGACY or value not in ("true", "false", "on", "off"):
-            raise ConfigError(f"-global {text}: there is only {_FORCE_LEGACY}=true or false")
+            raise ConfigError(f"-global {written(text)}: there is only {_FORCE_LEGACY}=true or false")
         version = 1 if value in ("true", "on") else 2
     return version
 

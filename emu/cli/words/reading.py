@@ -110,6 +110,8 @@ class Words:
         word = next(rest, None) if value is None else value
         if word is None:
             raise self._wrong(f"{asked.called}: a value must follow")
+        if not word and asked.names_file:
+            raise ConfigError(f"{asked.called}: which file? The word is empty")
         try:
             meant = asked.kind(word)
         except ValueError as error:
@@ -123,6 +125,11 @@ class Words:
         near = nearest(word, self._options) or nearest(f"-{word}", self._options)
         fallback = f"did you mean {near}?" if near else f"{self.command} --help lists those there are"
         return self._elsewhere.get(word) or fallback
+
+
+def written(value: str) -> str:
+    """A value as it stands behind its option in a message, where the empty one is to be seen, too."""
+    return value or "''"
 
 
 def file(text: str) -> "Path":

@@ -5,6 +5,7 @@ import os
 import weakref
 from stat import S_ISREG
 
+from emu.counted import counted
 from emu.errors import ConfigError, ImageError
 from emu.hints import FilePath, Protocol, Self, cast
 
@@ -94,7 +95,7 @@ def _check_content(path: FilePath, descriptor: int) -> int:
         raise ImageError(f"disk {path} is not a regular file; copy its content into one")
     if status.st_size < SECTOR:
         raise ImageError(
-            f"disk {path} is too short: {status.st_size} bytes, and a sector has {SECTOR}; "
+            f"disk {path} is too short: {counted(status.st_size, 'byte')}, and a sector has {SECTOR}; "
             f"make it larger, for example: truncate -s 64M {path}"
         )
     start = os.pread(descriptor, 8, 0)

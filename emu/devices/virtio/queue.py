@@ -6,6 +6,7 @@ All of it lies in memory that the guest writes, so every index, address and leng
 import struct
 from collections.abc import Sequence
 
+from emu.counted import counted
 from emu.devices.device import GuestMemory
 from emu.lateclass import dataclass
 
@@ -156,7 +157,7 @@ class Virtqueue:
         )
         for what, address, length in parts:
             if not contains(address, length):
-                raise QueueError(f"the {what} at {address:#x} ({length} bytes) is not in RAM")
+                raise QueueError(f"the {what} at {address:#x} ({counted(length, 'byte')}) is not in RAM")
 
     def _u16(self, address: int) -> int:
         return int.from_bytes(self._memory.read(address, 2), "little")
@@ -192,11 +193,13 @@ class Virtqueue:
 
     def _indirect_entries(self, address: int, length: int) -> int:
         if not length or length % _DESCRIPTOR.size or not self._memory.contains(address, length):
-            raise QueueError(f"the indirect table at {address:#x} ({length} bytes) is no table in RAM")
+            raise QueueError(f"the indirect table at {address:#x} ({counted(length, 'byte')}) is no table in RAM")
         return length // _DESCRIPTOR.size
 
     def _check_buffer(self, index: int, address: int, length: int, total: int) -> None:
         if not length or not self._memory.contains(address, length):
-            raise QueueError(f"the buffer of descriptor {index}, {length} bytes at {address:#x}, is not in RAM")
+            raise QueueError(
+                f"the buffer of descriptor {index}, {counted(length, 'byte')} at {address:#x}, is not in RAM"
+            )
         if total > LARGEST_CHAIN:
             raise QueueError(f"the chain with descriptor {index} is longer than {LARGEST_CHAIN} bytes")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from emu.address import PAGE_SIZE
 from emu.buffers import buffer_address
+from emu.counted import counted
 from emu.engine import library, native
 from emu.engine.calls import frame
 from emu.engine.calls.alone import CALL
@@ -285,7 +286,7 @@ class Repeater:
         first = buffer_address(memoryview(whole))
         sizes = [len(data) for data in inputs]
         if max(sizes) > self._longest:
-            raise ValueError(f"an input of {max(sizes)} bytes is longer than the buffer of {self._longest}")
+            raise ValueError(f"an input of {counted(max(sizes), 'byte')} is longer than the buffer of {self._longest}")
         table = array.array("Q", bytes(16 * len(inputs)))
         table[::2] = array.array("Q", accumulate(sizes[:-1], initial=first))
         table[1::2] = array.array("Q", sizes)

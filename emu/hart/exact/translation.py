@@ -2,12 +2,21 @@
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.engine.library import MEM_FETCH, MEM_READ
-from emu.errors import MachineError
 from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.exact.protection import ExactProtection
 from emu.hart.exact.stale import Kept
 from emu.hart.exact.state import Choices
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, Walks, find_leaf, frame_of, permission_tables
+from emu.hart.fills import (
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    Walks,
+    find_leaf,
+    frame_of,
+    no_code,
+    permission_tables,
+    unasked,
+)
 from emu.hart.words import COUNT, FENCES, PC
 from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ACCESS_FAULTS
@@ -159,7 +168,7 @@ class ExactTranslation(ExactProtection):
         pc = self.words[PC]
         refusal, self._refusal = self._refusal, None
         if refusal is None:
-            raise MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
+            raise unasked(pc)
         page, access = refusal
         if access is Access.FETCH:
             if self._has_returned(pc) or self._is_late(pc):
@@ -286,7 +295,7 @@ class ExactTranslation(ExactProtection):
             return kept[0] | address & 0xFFF
         seen = self.walk(address, Access.FETCH)
         if seen.physical is None or not self.ram.contains(int(seen.physical), 2):
-            raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
+            raise no_code(address)
         return int(seen.physical)
 
 

@@ -10,7 +10,18 @@ from emu.errors import MachineError
 from emu.events import PageFault, SyscallMade, TrapReturned, TrapTaken
 from emu.hart.counter_csrs import COUNTERS
 from emu.hart.fast.state import PRIVILEGES, FastState
-from emu.hart.fills import PROT_EXEC, PROT_READ, PROT_WRITE, CodeSplit, Walks, find_leaf, frame_of, leads_outside
+from emu.hart.fills import (
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    CodeSplit,
+    Walks,
+    find_leaf,
+    frame_of,
+    leads_outside,
+    no_code,
+    unasked,
+)
 from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hints import TYPE_CHECKING
@@ -281,7 +292,7 @@ class FastHart(FastState):
         """Paging has been turned on: from now on the core walks by itself."""
         pc = self.words[PC]
         if self._paging_begins_at is None:
-            raise MachineError(f"the engine refused a translation at pc {pc:#x} that nobody was asked for")
+            raise unasked(pc)
         if self._paging_begins_at == MEM_FETCH:
             self.fetch_refused(pc)
         else:
@@ -344,7 +355,7 @@ class FastHart(FastState):
             self._walk_for_code(address) if engine.in_memory_hook or engine.virtual else engine.translate_code(address)
         )
         if physical is None or not 0 <= physical - self.ram.base < self.ram.size:
-            raise MachineError(f"no code at {address:#x}: the page cannot be fetched from")
+            raise no_code(address)
         return physical
 
     def _walk_for_code(self, address: int) -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from emu.counted import counted
 from emu.engine.calls.frame import ARGUMENTS, IN_FLOATS, INTEGERS, RESULTS
 from emu.errors import ConfigError
 from emu.events import TrapTaken
@@ -211,8 +212,8 @@ class Function:
         parameters = signature.parameters
         if len(args) < len(parameters) or (len(args) > len(parameters) and not signature.variadic):
             raise TypeError(
-                f"{signature.name} takes {len(parameters)} arguments{' or more' * signature.variadic}, and {len(args)} "
-                f"were given: {_listed(signature)}"
+                f"{signature.name} takes {counted(len(parameters), 'argument')}{' or more' * signature.variadic}, "
+                f"and {len(args)} were given: {_listed(signature)}"
             )
         if self._by_reference and signature.result is not None:
             size = ctypes.sizeof(signature.result)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.firmware.ctype import CType
 from emu.isa.privilege import Privilege
@@ -53,7 +54,7 @@ class Scratch:
             before = machine.peek(pointer, size)
             if before is None:
                 raise ConfigError(
-                    f"the arguments need {size:,} bytes of stack below {self._top:#x}, and not all of that "
+                    f"the arguments need {counted(size, 'byte')} of stack below {self._top:#x}, and not all of that "
                     "is mapped: pass addresses of guest memory instead"
                 )
             during = bytearray(before)

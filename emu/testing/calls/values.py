@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from emu.counted import counted
 from emu.firmware.ctype import CType, Pointer, Wide, in_memory
 from emu.testing.calls.convention import alignment, element_of, is_aggregate, is_float, is_signed
 
@@ -83,7 +84,7 @@ def _aggregate(value: object, kind: CType) -> Any:
         given = dict(value)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         if len(value) > len(names):
-            raise TypeError(f"{len(value)} values for the {len(names)} fields of {kind.__name__}")
+            raise TypeError(f"{counted(len(value), 'value')} for the {counted(len(names), 'field')} of {kind.__name__}")
         given = dict(zip(names, value, strict=False))
     else:
         raise TypeError(
@@ -109,15 +110,15 @@ def _field(value: object, described: Sequence[Any]) -> Any:
     if issubclass(kind, Wide):
         return scalar
     if len(described) > 2 and isinstance(value, int) and value >> described[2] not in (0, -1):
-        raise ValueError(f"{value} does not fit into {described[2]} bits")
+        raise ValueError(f"{value} does not fit into {counted(described[2], 'bit')}")
     return scalar.value
 
 
 def _array(value: object, kind: CType) -> Any:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"{kind._length_} values were expected, not {_described(value)}")
+        raise TypeError(f"an array of {counted(kind._length_, 'value')} was expected, not {_described(value)}")
     if len(value) > kind._length_:
-        raise ValueError(f"{len(value)} values for an array of {kind._length_}")
+        raise ValueError(f"{counted(len(value), 'value')} for an array of {kind._length_}")
     made = kind()
     for index, each in enumerate(value):
         try:
@@ -129,7 +130,7 @@ def _array(value: object, kind: CType) -> Any:
 
 def _bytes(value: bytes, kind: CType) -> Any:
     if len(value) > ctypes.sizeof(kind):
-        raise ValueError(f"{len(value)} bytes for an array of {ctypes.sizeof(kind)}")
+        raise ValueError(f"{counted(len(value), 'byte')} for an array of {ctypes.sizeof(kind)}")
     return kind.from_buffer_copy(value.ljust(ctypes.sizeof(kind), b"\0"))
 
 

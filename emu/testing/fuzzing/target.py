@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from emu.address import PAGE_SIZE
+from emu.counted import counted
 from emu.engine.translated.features.fuzzed import Fuzzed
 from emu.errors import ConfigError, EmuError, GuestPanic, LimitExceeded
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, TrapTaken
@@ -107,7 +108,7 @@ class Target:
     ) -> None:  # fmt: skip
         """From the machine's present state. Raises ConfigError where there is no room for the input."""
         if not 0 < longest <= 1 << 20:
-            raise ConfigError(f"inputs of {longest:,} bytes: give 1 to 1,048,576")
+            raise ConfigError(f"inputs of {counted(longest, 'byte')}: give 1 to 1,048,576")
         self.machine, self.function, self.longest = machine, function, longest
         self._address, self._inputs, self._sanitizer = machine.address_of(function), inputs, sanitizer
         hart = machine.hart
@@ -150,8 +151,8 @@ class Target:
             physical = machine.core.look_up(virtual).physical
             if physical is None or not ram.contains(int(physical), size):
                 raise ConfigError(
-                    f"an input of {self.longest:,} bytes needs that much stack below sp, and {virtual:#x} is not "
-                    "mapped: give --max-length, or begin where the stack is larger"
+                    f"an input of {counted(self.longest, 'byte')} needs that much stack below sp, and {virtual:#x} is "
+                    "not mapped: give --max-length, or begin where the stack is larger"
                 )
             start = int(physical) - ram.base
             offsets.append(start - at)

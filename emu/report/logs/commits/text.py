@@ -12,7 +12,7 @@ from emu.engine.translated.definitions import Block
 from emu.engine.translated.features.blocks import CUT
 from emu.errors import RecordingError
 from emu.isa.privilege import Privilege
-from emu.record.recording import Instruction, left_by
+from emu.record.recording import Instruction, left_by, unknown_block
 from emu.report.logs.commits.layout import (
     BLOCK_HEAD,
     COPIED,
@@ -239,7 +239,7 @@ class LogText:
         """The instructions of a block; how many it says it has; the digit of its privilege, or 0."""
         block = self._blocks.get(number)
         if block is None:
-            raise RecordingError(f"the recording is damaged: it names block {number}, which it does not define")
+            raise unknown_block(number)
         known = self._known.get(number)
         if known is None:
             known = self._known[number] = block.instructions()
