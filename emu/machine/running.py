@@ -21,8 +21,10 @@ from emu.machine.watchpoints import Watchpoints
 
 SLICE = 20_000_000
 """Instructions between two looks at what the host wants."""
-_FIRST, _FEWEST, _SECONDS = 200_000, 1_000, 0.01
-"""With a limit of time: instructions before the first look, at the least before each, and seconds between two."""
+_FIRST, _FEWEST = 200_000, 1_000
+"""By the host's time: instructions before the first look, and at the least before each."""
+_LIMITED, _WATCHED = 0.01, 0.05
+"""Seconds between two looks: with a limit of time, and where the console is watched, whose output waits for a look."""
 _WAITS = (StopReason.IDLE_FOREVER, StopReason.WANTS_INPUT, StopReason.ASLEEP)
 _RESET, _IDLE = (StopReason.RESET, 0), (StopReason.IDLE_FOREVER, 0)
 _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
@@ -43,6 +45,7 @@ class Runner:
         self._off: tuple[int, int, tuple[StopReason, int]] | None = None
         """Instructions retired and pc when the guest ended the machine, and how."""
         self._step = SLICE
+        self._seconds: float | None = None
         self._interrupted = False
         self._inputs = platform.inputs
         self.pause = NEVER
@@ -159,7 +162,9 @@ class Runner:
             elif begun is None and platform.core.retired_count >= limit:
                 reason, exit_code = StopReason.INSTRUCTION_LIMIT, 0
             else:
-                self._step = SLICE if deadline is None else _FIRST
+                watched = None if platform.echo is None else _WATCHED
+                self._seconds = watched if deadline is None else _LIMITED
+                self._step = SLICE if self._seconds is None else _FIRST
                 platform.begin(deadline)
                 try:
                     reason, exit_code = self._run_to(limit, begun)
@@ -200,6 +205,7 @@ class Runner:
             if self._target is not None or self._inputs.horizon is not None:
                 deadline = min(deadline, self._stretch())
             stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
+        self._adapt(core.retired_count - count, time.monotonic() - start)
         asleep = stop is Stop.WAITING or platform.ended == _IDLE
         if htif is not None and (asleep or core.retired_count >= htif.next_look):
             htif.look()
@@ -209,9 +215,12 @@ class Runner:
             self.live()
         if core.retired_count >= self.pause:
             self.paused()
-        if platform.deadline is not None:
-            rate = (core.retired_count - count) / max(time.monotonic() - start, 1e-6)
-            self._step = min(max(int(rate * _SECONDS), _FEWEST), 4 * self._step, SLICE)
+
+    def _adapt(self, executed: int, took: float) -> None:
+        """Choose how many instructions come before the next look, from how fast the last were."""
+        if self._seconds is not None and (executed >= self._step or took > self._seconds):
+            rate = executed / max(took, 1e-6)
+            self._step = min(max(int(rate * self._seconds), _FEWEST), 4 * self._step, SLICE)
 
     def _stretch(self) -> int:
         """How far to run at once towards the moment that is wanted, and the next input; sets the trap to end behind."""

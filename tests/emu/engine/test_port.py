@@ -179,3 +179,15 @@ def test_a_listener_and_whoever_looks_between_runs_see_all_that_was_sent_before(
     assert lives[0] == lives[1]
     assert lives[0][-1][0].startswith(b"bcdefghijklmnopabc")
     assert sum(isinstance(each, ConsoleOutput) for each in lives[0]) > 3
+
+
+@pytest.mark.parametrize("forever", ["j .", "1: li a7, 0x10\n li a6, 0\n ecall\n j 1b"], ids=["a loop", "the firmware"])
+def test_what_was_sent_is_shown_before_the_end_of_a_long_run(build, fidelity, forever):
+    machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20))
+    machine.load(build(f"li t0, 0x10000000\n li t1, '>'\n sb t1, (t0)\n {forever}"))
+    shown = []
+    machine.platform.echo = lambda octets: shown.append((octets, machine.instret))
+    machine.run(300_000)
+    [(octets, instret)] = shown
+    assert octets == b">"
+    assert instret <= 200_000
