@@ -45,6 +45,8 @@ class Collectors:
         self.by_class: defaultdict[type[object], list[Collect]] = defaultdict(list)
         self.hurried = 0
         """How many of them get events at once."""
+        self.impatient = 0
+        """How many cannot wait for events of what native code has done until they settle."""
 
     @classmethod
     def of(cls, machine: Machine) -> "Collectors":
@@ -59,7 +61,7 @@ def settle(machine: Machine) -> None:
     """Have all events of a machine's allocators told so far."""
     calls = OpenCalls.present(machine)
     if calls is not None:
-        calls.read_records()
+        calls.settle()
 
 
 class CollectedSource(Source[Placed]):
@@ -103,16 +105,22 @@ class CollectedSource(Source[Placed]):
         return Subscription(lambda: listeners.remove(listener))
 
     @classmethod
-    def collect(cls, machine: Machine, tell: Collect, *, at_once: bool) -> Subscription:
+    def collect(
+        cls, machine: Machine, tell: Collect, *, at_once: bool, can_wait: bool = False
+    ) -> Subscription:
         """Call `tell` with each event, in their order; it must only keep what it gets, and leave the machine alone.
 
         `at_once`: before the guest's next block of code at the latest. Else when `settle` is called or the guest stops
-        at the latest. Costs a fraction of listening.
+        at the latest. Costs a fraction of listening. `can_wait`: if all who collect say so, what native code has done
+        to memory (`emu.engine.translated.features.callrecords.poisoning`) is told when `settle` is called, and all else
+        at its moment: who gets both puts them in order by `OpenCalls.tell_later`.
         """
+        settle(machine)
         all_of = Collectors.of(machine)
         collectors = all_of.by_class[cls]
         collectors.append(tell)
         all_of.hurried += at_once
+        all_of.impatient += not can_wait
 
         def choose() -> None:
             leader = machine.events.observers.get(cls)
@@ -123,6 +131,7 @@ class CollectedSource(Source[Placed]):
             settle(machine)
             collectors.remove(tell)
             all_of.hurried -= at_once
+            all_of.impatient -= not can_wait
             choose()
 
         choose()
@@ -196,6 +205,7 @@ class CollectedSource(Source[Placed]):
             self._wait()
         if self._later is not None and self._open_calls is not None:
             self._open_calls.records.at_once = Collectors.of(self._machine).hurried > 0
+            self._open_calls.waits = not Collectors.of(self._machine).impatient
         if is_wanted and self._later is None and not self._listens_to_collect:
             self._listens_to_collect = True
             super()._start()
@@ -224,6 +234,7 @@ class CollectedSource(Source[Placed]):
 
     def _wait_no_more(self) -> None:
         """From now on each event is told at its moment, also of calls that are open."""
+        settle(self._machine)
         later, self._later, calls, self._open_calls = self._later, None, self._open_calls, None
         assert later is not None
         assert calls is not None

@@ -7,13 +7,15 @@ So calls can be told of later than they were made, when memory is another: nativ
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 
+from emu.engine.translated.features.callrecords.poisoning import Plan
+from emu.engine.translated.features.callrecords.poisoning.layout import Effect, Step
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.description import Does, Function, Unit
 from emu.observe.allocations.moments import CallMoment, MachineMoment
-from emu.observe.allocations.values import Value
+from emu.observe.allocations.values import Moment, Value
 from emu.observe.calls.kept import Meaning, Recorded
 from emu.observe.calls.opened import Led
 from emu.observe.calls.tracer import Call
@@ -21,6 +23,11 @@ from emu.observe.calls.tracer import Call
 _WORD, _ARGUMENTS = 8, 8
 _ALL = (1 << 64) - 1
 _MOST_WORDS = 16
+_EFFECTS = (
+    {Does.ALLOCATE: Effect.BLOCK_ALLOCATED, Does.FREE: Effect.BLOCK_FREED},
+    {Does.ALLOCATE: Effect.FRAMES_ALLOCATED, Does.FREE: Effect.FRAMES_FREED, Does.GIVE: Effect.FRAMES_GIVEN},
+)
+"""What calls do to memory: of functions of blocks, and of frames."""
 
 
 class Found:
@@ -132,10 +139,11 @@ def recorded(machine: Machine, placed: Placed, report: Report, tell: "Tell | Non
         learns = learns or bool(needs.loads) or value in function.kind
     if len(addressed) > 1:
         return None
-    nothing = Found()
+    nothing, effect = Found(), _EFFECTS[is_frames].get(function.does)
+    plan = None if learns else _planned(function, effect, MachineMoment(machine))
 
     def learn(call: Call) -> Meaning[Found] | None:
-        return _learned(machine, function, call, at_entry=at_entry)
+        return _learned(machine, function, call, effect, at_entry=at_entry)
 
     def told(
         arguments: tuple[int, ...],
@@ -149,7 +157,7 @@ def recorded(machine: Machine, placed: Placed, report: Report, tell: "Tell | Non
         moment = at_call if at_entry else RecordedMoment(machine, found or nothing, registers, arguments)
         report(placed, mode, moment, at_call, instret, lambda: led)
 
-    return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, tell or told)
+    return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, plan, tell or told)
 
 
 def arguments_of(values: Iterable[Value]) -> Callable[[tuple[int, ...]], object]:
@@ -159,7 +167,9 @@ def arguments_of(values: Iterable[Value]) -> Callable[[tuple[int, ...]], object]
     return itemgetter(*sorted(needed)) if needed else lambda _arguments: None
 
 
-def _learned(machine: Machine, function: Function, call: Call, *, at_entry: bool) -> Meaning[Found] | None:
+def _learned(
+    machine: Machine, function: Function, call: Call, effect: Effect | None, *, at_entry: bool
+) -> Meaning[Found] | None:
     moment = _Learning(machine, call)
     try:
         for value, _ in _values(function, at_entry=at_entry):
@@ -173,7 +183,17 @@ def _learned(machine: Machine, function: Function, call: Call, *, at_entry: bool
         return None
     if len(moment.words) > _MOST_WORDS:
         return None
-    return Meaning(tuple(moment.words.items()), moment.found)
+    return Meaning(tuple(moment.words.items()), moment.found, _planned(function, effect, moment))
+
+
+def _planned(function: Function, effect: Effect | None, moment: Moment) -> Plan | None:
+    """What calls do to memory, as native code does it; None where it cannot."""
+    if effect is None or len(function.at) != 1:
+        return None
+    extent = function.count if effect < Effect.BLOCK_ALLOCATED else function.size
+    otherwise = ((Step.CONSTANT, int(effect < Effect.BLOCK_ALLOCATED)),)
+    at, steps = function.at[0].steps(moment), otherwise if extent is None else extent.steps(moment)
+    return None if at is None or steps is None else Plan(effect, at, steps)
 
 
 def _load(value: Value, moment: _Learning) -> None:

@@ -1,12 +1,14 @@
 """Where a number stands when an allocator is called or returns: a register, memory behind one, a sum of these."""
 
+import operator
 import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from emu.engine.translated.features.callrecords.poisoning.layout import Step
 from emu.errors import ConfigError
-from emu.hints import Protocol
-from emu.isa.registers import INTEGER_REGISTERS
+from emu.hints import NamedTuple, NoReturn, Protocol
+from emu.isa.registers import A0, INTEGER_REGISTERS
 from emu.lateclass import dataclass, field
 
 _TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|\d+)|(call\.)?([A-Za-z_]\w*)|&([A-Za-z_][\w.$]*)|(<<|>>|[-+*/^(),\[\]]))")
@@ -41,6 +43,21 @@ class Moment(Protocol):
 
 
 _Read = Callable[[Moment], int]
+Steps = tuple[tuple[Step, int], ...]
+_Steps = Callable[[Moment], Steps]
+_OPERATORS = {
+    "+": Step.ADD, "-": Step.SUBTRACT, "*": Step.MULTIPLY, "/": Step.DIVIDE, "^": Step.XOR, "<<": Step.LEFT,
+    ">>": Step.RIGHT,
+}  # fmt: skip
+
+
+class _Part(NamedTuple):
+    """A part of a value."""
+
+    read: _Read
+    steps: "_Steps"
+    """The same for native code; raises LookupError where there are none."""
+
 
 
 class Needs:
@@ -69,7 +86,7 @@ class Value:
     """
 
     text: str
-    _read: "_Read" = field(repr=False, compare=False)
+    _part: "_Part" = field(repr=False, compare=False)
     needs: Needs = field(repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -83,7 +100,18 @@ class Value:
     def at(self, moment: Moment) -> int | None:
         """The number, unsigned, 64 bits; None when its condition does not hold or memory cannot be read."""
         try:
-            return self._read(moment) & _ALL
+            return self._part.read(moment) & _ALL
+        except (LookupError, ZeroDivisionError):
+            return None
+
+    def steps(self, moment: Moment) -> "Steps | None":
+        """How native code finds the number from a0 to a7, with memory and symbols as they are; None where it cannot.
+
+        >>> Value.parse("a1 * 8 if a0").steps(None)[:2]
+        ((<Step.REGISTER: 2>, 0), (<Step.NEED: 4>, 0))
+        """
+        try:
+            return self._part.steps(moment)
         except (LookupError, ZeroDivisionError):
             return None
 
@@ -98,24 +126,29 @@ class _Parser:
         self._brackets = 0
 
     def value(self) -> Value:
-        read = self._choice()
+        part = self._choice()
         if self._text[self._at :].strip():
             raise self._error()
-        return Value(self._text, read, self._needs)
+        return Value(self._text, part, self._needs)
 
-    def _choice(self) -> _Read:
-        read = self._xor()
+    def _choice(self) -> _Part:
+        part = self._xor()
         word = self._peek()
         if word is None or word[3] not in ("if", "unless"):
-            return read
+            return part
         self._at = word.end()
         condition, wanted = self._xor(), word[3] == "if"
-        otherwise: _Read = _nothing
+        otherwise = _NOTHING
         word = self._peek()
         if word is not None and word[3] == "else":
             self._at = word.end()
             otherwise = self._choice()
-        return lambda moment: read(moment) if bool(condition(moment)) is wanted else otherwise(moment)
+        steps: _Steps = _nothing
+        if wanted and otherwise is _NOTHING:
+            steps = lambda moment: (*condition.steps(moment), (Step.NEED, 0), *part.steps(moment))  # noqa: E731
+        return _Part(
+            lambda moment: (part if bool(condition.read(moment)) is wanted else otherwise).read(moment), steps
+        )
 
     def _peek(self) -> re.Match[str] | None:
         return _TOKEN.match(self._text, self._at)
@@ -127,25 +160,25 @@ class _Parser:
         self._at = found.end()
         return found[5]
 
-    def _xor(self) -> _Read:
+    def _xor(self) -> _Part:
         left = self._sum()
-        while operator := self._take("^"):
-            left = _combined(operator, left, self._sum())
+        while sign := self._take("^"):
+            left = _combined(sign, left, self._sum())
         return left
 
-    def _sum(self) -> _Read:
+    def _sum(self) -> _Part:
         left = self._product()
-        while operator := self._take("+", "-"):
-            left = _combined(operator, left, self._product())
+        while sign := self._take("+", "-"):
+            left = _combined(sign, left, self._product())
         return left
 
-    def _product(self) -> _Read:
+    def _product(self) -> _Part:
         left = self._atom()
-        while operator := self._take("*", "/", "<<", ">>"):
-            left = _combined(operator, left, self._atom())
+        while sign := self._take("*", "/", "<<", ">>"):
+            left = _combined(sign, left, self._atom())
         return left
 
-    def _atom(self) -> _Read:
+    def _atom(self) -> _Part:
         found = self._peek()
         if found is None:
             raise self._error()
@@ -154,21 +187,21 @@ class _Parser:
         number, at_call, name, symbol = found[1], found[2], found[3], found[4]
         if number:
             constant = int(number, 0)
-            read: _Read = lambda _moment: constant  # noqa: E731
+            part = _fixed(lambda _moment: constant)
         elif symbol:
-            read = lambda moment: moment.symbol(symbol)  # noqa: E731
+            part = _fixed(lambda moment: moment.symbol(symbol))
         elif at_call and name in ARGUMENT_NAMES:
             index = ARGUMENT_NAMES[name]
             self._needs.arguments.add(index)
             if self._brackets:
                 self._needs.addressed.add(~index)
-            read = lambda moment: moment.argument(index)  # noqa: E731
+            part = _Part(lambda moment: moment.argument(index), lambda _moment: ((Step.ARGUMENT, 8 * index),))
         elif name in INTEGER_REGISTERS and not at_call:
             index = INTEGER_REGISTERS.index(name)
             self._needs.registers.add(index)
             if self._brackets:
                 self._needs.addressed.add(index)
-            read = lambda moment: moment.register(index)  # noqa: E731
+            part = _register(index)
         elif name in _LOADS and not at_call:
             self._at = found.end()
             return self._bracketed(_LOADS[name])
@@ -181,9 +214,9 @@ class _Parser:
         else:
             raise self._error()
         self._at = found.end()
-        return read
+        return part
 
-    def _bracketed(self, size: int) -> _Read:
+    def _bracketed(self, size: int) -> _Part:
         opening = self._take("(", "[")
         if opening is None:
             raise self._error()
@@ -194,18 +227,18 @@ class _Parser:
             raise self._error()
         if opening == "(":
             return inner
-        self._needs.loads.append((inner, size))
-        return lambda moment: moment.load(inner(moment) & _ALL, size)
+        self._needs.loads.append((inner.read, size))
+        return _fixed(lambda moment: moment.load(inner.read(moment) & _ALL, size))
 
-    def _sized(self) -> _Read:
+    def _sized(self) -> _Part:
         found = re.compile(r"\s*\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\)").match(self._text, self._at)
         if found is None:
             raise self._error()
         self._at, name = found.end(), found[1]
         otherwise = int(found[2]) if found[2] else None
-        return lambda moment: moment.size_of(name, otherwise)
+        return _fixed(lambda moment: moment.size_of(name, otherwise))
 
-    def _chosen(self, choose: Callable[[int, int], int]) -> _Read:
+    def _chosen(self, choose: Callable[[int, int], int]) -> _Part:
         if not self._take("("):
             raise self._error()
         first = self._xor()
@@ -214,7 +247,7 @@ class _Parser:
         second = self._xor()
         if not self._take(")"):
             raise self._error()
-        return lambda moment: choose(first(moment), second(moment))
+        return _Part(lambda moment: choose(first.read(moment), second.read(moment)), _nothing)
 
     def _error(self) -> ConfigError:
         rest = self._text[self._at :].strip()
@@ -222,8 +255,23 @@ class _Parser:
         return ConfigError(f"'{self._text}' is no place of a number: {what}; {_SYNTAX}")
 
 
-def _nothing(_moment: Moment) -> int:
+def _nothing(_moment: Moment) -> NoReturn:
     raise LookupError
+
+
+_NOTHING = _Part(_nothing, _nothing)
+
+
+def _register(number: int) -> _Part:
+    steps: _Steps = _nothing
+    if A0 <= number < A0 + len(ARGUMENT_NAMES):
+        steps = lambda _moment: ((Step.REGISTER, 8 * (number - A0)),)  # noqa: E731
+    return _Part(lambda moment: moment.register(number), steps)
+
+
+def _fixed(read: _Read) -> _Part:
+    """A number that does not depend on what registers hold, but for addresses."""
+    return _Part(read, lambda moment: ((Step.CONSTANT, read(moment) & _ALL),))
 
 
 def _divided(dividend: int, divisor: int) -> int:
@@ -233,20 +281,23 @@ def _divided(dividend: int, divisor: int) -> int:
     return quotient
 
 
-def _combined(operator: str, left: _Read, right: _Read) -> _Read:
-    if operator == "+":
-        return lambda moment: left(moment) + right(moment)
-    if operator == "-":
-        return lambda moment: left(moment) - right(moment)
-    if operator == "*":
-        return lambda moment: left(moment) * right(moment)
-    if operator == "/":
-        return lambda moment: _divided(left(moment), right(moment))
-    if operator == "^":
-        return lambda moment: left(moment) ^ right(moment)
-    if operator == "<<":
-        return lambda moment: left(moment) << (right(moment) & 63)
-    return lambda moment: left(moment) >> (right(moment) & 63)
+_COMBINING: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _divided,
+    "^": operator.xor,
+    "<<": lambda left, right: left << (right & 63),
+    ">>": lambda left, right: left >> (right & 63),
+}
+
+
+def _combined(sign: str, left: _Part, right: _Part) -> _Part:
+    combine, step = _COMBINING[sign], _OPERATORS[sign]
+    return _Part(
+        lambda moment: combine(left.read(moment), right.read(moment)),
+        lambda moment: (*left.steps(moment), *right.steps(moment), (step, 0)),
+    )
 
 
 @lru_cache(maxsize=1024)

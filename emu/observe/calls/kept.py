@@ -6,6 +6,7 @@ from emu.address import VirtAddr
 from emu.engine.slots import Slot
 from emu.engine.translated.features.callentries import RETURN
 from emu.engine.translated.features.callrecords import Record, Words
+from emu.engine.translated.features.callrecords.poisoning import Plan
 from emu.hints import Generic, TypeVar
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, RA, SP, TP
@@ -27,6 +28,8 @@ class Meaning(Generic[M]):
 
     words: Words
     found: M
+    plan: Plan | None = None
+    """What they do to memory, for native code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Recorded(Generic[M]):
     """The meaning is one for each value of this argument; one for all calls if None."""
     learn: "Callable[[Call], Meaning[M] | None] | None"
     """Finds the meaning, at the moment; None where it cannot be known by words of memory. Without it there is none."""
+    plan: Plan | None
+    """What calls do to memory, for native code, where nothing is learned."""
     tell: "Callable[[tuple[int, ...], Privilege, int, Led, M | None, tuple[int, ...]], None]"
     """Gets a0 to a7 of the call and its privilege, the instructions that have retired, who called, the meaning, and a0
     to a7 now."""
@@ -136,7 +141,7 @@ class KeptTracer:
 
     def close(self) -> list[Awaited]:
         """Stop following; the calls that have not returned."""
-        self._calls.read_records()
+        self._calls.settle()
         self._calls.kept.flush()
         for remove in self._remove.values():
             remove()
@@ -168,7 +173,7 @@ class _RecordedFunction(Generic[M]):
         self.function = self._calls.records.add(
             mark, self._was_entered, self._has_ended,
             waits=self._waits, at_entry=recorded.at_entry,
-            argument=recorded.argument, learns=recorded.learn is not None,
+            argument=recorded.argument, learns=recorded.learn is not None, plan=recorded.plan,
         )  # fmt: skip
 
     def telling(
@@ -197,7 +202,7 @@ class _RecordedFunction(Generic[M]):
         learn = self._recorded.learn
         meaning = None if learn is None else learn(call)
         if meaning is not None:
-            number = self._calls.records.learn(self.function.key(call.args), meaning.words)
+            number = self._calls.records.learn(self.function.key(call.args), meaning.words, meaning.plan)
             self._meanings[number] = meaning.found
 
     # Later.
@@ -220,6 +225,12 @@ class _RecordedFunction(Generic[M]):
                 self._tell(awaited if isinstance(awaited, _RecordedCall) else awaited.awaited.call, record)
 
     def _tell(self, call: "Call | _RecordedCall", record: Record) -> None:
+        if self._calls.waits and self._calls.records.done:
+            self._calls.tell_later(lambda: self._tell_now(call, record))
+        else:
+            self._tell_now(call, record)
+
+    def _tell_now(self, call: "Call | _RecordedCall", record: Record) -> None:
         self._recorded.tell(
             call.args, call.privilege, record[_INSTRET], self._calls.led(record[_CALLERS], record[_PATH]),
             self._meanings.get(record[_MEANING]), record[_FIRST:_PATH],

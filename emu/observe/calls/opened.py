@@ -20,6 +20,7 @@ _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
 _MOST_FOLLOWED = 1 << 12
 _MOST_LED = 1 << 16
+_MOST_WAITING = 1 << 16
 _MOST_LAYERS = 15
 LAST_MARK = 2 << _MOST_LAYERS - 1
 
@@ -114,6 +115,9 @@ class OpenCalls:
         self._recorders = 0
         self.records = CallRecords(self.kept, has_model=machine.config.fidelity == "exact")
         """On while somebody has said `record`; read by `read_records` before anything else is told."""
+        self._waiting: list[tuple[tuple[bytes, int], Callable[[], object]]] = []
+        """What is told when `settle` is called, with the record by which it goes."""
+        self._waits = False
         self._led: dict[tuple[int, int], Led] = {}
         """By the number of a call and those around it, and what its record says of who called."""
         self._further: dict[int, tuple[VirtAddr, ...]] = {}
@@ -174,15 +178,48 @@ class OpenCalls:
         """Tell of all calls that were recorded."""
         self.records.empty()
 
-    def _save(self) -> object:
+    def settle(self) -> None:
+        """Tell of all calls that were recorded, and of what has waited."""
         self.read_records()
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        records = self.records
+        told = records.telling
+        for records.telling, tell in waiting:
+            tell()
+        records.telling = told
+
+    @property
+    def waits(self) -> bool:
+        """Whether what native code has done already is told when `settle` is called."""
+        return self._waits
+
+    @waits.setter
+    def waits(self, waits: bool) -> None:
+        self._waits = waits
+        if not waits:
+            self.settle()
+
+    def tell_later(self, tell: Callable[[], object]) -> None:
+        """Tell it when `settle` is called, in the order of all that has waited till then; at once if nothing waits."""
+        self.read_records()
+        if not self._waits:
+            tell()
+            return
+        self._waiting.append((self.records.telling, tell))
+        if len(self._waiting) >= _MOST_WAITING:
+            self.settle()
+
+    def _save(self) -> object:
+        self.settle()
         self._prune()
         awaited = {where: tuple(all_of) for where, all_of in self._awaited.items()}
         places = starmap(OpenCall, awaited.keys() | self._begun.keys())
         return _Saved(self.kept.saved(places), awaited, dict(self._begun))
 
     def _restore(self, state: object | None) -> None:
-        self.read_records()
+        self.settle()
         self.records.forget_awaited()
         if state is None:
             self.kept.forget()
@@ -224,6 +261,7 @@ class OpenCalls:
         if around is None or path is None or told.registers or len(words) < len(told.read):
             return
         if len(self._further) >= _MOST_LED or len(self._led) >= _MOST_LED:
+            self.settle()
             self.records.forget_facts()
             self._further.clear()
             self._led.clear()

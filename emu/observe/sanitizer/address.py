@@ -7,7 +7,7 @@ from typing import Self, cast
 from emu.address import PAGE_BITS, VirtAddr
 from emu.engine.translated.features.shadow import Poisoned
 from emu.errors import ConfigError
-from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, MachineReset
+from emu.events import FrameFreed, HeapFreed, MachineReset
 from emu.isa.registers import SP
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Catalogue, Placed
@@ -17,6 +17,7 @@ from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, 
 from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
 from emu.observe.sanitizer.contents import Contents
+from emu.observe.sanitizer.followed import Followed
 from emu.observe.sanitizer.inside import Inside
 from emu.observe.sanitizer.poison import Poison
 from emu.observe.sanitizer.quarantine import Quarantine
@@ -60,7 +61,6 @@ class AddressSanitizer:
             earlier.close()
         machine.events.observers[AddressSanitizer] = self
         self._machine = machine
-        self.contents = Contents()
         self.found = 0
         """How many bugs were reported."""
         self.learned = 0
@@ -71,13 +71,14 @@ class AddressSanitizer:
         self._observers = FrameObserver(machine, frames), HeapObserver(machine, blocks)
         self._inside = Inside(machine, *self._observers)
         self._poison = Poison(machine, self._accessed, self._inside)
+        self._followed = Followed(self._poison, self._inside, self._free, self._note_freed)
         self._quarantine = Quarantine(machine, quarantine)
         self._freed: list[tuple[int, int]] = []
         """Physical address and size of what the present call frees; nothing where nobody held it."""
         self._tracer = CallTracer(machine)
         self._subscriptions = [
-            FrameObserver.collect(machine, self._frames_told, at_once=True),
-            HeapObserver.collect(machine, self._blocks_told, at_once=True),
+            FrameObserver.collect(machine, self._followed.frames, at_once=False, can_wait=True),
+            HeapObserver.collect(machine, self._followed.blocks, at_once=False, can_wait=True),
             machine.on(MachineReset, lambda _event: self.restore(None)),
             machine.events.add_source(MemoryBug, lambda: lambda: None),
             machine.add_follower(self),
@@ -89,6 +90,11 @@ class AddressSanitizer:
         self._follow_governed([one for observer in self._observers for one in observer.allocators])
         for stack in (*stacks, *self._described_stacks()):
             self.guard_stack(stack)
+
+    @property
+    def contents(self) -> Contents:
+        """What is where."""
+        return self._followed.contents
 
     @property
     def observers(self) -> tuple[AllocatorObserver, ...]:
@@ -141,9 +147,10 @@ class AddressSanitizer:
 
     def restore(self, state: object | None) -> None:
         """Return to what was saved; to nothing when the snapshot is older than the sanitizer."""
+        self._inside.settle()
         contents, poison, held = cast("tuple[Contents, object, object]", state or (Contents(), None, None))
         self._quarantine.restore(held)
-        self.contents = contents.copied()
+        self._followed.restore(contents)
         self._poison.restore(poison)
 
     # What allocators do.
@@ -183,11 +190,7 @@ class AddressSanitizer:
             if not at or not size or physical is None:
                 return
             self.learned += 1
-            if one.blocks:
-                self.contents.heap_governed(physical, size)
-            else:
-                self.contents.frames_governed(physical, size)
-            self._poison.set(physical, size)
+            self._followed.governed(physical, size, blocks=one.blocks)
 
         return returned
 
@@ -206,69 +209,9 @@ class AddressSanitizer:
         if physical is not None:
             self._quarantine.refused(call, physical)
 
-    def _frames_told(self, event: Event) -> None:
-        if isinstance(event, FrameAllocated):
-            self._frames_allocated(event)
-        elif isinstance(event, FrameFreed):
-            self._frames_freed(event)
-
-    def _blocks_told(self, event: Event) -> None:
-        if isinstance(event, HeapAllocated):
-            self._block_allocated(event)
-        elif isinstance(event, HeapFreed):
-            self._block_freed(event)
-
-    def _frames_allocated(self, event: FrameAllocated) -> None:
-        for_heap = self._inside.heap_is_asking
-        self.contents.frames_allocated(event, for_heap=for_heap)
-        change = self._poison.set if for_heap else self._poison.clear
-        change(int(event.ppn) << PAGE_BITS, event.count << PAGE_BITS)
-
-    def _frames_freed(self, event: FrameFreed) -> None:
-        contents, ppn = self.contents, int(event.ppn)
-        known = contents.free_frames.get(ppn, (None, None))
-        if event.offset:
-            place, held = self._frame_at(ppn), contents.frames.get(ppn)
-            region = Region(place, 1 << PAGE_BITS, is_frames=True, allocated=held) if held else None
-            self._free(Bug.INVALID_FREE, event, place + event.offset, region)
-        elif known[1] is not None and ppn not in contents.frames and not event.given:
-            place = self._frame_at(ppn)
-            self._free(Bug.DOUBLE_FREE, event, place, Region(place, 1 << PAGE_BITS, True, *known))
-        else:
-            contents.frames_freed(event)
-            self._poison.set(ppn << PAGE_BITS, event.count << PAGE_BITS)
-            self._note_freed(ppn << PAGE_BITS, event.count << PAGE_BITS)
-
-    def _frame_at(self, ppn: int) -> VirtAddr:
-        return VirtAddr((ppn << PAGE_BITS) + self._poison.offset & _ALL)
-
     def _note_freed(self, physical: int, size: int) -> None:
         if self._quarantine.limit:
             self._freed.append((physical, size))
-
-    def _block_allocated(self, event: HeapAllocated) -> None:
-        physical = self._poison.learn(int(event.address))
-        if physical is not None:
-            self.contents.block_allocated(physical, event)
-            self._poison.hold(physical, event.size)
-
-    def _block_freed(self, event: HeapFreed) -> None:
-        contents, physical = self.contents, self._poison.place(int(event.address))
-        if physical is None:
-            return
-        freed = contents.block_freed(physical, event)
-        if freed is not None:
-            self._poison.set(physical, freed.size)
-            self._note_freed(physical, freed.size)
-            return
-        before = contents.freed_around(physical)
-        holder = contents.block_around(physical)
-        if before is not None and before.physical == physical and before.region.freed is not None:
-            self._free(Bug.DOUBLE_FREE, event, event.address, before.region)
-        elif holder is not None:
-            self._free(Bug.INVALID_FREE, event, event.address, holder.region)
-        elif physical >> PAGE_BITS in contents.heap:
-            self._free(Bug.INVALID_FREE, event, event.address, None)
 
     # What the guest does.
 

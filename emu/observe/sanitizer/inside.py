@@ -2,10 +2,11 @@
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
 
+from emu.engine.translated.features.callrecords import CallRecords
 from emu.engine.translated.features.opencalls import KeptCalls
 from emu.machine import Machine
 from emu.observe.allocations.observers import AllocatorObserver
@@ -27,7 +28,8 @@ class Inside:
         self._known: dict[int, bool] = {}
         self._open_calls = OpenCalls.of(machine)
         layers = [(observer, one.layer, one.maps) for observer in observers for one in observer.allocators]
-        self._heap = self._all_of(blocks.mark(layer) for one, layer, maps in layers if one is blocks and not maps)
+        self.heap = self._all_of(blocks.mark(layer) for one, layer, maps in layers if one is blocks and not maps)
+        """Of calls of a heap's functions, for whom frames become the heap's."""
         self.marks = self._all_of(observer.mark(layer) for observer, layer, _ in layers)
         """Of calls of allocators' functions."""
 
@@ -45,9 +47,22 @@ class Inside:
         self._open_calls.close()
 
     @property
+    def records(self) -> CallRecords:
+        """What calls of allocators' functions are recorded by."""
+        return self._open_calls.records
+
+    def settle(self) -> None:
+        """Have all told that is recorded, and what has waited."""
+        self._open_calls.settle()
+
+    def tell_later(self, tell: Callable[[], object]) -> None:
+        """Have it told in the order of what is recorded."""
+        self._open_calls.tell_later(tell)
+
+    @property
     def heap_is_asking(self) -> bool:
         """Whether a heap's function is being executed: the frames that it asks for become the heap's."""
-        return bool(self.calls.marks_here & self._heap)
+        return bool(self.calls.marks_here & self.heap)
 
     def is_allocator(self, pc: int, callers: Iterable[int]) -> bool:
         """Whether an instruction, or a call that led to it, is one of an allocator's function."""

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import cast
 
 from emu.address import PAGE_BITS, PAGE_SIZE
+from emu.engine.translated.features.callrecords.poisoning import Tables
 from emu.engine.translated.features.shadow import Layer, Report
 from emu.machine import Machine
 from emu.observe.sanitizer.inside import Inside
@@ -11,6 +12,8 @@ from emu.observe.sanitizer.inside import Inside
 _ALL = (1 << 64) - 1
 _MOST_OFFSETS = 1000
 """Different distances that are counted: memory behind page tables of its own has any."""
+
+_Saved = tuple[tuple[int, bytes] | None, int, Counter[int], object]
 
 
 class Poison:
@@ -26,6 +29,10 @@ class Poison:
         self._report, self._inside = report, inside
         self._shadow = machine.core.shadow
         self._layer = self._open()
+        self.tables = Tables(self._layer, self._ram.base, self._ram.size, inside.heap)
+        """What is held and freed, for native code that poisons memory itself."""
+        inside.settle()
+        inside.records.poison(self.tables)
         self._named: Layer | None = None
         self._places: list[range] = []
         self._offsets = Counter[int]()
@@ -41,6 +48,8 @@ class Poison:
 
     def close(self) -> None:
         """Report nothing more."""
+        self._inside.settle()
+        self._inside.records.poison(None)
         self._shadow.close(self._layer)
         if self._named is not None:
             self._shadow.close(self._named)
@@ -89,6 +98,7 @@ class Poison:
         offset = virtual - (physical or 0) & _ALL
         if physical is None or offset % PAGE_SIZE:
             return None
+        self._count_recorded()
         offsets = self._offsets
         is_first = not offsets
         if len(offsets) > _MOST_OFFSETS:
@@ -97,10 +107,15 @@ class Poison:
         if offset != self.offset and (is_first or offsets[offset] > offsets[self.offset]):
             self._move(offset)
         self._reach()
+        self._tell_offset()
         if offset != self.offset:
             return None
         self._linear.add(virtual >> PAGE_BITS)
         return physical
+
+    def changed(self, physical: int, size: int) -> None:
+        """Native code has changed the bits of a range."""
+        self._layer.bits.noted(physical + self.offset, size)
 
     def place(self, virtual: int) -> int | None:
         """The physical address of one that the linear map has; None for all others."""
@@ -116,12 +131,16 @@ class Poison:
 
     def save(self) -> object:
         """All that is known, for a snapshot."""
-        return self._layer.bits.save(), self.offset, Counter(self._offsets)
+        self._count_recorded()
+        return self._layer.bits.save(), self.offset, Counter(self._offsets), self.tables.save()
 
     def restore(self, saved: object | None) -> None:
         """Return to that; to nothing with None. Ranges of virtual addresses stay."""
-        bits, self.offset, offsets = cast("tuple[tuple[int, bytes] | None, int, Counter[int]]", saved or (None, 0, {}))
+        bits, self.offset, offsets, tables = cast("_Saved", saved or (None, 0, {}, None))
+        self.tables.allocated()
         self._offsets = Counter(offsets)
+        self.tables.restore(tables)
+        self._tell_offset()
         self._linear.clear()
         self._layer.restore(bits)
         self._reach()
@@ -129,9 +148,18 @@ class Poison:
     def _move(self, offset: int) -> None:
         """The linear map is found to lie elsewhere: the bits go there."""
         cells = self._layer.span >> 3
-        self._layer.put((offset - self.offset >> 3) % cells, bytes(self._layer.bits.table[:cells]))
+        distance = (offset - self.offset >> 3) % cells
+        if distance:
+            self._layer.put(distance, memoryview(bytes(self._layer.bits.table[:cells])))
         self.offset = offset
         self._linear.clear()
+
+    def _count_recorded(self) -> None:
+        if count := self.tables.allocated():
+            self._offsets[self.offset] += count
+
+    def _tell_offset(self) -> None:
+        self.tables.set_offset(self.offset, is_linear=bool(self._offsets))
 
     def _reach(self) -> None:
         if not self._offsets:

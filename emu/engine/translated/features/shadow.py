@@ -89,6 +89,11 @@ class Bits:
         self.table[start : start + len(held)] = held
         self._changed(start, start + len(held))
 
+    def noted(self, address: int, length: int) -> None:
+        """Native code has changed the bits of a range that does not go over the end of the table."""
+        start = address >> 3 & self._mask
+        self._changed(start, start + (length + 7 >> 3))
+
     def places(self, cell: int, cells: int) -> list[tuple[int, int]]:
         """Where in the table so many cells stand from one on: starts and lengths."""
         size = self._mask + 1
@@ -124,7 +129,7 @@ class Bits:
         self._state, self._since = saved, []
         return parts
 
-    def put(self, cell: int, octets: bytes) -> None:
+    def put(self, cell: int, octets: bytes | memoryview) -> None:
         """The bits of the cells of 8 addresses from one on, a byte each; there are no more than the table has."""
         for start, count in self.places(cell, len(octets)):
             self.table[start : start + count] = octets[:count]
@@ -174,6 +179,16 @@ class Layer:
         self._shadow.show(address, length + 7)
 
     @property
+    def shown_address(self) -> int:
+        """Where native code finds the address of the table that it looks at: this layer's while it is the only one."""
+        return self._shadow.shown_address
+
+    @property
+    def mask(self) -> int:
+        """Which octets a table has."""
+        return self._shadow.mask
+
+    @property
     def span(self) -> int:
         """Addresses that differ by this many bytes share their bits."""
         return self._shadow.mask + 1 << 3
@@ -194,7 +209,7 @@ class Layer:
         """For native code, if all layers agree: where the innermost call's entry is told, and the marks."""
         return (0, 0) if self._calls is None else (self._calls.innermost_address, self._marks)
 
-    def put(self, cell: int, octets: bytes) -> None:
+    def put(self, cell: int, octets: bytes | memoryview) -> None:
         """As `Bits.put`."""
         self.bits.put(cell, octets)
         self._shadow.show(cell << 3, len(octets) << 3)
@@ -236,6 +251,11 @@ class Shadow(Feature):
         self._told = _Told(self._tell)
         self._words[Word.TELL] = library.address_of(self._told)
         self.choose()
+
+    @property
+    def shown_address(self) -> int:
+        """Where native code finds the address of the table that it looks at."""
+        return ctypes.addressof(self._words) + 8 * Word.TABLE
 
     def add(self, report: Report, low: int = 0, high: int = 1 << 64) -> Layer:
         """A layer for accesses from `low` to below `high`."""

@@ -160,7 +160,7 @@ def test_recorded_calls_are_told_as_each_at_its_moment_and_python_is_asked_about
     guest = GUEST.format(paging=PAGING[paging])
     elf.write_bytes(link([assemble(guest, name="guest.S")], script=script).elf)
     learn = CallRecords.learn
-    monkeypatch.setattr(CallRecords, "learn", lambda self, key, words: learned.append(key) or learn(self, key, words))
+    monkeypatch.setattr(CallRecords, "learn", lambda self, key, *more: learned.append(key) or learn(self, key, *more))
 
     is_native = list[bool]()
 

@@ -32,6 +32,8 @@ from emu.engine.translated.features.callrecords.layout import (
     Own,
     Shared,
 )
+from emu.engine.translated.features.callrecords.poisoning import Plan, Tables
+from emu.engine.translated.features.callrecords.poisoning.layout import ARGUMENTS_SIZE
 from emu.engine.translated.features.callrecords.probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.features.opencalls import KeptCalls
 from emu.engine.translated.operations import Operation
@@ -44,6 +46,7 @@ from emu.isa.registers import A0
 
 _SIZE = 1 << 19
 _RECORD = Struct(f"<17Q{RECORD_SIZE - 136}x")
+_DONE, _BEHIND_LINKS = Struct("<Q"), Field.DONE - Field.LINKS
 _LINKS = Struct(f"<{MOST_LINKS}Q{MOST_LINKS}I")
 _ALL = (1 << 64) - 1
 _ENDED = 1 << ENDED_BIT
@@ -104,12 +107,21 @@ class CallRecords(Feature):
         self._shared, self._shared_address = memoryview(shared).cast("B").cast("Q"), ctypes.addressof(shared)
         self._shared[Shared.PLACE], self._shared[Shared.LIMIT] = self._begin, self._begin + _SIZE - RECORD_SIZE
         self._shared[Shared.HOST_CALLS] = RETURN_ADDRESS
-        self._shared[Shared.FACTS], self._shared[Shared.AWAITED] = map(buffer_address, (self._facts, self._awaited))
+        self._arguments = mmap.mmap(-1, ARGUMENTS_SIZE << PLACE_BITS, flags=mmap.MAP_PRIVATE)
+        self._argument_words = memoryview(self._arguments).cast("Q")
+        shared_memory = self._facts, self._awaited, self._arguments
+        for word, memory in zip((Shared.FACTS, Shared.AWAITED, Shared.ARGUMENTS), shared_memory, strict=True):
+            self._shared[word] = buffer_address(memory)
         self._shared[Shared.MIX] = MIX
         self._slots = memoryview(bytearray(8 * SLOTS)).cast("Q")
         self._learned = self._satp = 0
         self._looks_at_memory = True
-        self._links = b"", 0
+        self.telling = b"", 0
+        """Where the rest of the record is that is being told; nowhere with no octets."""
+        self._plans: list[Plan | None] = []
+        self._learned_plans: dict[int, Plan | None] = {}
+        """These are kept while native code may look at them."""
+        self._tables: Tables | None = None
         self._entered: list[Told] = []
         self._ended: list[Told] = []
 
@@ -138,13 +150,23 @@ class CallRecords(Feature):
             self._slots[Slot.RECORDS], self._slots[Slot.DRAIN] = 0, self._shared[Shared.DRAIN]
 
     def add(
-        self, mark: int, entered: Told, ended: Told, *, waits: bool, at_entry: bool, argument: int | None, learns: bool
+        self,
+        mark: int,
+        entered: Told,
+        ended: Told,
+        *,
+        waits: bool,
+        at_entry: bool,
+        argument: int | None,
+        learns: bool,
+        plan: Plan | None = None,
     ) -> Function:
         """A function; `entered` and `ended` get the records of its calls, and must leave the machine alone.
 
         Each call is given a mark, and nothing is recorded of calls inside of one that has it. `waits`: returns are
         recorded, too. `at_entry`: a call tells something when it is entered, else when it has returned; its facts are
         looked for then. `learns`: what it means are facts, for each value of an `argument` (0 to 7) or for all calls.
+        `plan`: what each call does to memory, where that takes no facts; else it is learned with them.
         """
         self._entered.append(entered)
         self._ended.append(ended)
@@ -158,7 +180,9 @@ class CallRecords(Feature):
             Own.AT_ENTRY: int(at_entry),
             Own.SALT: (number + 1) * MIX & _ALL if learns else 0,
             Own.ARGUMENT: 0 if argument is None else _WORD * (A0 + argument),
+            Own.PLAN: 0 if plan is None else plan.address,
         })  # fmt: skip
+        self._plans.append(plan)
         return function
 
     @property
@@ -169,6 +193,20 @@ class CallRecords(Feature):
     @at_once.setter
     def at_once(self, at_once: bool) -> None:
         self._shared[Shared.AT_ONCE] = at_once
+
+    def poison(self, tables: "Tables | None") -> None:
+        """Carry out the plans of calls by what is known of memory; what is not carried out is read at once.
+
+        With None all is left to whoever reads the records.
+        """
+        self._tables = tables
+        self._shared[Shared.TABLES] = 0 if tables is None else tables.address
+
+    @property
+    def done(self) -> int:
+        """Of the record that is being told: whether its plan was carried out (`poisoning.layout.DONE`)."""
+        data, at = self.telling
+        return _DONE.unpack_from(data, at + _BEHIND_LINKS)[0] if data else 0
 
     @property
     def looks_at_memory(self) -> bool:
@@ -187,6 +225,7 @@ class CallRecords(Feature):
         words = self._awaited_words
         address, key = (0, 0) if function is None else (function.address, function.key(arguments))
         words[place : place + 4] = memoryview(array("Q", (stack_pointer, return_address, address, key)))
+        self._argument_words[2 * place : 2 * place + len(arguments)] = memoryview(array("Q", arguments))
 
     def forget_awaited(self) -> None:
         """Record the return of no call that has begun."""
@@ -197,9 +236,13 @@ class CallRecords(Feature):
         self.empty()
         self._facts.madvise(mmap.MADV_DONTNEED)
         self._lists.clear()
+        self._learned_plans.clear()
 
-    def learn(self, key: int, words: Words) -> int:
-        """Facts by a key: a number for them, as long as these words stand there; those known before have it no more."""
+    def learn(self, key: int, words: Words, plan: Plan | None = None) -> int:
+        """Facts by a key: a number for them, as long as these words stand there; those known before have it no more.
+
+        `plan` is what calls do to memory that have these facts.
+        """
         place = key >> FACT_SHIFT & (1 << FACT_BITS) - 1
         known = self._fact_words
         at = place << SIZE_BITS - 3
@@ -209,6 +252,8 @@ class CallRecords(Feature):
             self._learned += 1
             number = self._learned
         known[at], known[at + 1], known[at + 2] = key, number, ctypes.addressof(made)
+        known[at + 3] = 0 if plan is None else plan.address
+        self._learned_plans[place] = plan
         return number
 
     def empty(self) -> None:
@@ -222,12 +267,13 @@ class CallRecords(Feature):
         data = bytes(self._view[:length])
         at = int(Field.LINKS)
         for record in _RECORD.iter_unpack(data):
-            self._links, at = (data, at), at + RECORD_SIZE
+            self.telling, at = (data, at), at + RECORD_SIZE
             number = record[0]
             if number & _ENDED:
                 ended[number ^ _ENDED](record)
             else:
                 entered[number](record)
+        self.telling = b"", 0
 
     empty_if_full = empty
 
@@ -237,5 +283,5 @@ class CallRecords(Feature):
         The word about who called says how many there are, 17 at most, in its upper half; in its lower half by which
         facts it goes on; 0 where nothing does.
         """
-        words = _LINKS.unpack_from(*self._links)
+        words = _LINKS.unpack_from(*self.telling)
         return zip(words[:count], words[MOST_LINKS : MOST_LINKS + count], strict=True)

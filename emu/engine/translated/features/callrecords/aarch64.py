@@ -4,6 +4,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated.features.callentries import MARKS_OFFSET, PATH_SHIFT, RETURNED
 from emu.engine.translated.features.callrecords import layout
 from emu.engine.translated.features.callrecords.layout import Field, Own, Shared, State
+from emu.engine.translated.features.callrecords.poisoning import aarch64 as poisoning
 from emu.engine.window import Word
 from emu.isa.status import Status
 
@@ -34,6 +35,8 @@ each:
     sub x3, x3, #1
     b each
 found:
+    ldr x0, [x9, #24]
+    str x0, [x23, #{Field.DONE}]
     ldr x0, [x9, #8]
 unknown:
     ldr x30, [sp], #16
@@ -228,6 +231,7 @@ ENTERING = f"""
     mov x22, x12
     mov x23, x13
     str xzr, [x23, #{Field.CALLERS}]
+    str xzr, [x23, #{Field.DONE}]
     ldr x24, [x19, #{8 * Own.SALT}]
     cbz x24, keyed
     ldr x9, [x19, #{8 * Own.ARGUMENT}]
@@ -268,13 +272,12 @@ keyed:
     add x9, x10, x9, lsl #{layout.SIZE_BITS}
     stp x2, x1, [x9]
     stp x19, x24, [x9, #16]
+{poisoning.KEEP_ARGUMENTS}
 unawaited:
+{poisoning.POISON_ENTERED}
     ldr x16, [x20, #{8 * Shared.DRAIN}]
-    ldr x9, [x19, #{8 * Own.AT_ENTRY}]
-    ldr x10, [x20, #{8 * Shared.AT_ONCE}]
-    and x9, x9, x10
 {_RESTORE}
-    cbz x9, inside
+    cbz w0, inside
     br x16
 miss:
     ldp x0, x1, [sp, #80]
@@ -328,6 +331,7 @@ RETURNING = f"""
     mov x23, x13
     mov x24, x4
     str xzr, [x23, #{Field.CALLERS}]
+    str xzr, [x23, #{Field.DONE}]
     mov x0, #0
     ldr x9, [x19, #{8 * Own.AT_ENTRY}]
     cbnz x9, write
@@ -349,12 +353,10 @@ RETURNING = f"""
     strh wzr, [x22, #{MARKS_OFFSET}]
     str xzr, [x2, #16]
     str xzr, [x1]
+{poisoning.POISON_RETURNED}
     ldr x16, [x20, #{8 * Shared.DRAIN}]
-    ldr x9, [x19, #{8 * Own.AT_ENTRY}]
-    ldr x10, [x20, #{8 * Shared.AT_ONCE}]
-    bic x9, x10, x9
 {_RESTORE}
-    cbz x9, recorded
+    cbz w0, recorded
     br x16
 recorded:
     ret

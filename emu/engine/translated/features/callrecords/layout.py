@@ -6,7 +6,8 @@ from emu.engine.window import Word
 from emu.isa.registers import A0, RA, SP, TP
 
 FACT_BITS, FACT_SHIFT, SIZE_BITS = 15, 20, 5
-"""Places for facts, by some bits of their keys. Each has 32 bytes: the key, the number, the address of the words."""
+"""Places for facts, by some bits of their keys. Each has 32 bytes: the key, the number, the address of the words,
+that of a plan (`poisoning`)."""
 PLACE_BITS, PLACE_SHIFT = 10, 4
 """Places of calls that are awaited, by bits of their stack pointers, of 32 bytes, too: the stack pointer, the return
 address, the address of the function's words, the key of what the call means."""
@@ -14,7 +15,7 @@ RECORD_SIZE, MOST_LINKS = 352, 17
 """Bytes: of 64 bits the function's number and `ENDED`, the count of instructions, ra, sp, tp, the privilege as the
 core has it, who called (the number of facts about what is around the outermost call; and how many calls follow), the
 number of facts about what the call means, a0 to a7, a number for this call and those around it, their return addresses;
-of 32 bits the code before each."""
+of 32 bits the code before each; of 64 bits at its end what was done to memory at once (`poisoning`)."""
 ENDED_BIT = 32
 """Of the first word of a record: the call has returned."""
 
@@ -52,6 +53,10 @@ class Shared(IntEnum):
     """The entry that the outermost call leads to."""
     HOST_CALLS = 16
     """Where functions return to that the host has called."""
+    TABLES = 17
+    """The address of what is known of memory (`poisoning.layout.Table`); 0 where nothing is to be done to it."""
+    ARGUMENTS = 18
+    """The address of a0 to a7 of awaited calls, in the order of their places."""
 
 
 class Own(IntEnum):
@@ -75,6 +80,8 @@ class Own(IntEnum):
     """Where there are facts about its meaning: what their key is made of besides an argument; else 0."""
     ARGUMENT = 10
     """Where in the state that is, or 0."""
+    PLAN = 11
+    """The address of what a call does to memory, where its facts do not say it (`poisoning.layout.Plan`); or 0."""
 
 
 class State(IntEnum):
@@ -88,6 +95,7 @@ class Field(IntEnum):
 
     NUMBER, INSTRET, LINK, STACK, THREAD, MODE, CALLERS, MEANING, FIRST = range(0, 72, 8)
     PATH, LINKS, CODE = 128, 136, 136 + 8 * MOST_LINKS
+    DONE = RECORD_SIZE - 8
 
 
 M_MODE, SV39, SV57 = 3, 8, 10

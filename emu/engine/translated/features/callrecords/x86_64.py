@@ -4,6 +4,7 @@ from emu.engine.slots import Slot
 from emu.engine.translated.features.callentries import MARKS_OFFSET, PATH_SHIFT, RETURNED
 from emu.engine.translated.features.callrecords import layout
 from emu.engine.translated.features.callrecords.layout import Field, Own, Shared, State
+from emu.engine.translated.features.callrecords.poisoning import x86_64 as poisoning
 from emu.engine.window import Word
 from emu.isa.status import Status
 
@@ -45,6 +46,8 @@ each:
     dec r11
     jmp each
 found:
+    mov rdx, [rax+24]
+    mov [r14+{Field.DONE}], rdx
     mov rax, [rax+8]
     ret
 unknown:
@@ -227,6 +230,7 @@ keyed:
     push rsi
     xor eax, eax
     mov [r14+{Field.CALLERS}], rax
+    mov [r14+{Field.DONE}], rax
     cmp qword ptr {_own(Own.AT_ENTRY)}, 0
     je write
     call led
@@ -271,10 +275,11 @@ write:
     mov [rax+16], rbx
     mov rdx, [rsp]
     mov [rax+24], rdx
+{poisoning.KEEP_ARGUMENTS}
 unawaited:
+{poisoning.POISON_ENTERED}
+    mov edx, eax
     mov rax, {_shared(Shared.DRAIN)}
-    mov rdx, {_own(Own.AT_ENTRY)}
-    and rdx, {_shared(Shared.AT_ONCE)}
     add rsp, 8
 {_POP}
     add rsp, 24
@@ -338,6 +343,7 @@ RETURNING = f"""
     mov r14, r11
     xor eax, eax
     mov [r14+{Field.CALLERS}], rax
+    mov [r14+{Field.DONE}], rax
     cmp qword ptr {_own(Own.AT_ENTRY)}, 0
     jne write
     call led
@@ -373,10 +379,9 @@ write:
     mov rdx, [rsp]
     mov qword ptr [rdx+16], 0
     mov qword ptr [r8], 0
+{poisoning.POISON_RETURNED}
+    mov edx, eax
     mov rax, {_shared(Shared.DRAIN)}
-    mov rdx, {_own(Own.AT_ENTRY)}
-    xor rdx, 1
-    and rdx, {_shared(Shared.AT_ONCE)}
     add rsp, 16
 {_POP}
     test edx, edx

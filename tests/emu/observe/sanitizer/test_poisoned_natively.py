@@ -1,0 +1,179 @@
+"""What native code poisons at recorded calls: the same reports, contents and shadow as when Python is told of each."""
+
+import random
+
+import pytest
+
+from emu.engine import native
+from emu.events import Event, HeapAllocated
+from emu.machine import Machine
+from emu.observe.allocations.description import Allocator, Does, Function
+from emu.observe.allocations.observers import HeapObserver
+from emu.observe.allocations.values import Value
+from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.bugs import MemoryBug
+from emu.observe.sanitizer.followed import Followed
+
+ARENA, PAGES = 0x8060_0000, 24
+PAGING = """
+    la t0, root
+    li t1, (0x80000000 >> 12 << 10) | 0xcf
+    sd t1, 16(t0)
+    sd t1, 40(t0)
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+"""
+OFFSETS = {"no paging": 0, "a linear map": 0xC000_0000}
+LOOP = """
+    la s0, deeds
+1:  ld t0, 0(s0)
+    beqz t0, 2f
+    ld a0, 8(s0)
+    ld a1, 16(s0)
+    ld a2, 24(s0)
+    ld a3, 32(s0)
+    ld a4, 40(s0)
+    addi s0, s0, 48
+    jalr t0
+    j 1b
+2:  li a7, 8
+    ecall
+put: .globl put
+    sd zero, (a0)
+    ret
+get: .globl get
+    lw t1, (a0)
+    ret
+take_frames: .globl take_frames
+    mv a0, a3
+    ret
+give_frames: .globl give_frames
+    ret
+take: .globl take
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    sd a3, 0(sp)
+    beqz a4, 1f
+    mv a3, a4
+    li a1, 0
+    call take_frames
+1:  ld a0, 0(sp)
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+take_kind: .globl take_kind
+    mv a0, a3
+    ret
+give: .globl give
+    ret
+    .data
+    .balign 4096
+root: .zero 4096
+kinds: .word 24, 0, 100, 0, 4, 0
+    .balign 8
+deeds:
+"""
+A0 = Value.parse("a0")
+FRAME = Value.parse("(a0 - 48) / 56 if a0 >> 1")
+LAYERS = (
+    Allocator("pages", "", layer="pages", frames=(
+        Function("take_frames", Does.ALLOCATE, at=(FRAME,), count=Value.parse("1 << a1")),
+        Function("give_frames", Does.FREE, at=(FRAME,), count=Value.parse("1 << a1")),
+    ), trusted=True),
+    Allocator("blocks", "", layer="blocks", blocks=(
+        Function("take", Does.ALLOCATE, at=(A0,), size=Value.parse("a2")),
+        Function("take_kind", Does.ALLOCATE, at=(A0,), size=Value.parse("u32[a2]"), kind=(Value.parse("[a2 + 8]"),)),
+        Function("give", Does.FREE, at=(A0,)),
+    ), trusted=True),
+)  # fmt: skip
+
+
+def deed(function: str, *registers: object) -> str:
+    return "    .dword " + ", ".join(map(str, (function, *registers, *(0,) * (5 - len(registers))))) + "\n"
+
+
+def life(seed: int, offset: int) -> str:
+    """Allocations, frees and accesses, some of them bad ones."""
+    chance, deeds, held = random.Random(seed), list[str](), dict[int, None]()
+    for _ in range(400):
+        page = chance.randrange(PAGES)
+        frame = (ARENA + (page << 12) >> 12) * 56 + 48
+        place = ARENA + offset + (page << 12) + chance.choice([0, 8, 64, 64, 128, 130, 132, 4000])
+        match chance.randrange(8):
+            case 0:
+                deeds.append(deed("take_frames", 0, chance.choice([0, 0, 1]), 0, chance.choice([frame, frame, 0])))
+            case 1:
+                deeds.append(deed("give_frames", frame))
+            case 2:
+                size, inner = chance.choice([1, 8, 20, 64, 0]), chance.choice([0, 0, frame])
+                deeds.append(deed("take", 0, 0, size, place, inner))
+                held[place] = None
+            case 3:
+                deeds.append(deed("take_kind", 0, 0, chance.choice(["kinds", "kinds + 8"]), place))
+                held[place] = None
+            case 4 | 5 if held:
+                deeds.append(deed("give", chance.choice([*held, place, 0])))
+            case _:
+                near = chance.choice([*held, place]) + chance.choice([0, 0, 4, 24, 60])
+                deeds.append(deed(chance.choice(["put", "get"]), near))
+    return "".join(deeds) + deed("0")
+
+
+def lived(machine: Machine, others: str = "") -> tuple[object, ...]:
+    """All that is found and known. Others may want to hear of each event: at its moment, or before the next block."""
+    machine.hart.x["sp"] = 0x8090_0000
+    sanitizer, found = AddressSanitizer(machine, LAYERS[:1], LAYERS[1:]), list[MemoryBug]()
+    machine.on(MemoryBug, found.append)
+    if others == "listen":
+        machine.on(HeapAllocated, lambda _event: None)
+    elif others == "collect":
+        HeapObserver.collect(machine, lambda _event: None, at_once=True)
+    machine.run(3000)
+    contents = sanitizer.contents
+    assert contents._changes
+    saved = machine.snapshot()
+    machine.run()
+    first = list(found)
+    sanitizer.tell_again()
+    machine.restore(saved)
+    machine.run()
+    contents = sanitizer.contents
+    contents._put_in_order()
+    inside = list(contents._blocks.overlapping(0, 1 << 40)), list(contents._freed.overlapping(0, 1 << 40))
+    bits = bytes(sanitizer._poison._layer.bits.table)
+    return found, first, bits, inside, contents._held, contents.frames, contents.free_frames, contents.heap
+
+
+@pytest.mark.skipif(not native.available(), reason="this host has no native probes")
+@pytest.mark.parametrize("space", OFFSETS)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_is_found_and_known_as_when_each_call_is_told_to_python(boot, space, seed) -> None:
+    offset = OFFSETS[space]
+    source = (PAGING if offset else "") + LOOP + life(seed, offset)
+    expected = lived(boot(source, probes="native"), "collect")
+    assert len(expected[0]) > len(expected[1]) > 3
+    assert lived(boot(source, probes="native")) == expected
+    assert lived(boot(source, probes="native"), "listen") == expected
+    if not offset:
+        assert lived(boot(source, probes="python")) == expected
+
+
+@pytest.mark.skipif(not native.available(), reason="this host has no native probes")
+def test_python_is_asked_about_few_of_many_calls(boot, monkeypatch) -> None:
+    asked = list[Event]()
+    for name in ("_frames_allocated", "_frames_freed", "_block_allocated", "_block_freed"):
+        one = getattr(Followed, name)
+        monkeypatch.setattr(Followed, name, lambda self, event, one=one: asked.append(event) or one(self, event))
+    deeds = "".join(
+        deed("take", 0, 0, 24, ARENA + 64 * number) + deed("give", ARENA + 64 * number) for number in range(1, 100)
+    )
+    machine = boot(LOOP + deeds + deed("0"), probes="native")
+    machine.hart.x["sp"] = 0x8090_0000
+    with AddressSanitizer(machine, (), LAYERS[1:]) as sanitizer:
+        machine.run()
+        assert len(asked) < 20
+        sanitizer.contents._put_in_order()
+        assert len(sanitizer.contents._freed) == 99
