@@ -4,14 +4,14 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
-from mcp.shared.memory import create_connected_server_and_client_session
 
-from emu.debug.mcp import new_server
 from kernel.build import BuiltKernel
+
+if TYPE_CHECKING:  # it takes longer to load than all of ekernel, and only these tests need it
+    from mcp import ClientSession
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def kernel(kernel_of: Callable[..., BuiltKernel]) -> Path:
     return kernel_of("full").elf
 
 
-async def said(session: ClientSession, tool: str, **words: object) -> str:
+async def said(session: "ClientSession", tool: str, **words: object) -> str:
     answer = await session.call_tool(tool, words)
     assert not answer.isError, answer
     text = answer.content[0].text  # type: ignore[union-attr]
@@ -28,6 +28,10 @@ async def said(session: ClientSession, tool: str, **words: object) -> str:
 
 
 def test_an_assistant_finds_out_why_a_kernel_faulted(kernel: Path) -> None:
+    from mcp.shared.memory import create_connected_server_and_client_session
+
+    from emu.debug.mcp import new_server
+
     async def talk() -> None:
         async with create_connected_server_and_client_session(new_server(None)._mcp_server) as session:
             offered = {tool.name for tool in (await session.list_tools()).tools}
@@ -52,6 +56,9 @@ def test_an_assistant_finds_out_why_a_kernel_faulted(kernel: Path) -> None:
 
 
 def test_the_command_serves_at_standard_input_and_output(kernel: Path) -> None:
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
     async def talk() -> str:
         program = StdioServerParameters(
             command=str(Path(sys.executable).with_name("ekernel")), args=["mcp", str(kernel)]
