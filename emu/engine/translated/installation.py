@@ -15,7 +15,9 @@ from emu.errors import MachineError
 from emu.hints import NamedTuple
 
 _LOCK = Lock()
-DIVERTED = {"tcg_gen_code": Entry.GEN_CODE, "riscv_cpu_set_mode": Entry.SET_MODE}
+DIVERTED = {
+    "tcg_gen_code": Entry.GEN_CODE, "riscv_cpu_set_mode": Entry.SET_MODE, "tcg_optimize": Entry.OPTIMIZE,
+}  # fmt: skip
 """The library's functions that are called through the native ones."""
 _WITHOUT_SUFFIX = ("cpu_exit", "uc_emu_stop")
 

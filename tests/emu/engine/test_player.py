@@ -252,6 +252,16 @@ def test_a_change_to_less_than_m_mode_clears_mprv_and_the_tlb(translator, ours, 
     assert translator.generated == [(CPU, -1)] * clears + [(STATE, privilege)]
 
 
+@pytest.mark.parametrize("core", ["ours", "no clock", "no plan"])
+def test_blocks_of_other_cores_are_optimized(translator, core):
+    translator.generated.clear()
+    translator.put(WORDS, *([0] * SLOTS))
+    translator.put(STATE + 8 * Word.RDTIME_FUNCTION, WORDS * (core != "no clock"))
+    translator.put(WORDS + 8 * Slot.PLAN, PLAN * (core != "no plan"))
+    translator.call(Entry.OPTIMIZE, CONTEXT)
+    assert translator.generated == [(CONTEXT, -1)] * (core != "ours")
+
+
 def test_the_classes_say_what_an_operation_is():
     assert [CLASSES[code] for code in (INSN, LOAD, STORE, CALL, EXIT)] == [
         Kind.INSTRUCTION, Kind.LOAD, Kind.STORE, Kind.CALL, Kind.OTHER,

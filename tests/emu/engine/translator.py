@@ -114,7 +114,7 @@ class Translator:
                 self.put(third, INSTRUCTION)
         elif name == "tcg_gen_code":
             self.generated.append((first, second))
-        elif name in ("riscv_cpu_set_mode", "tlb_flush"):
+        elif name in ("riscv_cpu_set_mode", "tlb_flush", "tcg_optimize"):
             self.generated.append((first, second if name == "riscv_cpu_set_mode" else -1))
         else:
             assert name == "uc_emu_stop"

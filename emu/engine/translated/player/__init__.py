@@ -13,7 +13,7 @@ from emu.engine.native import Probe
 CALLED = (
     "tcg_gen_code", "tcg_op_insert_before", "tcg_op_remove", "tcg_temp_new_internal", "gen_new_label",
     "helper_check_exit_request", "cpu_loop_exit", "cpu_exit", "uc_emu_stop",
-    "get_page_addr_code_hostp", "riscv_cpu_set_mode", "tlb_flush",
+    "get_page_addr_code_hostp", "riscv_cpu_set_mode", "tlb_flush", "tcg_optimize",
 )  # fmt: skip
 """The library's functions that the native code calls or looks for, in the order of the table it begins with."""
 
@@ -31,25 +31,27 @@ class Entry(IntEnum):
     """The same for code callbacks."""
     SET_MODE = 4
     """In the place of `riscv_cpu_set_mode`."""
+    OPTIMIZE = 5
+    """In the place of `tcg_optimize`."""
 
 
-_NAMES = ("gen_code", "late", "memory", "code", "set_mode")
+_NAMES = ("gen_code", "late", "memory", "code", "set_mode", "optimize")
 
 
 def _x86_64() -> str:
-    from emu.engine.translated.player import callbacks, modes
+    from emu.engine.translated.player import callbacks, modes, optimizing
     from emu.engine.translated.player import x86_64 as player_x86_64
 
     jumps = "".join(f"jmp {name}\n .p2align 3\n" for name in _NAMES)
-    return _table() + jumps + player_x86_64.SOURCE + callbacks.X86_64 + modes.X86_64
+    return _table() + jumps + player_x86_64.SOURCE + callbacks.X86_64 + modes.X86_64 + optimizing.X86_64
 
 
 def _aarch64() -> str:
     from emu.engine.translated.player import aarch64 as player_aarch64
-    from emu.engine.translated.player import callbacks, modes
+    from emu.engine.translated.player import callbacks, modes, optimizing
 
     jumps = "".join(f"b {name}\n nop\n" for name in _NAMES)
-    return _table() + jumps + player_aarch64.SOURCE + callbacks.AARCH64 + modes.AARCH64
+    return _table() + jumps + player_aarch64.SOURCE + callbacks.AARCH64 + modes.AARCH64 + optimizing.AARCH64
 
 
 def _table() -> str:
