@@ -90,17 +90,6 @@ def readable_name(name: str) -> str:
     return path
 
 
-def _best(symbols: Iterable[Symbol]) -> dict[int, Symbol]:
-    """By address the symbol that names it best, the first one of equals."""
-    by_start: dict[int, Symbol] = {}
-    for symbol in symbols:
-        start = int(symbol.address)
-        other = by_start.setdefault(start, symbol)
-        if other is not symbol and _rank(symbol) < _rank(other):
-            by_start[start] = symbol
-    return by_start
-
-
 def _rank(symbol: Symbol) -> tuple[bool, int, bool, int]:
     """The lower, the better is its name for its address."""
     return symbol.name in SECTION_MARKS, _ORDER[symbol.kind], not symbol.is_global, -symbol.size
@@ -110,14 +99,29 @@ class _Starts:
     """Symbols that may name an address, one for each start address, found by bisection."""
 
     def __init__(self, symbols: Iterable[Symbol]) -> None:
-        by_start = _best(symbols)
-        self._starts = sorted(by_start)
-        self._symbols = [by_start[start] for start in self._starts]
+        first: dict[int, Symbol] = {}
+        others: dict[int, list[Symbol]] = {}
+        for symbol in symbols:
+            start = int(symbol.address)
+            if first.setdefault(start, symbol) is not symbol:
+                others.setdefault(start, []).append(symbol)
+        self._first, self._others = first, others
+        self._starts = sorted(first)
+
+    def all(self) -> list[Symbol]:
+        """The best for each address, by address."""
+        found = (self.before(start) for start in self._starts)
+        return [symbol for symbol in found if symbol is not None]
 
     def before(self, address: int) -> Symbol | None:
-        """The symbol with the highest start at or below `address`."""
+        """The symbol with the highest start at or below `address`, the best of those that start there."""
         index = bisect_right(self._starts, address) - 1
-        return self._symbols[index] if index >= 0 else None
+        if index < 0:
+            return None
+        start = self._starts[index]
+        if start in self._others:
+            self._first[start] = min((self._first[start], *self._others.pop(start)), key=_rank)
+        return self._first[start]
 
 
 class Symbols:
@@ -186,8 +190,7 @@ class Symbols:
 
     def functions(self) -> list[Symbol]:
         """The functions, by address; an address that has several names gives its first one."""
-        found = _best(symbol for symbol in self._inside if symbol.kind is SymbolKind.FUNCTION)
-        return [found[address] for address in sorted(found)]
+        return _Starts(symbol for symbol in self._inside if symbol.kind is SymbolKind.FUNCTION).all()
 
     def matching(self, pattern: str) -> list[Symbol]:
         """The functions whose name matches a shell pattern (`frame_*`); a plain name may be of any symbol.

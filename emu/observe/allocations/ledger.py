@@ -48,15 +48,14 @@ class AllocationLedger(Shown):
         return self._blocks
 
     def _enter(self, event: Event) -> None:
-        match event:
-            case HeapAllocated():
-                self._blocks.allocate(event)
-            case HeapFreed():
-                self._blocks.free(event)
-            case FrameAllocated():
-                self._frames.allocate(event)
-            case FrameFreed():
-                self._frames.free(event)
+        if isinstance(event, HeapAllocated):
+            self._blocks.allocate(event)
+        elif isinstance(event, HeapFreed):
+            self._blocks.free(event)
+        elif isinstance(event, FrameAllocated):
+            self._frames.allocate(event)
+        elif isinstance(event, FrameFreed):
+            self._frames.free(event)
 
     def close(self) -> None:
         """Stop listening; the accounts stay readable."""

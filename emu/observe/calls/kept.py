@@ -217,22 +217,28 @@ class _RecordedFunction(Generic[M]):
         else:
             self._calls.begin(record[_LINK:_THREAD], self._mark, call)
         if self._at_entry:
-            self._tell(call, record)
+            self._tell(record[_FIRST:_PATH], call.privilege, record)
 
     def _has_ended(self, record: Record) -> None:
-        for awaited in self._calls.returned(record[_LINK:_THREAD]):
-            if not self._at_entry and self._address in self._traced:
-                self._tell(awaited if isinstance(awaited, _RecordedCall) else awaited.awaited.call, record)
+        waiting = self._calls.returned(record[_LINK:_THREAD])
+        if self._at_entry or self._address not in self._traced:
+            return
+        for one in waiting:
+            if isinstance(one, _RecordedCall):
+                self._tell(one.record[_FIRST:_PATH], one.privilege, record)
+            else:
+                call = one.awaited.call
+                self._tell(call.args, call.privilege, record)
 
-    def _tell(self, call: "Call | _RecordedCall", record: Record) -> None:
+    def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
         if self._calls.waits and self._calls.records.done:
-            self._calls.tell_later(lambda: self._tell_now(call, record))
+            self._calls.tell_later(lambda: self._tell_now(arguments, privilege, record))
         else:
-            self._tell_now(call, record)
+            self._tell_now(arguments, privilege, record)
 
-    def _tell_now(self, call: "Call | _RecordedCall", record: Record) -> None:
+    def _tell_now(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
         self._recorded.tell(
-            call.args, call.privilege, record[_INSTRET], self._calls.led(record[_CALLERS], record[_PATH]),
+            arguments, privilege, record[_INSTRET], self._calls.led(record[_CALLERS], record[_PATH]),
             self._meanings.get(record[_MEANING]), record[_FIRST:_PATH],
         )  # fmt: skip
 
@@ -251,20 +257,15 @@ class _RecordedFunction(Generic[M]):
 class _RecordedCall:
     """A recorded call that has not returned: most are asked for no more than what they were given."""
 
-    __slots__ = ("_function", "_record", "privilege")
+    __slots__ = ("_function", "privilege", "record")
 
     def __init__(self, function: "_RecordedFunction[M]", record: Record, privilege: Privilege) -> None:
-        self._function, self._record, self.privilege = function, record, privilege
-
-    @property
-    def args(self) -> tuple[int, ...]:
-        """See `Call`."""
-        return self._record[_FIRST:_PATH]
+        self._function, self.record, self.privilege = function, record, privilege
 
     @property
     def call(self) -> Call:
         """The whole."""
-        return self._function.call(self._record, self.privilege)
+        return self._function.call(self.record, self.privilege)
 
     @property
     def awaited(self) -> Awaited:
