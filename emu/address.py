@@ -5,6 +5,10 @@ from emu.hints import Self
 PAGE_BITS = 12
 PAGE_SIZE = 1 << PAGE_BITS
 """Bytes of a page and of a frame (privileged manual, section 4.3)."""
+PAGE_OFFSET = PAGE_SIZE - 1
+"""The bits of an address that say where in its page it lies."""
+PAGE_START = -PAGE_SIZE
+"""The others: those of its page's first address."""
 
 _MASK64 = (1 << 64) - 1
 
@@ -32,7 +36,7 @@ class _Address(_Unit):
     @property
     def page_offset(self) -> int:
         """The offset inside the page, 0 to 4095."""
-        return int(self) & (PAGE_SIZE - 1)
+        return int(self) & PAGE_OFFSET
 
     @property
     def is_page_aligned(self) -> bool:

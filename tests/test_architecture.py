@@ -1,4 +1,4 @@
-"""No two files import each other, nor in a longer ring: each can be read before those that use it.
+"""Files can be read one after the other, each in one sitting: no rings of imports, nothing too long.
 
 Every import counts, those inside of functions and those for annotations alone (`TYPE_CHECKING`) too.
 """
@@ -81,3 +81,24 @@ def test_a_package_and_a_file_of_it_are_a_ring_where_each_takes_a_name_of_the_ot
     (tmp_path / "emu" / "two.py").write_text("")
     (ring,) = rings_in(tmp_path)
     assert {"emu/__init__.py", "emu/one.py"} == set(ring.split(" <- "))
+
+
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+TABLES = {"emu/engine/assembled.py", "kernel/profiles/full.py"}
+"""Data that a program has written, and the console of a profile."""
+
+
+@pytest.mark.parametrize("package", ["ekernel", "emu", "linker", "kernel", "benchmarks"])
+def test_no_file_and_no_function_is_too_long_to_be_read(package: str) -> None:
+    files = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (ROOT / package).rglob("*.py")
+    }
+    long = {}
+    for name in files.keys() - TABLES:
+        functions = [node for node in ast.walk(ast.parse(files[name])) if isinstance(node, ast.FunctionDef)]
+        lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+        long |= {f"{name} {function}": length for function, length in lengths.items() if length > LONGEST_FUNCTION}
+        if (lines := files[name].count("\n")) > LONGEST_FILE:
+            long[name] = lines
+    assert long == {}
+    assert len(files) > 3

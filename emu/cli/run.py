@@ -20,7 +20,7 @@ from emu.cli.words.qemu import check_unchanging, read_log, read_machine
 from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError, EmuError
 from emu.events import Event
-from emu.hints import TYPE_CHECKING
+from emu.hints import TYPE_CHECKING, FilePath
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
 from emu.report.places import Places
@@ -61,12 +61,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     invariants = read_invariants(request.checked, "--invariant")
     machine = new_machine(request)
     if dumpdtb:
-        from pathlib import Path
-
-        from emu.cli.shared.outputs import whole_file
-
-        with whole_file(Path(dumpdtb)) as stream:
-            stream.write(machine.device_tree)
+        _write_tree(machine, dumpdtb)
         return 0
     places = Places(machine)
     transcript = Transcript(
@@ -113,6 +108,15 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     if error is None:
         _tell_end(request, machine, places, ending, failed, missed=missed)
     return status
+
+
+def _write_tree(machine: Machine, name: FilePath) -> None:
+    from pathlib import Path
+
+    from emu.cli.shared.outputs import whole_file
+
+    with whole_file(Path(name)) as stream:
+        stream.write(machine.device_tree)
 
 
 def _tell_end(

@@ -50,6 +50,24 @@ class EngineParts(ABC):
         self._core = Core(MemoryMap(base, size, devices), host_address, used=probes == "native")
         self.handle = self._core.handle
         self.base, self.size, self._host_address = base, size, host_address
+        self._begin_run_state()
+        self._begin_features()
+        self._begin_calls()
+        self.pages = CodePages(self.handle, base, size)
+        self.clock: BlockClock | PythonClock = self._native_clock() if probes == "native" else self._python_clock()
+        self.window: StateWindow = self.clock.window
+        self.words, self.slots = self.window.words, self.clock.slots
+        self._forgotten_to = self.slots[Slot.SERIAL]
+        """The number of the last block of which nothing is left, with native probes."""
+        if self._core.is_new:
+            self._reset_privilege()
+            check_layout(self.window, self._write_register)
+            if isinstance(self.window, DirectWindow):
+                self._core.is_fresh(self.window)
+        self._add_hooks()
+
+    def _begin_run_state(self) -> None:
+        """What a run of the core, and what is called back from it, leaves for one another."""
         self.running = False
         self.in_memory_hook = False
         """Whether the core waits for the answer to an access: its TLB must not be touched, not even by a look-up."""
@@ -68,19 +86,25 @@ class EngineParts(ABC):
         self._attempted_at = self._attempts = 0
         self._left_access = False
         self._changed_code: list[tuple[int, int]] = []
+        self._one_block = False
+        self._keep: list[Any] = []
+
+    def _begin_features(self) -> None:
+        """Which features are on, and what they want to be told of."""
         self._features: tuple[Feature, ...] = ()
         self._features_work_alone = True
         self._told_of_calls: tuple[Feature, ...] = ()
         self._switching = False
-        self._one_block = False
         self._returns: Returns | None = None
         self._serves_returns = False
         self._entries_by = 0
         self.looks_at_jumps = False
         """Whether a feature wants to be told of traps, and of what leads back from them."""
         self._feature_error: BaseException | None = None
+
+    def _begin_calls(self) -> None:
+        """What the host asks of the core: translations, and calls of guest functions."""
         self._host_translates = False
-        self._keep: list[Any] = []
         self._translated = ctypes.c_uint64()
         self._translated_at = ctypes.addressof(self._translated)
         self.virtual = False
@@ -89,18 +113,6 @@ class EngineParts(ABC):
         self._lone_calls: alone.LoneCalls | None = None
         self._entries: tuple[int, ...] = ()
         self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
-        self.pages = CodePages(self.handle, base, size)
-        self.clock: BlockClock | PythonClock = self._native_clock() if probes == "native" else self._python_clock()
-        self.window: StateWindow = self.clock.window
-        self.words, self.slots = self.window.words, self.clock.slots
-        self._forgotten_to = self.slots[Slot.SERIAL]
-        """The number of the last block of which nothing is left, with native probes."""
-        if self._core.is_new:
-            self._reset_privilege()
-            check_layout(self.window, self._write_register)
-            if isinstance(self.window, DirectWindow):
-                self._core.is_fresh(self.window)
-        self._add_hooks()
 
     def _native_clock(self) -> BlockClock:
         self._entries = installation.install().entries

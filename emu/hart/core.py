@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from struct import Struct
 
-from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_SIZE, VirtAddr
 from emu.engine import Fault, Store, Word
 from emu.engine.slots import Slot
 from emu.errors import DoubleFault
-from emu.events import (
-    PageFault,
-)
+from emu.events import PageFault, TrapTaken
 from emu.hart.counting import CountingHart
 from emu.hart.words import (
     ALL,
@@ -167,8 +165,9 @@ class HartCore(CountingHart):
         operand = self.operand_at(pc)
         access = operand.access if operand else fault.access  # the core begins an atomic store with a load
         address = operand.address(self.words) if operand else fault.physical
-        if operand and (address & 0xFFF) + operand.size > PAGE_SIZE and fault.physical & 0xFFF < operand.size:
-            address = (address | 0xFFF) + 1 & ALL  # the part in the second page faults (section 3.1.16)
+        is_split = operand is not None and (address & PAGE_OFFSET) + operand.size > PAGE_SIZE
+        if operand and is_split and fault.physical & PAGE_OFFSET < operand.size:
+            address = (address | PAGE_OFFSET) + 1 & ALL  # the part in the second page faults (section 3.1.16)
         self.trap(ACCESS_FAULTS[access], address, pc)
 
     def refused_access(self, page: int, access: Access) -> tuple[int, Access]:
@@ -178,12 +177,12 @@ class HartCore(CountingHart):
         """
         pc = self.words[PC]
         if access is Access.FETCH:
-            return (pc if pc >> 12 == page >> 12 else page), access
+            return (pc if pc >> PAGE_BITS == page >> PAGE_BITS else page), access
         operand = self.operand_at(pc)
         if operand is None:
             return page, access
         address = operand.address(self.words)
-        return (address if address >> 12 == page >> 12 else page), operand.access
+        return (address if address >> PAGE_BITS == page >> PAGE_BITS else page), operand.access
 
     def _has_returned(self, pc: int) -> bool:
         if pc != RETURN_ADDRESS:
@@ -212,7 +211,7 @@ class HartCore(CountingHart):
 
         The core then takes the block for empty, and asks for the page before it as well, which no fetch needs.
         """
-        if pc & (PAGE_SIZE - 1) or page >> PAGE_BITS != (pc - 1 & ALL) >> PAGE_BITS:
+        if pc & PAGE_OFFSET or page >> PAGE_BITS != (pc - 1 & ALL) >> PAGE_BITS:
             return False
         self.trap(ExceptionCause.ILLEGAL_INSTRUCTION, self.fetch_instruction(pc), pc)
         return True
@@ -268,8 +267,14 @@ class HartCore(CountingHart):
             self._trap_event(*last),
         )
 
-    def count_trap(self) -> None:
-        """A trap has been entered, and who listens has been told."""
+    def tell_entry(
+        self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, target: int, satp: int,
+        *, interrupt: bool,
+    ) -> None:  # fmt: skip
+        """A trap has been entered: tell who listens, and count it."""
+        self.note_entry(epc, target, satp)
+        if TrapTaken in self._listening:
+            self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
         slots = self.slots
         slots[TRAPS] = taken = slots[TRAPS] + 1
         if taken == slots[LAST_TRAP] and self.engine.running:

@@ -1,5 +1,6 @@
 """A hart that counts: it stops behind exactly as many instructions as it is told, and knows how many have retired."""
 
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_START
 from emu.engine import Stop
 from emu.engine.slots import Slot
 from emu.errors import MachineError
@@ -111,10 +112,10 @@ class CountingHart(HartBase):
         """The address behind so many instructions from `start`, in straight line."""
         halves, base, page, first = self._halves, self.ram.base, -1, 0
         for _ in range(instructions):
-            if start >> 12 != page:
-                page = start >> 12
-                first = (self._physical_code(start) - (start & 0xFFF) - base) >> 1
-            start = (start + instruction_length(halves[first + ((start & 0xFFF) >> 1)])) & ALL
+            if start >> PAGE_BITS != page:
+                page = start >> PAGE_BITS
+                first = (self._physical_code(start) - (start & PAGE_OFFSET) - base) >> 1
+            start = (start + instruction_length(halves[first + ((start & PAGE_OFFSET) >> 1)])) & ALL
         return start
 
     def _forget(self, places: list[int]) -> None:
@@ -158,7 +159,7 @@ class CountingHart(HartBase):
         if not length:
             return -self.instructions_between(start, pc)
         block = slots[BLOCK]
-        key = block << 12 | (pc - start) & 0xFFF  # a block is shorter than a page
+        key = block << PAGE_BITS | (pc - start) & PAGE_OFFSET  # a block is shorter than a page
         position = self._positions.get(key)
         if position is None:
             # A block that has written over its own code is counted by what is there now.
@@ -172,12 +173,12 @@ class CountingHart(HartBase):
         """Instructions from `start` up to `end`, in straight line."""
         halves, base, count, page, first = self._halves, self.ram.base, 0, -1, 0
         while start < end:
-            if start >> 12 != page:
-                page = start >> 12
-                physical = self.code_address(start & ~0xFFF)
+            if start >> PAGE_BITS != page:
+                page = start >> PAGE_BITS
+                physical = self.code_address(start & PAGE_START)
                 if physical is None:  # the block has destroyed the mapping that it executes from
                     return count + (end - start) // 4
                 first = (physical - base) >> 1
-            start += instruction_length(halves[first + ((start & 0xFFF) >> 1)])
+            start += instruction_length(halves[first + ((start & PAGE_OFFSET) >> 1)])
             count += 1
         return count

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 
-from emu.address import PAGE_BITS
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_START
 from emu.errors import MachineError
 from emu.isa.privilege import Privilege
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN, Status
@@ -63,7 +63,7 @@ def leads_outside(words: memoryview, base: int, size: int, satp: int, address: i
 
 def frame_of(entry: int, shift: int, address: int) -> int:
     """The physical address of the page that a leaf maps an address to."""
-    return ((entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS) | (address & ((1 << shift) - 1) & ~0xFFF)
+    return ((entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS) | (address & ((1 << shift) - 1) & PAGE_START)
 
 
 def readable(words: memoryview, base: int, size: int, satp: int, address: int) -> int | None:
@@ -79,7 +79,7 @@ def readable(words: memoryview, base: int, size: int, satp: int, address: int) -
     entry, shift = leaf
     if not entry & bits.V or entry & (bits.R | bits.W) == bits.W:
         return None
-    return frame_of(entry, shift, address) | address & 0xFFF
+    return frame_of(entry, shift, address) | address & PAGE_OFFSET
 
 
 class Walks:
@@ -98,12 +98,12 @@ class Walks:
                 if words[place] != entry:
                     break
             else:
-                return known[0] | address & 0xFFF
+                return known[0] | address & PAGE_OFFSET
         found = readable(words, self._ram.base, self._ram.size, satp, address)
         if found is not None:
             if len(self._known) >= _MOST_WALKS:
                 self._known.clear()
-            self._known[satp, address >> PAGE_BITS] = found & ~0xFFF, tuple(self._way(satp, address))
+            self._known[satp, address >> PAGE_BITS] = found & PAGE_START, tuple(self._way(satp, address))
         return found
 
     def _way(self, satp: int, address: int) -> Iterator[tuple[int, int]]:

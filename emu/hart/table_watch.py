@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from emu.address import PAGE_SIZE, PhysAddr, VirtAddr
+from emu.address import PAGE_SIZE, PAGE_START, PhysAddr, VirtAddr
 from emu.engine import Engine
 from emu.events import PteWritten
 from emu.hart.shadow import SharedShadow
@@ -108,7 +108,7 @@ class TableWatch:
 
     def emit(self, address: int, old: int, new: int, pc: int, *, by_walk: bool) -> None:
         """Tell who listens of a change in a known table, with the count of instructions exact."""
-        if address & -PAGE_SIZE not in self._map.pages:
+        if address & PAGE_START not in self._map.pages:
             return
         hart = self._hart
         level, first = self._map.place(address)
@@ -128,7 +128,7 @@ class TableWatch:
 
     def _changed(self, address: int, old: int, new: int, pc: int) -> None:
         """A store has been carried out."""
-        if address & -PAGE_SIZE in self._map.pages:
+        if address & PAGE_START in self._map.pages:
             self._hart.shadow.in_access(self._hart, pc, self._tell, address, old, new, pc)
 
     def _tell(self, address: int, old: int, new: int, pc: int) -> None:
@@ -147,7 +147,7 @@ class TableWatch:
             parts.append((int(place), data[:count]))
             at, data = at + count, data[count:]
         for physical, part in parts:
-            if physical & -PAGE_SIZE in self._map.pages:
+            if physical & PAGE_START in self._map.pages:
                 hart.shadow.in_access(hart, access.pc, self._store, physical, part, access.pc)
 
     def _store(self, address: int, data: bytes, pc: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from emu.address import PAGE_BITS, PAGE_SIZE, VirtAddr
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_START, VirtAddr
 from emu.hints import Protocol
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.lateclass import dataclass
@@ -78,13 +78,13 @@ class TableMap:
 
     def place(self, entry_address: int) -> tuple[int, VirtAddr]:
         """The level of an entry in a known table, and the first virtual address that it maps."""
-        table = self.pages[entry_address & -PAGE_SIZE]
-        index = (entry_address & PAGE_SIZE - 1) >> _ENTRY_BITS
+        table = self.pages[entry_address & PAGE_START]
+        index = (entry_address & PAGE_OFFSET) >> _ENTRY_BITS
         return table.level, VirtAddr(_first(table, index))
 
     def written(self, entry_address: int, old: int, new: int) -> None:
         """An entry of a known table has changed in memory."""
-        page = entry_address & -PAGE_SIZE
+        page = entry_address & PAGE_START
         table = self.pages[page]
         if table.level and _leads_on(new):
             self._refer(table, (entry_address - page) >> _ENTRY_BITS, new)

@@ -1,5 +1,9 @@
 """How `mstatus` changes when a trap is entered and left, and which interrupt comes first: pure functions."""
 
+from collections.abc import Callable
+
+from emu.hints import NamedTuple
+from emu.isa.causes import INTERRUPT_BIT
 from emu.isa.privilege import Privilege
 from emu.isa.status import MEIP, MPP_SHIFT, MSIP, MTIP, SEIP, SSIP, STIP, Status
 
@@ -27,6 +31,28 @@ def enter_m(status: int, privilege: int) -> int:
     """`mstatus` after a trap into M mode from `privilege`."""
     stacked = _MPIE if status & _MIE else 0
     return (status & ~(_MIE | _MPIE | _MPP)) | stacked | (privilege << MPP_SHIFT)
+
+
+class Places(NamedTuple):
+    """Where a hart keeps what a trap into one mode reads and writes, and how `mstatus` changes."""
+
+    entered: Callable[[int, int], int]
+    status: int
+    epc: int
+    cause: int
+    tval: int
+    tvec: int
+
+
+def enter_handler(
+    state: memoryview, places: Places, cause: int, tval: int, epc: int, source: int, *, interrupt: bool
+) -> int:
+    """What hardware does to CSRs on a trap (sections 3.1.6.1 and 3.1.7); the address of the handler."""
+    entered, at_status, at_epc, at_cause, at_tval, at_tvec = places
+    state[at_status] = entered(state[at_status], source)
+    state[at_epc], state[at_cause], state[at_tval] = epc, cause | INTERRUPT_BIT if interrupt else cause, tval
+    tvec = state[at_tvec]
+    return trap_target(tvec, cause, interrupt=True) if interrupt else tvec & ~3
 
 
 def leave_s(status: int) -> tuple[int, Privilege]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from emu.address import PhysAddr
+from emu.address import PAGE_BITS, PhysAddr
 from emu.devices.device import Device
 from emu.firmware.devicetree import Described
 from emu.hints import Protocol
@@ -39,7 +39,7 @@ class DeviceBus:
 
     def read(self, address: int, size: int) -> int | None:
         """A load; None where no device takes it."""
-        device = self._device_of_page.get(address >> 12) or self._find(address)
+        device = self._device_of_page.get(address >> PAGE_BITS) or self._find(address)
         if device is None or address & (size - 1) or not device.takes(address - device.base, size):
             return None
         value = device.read(address - device.base, size) & (1 << 8 * size) - 1
@@ -49,7 +49,7 @@ class DeviceBus:
 
     def write(self, address: int, size: int, value: int) -> bool:
         """A store; False where no device takes it. It is reported before the device acts on it."""
-        device = self._device_of_page.get(address >> 12) or self._find(address)
+        device = self._device_of_page.get(address >> PAGE_BITS) or self._find(address)
         if device is None or address & (size - 1) or not device.takes(address - device.base, size):
             return False
         if self.report is not None:
@@ -60,6 +60,6 @@ class DeviceBus:
     def _find(self, address: int) -> Device | None:
         for device in self.devices:
             if device.base <= address < device.base + device.size:
-                self._device_of_page[address >> 12] = device
+                self._device_of_page[address >> PAGE_BITS] = device
                 return device
         return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from emu.address import PAGE_BITS, PAGE_START
 from emu.buffers import words_type
 from emu.engine import library, native
 from emu.engine.assembled import ASSEMBLED
@@ -83,7 +84,7 @@ class Translations:
         """
         words = self.words
         words[START], words[SIZE], words[TABLES] = start, size, tables
-        words[FETCHED] = fetched - (start >> 12) & (1 << 64) - 1
+        words[FETCHED] = fetched - (start >> PAGE_BITS) & (1 << 64) - 1
 
     def walk_from(self, root: int, levels: int) -> None:
         """Page tables begin at this physical address, with so many levels; 0: there are none."""
@@ -155,12 +156,12 @@ class Translations:
 
     def find(self, address: int, access: int) -> tuple[int, int] | None:
         """What is kept for an access (library.MEM_READ, ...) to an address: frame and protection."""
-        words, page = self.words, address >> 12 & _PAGES
+        words, page = self.words, address >> PAGE_BITS & _PAGES
         place = _place(page, access)
         context = words[CONTEXT]
         if not context or words[place] != page | context << CONTEXT_SHIFT:
             return None
-        return words[place + 1] & -4096, words[place + 1] & 7
+        return words[place + 1] & PAGE_START, words[place + 1] & 7
 
     def ask(
         self, address: int, access: int, fill: Callable[[int, int], tuple[int, int] | None]
@@ -169,26 +170,26 @@ class Translations:
         words = self.words
         found = self.find(address, access)
         if found is not None:
-            if words[MARK] and words[_place(address >> 12 & _PAGES, access) + 1] & USER:
+            if words[MARK] and words[_place(address >> PAGE_BITS & _PAGES, access) + 1] & USER:
                 self.mark(address)
             return found
         words[KEEP] = 0
         found = fill(address, access)
         if found is not None and words[KEEP] and words[CONTEXT]:
-            page = address >> 12 & _PAGES
+            page = address >> PAGE_BITS & _PAGES
             place = _place(page, access)
             words[place] = page | words[CONTEXT] << CONTEXT_SHIFT
-            words[place + 1] = found[0] & -4096 | found[1] & 7 | USER
+            words[place + 1] = found[0] & PAGE_START | found[1] & 7 | USER
         return found
 
     def forget_page(self, address: int) -> None:
         """Forget the page of an address in all contexts, and in the core's own TLB; not inside a memory callback."""
         for access in (library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH):
-            self.words[_place(address >> 12 & _PAGES, access)] = 0
+            self.words[_place(address >> PAGE_BITS & _PAGES, access)] = 0
         if library.tlb_flush_page is None:
             library.flush_tlb(self._handle)
         else:
-            library.tlb_flush_page(self._core, address & -4096)
+            library.tlb_flush_page(self._core, address & PAGE_START)
 
     def forget_all(self) -> None:
         """Forget everything that is kept here; the core's own TLB is another matter."""

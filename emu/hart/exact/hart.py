@@ -6,16 +6,16 @@ The core's own privilege is never M: model M and S run as S with TVM, TW and TSR
 
 from collections.abc import Callable
 
-from emu.address import VirtAddr
+from emu.address import PAGE_BITS, PAGE_OFFSET, VirtAddr
 from emu.engine.csrs.layout import LINES
 from emu.engine.traps import fences
-from emu.events import SyscallMade, TrapReturned, TrapTaken
+from emu.events import SyscallMade, TrapReturned
 from emu.hart.exact.state import Choices
 from emu.hart.exact.translation import ExactTranslation
-from emu.hart.traps import enter_m, enter_s, leave_m, leave_s, next_interrupt, trap_target
+from emu.hart.traps import Places, enter_handler, enter_m, enter_s, leave_m, leave_s, next_interrupt
 from emu.hart.words import BLOCK, BLOCK_PC, COUNT, PC, RESERVATION, remember
 from emu.hints import TYPE_CHECKING
-from emu.isa.causes import INTERRUPT_BIT, ExceptionCause
+from emu.isa.causes import ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.encodings import MRET, OPCODE, SFENCE_VMA, SFENCE_VMA_MASK, SRET, SYSTEM, WFI
 from emu.isa.privilege import Privilege
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from emu.hart.csr_owner import Read, Write
     from emu.hart.platform import Platform
 
-_MSTATUS, _SATP = int(Csr.MSTATUS), int(Csr.SATP)
+_MSTATUS, _SATP, _SEPC, _MEPC = int(Csr.MSTATUS), int(Csr.SATP), int(Csr.SEPC), int(Csr.MEPC)
 _MPRV = int(Status.MPRV)
 _TVM, _TW, _TSR = int(Status.TVM), int(Status.TW), int(Status.TSR)
 # Plain numbers: looking a member up in its Enum takes longer than the rest of a CSR access.
-_SEPC, _SCAUSE, _STVAL, _STVEC = int(Csr.SEPC), int(Csr.SCAUSE), int(Csr.STVAL), int(Csr.STVEC)
-_MEPC, _MCAUSE, _MTVAL, _MTVEC = int(Csr.MEPC), int(Csr.MCAUSE), int(Csr.MTVAL), int(Csr.MTVEC)
 _MEDELEG, _MIDELEG, _MIE, _MIP = int(Csr.MEDELEG), int(Csr.MIDELEG), int(Csr.MIE), int(Csr.MIP)
 _ALL = (1 << 64) - 1
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
+_INTO_S = Places(enter_s, *map(int, (Csr.MSTATUS, Csr.SEPC, Csr.SCAUSE, Csr.STVAL, Csr.STVEC)))
+_INTO_M = Places(enter_m, *map(int, (Csr.MSTATUS, Csr.MEPC, Csr.MCAUSE, Csr.MTVAL, Csr.MTVEC)))
 _ILLEGAL, _ECALL = int(ExceptionCause.ILLEGAL_INSTRUCTION), int(ExceptionCause.ECALL_FROM_U)
 
 Operation = Callable[[int], None]
@@ -67,7 +67,7 @@ class ExactHart(ExactTranslation):
         if number == 2:
             slots = self.slots
             block = slots[BLOCK]
-            key = block << 12 | (epc - slots[BLOCK_PC]) & 0xFFF  # a block is shorter than a page
+            key = block << PAGE_BITS | (epc - slots[BLOCK_PC]) & PAGE_OFFSET  # a block is shorter than a page
             operation = self._operation_at.get(key)
             if operation is None:
                 instruction = self.fetch_instruction(epc)
@@ -75,9 +75,10 @@ class ExactHart(ExactTranslation):
                 if block:
                     remember(self._operation_at, key, operation)
                     if instruction == SRET:
-                        self.engine.note_return(block, key & 0xFFF)
+                        self.engine.note_return(block, key & PAGE_OFFSET)
                     elif instruction & SFENCE_VMA_MASK == SFENCE_VMA and (register := instruction >> 15 & 31):
-                        self.engine.note_return(block, key & 0xFFF, fences.about(self.instructions_from(epc), register))
+                        word = fences.about(self.instructions_from(epc), register)
+                        self.engine.note_return(block, key & PAGE_OFFSET, word)
             operation(epc)
         elif number == 8:
             self._environment_call(epc)
@@ -262,7 +263,7 @@ class ExactHart(ExactTranslation):
             if not source or privilege is _M or self.engine.translations.is_in_large(address):
                 return self.flush_translations()
             self.stale.fenced(address)
-            self._code.pop(address >> 12, None)
+            self._code.pop(address >> PAGE_BITS, None)
             return self.engine.translations.forget_page(address)
 
         return sfence
@@ -286,25 +287,12 @@ class ExactHart(ExactTranslation):
     def _enter(self, cause: int, tval: int, epc: int, source: Privilege, to: Privilege, *, interrupt: bool) -> int:
         """What hardware does on a trap (privileged manual, sections 3.1.6.1 and 3.1.7)."""
         values = self._values
-        status = values[_MSTATUS]
-        recorded = cause | INTERRUPT_BIT if interrupt else cause
-        if to is _S:
-            values[_MSTATUS] = enter_s(status, source)
-            values[_SEPC], values[_SCAUSE], values[_STVAL] = epc, recorded, tval
-            tvec = values[_STVEC]
-        else:
-            values[_MSTATUS] = enter_m(status, source)
-            values[_MEPC], values[_MCAUSE], values[_MTVAL] = epc, recorded, tval
-            tvec = values[_MTVEC]
-        target = trap_target(tvec, cause, interrupt=True) if interrupt else tvec & ~3
+        target = enter_handler(values, _INTO_S if to is _S else _INTO_M, cause, tval, epc, source, interrupt=interrupt)
         self.words[PC] = target
         self.words[RESERVATION] = _ALL
         if to is not source:
             self._go_to(to)
-        self.note_entry(epc, target, values[_SATP])
-        if TrapTaken in self._listening:
-            self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
-        self.count_trap()
+        self.tell_entry(cause, tval, epc, source, to, target, values[_SATP], interrupt=interrupt)
         return target
 
     def deliver_interrupts(self) -> None:

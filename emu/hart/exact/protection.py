@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_SIZE, PAGE_START, PhysAddr
 from emu.buffers import buffer_address
 from emu.engine import Stop
 from emu.hart import pmp_csrs
@@ -119,7 +119,7 @@ class ExactProtection(ExactState):
 
     def _check_fetch(self, seen: Walk, physical: PhysAddr, pc: int) -> bool:
         start, place = int(seen.address), int(physical)
-        has_two_halves = start == pc and pc & PAGE_SIZE - 1 != PAGE_SIZE - _HALF and self.ram.contains(place, _HALF)
+        has_two_halves = start == pc and pc & PAGE_OFFSET != PAGE_SIZE - _HALF and self.ram.contains(place, _HALF)
         halves = 1
         if has_two_halves:
             low = int.from_bytes(self.ram.view[place - self.ram.base : place - self.ram.base + _HALF], "little")
@@ -132,9 +132,9 @@ class ExactProtection(ExactState):
         return True
 
     def _note_checked(self, seen: Walk, permissions: int) -> None:
-        page = int(seen.physical or 0) & -PAGE_SIZE
+        page = int(seen.physical or 0) & PAGE_START
         if page_permissions(self._regions, page, seen.privilege) is None:
-            self._checked[int(seen.address) & -PAGE_SIZE, seen.access is Access.FETCH] = permissions
+            self._checked[int(seen.address) & PAGE_START, seen.access is Access.FETCH] = permissions
             self.asks_again = True
             if not self._steps:
                 self.engine.request_stop()

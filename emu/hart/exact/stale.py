@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from emu.address import PAGE_SIZE
+from emu.address import PAGE_SIZE, PAGE_START
 from emu.events import PteWritten
 from emu.lateclass import dataclass
 from emu.subscriptions import EventBus, Stop
@@ -66,7 +66,7 @@ class StaleTranslations:
         if address is None:
             self._pages.clear()
             return
-        page = address & -PAGE_SIZE
+        page = address & PAGE_START
         for key in [key for key in self._pages if key[0] == page]:
             del self._pages[key]
 

@@ -1,6 +1,6 @@
 """Translation in fidelity `exact`: each TLB fill of the core is answered by the model's page walk."""
 
-from emu.address import PAGE_BITS, PAGE_SIZE, PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_START, PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.events import PteWritten, StaleTranslationUsed, TlbFilled
 from emu.hart.exact.protection import ExactProtection
@@ -58,7 +58,7 @@ class ExactTranslation(ExactProtection):
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
         """See `emu.engine.Guest`."""
-        address &= ~0xFFF
+        address &= PAGE_START
         values = self._values
         status = values[_MSTATUS]
         privilege: int = self._privilege
@@ -155,10 +155,10 @@ class ExactTranslation(ExactProtection):
                     return None
                 self._announced, self._told = None, fill
         if needed == PROT_EXEC:
-            self._code[address >> 12] = (frame - self.ram.base) >> 1
+            self._code[address >> PAGE_BITS] = (frame - self.ram.base) >> 1
         if is_open:
             self.engine.translations.keep()
-        return frame, self._split.grant(frame >> 12, granted, needed)
+        return frame, self._split.grant(frame >> PAGE_BITS, granted, needed)
 
     def _is_device(self, address: int) -> bool:
         return any(address in devices for devices in self._devices)
@@ -201,14 +201,14 @@ class ExactTranslation(ExactProtection):
         """Whether the access goes by a translation whose entry has changed, which is told if it makes a difference."""
         status = self._values[_MSTATUS]
         privilege = self._privilege if access is Access.FETCH else effective_privilege(status, self._privilege)
-        kept = self.stale.find(page & -PAGE_SIZE, self._context(privilege), _NEEDED[access])
+        kept = self.stale.find(page & PAGE_START, self._context(privilege), _NEEDED[access])
         if kept is None or kept.change is None or kept.told:
             return False
         kept.told = self.asks_again = True
         if access is not Access.FETCH:
             self.repeated_at = self.retired_count, pc
         seen = self._walk_tables(address, access)
-        if seen.physical is None or int(seen.physical) & -PAGE_SIZE != kept.frame:
+        if seen.physical is None or int(seen.physical) & PAGE_START != kept.frame:
             self.bus.emit(
                 StaleTranslationUsed(
                     instret=self.retired_count,
@@ -216,7 +216,7 @@ class ExactTranslation(ExactProtection):
                     privilege=self._privilege,
                     access=access,
                     address=VirtAddr(address),
-                    used=PhysAddr(kept.frame | address & PAGE_SIZE - 1),
+                    used=PhysAddr(kept.frame | address & PAGE_OFFSET),
                     change=kept.change,
                     walk=seen,
                 )
@@ -240,8 +240,8 @@ class ExactTranslation(ExactProtection):
                     pc=VirtAddr(pc),
                     privilege=self._privilege,
                     access=seen.access,
-                    vpn=VirtPageNum(page >> 12),
-                    ppn=PhysPageNum(int(seen.physical) >> 12),
+                    vpn=VirtPageNum(page >> PAGE_BITS),
+                    ppn=PhysPageNum(int(seen.physical) >> PAGE_BITS),
                     walk=seen,
                 )
             )
@@ -282,17 +282,17 @@ class ExactTranslation(ExactProtection):
         if fences != self._fences:
             self._fences = fences
             self._code.clear()
-        page = self._code.get(address >> 12)
+        page = self._code.get(address >> PAGE_BITS)
         if page is not None:
-            return self.ram.base + page * 2 + (address & 0xFFF)
+            return self.ram.base + page * 2 + (address & PAGE_OFFSET)
         if self.stale.is_on and (
-            old := self.stale.find(address & -PAGE_SIZE, self._context(self._privilege), PROT_EXEC)
+            old := self.stale.find(address & PAGE_START, self._context(self._privilege), PROT_EXEC)
         ):
-            return old.frame | address & PAGE_SIZE - 1
+            return old.frame | address & PAGE_OFFSET
         kept = self.engine.translations.find(address, MEM_FETCH)
         if kept is not None:
-            self._code[address >> 12] = (kept[0] - self.ram.base) >> 1
-            return kept[0] | address & 0xFFF
+            self._code[address >> PAGE_BITS] = (kept[0] - self.ram.base) >> 1
+            return kept[0] | address & PAGE_OFFSET
         seen = self.walk(address, Access.FETCH)
         if seen.physical is None or not self.ram.contains(int(seen.physical), 2):
             raise no_code(address)

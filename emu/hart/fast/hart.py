@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from emu.address import VirtAddr
+from emu.address import PAGE_BITS, PAGE_OFFSET, PAGE_START, VirtAddr
 from emu.engine import Stop
 from emu.engine.library import MEM_FETCH, MEM_READ
 from emu.engine.window import Word
 from emu.errors import MachineError
-from emu.events import PageFault, SyscallMade, TrapReturned, TrapTaken
+from emu.events import PageFault, SyscallMade, TrapReturned
 from emu.hart.counter_csrs import COUNTERS
 from emu.hart.fast.state import PRIVILEGES, FastState
 from emu.hart.fills import (
@@ -22,10 +22,10 @@ from emu.hart.fills import (
     no_code,
     unasked,
 )
-from emu.hart.traps import enter_m, enter_s, leave_s, next_interrupt, trap_target
+from emu.hart.traps import Places, enter_handler, enter_m, enter_s, leave_s, next_interrupt
 from emu.hart.words import BLOCK_LENGTH, BLOCK_PC, COUNT, PC, PRIVILEGE, RESERVATION
 from emu.hints import TYPE_CHECKING
-from emu.isa.causes import ACCESS_FAULTS, INTERRUPT_BIT, PAGE_FAULTS, ExceptionCause
+from emu.isa.causes import ACCESS_FAULTS, PAGE_FAULTS, ExceptionCause
 from emu.isa.csrs import Csr
 from emu.isa.encodings import OPCODE, SRET, SYSTEM, WFI
 from emu.isa.operands import instruction_length
@@ -43,9 +43,9 @@ _ALL = (1 << 64) - 1
 _MPRV, _SUM, _MXR, _TSR = int(Status.MPRV), int(Status.SUM), int(Status.MXR), int(Status.TSR)
 _U, _S, _M = Privilege.U, Privilege.S, Privilege.M
 # Plain numbers: looking a member up in its Enum takes longer than reading the word.
-_STATUS, _MIP, _MIE, _SATP = Word.MSTATUS, Word.MIP, Word.MIE, Word.SATP
-_SEPC, _SCAUSE, _STVAL, _STVEC = Word.SEPC, Word.SCAUSE, Word.STVAL, Word.STVEC
-_MEPC, _MCAUSE, _MTVAL, _MTVEC = Word.MEPC, Word.MCAUSE, Word.MTVAL, Word.MTVEC
+_STATUS, _MIP, _MIE, _SATP, _SEPC = Word.MSTATUS, Word.MIP, Word.MIE, Word.SATP, Word.SEPC
+_INTO_S = Places(enter_s, _STATUS, Word.SEPC, Word.SCAUSE, Word.STVAL, Word.STVEC)
+_INTO_M = Places(enter_m, _STATUS, Word.MEPC, Word.MCAUSE, Word.MTVAL, Word.MTVEC)
 _MEDELEG, _MIDELEG, _BAD_ADDRESS = Word.MEDELEG, Word.MIDELEG, Word.BAD_ADDRESS
 _CSRRW = 1
 """funct3 of `csrrw`, and of `csrrwi` without the bit of its immediate."""
@@ -211,23 +211,11 @@ class FastHart(FastState):
     def _enter(self, cause: int, tval: int, epc: int, to: Privilege, *, interrupt: bool) -> int:
         words = self.words
         source, status = self.privilege, words[_STATUS]
-        recorded = cause | INTERRUPT_BIT if interrupt else cause
-        if to is _S:
-            words[_STATUS] = enter_s(status, source)
-            words[_SEPC], words[_SCAUSE], words[_STVAL] = epc, recorded, tval
-            tvec = words[_STVEC]
-        else:
-            words[_STATUS] = enter_m(status, source)
-            words[_MEPC], words[_MCAUSE], words[_MTVAL] = epc, recorded, tval
-            tvec = words[_MTVEC]
-        target = trap_target(tvec, cause, interrupt=True) if interrupt else tvec & ~3
+        target = enter_handler(words, _INTO_S if to is _S else _INTO_M, cause, tval, epc, source, interrupt=interrupt)
         words[PRIVILEGE], words[PC], words[RESERVATION] = to, target, _ALL
         if status & _MPRV:
             self.flush_translations()
-        self.note_entry(epc, target, words[_SATP])
-        if TrapTaken in self._listening:
-            self.emit_trap(cause, tval, epc, source, to, target, interrupt=interrupt)
-        self.count_trap()
+        self.tell_entry(cause, tval, epc, source, to, target, words[_SATP], interrupt=interrupt)
         return target
 
     def deliver_interrupts(self) -> None:
@@ -275,7 +263,7 @@ class FastHart(FastState):
 
     def fill(self, address: int, access: int) -> tuple[int, int] | None:
         """Until paging is on: the core's own walker would make every page executable and writable, which is slow."""
-        address &= ~0xFFF
+        address &= PAGE_START
         needed = PROT_EXEC if access == MEM_FETCH else PROT_READ if access == MEM_READ else PROT_WRITE
         words = self.words
         privilege = words[PRIVILEGE]
@@ -286,7 +274,7 @@ class FastHart(FastState):
             return None
         if not self.ram.contains(address, 1):
             return address, PROT_READ | PROT_WRITE | PROT_EXEC
-        return address, self._split.grant(address >> 12, PROT_READ | PROT_WRITE | PROT_EXEC, needed)
+        return address, self._split.grant(address >> PAGE_BITS, PROT_READ | PROT_WRITE | PROT_EXEC, needed)
 
     def refused(self) -> None:
         """Paging has been turned on: from now on the core walks by itself."""
@@ -363,4 +351,4 @@ class FastHart(FastState):
         if self.words[PRIVILEGE] == _M or not satp >> SATP_MODE_SHIFT:
             return address
         leaf = find_leaf(self.ram.words, self.ram.base, self.ram.size, satp, address)
-        return None if leaf is None else frame_of(*leaf, address) | address & 0xFFF
+        return None if leaf is None else frame_of(*leaf, address) | address & PAGE_OFFSET

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from emu.address import PAGE_BITS
 from emu.buffers import buffer_address
 from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.features.accesses import instret
@@ -78,7 +79,7 @@ class LastWriter(Feature):
         if not access.is_store:
             return
         last = physical + access.size - 1
-        for byte in {physical, last if last >> 12 == physical >> 12 else physical}:
+        for byte in {physical, last if last >> PAGE_BITS == physical >> PAGE_BITS else physical}:
             place = (byte - self._base >> 3) * 2
             if 0 <= place < len(self._words) - 2:
                 self._words[place : place + 2] = memoryview(array("Q", (access.instret + 1, access.pc)))
