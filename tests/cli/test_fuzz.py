@@ -1,6 +1,5 @@
 """`ekernel fuzz`: planted bugs are found, explained, made small and replayed; the same seed finds the same."""
 
-import os
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 from emu.cli import status_of
 from emu.cli.fuzz import FuzzWords, options, target_of
 from emu.cli.run import new_machine
+from tests.cli.terminal import Terminal
 
 MAGIC = """
     j .
@@ -226,18 +226,11 @@ def test_mistakes_are_answered_by_sentences(program, tmp_path, monkeypatch, caps
 
 def test_ctrl_c_ends_a_campaign_with_its_summary_and_every_file_whole(program, tmp_path):
     corpus = tmp_path / "corpus"
-    command = [sys.executable, "-m", "ekernel", "fuzz", program(MAGIC), "--function", "parse", "--corpus", corpus,
-               "--executions", "300000000"]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        while not (corpus / "crashes" / f"{CRASH}.txt").exists() and process.poll() is None:
-            os.sched_yield()
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 128 + signal.SIGINT, error
-    assert "1 failure" in out
+    terminal = Terminal("fuzz", program(MAGIC), "--function", "parse", "--corpus", corpus, "--executions", "300000000")
+    terminal.expect("1 failure")
+    terminal.type("\x03")
+    assert terminal.status() == 128 + signal.SIGINT, terminal.seen
+    assert re.search(r"edges, .*1 failure\s", terminal.seen)
     assert (corpus / "crashes" / CRASH).read_bytes() == b"LNRK\x7f\x03"
     assert all(data and not name.startswith(".") for name, data in files(corpus).items())
 

@@ -1,8 +1,9 @@
 """What a client of the Remote Serial Protocol is answered, packet by packet."""
 
-import os
+import io
 import random
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,12 +16,31 @@ from hypothesis import strategies as st
 from emu.debug.gdb import GdbServer
 from emu.debug.gdb.agent import Condition
 from emu.errors import ConfigError
+from emu.events import ConsoleOutput
 from emu.machine import Machine, MachineConfig, StopReason
 from tests.emu.debug.gdb.conftest import Client, Served
 
 Serve = Callable[..., Served]
 SPIN = "spin: addi s0, s0, 1; j spin"
+SPEAKS = """
+    li t1, 0x10000000
+    li t2, 1000
+spin:
+    addi s0, s0, 1
+    remu t0, s0, t2
+    bnez t0, spin
+    sb t0, (t1)
+    j spin
+"""
+"""Counts in s0, and sends an octet to the console whenever it has counted another thousand."""
 OFF = "li a7, 8; ecall"
+
+
+def speaking(machine: Machine) -> threading.Event:
+    """An event that is set when the guest sends something to its console."""
+    spoken = threading.Event()
+    machine.on(ConsoleOutput, lambda _event: spoken.set())
+    return spoken
 
 
 def test_registers_and_memory_are_read_and_written(boot: Callable[..., Machine], serve: Serve) -> None:
@@ -85,13 +105,14 @@ def test_addresses_are_physical_when_a_client_says_so_as_to_qemu(boot: Callable[
 def test_a_client_detaches_and_another_finds_the_guest_where_it_ran_to(
     boot: Callable[..., Machine], serve: Serve
 ) -> None:
-    served = serve(boot(SPIN), halted=True)
+    machine = boot(SPEAKS)
+    spoken = speaking(machine)
+    served = serve(machine, halted=True)
     first = Client(served.port)
     first.ask("Z0,80200000,4")
     assert first.ask("D") == "OK"
     assert first.socket.recv(1) == b""
-    while served.machine.instret < 1000:
-        os.sched_yield()
+    assert spoken.wait(60)
     second = Client(served.port)
     assert second.ask("?") == "S05"
     assert int.from_bytes(bytes.fromhex(second.ask("p8")), "little") > 300
@@ -146,16 +167,17 @@ def test_breakpoints_stop_before_their_instruction_as_often_as_their_condition_h
 def test_ctrl_c_stops_a_guest_that_spins_and_a_client_that_goes_lets_it_run(
     boot: Callable[..., Machine], serve: Serve
 ) -> None:
-    served = serve(boot(SPIN), halted=False)
+    machine = boot(SPEAKS)
+    spoken = speaking(machine)
+    served = serve(machine, halted=False)
     client = Client(served.port)
     assert client.ask("?") == "S05"
     client.send("c")
     client.socket.sendall(b"\x03")
     assert client.hear() == "T02thread:1;"
-    before = served.machine.instret
+    spoken.clear()
     client.close()
-    while served.machine.instret == before:  # until the machine, in its thread, has seen that the client is gone
-        os.sched_yield()
+    assert spoken.wait(60)  # the machine, in its thread, has seen that the client is gone
     again = Client(served.port)
     assert again.ask("?") == "S05"
     again.send("k")
@@ -236,14 +258,23 @@ def test_breakpoints_of_one_address_space(boot: Callable[..., Machine], serve: S
 
 
 def test_a_script_hands_its_machine_over_and_goes_on_behind_gdb(
-    boot: Callable[..., Machine], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    boot: Callable[..., Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine, path, said = boot(f"li s0, 5; {OFF}"), tmp_path / "gdb", []
+    listens = threading.Event()
+
+    class Told(io.StringIO):
+        def write(self, text: str) -> int:
+            listens.set()
+            return super().write(text)
+
+    told = Told()
+    monkeypatch.setattr(sys, "stderr", told)
 
     def client() -> None:
         with socket.socket(socket.AF_UNIX) as one:
-            while one.connect_ex(str(path)):  # until it listens
-                os.sched_yield()
+            assert listens.wait(60)
+            one.connect(str(path))
             client = Client(one)
             client.ask("s")
             said.append(client.ask("p8"))
@@ -260,7 +291,7 @@ def test_a_script_hands_its_machine_over_and_goes_on_behind_gdb(
     assert "translation" in said[3]
     assert "0x80200000" in said[4]
     assert {"walk", "symbols", "explain", "last-write", "break"} <= {line.split()[0] for line in said[5].splitlines()}
-    assert f"waiting for gdb at unix:{path}" in capsys.readouterr().err
+    assert f"waiting for gdb at unix:{path}" in told.getvalue()
     assert (machine.hart.x["s0"], machine.instret) == (5, 1)
     assert machine.run().reason is StopReason.POWERED_OFF
 
