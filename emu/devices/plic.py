@@ -80,7 +80,7 @@ class Plic:
         bit = 1 << source
 
         def set_level(level: bool) -> None:
-            if level:
+            if level and not self._state.pending & bit:
                 self._state.pending |= bit
                 self._update()
 

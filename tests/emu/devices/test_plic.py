@@ -103,6 +103,20 @@ def test_a_level_that_stays_up_is_not_sampled_again_at_completion(board):
     assert not board.pending(10)
 
 
+def test_a_line_that_rises_again_before_the_claim_tells_nobody(board):
+    board.set_up(SUPERVISOR, s10=1)
+    board.plic.line(10)(True)
+    for output in board.outputs:
+        output.calls.clear()
+    board.plic.line(10)(True)
+    assert [output.calls for output in board.outputs] == [[], []]
+    assert (board.claim(), board.outputs[SUPERVISOR].level) == (10, False)
+    board.plic.line(10)(True)  # claimed: pending again, and given only when it is completed
+    assert not board.outputs[SUPERVISOR].level
+    board.complete(10)
+    assert board.outputs[SUPERVISOR].level
+
+
 def test_a_request_stays_when_its_line_falls_before_the_claim(board):
     board.set_up(SUPERVISOR, s10=1)
     board.plic.line(10)(True)
