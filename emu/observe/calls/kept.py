@@ -232,9 +232,13 @@ class _RecordedFunction(Generic[M]):
 
     def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
         if self._calls.waits and self._calls.records.done:
-            self._calls.tell_later(lambda: self._tell_now(arguments, privilege, record))
+            self._calls.tell_again_later(self, (arguments, privilege))
         else:
             self._tell_now(arguments, privilege, record)
+
+    def tell_again(self, call: tuple[tuple[int, ...], Privilege]) -> None:
+        """See `Again`: gets a0 to a7 of the call, and its privilege."""
+        self._tell_now(*call, self._calls.records.record)
 
     def _tell_now(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
         self._recorded.tell(

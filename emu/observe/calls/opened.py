@@ -7,15 +7,17 @@ from emu.address import VirtAddr
 from emu.engine.translated.features.callentries import Around, OpenCall
 from emu.engine.translated.features.callrecords import CallRecords, Function
 from emu.engine.translated.features.opencalls import KeptCalls
-from emu.hints import NamedTuple, Protocol
+from emu.hints import Any, NamedTuple, Protocol, TypeVar
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.calls.backtrace import Backtrace
+from emu.observe.calls.later import Again, Later
 from emu.observe.calls.tracer import Call, Return
 from emu.observe.calls.underway import UnderWay
 from emu.observe.code import HOST
 
+T = TypeVar("T")
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
 _MOST_FOLLOWED = 1 << 12
@@ -115,8 +117,7 @@ class OpenCalls:
         self._recorders = 0
         self.records = CallRecords(self.kept, has_model=machine.config.fidelity == "exact")
         """On while somebody has said `record`; read by `read_records` before anything else is told."""
-        self._waiting: list[tuple[tuple[bytes, int], Callable[[], object]]] = []
-        """What is told when `settle` is called, with the record by which it goes."""
+        self._later = Later(self.records)
         self._waits = False
         self._led: dict[tuple[int, int], Led] = {}
         """By the number of a call and those around it, and what its record says of who called."""
@@ -181,14 +182,7 @@ class OpenCalls:
     def settle(self) -> None:
         """Tell of all calls that were recorded, and of what has waited."""
         self.read_records()
-        if not self._waiting:
-            return
-        waiting, self._waiting = self._waiting, []
-        records = self.records
-        told = records.telling
-        for records.telling, tell in waiting:
-            tell()
-        records.telling = told
+        self._later.tell()
 
     @property
     def waits(self) -> bool:
@@ -204,11 +198,17 @@ class OpenCalls:
     def tell_later(self, tell: Callable[[], object]) -> None:
         """Tell it when `settle` is called, in the order of all that has waited till then; at once if nothing waits."""
         self.read_records()
-        if not self._waits:
+        if self._waits:
+            self._wait(tell, None)
+        else:
             tell()
-            return
-        self._waiting.append((self.records.telling, tell))
-        if len(self._waiting) >= _MOST_WAITING:
+
+    def tell_again_later(self, again: "Again[T]", about: T) -> None:
+        """The same of what the record says that is being told, as `Again` does it: little is made for it till then."""
+        self._wait(again, about)
+
+    def _wait(self, tell: Any, about: object) -> None:
+        if self._later.add(tell, about) >= _MOST_WAITING:
             self.settle()
 
     def _save(self) -> object:

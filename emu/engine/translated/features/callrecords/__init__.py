@@ -203,6 +203,12 @@ class CallRecords(Feature):
         self._shared[Shared.TABLES] = 0 if tables is None else tables.address
 
     @property
+    def record(self) -> Record:
+        """The record that is being told."""
+        data, at = self.telling
+        return _RECORD.unpack_from(data, at - Field.LINKS)
+
+    @property
     def done(self) -> int:
         """Of the record that is being told: whether its plan was carried out (`poisoning.layout.DONE`)."""
         data, at = self.telling
