@@ -80,12 +80,14 @@ class Account(Generic[A, F]):
 
     def hand_out(self, key: int, event: A) -> None:
         """Enter an allocation that overlaps nothing."""
+        held, frees = self.held, self.frees
         self.begun = True
         self.allocated += 1
-        self.frees.pop(key, None)
-        self.held[key] = event
-        if len(self.held) > self.peak:
-            self.peak = len(self.held)
+        if key in frees:
+            del frees[key]
+        held[key] = event
+        if len(held) > self.peak:
+            self.peak = len(held)
 
     def take_back(self, key: int, event: F) -> None:
         """Enter a free of what is held."""

@@ -105,9 +105,7 @@ class CollectedSource(Source[Placed]):
         return Subscription(lambda: listeners.remove(listener))
 
     @classmethod
-    def collect(
-        cls, machine: Machine, tell: Collect, *, at_once: bool, can_wait: bool = False
-    ) -> Subscription:
+    def collect(cls, machine: Machine, tell: Collect, *, at_once: bool, can_wait: bool = False) -> Subscription:
         """Call `tell` with each event, in their order; it must only keep what it gets, and leave the machine alone.
 
         `at_once`: before the guest's next block of code at the latest. Else when `settle` is called or the guest stops

@@ -24,8 +24,11 @@ class AllocationLedger(Shown):
         """Moments by name, as counts of instructions."""
         self.machine = machine
         self._subscriptions = [
-            made_by.collect(machine, self._enter, at_once=False)
-            for made_by, kind in ((FrameObserver, FrameAllocated), (HeapObserver, HeapAllocated))
+            made_by.collect(machine, enter, at_once=False)
+            for made_by, kind, enter in (
+                (FrameObserver, FrameAllocated, self._enter_frames),
+                (HeapObserver, HeapAllocated, self._enter_block),
+            )
             if machine.events.has_source(kind)
         ]
         if not self._subscriptions:
@@ -47,15 +50,17 @@ class AllocationLedger(Shown):
         settle(self.machine)
         return self._blocks
 
-    def _enter(self, event: Event) -> None:
+    def _enter_frames(self, event: Event) -> None:
+        if isinstance(event, FrameAllocated):
+            self._frames.allocate(event)
+        elif isinstance(event, FrameFreed):
+            self._frames.free(event)
+
+    def _enter_block(self, event: Event) -> None:
         if isinstance(event, HeapAllocated):
             self._blocks.allocate(event)
         elif isinstance(event, HeapFreed):
             self._blocks.free(event)
-        elif isinstance(event, FrameAllocated):
-            self._frames.allocate(event)
-        elif isinstance(event, FrameFreed):
-            self._frames.free(event)
 
     def close(self) -> None:
         """Stop listening; the accounts stay readable."""

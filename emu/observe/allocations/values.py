@@ -59,7 +59,6 @@ class _Part(NamedTuple):
     """The same for native code; raises LookupError where there are none."""
 
 
-
 class Needs:
     """What a value is made of."""
 
@@ -146,9 +145,7 @@ class _Parser:
         steps: _Steps = _nothing
         if wanted and otherwise is _NOTHING:
             steps = lambda moment: (*condition.steps(moment), (Step.NEED, 0), *part.steps(moment))  # noqa: E731
-        return _Part(
-            lambda moment: (part if bool(condition.read(moment)) is wanted else otherwise).read(moment), steps
-        )
+        return _Part(lambda moment: (part if bool(condition.read(moment)) is wanted else otherwise).read(moment), steps)
 
     def _peek(self) -> re.Match[str] | None:
         return _TOKEN.match(self._text, self._at)

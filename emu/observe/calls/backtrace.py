@@ -1,6 +1,6 @@
 """The callers of a function: by call frame information, by frame pointers, or by what the code has saved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from emu.address import VirtAddr
@@ -127,13 +127,15 @@ class Backtrace:
             site = self._sites[return_address] = call_site(self._machine, return_address)
         return site
 
-    def site_by(self, return_address: int, code: int) -> VirtAddr:
-        """The same, where the four bytes before the return address are known."""
+    def sites_by(self, links: Iterable[tuple[int, int]]) -> tuple[VirtAddr, ...]:
+        """The same of many, where the four bytes before each return address are known, too."""
+        known = self._sites.get
+        return tuple([known(address) or self._site_by(address, code) for address, code in links])
+
+    def _site_by(self, return_address: int, code: int) -> VirtAddr:
         if return_address == HOST:
             return HOST
-        site = self._sites.get(return_address)
-        if site is None:
-            site = self._sites[return_address] = call_site_by(return_address, code)
+        site = self._sites[return_address] = call_site_by(return_address, code)
         return site
 
     def _is_code(self, address: int) -> bool:

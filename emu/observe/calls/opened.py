@@ -272,9 +272,9 @@ class OpenCalls:
         led = self._led.get((path, callers))
         if led is None:
             links = self.records.links(callers >> 32)
-            site, *sites = starmap(self._backtrace.site_by, links)
+            sites = self._backtrace.sites_by(links)
             further = self._further.get(callers & (1 << 32) - 1, ())
-            led = self._led[path, callers] = Led(site, (*sites, *further)[:_MOST_CALLERS])
+            led = self._led[path, callers] = Led(sites[0], (sites + further)[1 : 1 + _MOST_CALLERS])
         return led
 
     def _path(self, call: OpenCall, around: Around) -> _Path:
