@@ -1,5 +1,6 @@
 """`ekernel compare`: where two recorded runs part, and what they had read differently; what one asks of others."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -95,7 +96,14 @@ def _lines(one: Recording, other: Recording) -> Iterator[str]:
         yield f"  {_instruction(instruction, names[0])}"
     yield f"- {_instruction(found.one, names[0])}"
     yield f"+ {_instruction(found.other, names[1])}"
-    if "memory" in one.what and "memory" in other.what:
+    without = [str(side.path) for side in (one, other) if "memory" not in side.what]
+    if without:
+        print(
+            f"ekernel: the first access that differs is not shown: {' and '.join(without)} recorded no memory; "
+            "--record-what memory does",
+            file=sys.stderr,
+        )
+    else:
         last = max(side.instret for side in (found.one, found.other) if side is not None)
         unlike = first_unlike_access(one, other, last)
         if unlike is not None:

@@ -57,7 +57,7 @@ def _bash(known: dict[str, list[str]]) -> str:
 def _fish(known: dict[str, list[str]]) -> str:
     lines = ["# ekernel completion fish | source, in ~/.config/fish/config.fish"]
     for name, summary in {**OWN, **{name: summary for name, (_, summary) in TOOLS.items()}}.items():
-        lines.append(f"complete -c ekernel -n __fish_use_subcommand -a {name} -d {_quoted(summary)}")
+        lines.append(f"complete -c ekernel -f -n __fish_use_subcommand -a {name} -d {_quoted(summary)}")
     for name, words in known.items():
         for word in words:
             kind = f"-l {word[2:]}" if word.startswith("--") else f"-{'s' if len(word) == 2 else 'o'} {word[1:]}"

@@ -64,7 +64,6 @@ class FuzzWords(HeapWords):
     scheduler: str | None
     afl: bool
     replay: Path | None
-    since = None
     timeout = None
 
 
@@ -115,7 +114,7 @@ def options() -> Words:
     group = Group(words, "One input")
     group.value("--replay", to="replay", form="FILE", kind=Path, text="Execute this input once, and report.")
     group.value("--gdb", to="gdb", form="DEV", text="With --replay: wait for gdb (tcp::1234) where it begins.")
-    add_allocations(words)
+    add_allocations(words, leaks=False)
     add_readonly_guest(words)
     return words
 

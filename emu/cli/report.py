@@ -28,6 +28,7 @@ def options() -> Words:
         "ekernel report",
         "Run a kernel, and write one page of HTML on which the whole run can be looked at: faults with their walks, "
         "frames, heap, console, at every moment.",
+        leaks=False,
     )
     Group(words, "Output").value(
         "-o",

@@ -1,8 +1,8 @@
 """The first words that a user tries: version, help, completion, doctor, and a mistyped command."""
 
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
@@ -74,5 +74,13 @@ def test_completion_is_a_script_that_each_shell_reads(ekernel: Ekernel) -> None:
     fish = ekernel("completion", "fish").stdout
     assert "complete -c ekernel -n '__fish_seen_subcommand_from run' -l until-console" in fish
     assert "complete -c ekernel -n '__fish_seen_subcommand_from run' -o kernel" in fish
-    if shutil.which("fish"):
-        subprocess.run(["fish", "--no-execute"], input=fish, text=True, timeout=60, check=True)
+
+
+def test_fish_completes_commands_and_options(ekernel: Ekernel, oracle: Callable[[str], str]) -> None:
+    script = ekernel("completion", "fish").stdout
+    for typed in ("do", "run --until", "run -semihosting-c", "ld --no-s"):
+        script += f"echo asked; complete -C 'ekernel {typed}'\n"
+    words = [oracle("fish"), "--no-config"]
+    result = subprocess.run(words, input=script, capture_output=True, text=True, timeout=60, check=True)
+    answers = [[line.split("\t")[0] for line in answer.split("\n") if line] for answer in result.stdout.split("asked")]
+    assert answers == [[], ["doctor"], ["--until-console"], ["-semihosting-config"], []]

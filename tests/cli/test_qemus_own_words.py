@@ -225,6 +225,19 @@ def test_the_command_line_of_a_kernel_for_qemu_runs_as_it_is(bare: Bare, tmp_pat
     assert result.stderr == "ekernel-qemu: -smp 3: one hart runs, as this machine has no more\n"
 
 
+@pytest.mark.parametrize(
+    "value", ["shift=0", "shift=10", "auto", "7,sleep=off", "shift=3,align=on", "", "shift=11", "-1", "shift=x",
+              "shift=", "shift=3,align=maybe", "shift=3,speed=on"],
+)  # fmt: skip
+def test_icount_takes_what_qemu_takes(bare: Bare, oracle: Callable[[str], str], tmp_path: Path, value: str) -> None:
+    words = [*MACHINE, "-icount", value, "-kernel", str(bare(OFF))]
+    there = subprocess.run([oracle("qemu-system-riscv64"), *words], capture_output=True, timeout=60, check=False)
+    here = command.run(words, tmp_path, program=command.QEMU_COMMAND)
+    assert (here.returncode == 0) == (there.returncode == 0)
+    assert here.stderr.startswith(f"ekernel: -icount {value}: " if there.returncode else "")
+    assert bool(here.stderr) == bool(there.returncode)
+
+
 def test_version_and_help_look_like_qemus(oracle: Callable[[str], str]) -> None:
     for words, pattern in (
         (["-version"], r"QEMU emulator version (\d+\.\d+)\."),

@@ -175,8 +175,8 @@ def _add_logs(group: Group) -> None:
     group.value("-D", to="log_file", form="FILE", kind=file, text="Write what -d logs there.")
 
 
-def add_allocations(words: Words) -> None:
-    """Whose allocations are followed, and what of them fails a run."""
+def add_allocations(words: Words, *, leaks: bool = True) -> None:
+    """Whose allocations are followed, and since when what is held counts as leaked where that is asked."""
     group = Group(words, "Whose allocators")
     group.value(
         "--frame-functions", to="frame_functions", form="ALLOC,FREE[,UNIT]",
@@ -191,11 +191,12 @@ def add_allocations(words: Words) -> None:
         "--allocator", to="allocators", form="FILE", kind=file,
         text="A description of the kernel's allocator, in TOML.",
     )  # fmt: skip
-    group.value(
-        "--since", to="since", form="SYMBOL|INSTRET|mark",
-        text="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
-        "monitor's `mark`.",
-    )  # fmt: skip
+    if leaks:
+        group.value(
+            "--since", to="since", form="SYMBOL|INSTRET|mark",
+            text="Count as leaks what was allocated after this: a function was reached, so many instructions, or the "
+            "monitor's `mark`.",
+        )  # fmt: skip
 
 
 def add_ends(group: Group) -> None:

@@ -57,6 +57,8 @@ def heap_options(
     command: str = "ekernel heap",
     description: str = "Show who holds a kernel's frames and heap: drawn, by callers, at the peak, and what nothing "
     "points to.",
+    *,
+    leaks: bool = True,
 ) -> Words:
     """The words of `ekernel heap`, and of other commands that run to a moment and follow allocations."""
     words = Words(command, description, operands=" [ELF|RECORDING]", elsewhere=ELSEWHERE)
@@ -64,7 +66,7 @@ def heap_options(
     group = Group(words, "Which moment")
     group.value("--at", to="at", form="SYMBOL|INSTRET", text="Show this moment; without it the end of the run.")
     add_ends(group)
-    add_allocations(words)
+    add_allocations(words, leaks=leaks)
     add_readonly_guest(words)
     return words
 
@@ -185,6 +187,6 @@ def pagetable_options() -> Words:
         text="Invariants, checked at each write to an entry: no-writable-code, no-user-in-kernel, mapped-once, "
         "freed-is-unmapped; exit status 1 when one is broken.",
     )  # fmt: skip
-    add_allocations(words)
+    add_allocations(words, leaks=False)
     add_readonly_guest(words)
     return words

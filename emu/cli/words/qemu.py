@@ -23,6 +23,7 @@ _DEVICES: dict[str, tuple[str, ...]] = {
     "virtconsole": ("chardev", "bus", "id"),
     "loader": ("file", "addr", "force-raw", "cpu-num"),
 }
+_LARGEST_SHIFT = 10
 _UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _FORCE_LEGACY = "virtio-mmio.force-legacy"
 
@@ -123,6 +124,21 @@ def check_unchanging(words: RunWords) -> None:
     ):
         if value not in known:
             raise ConfigError(f"{option} {written(value)}: {otherwise}; write {option} {known[0]}, or leave it out")
+
+    if words.icount:
+        _check_icount(words.icount)
+
+
+def _check_icount(text: str) -> None:
+    """Check `-icount`, whose values are QEMU's: the guest cannot tell how much time they give an instruction."""
+    option = f"-icount {text}"
+    first, comma, rest = text.partition(",")
+    words = _words(option, text if "=" in first else f"shift={first}{comma}{rest}", ("shift", "align", "sleep"))
+    shift = words.get("shift", "auto")
+    if shift != "auto" and shift not in map(str, range(_LARGEST_SHIFT + 1)):
+        raise ConfigError(f"{option}: shift is auto or 0 to {_LARGEST_SHIFT}, not '{shift}'")
+    for name in ("align", "sleep"):
+        _switch(option, words, name)
 
 
 LOGS = ("int", "in_asm", "exec", "nochain", "guest_errors")

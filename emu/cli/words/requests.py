@@ -71,7 +71,7 @@ class RunWords(KernelWords):
     frame_functions: str | None
     heap_functions: str | None
     allocators: "list[Path]"
-    since: str | None
+    since: str | None = None
     fail_on: str
     quiet: bool
     json: bool

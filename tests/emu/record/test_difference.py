@@ -42,6 +42,23 @@ def test_runs_that_read_different_values_part_where_they_branch(build, tmp_path,
     assert "0x0000000000000003" in lines[-1]
 
 
+def test_who_has_recorded_no_memory_is_named_where_accesses_are_not_compared(build, tmp_path, capsys) -> None:
+    for name, value, what in (("one", 0, ["memory"]), ("other", 3, [])):
+        source = (
+            f"la t0, data\n ld t1, (t0)\n beqz t1, on\n nop\non:\n li a7, 8\n ecall\n .data\ndata: .dword {value}\n"
+        )
+        machine = guest.machine(build, "fast", source=source)
+        with Recorder(machine, tmp_path / name, what):
+            machine.run()
+    one, other = (str(tmp_path / name) for name in ("one", "other"))
+    assert compare.main([one, other], Signals.__new__(Signals)) == 1
+    shown = capsys.readouterr()
+    assert "access" not in shown.out
+    assert shown.err == (
+        f"ekernel: the first access that differs is not shown: {other} recorded no memory; --record-what memory does\n"
+    )
+
+
 def test_a_run_that_ends_earlier_differs_there(build, tmp_path) -> None:
     for name, steps in (("one", 40), ("other", 60)):
         machine = guest.machine(build, "fast")
