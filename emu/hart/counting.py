@@ -76,11 +76,14 @@ class CountingHart(HartBase):
             return stop
         return self._run_partly(deadline - slots[COUNT])
 
-    def _run_partly(self, instructions: int) -> Stop:
-        """Execute the first instructions of a block that has more: it is translated anew, up to an exit."""
+    def _run_partly(self, instructions: int, last: int | None = None) -> Stop:
+        """Execute the first instructions of a block that has more: it is translated anew, up to an exit.
+
+        `last` is the address of the last one, where it is known.
+        """
         engine, words, slots = self.engine, self.words, self.slots
         start = words[PC]
-        end = self._behind(start, instructions)
+        end = self._behind(start, instructions) if last is None else self._behind(last, 1)
         before = slots[COUNT]
         self.between_blocks(start)
         places = [place for place in map(self.code_address, (start, end)) if place is not None]

@@ -243,11 +243,11 @@ class FastHart(FastState):
             self._waited()
         return stop
 
-    def _run_partly(self, instructions: int) -> Stop:
+    def _run_partly(self, instructions: int, last: int | None = None) -> Stop:
         """See `HartCore`; `wfi` at the very end halts as the exit behind it does, and still waits."""
-        last = self._behind(self.words[PC], instructions - 1)
+        last = self._behind(self.words[PC], instructions - 1) if last is None else last
         waits = self.fetch_instruction(last) == WFI
-        stop = super()._run_partly(instructions)
+        stop = super()._run_partly(instructions, last)
         if waits and stop is Stop.DEADLINE and self.words[PC] == last + 4:
             self.platform.waiting()
         return stop
