@@ -2,9 +2,11 @@
 
 from enum import IntEnum
 
+from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.engine.guest import Note
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
+from emu.engine.translated import layout
 from emu.engine.translated.features.callentries import MARKS_OFFSET
 from emu.engine.translated.layout import ENGINE_CPU, ENGINE_STOP_REQUEST, ENV_ENGINE
 from emu.engine.window import Word as StateWord
@@ -15,6 +17,8 @@ STORES = {1: "helper_ret_stb_mmu", 2: "helper_le_stw_mmu", 4: "helper_le_stl_mmu
 CALLED = (*LOADS.values(), *STORES.values(), "cpu_restore_state", "cpu_loop_exit")
 _ENTRIES = [(size, name, name in STORES.values()) for table in (LOADS, STORES) for size, name in table.items()]
 _CLOCK, _SHADOW, _PC = 8 * StateWord.RDTIME_FUNCTION, 8 * Slot.SHADOW, 8 * StateWord.PC
+_MODE = 15
+"""Of what kind of access it is: the core's MMU mode."""
 _ALONE, _STOP = 8 * Slot.ALONE, 8 * Slot.STOP
 STORE = 0x80
 
@@ -44,11 +48,11 @@ _TABLE, _MASK, _TELL, _LOW, _SPAN, _INNERMOST, _MARKS = (8 * word for word in Wo
 # A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
 # behind the address.
 def _x86_64(size: int, name: str, *, store: bool) -> str:
-    return _check_x86_64(size, name) + _ask_x86_64(size, name, store=store)
+    return _check_x86_64(size, name) + _ask_x86_64(size, name, store=store) + _pass_x86_64(size, name, store=store)
 
 
 def _check_x86_64(size: int, name: str) -> str:
-    """Straight to the core's function where no byte is poisoned, or none that somebody is told of."""
+    """Straight to the core's function where no byte is poisoned; past it where nobody is told of the bytes."""
     return f"""
 check_{name}:
     mov rax, [rdi+{_CLOCK}]
@@ -75,12 +79,12 @@ check_{name}:
     mov rax, rsi
     sub rax, [r10+{_LOW}]
     cmp rax, [r10+{_SPAN}]
-    ja clean_{name}
+    ja passed_{name}
     mov rax, [r10+{_INNERMOST}]
     mov rax, [rax]
     mov rax, [rax+{MARKS_OFFSET}]
     test rax, [r10+{_MARKS}]
-    jnz clean_{name}
+    jnz passed_{name}
 """
 
 
@@ -137,12 +141,38 @@ clean_{name}:
 """
 
 
+def _pass_x86_64(size: int, name: str, *, store: bool) -> str:
+    """Accesses what the core's TLB answers, as translated code does; allocators write much to what nobody holds."""
+    access = {1: "dl", 2: "dx", 4: "edx", 8: "rdx"}[size]
+    load = "mov rax, [rax+rsi]" if size == 8 else "mov eax, [rax+rsi]" if size == 4 else ""
+    kind = {1: "byte", 2: "word"}.get(size, "")
+    return f"""
+passed_{name}:
+    mov eax, {"ecx" if store else "edx"}
+    and eax, {_MODE}
+    shl eax, 4
+    mov r9, [rdi+rax+{layout.TLB}]
+    mov r11, [rdi+rax+{layout.TLB + 8}]
+    mov rax, rsi
+    shr rax, {PAGE_BITS - layout.TLB_SHIFT}
+    and rax, r9
+    add r11, rax
+    mov rax, rsi
+    and rax, {-PAGE_SIZE | size - 1}
+    cmp rax, [r11+{layout.TLB_STORES if store else 0}]
+    jne clean_{name}
+    mov rax, [r11+{layout.TLB_ADDEND}]
+    {f"mov [rax+rsi], {access}" if store else load or f"movzx eax, {kind} ptr [rax+rsi]"}
+    ret
+"""
+
+
 def _aarch64(size: int, name: str, *, store: bool) -> str:
-    return _check_aarch64(size, name) + _ask_aarch64(size, name, store=store)
+    return _check_aarch64(size, name) + _ask_aarch64(size, name, store=store) + _pass_aarch64(size, name, store=store)
 
 
 def _check_aarch64(size: int, name: str) -> str:
-    """Straight to the core's function where no byte is poisoned, or none that somebody is told of."""
+    """Straight to the core's function where no byte is poisoned; past it where nobody is told of the bytes."""
     return f"""
 check_{name}:
     ldr x9, [x0, #{_CLOCK}]
@@ -161,12 +191,12 @@ check_{name}:
     ldp x11, x12, [x10, #{_LOW}]
     sub x11, x1, x11
     cmp x11, x12
-    b.hi clean_{name}
+    b.hi passed_{name}
     ldp x11, x12, [x10, #{_INNERMOST}]
     ldr x11, [x11]
     ldr x11, [x11, #{MARKS_OFFSET}]
     tst x11, x12
-    b.ne clean_{name}
+    b.ne passed_{name}
 """
 
 
@@ -220,6 +250,26 @@ told_{name}:
 clean_{name}:
     ldr x9, {name}
     br x9
+"""
+
+
+def _pass_aarch64(size: int, name: str, *, store: bool) -> str:
+    """Accesses what the core's TLB answers, as translated code does; allocators write much to what nobody holds."""
+    suffix, register = {1: "b", 2: "h"}.get(size, ""), "x" if size == 8 else "w"
+    return f"""
+passed_{name}:
+    and w9, {"w3" if store else "w2"}, #{_MODE}
+    add x9, x0, x9, lsl #4
+    ldp x10, x11, [x9, #{layout.TLB}]
+    and x10, x10, x1, lsr #{PAGE_BITS - layout.TLB_SHIFT}
+    add x11, x11, x10
+    and x12, x1, #{-PAGE_SIZE + (1 << 64) | size - 1:#x}
+    ldr x10, [x11, #{layout.TLB_STORES if store else 0}]
+    cmp x10, x12
+    b.ne clean_{name}
+    ldr x10, [x11, #{layout.TLB_ADDEND}]
+    {f"str{suffix} {register}2" if store else f"ldr{suffix} {register}0"}, [x10, x1]
+    ret
 """
 
 
