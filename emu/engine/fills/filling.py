@@ -33,6 +33,7 @@ from emu.engine.fills.table import (
 )
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.native import Probe
+from emu.engine.registers import RESTORE, SAVE
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE
 from emu.engine.window import Word
@@ -290,12 +291,7 @@ TLB_FILL = Probe(
     mov r10, [rax+{8 * Slot.TRANSLATIONS}]
     test r10, r10
     jz core
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    {SAVE}
     sub rsp, 24
     mov rbx, rdi
     mov rbp, rsi
@@ -338,12 +334,7 @@ found:
     call qword ptr [rax]
     mov eax, 1
     add rsp, 24
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
     ret
 raise:
     lea rdi, [rbx+{CORE_STATE["x86_64"]:#x}]
@@ -364,12 +355,7 @@ unasked:
     mov r9d, r14d
     mov rax, r15
     add rsp, 24
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
 core:
     jmp qword ptr [rip+own]
 find:

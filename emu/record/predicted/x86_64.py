@@ -1,5 +1,6 @@
 """Records are packed and unpacked for x86-64 (System V ABI); see `emu.record.predicted.layout`."""
 
+from emu.engine.registers import RESTORE, SAVE
 from emu.record.predicted.layout import (
     ENTRY,
     FIRST_OF_ENTRY,
@@ -20,12 +21,7 @@ def _at(word: Shared) -> str:
 # rsi: the record; r8: table; r9: lengths; r10: values; r11: rest; rbx: key; rbp: time; r12: entry; r14: multiplier;
 # r15: width.
 _BEGIN = f"""
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    {SAVE}
     mov r8, {_at(Shared.TABLE)}
     mov rbx, {_at(Shared.KEY)}
     mov rbp, {_at(Shared.TIME)}
@@ -52,12 +48,7 @@ done:
     mov {_at(Shared.TIME)}, rbp
     mov {_at(Shared.RECORDS)}, rsi
     mov {_at(Shared.REST)}, r11
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
     ret
 """
 # The difference in rax to the rest; ecx: how many bytes of it remain.

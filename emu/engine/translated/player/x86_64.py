@@ -1,5 +1,6 @@
 """The player for x86-64 (System V ABI); see `emu.engine.translated.player`."""
 
+from emu.engine.registers import RESTORE, SAVE
 from emu.engine.slots import Slot
 from emu.engine.translated import layout
 from emu.engine.translated.layout import OP_ARGUMENTS, OP_NEXT, OP_PARAMETERS, TEMP_SIZE, Global
@@ -43,12 +44,7 @@ gen_code:
     mov rdx, [rax+{8 * Slot.PLAN}]
     test rdx, rdx
     jz untouched
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    {SAVE}
     sub rsp, {_FRAME}
     mov rbp, rsp
     mov rbx, rdi
@@ -207,12 +203,7 @@ finish:
     mov rdi, rbx
     mov rsi, {_known(Known.BLOCK)}
     add rsp, {_FRAME}
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
 untouched:
     jmp qword ptr [rip+tcg_gen_code]
 fetch:

@@ -1,5 +1,6 @@
 """Lines of Spike's log for x86-64 (System V ABI); see `emu.report.logs.commits.layout`."""
 
+from emu.engine.registers import RESTORE, SAVE
 from emu.isa.status import FS_DIRTY, SSTATUS_WRITE
 from emu.report.logs.commits.layout import (
     ACCESS,
@@ -48,12 +49,7 @@ _DIGITS = """
 
 # rsi: the entry; r8: instret; r9 to r10: writes; r11 to r12: accesses; r13: output; r14: instructions left; r15: flags.
 CODE = f"""
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    {SAVE}
     mov r8, {_at(Shared.INSTRET)}
     mov r9, {_at(Shared.WRITES)}
     mov r10, {_at(Shared.WRITES_END)}
@@ -362,11 +358,6 @@ leave:
     mov {_at(Shared.OUTPUT)}, r13
     mov {_at(Shared.ENTRY)}, rsi
     mov {_at(Shared.LEFT)}, r14
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
     ret
 """

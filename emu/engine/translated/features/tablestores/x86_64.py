@@ -4,6 +4,7 @@ A store gets the state, the address, the value, what kind of access it is, and w
 """
 
 from emu.engine.guest import Note
+from emu.engine.registers import RESTORE, SAVE
 from emu.engine.translated.features.shadow_probes import STORES
 from emu.engine.translated.features.tablestores.layout import (
     ALONE,
@@ -53,12 +54,7 @@ watch:
     mov r10, [rax+{WATCHED}]
     test r10, r10
     jz plain
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    {SAVE}
     sub rsp, 72
     mov rbx, rdi
     mov rbp, rsi
@@ -158,19 +154,14 @@ second:
     call tell
 done:
     add rsp, 72
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
     ret
 """
 
 
 def _pass() -> str:
     """The store as the core has it."""
-    return """
+    return f"""
 pass:
     mov rdi, rbx
     mov rsi, rbp
@@ -179,12 +170,7 @@ pass:
     mov r8, r14
     mov r11, [rsp+56]
     add rsp, 72
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    {RESTORE}
 plain:
     jmp r11
 """
