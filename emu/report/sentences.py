@@ -1,39 +1,19 @@
 """Each event as one sentence in English."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+from emu import events
 from emu.address import PAGE_SIZE
-from emu.events import (
-    AddressSpaceSwitched,
-    CsrWritten,
-    Event,
-    FrameAllocated,
-    FrameFreed,
-    FunctionCalled,
-    FunctionReturned,
-    HeapAllocated,
-    HeapFreed,
-    InterruptRaised,
-    MachineReset,
-    MemoryAccessed,
-    MmioAccess,
-    PageEvicted,
-    PageFault,
-    PageLoaded,
-    PteWritten,
-    StaleTranslationUsed,
-    SyscallMade,
-    TlbFilled,
-    TrapReturned,
-    TrapTaken,
-)
+from emu.events import Event
 from emu.isa.causes import PAGE_FAULTS, ExceptionCause, cause_label
 from emu.isa.csrs import csr_name
 from emu.isa.privilege import Access
 from emu.mmu.pte import Pte
 from emu.observe.code import call_before
 from emu.observe.faults import PageFaultHandled
+from emu.report.kinds import KINDS
 from emu.report.places import Places
 from emu.report.reasons.pages import pte_text, refusal
 from emu.report.reasons.traps import TrapReasons
@@ -55,28 +35,9 @@ class Sentences:
         self._places = places
         self._reasons = TrapReasons(places)
         self._sayings: dict[type[Event], tuple[str, Callable[[Any], str]]] = {
-            PageFault: ("fault", self._page_fault),
-            PageFaultHandled: ("handled", self._page_fault_handled),
-            FrameAllocated: ("frame +", self._frame),
-            FrameFreed: ("frame -", self._frame),
-            HeapAllocated: ("heap +", self._heap_allocated),
-            HeapFreed: ("heap -", self._heap_freed),
-            PageEvicted: ("page -", self._page_evicted),
-            PageLoaded: ("page +", self._page_loaded),
-            TrapTaken: ("trap", self._trap_taken),
-            TrapReturned: ("return", self._trap_returned),
-            FunctionCalled: ("call", self._function_called),
-            FunctionReturned: ("ret", self._function_returned),
-            SyscallMade: ("syscall", self._syscall_made),
-            AddressSpaceSwitched: ("satp", self._address_space_switched),
-            CsrWritten: ("csr", lambda event: f"{csr_name(event.number)} is {event.value:#x} {self._at(event)}"),
-            TlbFilled: ("tlb", self._tlb_filled),
-            PteWritten: ("pte", self._pte_written),
-            StaleTranslationUsed: ("stale", self._stale_translation_used),
-            InterruptRaised: ("irq", self._interrupt_raised),
-            MmioAccess: ("mmio", self._mmio_access),
-            MemoryAccessed: ("memory", self._memory_accessed),
-            MachineReset: ("reset", lambda event: f"the machine starts again {self._at(event)}"),
+            event: (label, getattr(self, _method_for(event)))
+            for labels in KINDS.values()
+            for event, label in labels.items()
         }
 
     def say(self, event: Event) -> tuple[str, str]:
@@ -87,7 +48,7 @@ class Sentences:
     def _at(self, event: Event) -> str:
         return f"at {self._places.name(event.pc)}"
 
-    def _page_fault(self, event: PageFault) -> str:
+    def _page_fault(self, event: events.PageFault) -> str:
         is_fetch = event.access is Access.FETCH
         instruction = None if is_fetch else self._places.instruction(event.pc, event.privilege)
         by = f" by `{instruction}`" if instruction else ""
@@ -102,25 +63,27 @@ class Sentences:
             return f"tried again {duration}, but {refusal(event.walk)}"
         return f"mapped {event.fault.address} by {pte_text(leaf.level, leaf.pte_address, leaf.pte)}, retried {duration}"
 
-    def _frame(self, event: FrameAllocated | FrameFreed) -> str:
+    def _frame(self, event: events.FrameAllocated | events.FrameFreed) -> str:
         frames = f"{event.ppn!r}" if event.count == 1 else f"{event.ppn!r} and {event.count - 1} more"
         return f"{frames} {self._at(event)}"
 
-    def _heap_allocated(self, event: HeapAllocated) -> str:
+    _frame_allocated = _frame_freed = _frame
+
+    def _heap_allocated(self, event: events.HeapAllocated) -> str:
         align = f" aligned to {event.align}" if event.align else ""
         return f"{event.address} {event.size} bytes{align} {self._at(event)}"
 
-    def _heap_freed(self, event: HeapFreed) -> str:
+    def _heap_freed(self, event: events.HeapFreed) -> str:
         size = f" {event.size} bytes" if event.size else ""
         return f"{event.address}{size} {self._at(event)}"
 
-    def _page_evicted(self, event: PageEvicted) -> str:
+    def _page_evicted(self, event: events.PageEvicted) -> str:
         return f"{event.vpn!r} gives {event.ppn!r} up and goes to slot {event.slot} {self._at(event)}"
 
-    def _page_loaded(self, event: PageLoaded) -> str:
+    def _page_loaded(self, event: events.PageLoaded) -> str:
         return f"{event.vpn!r} comes back into {event.ppn!r} {self._at(event)}"
 
-    def _trap_taken(self, event: TrapTaken) -> str:
+    def _trap_taken(self, event: events.TrapTaken) -> str:
         why = None if event.interrupt or event.cause in _SAID_ELSEWHERE else self._reasons.why(event)
         return (
             f"{cause_label(event.cause, interrupt=event.interrupt)} from {event.privilege.name} {self._at(event)}"
@@ -128,29 +91,32 @@ class Sentences:
             f"{f': {why}' if why else ''}"
         )
 
-    def _trap_returned(self, event: TrapReturned) -> str:
+    def _trap_returned(self, event: events.TrapReturned) -> str:
         return f"{event.privilege.name} to {event.to_privilege.name} at {self._places.name(event.target)}"
 
-    def _function_called(self, event: FunctionCalled) -> str:
+    def _function_called(self, event: events.FunctionCalled) -> str:
         shown = ", ".join(f"{argument:#x}" for argument in event.args[:_SHOWN_ARGUMENTS])
         site = call_before(self._places.machine, event.return_address) or event.return_address
         return f"{'  ' * event.depth}{event.name}({shown}, ..) from {self._places.name(site)}"
 
-    def _function_returned(self, event: FunctionReturned) -> str:
+    def _function_returned(self, event: events.FunctionReturned) -> str:
         duration = event.instret - event.called_at
         return f"{'  ' * event.depth}{event.name} = {event.value:#x} after {duration:,} instructions"
 
-    def _syscall_made(self, event: SyscallMade) -> str:
+    def _syscall_made(self, event: events.SyscallMade) -> str:
         shown = ", ".join(f"{argument:#x}" for argument in event.args)
         return f"{event.number}({shown}) {self._at(event)}"
 
-    def _address_space_switched(self, event: AddressSpaceSwitched) -> str:
+    def _address_space_switched(self, event: events.AddressSpaceSwitched) -> str:
         return f"{event.old:#x} to {event.new:#x} {self._at(event)}"
 
-    def _tlb_filled(self, event: TlbFilled) -> str:
+    def _csr_written(self, event: events.CsrWritten) -> str:
+        return f"{csr_name(event.number)} is {event.value:#x} {self._at(event)}"
+
+    def _tlb_filled(self, event: events.TlbFilled) -> str:
         return f"{event.access.value} {event.vpn!r} is {event.ppn!r} {self._at(event)}"
 
-    def _pte_written(self, event: PteWritten) -> str:
+    def _pte_written(self, event: events.PteWritten) -> str:
         by = "by the page walk, " if event.by_walk else ""
         size = PAGE_SIZE << 9 * event.level
         last = (int(event.first) + size - 1) & _ALL
@@ -159,7 +125,7 @@ class Sentences:
             f"{_entry(event.new)} {by}{self._at(event)}"
         )
 
-    def _stale_translation_used(self, event: StaleTranslationUsed) -> str:
+    def _stale_translation_used(self, event: events.StaleTranslationUsed) -> str:
         change = event.change
         instruction = self._places.instruction(event.pc, event.privilege)
         by = f" by `{instruction}`" if instruction and event.access is not Access.FETCH else ""
@@ -173,18 +139,25 @@ class Sentences:
             f"at {self._places.name(change.pc)} after {change.instret:,} instructions, and no sfence.vma came since"
         )
 
-    def _interrupt_raised(self, event: InterruptRaised) -> str:
+    def _interrupt_raised(self, event: events.InterruptRaised) -> str:
         return cause_label(event.cause, interrupt=True)
 
-    def _mmio_access(self, event: MmioAccess) -> str:
+    def _mmio_access(self, event: events.MmioAccess) -> str:
         verb = "writes" if event.write else "reads"
         return f"{verb} {event.value:#x} ({event.size} bytes) at {event.device} {event.address} {self._at(event)}"
 
-    def _memory_accessed(self, event: MemoryAccessed) -> str:
+    def _memory_accessed(self, event: events.MemoryAccessed) -> str:
         what = f"{event.old:#x} becomes {event.new:#x}" if event.write else f"{event.old:#x} is read"
         place = self._places.name(event.address)
         named = "" if place == f"{event.address}" else f" {place}"
         return f"{event.address}{named} ({event.size} bytes): {what} {self._at(event)}"
+
+    def _machine_reset(self, event: events.MachineReset) -> str:
+        return f"the machine starts again {self._at(event)}"
+
+
+def _method_for(event: type[Event]) -> str:
+    return re.sub("(?=[A-Z])", "_", event.__name__).lower()
 
 
 def _entry(pte: int) -> str:

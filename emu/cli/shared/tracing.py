@@ -3,50 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from emu.errors import ConfigError
-from emu.events import (
-    AddressSpaceSwitched,
-    CsrWritten,
-    Event,
-    FrameAllocated,
-    FrameFreed,
-    FunctionCalled,
-    FunctionReturned,
-    HeapAllocated,
-    HeapFreed,
-    InterruptRaised,
-    MachineReset,
-    MemoryAccessed,
-    MmioAccess,
-    PageEvicted,
-    PageFault,
-    PageLoaded,
-    PteWritten,
-    StaleTranslationUsed,
-    SyscallMade,
-    TlbFilled,
-    TrapReturned,
-    TrapTaken,
-)
+from emu.events import Event
 from emu.lateclass import dataclass
-from emu.observe.faults import PageFaultHandled
+from emu.report.kinds import KINDS, PATTERNED
 from emu.spelling import did_you_mean
 
-TRACE_KINDS: dict[str, tuple[type[Event], ...]] = {
-    "faults": (PageFault, PageFaultHandled),
-    "frames": (FrameAllocated, FrameFreed),
-    "heap": (HeapAllocated, HeapFreed),
-    "pages": (PageEvicted, PageLoaded),
-    "traps": (TrapTaken, TrapReturned, MachineReset),
-    "syscalls": (SyscallMade,),
-    "satp": (AddressSpaceSwitched,),
-    "csrs": (CsrWritten,),
-    "tlb": (TlbFilled,),
-    "ptes": (PteWritten,),
-    "stale": (StaleTranslationUsed,),
-    "mmio": (MmioAccess,),
-    "irq": (InterruptRaised,),
-}
-"""The words of `--trace` and the events they stand for; `calls=PATTERN` comes on top."""
+TRACE_KINDS = [word for word in KINDS if word not in PATTERNED]
+"""The words of `--trace` that stand alone."""
 
 DEFAULT_TRACE = "faults,frames,heap"
 """What `--trace-out` writes when nothing else was asked for."""
@@ -101,11 +64,11 @@ class TraceRequest:
     def events(self) -> Iterator[type[Event]]:
         """The kinds of events to listen to."""
         for kind in self.kinds:
-            yield from TRACE_KINDS[kind]
+            yield from KINDS[kind]
         if self.functions:
-            yield from (FunctionCalled, FunctionReturned)
+            yield from KINDS["calls"]
         if self.memory:
-            yield MemoryAccessed
+            yield from KINDS["memory"]
 
 
 def _memory(words: Iterable[str]) -> tuple[list[str], tuple[MemoryRequest, ...]]:
