@@ -80,3 +80,48 @@ TO_USER = """
     .balign 4
 """
 """Goes to `user` in U mode, under Sv39; traps come to `trap`. `root` has room for a table. What follows is aligned."""
+
+THREE_TABLES = """
+    la s0, root
+    li t1, 0x80000 << 10 | 0xcf
+    sd t1, 16(s0)
+    la t1, middle
+    srli t1, t1, 2
+    ori t1, t1, 1
+    sd t1, 0(s0)
+    la s1, middle
+    la t1, last
+    srli t1, t1, 2
+    ori t1, t1, 1
+    sd t1, 0(s1)
+    la s1, last
+"""
+"""RAM is mapped onto itself by `root`, and addresses below 2 MiB by `middle` and `last`, whose address s1 has then."""
+
+GIGAPAGES = """
+    la t0, trap
+    csrw stvec, t0
+    la s0, root
+    li t1, 0xcf
+    sd t1, (s0)
+    li t1, 0x200000cf
+    sd t1, 16(s0)
+    srli t0, s0, 12
+    li t1, 8 << 60
+    or s1, t0, t1
+"""
+"""Traps come to `trap`; `root` maps devices and RAM onto themselves, and s1 is the `satp` for it."""
+
+PRINT_DIGITS = """
+    li t0, 0x10000000
+    li t1, 60
+1:  srl t2, a0, t1
+    andi t2, t2, 15
+    addi t2, t2, '0'
+    sb t2, (t0)
+    addi t1, t1, -4
+    bgez t1, 1b
+    li t1, 10
+    sb t1, (t0)
+"""
+"""The 16 digits of a0, and a line break, to the UART; the digits above 9 are the characters behind it."""

@@ -4,18 +4,27 @@ from emu.engine import library
 from emu.engine.fills.table import (
     ASK,
     BITS,
+    CAUSE_OF_FETCH,
+    CAUSE_OF_LOAD,
+    CAUSE_OF_STORE,
     CLOCK,
     CONTEXT,
     ENTRIES,
+    FETCH,
     FETCHED,
     KEEP,
     LARGE,
     LARGE_PLACES,
+    LEAF,
     MARK,
     MARKED,
     MARKS,
     MOST_MARKS,
+    NO_EXEC,
+    NO_WRITE,
+    NOT_PLAIN,
     PERMISSIONS,
+    READ,
     ROOT,
     SHIFT,
     SIZE,
@@ -23,17 +32,13 @@ from emu.engine.fills.table import (
     START,
     TABLES,
     USER,
+    WRITE,
 )
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE
 from emu.engine.window import Word
 from emu.mmu import pte
-
-_READ, _WRITE, _FETCH = library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH
-_LEAF, _NOT_PLAIN = pte.R | pte.W | pte.X, pte.D | pte.A | pte.U
-_NO_WRITE, _NO_EXEC = ~library.PROT_WRITE, ~library.PROT_EXEC
-_CAUSE_OF_FETCH, _CAUSE_OF_LOAD, _CAUSE_OF_STORE = 12, 13, 15
 
 _FIND = f"""
     ldr x9, [x4, #{8 * CONTEXT}]
@@ -93,10 +98,10 @@ level:
     cbnz x13, ask
     lsr x10, x12, #{pte.PPN_SHIFT}
     lsl x10, x10, #12
-    tst x12, #{_LEAF}
+    tst x12, #{LEAF}
     b.ne leaf
     tbz w12, #0, ask
-    mov w13, #{_NOT_PLAIN}
+    mov w13, #{NOT_PLAIN}
     tst w12, w13
     b.ne ask
     sub x5, x5, #9
@@ -115,7 +120,7 @@ leaf:
     mov x15, x12
     and x12, x12, #0xff
     ldrb w12, [x13, x12]
-    sub w13, w2, #{_READ}
+    sub w13, w2, #{READ}
     lsr w13, w12, w13
     tbz w13, #0, ask
     sub x13, x10, x6
@@ -150,7 +155,7 @@ not_users:
 small:
     ldr x13, [x4, #{8 * FETCHED}]
     add x13, x13, x10, lsr #12
-    cmp w2, #{_FETCH}
+    cmp w2, #{FETCH}
     b.ne data
     mov w14, #1
     strb w14, [x13]
@@ -158,13 +163,13 @@ small:
 data:
     ldrb w14, [x13]
     cbz w14, no_fetch
-    cmp w2, #{_WRITE}
+    cmp w2, #{WRITE}
     b.eq granted
 no_store:
-    and w12, w12, #{_NO_WRITE & 0xFFFF_FFFF:#x}
+    and w12, w12, #{NO_WRITE & 0xFFFF_FFFF:#x}
     b granted
 no_fetch:
-    and w12, w12, #{_NO_EXEC & 0xFFFF_FFFF:#x}
+    and w12, w12, #{NO_EXEC & 0xFFFF_FFFF:#x}
 granted:
     str x10, [x3]
     and x13, x12, #7
@@ -260,7 +265,7 @@ TLB_FILL = f"""
     mov x24, x6
     mov x25, x9
     and x1, x1, #0xfffffffffffff000
-    add w2, w3, #{_READ}
+    add w2, w3, #{READ}
     add x3, sp, #80
     mov x4, x10
     bl find
@@ -272,7 +277,7 @@ TLB_FILL = f"""
     tbnz w9, #0, unasked
     mov x0, x19
     and x1, x20, #0xfffffffffffff000
-    add w2, w21, #{_READ}
+    add w2, w21, #{READ}
     add x3, sp, #80
     ldr x4, [x25, #{8 * Slot.TRANSLATIONS}]
     bl asks
@@ -299,12 +304,12 @@ found:
 raise:
     mov x9, #{CORE_STATE["aarch64"]}
     add x0, x19, x9
-    mov w1, #{_CAUSE_OF_LOAD}
+    mov w1, #{CAUSE_OF_LOAD}
     cbz w21, raised
-    mov w1, #{_CAUSE_OF_STORE}
+    mov w1, #{CAUSE_OF_STORE}
     cmp w21, #1
     b.eq raised
-    mov w1, #{_CAUSE_OF_FETCH}
+    mov w1, #{CAUSE_OF_FETCH}
 raised:
     mov x2, x24
     ldr x9, [x25, #{8 * Slot.RAISE}]

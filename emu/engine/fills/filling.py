@@ -11,18 +11,27 @@ from emu.engine import library
 from emu.engine.fills.table import (
     ASK,
     BITS,
+    CAUSE_OF_FETCH,
+    CAUSE_OF_LOAD,
+    CAUSE_OF_STORE,
     CLOCK,
     CONTEXT,
     ENTRIES,
+    FETCH,
     FETCHED,
     KEEP,
     LARGE,
     LARGE_PLACES,
+    LEAF,
     MARK,
     MARKED,
     MARKS,
     MOST_MARKS,
+    NO_EXEC,
+    NO_WRITE,
+    NOT_PLAIN,
     PERMISSIONS,
+    READ,
     ROOT,
     SHIFT,
     SIZE,
@@ -30,6 +39,7 @@ from emu.engine.fills.table import (
     START,
     TABLES,
     USER,
+    WRITE,
 )
 from emu.engine.guest import RETURN_ADDRESS, Note
 from emu.engine.native import Probe
@@ -38,12 +48,6 @@ from emu.engine.slots import Slot
 from emu.engine.translated.layout import CORE_STATE
 from emu.engine.window import Word
 from emu.mmu import pte
-
-_READ, _WRITE, _FETCH = library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH
-_LEAF, _NOT_PLAIN = pte.R | pte.W | pte.X, pte.D | pte.A | pte.U
-_NO_WRITE, _NO_EXEC = ~library.PROT_WRITE, ~library.PROT_EXEC
-_CAUSE_OF_FETCH, _CAUSE_OF_LOAD, _CAUSE_OF_STORE = 12, 13, 15
-"""Page faults."""
 
 
 def _aarch64(name: str) -> str:
@@ -128,11 +132,11 @@ level:
     mov r11, rax
     shr r11, {pte.PPN_SHIFT}
     shl r11, 12
-    test al, {_LEAF}
+    test al, {LEAF}
     jnz leaf
     test al, {pte.V}
     jz astray
-    test al, {_NOT_PLAIN}
+    test al, {NOT_PLAIN}
     jnz astray
     sub ecx, 9
     cmp ecx, 12
@@ -155,7 +159,7 @@ leaf:
     mov ebx, eax
     movzx eax, al
     movzx eax, byte ptr [rdi+rax]
-    lea edi, [rdx-{_READ}]
+    lea edi, [rdx-{READ}]
     bt eax, edi
     jnc astray
     mov rdi, r11
@@ -180,20 +184,20 @@ small:
     mov rbx, r11
     shr rbx, 12
     add rbx, [r8+{8 * FETCHED}]
-    cmp edx, {_FETCH}
+    cmp edx, {FETCH}
     jne data
     mov byte ptr [rbx], 1
     jmp no_store
 data:
     cmp byte ptr [rbx], 0
     je no_fetch
-    cmp edx, {_WRITE}
+    cmp edx, {WRITE}
     je granted
 no_store:
-    and eax, {_NO_WRITE}
+    and eax, {NO_WRITE}
     jmp granted
 no_fetch:
-    and eax, {_NO_EXEC}
+    and eax, {NO_EXEC}
 granted:
     pop rdi
     pop rcx
@@ -300,7 +304,7 @@ TLB_FILL = Probe(
     mov r14d, r9d
     mov r15, rax
     and rsi, -4096
-    lea edx, [r12+{_READ}]
+    lea edx, [r12+{READ}]
     mov rcx, rsp
     mov r8, r10
     call find
@@ -314,7 +318,7 @@ TLB_FILL = Probe(
     jnz unasked
     mov rsi, rbp
     and rsi, -4096
-    lea edx, [r12+{_READ}]
+    lea edx, [r12+{READ}]
     mov rcx, rsp
     mov r8, [r15+{8 * Slot.TRANSLATIONS}]
     call asks
@@ -338,12 +342,12 @@ found:
     ret
 raise:
     lea rdi, [rbx+{CORE_STATE["x86_64"]:#x}]
-    mov esi, {_CAUSE_OF_LOAD}
+    mov esi, {CAUSE_OF_LOAD}
     cmp r12d, 1
     jb raised
-    mov esi, {_CAUSE_OF_STORE}
+    mov esi, {CAUSE_OF_STORE}
     je raised
-    mov esi, {_CAUSE_OF_FETCH}
+    mov esi, {CAUSE_OF_FETCH}
 raised:
     mov rdx, [rsp+80]
     call qword ptr [r15+{8 * Slot.RAISE}]

@@ -1,5 +1,8 @@
 """The table of a core's second-level TLB, and of what native code needs for a walk: its words."""
 
+from emu.engine import library
+from emu.mmu import pte
+
 CONTEXTS = 1 << 12
 """Numbers of contexts: 0 asks the guest each time and keeps nothing."""
 BITS = 13
@@ -23,3 +26,9 @@ WORDS = MARKS + MOST_MARKS
 USER = 8
 """Beside the protection of a page that is kept: it may be one of U mode's."""
 CONTEXT_SHIFT = 52
+READ, WRITE, FETCH = library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH
+NO_WRITE, NO_EXEC = ~library.PROT_WRITE, ~library.PROT_EXEC
+LEAF, NOT_PLAIN = pte.R | pte.W | pte.X, pte.D | pte.A | pte.U
+"""Bits of an entry that make it a leaf; those that no entry above one has."""
+CAUSE_OF_FETCH, CAUSE_OF_LOAD, CAUSE_OF_STORE = 12, 13, 15
+"""Page faults."""

@@ -9,6 +9,7 @@ from emu.firmware.image import Image
 from emu.machine import Drive, Machine, MachineConfig, StopReason
 from linker import link
 from linker.assembler import assemble
+from tests.guests import PRINT_DIGITS
 
 SCRIPT = "ENTRY(_start) SECTIONS { . = 0x80000000; .text : { *(.text) } }"
 PROGRAM = """
@@ -19,16 +20,7 @@ PROGRAM = """
     la s1, results
 print:
     ld a0, (s1)
-    li t0, 0x10000000
-    li t1, 60
-1:  srl t2, a0, t1
-    andi t2, t2, 15
-    addi t2, t2, '0'
-    sb t2, (t0)
-    addi t1, t1, -4
-    bgez t1, 1b
-    li t1, 10
-    sb t1, (t0)
+    {print_digits}
     addi s1, s1, 8
     bltu s1, s2, print
     li t0, 0x100000
@@ -76,7 +68,9 @@ PROBE = """
 def run_both(oracle, tmp_path, lines, legacy):
     """What each probe found on ours and on QEMU."""
     text = "\n".join(f"{line}\n sd s0, (s2)\n addi s2, s2, 8" for line in lines)
-    code = assemble(f".text\n.globl _start\n_start:\n{PROGRAM.format(probes=text)}\n", name="accesses.s")
+    code = assemble(
+        f".text\n.globl _start\n_start:\n{PROGRAM.format(print_digits=PRINT_DIGITS, probes=text)}\n", name="accesses.s"
+    )
     program, disk = tmp_path / "accesses.elf", tmp_path / "disk.img"
     program.write_bytes(link([code], script=SCRIPT).elf)
     disk.write_bytes(bytes(4096))

@@ -9,6 +9,7 @@ from emu.isa.csrs import HPM_COUNTERS, MHPM_COUNTERS, MHPM_EVENTS, PMP_ADDRESSES
 from emu.machine import Machine, MachineConfig, StopReason
 from linker import link
 from linker.assembler import assemble
+from tests.guests import PRINT_DIGITS
 
 SCRIPT = "ENTRY(_start) SECTIONS { . = 0x80000000; .text : { *(.text) } }"
 PROGRAM = """
@@ -28,16 +29,7 @@ trapped:
     csrw mepc, t0
     mret
 hex:
-    li t0, 0x10000000
-    li t1, 60
-1:  srl t2, a0, t1
-    andi t2, t2, 15
-    addi t2, t2, '0'
-    sb t2, (t0)
-    addi t1, t1, -4
-    bgez t1, 1b
-    li t1, 10
-    sb t1, (t0)
+    {print_digits}
     ret
 """
 PROBE = """
@@ -48,7 +40,9 @@ PROBE = """
 
 
 def program(probes):
-    return PROGRAM.format(probes="\n".join(PROBE.format(instructions=text) for text in probes))
+    return PROGRAM.format(
+        print_digits=PRINT_DIGITS, probes="\n".join(PROBE.format(instructions=text) for text in probes)
+    )
 
 
 def ours(source):

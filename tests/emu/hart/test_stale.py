@@ -10,21 +10,11 @@ from emu.firmware.image import Image
 from emu.machine import Machine, MachineConfig
 from emu.report.places import Places
 from emu.report.sentences import Sentences
+from tests.guests import THREE_TABLES
 
-PAGED = """
-    la s0, root
-    li t1, 0x80000 << 10 | 0xcf
-    sd t1, 16(s0)
-    la t1, middle
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, 0(s0)
-    la s1, middle
-    la t1, last
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, 0(s1)
-    la s1, last
+PAGED = (
+    THREE_TABLES
+    + """
     la s2, one
     la s3, two
     li t1, 0x11
@@ -44,6 +34,7 @@ PAGED = """
     li a0, 0x1000
     li a1, 0x2000
 """
+)
 TABLES = """
     li a7, 8
     ecall

@@ -3,19 +3,12 @@
 import zlib
 
 from emu.machine import Machine, Outcome
+from tests.guests import GIGAPAGES
 
 # Pages, faults, the timer, `wfi`, both ways to the console, tables that change, and a reset in the middle of it all.
-LIFE = """
-    la t0, trap
-    csrw stvec, t0
-    la s0, root
-    li t1, 0xcf
-    sd t1, (s0)
-    li t1, 0x200000cf
-    sd t1, 16(s0)
-    srli t0, s0, 12
-    li t1, 8 << 60
-    or s1, t0, t1
+LIFE = (
+    GIGAPAGES
+    + """
     csrw satp, s1
     sfence.vma
     li s5, 0x10000000
@@ -90,6 +83,7 @@ root: .zero 4096
     .globl _after
 _after: .word 0
 """
+)
 RESETS = 0x8030_0000
 """Where the guest notes that it has asked for a reset: RAM that a reset does not load again."""
 LIFE = LIFE.replace("la t0, resets", f"li t0, {RESETS:#x}")

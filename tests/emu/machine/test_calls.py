@@ -15,19 +15,12 @@ from emu.errors import GuestPanic, LimitExceeded
 from emu.events import ConsoleOutput, PageFault, TrapTaken
 from emu.machine import Machine, StopReason
 from tests.emu.conftest import CODE
+from tests.guests import GIGAPAGES
 
 # A page table that maps all of RAM and the devices, one page that faults, a timer, and functions of every kind.
-LIBRARY = """
-    la t0, trap
-    csrw stvec, t0
-    la s0, root
-    li t1, 0xcf
-    sd t1, (s0)
-    li t1, 0x200000cf
-    sd t1, 16(s0)
-    srli t0, s0, 12
-    li t1, 8 << 60
-    or s1, t0, t1
+LIBRARY = (
+    GIGAPAGES
+    + """
 ready:
     nop
 halt:
@@ -153,6 +146,7 @@ trap:
     .globl root
 root: .zero 4096
 """
+)
 CALLS = st.one_of(
     st.tuples(st.just("add"), st.tuples(st.integers(-(1 << 64), 1 << 64), st.integers(0, 9))),
     st.tuples(st.sampled_from(["sum", "arm"]), st.tuples(st.integers(1, 50))),

@@ -10,21 +10,11 @@ from emu.events import FrameAllocated, FrameFreed, PteWritten
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.pagetables.invariants import Broken, FreedFrames, Invariants, StillMapped, named
+from tests.guests import THREE_TABLES
 
-PAGED = """
-    la s0, root
-    li t1, 0x80000 << 10 | 0xcf
-    sd t1, 16(s0)
-    la t1, middle
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, 0(s0)
-    la s1, middle
-    la t1, last
-    srli t1, t1, 2
-    ori t1, t1, 1
-    sd t1, 0(s1)
-    la s1, last
+PAGED = (
+    THREE_TABLES
+    + """
     la s2, page
     srli s2, s2, 2
     srli t1, s0, 12
@@ -33,6 +23,7 @@ PAGED = """
     csrw satp, t0
     sfence.vma
 """
+)
 LINEAR = """
     la s3, middle
     li t1, 0x80000 << 10 | 0xcf         # a linear map at 0x200000, by two megabytes, and then by pages
