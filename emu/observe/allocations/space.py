@@ -1,6 +1,7 @@
 """What a heap has free behind each call of its allocator: pieces, splits and joins, fragmentation in time."""
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from emu.events import HeapAllocated, HeapFreed, MachineReset, StateRestored
@@ -18,6 +19,7 @@ _MOST_BOOKS = 4096
 """Bytes that a block may take beside twice its size: more has another reason than the block."""
 _NODES_A_CALL = 64
 """Pieces that may be looked at for each call, on average: longer lists are looked at less often."""
+_size_of = attrgetter("size")
 _KNOWN = 1 / 16
 """Work that a piece is which was not read in the guest's memory."""
 
@@ -133,14 +135,15 @@ class HeapSpace:
         pieces = frozenset(self._in_lists()) if self.lists else self._between.pieces()
         before = self.pieces if self.samples else pieces
         self.pieces = pieces
+        sizes = list(map(_size_of, pieces))
+        free = sum(sizes)
         if does is Does.ALLOCATE:
             self.splits += len(pieces - before)
             if self.every == 1 and self.lists:
-                self._measure(_total(before) - _total(pieces))
+                self._measure(sum(map(_size_of, before)) - free)
         elif does is Does.FREE:
             self.joins += len(before - pieces)
-        largest = max((piece.size for piece in pieces), default=0)
-        sample = Sample(self._machine.instret, self._requested, self._granted, _total(pieces), largest)
+        sample = Sample(self._machine.instret, self._requested, self._granted, free, max(sizes, default=0))
         self.samples.append(sample)
         if len(self.samples) >= _MOST_SAMPLES:
             del self.samples[1::2]
@@ -161,7 +164,3 @@ class HeapSpace:
         for block in self.lists:
             if block.size and not block.broken:
                 yield Piece(block.list, block.address, block.size)
-
-
-def _total(pieces: Iterable[Piece]) -> int:
-    return sum(piece.size for piece in pieces)
