@@ -204,6 +204,8 @@ class CollectedSource(Source[Placed]):
         if self._later is not None and self._open_calls is not None:
             self._open_calls.records.at_once = Collectors.of(self._machine).hurried > 0
             self._open_calls.waits = not Collectors.of(self._machine).impatient
+            if not self._open_calls.waits:
+                self._open_calls.settle()
         if is_wanted and self._later is None and not self._listens_to_collect:
             self._listens_to_collect = True
             super()._start()

@@ -20,6 +20,7 @@ _PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
 _S_MODE = 1
 _NUMBER, _INSTRET, _LINK, _STACK, _THREAD, _MODE, _CALLERS, _MEANING, _FIRST = range(9)
 _PATH = _FIRST + 8
+_DONE = _PATH + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ class _RecordedFunction(Generic[M]):
                 self._tell(call.args, call.privilege, record)
 
     def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
-        if self._calls.waits and self._calls.records.done:
+        if record[_DONE] and self._calls.waits:
             self._calls.tell_again_later(self, (arguments, privilege))
         else:
             self._tell_now(arguments, privilege, record)

@@ -118,7 +118,8 @@ class OpenCalls:
         self.records = CallRecords(self.kept, has_model=machine.config.fidelity == "exact")
         """On while somebody has said `record`; read by `read_records` before anything else is told."""
         self._later = Later(self.records)
-        self._waits = False
+        self.waits = False
+        """Whether what native code has done already is told when `settle` is called."""
         self._led: dict[tuple[int, int], Led] = {}
         """By the number of a call and those around it, and what its record says of who called."""
         self._further: dict[int, tuple[VirtAddr, ...]] = {}
@@ -184,21 +185,10 @@ class OpenCalls:
         self.read_records()
         self._later.tell()
 
-    @property
-    def waits(self) -> bool:
-        """Whether what native code has done already is told when `settle` is called."""
-        return self._waits
-
-    @waits.setter
-    def waits(self, waits: bool) -> None:
-        self._waits = waits
-        if not waits:
-            self.settle()
-
     def tell_later(self, tell: Callable[[], object]) -> None:
         """Tell it when `settle` is called, in the order of all that has waited till then; at once if nothing waits."""
         self.read_records()
-        if self._waits:
+        if self.waits:
             self._wait(tell, None)
         else:
             tell()

@@ -10,6 +10,7 @@ from emu.machine import Machine
 from emu.observe.allocations.description import Allocator, Does, Function
 from emu.observe.allocations.observers import HeapObserver
 from emu.observe.allocations.values import Value
+from emu.observe.calls import opened
 from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import MemoryBug
 from emu.observe.sanitizer.followed import Followed
@@ -150,13 +151,16 @@ def lived(machine: Machine, others: str = "") -> tuple[object, ...]:
 @pytest.mark.skipif(not native.available(), reason="this host has no native probes")
 @pytest.mark.parametrize("space", OFFSETS)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_same_is_found_and_known_as_when_each_call_is_told_to_python(boot, space, seed) -> None:
+def test_the_same_is_found_and_known_as_when_each_call_is_told_to_python(boot, space, seed, monkeypatch) -> None:
     offset = OFFSETS[space]
     source = (PAGING if offset else "") + LOOP + life(seed, offset)
     expected = lived(boot(source, probes="native"), "collect")
     assert len(expected[0]) > len(expected[1]) > 3
     assert lived(boot(source, probes="native")) == expected
     assert lived(boot(source, probes="native"), "listen") == expected
+    with monkeypatch.context() as few:
+        few.setattr(opened, "_MOST_WAITING", 5)
+        assert lived(boot(source, probes="native")) == expected
     if not offset:
         assert lived(boot(source, probes="python")) == expected
 

@@ -45,7 +45,7 @@ from emu.isa.csrs import Csr
 from emu.isa.registers import A0
 
 _SIZE = 1 << 19
-_RECORD = Struct(f"<17Q{RECORD_SIZE - 136}x")
+_RECORD = Struct(f"<17Q{RECORD_SIZE - 144}xQ")
 _DONE, _BEHIND_LINKS = Struct("<Q"), Field.DONE - Field.LINKS
 _LINKS = Struct(f"<{MOST_LINKS}Q{MOST_LINKS}I")
 _ALL = (1 << 64) - 1
@@ -55,7 +55,7 @@ _WORD = 8
 Record = tuple[int, ...]
 """The function's number; instructions that had retired; ra; sp; tp; the privilege as the core has it; who called, see
 `CallRecords.links`; the number of facts about what the call means, or 0; a0 to a7; a number for it and all calls around
-it. Of a return tp and the privilege mean nothing."""
+it; what was done to memory at once (`poisoning.layout.DONE`). Of a return tp and the privilege mean nothing."""
 Told = Callable[[Record], None]
 Words = tuple[tuple[int, int], ...]
 """Addresses, multiples of eight, and what must stand there."""
