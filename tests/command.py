@@ -87,21 +87,23 @@ def running(
     however late the host lets this process go on.
     """
     (stdin, to_it), (from_it, stdout), (told, stderr) = (os.pipe() for _ in range(3))
-    with (
-        open(from_it, "rb") as output, open(told, "rb") as errors,  # noqa: PTH123  # descriptors
-        suppress(BrokenPipeError), open(to_it, "wb") as typing,  # noqa: PTH123
-    ):  # fmt: skip
-        if typed is not None:
-            assert len(typed) <= MOST_TYPED
-            typing.write(typed)
-            typing.close()
-        process = Process(words, (stdin, stdout, stderr), folder, program=program)
-        for theirs in (stdin, stdout, stderr):
-            os.close(theirs)
+    typing = open(to_it, "wb")  # noqa: PTH123, SIM115  # a descriptor; closed below
+    with open(from_it, "rb") as output, open(told, "rb") as errors:  # noqa: PTH123  # descriptors
         try:
-            yield process, typing, output, errors
+            if typed is not None:
+                assert len(typed) <= MOST_TYPED
+                typing.write(typed)
+                typing.close()
+            process = Process(words, (stdin, stdout, stderr), folder, program=program)
+            for theirs in (stdin, stdout, stderr):
+                os.close(theirs)
+            try:
+                yield process, typing, output, errors
+            finally:
+                process.kill()
         finally:
-            process.kill()
+            with suppress(BrokenPipeError):  # nobody has read what still waits to be written
+                typing.close()
 
 
 def run_bytes(

@@ -1,5 +1,6 @@
 """Building: what is in the image, and when it is built."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,9 +72,13 @@ def test_a_second_build_has_nothing_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["kernel.elf", "kernel.stamp", "kernel.map"])
-def test_a_missing_or_damaged_file_is_built_again(tmp_path: Path, damaged: str) -> None:
+def test_a_missing_or_damaged_file_is_built_again(
+    kernel_of: Callable[..., BuiltKernel], tmp_path: Path, damaged: str
+) -> None:
     profile = profile_named("step-by-step")
-    good = build(profile, tmp_path).elf.read_bytes()
+    shutil.copytree(kernel_of("step-by-step").elf.parent, tmp_path, dirs_exist_ok=True)
+    assert not build(profile, tmp_path).fresh
+    good = (tmp_path / "kernel.elf").read_bytes()
     if damaged == "kernel.map":
         (tmp_path / damaged).unlink()
     else:
@@ -83,9 +88,12 @@ def test_a_missing_or_damaged_file_is_built_again(tmp_path: Path, damaged: str) 
     assert {path.name for path in tmp_path.iterdir()} == {"kernel.elf", "kernel.map", "kernel.stamp"}
 
 
-def test_another_allocator_or_constant_makes_another_kernel(tmp_path: Path) -> None:
+def test_another_allocator_or_constant_makes_another_kernel(
+    kernel_of: Callable[..., BuiltKernel], tmp_path: Path
+) -> None:
     profile = profile_named("step-by-step")
-    build(profile, tmp_path)
+    shutil.copytree(kernel_of("step-by-step").elf.parent, tmp_path, dirs_exist_ok=True)
+    assert is_up_to_date(profile, tmp_path)
     assert not is_up_to_date(replace(profile, frames="stack"), tmp_path)
     assert not is_up_to_date(replace(profile, heap_size=2 << 20), tmp_path)
     assert build(profile, tmp_path, frames="stack", heap="first-fit").profile.frames == "stack"
@@ -109,12 +117,14 @@ def test_a_directory_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
         build(profile_named("step-by-step"), tmp_path / "file" / "inside")
 
 
-def test_files_of_the_current_directory_stay_out_of_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+def test_files_of_the_current_directory_stay_out_of_the_kernel(
+    kernel_of: Callable[..., BuiltKernel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = kernel_of("full").symbols()
+    here = tmp_path / "here"
     here.mkdir()
     for program in profile_named("full").programs:
         (here / f"{program}.elf").write_bytes(b"not this one")
-    expected = build(profile_named("full"), elsewhere).symbols()
     monkeypatch.chdir(here)
     assert build(profile_named("full"), tmp_path / "again").symbols() == expected
 

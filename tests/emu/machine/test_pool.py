@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 
@@ -208,6 +209,14 @@ def _seen(machine: Machine) -> tuple[object, ...]:
     return life, asked, blocks, _of_the_guest(machine)
 
 
+@cache
+def _seen_on_a_new_core(fidelity: str) -> tuple[MachineConfig, tuple[object, ...]]:
+    config = MachineConfig(ram_size=8 << 20, fidelity=fidelity)
+    make_room()
+    with Machine(config) as new:
+        return config, _seen(new)
+
+
 def _of_the_guest(machine: Machine) -> bytes:
     """The core's state without what belongs to this process."""
     octets = bytes(machine.core.engine.window.octets)
@@ -219,10 +228,7 @@ def _of_the_guest(machine: Machine) -> bytes:
 def test_a_machine_with_the_core_of_a_closed_one_lives_as_with_a_new_core(fidelity, use: Callable[[Machine], None]):
     if obstacle():
         pytest.skip(f"cores are not used again here: {obstacle()}")
-    config = MachineConfig(ram_size=8 << 20, fidelity=fidelity)
-    make_room()
-    with Machine(config) as new:
-        expected = _seen(new)
+    config, expected = _seen_on_a_new_core(fidelity)
     make_room()
     with Machine(config) as dirty:
         handle = dirty.core.engine.handle.value
