@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from emu.address import PAGE_BITS, PAGE_SIZE, PhysPageNum, VirtAddr
 from emu.errors import ConfigError
@@ -177,6 +178,7 @@ class FrameObserver(AllocatorObserver):
         """See the base."""
         function = placed.function
         if function.element is not None:
+            led = cache(led)
             for element in elements(function, moment):
                 number = function.element.at(element)
                 frame = self._frame(function.unit, number) if number else None
@@ -258,6 +260,7 @@ class HeapObserver(AllocatorObserver):
         function = placed.function
         size = _number(function.size, at_call, 0)
         if function.element is not None:
+            led = cache(led)
             for element in elements(function, moment):
                 self._one(placed, mode, at_call, instret, function.element.at(element) or 0, size, led)
             return
