@@ -27,6 +27,9 @@ COUNTED = (
 )
 """What is counted, and is one sometimes: `counted` knows when."""
 OURS = {
+    "engine": ("docs/engine.md", "The machine executes a guest with\nUnicorn"),
+    "lives it again": ("docs/recording.md", "## Living it again"),
+    "teaching kernel": ("README.md", "teaching kernel"),
     "fidelity": ("docs/conformance.md", "There are two fidelities"),
     "invariant": ("docs/tracing.md", "`ekernel run --invariant NAMES`"),
     "native code": ("docs/engine.md", "a\nnative function in front of one of them"),
