@@ -20,8 +20,8 @@ def ours() -> Words:
     group = Group(words, "options")
     group.flag("-quiet", "--quiet", to="quiet", text="")
     group.value("-m", "--memory", to="memory", form="N", kind=count, text="")
-    group.value("-o", to="output", form="FILE", text="", required=True)
-    group.values("-drive", to="drives", form="FILE", text="")
+    group.value("-o", to="output", form="NAME", text="", required=True)
+    group.values("-drive", to="drives", form="NAME", text="")
     group.constant("-s", to="memory", value="all", text="")
     return words
 
