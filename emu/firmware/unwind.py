@@ -102,13 +102,13 @@ class _Entries:
 
     def ranges(self) -> Iterator[tuple[int, int, int]]:
         """Start, end and place of each FDE."""
-        at, data, is_eh, common_of = 0, self._data, self._is_eh, self._common_of
+        at, data, is_eh, known = 0, self._data, self._is_eh, self._common
         while at < len(data):
             body, link, end = self._head(at)
             if end == body and is_eh:  # what ends a list
                 at = end
                 continue
-            common = common_of(at, body, link)
+            common = known[link] if link in known and not is_eh else self._common_of(at, body, link)
             if common is not None:
                 start, size = common.form.unpack_from(data, body)
                 start += self._address + body if common.is_relative else 0
