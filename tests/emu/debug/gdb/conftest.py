@@ -55,9 +55,12 @@ class Client:
         self._packets: list[bytes] = []
 
     def ask(self, packet: str | bytes) -> str:
-        """Send a packet and return what it is answered."""
+        """Send a packet and return what it is answered. On a way back how far it is may be told first."""
         self.send(packet)
-        return self.hear()
+        answer = self.hear()
+        while packet in ("bc", "bs") and answer.startswith("O"):
+            answer = self.hear()
+        return answer
 
     def send(self, packet: str | bytes) -> None:
         self.socket.sendall(framed(packet.encode() if isinstance(packet, str) else packet))

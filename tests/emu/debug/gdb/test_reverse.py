@@ -67,6 +67,23 @@ def test_a_step_back_undoes_a_step(held: tuple[Client, Machine]) -> None:
         assert (register(client, 32), register(client, 18)) == place
 
 
+def test_a_client_is_told_how_far_a_long_way_back_is(
+    held: tuple[Client, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emu.debug.gdb.reverse._EVERY", 0.0)
+    client, machine = held
+    client.ask(f"Z0,{machine.address_of('stays'):x},2")
+    client.ask("c")
+    end = machine.instret
+    client.send("bc")
+    told = []
+    while (answer := client.hear()).startswith("O"):
+        told.append(bytes.fromhex(answer[1:]).decode())
+    assert answer == "T05replaylog:begin;thread:1;"
+    assert all(re.fullmatch(rf"at instruction \d+ of {end}\n", line) for line in told)
+    assert told
+
+
 @pytest.mark.parametrize(("kind", "word", "offset"), [(2, "watch", 0), (3, "rwatch", 8), (4, "awatch", 8)])
 def test_a_watchpoint_stops_before_the_access_and_backwards_behind_it(
     held: tuple[Client, Machine], kind: int, word: str, offset: int
