@@ -177,6 +177,11 @@ class EngineParts(ABC):
         """Forget cached translations; not inside a memory callback."""
         library.flush_tlb(self.handle)
 
+    @property
+    def in_access(self) -> bool:
+        """Whether an access is being told that the core is in the middle of: its TLB must not be touched, either."""
+        return isinstance(self.clock, PythonClock) and self.clock.features.in_access
+
     def forget_all_code(self) -> None:
         """Forget all translated code; not inside a callback."""
         library.flush_blocks(self.handle)

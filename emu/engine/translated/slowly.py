@@ -35,6 +35,8 @@ class SlowFeatures:
         self._stored: tuple[Access, int] | None = None
         self._writing: tuple[int, tuple[int, ...], int] | None = None  # pc, registers, instret
         core.slots[Slot.MOST] = MOST_BLOCKS
+        self.in_access = False
+        """Whether an access is being told of whose page the core has looked up already: its TLB must stay as it is."""
 
     def switch(self, features: Sequence[Feature]) -> None:
         """See `emu.engine.translated.composition.Features`."""
@@ -164,6 +166,7 @@ class SlowFeatures:
                         feature.written(Write(pc, register, self._window.words[register], instret))
 
     def _on_memory(self, _engine: int, kind: int, physical: int, size: int, value: int) -> bool:
+        self.in_access = True
         try:
             self._window.load()
             words, slots = self._window.words, self._core.slots
@@ -184,4 +187,6 @@ class SlowFeatures:
                     feature.accessed(access, physical)
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
             self._fail(error)
+        finally:
+            self.in_access = False
         return True

@@ -339,9 +339,8 @@ class FastHart(FastState):
         engine = self.engine
         # The core knows what it has cached, whatever the page table says by now; but asking it can touch its TLB, and
         # while it asks us itself there is nothing that it could know.
-        physical = (
-            self._walk_for_code(address) if engine.in_memory_hook or engine.virtual else engine.translate_code(address)
-        )
+        walks = engine.in_memory_hook or engine.in_access or engine.virtual
+        physical = self._walk_for_code(address) if walks else engine.translate_code(address)
         if physical is None or not 0 <= physical - self.ram.base < self.ram.size:
             raise no_code(address)
         return physical

@@ -289,3 +289,34 @@ def test_a_machine_without_features_after_one_with_them_is_what_it_was(build, fi
     assert MachineConfig(fidelity=fidelity)
     other = guest.machine(build, fidelity)
     assert guest.run(other) == guest.run(machine)
+
+
+FAR_FROM_ITS_CODE = """
+    la t0, table
+    li t1, (0x80000000 >> 12 << 10) | 0xcf
+    sd t1, 2 * 8(t0)
+    sd t1, 5 * 8(t0)
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    li s0, 0x140600018
+    li s1, 0x80600018
+    li t1, 77
+    sd t1, (s0)
+    ld s2, (s1)
+    li a7, 8
+    ecall
+    .balign 4096
+table: .zero 4096
+"""
+
+
+def test_an_access_goes_where_its_page_is_though_its_code_has_the_same_place_in_the_cores_tlb(boot, probes):
+    machine, seen = boot(FAR_FROM_ITS_CODE, probes=probes), []
+    machine.core.engine.switch_on(Accesses(accesses.collect(seen)))
+    machine.run()
+    machine.core.engine.flush_features()
+    assert machine.hart.x["s2"] == 77
+    assert [access.address for access in seen[-2:]] == [0x1_4060_0018, 0x8060_0018]

@@ -161,8 +161,7 @@ def test_the_same_is_found_and_known_as_when_each_call_is_told_to_python(boot, s
     with monkeypatch.context() as few:
         few.setattr(opened, "_MOST_WAITING", 5)
         assert lived(boot(source, probes="native")) == expected
-    if not offset:
-        assert lived(boot(source, probes="python")) == expected
+    assert lived(boot(source, probes="python")) == expected
 
 
 @pytest.mark.skipif(not native.available(), reason="this host has no native probes")
