@@ -8,7 +8,7 @@ from itertools import islice
 
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.hints import Generic, Self, TypeVar
-from emu.lateclass import dataclass, field, replace
+from emu.lateclass import dataclass, field
 from emu.observe.allocations.ranges import Ranges
 
 A = TypeVar("A", bound=Event)
@@ -203,7 +203,10 @@ class BlockAccount(Account[HeapAllocated, HeapFreed]):
                 self.not_held(event.address, event, given=False)
             return
         if not size:
-            event = replace(event, size=holder.size)
+            event = HeapFreed(
+                instret=event.instret, pc=event.pc, privilege=event.privilege, hart=event.hart,
+                address=event.address, size=holder.size, callers=event.callers,
+            )  # fmt: skip
         elif holder.size and size != holder.size:
             self.blame(Wrong.WRONG_SIZE, event, holder)
         self.held_bytes -= holder.size

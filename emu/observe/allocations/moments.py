@@ -1,13 +1,13 @@
 """The machine at the entry or the return of an allocator's function, as the values of a description look at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from emu.address import PAGE_SIZE
 from emu.errors import SymbolError
 from emu.isa.registers import A0
 from emu.machine import Machine
-from emu.observe.allocations.values import Moment
+from emu.observe.allocations.values import Moment, Value
 from emu.observe.calls.tracer import Call
 from emu.observe.calls.words import Words
 
@@ -161,6 +161,28 @@ def listed(head: int, node: int, moment: Moment) -> Iterator[ElementMoment]:
 def in_array(first: int, count: int, moment: Moment) -> Iterator[ElementMoment]:
     """The words of an array, by their addresses."""
     return (ElementMoment(moment, first + _WORD * index) for index in range(min(count, _MOST_LISTED)))
+
+
+def first_of(values: Iterable[Value], moment: Moment) -> int:
+    """The first of these numbers that is not 0; 0 if none is."""
+    for value in values:
+        if number := value.at(moment):
+            return number
+    return 0
+
+
+def number_of(value: Value | None, moment: Moment, default: int) -> int:
+    """A number, or what stands for it where there is none."""
+    number = None if value is None else value.at(moment)
+    return default if number is None else number
+
+
+def kind_of(values: Iterable[Value], at_call: MachineMoment) -> str:
+    """The first text that stands at one of these addresses."""
+    for value in values:
+        if kind := at_call.text(value.at(at_call) or 0):
+            return kind
+    return ""
 
 
 @lru_cache(1 << 12)

@@ -14,21 +14,23 @@ from emu.observe.allocations.catalogue import Catalogue, Placed
 from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
-from emu.observe.allocations.meanings import Found, Leading, RecordedMoment, Tell
+from emu.observe.allocations.meanings import Leading, Tell
 from emu.observe.allocations.moments import (
     CallMoment,
     ElementMoment,
     MachineMoment,
     ReturnMoment,
+    first_of,
     in_array,
+    kind_of,
     listed,
+    number_of,
 )
-from emu.observe.allocations.values import ARGUMENT_NAMES, Moment, Value
+from emu.observe.allocations.recorded import block_teller, frame_teller
+from emu.observe.allocations.values import Moment
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.opened import Led
 from emu.observe.calls.tracer import Call, Return
-
-_MOST_DECIDED = 1 << 14
 
 
 class AllocatorObserver(CollectedSource):
@@ -188,10 +190,24 @@ class FrameObserver(AllocatorObserver):
         numbers = [number for value in function.at if (number := value.at(moment))]
         frames = [frame for number in numbers if (frame := self._frame(function.unit, number)) is not None]
         if frames:
-            count = _number(function.count, at_call, 1)
+            count = number_of(function.count, at_call, 1)
             self._emit(placed, mode, instret, *frames[0], count, led())
         elif numbers:
             self.doubt(placed, self._nonsense(placed, numbers[0]))
+
+    def recorded_teller(self, item: Placed) -> Tell | None:
+        """See the base."""
+        function = item.function
+        if len(function.at) != 1:
+            return None
+
+        def told(number: int, count: int, mode: Privilege, instret: int, led: Led) -> None:
+            if self._first <= number < self._behind:
+                self._emit(item, mode, instret, number, 0, count, led)
+            else:
+                self.doubt(item, self._nonsense(item, number))
+
+        return frame_teller(self._machine, function, told)
 
     def _emit(self, placed: Placed, mode: Privilege, instret: int, ppn: int, offset: int, count: int, led: Led) -> None:
         count = min(count, self._behind - ppn)
@@ -258,64 +274,22 @@ class HeapObserver(AllocatorObserver):
     ) -> None:
         """See the base."""
         function = placed.function
-        size = _number(function.size, at_call, 0)
+        size = number_of(function.size, at_call, 0)
         if function.element is not None:
             led = cache(led)
             for element in elements(function, moment):
                 self._one(placed, mode, at_call, instret, function.element.at(element) or 0, size, led)
             return
-        address = _first(function.at, moment)
+        address = first_of(function.at, moment)
         if function.does is Does.RESIZE:
-            old = _number(function.old, at_call, 0)
+            old = number_of(function.old, at_call, 0)
             if old and (address or not size):
                 self._freed(mode, instret, old, 0, led())
         self._one(placed, mode, at_call, instret, address, size, led)
 
     def recorded_teller(self, item: Placed) -> Tell | None:
-        """See the base: what only the call's arguments and memory decide is looked up once for the same ones."""
-        function, machine, tell = item.function, self._machine, self.tell
-        if function.does is Does.RESIZE:
-            return None
-        decided: dict[object, tuple[int, int, str]] = {}
-        deciding = [value for value in (function.size, function.align, *function.kind) if value is not None]
-        arguments_of, nothing, frees = meanings.arguments_of(deciding), Found(), function.does is Does.FREE
-        place = ARGUMENT_NAMES.get(function.at[0].text) if len(function.at) == 1 else None
-
-        def told(
-            arguments: tuple[int, ...],
-            mode: Privilege,
-            instret: int,
-            led: Led,
-            found: Found | None,
-            registers: tuple[int, ...],
-        ) -> None:
-            if place is not None:
-                address = registers[place]
-            else:
-                address = _first(function.at, RecordedMoment(machine, found or nothing, registers, arguments))
-            if not address:
-                return
-            key = found, arguments_of(arguments)
-            what = decided.get(key)
-            if what is None:
-                at_call = RecordedMoment(machine, found or nothing, arguments, arguments)
-                what = _number(function.size, at_call, 0), _number(function.align, at_call, 0), _kind(function, at_call)
-                if len(decided) < _MOST_DECIDED:
-                    decided[key] = what
-            size, align, kind = what
-            site, callers = led
-            if frees:
-                event: Event = HeapFreed(
-                    instret=instret, pc=site, privilege=mode, address=VirtAddr(address), size=size, callers=callers
-                )
-            else:
-                event = HeapAllocated(
-                    instret=instret, pc=site, privilege=mode, address=VirtAddr(address), size=size, align=align,
-                    kind=kind, callers=callers,
-                )  # fmt: skip
-            tell(event)
-
-        return told
+        """See the base."""
+        return None if item.function.does is Does.RESIZE else block_teller(self._machine, item.function, self.tell)
 
     def _one(
         self,
@@ -336,8 +310,8 @@ class HeapObserver(AllocatorObserver):
         site, callers = led()
         event = HeapAllocated(
             instret=instret, pc=site, privilege=mode,
-            address=VirtAddr(address), size=size, align=_number(function.align, at_call, 0),
-            kind=_kind(function, at_call), callers=callers,
+            address=VirtAddr(address), size=size, align=number_of(function.align, at_call, 0),
+            kind=kind_of(function.kind, at_call), callers=callers,
         )  # fmt: skip
         self.tell(event)
 
@@ -363,22 +337,3 @@ def elements(function: Function, moment: Moment) -> Iterator[ElementMoment]:
         return listed(first, function.listed, moment)
     count = function.array.at(moment) if function.array is not None else None
     return in_array(first, count or 0, moment)
-
-
-def _kind(function: Function, at_call: MachineMoment) -> str:
-    for value in function.kind:
-        if kind := at_call.text(value.at(at_call) or 0):
-            return kind
-    return ""
-
-
-def _first(values: tuple[Value, ...], moment: Moment) -> int:
-    for value in values:
-        if number := value.at(moment):
-            return number
-    return 0
-
-
-def _number(value: Value | None, moment: Moment, default: int) -> int:
-    number = None if value is None else value.at(moment)
-    return default if number is None else number

@@ -271,7 +271,8 @@ def _fixed(read: _Read) -> _Part:
     return _Part(read, lambda moment: ((Step.CONSTANT, read(moment) & _ALL),))
 
 
-def _divided(dividend: int, divisor: int) -> int:
+def divided(dividend: int, divisor: int) -> int:
+    """The quotient; raises LookupError where it leaves a rest."""
     quotient, rest = divmod(dividend, divisor)
     if rest:
         raise LookupError
@@ -282,7 +283,7 @@ _COMBINING: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "/": _divided,
+    "/": divided,
     "^": operator.xor,
     "<<": lambda left, right: left << (right & 63),
     ">>": lambda left, right: left >> (right & 63),

@@ -1,6 +1,6 @@
 """The callers of a function: by call frame information, by frame pointers, or by what the code has saved."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from emu.address import VirtAddr
@@ -127,10 +127,13 @@ class Backtrace:
             site = self._sites[return_address] = call_site(self._machine, return_address)
         return site
 
-    def sites_by(self, links: Iterable[tuple[int, int]]) -> tuple[VirtAddr, ...]:
-        """The same of many, where the four bytes before each return address are known, too."""
-        known = self._sites.get
-        return tuple([known(address) or self._site_by(address, code) for address, code in links])
+    def sites_by(self, return_addresses: Sequence[int], code: Callable[[], Iterable[int]]) -> tuple[VirtAddr, ...]:
+        """The same of many, where the four bytes before each return address can be had, too."""
+        try:
+            return tuple(map(self._sites.__getitem__, return_addresses))
+        except KeyError:
+            known, links = self._sites.get, zip(return_addresses, code(), strict=True)
+            return tuple([known(address) or self._site_by(address, before) for address, before in links])
 
     def _site_by(self, return_address: int, code: int) -> VirtAddr:
         if return_address == HOST:

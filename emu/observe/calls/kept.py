@@ -172,7 +172,7 @@ class _RecordedFunction(Generic[M]):
         self._calls, self._core = tracer._calls, tracer._machine.core
         self._meanings: dict[int, M] = {}
         self.function = self._calls.records.add(
-            mark, self._was_entered, self._has_ended,
+            mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._has_passed,
             waits=self._waits, at_entry=recorded.at_entry,
             argument=recorded.argument, learns=recorded.learn is not None, plan=recorded.plan,
         )  # fmt: skip
@@ -211,14 +211,16 @@ class _RecordedFunction(Generic[M]):
     def _was_entered(self, record: Record) -> None:
         if self._address not in self._traced:
             return
-        mode = record[_MODE]
-        call = _RecordedCall(self, record, self._core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode])
+        call = _RecordedCall(self, record, self._privilege(record[_MODE]))
         if self._waits:
             self._calls.awaits(record[_LINK:_THREAD], call)
         else:
             self._calls.begin(record[_LINK:_THREAD], self._mark, call)
         if self._at_entry:
             self._tell(record[_FIRST:_PATH], call.privilege, record)
+
+    def _privilege(self, mode: int) -> Privilege:
+        return self._core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode]
 
     def _has_ended(self, record: Record) -> None:
         waiting = self._calls.returned(record[_LINK:_THREAD])
@@ -230,6 +232,12 @@ class _RecordedFunction(Generic[M]):
             else:
                 call = one.awaited.call
                 self._tell(call.args, call.privilege, record)
+
+    def _has_passed(self, record: Record, end: Record) -> None:
+        """The same of both at once: nothing has come between them."""
+        self._calls.returned(end[_LINK:_THREAD])
+        if self._address in self._traced:
+            self._tell(record[_FIRST:_PATH], self._privilege(record[_MODE]), end)
 
     def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
         if record[_DONE] and self._calls.waits:

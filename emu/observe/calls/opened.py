@@ -261,8 +261,9 @@ class OpenCalls:
         """Who has led to the call whose record is being told."""
         led = self._led.get((path, callers))
         if led is None:
-            links = self.records.links(callers >> 32)
-            sites = self._backtrace.sites_by(links)
+            count = callers >> 32
+            links = self.records.links(count)
+            sites = self._backtrace.sites_by(links, lambda: self.records.code(count))
             further = self._further.get(callers & (1 << 32) - 1, ())
             led = self._led[path, callers] = Led(sites[0], (sites + further)[1 : 1 + _MOST_CALLERS])
         return led

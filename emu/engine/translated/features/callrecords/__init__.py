@@ -8,8 +8,8 @@ waits, memory that is not as it was when Python has looked at it for the same ca
 import ctypes
 import mmap
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, pairwise
 from struct import Struct
 
 from emu.buffers import buffer_address
@@ -46,8 +46,10 @@ from emu.isa.registers import A0
 
 _SIZE = 1 << 19
 _RECORD = Struct(f"<17Q{RECORD_SIZE - 144}xQ")
-_DONE, _BEHIND_LINKS = Struct("<Q"), Field.DONE - Field.LINKS
-_LINKS = Struct(f"<{MOST_LINKS}Q{MOST_LINKS}I")
+_DONE, _TO_DONE = Struct("<Q"), Field.DONE - Field.LINKS
+_LINKS = tuple(Struct(f"<{count}Q") for count in range(MOST_LINKS + 1))
+_CODE, _TO_CODE = tuple(Struct(f"<{count}I") for count in range(MOST_LINKS + 1)), Field.CODE - Field.LINKS
+_LINK, _STACK = Field.LINK // 8, Field.STACK // 8
 _ALL = (1 << 64) - 1
 _ENDED = 1 << ENDED_BIT
 _WORD = 8
@@ -57,6 +59,9 @@ Record = tuple[int, ...]
 `CallRecords.links`; the number of facts about what the call means, or 0; a0 to a7; a number for it and all calls around
 it; what was done to memory at once (`poisoning.layout.DONE`). Of a return tp and the privilege mean nothing."""
 Told = Callable[[Record], None]
+Both = Callable[[Record, Record], None]
+_NONE: Record = (-1,)
+"""Comes behind the last one."""
 Words = tuple[tuple[int, int], ...]
 """Addresses, multiples of eight, and what must stand there."""
 
@@ -122,8 +127,9 @@ class CallRecords(Feature):
         self._learned_plans: dict[int, Plan | None] = {}
         """These are kept while native code may look at them."""
         self._tables: Tables | None = None
-        self._entered: list[Told] = []
-        self._ended: list[Told] = []
+        self._told: dict[int, Told] = {}
+        """By the first words of records."""
+        self._both: list[Both | None] = []
 
     @property
     def rings(self) -> Sequence[Buffer]:
@@ -154,6 +160,7 @@ class CallRecords(Feature):
         mark: int,
         entered: Told,
         ended: Told,
+        both: "Both | None" = None,
         *,
         waits: bool,
         at_entry: bool,
@@ -163,14 +170,15 @@ class CallRecords(Feature):
     ) -> Function:
         """A function; `entered` and `ended` get the records of its calls, and must leave the machine alone.
 
+        `both`, if there is one, gets the two of a call where nothing lies between them, as the second is told.
         Each call is given a mark, and nothing is recorded of calls inside of one that has it. `waits`: returns are
         recorded, too. `at_entry`: a call tells something when it is entered, else when it has returned; its facts are
         looked for then. `learns`: what it means are facts, for each value of an `argument` (0 to 7) or for all calls.
         `plan`: what each call does to memory, where that takes no facts; else it is learned with them.
         """
-        self._entered.append(entered)
-        self._ended.append(ended)
-        number = len(self._entered) - 1
+        number = len(self._both)
+        self._told[number], self._told[number | _ENDED] = entered, ended
+        self._both.append(both)
         function = Function(number, (number + 1) * MIX & _ALL if learns else 0, argument)
         function.set({
             Own.SHARED: self._shared_address,
@@ -212,7 +220,7 @@ class CallRecords(Feature):
     def done(self) -> int:
         """Of the record that is being told: whether its plan was carried out (`poisoning.layout.DONE`)."""
         data, at = self.telling
-        return _DONE.unpack_from(data, at + _BEHIND_LINKS)[0] if data else 0
+        return _DONE.unpack_from(data, at + _TO_DONE)[0] if data else 0
 
     @property
     def looks_at_memory(self) -> bool:
@@ -269,25 +277,38 @@ class CallRecords(Feature):
         if not length:
             return
         shared[Shared.PLACE] = self._begin
-        entered, ended = self._entered, self._ended
+        told, all_both = self._told, self._both
         data = bytes(self._view[:length])
-        at = int(Field.LINKS)
-        for record in _RECORD.iter_unpack(data):
-            self.telling, at = (data, at), at + RECORD_SIZE
+        at, is_told = int(Field.LINKS), False
+        for record, behind in pairwise(chain(_RECORD.iter_unpack(data), (_NONE,))):
             number = record[0]
-            if number & _ENDED:
-                ended[number ^ _ENDED](record)
+            if is_told:
+                is_told = False
+            elif (
+                behind[0] == number + _ENDED
+                and (behind[_LINK] == record[_LINK] and behind[_STACK] == record[_STACK])
+                and (both := all_both[number]) is not None
+            ):
+                self.telling = data, at + RECORD_SIZE
+                both(record, behind)
+                is_told = True
             else:
-                entered[number](record)
+                self.telling = data, at
+                told[number](record)
+            at += RECORD_SIZE
         self.telling = b"", 0
 
     empty_if_full = empty
 
-    def links(self, count: int) -> Iterator[tuple[int, int]]:
-        """Of the record that is being told: return addresses of its call and those around it, and the code before each.
+    def links(self, count: int) -> tuple[int, ...]:
+        """Of the record that is being told: the return addresses of its call and those around it.
 
         The word about who called says how many there are, 17 at most, in its upper half; in its lower half by which
         facts it goes on; 0 where nothing does.
         """
-        words = _LINKS.unpack_from(*self.telling)
-        return zip(words[:count], words[MOST_LINKS : MOST_LINKS + count], strict=True)
+        return _LINKS[count].unpack_from(*self.telling)
+
+    def code(self, count: int) -> tuple[int, ...]:
+        """The four bytes before each of these addresses."""
+        data, at = self.telling
+        return _CODE[count].unpack_from(data, at + _TO_CODE)
