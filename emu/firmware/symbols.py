@@ -1,6 +1,7 @@
 """The symbols of an image: addresses by name, names by address, functions by pattern."""
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cached_property
@@ -54,6 +55,8 @@ _ORDER = {SymbolKind.FUNCTION: 0, SymbolKind.OBJECT: 1, SymbolKind.LABEL: 2}
 
 _IGNORED = "$", ".L", "L0\x01"
 """How mapping symbols (`$x`, `$d`: psABI, section 8.7) and assembler-local labels begin."""
+_MANGLED = "_ZN"
+"""How legacy-mangled names of Rust begin."""
 _RUST_PART = r"[1-9]\d{0,3}"
 _RUST_HASH = r"h[0-9a-f]{16}$"
 _RUST_ESCAPES = {
@@ -62,6 +65,8 @@ _RUST_ESCAPES = {
     "..": "::",
 }  # fmt: skip
 _WILDCARDS = "*?["
+_PART_BITS = 16
+"""Symbols whose addresses are equal but for so many bits are put in order together."""
 _SUGGESTIONS = 3
 
 
@@ -73,7 +78,7 @@ def readable_name(name: str) -> str:
     >>> readable_name("frame_alloc")
     'frame_alloc'
     """
-    if not name.startswith("_ZN"):
+    if not name.startswith(_MANGLED):
         return name
     import re  # other kernels than Rust's have no use for it
 
@@ -96,32 +101,44 @@ def _rank(symbol: Symbol) -> tuple[bool, int, bool, int]:
 
 
 class _Starts:
-    """Symbols that may name an address, one for each start address, found by bisection."""
+    """Symbols that may name an address, the best for each start address: found by bisection.
+
+    They are kept in parts of the address space; one is put in order when it is first asked for.
+    """
 
     def __init__(self, symbols: Iterable[Symbol]) -> None:
-        first: dict[int, Symbol] = {}
-        others: dict[int, list[Symbol]] = {}
+        parts: defaultdict[int, list[Symbol]] = defaultdict(list)
         for symbol in symbols:
-            start = int(symbol.address)
-            if first.setdefault(start, symbol) is not symbol:
-                others.setdefault(start, []).append(symbol)
-        self._first, self._others = first, others
-        self._starts = sorted(first)
+            parts[symbol.address >> _PART_BITS].append(symbol)
+        self._parts, self._numbers = parts, sorted(parts)
+        self._ordered: dict[int, tuple[list[int], list[Symbol]]] = {}
 
     def all(self) -> list[Symbol]:
         """The best for each address, by address."""
-        found = (self.before(start) for start in self._starts)
-        return [symbol for symbol in found if symbol is not None]
+        return [symbol for number in self._numbers for symbol in self._part(number)[1]]
 
     def before(self, address: int) -> Symbol | None:
         """The symbol with the highest start at or below `address`, the best of those that start there."""
-        index = bisect_right(self._starts, address) - 1
-        if index < 0:
-            return None
-        start = self._starts[index]
-        if start in self._others:
-            self._first[start] = min((self._first[start], *self._others.pop(start)), key=_rank)
-        return self._first[start]
+        place = bisect_right(self._numbers, address >> _PART_BITS)
+        for number in reversed(self._numbers[max(place - 2, 0) : place]):
+            starts, symbols = self._part(number)
+            index = bisect_right(starts, address) - 1
+            if index >= 0:
+                return symbols[index]
+        return None
+
+    def _part(self, number: int) -> tuple[list[int], list[Symbol]]:
+        """Its start addresses in order, and the symbol for each."""
+        ordered = self._ordered.get(number)
+        if ordered is None:
+            best: dict[int, Symbol] = {}
+            for symbol in self._parts[number]:
+                other = best.setdefault(int(symbol.address), symbol)
+                if other is not symbol and _rank(symbol) < _rank(other):
+                    best[int(symbol.address)] = symbol
+            starts = sorted(best)
+            ordered = self._ordered[number] = starts, [best[start] for start in starts]
+        return ordered
 
 
 class Symbols:
@@ -232,12 +249,13 @@ class Symbols:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Symbol]]:
-        names: dict[str, list[Symbol]] = {}
+        names: defaultdict[str, list[Symbol]] = defaultdict(list)
         for symbol in self._symbols:
-            names.setdefault(symbol.name, []).append(symbol)
-            if symbol.label != symbol.name:
-                names.setdefault(symbol.label, []).append(symbol)
-        return names
+            name = symbol.name
+            names[name].append(symbol)
+            if name.startswith(_MANGLED) and symbol.label != name:
+                names[symbol.label].append(symbol)
+        return dict(names)
 
     @cached_property
     def _inside(self) -> list[Symbol]:

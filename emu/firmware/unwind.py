@@ -14,7 +14,7 @@ from emu.firmware.leb128 import signed, unsigned
 from emu.firmware.sections import Section, unpacked
 from emu.hints import NamedTuple
 
-_WORD, _LONG_WORD = Struct("<I"), Struct("<Q")
+_WORD, _LONG_WORD, _HEAD = Struct("<I"), Struct("<Q"), Struct("<II")
 _LONG = 0xFFFFFFFF
 """In place of a length: it follows, in 64 bits. In `.debug_frame` it says CIE, too."""
 _LONG_LINK = 0xFFFFFFFFFFFFFFFF
@@ -102,13 +102,22 @@ class _Entries:
 
     def ranges(self) -> Iterator[tuple[int, int, int]]:
         """Start, end and place of each FDE."""
-        at, data, is_eh, known = 0, self._data, self._is_eh, self._common
+        at, data, is_eh, known = 0, self._data, self._is_eh, {} if self._is_eh else self._common
+        last = len(data) - _HEAD.size
         while at < len(data):
+            if at <= last:  # most are like this one: short, and of a CIE that is known
+                length, link = _HEAD.unpack_from(data, at)
+                common = known.get(link)
+                if common is not None and length != _LONG and length and not common.is_relative:
+                    start, size = common.form.unpack_from(data, at + _HEAD.size)
+                    yield start, start + size, at
+                    at += _WORD.size + length
+                    continue
             body, link, end = self._head(at)
             if end == body and is_eh:  # what ends a list
                 at = end
                 continue
-            common = known[link] if link in known and not is_eh else self._common_of(at, body, link)
+            common = self._common_of(at, body, link)
             if common is not None:
                 start, size = common.form.unpack_from(data, body)
                 start += self._address + body if common.is_relative else 0

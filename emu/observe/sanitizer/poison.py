@@ -147,10 +147,9 @@ class Poison:
 
     def _move(self, offset: int) -> None:
         """The linear map is found to lie elsewhere: the bits go there."""
-        cells = self._layer.span >> 3
-        distance = (offset - self.offset >> 3) % cells
+        distance = (offset - self.offset >> 3) % (self._layer.span >> 3)
         if distance:
-            self._layer.put(distance, memoryview(bytes(self._layer.bits.table[:cells])))
+            self._layer.move(distance)
         self.offset = offset
         self._linear.clear()
 

@@ -129,12 +129,18 @@ class Bits:
         self._state, self._since = saved, []
         return parts
 
-    def put(self, cell: int, octets: bytes | memoryview) -> None:
-        """The bits of the cells of 8 addresses from one on, a byte each; there are no more than the table has."""
-        for start, count in self.places(cell, len(octets)):
-            self.table[start : start + count] = octets[:count]
-            self._changed(start, start + count)
-            octets = octets[count:]
+    def move(self, distance: int) -> None:
+        """Move all bits so many cells on, fewer than there are; what goes over the end comes to the beginning."""
+        size, memory = self._mask + 1, self._memory
+        if distance <= size >> 1:
+            over = memory[size - distance : size]
+            memory.move(distance, 0, size - distance)
+            memory[:distance] = over
+        else:
+            over = memory[: size - distance]
+            memory.move(0, size - distance, distance)
+            memory[distance:size] = over
+        self._changed(0, size)
 
     def _part(self, cell: int, bits: int, *, poisoned: bool) -> None:
         if bits:
@@ -209,10 +215,10 @@ class Layer:
         """For native code, if all layers agree: where the innermost call's entry is told, and the marks."""
         return (0, 0) if self._calls is None else (self._calls.innermost_address, self._marks)
 
-    def put(self, cell: int, octets: bytes | memoryview) -> None:
-        """As `Bits.put`."""
-        self.bits.put(cell, octets)
-        self._shadow.show(cell << 3, len(octets) << 3)
+    def move(self, distance: int) -> None:
+        """As `Bits.move`."""
+        self.bits.move(distance)
+        self._shadow.show_all()
 
     def restore(self, saved: tuple[int, bytes] | None) -> None:
         """Return to what `bits.save` gave."""
