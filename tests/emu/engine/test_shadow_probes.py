@@ -63,7 +63,7 @@ def access(
     asked = list[int]()
     hook = core.hook_add(unicorn.UC_HOOK_CODE, lambda _core, at, _size, _data: asked.append(at), None, CORE, CORE)
     number = 8 * len(CALLED) + 8 * ACCESSES.index((size, name))
-    flipped = address ^ ((0xFFFF & ((1 << size) - 1) << (address & 7)) << 48)
+    flipped = address ^ ((1 << size) - 1 << 64 - size)
     kind = size << 8 | MODE
     arguments = (STATE_BASE, flipped, VALUE, kind, BACK) if is_store else (STATE_BASE, flipped, kind, BACK)
     result = host.call(core, CODE + number, BACK, STACK + 0x8000, arguments)

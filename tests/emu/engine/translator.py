@@ -206,6 +206,7 @@ class Expected:
                 self.known[Known.SIZE] = size = arguments[2] >> 4 & 3
                 self.known[Known.MASK] = (1 << (1 << size)) - 1
                 self.known[Known.LAST_BYTE] = (1 << size) - 1
+                self.known[Known.TO_TOP] = 64 - (1 << size)
                 self.known[Known.MMU] = arguments[2] & 15
                 kinds = (Part.BEFORE_LOAD, Part.AFTER_LOAD) if opcode == LOAD else (Part.BEFORE_STORE, Part.AFTER_STORE)
                 body += self.play(kinds[0], arguments)

@@ -17,7 +17,7 @@ from emu.engine.translated.features import Access, Core, Feature
 from emu.engine.translated.features.opencalls import KeptCalls
 from emu.engine.translated.features.shadow_probes import CALLED, CHECKS, LOADS, STORE, STORES, Word
 from emu.engine.translated.installation import replace_table
-from emu.engine.translated.operations import ADDRESS, Operand, Operation, T, known, op
+from emu.engine.translated.operations import ADDRESS, Operation, T, known, op
 from emu.engine.translated.plan import Known, Part
 
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64)
@@ -316,9 +316,8 @@ class Shadow(Feature):
         replace_table(CHECKS, CALLED, (*LOADS.values(), *STORES.values()))
         core.slots[Slot.SHADOW] = ctypes.addressof(self._words)
         flip = _flip(ctypes.addressof(self._words), self.mask)
-        back = (op("mov", ADDRESS, T[8]),)
         return {
-            Part.BEFORE_LOAD: flip, Part.AFTER_LOAD: back, Part.BEFORE_STORE: flip, Part.AFTER_STORE: back,
+            Part.BEFORE_LOAD: flip, Part.AFTER_LOAD: _BACK, Part.BEFORE_STORE: flip, Part.AFTER_STORE: _BACK,
         }  # fmt: skip
 
     def switched_off(self) -> None:
@@ -350,13 +349,11 @@ class Shadow(Feature):
 
 
 def _flip(words: int, mask: int) -> tuple[Operation, ...]:
-    """Flip the upper bits of the address of an access to poisoned bytes; T[8] keeps the address."""
-    cell, bits, other = T[0], T[1], T[2]
-    address: Operand = T[8]
+    """Flip the upper bits of the address of an access to poisoned bytes: those that are 1 in what is kept for `_BACK`."""
+    cell, other, flipped = T[0], T[1], T[8]
     return (
-        op("mov", address, ADDRESS),
         op("movi", other, 3),
-        op("shr", cell, address, other),
+        op("shr", cell, ADDRESS, other),
         op("movi", other, mask),
         op("and", cell, cell, other),
         op("movi", other, words),
@@ -364,11 +361,13 @@ def _flip(words: int, mask: int) -> tuple[Operation, ...]:
         op("add", cell, cell, other),
         op("ld16u", cell, cell, 0),
         op("movi", other, 7),
-        op("and", other, address, other),
-        op("movi", bits, known(Known.MASK)),
-        op("shl", bits, bits, other),
-        op("and", cell, cell, bits),
-        op("movi", other, 48),
-        op("shl", cell, cell, other),
-        op("xor", ADDRESS, address, cell),
+        op("and", other, ADDRESS, other),
+        op("shr", cell, cell, other),
+        op("movi", other, known(Known.TO_TOP)),
+        op("shl", flipped, cell, other),
+        op("xor", ADDRESS, ADDRESS, flipped),
     )
+
+
+_BACK = (op("xor", ADDRESS, ADDRESS, T[8]),)
+"""Flip them back."""

@@ -66,15 +66,13 @@ check_{name}:
     and r11, [r10+{_MASK}]
     add r11, [r10+{_TABLE}]
     movzx r11d, word ptr [r11]
-    mov eax, {(1 << size) - 1}
     mov r9, rcx
     mov ecx, esi
     and ecx, 7
-    shl eax, cl
+    shr r11d, cl
     mov rcx, r9
-    and r11d, eax
+    shl r11, {64 - size}
     jz clean_{name}
-    shl r11, 48
     xor rsi, r11
     mov rax, rsi
     sub rax, [r10+{_LOW}]
@@ -182,12 +180,11 @@ check_{name}:
     ldp x11, x12, [x10, #{_TABLE}]
     and x12, x12, x1, lsr #3
     ldrh w11, [x11, x12]
-    mov w12, #{(1 << size) - 1}
-    and w13, w1, #7
-    lsl w12, w12, w13
-    and w11, w11, w12
-    cbz w11, clean_{name}
-    eor x1, x1, x11, lsl #48
+    and w12, w1, #7
+    lsr w11, w11, w12
+    lsl x11, x11, #{64 - size}
+    cbz x11, clean_{name}
+    eor x1, x1, x11
     ldp x11, x12, [x10, #{_LOW}]
     sub x11, x1, x11
     cmp x11, x12

@@ -258,6 +258,9 @@ measure:
     lsl x11, x10, x9
     sub x12, x11, #1
     str x12, {_known(Known.LAST_BYTE)}
+    mov x12, #64
+    sub x12, x12, x11
+    str x12, {_known(Known.TO_TOP)}
     lsl x11, x10, x11
     sub x11, x11, #1
     str x11, {_known(Known.MASK)}

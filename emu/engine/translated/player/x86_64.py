@@ -235,6 +235,9 @@ measure:
     mov ecx, eax
     dec eax
     mov {_known(Known.LAST_BYTE)}, rax
+    mov eax, 64
+    sub eax, ecx
+    mov {_known(Known.TO_TOP)}, rax
     mov eax, 1
     shl eax, cl
     dec eax
