@@ -207,7 +207,8 @@ class Symbols:
 
     def functions(self) -> list[Symbol]:
         """The functions, by address; an address that has several names gives its first one."""
-        return _Starts(symbol for symbol in self._inside if symbol.kind is SymbolKind.FUNCTION).all()
+        found = [symbol for symbol in self._symbols if symbol.limit and symbol.kind is SymbolKind.FUNCTION]
+        return _Starts(found).all()
 
     def matching(self, pattern: str) -> list[Symbol]:
         """The functions whose name matches a shell pattern (`frame_*`); a plain name may be of any symbol.
@@ -258,14 +259,10 @@ class Symbols:
         return dict(names)
 
     @cached_property
-    def _inside(self) -> list[Symbol]:
-        """All symbols that lie in a section."""
-        return [symbol for symbol in self._symbols if symbol.limit]
-
-    @cached_property
     def _sized(self) -> _Starts:
-        return _Starts([symbol for symbol in self._inside if symbol.size])
+        """Of those that lie in a section the ones with a size."""
+        return _Starts([symbol for symbol in self._symbols if symbol.size and symbol.limit])
 
     @cached_property
     def _unsized(self) -> _Starts:
-        return _Starts([symbol for symbol in self._inside if not symbol.size])
+        return _Starts([symbol for symbol in self._symbols if not symbol.size and symbol.limit])
