@@ -108,7 +108,7 @@ class Known(IntEnum):
     INSTRUCTION = 16
     """The bits of the instruction that the block is left by, where it is a jump, `sret` or `mret`."""
     TO_TOP = 17
-    """By how much a bit for each byte of an access is shifted left to have the last one at the top: 64 less its bytes."""
+    """By how much a bit for each byte of an access is shifted left to be at the top: 64 less its bytes."""
 
 
 TEMPORARIES, LABELS = 16, 4

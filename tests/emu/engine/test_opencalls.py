@@ -2,14 +2,31 @@
 
 from itertools import takewhile
 
+import pytest
+
 from emu.address import VirtAddr
+from emu.engine import native
 from emu.engine.translated.features.callentries import OpenCall
+from emu.engine.translated.features.callrecords import CallRecords
 from emu.engine.translated.features.calls import Kind
 from emu.engine.translated.features.opencalls import KeptCalls
+from emu.machine import Machine, MachineConfig
 from emu.observe.calls.stacks import CallStacks
 from tests.emu.engine.test_calls import machine, probes, record
 
 __all__ = ["probes"]
+native_only = pytest.mark.skipif(not native.can_replace_functions(), reason="this host has no native probes")
+RETURNS = """
+    li s0, 10
+again:
+    la ra, next
+    ret
+next:
+    addi s0, s0, -1
+    bnez s0, again
+done:
+    j done
+"""
 FUNCTIONS = ("main", "leaf", "twice", "tail", "jumps", "deep", "deeper", "switch")
 
 
@@ -24,10 +41,9 @@ def expected(made):
     return found
 
 
-def test_each_call_knows_those_around_it_through_tail_calls_longjmp_threads_and_traps(build, fidelity, probes):
-    around = expected(machine(build, fidelity, probes))
-    made, found, kept = machine(build, fidelity, probes), {}, KeptCalls()
-    made.core.engine.switch_on(kept)
+def known(made, kept):
+    """By the count of instructions at each call: the calls around it, as they are kept."""
+    found = {}
 
     def entered():
         calls = kept.open_calls(made.hart.x["ra"], made.hart.x["sp"])
@@ -36,8 +52,41 @@ def test_each_call_knows_those_around_it_through_tail_calls_longjmp_threads_and_
     for name in FUNCTIONS:
         made.watch(name, entered)
     made.run(100_000)
+    return found
+
+
+def test_each_call_knows_those_around_it_through_tail_calls_longjmp_threads_and_traps(build, fidelity, probes):
+    around = expected(machine(build, fidelity, probes))
+    made, kept = machine(build, fidelity, probes), KeptCalls()
+    made.core.engine.switch_on(kept)
+    found = known(made, kept)
     assert {instret: found[instret] for instret in around} == around
     assert max(map(len, around.values())) > 2
+
+
+@native_only
+def test_the_same_is_known_while_calls_are_recorded(build, fidelity):
+    around = expected(machine(build, fidelity))
+    made, kept = machine(build, fidelity), KeptCalls()
+    for feature in (kept, CallRecords(kept, has_model=fidelity == "exact")):
+        made.core.engine.switch_on(feature)
+    found = known(made, kept)
+    assert {instret: found[instret] for instret in around} == around
+
+
+@native_only
+def test_python_hears_of_no_return_where_no_call_is_open_while_calls_are_recorded(build, fidelity, monkeypatch):
+    told = []
+    monkeypatch.setattr(KeptCalls, "_returned", lambda _self, call, _instret: told.append(call))
+    for recorded, times in (False, 10), (True, 0):
+        made, kept = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20)), KeptCalls()
+        made.load(build(RETURNS))
+        made.core.engine.switch_on(kept)
+        if recorded:
+            made.core.engine.switch_on(CallRecords(kept, has_model=fidelity == "exact"))
+        made.run(until="done")
+        assert len(told) == times
+        told.clear()
 
 
 def test_what_was_open_before_a_state_is_restored_is_forgotten(build, fidelity, probes):

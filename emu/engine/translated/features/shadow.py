@@ -349,7 +349,7 @@ class Shadow(Feature):
 
 
 def _flip(words: int, mask: int) -> tuple[Operation, ...]:
-    """Flip the upper bits of the address of an access to poisoned bytes: those that are 1 in what is kept for `_BACK`."""
+    """Flip upper bits of the address of an access to poisoned bytes: those that T[8] keeps for `_BACK`."""
     cell, other, flipped = T[0], T[1], T[8]
     return (
         op("movi", other, 3),

@@ -307,9 +307,9 @@ RETURNING = f"""
     add x12, x12, x9
     ldp x9, x10, [x12]
     cmp x9, x2
-    b.ne python
+    b.ne unkept
     cmp x10, x1
-    b.ne python
+    b.ne unkept
     ldr x9, [x12, #{MARKS_OFFSET}]
     tbz w9, #0, python
     ubfx x9, x2, #{layout.PLACE_SHIFT}, #{layout.PLACE_BITS}
@@ -359,6 +359,14 @@ RETURNING = f"""
     cbz w0, recorded
     br x16
 recorded:
+    ret
+unkept:
+    ldr x9, [x11, #{8 * Shared.INNERMOST}]
+    ldr x9, [x9]
+    ldr x10, [x11, #{8 * Shared.END}]
+    cmp x9, x10
+    b.ne python
+    str xzr, [x8]
     ret
 miss:
     mov x11, x20

@@ -298,7 +298,7 @@ inside:
     ret
 """
 
-# What `late` has: the state, the block, the slots.
+# What `late` has: the state, the block, the slots. A return where no call is known to be open says nothing.
 RETURNING = f"""
     mov rax, [rdx+{8 * Slot.RECORDS}]
     mov r8, [rax+{8 * Shared.MESSAGE}]
@@ -316,9 +316,9 @@ RETURNING = f"""
     and r10, [rax+{8 * Shared.MASK}]
     add r10, [rax+{8 * Shared.ENTRIES}]
     cmp [r10], r9
-    jne python
+    jne unkept
     cmp [r10+8], rcx
-    jne python
+    jne unkept
     test byte ptr [r10+{MARKS_OFFSET}], 1
     jz python
     mov rdx, r9
@@ -388,6 +388,13 @@ write:
     jz recorded
     jmp rax
 recorded:
+    ret
+unkept:
+    mov rdx, [rax+{8 * Shared.INNERMOST}]
+    mov rdx, [rdx]
+    cmp rdx, [rax+{8 * Shared.END}]
+    jne python
+    mov qword ptr [r8], 0
     ret
 miss:
     mov rax, rbp
