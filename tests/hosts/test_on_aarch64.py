@@ -11,7 +11,7 @@ CHOSEN = {
         "engine/test_facts.py": "not slow",
         "engine/test_probes.py": "not slow",
         "engine/test_floats.py": "not slow",
-        "engine/test_opencalls.py": "native and fast and (each_call_knows or equal_stack)",
+        "engine/test_opencalls.py": "fast and (native and (each_call_knows or equal_stack) or are_recorded)",
         "engine/test_pairs.py": "table_grows",
         "record/test_hits.py": "other_blocks",
         **dict.fromkeys(
