@@ -181,9 +181,34 @@ _REGISTERS = "".join(
     f"    mov rax, [r12+{State.ARGUMENTS + 8 * number}]\n    mov [r14+{Field.FIRST + 8 * number}], rax\n"
     for number in range(8)
 )
+_NOTHING_KNOWN = f"""\
+    xor eax, eax
+    mov [r14+{Field.CALLERS}], rax
+    mov [r14+{Field.DONE}], rax
+    cmp qword ptr {_own(Own.AT_ENTRY)}, 0
+"""
+_KEY, _AWAITED_KEY = "mov rsi, [rsp]", "mov rsi, [rsp]\n    mov rsi, [rsi+24]"
 _PUSHED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _PUSH = "".join(f"    push {name}\n" for name in _PUSHED)
 _POP = "".join(f"    pop {name}\n" for name in reversed(_PUSHED))
+
+
+def _facts(key: str) -> str:
+    """Who has led to the call, and by which facts, of the key in rsi, it means what it does."""
+    return f"""\
+    call led
+    test rax, rax
+    jz miss
+    xor eax, eax
+    {key}
+    test rsi, rsi
+    jz write
+    call known
+    test eax, eax
+    jz miss
+write:
+    mov [r14+{Field.MEANING}], rax"""
+
 
 # What a code callback gets: the engine, the address, the size, the function's words.
 ENTERING = f"""
@@ -228,23 +253,8 @@ salted:
     imul rsi, {_shared(Shared.MIX)}
 keyed:
     push rsi
-    xor eax, eax
-    mov [r14+{Field.CALLERS}], rax
-    mov [r14+{Field.DONE}], rax
-    cmp qword ptr {_own(Own.AT_ENTRY)}, 0
-    je write
-    call led
-    test rax, rax
-    jz miss
-    xor eax, eax
-    mov rsi, [rsp]
-    test rsi, rsi
-    jz write
-    call known
-    test eax, eax
-    jz miss
-write:
-    mov [r14+{Field.MEANING}], rax
+{_NOTHING_KNOWN}    je write
+{_facts(_KEY)}
     mov rax, {_own(Own.NUMBER)}
     mov [r14+{Field.NUMBER}], rax
     mov rcx, {_own(Own.SLOTS)}
@@ -341,24 +351,8 @@ RETURNING = f"""
     mov r12, rdi
     mov r13, r10
     mov r14, r11
-    xor eax, eax
-    mov [r14+{Field.CALLERS}], rax
-    mov [r14+{Field.DONE}], rax
-    cmp qword ptr {_own(Own.AT_ENTRY)}, 0
-    jne write
-    call led
-    test rax, rax
-    jz miss
-    xor eax, eax
-    mov rsi, [rsp]
-    mov rsi, [rsi+24]
-    test rsi, rsi
-    jz write
-    call known
-    test eax, eax
-    jz miss
-write:
-    mov [r14+{Field.MEANING}], rax
+{_NOTHING_KNOWN}    jne write
+{_facts(_AWAITED_KEY)}
     mov eax, 1
     shl rax, {layout.ENDED_BIT}
     or rax, {_own(Own.NUMBER)}
@@ -387,14 +381,13 @@ write:
     test edx, edx
     jz recorded
     jmp rax
-recorded:
-    ret
 unkept:
     mov rdx, [rax+{8 * Shared.INNERMOST}]
     mov rdx, [rdx]
     cmp rdx, [rax+{8 * Shared.END}]
     jne python
     mov qword ptr [r8], 0
+recorded:
     ret
 miss:
     mov rax, rbp
