@@ -83,8 +83,7 @@ class Account(Generic[A, F]):
         held, frees = self.held, self.frees
         self.begun = True
         self.allocated += 1
-        if key in frees:
-            del frees[key]
+        frees.pop(key, None)
         held[key] = event
         if len(held) > self.peak:
             self.peak = len(held)
@@ -182,14 +181,15 @@ class BlockAccount(Account[HeapAllocated, HeapFreed]):
 
     def allocate(self, event: HeapAllocated) -> None:
         """Enter an allocation."""
-        address, size = int(event.address), event.size
-        for holder in self.ranges.add(address, size, event):
+        address, held_bytes = event.address, self.held_bytes + event.size
+        for holder in self.ranges.add(int(address), event.size, event):
             self.blame(Wrong.OVERLAP, event, holder)
-        replaced = self.held.get(address)
-        self.held_bytes += size if replaced is None else size - replaced.size
-        if self.held_bytes > self.peak_bytes:
-            self.peak_bytes = self.held_bytes
-        self.hand_out(event.address, event)
+            if holder.address == address:
+                held_bytes -= holder.size
+        self.held_bytes = held_bytes
+        if held_bytes > self.peak_bytes:
+            self.peak_bytes = held_bytes
+        self.hand_out(address, event)
 
     def free(self, event: HeapFreed) -> None:
         """Enter a free."""
