@@ -15,6 +15,7 @@ from emu.engine.translated.layout import ENV_EXIT_REQUEST, Layout
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
 from emu.engine.translated.plan import CLASSES, Known, Part
 from emu.engine.translated.player import Entry
+from emu.engine.translated.rings import Buffer
 from emu.isa.results import registers_written
 
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
@@ -63,6 +64,8 @@ class Features:
         self._keep: tuple[object, ...] = ()
         self._definitions: Definitions | None = None
         self._features: tuple[Feature, ...] = ()
+        self._buffers: tuple[Buffer, ...] = ()
+        """Of all features, in their order."""
         self.looks_at_completed = False
         """Whether a feature wants to know of instructions that Python completes."""
         self._drain = Full(self.empty_full)
@@ -77,6 +80,7 @@ class Features:
             if feature not in features:
                 feature.switched_off()
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
+        self._buffers = tuple(buffer for feature in self._features for buffer in feature.rings)
         self.looks_at_completed = any(feature.looks_at_registers for feature in features)
         wants_blocks = any(type(feature).block_defined is not Feature.block_defined for feature in features)
         if wants_blocks and self._definitions is None:
@@ -121,9 +125,8 @@ class Features:
         try:
             if self._definitions is not None:
                 self._definitions.empty()
-            for feature in self._features:
-                for ring in feature.rings:
-                    ring.empty_if_full()
+            for buffer in self._buffers:
+                buffer.empty_if_full()
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it
             self._fail(error)
 
