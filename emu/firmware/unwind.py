@@ -99,6 +99,9 @@ class _Entries:
     def __init__(self, data: bytes, address: int, *, is_eh: bool) -> None:
         self._data, self._address, self._is_eh = data, address, is_eh
         self._common: dict[int, _Common] = {}
+        """By their places."""
+        self._alike: dict[bytes, _Common] = {}
+        """By their octets: each object file has brought its own."""
 
     def ranges(self) -> Iterator[tuple[int, int, int]]:
         """Start, end and place of each FDE."""
@@ -166,12 +169,15 @@ class _Entries:
                 return None
             place = link
         if place not in self._common:
-            self._common[place] = self._read_common(place)
+            at, _, end = self._head(place)
+            octets = self._data[at:end]
+            if octets not in self._alike:
+                self._alike[octets] = self._read_common(at, end)
+            self._common[place] = self._alike[octets]
         return self._common[place]
 
-    def _read_common(self, place: int) -> _Common:
+    def _read_common(self, at: int, end: int) -> _Common:
         data = self._data
-        at, _, end = self._head(place)
         version, behind = data[at], data.index(b"\0", at)
         augmentation, at = data[at + 1 : behind], behind + 1
         if version >= _SEGMENTED and not self._is_eh:
