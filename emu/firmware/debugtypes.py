@@ -8,6 +8,7 @@ from emu.counted import counted
 from emu.errors import ConfigError
 from emu.firmware.compounds import GuestStructure, GuestUnion
 from emu.firmware.ctype import FLOATS, INTEGERS, CType, Parameter, Signature, in_memory, pointer_to
+from emu.firmware.entries import children
 
 _BOOLEAN, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF = 2, 4, 5, 6, 7, 8, 16
 """Encodings of base types (DWARF 5, section 7.8)."""
@@ -55,7 +56,7 @@ class DebugTypes:
         if entry is None:
             return None
         parameters, variadic = list[Parameter](), False
-        for child in entry.iter_children():
+        for child in children(entry):
             if child.tag == "DW_TAG_formal_parameter":
                 child_name = name_of(child) or name_of(origin_of(child)) or ""
                 kind = self._type(type_of(child))
@@ -85,7 +86,7 @@ class DebugTypes:
     def _entries(self) -> Iterator[Any]:
         wanted = ("DW_TAG_subprogram", "DW_TAG_typedef", *_WORDS)
         for unit in self._dwarf.iter_CUs() if self._dwarf else ():
-            yield from (entry for entry in unit.get_top_DIE().iter_children() if entry.tag in wanted)
+            yield from (entry for entry in children(unit.get_top_DIE()) if entry.tag in wanted)
 
     def _type(self, entry: Any) -> CType | None:
         entry = bare(entry)
@@ -120,7 +121,7 @@ class DebugTypes:
         made: CType = type(name_of(entry) or "unnamed", (_COMPOUND[entry.tag],), {})
         self._types[entry.offset] = made  # a pointer in it may lead back to it
         fields, size, packed = list[tuple[Any, ...]](), number_of(entry, "DW_AT_byte_size"), False
-        for number, member in enumerate(child for child in entry.iter_children() if child.tag == "DW_TAG_member"):
+        for number, member in enumerate(child for child in children(entry) if child.tag == "DW_TAG_member"):
             kind = in_memory(self._type(type_of(member)))
             bits = number_of(member, "DW_AT_bit_size")
             name = name_of(member) or f"_{number}"
@@ -189,7 +190,7 @@ def bare(entry: Any) -> Any:
 
 def dimensions(entry: Any) -> list[int]:
     """How many elements an array has in each of its dimensions; 0 where that is not said."""
-    parts = [child for child in entry.iter_children() if child.tag == "DW_TAG_subrange_type"]
+    parts = [child for child in children(entry) if child.tag == "DW_TAG_subrange_type"]
     return [
         number_of(part, "DW_AT_upper_bound") + 1 if "DW_AT_upper_bound" in part.attributes
         else number_of(part, "DW_AT_count")

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from emu.firmware.entries import children
 from emu.firmware.lines import file_names, read_units
 from emu.lateclass import dataclass
 
@@ -34,17 +35,25 @@ class FunctionFinder:
         self._dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False) if has_dwarf else None
 
     def frames(self, address: int) -> list[Frame]:
-        """The functions that an address belongs to, at least one; of nothing known where nothing is."""
-        file, line = self._line(address)
-        frames = []
+        """The functions that an address belongs to, at least one; of nothing known where nothing is, or damaged."""
+        file, line = None, 0
+        try:
+            file, line = self._line(address)
+            return list(self._frames(address, file, line)) or [Frame(None, file, line)]
+        except Exception:  # noqa: BLE001  # damaged DWARF trips the parser anywhere
+            return [Frame(None, file, line)]
+
+    def _frames(self, address: int, file: str | None, line: int) -> Iterator[Frame]:
         for scope in reversed(self.scopes(address)):
-            frames.append(Frame(self._name(scope), file, line))
+            yield Frame(self._name(scope), file, line)
             if scope.tag == _INLINED:
                 file, line = self._call(scope, scope.cu)
-        return frames or [Frame(None, file, line)]
 
     def scopes(self, address: int) -> list[Any]:
-        """The DWARF entries of the function and of the inlined calls that an address lies in, the outermost first."""
+        """The DWARF entries of the function and of the inlined calls that an address lies in, the outermost first.
+
+        Raises whatever damaged information trips.
+        """
         for unit in self._dwarf.iter_CUs() if self._dwarf else ():
             top = unit.get_top_DIE()
             scopes = list(self._scopes(top, address, unit)) if self._may_hold(top, address, unit) else []
@@ -73,7 +82,7 @@ class FunctionFinder:
 
     def _scopes(self, entry: Any, address: int, unit: Any) -> Iterator[Any]:
         """Functions and inlined calls around the address, the outermost first."""
-        for child in entry.iter_children():
+        for child in children(entry):
             is_scope = child.tag in (_FUNCTION, _INLINED)
             if is_scope and not any(start <= address < end for start, end in self._ranges(child, unit)):
                 continue

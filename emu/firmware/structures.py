@@ -7,6 +7,7 @@ compressed sections, strings by index.
 from collections.abc import Iterator, Mapping
 from struct import Struct
 
+from emu.firmware.entries import children
 from emu.firmware.leb128 import signed, unsigned
 from emu.hints import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def structure_size_by_library(elf: Any, name: str) -> int | None:  # pyelftools 
         return None
     wanted = name.encode()
     for unit in elf.get_dwarf_info(relocate_dwarf_sections=False).iter_CUs():
-        for entry in unit.get_top_DIE().iter_children():
+        for entry in children(unit.get_top_DIE()):
             if entry.tag not in (_STRUCTURE, _TYPEDEF) or "DW_AT_name" not in entry.attributes:
                 continue
             if entry.attributes["DW_AT_name"].value != wanted:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import takewhile
 from math import prod
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from emu.firmware.debugtypes import (
     spelling,
     type_of,
 )
+from emu.firmware.entries import around, children
 from emu.firmware.functions import FunctionFinder
 
 _OP_ADDRESS, _OP_FRAME, _OP_REGISTER = 0x03, 0x91, 0x50
@@ -135,7 +137,7 @@ class Variables:
 
     def _read_globals(self) -> Iterator[Living]:
         for unit in self._dwarf.iter_CUs() if self._dwarf else ():
-            for entry in unit.get_top_DIE().iter_children():
+            for entry in children(unit.get_top_DIE()):
                 location, kind = entry.attributes.get("DW_AT_location"), type_of(entry)
                 if (
                     entry.tag == "DW_TAG_variable"
@@ -179,7 +181,7 @@ def part_at(entry: Any, offset: int) -> Any:
         return part_at(element, offset % size) if size else None
     if whole.tag not in _COMPOUND:
         return entry if offset == 0 else None
-    for member in whole.iter_children():
+    for member in children(whole):
         if member.tag == "DW_TAG_member":
             inside = offset - number_of(member, "DW_AT_data_member_location")
             kind = type_of(member)
@@ -190,7 +192,7 @@ def part_at(entry: Any, offset: int) -> Any:
 
 def _variables(entry: Any) -> Iterator[Any]:
     """Variables and parameters of a function, those of its blocks among them."""
-    for child in entry.iter_children():
+    for child in children(entry):
         if child.tag in ("DW_TAG_variable", "DW_TAG_formal_parameter"):
             yield child
         elif child.tag == "DW_TAG_lexical_block":
@@ -199,15 +201,12 @@ def _variables(entry: Any) -> Iterator[Any]:
 
 def _parameter(entry: Any) -> Any:
     """The generic parameter `T` of a function of Rust; None when it has none."""
-    children = (child for child in entry.iter_children() if child.tag == "DW_TAG_template_type_param")
-    return next((child for child in children if name_of(child) == "T"), None)
+    parameters = (child for child in children(entry) if child.tag == "DW_TAG_template_type_param")
+    return next((child for child in parameters if name_of(child) == "T"), None)
 
 
 def _parents(entry: Any) -> Iterator[Any]:
-    parent = entry.get_parent()
-    while parent is not None and parent.tag != "DW_TAG_compile_unit":
-        yield parent
-        parent = parent.get_parent()
+    return takewhile(lambda each: each.tag != "DW_TAG_compile_unit", around(entry))
 
 
 def _size(entry: Any) -> int:

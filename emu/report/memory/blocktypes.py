@@ -58,8 +58,6 @@ class BlockTypes:
 
     @cached_property
     def _files(self) -> "list[Variables]":
-        from elftools.common.exceptions import DWARFError, ELFError
-
         from emu.firmware.variables import Variables
 
         found = []
@@ -67,7 +65,7 @@ class BlockTypes:
             if data.startswith(b"\x7fELF") and len(data) <= _LARGEST and b".debug_info" in data:
                 try:
                     found.append(Variables(data))
-                except (ELFError, DWARFError):
+                except Exception:  # noqa: BLE001, S112  # as below
                     continue
         return found
 
