@@ -79,21 +79,24 @@ class Caller:
         words = self._words
         words[FUNCTION], words[GIVEN], words[FLOATS] = address & _ALL, integers, floats
         given = self.frame.given(integers, floats)
+        noted = False
         try:
-            returned = engine.call_alone(count + room)
-        except BaseException:  # raised by a signal's handler, behind it
-            if engine.left is not None:
-                inputs.note("call", address, _numbers(given), at=Moment(count, core.traps_taken))
-                self._give_up()
-            elif self._slots[COUNT] != count:  # else it was raised before it began
+            if engine.call_alone(count + room):
                 inputs.note_call(count, core.traps_taken, address, given, self._slots[COUNT], self._registers)
-            raise
-        if returned:
-            inputs.note_call(count, core.traps_taken, address, given, self._slots[COUNT], self._registers)
-        else:
+                noted = True
+                return
             inputs.note("call", address, _numbers(given), at=Moment(count, core.traps_taken))
+            noted = True
             with around():
                 self._go_on(function, count, max_instructions)
+        except BaseException:  # a signal's handler may raise one anywhere before `_go_on` holds signals back
+            if engine.left is not None:
+                if not noted:
+                    inputs.note("call", address, _numbers(given), at=Moment(count, core.traps_taken))
+                self._give_up()
+            elif not noted and self._slots[COUNT] != count:  # else it was raised before it began
+                inputs.note_call(count, core.traps_taken, address, given, self._slots[COUNT], self._registers)
+            raise
 
     def repeat(self, name: str, address: int, args: tuple[int, ...], max_instructions: int) -> int:
         """As `call`, of what whoever calls will take back itself: the log of inputs does not get to know of it."""
@@ -106,13 +109,12 @@ class Caller:
             return words[RESULTS]
         words[FUNCTION], words[GIVEN], words[FLOATS] = address & _ALL, len(args), 0
         try:
-            returned = self._engine.call_alone(count + room)
-        except BaseException:  # raised by a signal's handler, behind it
+            if not self._engine.call_alone(count + room):
+                self.was_alone = False
+                self._go_on(name, count, max_instructions)
+        except BaseException:  # raised by a signal's handler, as in `execute`
             self._give_up()
             raise
-        if not returned:
-            self.was_alone = False
-            self._go_on(name, count, max_instructions)
         return words[RESULTS]
 
     def repeat_all(self, repeater: "Repeater", name: str, max_instructions: int) -> bool:
@@ -127,12 +129,12 @@ class Caller:
             return False
         try:
             self._engine.repeat_alone(repeater, count + room)
-        except BaseException:  # raised by a signal's handler, behind it
+            if self._engine.left is not None:
+                self.was_alone = False
+                self._go_on(name, count, max_instructions)
+        except BaseException:  # raised by a signal's handler, as in `execute`
             self._give_up()
             raise
-        if self._engine.left is not None:
-            self.was_alone = False
-            self._go_on(name, count, max_instructions)
         return True
 
     def _registers(self) -> What:

@@ -15,8 +15,11 @@ from emu.engine.translated.layout import ENV_EXIT_REQUEST, Layout
 from emu.engine.translated.operations import ENV, LATE, Operation, T, branch, call, encode, here, known, op
 from emu.engine.translated.plan import CLASSES, Known, Part
 from emu.engine.translated.player import Entry
-from emu.engine.translated.rings import Buffer
+from emu.hints import TYPE_CHECKING
 from emu.isa.results import registers_written
+
+if TYPE_CHECKING:
+    from emu.engine.translated.rings import Buffer
 
 _SLOTS, _COUNT, _OTHER = T[0], T[1], T[2]
 _OF_INSTRUCTIONS = (

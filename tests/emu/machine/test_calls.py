@@ -1,6 +1,7 @@
 """Functions of the guest that the host calls: in one native step or by the loop that runs machines, with one result."""
 
 import signal
+import sys
 import threading
 import time
 import zlib
@@ -14,6 +15,7 @@ from emu.engine.core import Engine
 from emu.errors import GuestPanic, LimitExceeded
 from emu.events import ConsoleOutput, PageFault, TrapTaken
 from emu.machine import Machine, StopReason
+from emu.machine.calls import Caller
 from tests.emu.conftest import CODE
 from tests.guests import GIGAPAGES
 
@@ -313,6 +315,36 @@ def test_ctrl_c_in_a_call_leaves_the_machine_as_before_it(library):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert machine.call("add", 2, 3) == 5
     assert machine.run(max_instructions=10).reason is StopReason.INSTRUCTION_LIMIT
+
+
+@pytest.mark.parametrize("name", ["add", "hello"])
+def test_an_exception_of_a_signal_at_any_line_of_a_call_leaves_the_machine_as_before_it(library, name):
+    machine = library()
+    start = tuple(machine.hart.x), machine.hart.pc
+    lines = 0
+
+    def trace(frame, event, _):
+        nonlocal lines
+        if frame.f_code is Caller.execute.__code__ and event == "line":
+            lines -= 1
+            if lines == 0:
+                raise KeyboardInterrupt
+        return trace if frame.f_code is Caller.execute.__code__ else None
+
+    for number in range(1, 100):
+        lines = number
+        sys.settrace(trace)
+        try:
+            machine.call(name, 2, 3)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(None)
+        assert (tuple(machine.hart.x), machine.hart.pc) == start, number
+        assert machine.call("add", 2, 3) == 5
+    assert 10 < number < 99
 
 
 def test_calls_belong_to_the_history_that_can_be_gone_back_in(library):
