@@ -77,7 +77,8 @@ def test_the_guest_that_powers_off_under_gdb_ends_the_command(kernel: BuiltKerne
 
 def test_a_halted_guest_can_be_ended_by_a_signal(kernel: BuiltKernel, start: Start) -> None:
     process, port = start("ekernel", "run", "-S", kernel.elf)
-    assert Client(port).ask("?") == "S05"
+    client = Client(port)  # without it, the guest would go on
+    assert client.ask("?") == "S05"
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
