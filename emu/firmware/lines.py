@@ -1,6 +1,7 @@
 """Source lines by address, from the DWARF line tables of an ELF."""
 
-from bisect import bisect_right
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property, partial
 from pathlib import PurePosixPath
@@ -8,6 +9,11 @@ from typing import Any
 
 from emu.firmware.linerows import END, rows
 from emu.lateclass import dataclass
+
+_EXECUTABLE = 4
+"""SHF_EXECINSTR (gABI, sections)."""
+_SET_ADDRESS = re.compile(rb"\0\x09\x02(.{8})", re.DOTALL)
+"""What a sequence of lines begins with: DW_LNE_set_address (DWARF 5, section 6.2.5.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class Unit:
     ranges: list[tuple[int, int]]
     """First addresses and the addresses behind (DWARF 5, section 6.1.2); empty when the file does not say."""
     read: Callable[[], Iterable[Sequence]]
+    has_more: Callable[[], bool] = lambda: False
+    """Whether code of it lies outside of `ranges`: GCC's does where an `asm` of the file leaves its section open."""
 
 
 class SourceLines:
@@ -88,7 +96,8 @@ class SourceLines:
 
     @cached_property
     def _unplaced(self) -> "_Table":
-        return _Table(sequence for unit in self._units if not unit.ranges for sequence in unit.read())
+        units = [unit for unit in self._units if not unit.ranges or unit.has_more()]
+        return _Table(sequence for unit in units for sequence in unit.read())
 
     def _table(self, index: int) -> "_Table":
         if index not in self._tables:
@@ -121,6 +130,7 @@ def read_units(elf: Any) -> Iterator[Unit]:  # pyelftools has no types
     ranges: dict[int, list[tuple[int, int]]] = {}
     for entry in _address_ranges(dwarf):
         ranges.setdefault(entry.info_offset, []).append((entry.begin_addr, entry.begin_addr + entry.length))
+    places = _Places(elf, dwarf, [part for parts in ranges.values() for part in parts])
     units = dwarf.iter_CUs()
     while True:
         try:
@@ -129,7 +139,45 @@ def read_units(elf: Any) -> Iterator[Unit]:  # pyelftools has no types
             return
         except Exception:  # noqa: BLE001  # damaged DWARF trips the parser anywhere; the image still boots
             return
-        yield Unit(ranges.get(unit.cu_offset, []), partial(_read_unit, dwarf, unit))
+        yield Unit(ranges.get(unit.cu_offset, []), partial(_read_unit, dwarf, unit), partial(places.has_more, unit))
+
+
+class _Places:
+    """Where in `.debug_line` sequences begin whose code lies in none of all units' ranges."""
+
+    def __init__(self, elf: Any, dwarf: Any, ranges: Iterable[tuple[int, int]]) -> None:
+        self._elf, self._dwarf, self._ranges = elf, dwarf, sorted(ranges)
+
+    def has_more(self, unit: Any) -> bool:
+        """Whether one of them is a unit's."""
+        try:
+            if not self._found:
+                return False
+            start = unit.get_top_DIE().attributes["DW_AT_stmt_list"].value
+            end = start + 4 + int.from_bytes(self._lines[start : start + 4], "little")
+        except Exception:  # noqa: BLE001  # as above
+            return False
+        index = bisect_left(self._found, start)
+        return index < len(self._found) and self._found[index] < end
+
+    @cached_property
+    def _lines(self) -> bytes:
+        return bytes(self._dwarf.debug_line_sec.stream.getvalue())
+
+    @cached_property
+    def _found(self) -> list[int]:
+        code = [
+            range(section["sh_addr"], section["sh_addr"] + section["sh_size"])
+            for section in self._elf.iter_sections() if section["sh_flags"] & _EXECUTABLE
+        ]  # fmt: skip
+        starts, found = [start for start, _ in self._ranges], []
+        for match in _SET_ADDRESS.finditer(self._lines):
+            address = int.from_bytes(match[1], "little")
+            index = bisect_right(starts, address) - 1
+            told = index >= 0 and address < self._ranges[index][1]
+            if not told and any(address in part for part in code):
+                found.append(match.start())
+        return found
 
 
 def _address_ranges(dwarf: Any) -> Iterable[Any]:

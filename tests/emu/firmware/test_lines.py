@@ -83,6 +83,21 @@ def test_every_address_agrees_with_addr2line(debug_image, oracle, tmp_path: Path
             assert (Path(line.file).name, str(line.line)) == (Path(file).name, number)
 
 
+@pytest.mark.parametrize("entry", ["first", "last"])
+@pytest.mark.parametrize("version", [4, 5])
+def test_functions_have_lines_although_an_asm_of_their_file_leaves_its_section(oracle, tmp_path: Path, entry, version):
+    # GCC then says in .debug_aranges where the entry's section is, not where the functions are.
+    asm = 'asm(".section .text.entry, \\"ax\\"\\n.globl _start\\n_start: call work\\n j .");'
+    code = "\nint value;\nvoid work(void) {\n    value = 1;\n}\nvoid other(void) {\n    value = 2;\n}\n"
+    (tmp_path / "k.c").write_text(asm + code if entry == "first" else code + asm)
+    gcc = oracle("riscv64-unknown-elf-gcc")
+    command = [gcc, f"-gdwarf-{version}", "-O1", "-nostdlib", "-Wl,-Ttext=0x80200000", "-mcmodel=medany", "k.c"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    image = Image.open(tmp_path / "a.out")
+    places = {name: image.lines.at(image.symbols.lookup(name).address) for name in ("work", "other")}
+    assert [str(line) for line in places.values()] == ["k.c:4", "k.c:7"]
+
+
 def test_a_damaged_line_table_costs_lines_but_not_the_image(debug_image):
     data = bytearray(Path(debug_image.name).read_bytes())
     for start in range(0x2000, len(data) - 64, 97):
