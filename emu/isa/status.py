@@ -52,6 +52,15 @@ PAGING_LEVELS = {SATP_SV39: 3, SATP_SV48: 4, SATP_SV57: 5}
 """Levels of the page table by `satp` mode."""
 
 
+def process_space(privilege: int, satp: int) -> int:
+    """A number for the address space that addresses of stacks belong to: user programs have the same ones in several.
+
+    It is the root's page number, as one address space may have several ASIDs in time; 0 for S and M mode, whose stacks
+    are taken to be mapped alike in all of them.
+    """
+    return satp & SATP_PPN if privilege == Privilege.U else 0
+
+
 _MPRV = int(Status.MPRV)
 
 

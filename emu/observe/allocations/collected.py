@@ -10,8 +10,9 @@ from emu.hints import NamedTuple, TypeVar
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.meanings import Found
+from emu.observe.calls.awaited import Ended
 from emu.observe.calls.kept import KeptTracer, Recorded
-from emu.observe.calls.opened import LAST_MARK, Ended, OpenCalls
+from emu.observe.calls.opened import LAST_MARK, OpenCalls
 from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.source import Source
 from emu.subscriptions import Stop, Subscription

@@ -12,7 +12,8 @@ from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, RA, SP, TP
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.calls.opened import Awaited, Ended, Led, OpenCalls
+from emu.observe.calls.awaited import Awaited, Ended
+from emu.observe.calls.opened import Led, OpenCalls
 from emu.observe.calls.tracer import Call, Return
 
 M = TypeVar("M")

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from itertools import islice, starmap
+from weakref import WeakSet
 
 from emu.address import VirtAddr
-from emu.engine.translated.features.callentries import Around, OpenCall
+from emu.engine.translated.features.callentries import INHERITED, RETURN, Around, OpenCall
 from emu.engine.translated.features.callrecords import CallRecords, Function
+from emu.engine.translated.features.interrupted import Entries
 from emu.engine.translated.features.opencalls import KeptCalls
-from emu.hints import Any, NamedTuple, Protocol, TypeVar
+from emu.hints import Any, NamedTuple, TypeVar, cast
 from emu.isa.privilege import Privilege
 from emu.lateclass import dataclass
 from emu.machine import Machine
+from emu.observe.calls.awaited import Awaited, Waiting, Where
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.later import Again, Later
-from emu.observe.calls.tracer import Call, Return
+from emu.observe.calls.tracer import Call
 from emu.observe.calls.underway import UnderWay
 from emu.observe.code import HOST
 
@@ -48,38 +51,6 @@ class _Chain(NamedTuple):
     registers: dict[int, int]
 
 
-Ended = Callable[[Call, int], None]
-"""Gets a call that has returned, and the instructions that have retired."""
-
-
-class Awaited(NamedTuple):
-    """Who wants to know of a call's return."""
-
-    owner: object
-    call: Call
-    on_return: Callable[[Return], None]
-    """What a tracer that gets this call to follow it on is to tell."""
-    ended: "Ended | None"
-    """What is told here: of no return, if nothing."""
-
-    @property
-    def awaited(self) -> "Awaited":
-        """See `Waiting`."""
-        return self
-
-
-class Waiting(Protocol):
-    """What becomes an `Awaited` when it is looked at."""
-
-    @property
-    def awaited(self) -> Awaited:
-        """Who wants to know of the return."""
-
-
-Where = tuple[int, ...]
-"""The return address and the stack pointer of a call."""
-
-
 class Led(NamedTuple):
     """What led to a call."""
 
@@ -107,10 +78,12 @@ class OpenCalls:
         self._machine = machine
         self._backtrace = Backtrace(machine)
         self._users = 0
-        self.kept = KeptCalls(self._returned)
+        self.kept = KeptCalls(self._returned, self)
         self._awaited: dict[Where, list[Waiting]] = {}
         self._begun: dict[Where, tuple[int, Waiting]] = {}
         """Calls whose return nobody waits for, with their marks; those that have returned, too, until it is asked."""
+        self._gone = WeakSet[object]()
+        """Owners that have given up."""
         self._layers: dict[object, int] = {}
         self._paths: dict[int, _Path] = {}
         self._under_way: UnderWay | None = None
@@ -340,9 +313,26 @@ class OpenCalls:
         has_mark = self.kept.has_mark
         self._begun = {where: one for where, one in self._begun.items() if has_mark(OpenCall(*where), one[0])}
 
+    def set_aside(self, entries: Entries, /) -> object:
+        """See `Apart`."""
+        self.read_records()
+        places = [(words[1], words[0]) for words in entries.values() if words[3] & (INHERITED | RETURN)]
+        awaited = {where: tuple(self._awaited[where]) for where in places if where in self._awaited}
+        return awaited, {where: self._begun[where] for where in places if where in self._begun}
+
+    def put_back(self, known: object, /) -> None:
+        """See `Apart`. Python is told of their returns: what native code knows may be another call's."""
+        self.read_records()
+        awaited, begun = cast("tuple[dict[Where, tuple[Waiting, ...]], dict[Where, tuple[int, Waiting]]]", known)
+        self._begun.update(begun)
+        for where, waiting in awaited.items():
+            self._awaited[where] = [one for one in waiting if one.awaited.owner not in self._gone]
+            self.records.await_return(where, None, ())
+
     def give_up(self, owner: object) -> list[Awaited]:
         """Await no return for an owner any more; its calls that are open."""
         self.read_records()
+        self._gone.add(owner)
         self._prune()
         begun = [one.awaited for _, one in self._begun.values()]
         given_up = [awaited for awaited in begun if awaited.owner is owner]

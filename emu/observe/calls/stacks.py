@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 from emu.engine.translated.features.calls import Kind, Transfer
+from emu.isa.privilege import Privilege
+from emu.isa.status import process_space
 
 _MILLICODE = 5
 """t0: links to the compilers' routines that save and restore registers, and move sp between call and return."""
@@ -26,6 +28,43 @@ class Frame(NamedTuple):
     is_trap: bool
     satp: int
     """The address space, of a trap; else 0."""
+    space: int = 0
+    """Of a trap: whose stack it has interrupted, see `_Waiting`."""
+
+
+class _Waiting:
+    """Stacks that are not current, by return address and stack pointer of the topmost frame.
+
+    Processes may have equal ones, so they are told apart by the address space that `sret` has led to; 0 is a kernel's.
+    A kernel's threads may have been entered by `sret`, too, so a kernel finds those of any space.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[tuple[int, int], dict[int, list[Frame]]] = {}
+        """The oldest first, some thousands."""
+        self._count = 0
+
+    def park(self, space: int, stack: list[Frame]) -> None:
+        """Have a stack wait; one that has waited there is forgotten."""
+        where = stack[-1].return_address, stack[-1].stack_pointer
+        here = self._all.setdefault(where, {})
+        self._count += space not in here
+        here.pop(space, None)
+        here[space] = stack
+        if self._count > _MOST_PARKED:
+            self._count -= len(self._all.pop(next(iter(self._all))))
+
+    def take(self, where: tuple[int, int], space: int) -> list[Frame] | None:
+        """The one that waits there, which waits no longer."""
+        here = self._all.get(where)
+        if here is None:
+            return None
+        which = space if space in here else 0 if space else next(reversed(here))
+        stack = here.pop(which, None)
+        self._count -= stack is not None
+        if not here:
+            del self._all[where]
+        return stack
 
 
 class CallStacks:
@@ -51,8 +90,9 @@ class CallStacks:
     def __init__(self) -> None:
         self.current: list[Frame] = []
         """The current stack, its outermost call first. Of more than 65,536 the outer half is forgotten."""
-        self._parked: dict[tuple[int, int], list[Frame]] = {}
-        """By return address and stack pointer of the topmost frame; the oldest first, some thousands."""
+        self._waiting = _Waiting()
+        self._space = 0
+        """Whose stack is current."""
         self._contexts: dict[tuple[int, int], list[Frame]] = {}
         """Stacks with a trap on top, by its stack pointer and address space."""
         self.switches = 0
@@ -72,6 +112,7 @@ class CallStacks:
             self._call(transfer)
         elif kind is Kind.TRAP:
             self._push(transfer, transfer.pc, is_trap=True)
+            self._space = 0
         elif kind is Kind.TRAP_RETURN:
             self._trap_return(transfer)
 
@@ -82,7 +123,7 @@ class CallStacks:
         current.append(
             Frame(
                 transfer.target, transfer.pc, return_address, transfer.stack_pointer, transfer.instret, is_trap,
-                transfer.satp,
+                transfer.satp, self._space if is_trap else 0,
             )
         )  # fmt: skip
 
@@ -107,7 +148,7 @@ class CallStacks:
             return
         if transfer.link == _MILLICODE:
             return
-        waiting = self._parked.pop((target, place), None)
+        waiting = self._waiting.take((target, place), self._space)
         if waiting is not None:
             self._switch(waiting)
             waiting.pop()
@@ -136,10 +177,8 @@ class CallStacks:
                 break
 
     def _switch(self, to: list[Frame]) -> None:
-        current = self.current
-        if current:
-            top = current[-1]
-            _park(self._parked, (top.return_address, top.stack_pointer), current)
+        if self.current:
+            self._waiting.park(self._space, self.current)
         self.current = to
         self.switches += 1
 
@@ -150,17 +189,13 @@ class CallStacks:
         if place is not None:
             trap = current[place]
             if (trap.stack_pointer, trap.satp) == key:
+                self._space = trap.space
                 del current[place:]
                 return
             del current[place + 1 :]
-            _park(self._contexts, (trap.stack_pointer, trap.satp), current)
+            self._contexts[trap.stack_pointer, trap.satp] = current
+            if len(self._contexts) > _MOST_PARKED:
+                del self._contexts[next(iter(self._contexts))]
         self.current = self._contexts.pop(key, [])
-        if self.current:
-            self.current.pop()
+        self._space = self.current.pop().space if self.current else process_space(Privilege.U, transfer.satp)
         self.switches += 1
-
-
-def _park(stacks: dict[tuple[int, int], list[Frame]], key: tuple[int, int], stack: list[Frame]) -> None:
-    stacks[key] = stack
-    if len(stacks) > _MOST_PARKED:
-        del stacks[next(iter(stacks))]

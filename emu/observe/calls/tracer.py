@@ -5,7 +5,9 @@ from itertools import islice
 
 from emu.address import VirtAddr
 from emu.hints import NamedTuple, cast
+from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
+from emu.isa.status import process_space
 from emu.machine import Machine
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.underway import UnderWay
@@ -52,14 +54,17 @@ class Return(NamedTuple):
 
 
 _Entry = tuple[Call, Callable[[Return], None]]
-_Place = tuple[int, int]
-_Saved = tuple[dict[_Place, tuple[_Entry, ...]], dict[int, Call], dict[int, _Place]]
+_Place = tuple[int, int, int]
+"""The return address and the stack pointer of a call, and whose stack that is (`process_space`)."""
+_Called = dict[tuple[int, int], tuple[int, int]]
+_Saved = tuple[dict[_Place, tuple[_Entry, ...]], dict[int, Call], _Called]
 
 
 class CallTracer:
     """Reports each call and each return of the functions given to `trace`.
 
-    A return is recognised by its return address together with its stack pointer, which tells recursive calls apart;
+    A return is recognised by its return address together with its stack pointer, which tells recursive calls apart, and
+    in U mode with the address space, which tells processes apart;
     a function that jumps to another in its last instruction returns together with it. Calls from which the guest never
     returns (a panic, a `longjmp`, the exit of a process) stay open, and are given up when the same call is made again;
     a later call counts as inside of one of them only when the stack leads back to it. Costs a callback for each entry
@@ -69,14 +74,14 @@ class CallTracer:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._backtrace = Backtrace(machine)
-        self._open: dict[tuple[int, int], list[_Entry]] = {}
+        self._open: dict[_Place, list[_Entry]] = {}
         self._newest: dict[int, Call] = {}
         """Open calls by identity, oldest first."""
         self._watches: dict[int, Subscription] = {}
         self._return_watches: dict[int, Subscription] = {}
         self._site_watches: dict[int, Subscription] = {}
-        self._called: dict[int, tuple[int, int]] = {}
-        """By return address: when a watched call instruction was executed last, and its stack pointer."""
+        self._called: _Called = {}
+        """By return address and process: when a watched call instruction was executed last, and its stack pointer."""
         self._under_way: UnderWay | None = None
 
     def trace(
@@ -95,7 +100,8 @@ class CallTracer:
 
     def adopt(self, call: Call, on_return: Callable[[Return], None]) -> None:
         """Go on following a call that another tracer has seen entered."""
-        self._open.setdefault((call.return_address, call.stack_pointer), []).append((call, on_return))
+        place = call.return_address, call.stack_pointer, process_space(call.privilege, self._machine.hart.csr[Csr.SATP])
+        self._open.setdefault(place, []).append((call, on_return))
         self._newest[id(call)] = call
         self._await(call.return_address)
 
@@ -139,10 +145,15 @@ class CallTracer:
         self._open = {key: list(entries) for key, entries in saved.items()}
         self._newest, self._called = dict(newest), dict(called)
 
+    def _space(self) -> int:
+        """Whose stack the hart is on."""
+        hart = self._machine.hart
+        return process_space(Privilege.U, hart.csr[Csr.SATP]) if hart.privilege == Privilege.U else 0
+
     def _enter(self, name: str, address: VirtAddr, on_return: Callable[[Return], None]) -> Call | None:
         registers = self._machine.hart.x
         return_address, stack_pointer = registers[_RA], registers[_SP]
-        key = return_address, stack_pointer
+        key = return_address, stack_pointer, self._space()
         entries = self._open.get(key)
         if entries is not None:
             if self._is_called_again(address, key, entries):
@@ -159,7 +170,7 @@ class CallTracer:
             thread_pointer=registers[_TP],
             instret=self._machine.instret,
             privilege=self._machine.hart.privilege,
-            depth=self._depth(return_address, stack_pointer),
+            depth=self._depth(*key),
         )
         self._open.setdefault(key, []).append((call, on_return))
         self._newest[id(call)] = call
@@ -172,11 +183,11 @@ class CallTracer:
                 return_address, lambda: self._returned(return_address)
             )
 
-    def _is_called_again(self, address: VirtAddr, key: tuple[int, int], entries: list[_Entry]) -> bool:
-        """Whether the call with this return address and stack pointer is a new one: the open one never returned."""
-        return_address, stack_pointer = key
+    def _is_called_again(self, address: VirtAddr, key: _Place, entries: list[_Entry]) -> bool:
+        """Whether the call at this place is a new one: the open one never returned."""
+        return_address, stack_pointer, space = key
         if return_address in self._site_watches:
-            when, where = self._called.get(return_address, (-1, 0))
+            when, where = self._called.get((return_address, space), (-1, 0))
             return where == stack_pointer and when >= entries[-1][0].instret
         if return_address == HOST:
             return False
@@ -184,7 +195,7 @@ class CallTracer:
         site = self.site(entries[0][0])
 
         def called() -> None:
-            self._called[return_address] = self._machine.instret, self._machine.hart.x[_SP]
+            self._called[return_address, self._space()] = self._machine.instret, self._machine.hart.x[_SP]
 
         self._site_watches[return_address] = self._machine.watch(site, called)
         return entries[0][0].address == address and not self._loops(address)
@@ -194,9 +205,9 @@ class CallTracer:
         size = found[0].size if found is not None else 0
         return jumps_to(self._machine, address, min(size or _LARGEST_FUNCTION, _LARGEST_FUNCTION))
 
-    def _depth(self, return_address: int, stack_pointer: int) -> int:
+    def _depth(self, return_address: int, stack_pointer: int, space: int) -> int:
         """How many open calls enclose one that is entered now."""
-        enclosing = self._open.get((return_address, stack_pointer))
+        enclosing = self._open.get((return_address, stack_pointer, space))
         if enclosing is not None:
             return enclosing[-1][0].depth + 1  # one jumped to the other in its last instruction
         thread = self._machine.hart.x[_TP]
@@ -209,7 +220,7 @@ class CallTracer:
             return 0
         highest = max(call.stack_pointer for call in above)
         for address, frame in self._backtrace.frames(return_address, stack_pointer):
-            enclosing = self._open.get((address, frame))
+            enclosing = self._open.get((address, frame, space))
             if enclosing is not None:
                 return enclosing[-1][0].depth + 1
             if frame > highest:
@@ -227,13 +238,13 @@ class CallTracer:
         frame = self._machine.peek(stack_pointer, end - stack_pointer)
         return frame is not None and wanted.to_bytes(8, "little") in frame
 
-    def _give_up(self, key: tuple[int, int]) -> None:
+    def _give_up(self, key: _Place) -> None:
         for call, _ in self._open.pop(key):
             del self._newest[id(call)]
 
     def _returned(self, return_address: int) -> None:
         registers = self._machine.hart.x
-        finished = self._open.pop((return_address, registers[_SP]), None)
+        finished = self._open.pop((return_address, registers[_SP], self._space()), None)
         if finished is None:
             return
         value, second_value = registers[_A0], registers[_A0 + 1]

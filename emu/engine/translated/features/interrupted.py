@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from emu.hints import NamedTuple
+from emu.hints import NamedTuple, Protocol
 
 Where = tuple[int, int]
 """A stack pointer and the value of satp."""
@@ -11,12 +11,22 @@ Entries = dict[int, tuple[int, ...]]
 _MOST = 1 << 12
 
 
+class Apart(Protocol):
+    """Who knows more of open calls than the table does, by their places alone."""
+
+    def set_aside(self, entries: Entries, /) -> object:
+        """What is known of calls that are set aside; calls of another process may have their places next."""
+
+    def put_back(self, known: object, /) -> None:
+        """They are in their places again."""
+
+
 class Saved(NamedTuple):
     """What was interrupted at a moment."""
 
     contexts: dict[Where, int]
     fresh: dict[Where, None]
-    aside: dict[Where, Entries]
+    aside: dict[Where, tuple[Entries, object]]
     satp: int | None
 
 
@@ -27,13 +37,15 @@ class Interrupted:
     copied when a trap returns to another address space, and put back when one returns to them.
     """
 
-    def __init__(self, chain: Callable[[int], Entries], put_back: Callable[[Entries], None]) -> None:
+    def __init__(
+        self, chain: Callable[[int], Entries], put_back: Callable[[Entries], None], apart: Apart | None = None
+    ) -> None:
         """`chain` gives an entry with all that it leads to, and `put_back` writes such into the table."""
-        self._chain, self._put_back = chain, put_back
+        self._chain, self._put_back, self._apart = chain, put_back, apart
         self._contexts: dict[Where, int] = {}
         self._fresh: dict[Where, None] = {}
         """Those whose entries are in the table, in the order in which they came."""
-        self._aside: dict[Where, Entries] = {}
+        self._aside: dict[Where, tuple[Entries, object]] = {}
         self._satp: int | None = None
         """The address space that a trap has returned to last."""
 
@@ -53,12 +65,15 @@ class Interrupted:
         if where[1] != self._satp:
             self._satp = where[1]
             for each in self._fresh:
-                self._aside[each] = self._chain(self._contexts[each])
+                entries = self._chain(self._contexts[each])
+                self._aside[each] = entries, None if self._apart is None else self._apart.set_aside(entries)
             self._fresh.clear()
-        innermost, entries = self._contexts.get(where), self._aside.get(where)
+        innermost, aside = self._contexts.get(where), self._aside.get(where)
         self._forget(where)
-        if entries is not None:
-            self._put_back(entries)
+        if aside is not None:
+            self._put_back(aside[0])
+            if self._apart is not None:
+                self._apart.put_back(aside[1])
         return innermost
 
     def _forget(self, where: Where) -> None:

@@ -22,7 +22,7 @@ from emu.engine.translated.features.callentries import (
     Around,
     OpenCall,
 )
-from emu.engine.translated.features.interrupted import Interrupted
+from emu.engine.translated.features.interrupted import Apart, Interrupted
 from emu.engine.translated.message import Message
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
@@ -63,7 +63,7 @@ class KeptCalls(Feature):
 
     works_alone: ClassVar[bool] = True  # as with `Blocks`; where a call is marked, Python has been asked
 
-    def __init__(self, returned: Callable[[OpenCall, int], None] = _nobody) -> None:
+    def __init__(self, returned: Callable[[OpenCall, int], None] = _nobody, apart: Apart | None = None) -> None:
         """`returned` is told of the return of each call that `mark` was said of, and the count of instructions then.
 
         Before any further instruction, but in the middle of a run, where the machine can only be looked at.
@@ -79,7 +79,7 @@ class KeptCalls(Feature):
         """Where the host has the address of the innermost call's entry, one without marks before there is any."""
         self._spare = _FIRST
         self._was_off = False
-        self._contexts = Interrupted(self._chain, self._put_back)
+        self._contexts = Interrupted(self._chain, self._put_back, apart)
 
     @property
     def rings(self) -> Sequence[Buffer]:

@@ -8,6 +8,7 @@ from tests.emu.engine.test_calls import machine, probes, record
 
 __all__ = ["probes"]
 SATP = 8 << 60
+A, B = SATP | 1 << 44 | 0x80400, SATP | 2 << 44 | 0x80500
 
 
 def test_stacks_follow_tail_calls_longjmp_threads_and_traps(build, fidelity, probes):
@@ -69,6 +70,15 @@ def entries(*transfers):
     ((call(1, 99), trap(0x10, 80), trap_return(0x10, 80, 5), call(2, 80)), [2]),  # another program with the same sp
     ((call(1, 99), trap(0x10, 80), trap_return(0x10, 80, 5), call(2, 80), trap(0x30, 70, 5),
       trap_return(0x14, 80)), [1]),
+    # Two processes with one program, each with coroutines: stacks that wait have equal places.
+    ((trap_return(0, 99, A), call(1, 99), call(2, 80, 0x200), back(0x777, 999), trap(0x10, 999, A),
+      trap_return(0, 99, B), call(3, 99), call(4, 80, 0x200), back(0x777, 999), trap(0x10, 999, B),
+      trap_return(0x10, 999, A), back(0x204, 80)), [1]),
+    ((trap_return(0, 99, A), call(1, 99), call(2, 80, 0x200), back(0x777, 999), trap(0x10, 999, A),
+      trap_return(0, 99, B), back(0x204, 80)), []),
+    # A kernel's thread that was begun by `sret`, and one that was not, switch by a return.
+    ((call(1, 99), call(2, 80, 0x200), trap(0x10, 70), trap_return(0, 400, A), call(3, 400), call(4, 380),
+      back(0x777, 999), trap(0x10, 70), back(0x104, 380)), [3]),
     ((trap_return(0x10, 80),), []),
     ((back(0x104, 80), back(0x104, 90)), []),
 ])  # fmt: skip
