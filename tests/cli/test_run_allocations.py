@@ -63,6 +63,7 @@ next: .dword 0x80300000
     .zero 512
 stack_top:
 """
+BLOCKS = '[[blocks]]\nfunction = "take_page"\ndoes = "allocate"\n'
 NAMES = ("--frame-functions", "take_page,give_page,address")
 
 
@@ -128,6 +129,7 @@ def test_a_second_free_names_the_first_and_fails_the_run(ekernel: Ekernel, progr
         (("--frame-functions", "take_page,give_page"), "it looks like an address: say 'address'"),
         (("--frame-functions", "take_page"), "is not ALLOC[(count=WHERE)][=WHERE],FREE"),
         (("--heap-functions", "take_page(sise=a0),give_page"), "'sise=a0' in 'take_page(sise=a0)' is not understood"),
+        (("--heap-functions", "take_page(size=t0),give_page"), "take_page returned a block of 2,149,5"),
         (("--frame-functions", "take_page=a9,give_page"), "'a9' is no place of a number"),
         (
             ("--fail-on", "leaks"),
@@ -176,6 +178,32 @@ def test_a_description_with_a_mistake_is_refused_with_its_place(
     assert result.stderr.startswith("ekernel: mine.toml")
     assert said in result.stderr
     assert result.returncode == 125
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[frames]]\nfunction = "take_page"\ndoes = "allocate"\nunit = "address"\ncount = "[&nxet]"', "mean next"),
+        (
+            '[[blocks]]\nfunction = "take_page"\ndoes = "allocate"\nsize = "4096"\nkind = "a0 + sizeof(cache)"',
+            "'a0 + sizeof(cache)': the image's debug information has no structure 'cache'",
+        ),
+        ('[[frames]]\nfunction = "take_page"\ndoes = "allocate"\n[[memory]]\nfunction = "setup"\nat = "a0"\nsize = "1"',
+         "no symbol 'setup' in the image; did you mean set_up"),
+        ('parts = ["gives_page"]\n[[frames]]\nfunction = "take_page"\ndoes = "allocate"', "did you mean give_page"),
+        (f'{BLOCKS}[[free]]\nfirst = "[&lits]"\nnext = "[a0]"\nsize = "1"', "no symbol 'lits' in the image"),
+    ],
+)  # fmt: skip
+def test_a_name_in_a_description_that_the_image_lacks_is_told_before_the_kernel_runs(
+    ekernel: Ekernel, program: Program, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    result = ekernel("run", "-q", program(KERNEL), "--allocator", "mine.toml")
+    assert said in result.stderr
+    assert result.returncode == 125
+    other = '[[free]]\nsymbol = "heap_of_another_build"\nfirst = "[&lits]"\nnext = "[a0]"\nsize = "1"\n'
+    (tmp_path / "mine.toml").write_text(f"{BLOCKS}{other}")
+    assert ekernel("run", "-q", program(KERNEL), "--allocator", "mine.toml").returncode == 0
 
 
 def test_functions_with_known_names_and_another_meaning_accuse_nobody(ekernel: Ekernel, program: Program) -> None:

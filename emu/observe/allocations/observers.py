@@ -27,6 +27,7 @@ from emu.observe.allocations.moments import (
     number_of,
 )
 from emu.observe.allocations.recorded import block_teller, frame_teller
+from emu.observe.allocations.spoken import check
 from emu.observe.allocations.values import Moment
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.opened import Led
@@ -48,6 +49,8 @@ class AllocatorObserver(CollectedSource):
         self.skipped: list[str] = []
         """Descriptions that turned out not to be of this kernel's allocators, each with the reason."""
         for allocator in found:
+            if allocator.trusted:
+                check(machine, allocator)
             for one in catalogue.place(allocator, self.functions_of(allocator)):
                 placed.setdefault(one.address, one)
         self.functions = tuple(placed.values())
@@ -289,7 +292,17 @@ class HeapObserver(AllocatorObserver):
 
     def recorded_teller(self, item: Placed) -> Tell | None:
         """See the base."""
-        return None if item.function.does is Does.RESIZE else block_teller(self._machine, item.function, self.tell)
+        if item.function.does is Does.RESIZE:
+            return None
+        return block_teller(self._machine, item.function, self.tell, lambda size: self._check_size(item, size))
+
+    def _check_size(self, placed: Placed, size: int) -> None:
+        """A block that is larger than all of RAM has its size elsewhere."""
+        ram = self._machine.memory.ram.size
+        if size > ram and not placed.allocator.maps:
+            verb = "was given" if placed.function.does is Does.FREE else "returned"
+            self.doubt(placed, f"{placed.name} {verb} a block of {size:,} bytes, and RAM has {ram:,}; say in which "
+                               "register or word the bytes stand")  # fmt: skip
 
     def _one(
         self,
@@ -304,6 +317,7 @@ class HeapObserver(AllocatorObserver):
         function = placed.function
         if not address:
             return
+        self._check_size(placed, size)
         if function.does is Does.FREE:
             self._freed(mode, instret, address, size, led())
             return

@@ -21,12 +21,15 @@ Frames = Callable[[int, int, Privilege, int, Led], None]
 """Gets the number of the first frame, not 0, how many there are, the privilege, the instructions, and who called."""
 
 
-def block_teller(machine: Machine, function: Function, tell: Callable[[Event], None]) -> Tell:
-    """Makes the events of a function that hands out blocks, or takes them back."""
+def block_teller(
+    machine: Machine, function: Function, tell: Callable[[Event], None], check: Callable[[int], None]
+) -> Tell:
+    """Makes the events of a function that hands out blocks, or takes them back; `check` gets each size once."""
     deciding = [value for value in (function.size, function.align, *function.kind) if value is not None]
 
     def decide(at_call: RecordedMoment) -> tuple[int, int, str]:
         size, align = number_of(function.size, at_call, 0), number_of(function.align, at_call, 0)
+        check(size)
         return size, align, kind_of(function.kind, at_call)
 
     what, at, frees = _Decided(machine, deciding, decide), _At(machine, function.at), function.does is Does.FREE

@@ -70,6 +70,9 @@ class Needs:
         """By `call.`: 0 to 7."""
         self.addressed: set[int] = set()
         """The registers that addresses depend on, and the arguments as -1 to -8."""
+        self.symbols: set[str] = set()
+        self.structures: set[str] = set()
+        """Those whose bytes the debug information alone has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,7 @@ class _Parser:
             constant = int(number, 0)
             part = _fixed(lambda _moment: constant)
         elif symbol:
+            self._needs.symbols.add(symbol)
             part = _fixed(lambda moment: moment.symbol(symbol))
         elif at_call and name in ARGUMENT_NAMES:
             index = ARGUMENT_NAMES[name]
@@ -233,6 +237,8 @@ class _Parser:
             raise self._error()
         self._at, name = found.end(), found[1]
         otherwise = int(found[2]) if found[2] else None
+        if otherwise is None:
+            self._needs.structures.add(name)
         return _fixed(lambda moment: moment.size_of(name, otherwise))
 
     def _chosen(self, choose: Callable[[int, int], int]) -> _Part:
