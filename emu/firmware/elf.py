@@ -2,14 +2,15 @@
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
+import sys
+from array import array
+from collections.abc import Iterable
 from functools import cached_property
 
-from emu.address import VirtAddr
 from emu.counted import counted
 from emu.errors import ImageError
 from emu.firmware.sections import Section, contents, read_sections
-from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.firmware.symbols import IGNORED, KINDS, Columns, Symbols
 from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
 from emu.memory import RAM_BASE
@@ -27,7 +28,8 @@ MAGIC = b"\x7fELF"
 # ELF gABI, chapters 4 (ELF header), 5 (symbol table) and 7 (program header).
 _HEADER = struct.Struct("<16s HHI QQQ I HHHHHH")
 _PROGRAM_HEADER = struct.Struct("<II QQQQQQ")
-_SYMBOL = struct.Struct("<IBBHQQ")
+_SYMBOL_SIZE = 24
+"""Its name's place in 4 bytes, type and binding in one, visibility in one, section in 2, value and size in 8 each."""
 _SHT_SYMTAB = 2
 _EI_CLASS, _EI_DATA = 4, 5
 _CLASS_64, _LITTLE_ENDIAN = 2, 1
@@ -35,8 +37,9 @@ _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
 _EM_RISCV = 243
 _PT_LOAD = 1
 _SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
-_KINDS = {0: SymbolKind.LABEL, 1: SymbolKind.OBJECT, 2: SymbolKind.FUNCTION}
-_STB_LOCAL = 0
+_KINDS = bytes(value & 0xF for value in range(256))
+_ARE_GLOBAL = bytes(value >> 4 != 0 for value in range(256))
+"""Whether the binding is another than STB_LOCAL, by type and binding."""
 _DEBUG_INFORMATION = (".debug_", ".zdebug_", ".eh_frame")
 
 _MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC64", 22: "S390", 40: "ARM", 62: "x86-64", 183: "AArch64"}
@@ -223,20 +226,32 @@ class ElfFile:
 
         return SectionsFile(io.BytesIO(self.data))
 
-    def _read_symbols(self) -> Iterator[Symbol]:
+    def _read_symbols(self) -> Columns:
         sections = self._headers
         table = next((section for section in sections if section.kind == _SHT_SYMTAB), None)
         if table is None:
-            return
-        names = contents(self.data, sections[table.link])
-        ends = [section.end for section in sections]
+            return Columns.of(())
+        text = contents(self.data, sections[table.link]) + b"\0"
         body = contents(self.data, table)
-        # Not one object a symbol by pyelftools, which takes ten times longer: Linux has 100,000 of them.
-        for at, info, _, section, value, size in _SYMBOL.iter_unpack(body[: len(body) - len(body) % _SYMBOL.size]):
-            kind = _KINDS.get(info & 0xF)
-            if kind is None or section == _SHN_UNDEF:
-                continue
-            end = names.find(b"\0", at)
-            name = names[at : end if end >= 0 else None].decode("utf-8", "replace")
-            limit = ends[section] if section < min(len(ends), _SHN_LORESERVE) else 0
-            yield Symbol(name, VirtAddr(value), size, kind, info >> 4 != _STB_LOCAL, limit)
+        body = body[: len(body) - len(body) % _SYMBOL_SIZE]
+        words, places, marks = array("Q", body), array("I", body)[::6], body[4::24]
+        numbers = array("H", body)[3::12]
+        if sys.byteorder == "big":
+            for column in (words, places, numbers):
+                column.byteswap()
+        names = {place: text[place : text.find(b"\0", place)].decode("utf-8", "replace") for place in set(places)}
+        named = {place for place, name in names.items() if name and not name.startswith(IGNORED)}
+        ends = dict(enumerate(section.end for section in sections[:_SHN_LORESERVE]))
+        kinds = marks.translate(_KINDS)
+        columns = Columns(
+            [names[place] for place in places],
+            words[1::3],
+            words[2::3],
+            kinds,
+            marks.translate(_ARE_GLOBAL),
+            array("Q", [ends.get(number, 0) for number in numbers]),
+        )
+        rows = zip(places, kinds, numbers, strict=True)
+        return columns.kept(
+            [place in named and kind < len(KINDS) and number != _SHN_UNDEF for place, kind, number in rows]
+        )

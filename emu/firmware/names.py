@@ -120,8 +120,7 @@ class Names:
     @cached_property
     def symbols(self) -> Symbols:
         """All symbols."""
-        tables = [file.symbols for file in self._files]
-        return tables[0] if len(tables) == 1 else Symbols(chain.from_iterable(tables))
+        return Symbols.joined(file.symbols for file in self._files)
 
     @cached_property
     def lines(self) -> "SourceLines":

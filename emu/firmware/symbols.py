@@ -1,13 +1,15 @@
 """The symbols of an image: addresses by name, names by address, functions by pattern."""
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import compress, count, pairwise
 
 from emu.address import VirtAddr
 from emu.errors import SymbolError
+from emu.hints import NamedTuple
 from emu.lateclass import dataclass, field
 
 
@@ -51,9 +53,11 @@ SECTION_MARKS = frozenset(
 )
 """Names by which linker scripts mark the borders of sections: they name a place only if nothing else does."""
 
-_ORDER = {SymbolKind.FUNCTION: 0, SymbolKind.OBJECT: 1, SymbolKind.LABEL: 2}
+KINDS = SymbolKind.LABEL, SymbolKind.OBJECT, SymbolKind.FUNCTION
+"""By the numbers that a symbol table has for them: the higher, the better is the name."""
+_FUNCTION = KINDS.index(SymbolKind.FUNCTION)
 
-_IGNORED = "$", ".L", "L0\x01"
+IGNORED = "$", ".L", "L0\x01"
 """How mapping symbols (`$x`, `$d`: psABI, section 8.7) and assembler-local labels begin."""
 _MANGLED = "_ZN"
 """How legacy-mangled names of Rust begin."""
@@ -65,8 +69,6 @@ _RUST_ESCAPES = {
     "..": "::",
 }  # fmt: skip
 _WILDCARDS = "*?["
-_PART_BITS = 16
-"""Symbols whose addresses are equal but for so many bits are put in order together."""
 _SUGGESTIONS = 3
 
 
@@ -95,50 +97,79 @@ def readable_name(name: str) -> str:
     return path
 
 
-def _rank(symbol: Symbol) -> tuple[bool, int, bool, int]:
-    """The lower, the better is its name for its address."""
-    return symbol.name in SECTION_MARKS, _ORDER[symbol.kind], not symbol.is_global, -symbol.size
+class Columns(NamedTuple):
+    """A symbol table by columns: each collection of garbage would go through objects for 70,000 symbols of Linux."""
+
+    names: list[str]
+    addresses: "array[int]"
+    sizes: "array[int]"
+    kinds: bytes
+    """Numbers in KINDS."""
+    are_global: bytes
+    limits: "array[int]"
+
+    @classmethod
+    def of(cls, symbols: Iterable[Symbol]) -> "Columns":
+        """Those of the symbols that have a name which is not ignored."""
+        every = [symbol for symbol in symbols if symbol.name and not symbol.name.startswith(IGNORED)]
+        return cls(
+            [symbol.name for symbol in every],
+            array("Q", [symbol.address for symbol in every]),
+            array("Q", [symbol.size for symbol in every]),
+            bytes([KINDS.index(symbol.kind) for symbol in every]),
+            bytes([symbol.is_global for symbol in every]),
+            array("Q", [symbol.limit for symbol in every]),
+        )
+
+    def kept(self, which: Sequence[object]) -> "Columns":
+        """Those rows for which a value that counts as true is given."""
+        return Columns(
+            list(compress(self.names, which)),
+            array("Q", compress(self.addresses, which)),
+            array("Q", compress(self.sizes, which)),
+            bytes(compress(self.kinds, which)),
+            bytes(compress(self.are_global, which)),
+            array("Q", compress(self.limits, which)),
+        )
+
+    def followed_by(self, other: "Columns") -> "Columns":
+        """These rows and others behind them."""
+        return Columns(
+            self.names + other.names,
+            self.addresses + other.addresses,
+            self.sizes + other.sizes,
+            self.kinds + other.kinds,
+            self.are_global + other.are_global,
+            self.limits + other.limits,
+        )
+
+    def rank(self, row: int) -> tuple[bool, int, bool, int]:
+        """The lower, the better is its name for its address."""
+        return self.names[row] in SECTION_MARKS, -self.kinds[row], not self.are_global[row], -self.sizes[row]
 
 
 class _Starts:
-    """Symbols that may name an address, the best for each start address: found by bisection.
+    """Rows of symbols that may name an address, the best for each start address: found by bisection."""
 
-    They are kept in parts of the address space; one is put in order when it is first asked for.
-    """
+    def __init__(self, columns: Columns, rows: Iterable[int]) -> None:
+        self._rank = columns.rank
+        self._rows = sorted(rows, key=columns.addresses.__getitem__)
+        self._starts = [columns.addresses[row] for row in self._rows]
 
-    def __init__(self, symbols: Iterable[Symbol]) -> None:
-        parts: defaultdict[int, list[Symbol]] = defaultdict(list)
-        for symbol in symbols:
-            parts[symbol.address >> _PART_BITS].append(symbol)
-        self._parts, self._numbers = parts, sorted(parts)
-        self._ordered: dict[int, tuple[list[int], list[Symbol]]] = {}
-
-    def all(self) -> list[Symbol]:
+    def all(self) -> list[int]:
         """The best for each address, by address."""
-        return [symbol for number in self._numbers for symbol in self._part(number)[1]]
+        borders = enumerate(pairwise([*self._starts, -1]))
+        return [self._best(index) for index, (start, after) in borders if start != after]
 
-    def before(self, address: int) -> Symbol | None:
-        """The symbol with the highest start at or below `address`, the best of those that start there."""
-        place = bisect_right(self._numbers, address >> _PART_BITS)
-        for number in reversed(self._numbers[max(place - 2, 0) : place]):
-            starts, symbols = self._part(number)
-            index = bisect_right(starts, address) - 1
-            if index >= 0:
-                return symbols[index]
-        return None
+    def before(self, address: int) -> int | None:
+        """The row with the highest start at or below `address`, the best of those that start there."""
+        index = bisect_right(self._starts, address) - 1
+        return self._best(index) if index >= 0 else None
 
-    def _part(self, number: int) -> tuple[list[int], list[Symbol]]:
-        """Its start addresses in order, and the symbol for each."""
-        ordered = self._ordered.get(number)
-        if ordered is None:
-            best: dict[int, Symbol] = {}
-            for symbol in self._parts[number]:
-                other = best.setdefault(int(symbol.address), symbol)
-                if other is not symbol and _rank(symbol) < _rank(other):
-                    best[int(symbol.address)] = symbol
-            starts = sorted(best)
-            ordered = self._ordered[number] = starts, [best[start] for start in starts]
-        return ordered
+    def _best(self, last: int) -> int:
+        """Of the rows that start where this one does, which is the last of them."""
+        first = bisect_left(self._starts, self._starts[last])
+        return self._rows[last] if first == last else min(self._rows[first : last + 1], key=self._rank)
 
 
 class Symbols:
@@ -154,17 +185,26 @@ class Symbols:
     emu.errors.SymbolError: no symbol 'frame_aloc' in the image; did you mean frame_alloc?
     """
 
-    def __init__(self, symbols: Iterable[Symbol]) -> None:
-        self._symbols = [symbol for symbol in symbols if symbol.name and not symbol.name.startswith(_IGNORED)]
+    def __init__(self, symbols: Iterable[Symbol] | Columns) -> None:
+        self._columns = symbols if isinstance(symbols, Columns) else Columns.of(symbols)
+        self._made: dict[int, Symbol] = {}
+
+    @classmethod
+    def joined(cls, tables: "Iterable[Symbols]") -> "Symbols":
+        """The symbols of several tables, in this order."""
+        filled = [table for table in tables if len(table)]
+        if len(filled) == 1:
+            return filled[0]
+        return cls(reduce(Columns.followed_by, (table._columns for table in filled), Columns.of(())))
 
     def __len__(self) -> int:
-        return len(self._symbols)
+        return len(self._columns.names)
 
     def __iter__(self) -> Iterator[Symbol]:
-        return iter(self._symbols)
+        return map(self._symbol, range(len(self)))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._by_name
+        return isinstance(name, str) and (name in self._last or name in self._mangled)
 
     def lookup(self, name: str) -> Symbol:
         """The symbol of this name, mangled or readable; a global one wins over local ones.
@@ -172,11 +212,11 @@ class Symbols:
         Raises SymbolError when there is none, with the nearest names, or when local symbols of this name
         stand at several addresses.
         """
-        found = self._by_name.get(name)
-        if found is None:
+        found = self._all_of(name)
+        if not found:
             import difflib  # only a mistake needs it
 
-            near = difflib.get_close_matches(name, self._by_name, _SUGGESTIONS)
+            near = difflib.get_close_matches(name, self._last | self._mangled, _SUGGESTIONS)
             hint = f"did you mean {', '.join(near)}?" if near else self._inventory()
             raise SymbolError(f"no symbol '{name}' in the image; {hint}")
         if len(found) == 1:
@@ -195,20 +235,22 @@ class Symbols:
         where a function wins over a label and a label over a section mark. What lies behind the end of a function and
         of no label since is named by the function: code that has run on where nothing stands.
         """
+        columns = self._columns
         sized = self._sized.before(address)
-        if sized is not None and address < sized.address + sized.size:
-            return sized, int(address) - int(sized.address)
+        if sized is not None and address < columns.addresses[sized] + columns.sizes[sized]:
+            return self._placed(sized, address)
         label = self._unsized.before(address)
-        if sized is not None and sized.kind is SymbolKind.FUNCTION and address < sized.limit:
-            label = sized if label is None or label.address < sized.address else label
-        if label is not None and address < label.limit:
-            return label, int(address) - int(label.address)
+        if sized is not None and columns.kinds[sized] == _FUNCTION and address < columns.limits[sized]:
+            label = sized if label is None or columns.addresses[label] < columns.addresses[sized] else label
+        if label is not None and address < columns.limits[label]:
+            return self._placed(label, address)
         return None
 
     def functions(self) -> list[Symbol]:
         """The functions, by address; an address that has several names gives its first one."""
-        found = [symbol for symbol in self._symbols if symbol.limit and symbol.kind is SymbolKind.FUNCTION]
-        return _Starts(found).all()
+        columns = self._columns
+        rows = [row for row, kind in enumerate(columns.kinds) if kind == _FUNCTION and columns.limits[row]]
+        return [self._symbol(row) for row in _Starts(columns, rows).all()]
 
     def matching(self, pattern: str) -> list[Symbol]:
         """The functions whose name matches a shell pattern (`frame_*`); a plain name may be of any symbol.
@@ -216,7 +258,7 @@ class Symbols:
         A plain name that no symbol has stands for the Rust functions whose path ends with it. Raises SymbolError when
         nothing matches, with the nearest names.
         """
-        if pattern in self._by_name:
+        if pattern in self:
             return [self.lookup(pattern)]
         if not any(wildcard in pattern for wildcard in _WILDCARDS):
             ending = f"::{pattern}"
@@ -240,29 +282,75 @@ class Symbols:
 
     def named(self, name: str) -> list[Symbol]:
         """The symbols of this name that name an address, or the global ones of them; none when there is none."""
-        found = [symbol for symbol in self._by_name.get(name, ()) if symbol.limit]
+        found = [symbol for symbol in self._all_of(name) if symbol.limit]
         return [symbol for symbol in found if symbol.is_global] or found
 
+    def beginning(self, *prefixes: str) -> list[Symbol]:
+        """The functions whose names, as in the file, begin with one of these, in the order of the table."""
+        columns, found = self._columns, [name for name in self._last if name.startswith(prefixes)]
+        rows = sorted(row for name in found for row in self._rows(name))
+        return [self._symbol(row) for row in rows if columns.kinds[row] == _FUNCTION and columns.limits[row]]
+
     def _inventory(self) -> str:
-        if not self._symbols:
+        if not len(self):
             return "the image has no symbols (a raw image, or an ELF that was stripped)"
-        return f"the image has {len(self._symbols)} symbols, {len(self.functions())} of them functions"
+        return f"the image has {len(self)} symbols, {len(self.functions())} of them functions"
+
+    def _symbol(self, row: int) -> Symbol:
+        columns = self._columns
+        return Symbol(
+            columns.names[row],
+            VirtAddr(columns.addresses[row]),
+            columns.sizes[row],
+            KINDS[columns.kinds[row]],
+            bool(columns.are_global[row]),
+            columns.limits[row],
+        )
+
+    def _placed(self, row: int, address: int) -> tuple[Symbol, int]:
+        """A symbol that names addresses, and how far behind its start this one is."""
+        symbol = self._made.get(row)
+        if symbol is None:
+            symbol = self._made[row] = self._symbol(row)
+        return symbol, int(address) - self._columns.addresses[row]
+
+    def _all_of(self, name: str) -> list[Symbol]:
+        """The symbols of a name, mangled or readable."""
+        rows = {row for found in (name, *self._mangled.get(name, ())) for row in self._rows(found)}
+        return [self._symbol(row) for row in sorted(rows)]
+
+    def _rows(self, name: str) -> Iterator[int]:
+        last = self._last.get(name)
+        if last is None:
+            return iter(())
+        return (row for row in range(self._first[name], last + 1) if self._columns.names[row] == name)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Symbol]]:
-        names: defaultdict[str, list[Symbol]] = defaultdict(list)
-        for symbol in self._symbols:
-            name = symbol.name
-            names[name].append(symbol)
-            if name.startswith(_MANGLED) and symbol.label != name:
-                names[symbol.label].append(symbol)
-        return dict(names)
+    def _last(self) -> dict[str, int]:
+        """The last row of each name."""
+        return dict(zip(self._columns.names, count()))
+
+    @cached_property
+    def _first(self) -> dict[str, int]:
+        names = self._columns.names
+        return dict(zip(reversed(names), count(len(names) - 1, -1)))
+
+    @cached_property
+    def _mangled(self) -> dict[str, list[str]]:
+        """The names of the table by what a person reads for them, where it is something else."""
+        found: dict[str, list[str]] = {}
+        for name in self._last:
+            if name.startswith(_MANGLED) and (label := readable_name(name)) != name:
+                found.setdefault(label, []).append(name)
+        return found
 
     @cached_property
     def _sized(self) -> _Starts:
         """Of those that lie in a section the ones with a size."""
-        return _Starts([symbol for symbol in self._symbols if symbol.size and symbol.limit])
+        columns = self._columns
+        return _Starts(columns, [row for row, size in enumerate(columns.sizes) if size and columns.limits[row]])
 
     @cached_property
     def _unsized(self) -> _Starts:
-        return _Starts([symbol for symbol in self._symbols if not symbol.size and symbol.limit])
+        columns = self._columns
+        return _Starts(columns, [row for row, size in enumerate(columns.sizes) if not size and columns.limits[row]])

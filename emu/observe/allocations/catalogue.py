@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 
 from emu.address import VirtAddr
-from emu.firmware.symbols import Symbol, SymbolKind, Symbols
+from emu.firmware.symbols import Symbol, Symbols
 from emu.hints import TYPE_CHECKING
 from emu.lateclass import dataclass
 
@@ -66,11 +66,7 @@ class Catalogue:
     @cached_property
     def _paths(self) -> list[Symbol]:
         """Rust's functions: what the patterns of shipped descriptions are for."""
-        return [
-            symbol
-            for symbol in self._symbols
-            if symbol.kind is SymbolKind.FUNCTION and symbol.name.startswith(("_ZN", "_R")) and symbol.limit
-        ]
+        return self._symbols.beginning("_ZN", "_R")
 
     def fitting(self) -> "tuple[Allocator, ...]":
         """The shipped ones that the image has."""
