@@ -16,8 +16,8 @@ from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.description import Does, Function, Unit
 from emu.observe.allocations.moments import CallMoment, MachineMoment
 from emu.observe.allocations.values import Moment, Value
+from emu.observe.calls.chains import Led
 from emu.observe.calls.kept import Meaning, Recorded
-from emu.observe.calls.opened import Led
 from emu.observe.calls.tracer import Call
 
 _WORD, _ARGUMENTS = 8, 8

@@ -30,7 +30,7 @@ from emu.observe.allocations.recorded import block_teller, frame_teller
 from emu.observe.allocations.spoken import check
 from emu.observe.allocations.values import Moment
 from emu.observe.calls.backtrace import Backtrace
-from emu.observe.calls.opened import Led
+from emu.observe.calls.chains import Led
 from emu.observe.calls.tracer import Call, Return
 
 

@@ -12,7 +12,7 @@ from emu.observe.allocations.description import Does, Function
 from emu.observe.allocations.meanings import Found, RecordedMoment, Tell, arguments_of
 from emu.observe.allocations.moments import first_of, kind_of, number_of
 from emu.observe.allocations.values import Value
-from emu.observe.calls.opened import Led
+from emu.observe.calls.chains import Led
 
 T = TypeVar("T")
 _MOST_DECIDED = 1 << 14

@@ -6,14 +6,17 @@ from emu.address import VirtAddr
 from emu.engine.slots import Slot
 from emu.engine.translated.features.callentries import RETURN
 from emu.engine.translated.features.callrecords import Record, Words
+from emu.engine.translated.features.callrecords.layout import ENDED_BIT
 from emu.engine.translated.features.callrecords.poisoning import Plan
+from emu.engine.translated.features.callrecords.poisoning.layout import TOLD
 from emu.hints import Generic, TypeVar
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0, RA, SP, TP
 from emu.lateclass import dataclass
 from emu.machine import Machine
-from emu.observe.calls.awaited import Awaited, Ended
-from emu.observe.calls.opened import Led, OpenCalls
+from emu.observe.calls.awaited import Awaited, Ended, Waiting
+from emu.observe.calls.chains import Led
+from emu.observe.calls.opened import OpenCalls
 from emu.observe.calls.tracer import Call, Return
 
 M = TypeVar("M")
@@ -137,9 +140,9 @@ class KeptTracer:
 
     def untrace(self, address: int) -> None:
         """Stop following one function."""
-        remove = self._remove.pop(address, None)
-        if remove is not None:
-            remove()
+        if address in self._remove:
+            self._calls.settle()
+            self._remove.pop(address)()
 
     def close(self) -> list[Awaited]:
         """Stop following; the calls that have not returned."""
@@ -173,10 +176,12 @@ class _RecordedFunction(Generic[M]):
         self._calls, self._core = tracer._calls, tracer._machine.core
         self._meanings: dict[int, M] = {}
         self.function = self._calls.records.add(
-            mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._has_passed,
+            mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._has_passed, self._at_once,
             waits=self._waits, at_entry=recorded.at_entry,
             argument=recorded.argument, learns=recorded.learn is not None, plan=recorded.plan,
         )  # fmt: skip
+        if self._waits:
+            self._calls.add_function(self.function, self._recorded_call)
 
     def telling(
         self, on_call: Callable[[Call], None] | None, ended: Ended | None
@@ -207,16 +212,19 @@ class _RecordedFunction(Generic[M]):
             number = self._calls.records.learn(self.function.key(call.args), meaning.words, meaning.plan)
             self._meanings[number] = meaning.found
 
-    # Later.
+    # Of records, at the moment or later.
+
+    def _recorded_call(self, record: Record) -> "_RecordedCall":
+        return _RecordedCall(self, record, self._privilege(record[_MODE]))
 
     def _was_entered(self, record: Record) -> None:
         if self._address not in self._traced:
             return
-        call = _RecordedCall(self, record, self._privilege(record[_MODE]))
+        call = self._recorded_call(record)
         if self._waits:
             self._calls.awaits(record[_LINK:_THREAD], call)
         else:
-            self._calls.begin(record[_LINK:_THREAD], self._mark, call)
+            self._calls.begun(record[_LINK:_THREAD], self._mark, call)
         if self._at_entry:
             self._tell(record[_FIRST:_PATH], call.privilege, record)
 
@@ -225,14 +233,9 @@ class _RecordedFunction(Generic[M]):
 
     def _has_ended(self, record: Record) -> None:
         waiting = self._calls.returned(record[_LINK:_THREAD])
-        if self._at_entry or self._address not in self._traced:
-            return
-        for one in waiting:
-            if isinstance(one, _RecordedCall):
-                self._tell(one.record[_FIRST:_PATH], one.privilege, record)
-            else:
-                call = one.awaited.call
-                self._tell(call.args, call.privilege, record)
+        if not self._at_entry and self._address in self._traced:
+            for one in waiting:
+                self._tell(*_given(one), record)
 
     def _has_passed(self, record: Record, end: Record) -> None:
         """The same of both at once: nothing has come between them."""
@@ -240,15 +243,18 @@ class _RecordedFunction(Generic[M]):
         if self._address in self._traced:
             self._tell(record[_FIRST:_PATH], self._privilege(record[_MODE]), end)
 
-    def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
-        if record[_DONE] and self._calls.waits:
-            self._calls.tell_again_later(self, (arguments, privilege))
+    def _at_once(self, record: Record, wait: Callable[[], None]) -> None:
+        if record[_NUMBER] >> ENDED_BIT:
+            calls = [_given(one) for one in self._calls.awaiting(record[_LINK:_THREAD])]
         else:
-            self._tell_now(arguments, privilege, record)
+            calls = [(record[_FIRST:_PATH], self._privilege(record[_MODE]))]
+        wait()
+        for call in calls if self._address in self._traced else ():
+            self._tell_now(*call, record)
 
-    def tell_again(self, call: tuple[tuple[int, ...], Privilege]) -> None:
-        """See `Again`: gets a0 to a7 of the call, and its privilege."""
-        self._tell_now(*call, self._calls.records.record)
+    def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
+        if not record[_DONE] & TOLD:
+            self._tell_now(arguments, privilege, record)
 
     def _tell_now(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
         self._recorded.tell(
@@ -266,6 +272,14 @@ class _RecordedFunction(Generic[M]):
     def awaited(self, call: Call) -> Awaited:
         """Who wants to know of a call's return."""
         return Awaited(self._tracer, call, self._on_return, self._ended)
+
+
+def _given(waiting: Waiting) -> tuple[tuple[int, ...], Privilege]:
+    """a0 to a7 of a call whose return is awaited, and its privilege."""
+    if isinstance(waiting, _RecordedCall):
+        return waiting.record[_FIRST:_PATH], waiting.privilege
+    call = waiting.awaited.call
+    return call.args, call.privilege
 
 
 class _RecordedCall:

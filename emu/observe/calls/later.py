@@ -1,41 +1,93 @@
-"""What is told later of recorded calls, in the order in which it came."""
+"""What is told later of calls, in the order in which it came: records as they are, and what Python was told of."""
 
-from emu.engine.translated.features.callrecords import CallRecords
-from emu.hints import Any, Protocol, TypeVar
+from collections.abc import Callable
+from struct import Struct
 
-C = TypeVar("C", contravariant=True)
+from emu.engine.translated.features.callrecords import CallRecords, Record
+from emu.engine.translated.features.callrecords.layout import ENDED_BIT, RECORD_SIZE, Field
+from emu.hints import NamedTuple
+from emu.observe.calls.awaited import Waiting, Where
+
+_WHERE = Struct("<2Q")
+_ENDED = 1 << ENDED_BIT
 
 
-class Again(Protocol[C]):
-    """Who can tell what a record says when it is told again."""
+class _Change(NamedTuple):
+    """Who awaits the return of a call has changed."""
 
-    def tell_again(self, about: C, /) -> None:
-        """Tell of it; its record is the one that is being told."""
+    where: Where
+    waiting: list[Waiting]
+    also: bool
+    """Whether those that did already still do."""
+    enter: Callable[[], object]
 
 
 class Later:
-    """Waiting things, each with the record that was being told when it came."""
+    """Records that nobody has looked at, and things that came between them.
 
-    def __init__(self, records: CallRecords) -> None:
-        self._records = records
-        self._waiting: list[Any] = []
-        """Four for each: the record and its place, what tells it, and what about; None where it is called alone. One
-        list of simple things is little work for a garbage collector."""
+    Who awaits a return at the moment can be asked for meanwhile (`awaited`): that is seldom.
+    """
 
-    def add(self, tell: Any, about: object) -> int:
-        """Have one wait: something to be called, or an `Again` with what it is to tell about. How many wait."""
-        self._waiting += (*self._records.telling, tell, about)
-        return len(self._waiting) >> 2
+    def __init__(self, records: CallRecords, waiting: "Callable[[Record], Waiting | None]") -> None:
+        """`waiting` says who awaits the return of a recorded call."""
+        self._records, self._waiting = records, waiting
+        self._items: list[bytes | _Change | Callable[[], object]] = []
+        self.size = 0
+        """How many records and things wait."""
+
+    def add_records(self, data: bytes) -> None:
+        """Have all of these wait."""
+        self._items.append(data)
+        self.size += len(data) // RECORD_SIZE
+
+    def add(self, tell: Callable[[], object]) -> None:
+        """Have something wait that is to be called."""
+        self._items.append(tell)
+        self.size += 1
+
+    def add_change(
+        self, where: Where, waiting: list[Waiting], enter: Callable[[], object], *, also: bool = False
+    ) -> None:
+        """The same of something that changes who awaits a return, which is asked for till then, too."""
+        self._items.append(_Change(where, waiting, also, enter))
+        self.size += 1
+
+    def awaited(self, where: Where) -> tuple[list[Waiting], bool]:
+        """Who awaits a return by what waits here, and whether that is all: else who did so before does, too."""
+        pattern, found = _WHERE.pack(*where), list[Waiting]()
+        for item in reversed(self._items):
+            if isinstance(item, bytes):
+                record = self._last(item, pattern)
+                if record is not None:
+                    waiting = None if record[0] & _ENDED else self._waiting(record)
+                    return ([] if waiting is None else [waiting]) + found, True
+            elif isinstance(item, _Change) and item.where == where:
+                found = item.waiting + found
+                if not item.also:
+                    return found, True
+        return found, False
+
+    def _last(self, data: bytes, pattern: bytes) -> Record | None:
+        """The last record of an awaited call, or of its return, at a place."""
+        behind = len(data)
+        while (at := data.rfind(pattern, 0, behind)) >= 0:
+            behind = at + len(pattern) - 1
+            start, rest = divmod(at - Field.LINK, RECORD_SIZE)
+            if not rest:
+                record = self._records.unpacked(data, start * RECORD_SIZE)
+                if record[0] & _ENDED or self._waiting(record) is not None:
+                    return record
+        return None
 
     def tell(self) -> None:
         """Tell all that waits."""
-        waiting, self._waiting = self._waiting, []
-        records, each = self._records, iter(waiting)
-        told = records.telling
-        for data, at, tell, about in zip(each, each, each, each, strict=True):
-            records.telling = data, at
-            if about is None:
-                tell()
+        items, self._items, self.size = self._items, [], 0
+        telling = self._records.telling
+        for item in items:
+            if isinstance(item, bytes):
+                self._records.tell(item)
+            elif isinstance(item, _Change):
+                item.enter()
             else:
-                tell.tell_again(about)
-        records.telling = told
+                item()
+        self._records.telling = telling

@@ -6,21 +6,21 @@ from weakref import WeakSet
 
 from emu.address import VirtAddr
 from emu.engine.translated.features.callentries import INHERITED, RETURN, Around, OpenCall
-from emu.engine.translated.features.callrecords import CallRecords, Function
+from emu.engine.translated.features.callrecords import CallRecords, Function, Record
+from emu.engine.translated.features.callrecords.layout import RECORD_SIZE
 from emu.engine.translated.features.interrupted import Entries
 from emu.engine.translated.features.opencalls import KeptCalls
-from emu.hints import Any, NamedTuple, TypeVar, cast
+from emu.hints import NamedTuple, cast
 from emu.isa.privilege import Privilege
-from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.calls.awaited import Awaited, Waiting, Where
 from emu.observe.calls.backtrace import Backtrace
-from emu.observe.calls.later import Again, Later
+from emu.observe.calls.chains import Chain, Led, Path
+from emu.observe.calls.later import Later
 from emu.observe.calls.tracer import Call
 from emu.observe.calls.underway import UnderWay
 from emu.observe.code import HOST
 
-T = TypeVar("T")
 _MOST_CALLERS = 16
 _MOST_CHAINS = 1 << 14
 _MOST_FOLLOWED = 1 << 12
@@ -28,36 +28,6 @@ _MOST_LED = 1 << 16
 _MOST_WAITING = 1 << 16
 _MOST_LAYERS = 15
 LAST_MARK = 2 << _MOST_LAYERS - 1
-
-
-@dataclass(slots=True)
-class _Path:
-    """What the calls around one say."""
-
-    sites: tuple[VirtAddr, ...]
-    outermost: OpenCall | None
-    """From whose return address and stack pointer on the stack tells more; None if there is no more to tell."""
-    further: tuple[VirtAddr, ...] | None = None
-    """What it has told last."""
-    all_of: tuple[VirtAddr, ...] = ()
-    """The callers, with that."""
-
-
-class _Chain(NamedTuple):
-    """Callers that memory and registers have told."""
-
-    sites: tuple[VirtAddr, ...]
-    read: dict[int, int | None]
-    registers: dict[int, int]
-
-
-class Led(NamedTuple):
-    """What led to a call."""
-
-    site: VirtAddr
-    """The call instruction."""
-    callers: tuple[VirtAddr, ...]
-    """The calls above it, innermost first, at most 16."""
 
 
 class _Saved(NamedTuple):
@@ -85,19 +55,22 @@ class OpenCalls:
         self._gone = WeakSet[object]()
         """Owners that have given up."""
         self._layers: dict[object, int] = {}
-        self._paths: dict[int, _Path] = {}
+        self._paths: dict[int, Path] = {}
         self._under_way: UnderWay | None = None
         self._recorders = 0
         self.records = CallRecords(self.kept, has_model=machine.config.fidelity == "exact")
         """On while somebody has said `record`; read by `read_records` before anything else is told."""
-        self._later = Later(self.records)
+        self.records.read = self._read
+        self._later = Later(self.records, self._waiting)
+        self._functions: dict[int, Callable[[Record], Waiting]] = {}
+        """By the numbers of functions whose returns are awaited: who does, by the record of a call."""
         self.waits = False
-        """Whether what native code has done already is told when `settle` is called."""
+        """Whether records of what native code has done already are looked at when `settle` is called."""
         self._led: dict[tuple[int, int], Led] = {}
         """By the number of a call and those around it, and what its record says of who called."""
         self._further: dict[int, tuple[VirtAddr, ...]] = {}
         """Who has led to outermost calls, by the numbers that facts about it have in records."""
-        self._chains: dict[tuple[int, int], _Chain] = {}
+        self._chains: dict[tuple[int, int], Chain] = {}
         """By return address and stack pointer of a call: the chain that was found last, and what it was found by."""
 
     @classmethod
@@ -141,17 +114,35 @@ class OpenCalls:
         """See `record`."""
         self._recorders -= 1
         if not self._recorders:
-            self.read_records()
+            self.settle()
             self._machine.core.stands_for_changed.remove(self._stands_for_changed)
             self._machine.core.engine.switch_off(self.records)
 
     def _stands_for_changed(self) -> None:
-        self.read_records()
+        self.settle()
         self.records.looks_at_memory = self._machine.core.supervisor_stands_for is Privilege.S
 
     def read_records(self) -> None:
-        """Tell of all calls that were recorded."""
+        """Tell of all calls that were recorded, but for what waits."""
         self.records.empty()
+
+    def _read(self, data: bytes) -> None:
+        """Where records wait only the last of them is one that is to be told of at once."""
+        if not self.waits:
+            self.records.tell(data)
+            return
+        last = len(data) - RECORD_SIZE
+        if self.records.is_told_at_once(data, last):
+            if last:
+                self._wait(data[:last])
+            self.records.tell_at_once(data[last:], self._wait)
+        else:
+            self._wait(data)
+
+    def _wait(self, data: bytes) -> None:
+        if self._later.size >= _MOST_WAITING:
+            self._later.tell()
+        self._later.add_records(data)
 
     def settle(self) -> None:
         """Tell of all calls that were recorded, and of what has waited."""
@@ -162,17 +153,18 @@ class OpenCalls:
         """Tell it when `settle` is called, in the order of all that has waited till then; at once if nothing waits."""
         self.read_records()
         if self.waits:
-            self._wait(tell, None)
+            self._later.add(tell)
         else:
             tell()
 
-    def tell_again_later(self, again: "Again[T]", about: T) -> None:
-        """The same of what the record says that is being told, as `Again` does it: little is made for it till then."""
-        self._wait(again, about)
+    def add_function(self, function: Function, waiting: Callable[[Record], Waiting]) -> None:
+        """Have it known who awaits the return of a function's recorded call."""
+        self._functions[function.number] = waiting
 
-    def _wait(self, tell: Any, about: object) -> None:
-        if self._later.add(tell, about) >= _MOST_WAITING:
-            self.settle()
+    def _waiting(self, record: Record) -> Waiting | None:
+        """Who awaits the return of a recorded call."""
+        function = self._functions.get(record[0])
+        return None if function is None else function(record)
 
     def _save(self) -> object:
         self.settle()
@@ -241,7 +233,7 @@ class OpenCalls:
             led = self._led[path, callers] = Led(sites[0], (sites + further)[1 : 1 + _MOST_CALLERS])
         return led
 
-    def _path(self, call: OpenCall, around: Around) -> _Path:
+    def _path(self, call: OpenCall, around: Around) -> Path:
         """What the calls around one say: found by that of the next one, until one is known."""
         new: list[tuple[int, VirtAddr]] = []
         path = self._paths.get(around.path)
@@ -252,7 +244,7 @@ class OpenCalls:
             call = around.call
             new.append((around.path, self._backtrace.site(call.return_address)))
             if call.return_address == HOST or len(new) == _MOST_FOLLOWED:
-                path = _Path((), None)
+                path = Path((), None)
                 break
             around = self.kept.around_entry(around.before)
             path = self._paths.get(around.path)
@@ -260,18 +252,18 @@ class OpenCalls:
             self._paths.clear()
         for key, site in reversed(new):
             sites = (site, *path.sites)[:_MOST_CALLERS]
-            path = _Path(sites, None if len(sites) == _MOST_CALLERS else path.outermost)
+            path = Path(sites, None if len(sites) == _MOST_CALLERS else path.outermost)
             if len(new) < _MOST_FOLLOWED or path.outermost is None:
                 self._paths[key] = path
         return path
 
-    def _beyond(self, call: OpenCall) -> _Path:
+    def _beyond(self, call: OpenCall) -> Path:
         """What the stack says where nothing is kept: around a call that was made first on its stack."""
         further = self._told_by_stack(*call)
         chain = self._chains[call]
         if not chain.read and not chain.registers:  # nothing that can change has been asked
-            return _Path(further, None)
-        return _Path((), call)
+            return Path(further, None)
+        return Path((), call)
 
     def layer(self, name: object) -> int | None:
         """The mark of calls of a layer, by any name of it; None when there are too many."""
@@ -289,22 +281,46 @@ class OpenCalls:
 
         That of a `function` that is recorded is recorded, if nobody else awaits it.
         """
-        if also:
-            self._awaited[where].append(awaited)
+
+        def enter() -> None:
+            self._awaited[where] = [*self._awaited.get(where, ()), awaited] if also else [awaited]
+
+        if self.waits:
+            self._later.add_change(where, [awaited], enter, also=also)
         else:
-            self.awaits(where, awaited)
+            enter()
         self.records.await_return(where, None if also else function, awaited.call.args)
 
     def awaits(self, where: Where, awaited: Waiting) -> None:
-        """Note who awaits a return that is told already: one that was made there before has never returned."""
+        """A recorded call is told of: who awaits its return. One that was made there before has never returned."""
         self._awaited[where] = [awaited]
 
     def returned(self, where: Where) -> list[Waiting]:
-        """Who has awaited a return."""
+        """The record of a return is told of: who has awaited it."""
         return self._awaited.pop(where, [])
 
+    def returns(self, where: Where) -> list[Waiting]:
+        """A call returns at this moment: who has awaited it."""
+        if not self.waits:
+            return self.returned(where)
+        waiting = self.awaiting(where)
+        self._later.add_change(where, [], lambda: self.returned(where))
+        return waiting
+
+    def awaiting(self, where: Where) -> list[Waiting]:
+        """Who awaits a return at this moment."""
+        waiting, is_all = self._later.awaited(where)
+        return waiting if is_all else self._awaited.get(where, []) + waiting
+
     def begin(self, where: Where, mark: int, begun: Waiting) -> None:
-        """Note a call, marked alone, whose return nobody waits for."""
+        """Note a call at its first instruction, marked alone, whose return nobody waits for."""
+        if self.waits:
+            self._later.add(lambda: self.begun(where, mark, begun))
+        else:
+            self.begun(where, mark, begun)
+
+    def begun(self, where: Where, mark: int, begun: Waiting) -> None:
+        """The same of one whose record is told of."""
         self._begun[where] = mark, begun
         if len(self._begun) > _MOST_CHAINS:
             self._prune()
@@ -315,15 +331,17 @@ class OpenCalls:
 
     def set_aside(self, entries: Entries, /) -> object:
         """See `Apart`."""
-        self.read_records()
         places = [(words[1], words[0]) for words in entries.values() if words[3] & (INHERITED | RETURN)]
+        if places:
+            self.settle()
         awaited = {where: tuple(self._awaited[where]) for where in places if where in self._awaited}
         return awaited, {where: self._begun[where] for where in places if where in self._begun}
 
     def put_back(self, known: object, /) -> None:
         """See `Apart`. Python is told of their returns: what native code knows may be another call's."""
-        self.read_records()
         awaited, begun = cast("tuple[dict[Where, tuple[Waiting, ...]], dict[Where, tuple[int, Waiting]]]", known)
+        if awaited or begun:
+            self.settle()
         self._begun.update(begun)
         for where, waiting in awaited.items():
             self._awaited[where] = [one for one in waiting if one.awaited.owner not in self._gone]
@@ -331,7 +349,7 @@ class OpenCalls:
 
     def give_up(self, owner: object) -> list[Awaited]:
         """Await no return for an owner any more; its calls that are open."""
-        self.read_records()
+        self.settle()
         self._gone.add(owner)
         self._prune()
         begun = [one.awaited for _, one in self._begun.values()]
@@ -345,7 +363,7 @@ class OpenCalls:
 
     def _returned(self, where: OpenCall, instret: int) -> None:
         self.read_records()
-        for waiting in reversed(self.returned(where)):
+        for waiting in reversed(self.returns(where)):
             awaited = waiting.awaited
             if awaited.ended is not None:
                 awaited.ended(awaited.call, instret)
@@ -367,5 +385,5 @@ class OpenCalls:
         if len(self._chains) >= _MOST_CHAINS:
             self._chains.clear()
         stack = self._backtrace.stack
-        self._chains[return_address, stack_pointer] = _Chain(sites, stack.read, stack.registers)
+        self._chains[return_address, stack_pointer] = Chain(sites, stack.read, stack.registers)
         return sites

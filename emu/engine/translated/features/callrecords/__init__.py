@@ -33,7 +33,7 @@ from emu.engine.translated.features.callrecords.layout import (
     Shared,
 )
 from emu.engine.translated.features.callrecords.poisoning import Plan, Tables
-from emu.engine.translated.features.callrecords.poisoning.layout import ARGUMENTS_SIZE
+from emu.engine.translated.features.callrecords.poisoning.layout import ARGUMENTS_SIZE, TOLD
 from emu.engine.translated.features.callrecords.probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.features.opencalls import KeptCalls
 from emu.engine.translated.operations import Operation
@@ -60,6 +60,7 @@ Record = tuple[int, ...]
 it; what was done to memory at once (`poisoning.layout.DONE`). Of a return tp and the privilege mean nothing."""
 Told = Callable[[Record], None]
 Both = Callable[[Record, Record], None]
+AtOnce = Callable[[Record, Callable[[], None]], None]
 _NONE: Record = (-1,)
 """Comes behind the last one."""
 Words = tuple[tuple[int, int], ...]
@@ -70,7 +71,7 @@ class Function:
     """A function whose calls are recorded; made by `CallRecords.add`."""
 
     def __init__(self, number: int, salt: int, argument: int | None) -> None:
-        self._number, self._salt, self._argument = number, salt, argument
+        self.number, self._salt, self._argument = number, salt, argument
         self._words = (ctypes.c_uint64 * len(Own))()
         self.address = ctypes.addressof(self._words)
 
@@ -130,6 +131,10 @@ class CallRecords(Feature):
         self._told: dict[int, Told] = {}
         """By the first words of records."""
         self._both: list[Both | None] = []
+        self._at_once: dict[int, AtOnce] = {}
+        """By the first words of records that tell something."""
+        self.read: Callable[[bytes], None] = self.tell
+        """Gets the records that buffers had, to tell of them some time."""
 
     @property
     def rings(self) -> Sequence[Buffer]:
@@ -160,7 +165,8 @@ class CallRecords(Feature):
         mark: int,
         entered: Told,
         ended: Told,
-        both: "Both | None" = None,
+        both: "Both | None",
+        told_at_once: AtOnce,
         *,
         waits: bool,
         at_entry: bool,
@@ -171,6 +177,7 @@ class CallRecords(Feature):
         """A function; `entered` and `ended` get the records of its calls, and must leave the machine alone.
 
         `both`, if there is one, gets the two of a call where nothing lies between them, as the second is told.
+        `told_at_once` is called by `tell_at_once` with the record that tells something, and what makes others wait.
         Each call is given a mark, and nothing is recorded of calls inside of one that has it. `waits`: returns are
         recorded, too. `at_entry`: a call tells something when it is entered, else when it has returned; its facts are
         looked for then. `learns`: what it means are facts, for each value of an `argument` (0 to 7) or for all calls.
@@ -179,6 +186,7 @@ class CallRecords(Feature):
         number = len(self._both)
         self._told[number], self._told[number | _ENDED] = entered, ended
         self._both.append(both)
+        self._at_once[number if at_entry else number | _ENDED] = told_at_once
         function = Function(number, (number + 1) * MIX & _ALL if learns else 0, argument)
         function.set({
             Own.SHARED: self._shared_address,
@@ -209,12 +217,6 @@ class CallRecords(Feature):
         """
         self._tables = tables
         self._shared[Shared.TABLES] = 0 if tables is None else tables.address
-
-    @property
-    def record(self) -> Record:
-        """The record that is being told."""
-        data, at = self.telling
-        return _RECORD.unpack_from(data, at - Field.LINKS)
 
     @property
     def done(self) -> int:
@@ -271,14 +273,16 @@ class CallRecords(Feature):
         return number
 
     def empty(self) -> None:
-        """Tell of all that was recorded."""
+        """Have all read that was recorded."""
         shared = self._shared
         length = shared[Shared.PLACE] - self._begin
-        if not length:
-            return
-        shared[Shared.PLACE] = self._begin
+        if length:
+            shared[Shared.PLACE] = self._begin
+            self.read(bytes(self._view[:length]))
+
+    def tell(self, data: bytes) -> None:
+        """Tell of these records."""
         told, all_both = self._told, self._both
-        data = bytes(self._view[:length])
         at, is_told = int(Field.LINKS), False
         for record, behind in pairwise(chain(_RECORD.iter_unpack(data), (_NONE,))):
             number = record[0]
@@ -297,6 +301,23 @@ class CallRecords(Feature):
                 told[number](record)
             at += RECORD_SIZE
         self.telling = b"", 0
+
+    def is_told_at_once(self, data: bytes, at: int) -> bool:
+        """Whether a record tells something that native code has not carried out."""
+        return not _DONE.unpack_from(data, at + Field.DONE)[0] and self.unpacked(data, at)[0] in self._at_once
+
+    def tell_at_once(self, data: bytes, wait: Callable[[bytes], None]) -> None:
+        """Tell of one such record; `wait` gets it for whoever tells of those before it later."""
+        record = self.unpacked(data, 0)
+        self.telling = data, int(Field.LINKS)
+        try:
+            self._at_once[record[0]](record, lambda: wait(data[: Field.DONE] + _DONE.pack(TOLD)))
+        finally:
+            self.telling = b"", 0
+
+    def unpacked(self, data: bytes, at: int) -> Record:
+        """One of many records."""
+        return _RECORD.unpack_from(data, at)
 
     empty_if_full = empty
 

@@ -73,8 +73,8 @@ class Table(IntEnum):
 HAS_BLOCKS, FREED, HAS_OTHERS = 1, 2, 4
 """Bits of a page's octet: words of `HELD` that belong to it are not 0; it was freed and is free; blocks begin in it
 that `HELD` has no word for."""
-DONE, FOR_HEAP = 1, 2
-"""Bits of a record's last word: the plan was carried out; frames have become a heap's."""
+DONE, FOR_HEAP, TOLD = 1, 2, 4
+"""Bits of a record's last word: the plan was carried out; frames have become a heap's; Python has told of it."""
 ARGUMENTS_SIZE = 64
 """Bytes: a0 to a7."""
 PAGE_WORDS = 512
