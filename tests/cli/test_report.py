@@ -55,6 +55,40 @@ stack:
 """Takes a frame and gives it back, many times; then keeps one."""
 
 
+TRAPS = """
+    la t0, handler
+    csrw mtvec, t0
+    la t0, handler
+    .4byte 0xffffffff
+    li t1, 0x1000
+    .option norvc
+    lw t1, (t1)
+    .option rvc
+    li a7, 5
+    ecall
+    li t1, 8
+    csrw mie, t1
+    csrsi mstatus, 8
+    li t1, 1
+    li t2, 0x2000000
+    sw t1, (t2)
+    nop
+    li t2, 0x100000
+    li t1, 0x5555
+    sw t1, (t2)
+    .balign 4
+handler:
+    csrw mie, zero
+    csrr t0, mcause
+    bltz t0, 1f
+    csrr t0, mepc
+    addi t0, t0, 4
+    csrw mepc, t0
+1:  mret
+"""
+"""Is firmware that takes traps of its own: three exceptions and an interrupt, in M mode."""
+
+
 def data_of(page: str) -> dict[str, Any]:
     """What a page is made of."""
     found = re.search(r'<script id="data"[^>]*>(.*?)</script>', page, re.DOTALL)
@@ -82,6 +116,19 @@ def test_the_page_tells_each_event_and_asks_for_no_other_file(
     assert sum(data["moments"]) < data["instructions"]
 
 
+@pytest.mark.parametrize("fidelity", ["exact", "fast"])
+def test_the_page_tells_traps_of_m_mode_too(ekernel: Ekernel, program: Program, tmp_path: Path, fidelity: str) -> None:
+    result = ekernel("report", "-bios", "none", "--fidelity", fidelity, program(TRAPS), "-o", "page.html")
+    assert result.returncode == 0, result.stderr
+    data = data_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert [data["kinds"][kind] for kind in data["kind"]] == ["trap", "trap", "ecall", "interrupt"]
+    for text, words in zip(
+        data["texts"], ["not an instruction", "from 0x1000: ", "a7 = 0x5", "machine software"], strict=True
+    ):
+        assert words in text
+    assert not data["faults"]
+
+
 def test_a_guest_that_cannot_go_on_has_a_page_of_what_led_there(
     ekernel: Ekernel, program: Program, tmp_path: Path
 ) -> None:
@@ -89,7 +136,8 @@ def test_a_guest_that_cannot_go_on_has_a_page_of_what_led_there(
     assert result.returncode == 1
     assert "double fault" in result.stderr
     data = data_of((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert len(data["kind"]) == 7
+    assert [data["kinds"][kind] for kind in data["kind"][-3:]] == ["frame +", "trap", "trap"]
+    assert len(data["kind"]) == 9
     assert data["ending"].startswith("stopped by an error: ")
 
 
@@ -275,7 +323,7 @@ def test_a_browser_shows_every_moment_of_the_run(
     assert "all self-tests passed" in browser.find_element("id", "console").get_attribute("textContent")
     assert text("frames").startswith("7 in use")
     press(Keys.HOME)
-    assert text("moment").endswith("event 1 of 1,435")
+    assert text("moment").endswith("event 1 of 1,714")
     press("/", "nothing is mapped", Keys.ENTER)
     browser.find_element("id", "search").clear()
     browser.find_element("id", "search").send_keys("frame - ppn", Keys.ENTER)

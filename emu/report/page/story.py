@@ -14,7 +14,9 @@ from emu.events import (
     HeapFreed,
     PageFault,
     StateRestored,
+    TrapTaken,
 )
+from emu.isa.causes import PAGE_FAULTS, ExceptionCause
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT
 from emu.machine import Machine
 from emu.memory import RAM_BASE
@@ -32,11 +34,14 @@ from emu.report.page.sources import excerpts
 from emu.report.page.spaces import Spaces
 from emu.report.places import Places
 from emu.report.reasons.pages import refusal
+from emu.report.reasons.traps import TrapReasons
 from emu.report.sentences import Sentences
 from emu.subscriptions import cancel_all
 
 MOST_EVENTS = 120_000
 """Told one by one; later ones are in the curves and in the maps of memory only."""
+_MOST_TRAPS = MOST_EVENTS // 3
+"""So that a kernel of very many system calls leaves room for what they do."""
 _MOST_MAPS = 128
 _MOST_RUNS = 300_000
 """Of frames with one owner, in all maps together: some 700 KB of the page."""
@@ -44,8 +49,10 @@ _POINTS = 20_000
 _CONSOLE = 256 << 10
 _SHIFT = 12
 
-FAULT, HANDLED, FRAME, FRAME_FREE, HEAP, HEAP_FREE, SPACE = range(7)
-KINDS = ("fault", "handled", "frame +", "frame -", "heap +", "heap -", "satp")
+FAULT, HANDLED, FRAME, FRAME_FREE, HEAP, HEAP_FREE, SPACE, TRAP, ECALL, INTERRUPT = range(10)
+KINDS = ("fault", "handled", "frame +", "frame -", "heap +", "heap -", "satp", "trap", "ecall", "interrupt")
+_PAGE_FAULTS = frozenset(PAGE_FAULTS.values())
+_ECALLS = (ExceptionCause.ECALL_FROM_U, ExceptionCause.ECALL_FROM_S, ExceptionCause.ECALL_FROM_M)
 
 
 class Story:
@@ -62,7 +69,8 @@ class Story:
         self._calling = Calling(machine, self._places)
         self._spaces = Spaces(machine)
         self._regions = Regions()
-        self._sentences = Sentences(self._places)
+        self._sentences, self._reasons = Sentences(self._places), TrapReasons(self._places)
+        self._traps = 0
         self._rows: list[tuple[int, int, int, int, int, int]] = []
         """Moment, kind, place, two figures, and a text or a chain of callers."""
         self._known: dict[VirtAddr, int] = {}
@@ -88,6 +96,7 @@ class Story:
             FrameFreed: self._frame_freed,
             HeapAllocated: self._heap_allocated,
             HeapFreed: self._heap_freed,
+            TrapTaken: self._trapped,
             AddressSpaceSwitched: lambda event: self._say(SPACE, event),
             StateRestored: lambda _event: self._forget(),
         }
@@ -149,15 +158,26 @@ class Story:
         if kind in (FRAME, FRAME_FREE, HEAP, HEAP_FREE):
             self._curves.note(event.instret, len(self._owners), self._in_heap)
 
-    def _say(self, kind: int, event: Event) -> None:
+    def _say(self, kind: int, event: Event, say: Callable[[Any], str] | None = None) -> None:
+        told = len(self._rows)
         self._note(kind, event, c=len(self._texts))
-        if len(self._rows) < self._most:
-            self._texts.append(self._sentences.say(event)[1])
+        if len(self._rows) > told:
+            self._texts.append(say(event) if say is not None else self._sentences.say(event)[1])
+
+    def _trapped(self, event: TrapTaken) -> None:
+        if not event.interrupt and event.cause in _PAGE_FAULTS:
+            return  # which PageFault tells
+        self._traps += 1
+        if self._traps > _MOST_TRAPS:
+            return
+        kind = INTERRUPT if event.interrupt else ECALL if event.cause in _ECALLS else TRAP
+        self._say(kind, event, self._reasons.sentence)
 
     def _faulted(self, event: PageFault) -> None:
         self._spaces.fault()
+        told = len(self._rows)
         self._say(FAULT, event)
-        if len(self._rows) >= self._most:
+        if len(self._rows) == told:
             return
         walk = event.walk
         leaf = walk.steps[-1] if walk.steps else None

@@ -3,7 +3,7 @@
 function drawEvent() {
   const row = Math.min(at, rows - 1);
   $("kind").textContent = at < rows ? run.kinds[run.kind[row]] : "many events: what is held, only";
-  $("kind").className = run.kind[row] === FAULT ? "fault" : "";
+  $("kind").className = isFault(row) ? "fault" : "";
   $("sentence").textContent = sentence(row);
   const { path, line, name, instruction } = place(row);
   $("source").replaceChildren();
@@ -20,8 +20,8 @@ function drawEvent() {
   $("list").replaceChildren();
   for (let other = Math.max(0, row - 4); other < Math.min(rows, row + 8); other++) {
     const item = document.createElement("li");
-    item.textContent = `${number(moments[other]).padStart(13)} ${run.kinds[run.kind[other]].padEnd(8)} ${sentence(other)}`;
-    if (run.kind[other] === FAULT) item.className = "fault";
+    item.textContent = `${number(moments[other]).padStart(13)} ${run.kinds[run.kind[other]].padEnd(9)} ${sentence(other)}`;
+    if (isFault(other)) item.className = "fault";
     if (other === row) item.setAttribute("aria-current", "true");
     item.addEventListener("click", () => go(other));
     $("list").append(item);

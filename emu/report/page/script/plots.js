@@ -68,7 +68,7 @@ function marks(plot) {
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
   const bottom = bbox.top + bbox.height;
-  if (plot === plots[0] || !plots.length) for (const fault of run.faults) line(moments[fault.row], style("--bad"), bottom - 10 * devicePixelRatio, bottom);
+  if (plot === plots[0] || !plots.length) for (const row of marked) line(moments[row], style("--bad"), bottom - 10 * devicePixelRatio, bottom);
   line(moment(at), style("--text"), bbox.top, bottom);
   ctx.restore();
 }

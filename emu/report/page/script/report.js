@@ -31,7 +31,7 @@ function slide() {
 }
 
 const toFault = (step) => {
-  for (let row = at + step; row >= 0 && row < rows; row += step) if (run.kind[row] === FAULT) return go(row);
+  for (let row = at + step; row >= 0 && row < rows; row += step) if (isFault(row)) return go(row);
 };
 function search() {
   const word = $("search").value.toLowerCase();
@@ -75,13 +75,14 @@ async function main() {
   run = await unpacked($("data").textContent);
   moments = undone(run.moments);
   rows = moments.length;
+  marked = [...run.kind.keys()].filter(isFault);
   switches = undone(run.spaces.moments);
   hideEmpty();
   for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button.dataset.of));
   for (const id of ["map", "blocks", "flame", "calls"]) lookable(id);
   drawCalls();
   if (!rows) {
-    $("moment").textContent = "no allocation, fault or change of address space was seen";
+    $("moment").textContent = "no allocation, trap or change of address space was seen";
     $("console").textContent = run.console.map(([, text]) => text).join("");
     $("theme").addEventListener("click", DO.theme);
     document.body.dataset.ready = "true";
@@ -102,7 +103,7 @@ async function main() {
   const watcher = new ResizeObserver(() => { for (const plot of plots) fit(plot); });
   for (const id of ["curves", "fragmentation"]) watcher.observe($(id));
   const first = run.kind.indexOf(FRAME);
-  go((run.faults.find((fault) => fault.row > first) ?? run.faults[0] ?? { row: 0 }).row);
+  go((run.faults.find((fault) => fault.row > first) ?? run.faults[0] ?? { row: marked[0] ?? 0 }).row);
   document.body.dataset.ready = "true";
 }
 main();

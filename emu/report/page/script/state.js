@@ -1,11 +1,12 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
-const [FAULT, HANDLED, FRAME, FRAME_FREE, HEAP, HEAP_FREE, SPACE] = [0, 1, 2, 3, 4, 5, 6];
+const [FAULT, HANDLED, FRAME, FRAME_FREE, HEAP, HEAP_FREE, SPACE, TRAP, ECALL, INTERRUPT] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+const isFault = (row) => run.kind[row] === FAULT || run.kind[row] === TRAP; // neither asked for nor an interrupt
 const STEP = 8192; // events between two states that are kept
 const number = (value) => value.toLocaleString("en");
 const hex = (value) => "0x" + value.toString(16);
 const address = (short) => hex((BigInt(run.regions[Math.floor(short / 2 ** 32)] ?? 0) << 32n) | BigInt(short % 2 ** 32));
-let run, moments, rows, at = 0;
+let run, moments, rows, marked = [], at = 0;
 
 async function unpacked(text) {
   const bytes = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
