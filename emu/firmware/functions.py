@@ -1,7 +1,7 @@
 """Which function an address is in, with the calls that were inlined there, from an ELF's DWARF entries."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,6 +11,7 @@ from emu.firmware.lines import file_names, read_units
 from emu.lateclass import dataclass
 
 _FUNCTION, _INLINED = "DW_TAG_subprogram", "DW_TAG_inlined_subroutine"
+_WITH_CODE = (_FUNCTION, _INLINED, "DW_TAG_lexical_block", "DW_TAG_namespace")
 _NAMES = ("DW_AT_linkage_name", "DW_AT_MIPS_linkage_name", "DW_AT_name")
 _ORIGINS = ("DW_AT_abstract_origin", "DW_AT_specification")
 
@@ -59,7 +60,30 @@ class FunctionFinder:
             scopes = list(self._scopes(top, address, unit)) if self._may_hold(top, address, unit) else []
             if scopes:
                 return scopes
-        return []
+        found = (list(self._scopes(unit.get_top_DIE(), address, unit)) for unit in self._with_more)
+        return next(filter(None, found), [])
+
+    @cached_property
+    def _with_more(self) -> list[Any]:
+        """Units with code outside of the ranges that they tell."""
+        if self._dwarf is None:
+            return []
+        units = zip(self._dwarf.iter_CUs(), read_units(self._elf), strict=False)
+        return [entries for entries, unit in units if unit.has_more()]
+
+    def inlined_calls(self, names: Container[str]) -> Iterator[Frame]:
+        """Where calls of functions of these names were inlined: each with the file and line of the call.
+
+        Raises whatever damaged information trips.
+        """
+        for unit in self._dwarf.iter_CUs() if self._dwarf else ():
+            waiting = [unit.get_top_DIE()]
+            while waiting:
+                for child in children(waiting.pop()):
+                    if child.has_children and child.tag in _WITH_CODE:
+                        waiting.append(child)
+                    if child.tag == _INLINED and (name := self._name(child)) is not None and name in names:
+                        yield Frame(name, *self._call(child, unit))
 
     @cached_property
     def _lines(self) -> list[tuple[int, int, str, int]]:

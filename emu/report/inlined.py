@@ -1,39 +1,70 @@
 """Which line of the program an instruction belongs to when the compiler has put other functions' code there."""
 
+from collections.abc import Collection
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from emu.address import VirtAddr
 from emu.report.places import Places
+
+if TYPE_CHECKING:
+    from emu.firmware.functions import FunctionFinder
 
 _LARGEST = 32 << 20
 """Bytes of a file whose debugging entries are read through for one answer."""
 
 
-def calling_line(places: Places, address: VirtAddr) -> str | None:
-    """`main.rs:20`, where a call was inlined whose code is at the address; None where none is known.
+class Inlined:
+    """Answers for the files of one machine; each address is looked up once."""
 
-    Of calls within calls it is the outermost: the line that stands in the function whose name the place has.
-    """
-    names = places.machine.platform.names
-    if names.lines.at(address) is None:
-        return None
-    for _, data in names.files:
-        found = _outermost(data, names.linked(address)) if len(data) <= _LARGEST else None
-        if found is not None:
-            return found
-    return None
+    def __init__(self, places: Places) -> None:
+        self._names = places.machine.platform.names
+        self.line = lru_cache(maxsize=4096)(self._line)
+        """`main.rs:20`, where a call was inlined whose code is at the address; None where none is known.
+
+        Of calls within calls it is the outermost: the line that stands in the function whose name the place has.
+        """
+
+    def suffix(self, address: int) -> str:
+        """What follows the name of a place: `, inlined at main.rs:20`, or nothing."""
+        line = self.line(address)
+        return f", inlined at {line}" if line else ""
+
+    def calls(self, names: Collection[str]) -> dict[str, list[str]]:
+        """The lines with inlined calls of functions of these names, by name: who follows calls misses them."""
+        found: dict[str, list[str]] = {}
+        for finder in self._finders:
+            try:
+                for call in finder.inlined_calls(names):
+                    if call.function is not None and call.file is not None:
+                        found.setdefault(call.function, []).append(f"{PurePath(call.file).name}:{call.line}")
+            except Exception:  # noqa: BLE001, S112  # damaged DWARF trips the parser anywhere
+                continue
+        return {name: list(dict.fromkeys(lines)) for name, lines in found.items()}
+
+    def _line(self, address: int) -> str | None:
+        if self._names.lines.at(address) is None:
+            return None
+        linked = self._names.linked(address)
+        return next((found for finder in self._finders if (found := _outermost(finder, linked)) is not None), None)
+
+    @cached_property
+    def _finders(self) -> "list[FunctionFinder]":
+        from elftools.elf.elffile import ELFFile
+
+        from emu.firmware.functions import FunctionFinder
+
+        found = []
+        for _, data in self._names.files:
+            if data.startswith(b"\x7fELF") and len(data) <= _LARGEST:
+                try:
+                    found.append(FunctionFinder(ELFFile(BytesIO(data))))
+                except Exception:  # noqa: BLE001, S112  # damaged section tables trip the parser anywhere
+                    continue
+        return found
 
 
-def _outermost(data: bytes, address: int) -> str | None:
-    if not data.startswith(b"\x7fELF"):
-        return None
-    from elftools.elf.elffile import ELFFile
-
-    from emu.firmware.functions import FunctionFinder
-
-    try:
-        *inner, outermost = FunctionFinder(ELFFile(BytesIO(data))).frames(address)
-    except Exception:  # noqa: BLE001  # damaged section tables trip the parser anywhere
-        return None
+def _outermost(finder: "FunctionFinder", address: int) -> str | None:
+    *inner, outermost = finder.frames(address)
     return f"{PurePath(outermost.file).name}:{outermost.line}" if inner and outermost.file else None

@@ -9,6 +9,8 @@ from emu.machine import Machine
 from emu.mmu.pte import Pte
 from emu.observe.code import HOST
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
+from emu.report.inlined import Inlined
+from emu.report.places import Places
 
 _RULE = "=" * 66
 _PER_LINE, _CELL = 16, 8
@@ -20,6 +22,7 @@ class BugReport:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._inlined = Inlined(Places(machine))
 
     def text(self, event: MemoryBug) -> str:
         """One report; the page walk is that of the moment at which it is asked for."""
@@ -49,7 +52,7 @@ class BugReport:
         return f"{'Write' if event.write else 'Read'} of size {event.size} at addr {address}{value}"
 
     def _place(self, address: int) -> str:
-        """`f+0xa8/0xbc (file.c:12)`."""
+        """`f+0xa8/0xbc (file.c:12)`, and of code that was inlined into f its line: `, inlined at file.c:88`."""
         if address == HOST:
             return "the host"
         found = self._machine.symbols.at(address)
@@ -58,7 +61,8 @@ class BugReport:
         symbol, offset = found
         size = f"/{symbol.size:#x}" if symbol.size else ""
         line = self._machine.lines.at(address)
-        return f"{symbol.label}+{offset:#x}{size}" + (f" ({PurePath(line.file).name}:{line.line})" if line else "")
+        name = f"{symbol.label}+{offset:#x}{size}"
+        return f"{name} ({PurePath(line.file).name}:{line.line}){self._inlined.suffix(address)}" if line else name
 
     def _stack(self, addresses: Iterable[int]) -> Iterator[str]:
         return (f" {self._place(address)}" for address in addresses)

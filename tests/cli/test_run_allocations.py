@@ -190,7 +190,6 @@ def test_a_description_with_a_mistake_is_refused_with_its_place(
         ),
         ('[[frames]]\nfunction = "take_page"\ndoes = "allocate"\n[[memory]]\nfunction = "setup"\nat = "a0"\nsize = "1"',
          "no symbol 'setup' in the image; did you mean set_up"),
-        ('parts = ["gives_page"]\n[[frames]]\nfunction = "take_page"\ndoes = "allocate"', "did you mean give_page"),
         (f'{BLOCKS}[[free]]\nfirst = "[&lits]"\nnext = "[a0]"\nsize = "1"', "no symbol 'lits' in the image"),
     ],
 )  # fmt: skip

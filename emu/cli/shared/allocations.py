@@ -1,6 +1,6 @@
 """What the command line asks about allocations: whose allocators, since when, and what makes a run fail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from emu.cli.words.requests import RunWords
@@ -155,7 +155,18 @@ class Allocations:
         if self._since_text is not None and self.since is None:
             lines.append(f"--since {self._since_text}: that was never reached")
         skipped = dict.fromkeys((*self.frames.skipped, *self.heap.skipped))
-        return [*lines, *(f"not {reason}" for reason in skipped)]
+        return [*lines, *(f"not {reason}" for reason in skipped), *self._unseen()]
+
+    def _unseen(self) -> Iterator[str]:
+        """Calls of functions that the user has named, and that the compiler has inlined."""
+        functions = (*self.frames.functions, *self.heap.functions)
+        names = {one.name for one in functions if one.allocator.trusted}
+        if names:
+            from emu.report.inlined import Inlined
+
+            for name, lines in sorted(Inlined(Places(self._machine)).calls(names).items()):
+                others = f" and {counted(len(lines) - 1, 'more place')}" if len(lines) > 1 else ""
+                yield f"{name} is inlined at {lines[0]}{others}, where it is not seen: compile it with noinline"
 
     def failed(self, faults: PageFaultObserver) -> list[str]:
         """What `--fail-on` names and has happened."""

@@ -7,21 +7,16 @@ from emu.machine import Machine
 from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.values import Value
 
-_WILDCARDS = "*?["
-
 
 def check(machine: Machine, allocator: Allocator) -> None:
     """Raise SymbolError or ConfigError for the first name that the image does not have.
 
-    The free lists of a description may be those of several kernels: an image that lacks their `symbol` lacks them. What
-    a stack's bounds are made of is asked for where the stack is.
+    The free lists of a description may be those of several kernels: an image that lacks their `symbol` lacks them. Of
+    `parts` some may be inlined. What a stack's bounds are made of is asked for where the stack is.
     """
     symbols = machine.symbols
     for governed in allocator.memory:
         symbols.matching(governed.pattern)
-    for part in allocator.parts:
-        if not any(wildcard in part for wildcard in _WILDCARDS):
-            symbols.matching(part)
     for value in _values(machine, allocator):
         for name in sorted(value.needs.symbols):
             symbols.lookup(name)

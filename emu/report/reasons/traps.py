@@ -10,7 +10,7 @@ from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access
 from emu.isa.registers import A7, SP
 from emu.report.disassembly import disassemble
-from emu.report.inlined import calling_line
+from emu.report.inlined import Inlined
 from emu.report.places import Places
 from emu.report.reasons.access import access_reason, unmapped_device
 from emu.report.reasons.illegal import illegal_reason
@@ -36,6 +36,7 @@ class TrapReasons:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._machine = places.machine
+        self._inlined = Inlined(places)
 
     def sentence(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str:
         """The cause, its place and its reason.
@@ -48,8 +49,7 @@ class TrapReasons:
         return f"{label} at {self._place(trap.pc)}{f': {why}' if why else ''}"
 
     def _place(self, pc: VirtAddr) -> str:
-        line = calling_line(self._places, pc)
-        return self._places.name(pc) + (f", inlined at {line}" if line else "")
+        return self._places.name(pc) + self._inlined.suffix(pc)
 
     def why(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str | None:
         """The reason alone; None where the cause says everything."""
