@@ -91,6 +91,17 @@ class HeldSignals:
                 self.is_open = was_open
                 raise
 
+    def open_for(self, work: Callable[[], object]) -> None:
+        """Do what can take long, such as a write to a full pipe: handlers run at once, and may raise, meanwhile."""
+        was_open = self.is_open
+        try:
+            self.is_open = True
+            if self.are_waiting:  # one has come just before: what takes long would not know of it
+                self.deliver()
+            work()
+        finally:
+            self.is_open = was_open
+
     def _put_back(self) -> None:
         try:
             while self._replaced:

@@ -77,7 +77,7 @@ def run_guest(request: RunWords, signals: Signals) -> int:
     telling = Telling(machine, faults, allocations, places, transcript, quiet=request.quiet, json=request.json)
     sanitizing = Sanitizing(machine, sanitize, allocations, telling.aside)
     checked = CheckedInvariants(machine, invariants, lambda line: telling.aside(f"ekernel: {line}"))
-    with Outputs() as outputs:
+    with Outputs(machine) as outputs:
         events = list(trace.events())
         told: list[Callable[[Event], None]] = (
             [transcript.event] if request.trace and not request.quiet and not request.json else []
@@ -147,7 +147,7 @@ def _writer(stream: "Sink", places: Places) -> Callable[[Event], None]:
     return TraceFile(stream, places).write
 
 
-def _recorder(stack: ExitStack, machine: Machine, request: RunWords, quarantine: int) -> "Recorder | None":
+def _recorder(outputs: Outputs, machine: Machine, request: RunWords, quarantine: int) -> "Recorder | None":
     """What records the run, if that was asked for, and by what it can be lived again."""
     recording = recorder(machine, request)
     if recording is None:
@@ -155,9 +155,9 @@ def _recorder(stack: ExitStack, machine: Machine, request: RunWords, quarantine:
     from emu.cli.shared.quarantined import quarantine_said
     from emu.record.replay import ReplaySections
 
-    stack.enter_context(recording)
+    outputs.recording(recording)
     said = quarantine_said(allocation_request(request, asked=True), quarantine)
-    stack.callback(ReplaySections(machine, recording, said).close)
+    outputs.callback(ReplaySections(machine, recording, said).close)
     return recording
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
@@ -56,12 +56,18 @@ class Writer:
     (b'hello', True)
     """
 
-    def __init__(self, path: str | Path, *, level: int = 1) -> None:
-        """`level` is Zstandard's: 1 is the fastest."""
+    def __init__(
+        self, path: str | Path, *, level: int = 1,
+        open_for: Callable[[Callable[[], object]], object] = lambda work: work(),
+    ) -> None:  # fmt: skip
+        """`level` is Zstandard's: 1 is the fastest. `open_for` does what may wait for a reader of a pipe."""
         self.path = Path(path)
-        self._level = level
+        self._level, self._open_for = level, open_for
         self._compressor: ZstdCompressor | None = None
         self._sections: set[str] = set()
+        self._within: Callable[[Callable[[], object]], bool] | None = None
+        self._is_torn = False
+        """Whether a write was left in its middle: nothing that follows could be read."""
         try:
             # Without a buffer, closing it after a disk was full has nothing left to write.
             self._stream: FileIO = self.path.open("wb", buffering=0)
@@ -92,17 +98,33 @@ class Writer:
         checked = _HEADER.pack(_TAG, name, len(packed), len(data), 0)[:_CHECKED]
         self._put(checked + struct.pack("<I", zlib.crc32(packed, zlib.crc32(checked))) + packed)
 
+    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
+        """Give up a pipe as soon as `within` says that a write was left: nobody reads it."""
+        if not self._stream.closed and not S_ISREG(os.fstat(self._stream.fileno()).st_mode):
+            self._within = within
+
     def _put(self, data: bytes) -> None:
-        rest = memoryview(data)
+        if self._is_torn:
+            return
+        self._is_torn = True
         try:
-            while rest:
-                rest = rest[self._stream.write(rest) :]
+            if self._within is None:
+                self._open_for(lambda: self._write(data))
+                self._is_torn = False
+            else:
+                self._is_torn = not self._within(lambda: self._write(data))
         except BrokenPipeError:
             raise
         except OSError as error:
+            self._is_torn = False
             raise RecordingError(
                 f"cannot write to {self.path}: {error.strerror}; what was recorded before can be read"
             ) from None
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._stream.write(rest) :]
 
     def close(self) -> None:
         """Say that the recording is complete, and close the file."""

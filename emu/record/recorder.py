@@ -1,7 +1,7 @@
 """Records a run into a file: every instruction, on request every access and every register that is written."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -222,7 +222,7 @@ class Recorder:
         for word in wanted:
             if word not in WHAT:
                 raise ConfigError(f"'{word}' cannot be recorded: {did_you_mean(word, WHAT)}there are {', '.join(WHAT)}")
-        self._writer = writer = Writer(path)
+        self._writer = writer = Writer(path, open_for=machine.events.signals.open_for)
         self.events = _Lines(writer)
         """Takes events, each a line of JSON."""
         files = [(name, data) for name, data in machine.platform.names.files if len(data) <= formats.LARGEST_FILE]
@@ -262,6 +262,10 @@ class Recorder:
     def section(self, name: str, data: bytes | memoryview) -> None:
         """Add to a section of another kind: what replays the run, say."""
         self._writer.add(name, data)
+
+    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
+        """The user wants to leave: a pipe is given up as soon as `within` says that a write was left."""
+        self._writer.hurry(within)
 
     def close(self) -> None:
         """Write what is left, and say that the recording is complete."""

@@ -35,6 +35,16 @@ GUESTS = {
     """,
     "calls of the firmware": "1: li a7, 0x10\n li a6, 0\n ecall\n j 1b",
     "code that is thrown away": "1: fence.i\n j 1b",
+    "numbers without order": """
+        li s0, 0x80210000
+        li s1, 0x9E3779B97F4A7C15
+    1:  mul t0, t0, s1
+        addi t0, t0, 99
+        srli t1, t0, 20
+        xor t0, t0, t1
+        sd t0, (s0)
+        j 1b
+    """,
     "resets for ever": "li t0, 0x100000\n li t1, 0x7777\n sw t1, (t0)\n j .",
     "asleep with a timer": """
         la t0, 2f
@@ -210,17 +220,35 @@ def test_a_signal_ends_a_run_whose_output_nobody_takes_however_full_the_pipe_is(
         assert (name.encode() in told.read()) is not together
 
 
-def test_a_signal_ends_a_run_whose_trace_nobody_takes(program: Program, tmp_path: Path) -> None:
-    pipe = tmp_path / "trace"
+NOBODY_TAKES = {
+    "trace": (["--trace", "traps", "--trace-out", "{pipe}"], "a trap storm"),
+    "commits": (["--log-commits", "{pipe}"], "a trap storm"),
+    "Sail's": (["--fidelity", "exact", "--log-sail", "{pipe}"], "a trap storm"),
+    "blocks": (["-d", "exec", "-D", "{pipe}"], "a loop"),
+    "recording": (["--record-what", "memory,registers", "--record", "{pipe}"], "numbers without order"),
+}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+@pytest.mark.parametrize("kind", NOBODY_TAKES)
+def test_a_signal_ends_a_run_whose_trace_log_or_recording_nobody_takes(
+    program: Program, tmp_path: Path, kind: str, name: str
+) -> None:
+    pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(reading, True)
-    words = ["run", "-q", "--trace", "traps", "--trace-out", pipe, program(GUESTS["a trap storm"])]
+    options, guest = NOBODY_TAKES[kind]
+    words = ["run", "-q", *(word.format(pipe=pipe) for word in options), program(GUESTS[guest])]
     with running(words, tmp_path) as (process, _, _, told), open(reading, "rb"):  # noqa: PTH123
-        assert select.select([reading], [], [], 60)[0]
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait() == 128 + signal.SIGTERM
-        assert "SIGTERM" in told.read().decode()
+        filling = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        while select.select([], [filling], [], 0.01)[1]:  # until it is full: the run waits for a reader
+            pass
+        os.close(filling)
+        number = signal.Signals[name]
+        os.kill(process.pid, number)
+        assert process.wait() == 128 + number
+        assert name in told.read().decode()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
@@ -240,10 +268,11 @@ def test_a_signal_ends_a_run_without_a_terminal_and_the_trace_is_whole(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["guest.elf", "guest.o", "guest.s", "trace.jsonl"]
 
 
-def test_a_signal_ends_a_run_whose_output_nobody_takes(program: Program) -> None:
+@pytest.mark.parametrize("words", [[], ["--log-commits", "-"]])
+def test_a_signal_ends_a_run_whose_output_nobody_takes(program: Program, words: list[str]) -> None:
     elf = program("li t0, 0x10000000\n li t1, 'x'\n 1: sb t1, (t0)\n j 1b")
     with process_of(
-        [COMMAND, "run", "-q", elf], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        [COMMAND, "run", "-q", *words, elf], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 1)

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 
 from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError
-from emu.hints import TYPE_CHECKING, FilePath
+from emu.hints import TYPE_CHECKING, BinaryIO, FilePath, Protocol
 from emu.machine import Machine
+from emu.terminal.streams import Patience, Work
 
 if TYPE_CHECKING:
     from emu.cli.shared.outputs import OutputFile
@@ -16,12 +17,30 @@ if TYPE_CHECKING:
     from emu.terminal.moment import Moment
 
 
+class _Hurried(Protocol):
+    """What may wait for a reader."""
+
+    def hurry(self, within: Callable[[Work], bool]) -> None:
+        """See `Patience`."""
+
+
+class _Standard:
+    """Standard output or standard error."""
+
+    def __init__(self, stream: BinaryIO, patience: Patience) -> None:
+        self._stream, self._patience = stream, patience
+
+    def write(self, data: bytes, /) -> None:
+        self._patience.do(lambda: self._stream.write(data))
+
+
 class Outputs(ExitStack):
     """What a run writes beside its console, closed at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__()
-        self._files: list[OutputFile] = []
+        self._signals = machine.events.signals
+        self._written: list[_Hurried] = []
 
     def file(self, path: FilePath) -> "OutputFile":
         """A file that the run writes as it goes on. Raises ConfigError."""
@@ -29,13 +48,25 @@ class Outputs(ExitStack):
 
         from emu.cli.shared.outputs import OutputFile  # few runs write such files
 
-        self._files.append(self.enter_context(OutputFile(Path(path))))
-        return self._files[-1]
+        file = self.enter_context(OutputFile(Path(path), self._signals.open_for))
+        self._written.append(file)
+        return file
 
-    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
-        """The user wants to leave: see `OutputFile.hurry`."""
-        for file in self._files:
-            file.hurry(within)
+    def stream(self, stream: BinaryIO) -> "Sink":
+        """Standard output or error, for what is written while the machine holds signals back."""
+        patience = Patience(stream, self._signals.open_for)
+        self._written.append(patience)
+        return _Standard(stream, patience)
+
+    def recording(self, recorder: "Recorder") -> None:
+        """Writes a recording, too."""
+        self.enter_context(recorder)
+        self._written.append(recorder)
+
+    def hurry(self, within: Callable[[Work], bool]) -> None:
+        """The user wants to leave: see `Patience`."""
+        for each in self._written:
+            each.hurry(within)
 
 
 def recorder(machine: Machine, request: RunWords) -> "Recorder | None":
@@ -58,7 +89,7 @@ def log_commits(outputs: Outputs, machine: Machine, request: RunWords) -> "list[
     """Write what `--log-commits` and `--log-sail` ask for; what writes it."""
 
     def stream(name: str) -> "Sink":
-        return sys.stdout.buffer if name == "-" else outputs.file(name)
+        return outputs.stream(sys.stdout.buffer) if name == "-" else outputs.file(name)
 
     start = request.record_from is None
     writers: list[Following] = []
@@ -79,7 +110,7 @@ def log_as_qemu(outputs: Outputs, machine: Machine, logged: frozenset[str], path
     """Write what `-d` asks for."""
     if not logged - {"guest_errors", "nochain"}:
         return
-    stream = outputs.file(path) if path else sys.stderr.buffer
+    stream = outputs.file(path) if path else outputs.stream(sys.stderr.buffer)
     if logged & {"in_asm", "exec"}:
         from emu.report.logs.blocks import BlockLog  # only who asks for it pays for its import
 

@@ -1,7 +1,5 @@
 """Files that commands write: those of a run that goes on (traces, logs), and those that are whole or not there."""
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +7,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from emu.errors import ConfigError
-from emu.terminal.streams import give_up
+from emu.terminal.streams import Patience, Work
 from linker.commands.files import WholeFile
 
 
@@ -19,31 +17,29 @@ class OutputFile:
     Raises ConfigError, which names the file, when it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, open_for: Callable[[Work], object] = lambda work: work()) -> None:
+        """`open_for` does what may wait for a reader so that a signal can end it."""
         self._path = path
         try:
             self._stream: BinaryIO = path.open("wb")
         except OSError as error:
             raise self._failed(error) from error
         self._is_broken = False
-        self._within: Callable[[Callable[[], object]], bool] | None = None
+        self._patience = Patience(self._stream, open_for)
+        self.hurry = self._patience.hurry
+        """See `Patience`."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
-            if self._within is not None:
+            if self._patience.is_short:
                 self.flush()
             self._stream.close()
         except OSError as failure:
             if not self._is_broken:  # else it was told
                 raise self._failed(failure) from failure
-
-    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
-        """Give up a pipe as soon as `within` says that a write was left: nobody reads it."""
-        if not stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):
-            self._within = within
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
@@ -53,12 +49,9 @@ class OutputFile:
         """Hand over what was written, for whoever reads along."""
         self._do(self._stream.flush)
 
-    def _do(self, write: Callable[[], object]) -> None:
+    def _do(self, write: Work) -> None:
         try:
-            if self._within is None:
-                write()
-            elif not self._within(write):
-                give_up(self._stream.fileno())
+            self._patience.do(write)
         except OSError as error:
             self._is_broken = True
             raise self._failed(error) from error
