@@ -36,7 +36,9 @@ _CLASS_64, _LITTLE_ENDIAN = 2, 1
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
 _EM_RISCV = 243
 _PT_LOAD = 1
-_SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
+_SHN_LORESERVE = 0xFF00
+_SHF_ALLOC = 2
+"""Of sections whose places are addresses of memory; those of debug information are offsets in a file."""
 _KINDS = bytes(value & 0xF for value in range(256))
 _ARE_GLOBAL = bytes(value >> 4 != 0 for value in range(256))
 """Whether the binding is another than STB_LOCAL, by type and binding."""
@@ -93,7 +95,7 @@ class ElfFile:
         return LoadHeader(below, header.virtual + below, header.physical + below, in_file, in_memory, header.flags)
 
     def symbols(self) -> Symbols:
-        """The symbol table, without undefined symbols; empty when there is none or it is damaged."""
+        """The symbols that name addresses of memory, and absolute ones; none when the table is damaged."""
         try:
             return Symbols(self._read_symbols())
         except Exception:  # noqa: BLE001  # pyelftools raises whatever a damaged section table trips; booting needs none
@@ -241,7 +243,9 @@ class ElfFile:
                 column.byteswap()
         names = {place: text[place : text.find(b"\0", place)].decode("utf-8", "replace") for place in set(places)}
         named = {place for place, name in names.items() if name and not name.startswith(IGNORED)}
-        ends = dict(enumerate(section.end for section in sections[:_SHN_LORESERVE]))
+        numbered = list(enumerate(sections[:_SHN_LORESERVE]))
+        ends = {number: section.end for number, section in numbered}
+        elsewhere = {number for number, section in numbered if not section.flags & _SHF_ALLOC}  # 0: of no section, too
         kinds = marks.translate(_KINDS)
         columns = Columns(
             [names[place] for place in places],
@@ -253,5 +257,5 @@ class ElfFile:
         )
         rows = zip(places, kinds, numbers, strict=True)
         return columns.kept(
-            [place in named and kind < len(KINDS) and number != _SHN_UNDEF for place, kind, number in rows]
+            [place in named and kind < len(KINDS) and number not in elsewhere for place, kind, number in rows]
         )

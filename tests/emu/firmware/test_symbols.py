@@ -193,6 +193,7 @@ def linked(tmp_path_factory):
             f".size data{number}, 1",
             f"a{number}: .byte 0",
         ]
+    lines += [".section .debug_line_str", ".type text, @object", 'text: .ascii "k.c"', ".data"]
     lines += [".globl somewhere", ".set somewhere, 0x1234", '"n\u00e4me": .byte 0']
     (folder / "all.S").write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = ["riscv64-unknown-elf-gcc", "-nostdlib", "-Wl,-Ttext=0x80000000", "-o", "all.elf", "all.S"]
@@ -209,6 +210,8 @@ def test_the_table_of_a_file_has_what_pyelftools_reads_in_it(linked):
         if kind is None or section == "SHN_UNDEF" or not one.name or one.name.startswith("$"):
             continue
         held = elf.get_section(section) if isinstance(section, int) else None
+        if held and not held["sh_flags"] & 2:  # a place in debug information
+            continue
         limit = held["sh_addr"] + held["sh_size"] if held else 0
         is_global = one["st_info"]["bind"] != "STB_LOCAL"
         wanted.append(Symbol(one.name, VirtAddr(one["st_value"]), one["st_size"], kind, is_global, limit))
@@ -216,6 +219,8 @@ def test_the_table_of_a_file_has_what_pyelftools_reads_in_it(linked):
     assert found == wanted
     assert [symbol.limit for symbol in found] == [symbol.limit for symbol in wanted]
     assert {symbol.name for symbol in found} > {"_start", "somewhere", "n\u00e4me", "data7"}
+    assert "text" in {one.name for one in elf.get_section_by_name(".symtab").iter_symbols()}
+    assert SymbolFile.open(linked).symbols.at(2) is None
 
 
 def test_symbols_that_nobody_asks_for_are_no_work_for_the_garbage_collector(linked):
