@@ -188,6 +188,7 @@ class Symbols:
     def __init__(self, symbols: Iterable[Symbol] | Columns) -> None:
         self._columns = symbols if isinstance(symbols, Columns) else Columns.of(symbols)
         self._made: dict[int, Symbol] = {}
+        self._named: dict[str, list[Symbol]] = {}
 
     @classmethod
     def joined(cls, tables: "Iterable[Symbols]") -> "Symbols":
@@ -316,8 +317,11 @@ class Symbols:
 
     def _all_of(self, name: str) -> list[Symbol]:
         """The symbols of a name, mangled or readable."""
-        rows = {row for found in (name, *self._mangled.get(name, ())) for row in self._rows(found)}
-        return [self._symbol(row) for row in sorted(rows)]
+        found = self._named.get(name)
+        if found is None:
+            rows = {row for each in (name, *self._mangled.get(name, ())) for row in self._rows(each)}
+            found = self._named[name] = [self._symbol(row) for row in sorted(rows)]
+        return found
 
     def _rows(self, name: str) -> Iterator[int]:
         last = self._last.get(name)
@@ -353,4 +357,5 @@ class Symbols:
     @cached_property
     def _unsized(self) -> _Starts:
         columns = self._columns
-        return _Starts(columns, [row for row, size in enumerate(columns.sizes) if not size and columns.limits[row]])
+        sizes = columns.sizes
+        return _Starts(columns, [row for row, limit in enumerate(columns.limits) if limit and not sizes[row]])
