@@ -103,12 +103,13 @@ def _executes_page_of_u_mode(right: Record, other: Record, table: Areas) -> bool
     """Whether the other one executed what S mode may not, as QEMU and `fast` do behind a load with SUM.
 
     An AMO to a page that can only be read is a load in this sense for `fast`, and none for QEMU. The other one may
-    come far, or to the second half of the instruction, which lies in a page that is missing.
+    come far, or to the second half of the instruction, which lies in a page that is missing. That half alone may be
+    what the right one was refused.
     """
     cause, pc, tval = _trap(right)
-    is_fetch = cause == ExceptionCause.INSTRUCTION_PAGE_FAULT and tval == pc
+    is_fetch = cause == ExceptionCause.INSTRUCTION_PAGE_FAULT and tval in {pc, pc + 2}
     with_sum = right[RECORD_CSRS["mstatus"]] & _SUM_IN_S == _SUM_IN_S
-    return is_fetch and with_sum and _trap(other) != (cause, pc, tval) and _is_of_user(table, pc)
+    return is_fetch and with_sum and _trap(other) != (cause, pc, tval) and _is_of_user(table, tval)
 
 
 def _accesses_page_of_code(right: Record, other: Record) -> bool:
