@@ -12,7 +12,6 @@ from emu.cli.words.options import profile_options
 from emu.cli.words.reading import file
 from emu.cli.words.requests import ProfileWords
 from emu.engine.slots import Slot
-from emu.engine.translated.features import calls
 from emu.engine.translated.features.calls import Calls
 from emu.errors import ConfigError
 from emu.firmware.names import Names
@@ -67,12 +66,8 @@ def _by_call(request: ProfileWords) -> Iterator[str]:
         machine = new_machine(request)
         tree = CallTree(_functions(machine.platform.names), machine.instret)
 
-        def apply(records: memoryview) -> None:
-            for transfer in calls.decode(records):
-                tree.apply(transfer)
-
         with ExitStack() as stack:
-            following = Following(machine, [Calls(apply)], None)
+            following = Following(machine, [Calls(tree.apply_all)], None)
             stack.callback(following.close)
             following.start()
             outcome = run_to_moment(machine, request)

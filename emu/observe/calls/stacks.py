@@ -6,9 +6,10 @@ from emu.engine.translated.features.calls import Kind, Transfer
 from emu.isa.privilege import Privilege
 from emu.isa.status import process_space
 
-_MILLICODE = 5
+MILLICODE = 5
 """t0: links to the compilers' routines that save and restore registers, and move sp between call and return."""
-_DEEPEST = 1 << 16
+DEEPEST = 1 << 16
+"""Frames of one stack; where there are more, the outer half is forgotten."""
 _MOST_PARKED = 1 << 12
 
 
@@ -118,8 +119,8 @@ class CallStacks:
 
     def _push(self, transfer: Transfer, return_address: int, *, is_trap: bool) -> None:
         current = self.current
-        if len(current) >= _DEEPEST:
-            del current[: _DEEPEST // 2]
+        if len(current) >= DEEPEST:
+            del current[: DEEPEST // 2]
         current.append(
             Frame(
                 transfer.target, transfer.pc, return_address, transfer.stack_pointer, transfer.instret, is_trap,
@@ -140,13 +141,13 @@ class CallStacks:
         current, target, place = self.current, transfer.target, transfer.stack_pointer
         top = current[-1] if current else None
         if top is not None and not top.is_trap and top.return_address == target:
-            matches = top.stack_pointer == place or transfer.link == _MILLICODE
+            matches = top.stack_pointer == place or transfer.link == MILLICODE
         else:
             matches = False
         if matches:
             current.pop()
             return
-        if transfer.link == _MILLICODE:
+        if transfer.link == MILLICODE:
             return
         waiting = self._waiting.take((target, place), self._space)
         if waiting is not None:

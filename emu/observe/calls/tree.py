@@ -1,11 +1,15 @@
 """The tree of calls of a run: how many instructions each function has retired, by the calls that led to it."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from emu.engine.translated.features.calls import Kind, Transfer
-from emu.observe.calls.stacks import CallStacks, Frame
+from emu.engine.translated.features.calls import RECORD, Kind, Transfer, decode, decoded
+from emu.isa.operands import instruction_length
+from emu.observe.calls.stacks import DEEPEST, MILLICODE, CallStacks, Frame
 
 _MOST_STACKS = 1 << 13
+_MOST_SITES = 1 << 16
+_ALL = (1 << 64) - 1
 
 
 class Node:
@@ -47,6 +51,19 @@ class Node:
         return tuple(reversed(names))
 
 
+class _Site(NamedTuple):
+    """An instruction that calls, returns or jumps, at its address."""
+
+    instruction: int
+    kind: Kind
+    target: int | None
+    """Where it always leads; None where registers say so."""
+    return_address: int
+    link: int
+    function: str
+    """The one that it is in."""
+
+
 class CallTree:
     """Follows the calls of a run, thread by thread (see `CallStacks`).
 
@@ -62,6 +79,64 @@ class CallTree:
         self._instret = instret
         self._nodes: dict[int, tuple[list[Frame], list[Node]]] = {}
         self._open: list[Node] = []
+        self._sites: dict[int, _Site] = {}
+
+    def apply_all(self, records: bytes | memoryview) -> None:
+        """Follow all that `Calls` has handed over: for most calls and returns no `Transfer` is made."""
+        sites, function_at, new = self._sites, self._function_at, tuple.__new__
+        call, returns, jump = Kind.CALL, Kind.RETURN, Kind.JUMP
+        stack, nodes, instret = self.stacks.current, self._open, self._instret
+        for record in RECORD.iter_unpack(records):
+            pc, instruction, target, place, moment, _ = record
+            site = sites.get(pc)
+            if site is None or site[0] != instruction:
+                site = self._site(record)
+            _, kind, fixed, return_address, link, name = site
+            depth = len(nodes)
+            if depth and depth == len(stack) and nodes[-1].function == name:
+                top = stack[-1]
+                if kind is call and (top[3] >= place or top[5]) and depth < DEEPEST:
+                    node = nodes[-1]
+                    if moment > instret:
+                        node.instructions += moment - instret
+                    instret = moment
+                    if fixed is not None:
+                        target = fixed
+                    stack.append(new(Frame, (target, pc, return_address, place, moment, False, 0, 0)))
+                    called = function_at(target)
+                    below = node.children.get(called) or node.child(called)
+                    below.calls += 1
+                    nodes.append(below)
+                    continue
+                if kind is returns and top[2] == target and (top[3] == place or link == MILLICODE) and not top[5]:
+                    if moment > instret:
+                        nodes[-1].instructions += moment - instret
+                    instret = moment
+                    stack.pop()
+                    nodes.pop()
+                    continue
+                if kind is jump:
+                    if moment > instret:
+                        nodes[-1].instructions += moment - instret
+                    instret = moment
+                    continue
+            self._instret = instret
+            for transfer in decode(RECORD.pack(*record)):
+                self.apply(transfer)
+            stack, nodes, instret = self.stacks.current, self._open, self._instret
+        self._instret = instret
+
+    def _site(self, record: tuple[int, ...]) -> _Site:
+        """What is known of the instruction of a record from now on."""
+        pc, instruction, *_ = record
+        kind, is_relative, offset, link = decoded(instruction)
+        if len(self._sites) >= _MOST_SITES:
+            self._sites.clear()
+        site = self._sites[pc] = _Site(
+            instruction, kind, pc + offset & _ALL if is_relative else None,
+            pc + instruction_length(instruction) & _ALL, link, self._function_at(pc),
+        )  # fmt: skip
+        return site
 
     def apply(self, transfer: Transfer) -> None:
         """Follow one transfer, in the order of the record."""

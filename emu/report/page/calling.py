@@ -5,7 +5,6 @@ from typing import Any
 
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
-from emu.engine.translated.features import calls
 from emu.engine.translated.features.calls import Calls
 from emu.machine import Machine
 from emu.observe.calls.tree import CallTree, Node
@@ -23,7 +22,7 @@ class Calling:
         self._machine = machine
         function = lru_cache(maxsize=65536)(lambda address: places.function(VirtAddr(address)))
         self._tree = CallTree(function, machine.instret)
-        self._following = Following(machine, [Calls(self._apply)], None)
+        self._following = Following(machine, [Calls(self._tree.apply_all)], None)
         self._following.start()
 
     def close(self) -> None:
@@ -44,10 +43,6 @@ class Calling:
                 if node.parent is not None:
                     made[id(node.parent)][3].append(made[id(node)])
         return made[id(self._tree.root)]
-
-    def _apply(self, records: memoryview) -> None:
-        for transfer in calls.decode(records):
-            self._tree.apply(transfer)
 
 
 def _plain(node: Node, instructions: int) -> list[Any]:

@@ -98,7 +98,7 @@ class Calls(Feature):
 
     def jumped(self, jump: Jump, /) -> None:
         """See `Feature`."""
-        if jump.instruction and not self._jumps and _decoded(jump.instruction)[:2] == (Kind.JUMP, True):
+        if jump.instruction and not self._jumps and decoded(jump.instruction)[:2] == (Kind.JUMP, True):
             return
         self._ring.append(RECORD.pack(*jump))
         self._ring.empty_if_full()
@@ -112,8 +112,8 @@ def always_jumps(instruction: int) -> bool:
 
 
 @lru_cache(1 << 12)
-def _decoded(instruction: int) -> tuple[Kind, bool, int, int]:
-    """The kind; whether the target is pc + the number behind; the register of `Transfer.link`."""
+def decoded(instruction: int) -> tuple[Kind, bool, int, int]:
+    """The kind, a trap's for 0; whether the target is pc + the number behind; the register of `Transfer.link`."""
     if not instruction:
         return Kind.TRAP, False, 0, 0
     if instruction in TRAP_RETURNS:
@@ -136,7 +136,7 @@ def _decoded(instruction: int) -> tuple[Kind, bool, int, int]:
 def decode(records: bytes | memoryview) -> Iterator[Transfer]:
     """What `Calls` has handed over."""
     for pc, instruction, target, stack_pointer, instret, satp in RECORD.iter_unpack(records):
-        kind, is_relative, offset, link = _decoded(instruction)
+        kind, is_relative, offset, link = decoded(instruction)
         yield Transfer(
             kind, pc, pc + offset & _ALL if is_relative else target, stack_pointer, instret,
             pc + instruction_length(instruction) & _ALL if instruction else pc, link,

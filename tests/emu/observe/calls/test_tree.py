@@ -1,0 +1,62 @@
+"""The tree of calls: what is followed in bulk is what one transfer after the other makes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emu.engine.translated.features.calls import RECORD, decode
+from emu.isa.encodings import MRET, SRET
+from emu.observe.calls.tree import CallTree, Node
+
+FUNCTIONS = (0x1000, 0x2000, 0x3000)
+PLACES = st.sampled_from([start + 4 * number for start in FUNCTIONS for number in range(3)])
+INSTRUCTIONS = st.sampled_from(
+    [
+        0x0000_00EF | 0x1 << 20,  # jal ra, 2048
+        0x0000_9282,  # c.jalr t0
+        0x0000_80E7 | 0x5 << 15,  # jalr ra, t0
+        0x0000_8067,  # ret
+        0x0002_8067,  # jr t0
+        0x0005_0067,  # jr a0
+        0x0000_006F,  # j .
+        0x0000_82E7,  # jalr t0, ra
+        SRET,
+        MRET,
+        0,  # a trap
+    ]
+)
+STACKS = st.sampled_from([0x8000, 0x7FE0, 0x7FC0, 0x9000])
+FORKS = st.tuples(PLACES, INSTRUCTIONS, PLACES, STACKS, st.integers(-2, 9), st.sampled_from([0, 8 << 60]))
+
+
+def state(tree: CallTree) -> object:
+    def told(node: Node) -> object:
+        return node.path, node.calls, node.instructions
+
+    stacks = tree.stacks
+    return [*map(told, tree.root.walk())], stacks.current, stacks.switches, stacks.unwound
+
+
+@given(st.lists(FORKS, max_size=60), st.integers(0, 60))
+def test_many_records_at_once_make_the_tree_that_each_transfer_makes(forks, part):
+    moment, records = 0, []
+    for pc, instruction, target, stack, retired, satp in forks:
+        moment = max(moment + retired, 0)
+        records.append(RECORD.pack(pc, instruction, target, stack, moment, satp))
+    one_by_one, at_once = (CallTree(lambda address: f"f{address >> 12}") for _ in range(2))
+    for transfer in decode(b"".join(records)):
+        one_by_one.apply(transfer)
+    at_once.apply_all(b"".join(records[:part]))
+    at_once.apply_all(memoryview(b"".join(records[part:])))
+    at_once.until(moment + 3, FUNCTIONS[0])
+    one_by_one.until(moment + 3, FUNCTIONS[0])
+    assert state(at_once) == state(one_by_one)
+
+
+def test_code_that_was_written_anew_is_followed_as_it_is() -> None:
+    tree = CallTree(hex)
+    tree.apply_all(RECORD.pack(0x1000, 0x0000_80E7, 0x2000, 0x8000, 1, 0))
+    tree.apply_all(RECORD.pack(0x2004, 0x0000_8067, 0x1004, 0x8000, 5, 0))
+    tree.apply_all(RECORD.pack(0x1000, 0x0000_8067, 0x4000, 0x8000, 6, 0))
+    assert tree.stacks.current == []
+    tree.apply_all(RECORD.pack(0x1000, 0x0000_80E7, 0x3000, 0x8000, 7, 0))
+    assert [frame.entry for frame in tree.stacks.current] == [0x3000]
