@@ -7,7 +7,7 @@ So calls can be told of later than they were made, when memory is another: nativ
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 
-from emu.engine.translated.features.callrecords.poisoning import Plan
+from emu.engine.translated.features.callrecords.poisoning import Elements, Plan
 from emu.engine.translated.features.callrecords.poisoning.layout import Effect, Step
 from emu.isa.privilege import Privilege
 from emu.isa.registers import A0
@@ -119,12 +119,10 @@ def recorded(machine: Machine, placed: Placed, report: Report, tell: "Tell | Non
     function = placed.function
     at_entry = function.does in (Does.FREE, Does.GIVE)
     is_frames = function in placed.allocator.frames
-    if (
-        function.element is not None
-        or function.array is not None
-        or function.heap is not None
-        or (is_frames and function.unit is Unit.ADDRESS)  # it may take a walk of the page tables
-    ):
+    if function.heap is not None or (is_frames and function.unit is Unit.ADDRESS):  # which may take a walk of tables
+        return None
+    effect, has_elements = _EFFECTS[is_frames].get(function.does), function.element is not None
+    if has_elements and (effect is None or tell is None):
         return None
     addressed: set[int] = set()
     learns = False
@@ -137,9 +135,14 @@ def recorded(machine: Machine, placed: Placed, report: Report, tell: "Tell | Non
                 return None
             addressed.add(number - A0 if number >= 0 else ~number)
         learns = learns or bool(needs.loads) or value in function.kind
+    if function.element is not None:
+        needs = function.element.needs
+        if not all(A0 <= number < A0 + _ARGUMENTS for number in needs.registers):
+            return None
+        learns = learns or bool(needs.fixed)
     if len(addressed) > 1:
         return None
-    nothing, effect = Found(), _EFFECTS[is_frames].get(function.does)
+    nothing = Found()
     plan = None if learns else _planned(function, effect, MachineMoment(machine))
 
     def learn(call: Call) -> Meaning[Found] | None:
@@ -157,7 +160,8 @@ def recorded(machine: Machine, placed: Placed, report: Report, tell: "Tell | Non
         moment = at_call if at_entry else RecordedMoment(machine, found or nothing, registers, arguments)
         report(placed, mode, moment, at_call, instret, lambda: led)
 
-    return Recorded(at_entry, next(iter(addressed), None), learn if learns else None, plan, tell or told)
+    learning = learn if learns else None
+    return Recorded(at_entry, next(iter(addressed), None), learning, plan, tell or told, has_elements)
 
 
 def arguments_of(values: Iterable[Value]) -> Callable[[tuple[int, ...]], object]:
@@ -175,6 +179,8 @@ def _learned(
         for value, _ in _values(function, at_entry=at_entry):
             if value not in function.kind:
                 _load(value, moment)
+        for address, size in function.element.needs.fixed if function.element is not None else ():
+            moment.load(address(moment) & _ALL, size)
         for value in function.kind:
             _load(value, moment)
             if moment.text(value.at(moment) or 0):
@@ -190,10 +196,18 @@ def _planned(function: Function, effect: Effect | None, moment: Moment) -> Plan 
     """What calls do to memory, as native code does it; None where it cannot."""
     if effect is None or len(function.at) != 1:
         return None
-    extent = function.count if effect < Effect.BLOCK_ALLOCATED else function.size
-    otherwise = ((Step.CONSTANT, int(effect < Effect.BLOCK_ALLOCATED)),)
-    at, steps = function.at[0].steps(moment), otherwise if extent is None else extent.steps(moment)
-    return None if at is None or steps is None else Plan(effect, at, steps)
+    is_frames, place = effect < Effect.BLOCK_ALLOCATED, function.at[0].steps(moment)
+    extent = function.size if not is_frames else function.count if function.element is None else None
+    size = ((Step.CONSTANT, int(is_frames)),) if extent is None else extent.steps(moment)
+    if place is None or size is None:
+        return None
+    if function.element is None:
+        return Plan(effect, place, size)
+    at = function.element.moving_steps(moment)
+    if function.listed is not None:
+        return None if at is None else Plan(effect, at, size, Elements(place, None, function.listed))
+    count = None if function.array is None else function.array.steps(moment)
+    return None if at is None or count is None else Plan(effect, at, size, Elements(place, count, 0))
 
 
 def _load(value: Value, moment: _Learning) -> None:
@@ -205,6 +219,8 @@ def _values(function: Function, *, at_entry: bool) -> Iterator[tuple[Value, bool
     """What is looked up, and whether a0 to a7 are results then."""
     for value in function.at:
         yield value, not at_entry
+    if function.array is not None:
+        yield function.array, not at_entry
     for other in (function.count, function.size, function.align, function.old, *function.kind):
         if other is not None:
             yield other, False

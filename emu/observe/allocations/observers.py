@@ -26,7 +26,7 @@ from emu.observe.allocations.moments import (
     listed,
     number_of,
 )
-from emu.observe.allocations.recorded import block_teller, frame_teller
+from emu.observe.allocations.recorded import block_teller, frame_teller, of_element
 from emu.observe.allocations.spoken import check
 from emu.observe.allocations.values import Moment
 from emu.observe.calls.backtrace import Backtrace
@@ -200,17 +200,17 @@ class FrameObserver(AllocatorObserver):
 
     def recorded_teller(self, item: Placed) -> Tell | None:
         """See the base."""
-        function = item.function
+        function, has_elements = item.function, item.function.element is not None
         if len(function.at) != 1:
             return None
 
         def told(number: int, count: int, mode: Privilege, instret: int, led: Led) -> None:
             if self._first <= number < self._behind:
                 self._emit(item, mode, instret, number, 0, count, led)
-            else:
+            elif not has_elements:
                 self.doubt(item, self._nonsense(item, number))
 
-        return frame_teller(self._machine, function, told)
+        return frame_teller(self._machine, of_element(function), told)
 
     def _emit(self, placed: Placed, mode: Privilege, instret: int, ppn: int, offset: int, count: int, led: Led) -> None:
         count = min(count, self._behind - ppn)
@@ -294,7 +294,9 @@ class HeapObserver(AllocatorObserver):
         """See the base."""
         if item.function.does is Does.RESIZE:
             return None
-        return block_teller(self._machine, item.function, self.tell, lambda size: self._check_size(item, size))
+        return block_teller(
+            self._machine, of_element(item.function), self.tell, lambda size: self._check_size(item, size)
+        )
 
     def _check_size(self, placed: Placed, size: int) -> None:
         """A block that is larger than all of RAM has its size elsewhere."""

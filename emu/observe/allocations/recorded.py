@@ -6,6 +6,7 @@ from emu.address import VirtAddr
 from emu.events import Event, HeapAllocated, HeapFreed
 from emu.hints import Generic, TypeVar
 from emu.isa.privilege import Privilege
+from emu.lateclass import replace
 from emu.machine import Machine
 from emu.observe.allocations.compiled import Compiled, compiled
 from emu.observe.allocations.description import Does, Function
@@ -77,6 +78,11 @@ def frame_teller(machine: Machine, function: Function, tell: Frames) -> Tell:
             tell(number, count.decide(found, arguments) if known is None else known, mode, instret, led)
 
     return told
+
+
+def of_element(function: Function) -> Function:
+    """A function as it is told of for each element of what it is given: that one's number is in a0."""
+    return function if function.element is None else replace(function, at=(Value.parse("a0"),), count=None)
 
 
 class _Decided(Generic[T]):

@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|\d+)|(call\.)?([A-Za-z_]\w*)|&([A-Za
 _CHOOSING: dict[str, Callable[[int, int], int]] = {"min": min, "max": max}
 _LOADS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
 ARGUMENT_NAMES = {f"a{number}": number for number in range(8)}
-_ALL = (1 << 64) - 1
+_WORD, _ALL = 8, (1 << 64) - 1
 _SYNTAX = (
     "it takes a register (a1), the word behind an address ([a0], [a0+8], u32[a0+28]), the register as it was at the "
     "call (call.a0), a symbol's address (&name), sizeof(structure), numbers, + - * << >> ^, / without a rest, "
@@ -57,6 +57,8 @@ class _Part(NamedTuple):
     read: _Read
     steps: "_Steps"
     """The same for native code; raises LookupError where there are none."""
+    moving: "_Steps"
+    """The same where memory behind registers is another each time."""
 
 
 class Needs:
@@ -65,6 +67,8 @@ class Needs:
     def __init__(self) -> None:
         self.loads: list[tuple[_Read, int]] = []
         """Each word of memory, by its address, and the bytes; those that an address depends on before it."""
+        self.fixed: list[tuple[_Read, int]] = []
+        """Those of them whose addresses depend on no register."""
         self.registers: set[int] = set()
         self.arguments: set[int] = set()
         """By `call.`: 0 to 7."""
@@ -117,6 +121,17 @@ class Value:
         except (LookupError, ZeroDivisionError):
             return None
 
+    def moving_steps(self, moment: Moment) -> "Steps | None":
+        """The same where native code looks anew at all memory whose address depends on a register.
+
+        >>> [step.name for step, _ in Value.parse("[a0] + 8").moving_steps(None)]
+        ['REGISTER', 'LOAD', 'CONSTANT', 'ADD']
+        """
+        try:
+            return self._part.moving(moment)
+        except (LookupError, ZeroDivisionError):
+            return None
+
 
 class _Parser:
     """Recursive descent over one text."""
@@ -126,6 +141,8 @@ class _Parser:
         self._at = 0
         self._needs = Needs()
         self._brackets = 0
+        self._moving = 0
+        """How many registers there were so far."""
 
     def value(self) -> Value:
         part = self._choice()
@@ -146,9 +163,13 @@ class _Parser:
             self._at = word.end()
             otherwise = self._choice()
         steps: _Steps = _nothing
+        moving: _Steps = _nothing
         if wanted and otherwise is _NOTHING:
             steps = lambda moment: (*condition.steps(moment), (Step.NEED, 0), *part.steps(moment))  # noqa: E731
-        return _Part(lambda moment: (part if bool(condition.read(moment)) is wanted else otherwise).read(moment), steps)
+            moving = lambda moment: (*condition.moving(moment), (Step.NEED, 0), *part.moving(moment))  # noqa: E731
+        return _Part(
+            lambda moment: (part if bool(condition.read(moment)) is wanted else otherwise).read(moment), steps, moving
+        )
 
     def _peek(self) -> re.Match[str] | None:
         return _TOKEN.match(self._text, self._at)
@@ -196,9 +217,12 @@ class _Parser:
             self._needs.arguments.add(index)
             if self._brackets:
                 self._needs.addressed.add(~index)
-            part = _Part(lambda moment: moment.argument(index), lambda _moment: ((Step.ARGUMENT, 8 * index),))
+            self._moving += 1
+            steps: _Steps = lambda _moment: ((Step.ARGUMENT, 8 * index),)  # noqa: E731
+            part = _Part(lambda moment: moment.argument(index), steps, steps)
         elif name in INTEGER_REGISTERS and not at_call:
             index = INTEGER_REGISTERS.index(name)
+            self._moving += 1
             self._needs.registers.add(index)
             if self._brackets:
                 self._needs.addressed.add(index)
@@ -222,14 +246,21 @@ class _Parser:
         if opening is None:
             raise self._error()
         self._brackets += opening == "["
+        moving = self._moving
         inner = self._xor()
         self._brackets -= opening == "["
         if not self._take(")" if opening == "(" else "]"):
             raise self._error()
         if opening == "(":
             return inner
-        self._needs.loads.append((inner.read, size))
-        return _fixed(lambda moment: moment.load(inner.read(moment) & _ALL, size))
+        load = inner.read, size
+        self._needs.loads.append(load)
+        part = _fixed(lambda moment: moment.load(inner.read(moment) & _ALL, size))
+        if moving == self._moving:
+            self._needs.fixed.append(load)
+            return part
+        steps: _Steps = (lambda moment: (*inner.moving(moment), (Step.LOAD, 0))) if size == _WORD else _nothing
+        return _Part(part.read, part.steps, steps)
 
     def _sized(self) -> _Part:
         found = re.compile(r"\s*\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\)").match(self._text, self._at)
@@ -250,7 +281,7 @@ class _Parser:
         second = self._xor()
         if not self._take(")"):
             raise self._error()
-        return _Part(lambda moment: choose(first.read(moment), second.read(moment)), _nothing)
+        return _Part(lambda moment: choose(first.read(moment), second.read(moment)), _nothing, _nothing)
 
     def _error(self) -> ConfigError:
         rest = self._text[self._at :].strip()
@@ -262,19 +293,20 @@ def _nothing(_moment: Moment) -> NoReturn:
     raise LookupError
 
 
-_NOTHING = _Part(_nothing, _nothing)
+_NOTHING = _Part(_nothing, _nothing, _nothing)
 
 
 def _register(number: int) -> _Part:
     steps: _Steps = _nothing
     if A0 <= number < A0 + len(ARGUMENT_NAMES):
         steps = lambda _moment: ((Step.REGISTER, 8 * (number - A0)),)  # noqa: E731
-    return _Part(lambda moment: moment.register(number), steps)
+    return _Part(lambda moment: moment.register(number), steps, steps)
 
 
 def _fixed(read: _Read) -> _Part:
     """A number that does not depend on what registers hold, but for addresses."""
-    return _Part(read, lambda moment: ((Step.CONSTANT, read(moment) & _ALL),))
+    steps: _Steps = lambda moment: ((Step.CONSTANT, read(moment) & _ALL),)  # noqa: E731
+    return _Part(read, steps, steps)
 
 
 def divided(dividend: int, divisor: int) -> int:
@@ -301,6 +333,7 @@ def _combined(sign: str, left: _Part, right: _Part) -> _Part:
     return _Part(
         lambda moment: combine(left.read(moment), right.read(moment)),
         lambda moment: (*left.steps(moment), *right.steps(moment), (step, 0)),
+        lambda moment: (*left.moving(moment), *right.moving(moment), (step, 0)),
     )
 
 

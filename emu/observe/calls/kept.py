@@ -24,7 +24,7 @@ _PRIVILEGES = (Privilege.U, Privilege.S, Privilege.S, Privilege.M)
 _S_MODE = 1
 _NUMBER, _INSTRET, _LINK, _STACK, _THREAD, _MODE, _CALLERS, _MEANING, _FIRST = range(9)
 _PATH = _FIRST + 8
-_DONE = _PATH + 1
+_ELEMENT, _DONE = _PATH + 1, _PATH + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Recorded(Generic[M]):
     tell: "Callable[[tuple[int, ...], Privilege, int, Led, M | None, tuple[int, ...]], None]"
     """Gets a0 to a7 of the call and its privilege, the instructions that have retired, who called, the meaning, and a0
     to a7 now."""
+    has_elements: bool = False
+    """Whether plans have elements: each is told of, with its number in the place of a0 now."""
 
 
 class KeptTracer:
@@ -175,8 +177,11 @@ class _RecordedFunction(Generic[M]):
         self._waits, self._at_entry, self._traced = ended is not None, recorded.at_entry, tracer._remove
         self._calls, self._core = tracer._calls, tracer._machine.core
         self._meanings: dict[int, M] = {}
+        self._calls_of_elements: list[_Given] = []
+        """Whose elements are told of next."""
         self.function = self._calls.records.add(
             mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._has_passed, self._at_once,
+            self._tell_element if recorded.has_elements else None,
             waits=self._waits, at_entry=recorded.at_entry,
             argument=recorded.argument, learns=recorded.learn is not None, plan=recorded.plan,
         )  # fmt: skip
@@ -226,7 +231,7 @@ class _RecordedFunction(Generic[M]):
         else:
             self._calls.begun(record[_LINK:_THREAD], self._mark, call)
         if self._at_entry:
-            self._tell(record[_FIRST:_PATH], call.privilege, record)
+            self._tell_of([_given(call)], record)
 
     def _privilege(self, mode: int) -> Privilege:
         return self._core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode]
@@ -234,32 +239,46 @@ class _RecordedFunction(Generic[M]):
     def _has_ended(self, record: Record) -> None:
         waiting = self._calls.returned(record[_LINK:_THREAD])
         if not self._at_entry and self._address in self._traced:
-            for one in waiting:
-                self._tell(*_given(one), record)
+            self._tell_of([_given(one) for one in waiting], record)
 
     def _has_passed(self, record: Record, end: Record) -> None:
         """The same of both at once: nothing has come between them."""
         self._calls.returned(end[_LINK:_THREAD])
         if self._address in self._traced:
-            self._tell(record[_FIRST:_PATH], self._privilege(record[_MODE]), end)
+            self._tell_of([(record[_FIRST:_PATH], self._privilege(record[_MODE]))], end)
 
-    def _at_once(self, record: Record, wait: Callable[[], None]) -> None:
+    def _at_once(self, record: Record) -> Callable[[Record], None]:
         if record[_NUMBER] >> ENDED_BIT:
             calls = [_given(one) for one in self._calls.awaiting(record[_LINK:_THREAD])]
         else:
-            calls = [(record[_FIRST:_PATH], self._privilege(record[_MODE]))]
-        wait()
-        for call in calls if self._address in self._traced else ():
-            self._tell_now(*call, record)
+            calls = [_given(self._recorded_call(record))]
 
-    def _tell(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
-        if not record[_DONE] & TOLD:
-            self._tell_now(arguments, privilege, record)
+        def tell(record: Record) -> None:
+            for call in calls if self._address in self._traced else ():
+                self._tell_now(*call, record)
+
+        return tell
+
+    def _tell_of(self, calls: "list[_Given]", record: Record) -> None:
+        """Tell of what calls say at this record, unless their elements do."""
+        if self._recorded.has_elements:
+            self._calls_of_elements = calls
+        elif not record[_DONE] & TOLD:
+            for call in calls:
+                self._tell_now(*call, record)
+
+    def _tell_element(self, record: Record) -> None:
+        if self._address in self._traced and not record[_DONE] & TOLD:
+            for call in self._calls_of_elements:
+                self._tell_now(*call, record)
 
     def _tell_now(self, arguments: tuple[int, ...], privilege: Privilege, record: Record) -> None:
+        registers = record[_FIRST:_PATH]
+        if self._recorded.has_elements:
+            registers = (record[_ELEMENT], *registers[1:])
         self._recorded.tell(
             arguments, privilege, record[_INSTRET], self._calls.led(record[_CALLERS], record[_PATH]),
-            self._meanings.get(record[_MEANING]), record[_FIRST:_PATH],
+            self._meanings.get(record[_MEANING]), registers,
         )  # fmt: skip
 
     def call(self, record: Record, privilege: Privilege) -> Call:
@@ -274,7 +293,10 @@ class _RecordedFunction(Generic[M]):
         return Awaited(self._tracer, call, self._on_return, self._ended)
 
 
-def _given(waiting: Waiting) -> tuple[tuple[int, ...], Privilege]:
+_Given = tuple[tuple[int, ...], Privilege]
+
+
+def _given(waiting: Waiting) -> _Given:
     """a0 to a7 of a call whose return is awaited, and its privilege."""
     if isinstance(waiting, _RecordedCall):
         return waiting.record[_FIRST:_PATH], waiting.privilege

@@ -7,7 +7,6 @@ from weakref import WeakSet
 from emu.address import VirtAddr
 from emu.engine.translated.features.callentries import INHERITED, RETURN, Around, OpenCall
 from emu.engine.translated.features.callrecords import CallRecords, Function, Record
-from emu.engine.translated.features.callrecords.layout import RECORD_SIZE
 from emu.engine.translated.features.interrupted import Entries
 from emu.engine.translated.features.opencalls import KeptCalls
 from emu.hints import NamedTuple, cast
@@ -127,22 +126,20 @@ class OpenCalls:
         self.records.empty()
 
     def _read(self, data: bytes) -> None:
-        """Where records wait only the last of them is one that is to be told of at once."""
+        """Where records wait only the last of them are to be told of at once: of one call, or of its elements."""
         if not self.waits:
             self.records.tell(data)
             return
-        last = len(data) - RECORD_SIZE
-        if self.records.is_told_at_once(data, last):
-            if last:
-                self._wait(data[:last])
-            self.records.tell_at_once(data[last:], self._wait)
-        else:
-            self._wait(data)
+        at = self.records.told_at_once(data)
+        self._wait(data[:at])
+        if at < len(data):
+            self.records.tell_at_once(data[at:], self._wait)
 
     def _wait(self, data: bytes) -> None:
         if self._later.size >= _MOST_WAITING:
             self._later.tell()
-        self._later.add_records(data)
+        if data:
+            self._later.add_records(data)
 
     def settle(self) -> None:
         """Tell of all calls that were recorded, and of what has waited."""

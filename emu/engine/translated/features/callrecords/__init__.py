@@ -20,6 +20,7 @@ from emu.engine.slots import SLOTS, Slot
 from emu.engine.translated.features import Core, Feature
 from emu.engine.translated.features.callentries import MIX, RETURN
 from emu.engine.translated.features.callrecords.layout import (
+    ELEMENT_BIT,
     ENDED_BIT,
     FACT_BITS,
     FACT_SHIFT,
@@ -45,22 +46,24 @@ from emu.isa.csrs import Csr
 from emu.isa.registers import A0
 
 _SIZE = 1 << 19
-_RECORD = Struct(f"<17Q{RECORD_SIZE - 144}xQ")
+_RECORD = Struct(f"<17Q{RECORD_SIZE - 152}x2Q")
+_FIRST_WORD = Struct("<Q")
 _DONE, _TO_DONE = Struct("<Q"), Field.DONE - Field.LINKS
 _LINKS = tuple(Struct(f"<{count}Q") for count in range(MOST_LINKS + 1))
 _CODE, _TO_CODE = tuple(Struct(f"<{count}I") for count in range(MOST_LINKS + 1)), Field.CODE - Field.LINKS
 _LINK, _STACK = Field.LINK // 8, Field.STACK // 8
 _ALL = (1 << 64) - 1
-_ENDED = 1 << ENDED_BIT
+_ENDED, _ELEMENT = 1 << ENDED_BIT, 1 << ELEMENT_BIT
 _WORD = 8
 
 Record = tuple[int, ...]
 """The function's number; instructions that had retired; ra; sp; tp; the privilege as the core has it; who called, see
 `CallRecords.links`; the number of facts about what the call means, or 0; a0 to a7; a number for it and all calls around
-it; what was done to memory at once (`poisoning.layout.DONE`). Of a return tp and the privilege mean nothing."""
+it; a number (`elements`); what was done to memory at once (`poisoning.layout.DONE`). Of a return tp and the privilege
+mean nothing."""
 Told = Callable[[Record], None]
 Both = Callable[[Record, Record], None]
-AtOnce = Callable[[Record, Callable[[], None]], None]
+AtOnce = Callable[[Record], Told]
 _NONE: Record = (-1,)
 """Comes behind the last one."""
 Words = tuple[tuple[int, int], ...]
@@ -131,8 +134,9 @@ class CallRecords(Feature):
         self._told: dict[int, Told] = {}
         """By the first words of records."""
         self._both: list[Both | None] = []
-        self._at_once: dict[int, AtOnce] = {}
-        """By the first words of records that tell something."""
+        self._telling: set[int] = set()
+        """The first words of records that tell something."""
+        self._at_once: list[AtOnce] = []
         self.read: Callable[[bytes], None] = self.tell
         """Gets the records that buffers had, to tell of them some time."""
 
@@ -167,6 +171,7 @@ class CallRecords(Feature):
         ended: Told,
         both: "Both | None",
         told_at_once: AtOnce,
+        element: "Told | None",
         *,
         waits: bool,
         at_entry: bool,
@@ -177,7 +182,8 @@ class CallRecords(Feature):
         """A function; `entered` and `ended` get the records of its calls, and must leave the machine alone.
 
         `both`, if there is one, gets the two of a call where nothing lies between them, as the second is told.
-        `told_at_once` is called by `tell_at_once` with the record that tells something, and what makes others wait.
+        `told_at_once` gets the record of a call and returns what tells of it, or of its elements by theirs, before
+        whoever tells of records later gets them. `element`, if there is one, gets those of elements behind the call's.
         Each call is given a mark, and nothing is recorded of calls inside of one that has it. `waits`: returns are
         recorded, too. `at_entry`: a call tells something when it is entered, else when it has returned; its facts are
         looked for then. `learns`: what it means are facts, for each value of an `argument` (0 to 7) or for all calls.
@@ -186,7 +192,10 @@ class CallRecords(Feature):
         number = len(self._both)
         self._told[number], self._told[number | _ENDED] = entered, ended
         self._both.append(both)
-        self._at_once[number if at_entry else number | _ENDED] = told_at_once
+        self._at_once.append(told_at_once)
+        if element is not None:
+            self._told[number | _ELEMENT] = element
+        self._telling.add(number | (_ELEMENT if element is not None else 0 if at_entry else _ENDED))
         function = Function(number, (number + 1) * MIX & _ALL if learns else 0, argument)
         function.set({
             Own.SHARED: self._shared_address,
@@ -197,6 +206,7 @@ class CallRecords(Feature):
             Own.SALT: (number + 1) * MIX & _ALL if learns else 0,
             Own.ARGUMENT: 0 if argument is None else _WORD * (A0 + argument),
             Own.PLAN: 0 if plan is None else plan.address,
+            Own.ELEMENTS: int(element is not None),
         })  # fmt: skip
         self._plans.append(plan)
         return function
@@ -302,18 +312,30 @@ class CallRecords(Feature):
             at += RECORD_SIZE
         self.telling = b"", 0
 
-    def is_told_at_once(self, data: bytes, at: int) -> bool:
-        """Whether a record tells something that native code has not carried out."""
-        return not _DONE.unpack_from(data, at + Field.DONE)[0] and self.unpacked(data, at)[0] in self._at_once
+    def told_at_once(self, data: bytes) -> int:
+        """Where the record is of the call whose are the last ones; behind all if they need not be told of at once."""
+        at = last = len(data) - RECORD_SIZE
+        if _DONE.unpack_from(data, last + Field.DONE)[0] or _FIRST_WORD.unpack_from(data, last)[0] not in self._telling:
+            return len(data)
+        while _FIRST_WORD.unpack_from(data, at)[0] & _ELEMENT:
+            at -= RECORD_SIZE
+        return at
 
     def tell_at_once(self, data: bytes, wait: Callable[[bytes], None]) -> None:
-        """Tell of one such record; `wait` gets it for whoever tells of those before it later."""
-        record = self.unpacked(data, 0)
-        self.telling = data, int(Field.LINKS)
-        try:
-            self._at_once[record[0]](record, lambda: wait(data[: Field.DONE] + _DONE.pack(TOLD)))
-        finally:
-            self.telling = b"", 0
+        """Tell of a call, or of its elements; `wait` gets the records for whoever tells of those before it later."""
+        marked, records = bytearray(data), list[int]()
+        for at in range(0, len(data), RECORD_SIZE):
+            number, done = _FIRST_WORD.unpack_from(data, at)[0], _DONE.unpack_from(data, at + Field.DONE)[0]
+            if number in self._telling and not done:
+                _DONE.pack_into(marked, at + Field.DONE, TOLD)
+                records.append(at)
+        call = self.unpacked(data, 0)
+        tell = self._at_once[call[0] & _ENDED - 1](call)
+        wait(bytes(marked))
+        for at in records:
+            self.telling = data, at + Field.LINKS
+            tell(self.unpacked(data, at))
+        self.telling = b"", 0
 
     def unpacked(self, data: bytes, at: int) -> Record:
         """One of many records."""

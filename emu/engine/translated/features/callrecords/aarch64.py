@@ -2,15 +2,14 @@
 
 from emu.engine.slots import Slot
 from emu.engine.translated.features.callentries import MARKS_OFFSET, PATH_SHIFT, RETURNED
-from emu.engine.translated.features.callrecords import layout
+from emu.engine.translated.features.callrecords import layout, reaching
+from emu.engine.translated.features.callrecords.elements import aarch64 as elements
 from emu.engine.translated.features.callrecords.layout import Field, Own, Shared, State
 from emu.engine.translated.features.callrecords.poisoning import aarch64 as poisoning
-from emu.engine.window import Word
-from emu.isa.status import Status
 
 # x19: the function's words. x20: what all share. x21: the state. x22: the entry. x23: the record. x24: the key of
 # what the call means.
-KNOWN = f"""
+KNOWN = f"""{reaching.AARCH64}
 known:
     str x30, [sp, #-16]!
     ubfx x9, x1, #{layout.FACT_SHIFT}, #{layout.FACT_BITS}
@@ -92,78 +91,6 @@ whole:
 unled:
     mov x0, #0
     ldr x30, [sp], #16
-    ret
-reach:
-    ldr x10, [x20, #{8 * Shared.SATP}]
-    cbz x10, nowhere
-    ldr x10, [x10]
-    ldr x4, [x21, #{State.PRIVILEGE}]
-    cmp x4, #{layout.M_MODE}
-    b.eq machine
-    lsr x11, x10, #{layout.SATP_MODE_SHIFT}
-    cbz x11, physical
-    sub x11, x11, #{layout.SV39}
-    cmp x11, #{layout.SV57 - layout.SV39}
-    b.hi nowhere
-    add x11, x11, x11, lsl #3
-    add x12, x11, #38
-    asr x12, x5, x12
-    add x12, x12, #1
-    cmp x12, #1
-    b.hi nowhere
-    add x11, x11, #30
-    ubfx x10, x10, #0, #{layout.PPN_BITS}
-    lsl x10, x10, #12
-level:
-    lsr x12, x5, x11
-    and x12, x12, #511
-    add x10, x10, x12, lsl #3
-    ldr x12, [x20, #{8 * Shared.RAM}]
-    sub x10, x10, x12
-    ldr x12, [x20, #{8 * Shared.RAM_SIZE}]
-    cmp x10, x12
-    b.hs nowhere
-    ldr x12, [x20, #{8 * Shared.HOST}]
-    ldr x10, [x12, x10]
-    lsr x12, x10, #{layout.RESERVED}
-    cbnz x12, nowhere
-    tbz w10, #0, nowhere
-    lsr x12, x10, #{layout.PPN_SHIFT}
-    lsl x12, x12, #12
-    tst w10, #{layout.LEAF}
-    b.ne leaf
-    mov x10, x12
-    sub x11, x11, #9
-    cmp x11, #12
-    b.ge level
-    b nowhere
-leaf:
-    mov w4, #{layout.READ}
-    and w10, w10, w4
-    cmp w10, w4
-    b.ne nowhere
-    mov x4, #-1
-    lsl x4, x4, x11
-    bic x7, x12, x4
-    cbnz x7, nowhere
-    bic x5, x5, x4
-    add x5, x5, x12
-physical:
-    ldr x12, [x20, #{8 * Shared.RAM}]
-    sub x5, x5, x12
-    ldr x12, [x20, #{8 * Shared.RAM_SIZE}]
-    cmp x5, x12
-    b.hs nowhere
-    ldr x12, [x20, #{8 * Shared.HOST}]
-    add x5, x12, x5
-    mov w7, #1
-    ret
-machine:
-    ldr x11, [x21, #{8 * Word.MSTATUS}]
-    tbnz w11, #{int(Status.MPRV).bit_length() - 1}, nowhere
-    b physical
-nowhere:
-    mov w7, #0
     ret
 """
 _REGISTERS = "".join(
@@ -260,8 +187,8 @@ keyed:
     ldr x2, [x21, #{State.SP}]
     stp x1, x2, [x23, #{Field.LINK}]
 {_REGISTERS}
-    add x9, x23, #{layout.RECORD_SIZE}
-    str x9, [x20, #{8 * Shared.PLACE}]
+{elements.ENTERED}
+    ldp x1, x2, [x23, #{Field.LINK}]
     ldr x3, [x19, #{8 * Own.MARK}]
     ldr x9, [x22, #{MARKS_OFFSET}]
     orr x9, x9, x3
@@ -345,8 +272,8 @@ RETURNING = f"""
     ldr x9, [x1, #32]
     str x9, [x23, #{Field.INSTRET}]
 {_REGISTERS}
-    add x9, x23, #{layout.RECORD_SIZE}
-    str x9, [x20, #{8 * Shared.PLACE}]
+{elements.RETURNED}
+    ldp x1, x2, [sp, #80]
     ldr x9, [x20, #{8 * Shared.INNERMOST}]
     ldr x10, [x22, #16]
     str x10, [x9]

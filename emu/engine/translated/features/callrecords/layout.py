@@ -11,13 +11,14 @@ that of a plan (`poisoning`)."""
 PLACE_BITS, PLACE_SHIFT = 10, 4
 """Places of calls that are awaited, by bits of their stack pointers, of 32 bytes, too: the stack pointer, the return
 address, the address of the function's words, the key of what the call means."""
-RECORD_SIZE, MOST_LINKS = 352, 17
+RECORD_SIZE, MOST_LINKS = 360, 17
 """Bytes: of 64 bits the function's number and `ENDED`, the count of instructions, ra, sp, tp, the privilege as the
 core has it, who called (the number of facts about what is around the outermost call; and how many calls follow), the
 number of facts about what the call means, a0 to a7, a number for this call and those around it, their return addresses;
-of 32 bits the code before each; of 64 bits at its end what was done to memory at once (`poisoning`)."""
-ENDED_BIT = 32
-"""Of the first word of a record: the call has returned."""
+of 32 bits the code before each; of 64 bits at its end a number (`elements`), and what was done to memory at once
+(`poisoning`)."""
+ENDED_BIT, ELEMENT_BIT = 32, 34
+"""Of the first word of a record: the call has returned; it is one of an element."""
 
 
 class Shared(IntEnum):
@@ -82,6 +83,8 @@ class Own(IntEnum):
     """Where in the state that is, or 0."""
     PLAN = 11
     """The address of what a call does to memory, where its facts do not say it (`poisoning.layout.Plan`); or 0."""
+    ELEMENTS = 12
+    """1 if there is a record for each element of what a call is given, too (`elements`); else 0."""
 
 
 class State(IntEnum):
@@ -95,7 +98,7 @@ class Field(IntEnum):
 
     NUMBER, INSTRET, LINK, STACK, THREAD, MODE, CALLERS, MEANING, FIRST = range(0, 72, 8)
     PATH, LINKS, CODE = 128, 136, 136 + 8 * MOST_LINKS
-    DONE = RECORD_SIZE - 8
+    ELEMENT, DONE = RECORD_SIZE - 16, RECORD_SIZE - 8
 
 
 M_MODE, SV39, SV57 = 3, 8, 10

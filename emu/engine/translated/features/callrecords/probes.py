@@ -7,16 +7,18 @@ may be done at once (`poisoning`).
 
 from emu.engine.native import Probe
 from emu.engine.translated.features.callrecords import aarch64, x86_64
+from emu.engine.translated.features.callrecords.elements import aarch64 as elements_aarch64
+from emu.engine.translated.features.callrecords.elements import x86_64 as elements_x86_64
 from emu.engine.translated.features.callrecords.poisoning import aarch64 as poisoning_aarch64
 from emu.engine.translated.features.callrecords.poisoning import x86_64 as poisoning_x86_64
 
 
 def _x86_64() -> str:
-    return x86_64.KNOWN + poisoning_x86_64.POISONED
+    return x86_64.KNOWN + elements_x86_64.ELEMENTS + poisoning_x86_64.POISONED
 
 
 def _aarch64() -> str:
-    return aarch64.KNOWN + poisoning_aarch64.POISONED
+    return aarch64.KNOWN + elements_aarch64.ELEMENTS + poisoning_aarch64.POISONED
 
 
 ENTERED = Probe("call_entered", lambda: x86_64.ENTERING + _x86_64(), lambda: aarch64.ENTERING + _aarch64())

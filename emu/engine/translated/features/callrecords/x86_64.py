@@ -2,11 +2,10 @@
 
 from emu.engine.slots import Slot
 from emu.engine.translated.features.callentries import MARKS_OFFSET, PATH_SHIFT, RETURNED
-from emu.engine.translated.features.callrecords import layout
+from emu.engine.translated.features.callrecords import layout, reaching
+from emu.engine.translated.features.callrecords.elements import x86_64 as elements
 from emu.engine.translated.features.callrecords.layout import Field, Own, Shared, State
 from emu.engine.translated.features.callrecords.poisoning import x86_64 as poisoning
-from emu.engine.window import Word
-from emu.isa.status import Status
 
 
 def _shared(word: Shared) -> str:
@@ -18,9 +17,9 @@ def _own(word: Own) -> str:
 
 
 # `known` says by which number the facts of a key go; 0 if there are none that hold. `led` writes who has led to the
-# call; 0 if that cannot be known. `reach` makes an address of the host's of one of the guest's. rbx: the function's
-# words. rbp: what all share. r12: the state. r13: the entry of the call. r14: the record.
-KNOWN = f"""
+# call; 0 if that cannot be known. rbx: the function's words. rbp: what all share. r12: the state. r13: the entry of the
+# call. r14: the record.
+KNOWN = f"""{reaching.X86_64}
 known:
     mov rax, rsi
     shr rax, {layout.FACT_SHIFT}
@@ -103,78 +102,6 @@ whole:
     ret
 unled:
     xor eax, eax
-    ret
-reach:
-    mov r9, {_shared(Shared.SATP)}
-    test r9, r9
-    jz nowhere
-    mov r9, [r9]
-    cmp qword ptr [r12+{State.PRIVILEGE}], {layout.M_MODE}
-    je machine
-    mov rcx, r9
-    shr rcx, {layout.SATP_MODE_SHIFT}
-    jz physical
-    sub ecx, {layout.SV39}
-    cmp ecx, {layout.SV57 - layout.SV39}
-    ja nowhere
-    lea ecx, [rcx+rcx*8+38]
-    mov r10, rdi
-    sar r10, cl
-    inc r10
-    cmp r10, 1
-    ja nowhere
-    sub ecx, 8
-    shl r9, {64 - layout.PPN_BITS}
-    shr r9, {64 - layout.PPN_BITS - 12}
-level:
-    mov r10, rdi
-    shr r10, cl
-    and r10d, 511
-    lea r9, [r9+r10*8]
-    sub r9, {_shared(Shared.RAM)}
-    cmp r9, {_shared(Shared.RAM_SIZE)}
-    jae nowhere
-    add r9, {_shared(Shared.HOST)}
-    mov r9, [r9]
-    mov r10, r9
-    shr r10, {layout.RESERVED}
-    jnz nowhere
-    test r9b, {layout.VALID}
-    jz nowhere
-    mov r10, r9
-    shr r10, {layout.PPN_SHIFT}
-    shl r10, 12
-    test r9b, {layout.LEAF}
-    jnz leaf
-    mov r9, r10
-    sub ecx, 9
-    cmp ecx, 12
-    jge level
-    jmp nowhere
-leaf:
-    and r9d, {layout.READ}
-    cmp r9d, {layout.READ}
-    jne nowhere
-    mov rsi, -1
-    shl rsi, cl
-    not rsi
-    test r10, rsi
-    jnz nowhere
-    and rdi, rsi
-    or rdi, r10
-physical:
-    sub rdi, {_shared(Shared.RAM)}
-    cmp rdi, {_shared(Shared.RAM_SIZE)}
-    jae nowhere
-    add rdi, {_shared(Shared.HOST)}
-    clc
-    ret
-machine:
-    test dword ptr [r12+{8 * Word.MSTATUS}], {int(Status.MPRV)}
-    jnz nowhere
-    jmp physical
-nowhere:
-    stc
     ret
 """
 _REGISTERS = "".join(
@@ -270,7 +197,9 @@ keyed:
     mov rdx, [r12+{State.SP}]
     mov [r14+{Field.STACK}], rdx
 {_REGISTERS}
-    add qword ptr {_shared(Shared.PLACE)}, {layout.RECORD_SIZE}
+{elements.ENTERED}
+    mov rcx, [r12+{State.RA}]
+    mov rdx, [r12+{State.SP}]
     mov rsi, {_own(Own.MARK)}
     or [r13+{MARKS_OFFSET}], rsi
     test sil, 1
@@ -365,7 +294,8 @@ RETURNING = f"""
     mov rax, [r8+32]
     mov [r14+{Field.INSTRET}], rax
 {_REGISTERS}
-    add qword ptr {_shared(Shared.PLACE)}, {layout.RECORD_SIZE}
+{elements.RETURNED}
+    mov r8, [rsp+8]
     mov rdx, {_shared(Shared.INNERMOST)}
     mov rcx, [r13+16]
     mov [rdx], rcx

@@ -38,14 +38,31 @@ class _Saved(NamedTuple):
     others: dict[int, dict[int, int]]
 
 
+class Elements(NamedTuple):
+    """Where native code finds the elements that a call is given."""
+
+    first: Steps
+    """The head of a circular list, or the first word of an array."""
+    words: Steps | None
+    """How many words an array has; None of a list."""
+    node: int
+    """How far behind the beginning of each element its node stands, of a list."""
+
+
 class Plan:
     """What a call does to memory, for native code."""
 
-    def __init__(self, effect: Effect, at: Steps, extent: Steps) -> None:
+    def __init__(self, effect: Effect, at: Steps, extent: Steps, elements: Elements | None = None) -> None:
+        """With `elements`, `at` is that of each, which is in a0 then."""
+        first, words, node = elements or ((), None, 0)
         self._steps = [
-            (ctypes.c_uint64 * (2 * len(steps) + 2))(*chain.from_iterable((*steps, _END))) for steps in (at, extent)
+            (ctypes.c_uint64 * (2 * len(steps) + 2))(*chain.from_iterable((*steps, _END)))
+            for steps in (at, extent, first, words or ())
         ]
-        self._words = (ctypes.c_uint64 * len(layout.Plan))(effect, *map(ctypes.addressof, self._steps))
+        at_, extent_, first_, words_ = map(ctypes.addressof, self._steps)
+        self._words = (ctypes.c_uint64 * len(layout.Plan))(
+            effect, at_, extent_, first_, 0 if words is None else words_, node
+        )
         self.address = ctypes.addressof(self._words)
         """Where the host has it, while this object lives."""
 

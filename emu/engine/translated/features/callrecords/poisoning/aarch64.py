@@ -1,7 +1,7 @@
 """What poisons memory at recorded calls, for AArch64."""
 
 from emu.engine.translated.features.callentries import MARKS_OFFSET
-from emu.engine.translated.features.callrecords.layout import Field, Own, Shared
+from emu.engine.translated.features.callrecords.layout import RECORD_SIZE, Field, Own, Shared
 from emu.engine.translated.features.callrecords.poisoning import layout
 from emu.engine.translated.features.callrecords.poisoning.layout import Effect, Plan, Step, Table
 
@@ -65,6 +65,8 @@ planned:
     ldr x10, {_table(Table.BITS)}
     cmp x9, x10
     b.ne refused
+    ldr x9, [x19, #{8 * Own.ELEMENTS}]
+    cbnz x9, in_order
     add x3, x23, #{Field.FIRST}
     ldr x2, [x22, #{8 * Plan.AT}]
     bl number
@@ -72,6 +74,7 @@ planned:
     b.eq done
     b.hi refused
     cbz x0, done
+placed:
     mov x8, x0
     mov x3, x1
     ldr x2, [x22, #{8 * Plan.EXTENT}]
@@ -237,6 +240,28 @@ refused:
     mov w0, #1
     ldr x30, [sp], #16
     ret
+in_order:
+    ldr x9, [x23, #{Field.ELEMENT}]
+    add x9, x9, x23
+    str x9, [sp, #-32]!
+    str x1, [sp, #8]
+    mov w0, #0
+one:
+    ldr x9, [sp]
+    cmp x23, x9
+    b.eq all_done
+    add x23, x23, #{RECORD_SIZE}
+    ldr x0, [x23, #{Field.ELEMENT}]
+    ldr x1, [sp, #8]
+    adr x30, one_done
+    str x30, [sp, #-16]!
+    b placed
+one_done:
+    cbz w0, one
+all_done:
+    add sp, sp, #32
+    ldr x30, [sp], #16
+    ret
 number:
     mov w9, #0
     mov x10, sp
@@ -252,6 +277,8 @@ step:
     ldr x5, [sp], #16
     cmp x4, #{Step.NEED}
     b.eq needed
+    cmp x4, #{Step.LOAD}
+    b.eq loading
     ldr x0, [sp], #16
     cmp x4, #{Step.ADD}
     b.eq adding
@@ -305,6 +332,15 @@ of_call:
 pushed:
     str x0, [sp, #-16]!
     b step
+loading:
+    tst x5, #7
+    b.ne odd
+    stp x30, x10, [sp, #-16]!
+    bl reach
+    ldp x30, x10, [sp], #16
+    cbz w7, odd
+    ldr x0, [x5]
+    b pushed
 needed:
     cbnz x5, step
     mov w9, #1

@@ -25,6 +25,8 @@ class Step(IntEnum):
     LEFT = 9
     RIGHT = 10
     XOR = 11
+    LOAD = 12
+    """Take an address and push the 64 bits there; what is no multiple of 8, or cannot be read, is left to Python."""
 
 
 class Effect(IntEnum):
@@ -45,6 +47,13 @@ class Plan(IntEnum):
     """The address of the steps to the frame or block; there is none if that is 0."""
     EXTENT = 2
     """The same for how many frames or bytes; the registers are those of the call."""
+    FIRST = 3
+    """Of elements (`callrecords.elements`): the same for the list's head or the array's first word; then a0 in `AT` is
+    the element."""
+    COUNT = 4
+    """The same for how many words an array has; 0 of a list."""
+    NODE = 5
+    """How far behind the beginning of each element its node stands, of a list."""
 
 
 class Table(IntEnum):

@@ -1,7 +1,7 @@
 """What poisons memory at recorded calls, for x86-64."""
 
 from emu.engine.translated.features.callentries import MARKS_OFFSET
-from emu.engine.translated.features.callrecords.layout import Field, Own, Shared
+from emu.engine.translated.features.callrecords.layout import RECORD_SIZE, Field, Own, Shared
 from emu.engine.translated.features.callrecords.poisoning import layout
 from emu.engine.translated.features.callrecords.poisoning.layout import Effect, Plan, Step, Table
 
@@ -66,6 +66,8 @@ planned:
     mov rax, [rax]
     cmp rax, {_table(Table.BITS)}
     jne refused
+    cmp qword ptr [rbx+{8 * Own.ELEMENTS}], 0
+    jne in_order
     push rdx
     push rsi
     lea r8, [r14+{Field.FIRST}]
@@ -80,6 +82,7 @@ planned:
     ja refused
     test r13, r13
     jz done
+placed:
     push rdx
     mov r9, r8
     mov rdi, [rdx+{8 * Plan.EXTENT}]
@@ -236,6 +239,26 @@ done:
 refused:
     mov eax, 1
     ret
+in_order:
+    mov rcx, [r14+{Field.ELEMENT}]
+    add rcx, r14
+    push rcx
+    push rdx
+    push rsi
+    xor eax, eax
+one:
+    cmp r14, [rsp+16]
+    je all_done
+    add r14, {RECORD_SIZE}
+    mov r13, [r14+{Field.ELEMENT}]
+    mov r8, [rsp]
+    mov rdx, [rsp+8]
+    call placed
+    test eax, eax
+    jz one
+all_done:
+    add rsp, 24
+    ret
 number:
     xor r11d, r11d
     mov r10, rsp
@@ -253,6 +276,8 @@ step:
     je ended
     cmp ecx, {Step.NEED}
     je needed
+    cmp ecx, {Step.LOAD}
+    je loading
     mov edx, ecx
     pop rcx
     pop rax
@@ -309,6 +334,22 @@ of_call:
 pushed:
     push rax
     jmp step
+loading:
+    pop rax
+    test al, 7
+    jnz odd
+    push rdi
+    push r9
+    push r10
+    mov rdi, rax
+    call reach
+    mov rax, rdi
+    pop r10
+    pop r9
+    pop rdi
+    jc odd
+    mov rax, [rax]
+    jmp pushed
 needed:
     pop rax
     test rax, rax
