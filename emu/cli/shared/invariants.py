@@ -59,7 +59,7 @@ class CheckedInvariants:
             checks = named(",".join(name for name in names if name != FREED))
             if FREED in names:
                 frames = FreedFrames(machine, self._still_mapped)
-                checks[FREED], self.still_mapped = frames.check, frames.still_mapped
+                checks[FREED], self.still_mapped = frames, frames.still_mapped
             self.broken = Invariants(machine, checks, self._found).broken
 
     def _found(self, broken: "Broken") -> None:

@@ -1,26 +1,39 @@
 """What page tables must never hold, checked whenever one of their entries is written."""
 
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from emu.address import PAGE_BITS, PhysAddr, VirtAddr
 from emu.errors import ConfigError
 from emu.events import AddressSpaceSwitched, FrameAllocated, FrameFreed, PteWritten, StateRestored, TrapReturned
 from emu.isa.privilege import Privilege
+from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
 from emu.mmu.space import AddressSpace
 from emu.observe.pagetables.frames import MappedOnce
+from emu.observe.pagetables.tables import Indexed, Leaves, Tables
 from emu.subscriptions import cancel_all
 
 _MOST_SPACES, _MOST_FOUND = 1 << 10, 1000
+_WX = bits.V | bits.W | bits.X
 
 Check = Callable[[PteWritten, Callable[[], AddressSpace]], str | None]
 """What is wrong with an entry that was written, None when nothing is. The second argument reads the address space as it
 is behind the write, for who needs it: that takes some milliseconds."""
+
+
+@runtime_checkable
+class Sifting(Protocol):
+    """A `Check` that knows beforehand of which leaves it has nothing to say, and would learn nothing."""
+
+    def __call__(self, write: PteWritten, space: Callable[[], AddressSpace], /) -> str | None:
+        """See `Check`."""
+
+    def sift(self, leaves: Leaves, /) -> Iterable[int]:
+        """The numbers of all others, in their table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +46,27 @@ class Broken:
     why: str
 
 
-def no_writable_code(write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
+class _NoWritableCode:
     """No page is writable and executable."""
-    wx = bits.V | bits.W | bits.X
-    return "it is writable and executable" if write.new & wx == wx else None
+
+    def __call__(self, write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
+        return "it is writable and executable" if write.new & _WX == _WX else None
+
+    def sift(self, leaves: Leaves) -> list[int]:
+        return [index for index, entry in leaves.entries if entry & _WX == _WX]
 
 
-def no_user_in_kernel(write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
+class _NoUserInKernel:
     """No user page is in the upper half of the addresses."""
-    is_user = write.new & bits.V and write.new & bits.U
-    return "it is a user page in the upper half" if is_user and write.first >> 63 else None
+
+    def __call__(self, write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
+        is_user = write.new & bits.V and write.new & bits.U
+        return "it is a user page in the upper half" if is_user and write.first >> 63 else None
+
+    def sift(self, leaves: Leaves) -> list[int]:
+        if not leaves.level and not leaves.base >> 63:
+            return []
+        return [index for index, entry in leaves.entries if entry & bits.U]
 
 
 class MadeFor(NamedTuple):
@@ -52,8 +76,8 @@ class MadeFor(NamedTuple):
 
 
 INVARIANTS: Mapping[str, Check | MadeFor] = {
-    "no-writable-code": no_writable_code,
-    "no-user-in-kernel": no_user_in_kernel,
+    "no-writable-code": _NoWritableCode(),
+    "no-user-in-kernel": _NoUserInKernel(),
     "mapped-once": MadeFor(MappedOnce),
 }
 """The invariants by name."""
@@ -75,9 +99,9 @@ class StillMapped:
 class FreedFrames:
     """A freed frame is mapped by nobody: knows which frames have gone back to their allocator, as its events tell.
 
-    `check` says so of an entry that is written. What is mapped when it is freed is looked for when the kernel next
-    returns to user code, in the address space of that: many kernels free a frame first and clear its entry then. The
-    kernel's linear map has all frames, and does not count.
+    As a `Check` it says so of an entry that is written. What is mapped when it is freed is looked for when the kernel
+    next returns to user code, in the address space of that: many kernels free a frame first and clear its entry then.
+    The kernel's linear map has all frames, and does not count.
     """
 
     def __init__(self, machine: Machine, on_still_mapped: Callable[[StillMapped], None] = lambda _found: None) -> None:
@@ -96,7 +120,7 @@ class FreedFrames:
         machine.on(TrapReturned, self._returned)
         machine.on(StateRestored, lambda _event: self._forget())
 
-    def check(self, write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
+    def __call__(self, write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
         """The invariant."""
         ppn = Pte(write.new).ppn
         is_leaf = write.new & bits.V and write.new & (bits.R | bits.W | bits.X)
@@ -105,6 +129,13 @@ class FreedFrames:
         if not write.new & bits.U and int(write.first) - int(ppn.address()) in self._linear:
             return None
         return f"its frame {ppn!r} was freed"
+
+    def sift(self, leaves: Leaves) -> list[int]:
+        """See `Sifting`."""
+        freed = self._freed
+        if leaves.level or not freed:
+            return []
+        return [index for index, entry in leaves.entries if entry >> bits.PPN_SHIFT & bits.PPN_MASK in freed]
 
     def _frame_freed(self, event: FrameFreed) -> None:
         if event.offset:
@@ -151,6 +182,21 @@ def _numbers(event: FrameAllocated | FrameFreed) -> range:
     return range(int(event.ppn), int(event.ppn) + event.count)
 
 
+class _Space:
+    """The address space at one moment, read when it is asked for."""
+
+    __slots__ = ("_machine", "_space")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._space: AddressSpace | None = None
+
+    def __call__(self) -> AddressSpace:
+        if self._space is None:
+            self._space = self._machine.address_space()
+        return self._space
+
+
 class Invariants:
     """Checks page tables when they come into use, and at each write to one.
 
@@ -170,6 +216,9 @@ class Invariants:
         self._checks = {
             name: check.make(machine) if isinstance(check, MadeFor) else check for name, check in checks.items()
         }
+        every: list[object] = list(self._checks.values())
+        self._sifting = [check for check in every if isinstance(check, Sifting)]
+        self._tables = Tables(machine.memory)
         self._on_broken = on_broken
         self.broken: list[Broken] = []
         self._entered: set[int] = set()
@@ -186,23 +235,34 @@ class Invariants:
 
     def _enters(self, event: AddressSpaceSwitched) -> None:
         """Check what was written before its tables came into use; of many pages the first is told."""
-        space = self._machine.address_space()
-        if not space.levels or int(space.root) in self._entered:
+        satp = self._machine.hart.csr["satp"]
+        root = satp & SATP_PPN
+        if satp >> SATP_MODE_SHIFT not in PAGING_LEVELS or root in self._entered:
             return
-        self._entered.add(int(space.root))
+        self._entered.add(root)
+        space = _Space(self._machine)
         found: dict[tuple[str, str], tuple[PteWritten, int]] = {}
-        for entry in space.leaves:
-            write = PteWritten(
-                instret=event.instret, pc=event.pc, privilege=event.privilege, pte_address=entry.address,
-                old=int(entry.pte), new=int(entry.pte), level=entry.level, first=entry.first, by_walk=False,
-            )  # fmt: skip
-            for name, check in self._checks.items():
-                why = check(write, lambda: space)
-                if why is not None:
-                    first, number = found.get((name, why), (write, 0))
-                    found[name, why] = first, number + 1
+        for leaves in self._tables.leaves(satp):
+            for index, entry in self._not_sifted(leaves):
+                write = PteWritten(
+                    instret=event.instret, pc=event.pc, privilege=event.privilege,
+                    pte_address=PhysAddr(leaves.page + 8 * index), old=entry, new=entry, level=leaves.level,
+                    first=VirtAddr(leaves.first(index)), by_walk=False,
+                )  # fmt: skip
+                for name, check in self._checks.items():
+                    why = check(write, space)
+                    if why is not None:
+                        first, number = found.get((name, why), (write, 0))
+                        found[name, why] = first, number + 1
         for (name, why), (write, number) in found.items():
             self._tell(Broken(name, write, f"{why}, and {number - 1:,} more pages are" if number > 1 else why))
+
+    def _not_sifted(self, leaves: Leaves) -> Sequence[Indexed]:
+        """The leaves that a check may have something to say of."""
+        if len(self._sifting) < len(self._checks):
+            return leaves.entries
+        found = {index for check in self._sifting for index in check.sift(leaves)}
+        return [each for each in leaves.entries if each[0] in found] if found else ()
 
     def _tell(self, found: Broken) -> None:
         self.broken.append(found)
@@ -211,7 +271,7 @@ class Invariants:
     def _written(self, write: PteWritten) -> None:
         if write.by_walk:
             return
-        space = cache(self._machine.address_space)
+        space = _Space(self._machine)
         for name, check in self._checks.items():
             why = check(write, space)
             if why is not None:

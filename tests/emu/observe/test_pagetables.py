@@ -102,7 +102,7 @@ def test_mapping_a_freed_frame_is_told_until_it_is_allocated_again(boot: Callabl
     for kind in (FrameAllocated, FrameFreed):
         machine.events.add_source(kind, lambda: lambda: None)
     frames = FreedFrames(machine)
-    found = Invariants(machine, {"freed": frames.check})
+    found = Invariants(machine, {"freed": frames})
     ppn = PhysPageNum(machine.address_of("page") >> 12)
     fields = {"instret": 0, "pc": VirtAddr(0), "privilege": Privilege.S, "ppn": ppn}
     machine.events.emit(FrameFreed(**fields))
@@ -168,7 +168,7 @@ def test_the_linear_map_has_freed_frames(boot: Callable[..., Machine]) -> None:
     def why(first: int, flags: int) -> str | None:
         new = int(ppn) << 10 | flags
         write = PteWritten(**fields, new=new, level=0, first=VirtAddr(first), by_walk=False)
-        return frames.check(write, machine.address_space)
+        return frames(write, machine.address_space)
 
     assert why(0x8030_0000, 0xC7) is None
     assert why(0x8030_0000, 0xD7) == why(0x4000_0000, 0xC7) == f"its frame {ppn!r} was freed"
