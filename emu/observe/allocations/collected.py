@@ -5,19 +5,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from emu.engine.slots import Slot
+from emu.engine.translated.features.callrecords import MOST_RECORDS
 from emu.events import Event
 from emu.hints import NamedTuple, TypeVar
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.meanings import Found
 from emu.observe.calls.awaited import Ended
-from emu.observe.calls.kept import KeptTracer, Recorded
+from emu.observe.calls.kept import Crossed, KeptTracer, Recorded
 from emu.observe.calls.opened import LAST_MARK, OpenCalls
 from emu.observe.calls.tracer import Call, CallTracer, Return
 from emu.observe.source import Source
 from emu.subscriptions import Stop, Subscription
 
 Collect = Callable[[Event], None]
+Crossing = Callable[[Placed, int, int | None], None]
+"""Gets a function, the instructions that had retired when it was entered; and None, or those when it has returned."""
 L = TypeVar("L")
 
 
@@ -37,6 +40,8 @@ class LaterTellers(NamedTuple):
     """Whether calls inside others of their layer matter, too."""
     recorded: "Recorded[Found] | None"
     """How they are told of where native code has recorded them."""
+    crossed: Crossed | None
+    """Told of these, where somebody wants to know of entries and returns."""
 
 
 class Collectors:
@@ -48,6 +53,8 @@ class Collectors:
         """How many of them get events at once."""
         self.impatient = 0
         """How many cannot wait for events of what native code has done until they settle."""
+        self.most = MOST_RECORDS
+        """How many entries and returns may be told of later than at their moment."""
 
     @classmethod
     def of(cls, machine: Machine) -> "Collectors":
@@ -73,8 +80,8 @@ class CollectedSource(Source[Placed]):
     """
 
     def __init__(self, machine: Machine, kinds: tuple[type[Event], ...], functions: Iterable[Placed]) -> None:
-        self.crossed: list[Callable[[Placed, Call, bool], None]] = []
-        """Told of each outermost call, before its events with True, and behind them with False: it has returned."""
+        self.crossed: list[Crossing] = []
+        """Told of each outermost call, before its events and behind them."""
         self.freeing: list[Callable[[Placed, Call], None]] = []
         """Told of each outermost call of a function that frees, behind its event."""
         self._tracers: dict[str, CallTracer] = {}
@@ -92,9 +99,23 @@ class CollectedSource(Source[Placed]):
     def later_tellers(self, item: Placed) -> LaterTellers:
         """What to do with them while only collectors get events."""
 
-    def tell_crossings(self, tell: Callable[[Placed, Call, bool], None]) -> Subscription:
-        """Call `tell` whenever the guest enters (True) or leaves one of its functions, calls inside others left out."""
-        return self._leader._add(self._leader.crossed, tell)
+    def tell_crossings(self, tell: Crossing) -> Subscription:
+        """Call `tell` of each entry into one of its functions and each return, calls inside others left out.
+
+        In order with the events that are told in bulk (`collect`), and at the latest when `settle` is called.
+        """
+        settle(self._machine)
+        subscription = self._leader._add(self._leader.crossed, tell)
+        self._leader._trace_anew()
+        return subscription
+
+    @staticmethod
+    def ask_within(machine: Machine, most: int = MOST_RECORDS) -> None:
+        """Have all entries and returns but the next `most`, at the most, told of at their moments."""
+        Collectors.of(machine).most = most
+        calls = OpenCalls.present(machine)
+        if calls is not None:
+            calls.records.most = most
 
     def tell_freeing(self, tell: Callable[[Placed, Call], None]) -> Subscription:
         """Call `tell` when the guest has entered a function that frees, and the event has been told."""
@@ -197,14 +218,15 @@ class CollectedSource(Source[Placed]):
     def _choose(self) -> None:
         """Follow calls in the way that those who want events need."""
         is_wanted = bool(self._collectors) and bool(self._wanted)
-        can_wait = not (self._listened_kinds or self.crossed or self.freeing)
+        can_wait = not (self._listened_kinds or self.freeing)
         if self._later is not None and not (is_wanted and can_wait):
             self._wait_no_more()
         elif self._later is None and is_wanted and can_wait and KeptTracer.is_possible(self._machine):
             self._wait()
         if self._later is not None and self._open_calls is not None:
-            self._open_calls.records.at_once = Collectors.of(self._machine).hurried > 0
-            self._open_calls.waits = not Collectors.of(self._machine).impatient
+            all_of = Collectors.of(self._machine)
+            self._open_calls.records.at_once, self._open_calls.records.most = all_of.hurried > 0, all_of.most
+            self._open_calls.waits = not all_of.impatient and not self.crossed
             if not self._open_calls.waits:
                 self._open_calls.settle()
         if is_wanted and self._later is None and not self._listens_to_collect:
@@ -228,10 +250,17 @@ class CollectedSource(Source[Placed]):
                 layer, on_return = (type(self), item.allocator.layer), self.tellers(item).returned
                 if not later.trace(
                     layer, item.name, item.address, how.called, how.ended, on_return,
-                    nested=how.nested, recorded=how.recorded,
+                    nested=how.nested, recorded=how.recorded, crossed=how.crossed,
                 ):  # fmt: skip
                     self._wait_no_more()
                     return
+
+    def _trace_anew(self) -> None:
+        """What is wanted of calls has changed."""
+        if self._later is not None:
+            for item in self._wanted:
+                self._later.untrace(item.address)
+            self._trace_later()
 
     def _wait_no_more(self) -> None:
         """From now on each event is told at its moment, also of calls that are open."""

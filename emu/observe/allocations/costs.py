@@ -7,7 +7,6 @@ from emu.lateclass import dataclass
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, HeapObserver
-from emu.observe.calls.tracer import Call
 from emu.subscriptions import Subscription, cancel_all
 
 
@@ -27,7 +26,6 @@ class AllocatorCosts:
     """Counts the outermost calls of the allocators that are followed, from now on."""
 
     def __init__(self, machine: Machine) -> None:
-        self._machine = machine
         self._counts: dict[str, Counter[int]] = {}
         self._observers: tuple[AllocatorObserver, ...] = (FrameObserver(machine, ()), HeapObserver(machine, ()))
         self._subscriptions: list[Subscription] = [each.tell_crossings(self._crossed) for each in self._observers]
@@ -45,9 +43,12 @@ class AllocatorCosts:
             counts = self._counts[name]
             yield CallCost(name, counts.total(), _median(counts), max(counts), total[name])
 
-    def _crossed(self, placed: Placed, call: Call, entered: bool) -> None:
-        if not entered:
-            self._counts.setdefault(placed.name, Counter())[self._machine.instret - call.instret] += 1
+    def _crossed(self, placed: Placed, entered: int, left: int | None) -> None:
+        if left is not None:
+            counts = self._counts.get(placed.name)
+            if counts is None:
+                counts = self._counts[placed.name] = Counter()
+            counts[left - entered] += 1
 
 
 def _median(counts: Counter[int]) -> int:

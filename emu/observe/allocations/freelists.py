@@ -105,6 +105,11 @@ class FreeMemory:
         return any(lists.symbol or self._heaps.of_allocator(name) for name, lists in self._lists)
 
     @property
+    def are_described(self) -> bool:
+        """Whether there are lists, or will be once their allocator is called."""
+        return bool(self._lists)
+
+    @property
     def by_order(self) -> bool:
         """Whether there is a list for each order, as buddy allocators have."""
         return any(lists.by_order for _, lists in self._lists)

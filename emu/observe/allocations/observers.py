@@ -89,7 +89,7 @@ class AllocatorObserver(CollectedSource):
             if call.depth:
                 return
             for tell in self.crossed:
-                tell(item, call, True)
+                tell(item, call.instret, None)
             if at_call:
                 moment = CallMoment(self._machine, call)
                 self.report(item, call.privilege, moment, moment, call.instret, lambda: self._led(call))
@@ -104,29 +104,44 @@ class AllocatorObserver(CollectedSource):
                 returned, led = ReturnMoment(self._machine, moment), lambda: self._led(end.call)
                 self.report(item, end.call.privilege, returned, moment, end.instret, led)
             for tell in self.crossed:
-                tell(item, end.call, False)
+                tell(item, end.call.instret, end.instret)
 
         return Tellers(called, returned)
 
     def later_tellers(self, item: Placed) -> LaterTellers:
         """See the base."""
         machine, note = self._machine, self._noting(item)
+        at_call, is_crossed = item.function.does in (Does.FREE, Does.GIVE), bool(self.crossed)
 
-        def freed(call: Call) -> None:
+        def crossed(called: int, returned: int | None) -> None:
+            for tell in self.crossed:
+                tell(item, called, returned)
+
+        def called(call: Call) -> None:
             if note is not None:
                 note(call)
-            if not call.depth:
+            if call.depth:
+                return
+            crossed(call.instret, None)
+            if at_call:
                 moment = CallMoment(machine, call)
                 self.report(item, call.privilege, moment, moment, call.instret, lambda: self._led(call))
 
         def ended(call: Call, instret: int) -> None:
-            moment = CallMoment(machine, call)
-            self.report(item, call.privilege, ReturnMoment(machine, moment), moment, instret, lambda: self._led(call))
+            if not at_call:
+                moment = CallMoment(machine, call)
+                returned, led = ReturnMoment(machine, moment), lambda: self._led(call)
+                self.report(item, call.privilege, returned, moment, instret, led)
+            crossed(call.instret, instret)
 
         later = meanings.recorded(machine, item, self.report, self.recorded_teller(item))
-        if item.function.does in (Does.FREE, Does.GIVE):
-            return LaterTellers(freed, None, nested=note is not None, recorded=later)
-        return LaterTellers(note, ended, nested=note is not None, recorded=later)
+        return LaterTellers(
+            called if at_call or is_crossed else note,
+            ended if is_crossed or not at_call else None,
+            nested=note is not None,
+            recorded=None if is_crossed and later is not None and later.has_elements else later,
+            crossed=crossed if is_crossed else None,
+        )
 
     def recorded_teller(self, _item: Placed) -> Tell | None:
         """What tells of recorded calls of a function; None where `report` does."""

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from emu.events import HeapAllocated, HeapFreed, MachineReset, StateRestored
+from emu.events import Event, HeapAllocated, HeapFreed, MachineReset, StateRestored
 from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
+from emu.observe.allocations.collected import settle
 from emu.observe.allocations.description import Allocator, Does
 from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.gaps import Gaps, Piece
 from emu.observe.allocations.observers import HeapObserver
-from emu.observe.calls.tracer import Call
 from emu.subscriptions import Subscription, cancel_all
 
 _MOST_SAMPLES = 2048
@@ -68,6 +68,7 @@ class HeapSpace:
         self.lists = FreeMemory(machine, allocators, blocks=True)
         """What is looked at; false where gaps stand for lists."""
         self._heads = self.lists.heads if self.lists else 0
+        self._looks = self.lists.are_described
         self.samples: list[Sample] = []
         self.pieces: frozenset[Piece] = frozenset()
         """What was free when it was looked at last."""
@@ -83,27 +84,32 @@ class HeapSpace:
         self._requested = self._granted = self._wait = self._newest = 0
         observer = HeapObserver(machine, ())
         self._subscriptions: list[Subscription] = [
-            machine.on(HeapAllocated, self._allocated),
-            machine.on(HeapFreed, self._freed),
+            HeapObserver.collect(machine, self._changed, at_once=False),
             machine.on(MachineReset, lambda _event: self._forget()),
             machine.on(StateRestored, lambda _event: self._forget()),
             observer.tell_crossings(self._crossed),
         ]
         self._observer = observer
+        self._look_again()
 
     def close(self) -> None:
         """Look no more; the samples stay."""
         cancel_all(self._subscriptions)
+        if self._looks:
+            self._observer.ask_within(self._machine)
         self._observer.close()
+
+    def _changed(self, event: Event) -> None:
+        if isinstance(event, HeapAllocated):
+            self._allocated(event)
+        elif isinstance(event, HeapFreed):
+            self._forget_block(event.address)
 
     def _allocated(self, event: HeapAllocated) -> None:
         self._forget_block(event.address)
         rounded = 1 << max(event.size - 1, 0).bit_length() if self.lists.by_order else event.size
         self._enter(event.address, event.size, rounded)
         self._newest = event.address
-
-    def _freed(self, event: HeapFreed) -> None:
-        self._forget_block(event.address)
 
     def _enter(self, address: int, size: int, granted: int) -> None:
         self._held[address] = size, granted
@@ -118,20 +124,26 @@ class HeapSpace:
         self._granted -= granted
 
     def _forget(self) -> None:
+        settle(self._machine)
         self._held.clear()
         self._between = Gaps()
         self._requested = self._granted = 0
 
-    def _crossed(self, placed: Placed, _call: Call, entered: bool) -> None:
-        if entered:
-            if not self.samples:
-                self._sample(None)
-            return
-        self._wait -= 1
-        if self._wait <= 0:
-            self._sample(placed.function.does)
+    def _crossed(self, placed: Placed, entered: int, left: int | None) -> None:
+        if left is not None:
+            self._wait -= 1
+            if self._wait <= 0:
+                self._sample(placed.function.does, left)
+        elif not self.samples:
+            self._sample(None, entered)
+        self._look_again()
 
-    def _sample(self, does: Does | None) -> None:
+    def _look_again(self) -> None:
+        """Have Python asked at the moment of the next call that is looked at: its lists are in the guest's memory."""
+        if self._looks:
+            self._observer.ask_within(self._machine, max(self._wait - 1, 0))
+
+    def _sample(self, does: Does | None, moment: int) -> None:
         pieces = frozenset(self._in_lists()) if self.lists else self._between.pieces()
         before = self.pieces if self.samples else pieces
         self.pieces = pieces
@@ -143,7 +155,7 @@ class HeapSpace:
                 self._measure(sum(map(_size_of, before)) - free)
         elif does is Does.FREE:
             self.joins += len(before - pieces)
-        sample = Sample(self._machine.instret, self._requested, self._granted, free, max(sizes, default=0))
+        sample = Sample(moment, self._requested, self._granted, free, max(sizes, default=0))
         self.samples.append(sample)
         if len(self.samples) >= _MOST_SAMPLES:
             del self.samples[1::2]

@@ -56,6 +56,10 @@ class Recorded(Generic[M]):
     """Whether plans have elements: each is told of, with its number in the place of a0 now."""
 
 
+Crossed = Callable[[int, int | None], None]
+"""Gets the instructions that had retired when a call was entered; and None, or those when it has returned."""
+
+
 class KeptTracer:
     """Reports calls and returns as `CallTracer` does, at a fraction of the cost; natively only.
 
@@ -85,12 +89,13 @@ class KeptTracer:
         *,
         nested: bool,
         recorded: Recorded[M] | None = None,
+        crossed: Crossed | None = None,
     ) -> bool:
         """Follow the function that starts at `address`, as one of a layer; False if that is not possible now.
 
         With `nested`, calls inside others of the layer are reported, too, with depth 1; their returns are not.
         `on_return` is for a tracer that follows them on; see `Awaited`. What is `recorded` is told by that instead, in
-        order with all else.
+        order with all else, and `crossed` of it: around what is told of a call.
         """
         machine, calls, mark = self._machine, self._calls, self._calls.layer(layer)
         core = machine.core
@@ -100,7 +105,7 @@ class KeptTracer:
         give_mark = calls.kept.mark if waits else calls.kept.mark_only
         one = None
         if recorded is not None:
-            one = _RecordedFunction(self, name, address, mark, ended, on_return, recorded)
+            one = _RecordedFunction(self, name, address, mark, ended, on_return, recorded, crossed)
             on_call, ended = one.telling(on_call, ended)
         function = None if one is None else one.function
 
@@ -171,9 +176,10 @@ class _RecordedFunction(Generic[M]):
         ended: Ended | None,
         on_return: Callable[[Return], None],
         recorded: Recorded[M],
+        crossed: Crossed | None,
     ) -> None:
         self._tracer, self._name, self._address, self._mark = tracer, name, address, mark
-        self._on_return, self._ended, self._recorded = on_return, ended, recorded
+        self._on_return, self._ended, self._recorded, self._crossed = on_return, ended, recorded, crossed
         self._waits, self._at_entry, self._traced = ended is not None, recorded.at_entry, tracer._remove
         self._calls, self._core = tracer._calls, tracer._machine.core
         self._meanings: dict[int, M] = {}
@@ -230,6 +236,8 @@ class _RecordedFunction(Generic[M]):
             self._calls.awaits(record[_LINK:_THREAD], call)
         else:
             self._calls.begun(record[_LINK:_THREAD], self._mark, call)
+        if self._crossed is not None:
+            self._crossed(record[_INSTRET], None)
         if self._at_entry:
             self._tell_of([_given(call)], record)
 
@@ -238,14 +246,24 @@ class _RecordedFunction(Generic[M]):
 
     def _has_ended(self, record: Record) -> None:
         waiting = self._calls.returned(record[_LINK:_THREAD])
-        if not self._at_entry and self._address in self._traced:
+        if self._address not in self._traced:
+            return
+        if not self._at_entry:
             self._tell_of([_given(one) for one in waiting], record)
+        if self._crossed is not None:
+            for one in waiting:
+                self._crossed(_begun(one), record[_INSTRET])
 
     def _has_passed(self, record: Record, end: Record) -> None:
         """The same of both at once: nothing has come between them."""
         self._calls.returned(end[_LINK:_THREAD])
-        if self._address in self._traced:
-            self._tell_of([(record[_FIRST:_PATH], self._privilege(record[_MODE]))], end)
+        if self._address not in self._traced:
+            return
+        if self._crossed is not None:
+            self._crossed(record[_INSTRET], None)
+        self._tell_of([(record[_FIRST:_PATH], self._privilege(record[_MODE]))], end)
+        if self._crossed is not None:
+            self._crossed(record[_INSTRET], end[_INSTRET])
 
     def _at_once(self, record: Record) -> Callable[[Record], None]:
         if record[_NUMBER] >> ENDED_BIT:
@@ -302,6 +320,11 @@ def _given(waiting: Waiting) -> _Given:
         return waiting.record[_FIRST:_PATH], waiting.privilege
     call = waiting.awaited.call
     return call.args, call.privilege
+
+
+def _begun(waiting: Waiting) -> int:
+    """The instructions that had retired when a call began whose return is awaited."""
+    return waiting.record[_INSTRET] if isinstance(waiting, _RecordedCall) else waiting.awaited.call.instret
 
 
 class _RecordedCall:

@@ -20,6 +20,7 @@ from emu.isa.causes import PAGE_FAULTS, ExceptionCause
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT
 from emu.machine import Machine
 from emu.memory import RAM_BASE
+from emu.observe.allocations.collected import settle
 from emu.observe.allocations.costs import AllocatorCosts
 from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
@@ -92,15 +93,14 @@ class Story:
             ConsoleOutput: self._wrote,
             PageFault: self._faulted,
             PageFaultHandled: lambda event: self._say(HANDLED, event),
-            FrameAllocated: self._frame_allocated,
-            FrameFreed: self._frame_freed,
-            HeapAllocated: self._heap_allocated,
-            HeapFreed: self._heap_freed,
             TrapTaken: self._trapped,
             AddressSpaceSwitched: lambda event: self._say(SPACE, event),
             StateRestored: lambda _event: self._forget(),
         }
-        self._subscriptions = [machine.on(kind, listener) for kind, listener in listeners.items()]
+        self._subscriptions = [
+            *(machine.on(kind, listener) for kind, listener in listeners.items()),
+            *(observer.collect(machine, self._changed, at_once=False) for observer in (FrameObserver, HeapObserver)),
+        ]
         self._costs = AllocatorCosts(machine)
         self._heap = Heap(HeapSpace(machine, allocators), self._regions, lambda: len(self._rows), most_events)
 
@@ -159,6 +159,7 @@ class Story:
             self._curves.note(event.instret, len(self._owners), self._in_heap)
 
     def _say(self, kind: int, event: Event, say: Callable[[Any], str] | None = None) -> None:
+        settle(self._machine)
         told = len(self._rows)
         self._note(kind, event, c=len(self._texts))
         if len(self._rows) > told:
@@ -174,6 +175,7 @@ class Story:
         self._say(kind, event, self._reasons.sentence)
 
     def _faulted(self, event: PageFault) -> None:
+        settle(self._machine)
         self._spaces.fault()
         told = len(self._rows)
         self._say(FAULT, event)
@@ -192,6 +194,17 @@ class Story:
                 "level": leaf.level if leaf else -1,
             }
         )
+
+    def _changed(self, event: Event) -> None:
+        """A frame or a block comes or goes: these are told of in bulk."""
+        if isinstance(event, HeapAllocated):
+            self._heap_allocated(event)
+        elif isinstance(event, HeapFreed):
+            self._heap_freed(event)
+        elif isinstance(event, FrameAllocated):
+            self._frame_allocated(event)
+        elif isinstance(event, FrameFreed):
+            self._frame_freed(event)
 
     def _frame_allocated(self, event: FrameAllocated) -> None:
         chain = self._chain(event, event.callers)
@@ -226,6 +239,7 @@ class Story:
                 self._console.append((event.instret, text))
 
     def _forget(self) -> None:
+        settle(self._machine)
         self._owners.clear()
         self._blocks.clear()
         self._in_heap = 0

@@ -46,6 +46,8 @@ from emu.isa.csrs import Csr
 from emu.isa.registers import A0
 
 _SIZE = 1 << 19
+MOST_RECORDS = _SIZE // RECORD_SIZE - 1
+"""That wait to be read."""
 _RECORD = Struct(f"<17Q{RECORD_SIZE - 152}x2Q")
 _FIRST_WORD = Struct("<Q")
 _DONE, _TO_DONE = Struct("<Q"), Field.DONE - Field.LINKS
@@ -114,7 +116,7 @@ class CallRecords(Feature):
         self._awaited_words = memoryview(self._awaited).cast("Q")
         shared = (ctypes.c_uint64 * len(Shared))()
         self._shared, self._shared_address = memoryview(shared).cast("B").cast("Q"), ctypes.addressof(shared)
-        self._shared[Shared.PLACE], self._shared[Shared.LIMIT] = self._begin, self._begin + _SIZE - RECORD_SIZE
+        self._shared[Shared.PLACE], self.most = self._begin, MOST_RECORDS
         self._shared[Shared.HOST_CALLS] = RETURN_ADDRESS
         self._arguments = mmap.mmap(-1, ARGUMENTS_SIZE << PLACE_BITS, flags=mmap.MAP_PRIVATE)
         self._argument_words = memoryview(self._arguments).cast("Q")
@@ -219,6 +221,15 @@ class CallRecords(Feature):
     @at_once.setter
     def at_once(self, at_once: bool) -> None:
         self._shared[Shared.AT_ONCE] = at_once
+
+    @property
+    def most(self) -> int:
+        """How many records are written until Python is told of the next one at its moment."""
+        return (self._shared[Shared.LIMIT] - self._begin) // RECORD_SIZE
+
+    @most.setter
+    def most(self, most: int) -> None:
+        self._shared[Shared.LIMIT] = self._begin + min(most, MOST_RECORDS) * RECORD_SIZE
 
     def poison(self, tables: "Tables | None") -> None:
         """Carry out the plans of calls by what is known of memory; what is not carried out is read at once.
