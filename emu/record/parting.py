@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features.blocks import CUT
+from emu.errors import RecordingError
 from emu.record.recording import Lengths, Recording, instructions_of, left_by, unknown_block
 
 _FEWEST, _MOST = 1 << 6, 1 << 16
@@ -87,6 +88,8 @@ class _Known:
         if places is None:
             places = [(int(pc), code) for pc, code in instructions_of(self._blocks[run.number])]
             self._places[run.number] = places
+        if instret - run.instret >= len(places):
+            raise RecordingError(f"the recording is damaged: more retired in block {run.number} than it has")
         return places[instret - run.instret]
 
 

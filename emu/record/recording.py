@@ -1,10 +1,10 @@
 """Reads a recording: every instruction that retired, with its names; accesses and writes of registers."""
 
-import json
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -20,6 +20,7 @@ from emu.isa.privilege import Privilege
 from emu.record import formats
 from emu.record.container import Reader
 from emu.record.csrs import Change, unpack
+from emu.record.plaindata import plain_data, shown_data
 from emu.record.predicted.records import Unpacker
 from emu.shown import Shown
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _MOST_CODE = 1 << 28
 """Bytes of the table of blocks that are read at most."""
+_LONGEST_EVENT = 1 << 22
+"""Bytes of a line of the section `events`, more than any has."""
 _MARK = CUT - 1
 _END = (1 << 64) - 1
 _SELDOM = (1 << 14) - 1
@@ -111,7 +114,7 @@ class Recording(Shown):
 
     def _read_about(self) -> None:
         try:
-            about = json.loads(self._reader.whole(formats.RUN, most=1 << 20) or b"{}")
+            about = shown_data(self._reader.whole(formats.RUN, most=1 << 20) or b"{}")
             self.fidelity = str(about.get("fidelity", "fast"))
             self.what = tuple(str(word) for word in about.get("what", ()))
             """What was recorded."""
@@ -138,7 +141,7 @@ class Recording(Shown):
     def obstacle(self) -> str | None:
         """Why the run cannot be lived again, in words; None if it can be."""
         try:
-            about = json.loads(self._reader.whole(formats.REPLAY, most=1 << 20) or b"null")
+            about = plain_data(self._reader.whole(formats.REPLAY, most=1 << 20) or b"null")
         except ValueError:
             return "it is damaged"
         if not isinstance(about, dict):
@@ -164,6 +167,8 @@ class Recording(Shown):
             while place + head.size <= len(chunk):
                 number, pc, length, code, privilege = head.unpack_from(chunk, place)
                 place += head.size + code
+                if not length:
+                    raise RecordingError(f"{self.path} is damaged: block {number} has no instructions")
                 found[number] = Block(number, pc, length, privilege, chunk[place - code : place])
         return found
 
@@ -179,7 +184,7 @@ class Recording(Shown):
 
     def pieces(self) -> Iterator[tuple[int, int | None, "array[int]"]]:
         """The same, and before it how many spans have begun."""
-        spans = iter(list(formats.SPAN.iter_unpack(self._reader.whole(formats.SPANS))))
+        spans = iter(self._spans)
         upcoming = next(spans, None)
         position = begun = 0
         for chunk in self._reader.chunks(formats.BLOCKS):
@@ -195,6 +200,15 @@ class Recording(Shown):
                 begin, upcoming = upcoming[1], next(spans, None)
             yield begun, begin, words
             position += len(words)
+
+    @cached_property
+    def _spans(self) -> list[tuple[int, ...]]:
+        """Where `blocks` does not go on by itself."""
+        data = self._reader.whole(formats.SPANS)
+        spans = [] if len(data) % formats.SPAN.size else list(formats.SPAN.iter_unpack(data))
+        if len(spans) * formats.SPAN.size != len(data) or any(one[0] > other[0] for one, other in pairwise(spans)):
+            raise RecordingError(f"{self.path} is damaged: its section '{formats.SPANS}' tells no places in order")
+        return spans
 
     def executed(self, first: int = 0, last: int = _END) -> Iterator[Executed]:
         """The blocks that were executed while `instret` was in a range, in order; blocks that begin in it are whole."""
@@ -230,7 +244,7 @@ class Recording(Shown):
     @property
     def goes_back(self) -> bool:
         """Whether the count of instructions was ever set to another value."""
-        return len(self._reader.whole(formats.SPANS)) > formats.SPAN.size
+        return len(self._spans) > 1
 
     def modes(self, span: int) -> list[tuple[int, Privilege]]:
         """What privilege 1 stands for, from which `instret` on, in a span; nothing where it is as before."""
@@ -324,9 +338,11 @@ class Recording(Shown):
         rest = b""
         for chunk in self._reader.chunks(formats.EVENTS):
             *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST_EVENT:
+                raise RecordingError(f"{self.path} is damaged: an event has more than {_LONGEST_EVENT:,} bytes")
             for line in lines:
                 try:
-                    event = json.loads(line)
+                    event = shown_data(line)
                 except ValueError:
                     raise RecordingError(f"{self.path} is damaged: an event is no JSON") from None
                 if isinstance(event, dict):

@@ -27,6 +27,7 @@ from emu.mmu import AdUpdate
 from emu.record.container import Reader
 from emu.record.disks import disks_again, obstacle_of_disks, write_disks
 from emu.record.formats import REPLAY as ABOUT
+from emu.record.plaindata import plain_data
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 
@@ -85,7 +86,7 @@ def replayed(recording: Recording) -> tuple[Machine, Moment]:
     """
     reader = recording.container
     about = _json(reader, ABOUT)
-    if not about:
+    if not about or not isinstance(about, dict):
         raise RecordingError(f"{recording.path} cannot be replayed: {recording.obstacle}")
     if "obstacle" in about:
         raise RecordingError(f"{recording.path} cannot be replayed: {about['obstacle']}")
@@ -176,7 +177,7 @@ def _read_plan(reader: Reader, about: Mapping[str, Any], config: MachineConfig) 
 def _read_inputs(reader: Reader) -> list[Input]:
     entries: list[Input] = []
     for line in reader.whole(INPUTS, most=_MOST_INPUTS).splitlines():
-        found = json.loads(line)
+        found = plain_data(line)
         if "cut" in found:
             del entries[int(found["cut"]) :]
             continue
@@ -194,6 +195,6 @@ def _read_part(part: Any) -> object:
 
 def _json(reader: Reader, section: str) -> Any:
     try:
-        return json.loads(reader.whole(section, most=_MOST) or b"null")
+        return plain_data(reader.whole(section, most=_MOST) or b"null")
     except ValueError:
         raise RecordingError(f"section '{section}' of the recording is damaged") from None

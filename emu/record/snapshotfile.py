@@ -33,6 +33,7 @@ from emu.machine.htif import Htif
 from emu.machine.snapshots import take
 from emu.mmu import AdUpdate
 from emu.record.container import Reader, Writer
+from emu.record.plaindata import plain_data
 from emu.record.structure import flattened, rebuilt, shape
 
 FORMAT = 1
@@ -128,7 +129,7 @@ def _about(reader: Reader) -> dict[str, Any]:
     if reader.missing is not None:
         raise RecordingError(f"{reader.path} is not whole: {reader.missing}; save the snapshot again")
     try:
-        about: dict[str, Any] = json.loads(reader.whole(_MACHINE))
+        about: dict[str, Any] = plain_data(reader.whole(_MACHINE))
         made = f"it was made by ekernel {about['program']} with unicorn {about['unicorn']}"
         if about["format"] != FORMAT or about["unicorn"] != library.VERSION:
             raise RecordingError(
@@ -163,7 +164,7 @@ def _load(reader: Reader, about: dict[str, Any], machine: Machine) -> Snapshot:
         )  # fmt: skip
     except RecordingError as error:
         raise RecordingError(f"{reader.path}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise RecordingError(f"{reader.path} is damaged: {error}") from None
 
 

@@ -214,7 +214,7 @@ def test_a_run_that_was_not_ended_is_readable_as_far_as_it_was_written(build, fi
         (formats.RUN, b"\xff", "does not say"),
         (formats.RUN, json.dumps({"files": [1] * 99}).encode(), "names block 9"),
         (formats.EVENTS, b"{\n", "no JSON"),
-        (formats.CODE, bytes(24), "names block 9"),
+        (formats.CODE, formats.DEFINITION.pack(8, 0, 1, 0, 0), "names block 9"),
     ],
 )
 def test_a_recording_that_contradicts_itself_is_an_error(tmp_path, section, data, text):
