@@ -114,7 +114,10 @@ def _span(first: int, last: int) -> str:
 
 
 def ptdump(space: AddressSpace) -> Iterator[str]:
-    """As Linux's /sys/kernel/debug/kernel_page_tables, without its marks: neighbours of the same protection are one."""
+    """As Linux's /sys/kernel/debug/kernel_page_tables, without its marks: neighbours of the same protection are one.
+
+    With the columns of Svnapot and Svpbmt that later versions have; 6.1 has neither.
+    """
     run: list[Entry] = []
     for entry in space.leaves:
         if run and (entry.level, entry.pte & _PROTECTION, entry.first) != (
