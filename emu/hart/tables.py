@@ -11,7 +11,7 @@ from emu.mmu import pte as bits
 _INDEX_BITS = 9
 _ENTRY_BITS = 3
 _ALL = (1 << 64) - 1
-_IS_TABLE = bits.V | bits.R | bits.W | bits.X
+_IS_TABLE = bits.V | bits.LEAF
 
 
 @dataclass(slots=True)

@@ -5,6 +5,8 @@ from functools import cache
 from emu.address import PhysPageNum
 
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
+LEAF = R | W | X
+"""Bits of which an entry has one at least that maps a page instead of pointing to the next table."""
 PPN_SHIFT = 10
 PPN_MASK = (1 << 44) - 1
 RESERVED = 0x3FF << 54
@@ -82,7 +84,7 @@ class Pte(int):
     @property
     def is_leaf(self) -> bool:
         """Whether it maps a page instead of pointing to the next table."""
-        return bool(self & (R | W | X))
+        return bool(self & LEAF)
 
     @property
     def flags(self) -> str:

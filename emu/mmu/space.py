@@ -17,7 +17,6 @@ MOST = 1 << 20
 """Entries that are read at most: as many as map 4 GiB by pages of 4 KiB."""
 _INDEX_BITS = 9
 _ALL = (1 << 64) - 1
-_LEAF = bits.R | bits.W | bits.X
 _FLAGS = 0xFF
 _PERMISSIONS = "rwxu"
 _LETTERS = {"r": bits.R, "w": bits.W, "x": bits.X, "u": bits.U, "g": bits.G, "a": bits.A, "d": bits.D}
@@ -43,7 +42,7 @@ class Entry:
     @property
     def is_leaf(self) -> bool:
         """Whether it maps memory instead of leading to a table."""
-        return bool(self.pte & _LEAF)
+        return bool(self.pte & bits.LEAF)
 
     @property
     def physical(self) -> PhysAddr:
@@ -118,15 +117,11 @@ class AddressSpace(Shown):
         for index, word in enumerate(words.tolist()):
             if not word & bits.V:
                 continue
-            first = self._canonical(base | index << shift)
+            first = canonical(base | index << shift, PAGE_BITS + _INDEX_BITS * self.levels)
             entry = Entry(PhysAddr(table + 8 * index), Pte(word), level, index, VirtAddr(first))
             yield entry
             if level and not entry.is_leaf:
                 yield from self._read(read_table, int(entry.physical), level - 1, first)
-
-    def _canonical(self, address: int) -> int:
-        width = PAGE_BITS + _INDEX_BITS * self.levels
-        return address | _ALL >> width << width if address >> width - 1 & 1 else address
 
     @cached_property
     def leaves(self) -> tuple[Entry, ...]:
@@ -212,6 +207,15 @@ class AddressSpace(Shown):
             for key in sorted(old.keys() | new.keys())
             if key not in old or key not in new or (old[key].pte ^ new[key].pte) & ~ignored
         ]
+
+
+def canonical(address: int, width: int) -> int:
+    """The address with the upper bits that belong to it, of a scheme whose addresses have so many bits.
+
+    >>> hex(canonical(0x40_0000_0000, 39)), hex(canonical(0x1000, 39))
+    ('0xffffffc000000000', '0x1000')
+    """
+    return address | _ALL >> width << width if address >> width - 1 & 1 else address
 
 
 def spans(expected: Mapping[int | range, str]) -> list[tuple[int, int, str]]:

@@ -28,7 +28,7 @@ USER = 8
 CONTEXT_SHIFT = 52
 READ, WRITE, FETCH = library.MEM_READ, library.MEM_WRITE, library.MEM_FETCH
 NO_WRITE, NO_EXEC = ~library.PROT_WRITE, ~library.PROT_EXEC
-LEAF, NOT_PLAIN = pte.R | pte.W | pte.X, pte.D | pte.A | pte.U
+LEAF, NOT_PLAIN = pte.LEAF, pte.D | pte.A | pte.U
 """Bits of an entry that make it a leaf; those that no entry above one has."""
 CAUSE_OF_FETCH, CAUSE_OF_LOAD, CAUSE_OF_STORE = 12, 13, 15
 """Page faults."""

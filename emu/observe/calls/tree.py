@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from emu.engine.translated.features.calls import RECORD, Kind, Transfer, decode, decoded
-from emu.isa.operands import instruction_length
+from emu.engine.translated.features.calls import RECORD, Kind, Transfer, decoded, transfer
 from emu.observe.calls.stacks import DEEPEST, MILLICODE, CallStacks, Frame
 
 _MOST_STACKS = 1 << 13
 _MOST_SITES = 1 << 16
-_ALL = (1 << 64) - 1
 
 
 class Node:
@@ -121,20 +119,19 @@ class CallTree:
                     instret = moment
                     continue
             self._instret = instret
-            for transfer in decode(RECORD.pack(*record)):
-                self.apply(transfer)
+            self.apply(transfer(*record))
             stack, nodes, instret = self.stacks.current, self._open, self._instret
         self._instret = instret
 
     def _site(self, record: tuple[int, ...]) -> _Site:
         """What is known of the instruction of a record from now on."""
         pc, instruction, *_ = record
-        kind, is_relative, offset, link = decoded(instruction)
+        made, (_, always_leads_there, _, _) = transfer(*record), decoded(instruction)
         if len(self._sites) >= _MOST_SITES:
             self._sites.clear()
         site = self._sites[pc] = _Site(
-            instruction, kind, pc + offset & _ALL if is_relative else None,
-            pc + instruction_length(instruction) & _ALL, link, self._function_at(pc),
+            instruction, made.kind, made.target if always_leads_there else None, made.return_address, made.link,
+            self._function_at(pc),
         )  # fmt: skip
         return site
 

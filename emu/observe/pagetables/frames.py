@@ -10,12 +10,11 @@ from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.machine import Machine
 from emu.mmu import pte as bits
 from emu.mmu.pte import Pte
-from emu.mmu.space import AddressSpace
-from emu.observe.pagetables.tables import LEAF, Leaves, Tables
+from emu.mmu.space import AddressSpace, canonical
+from emu.observe.pagetables.tables import Leaves, Tables
 
 _INDEX_BITS = 9
 _LAST_INDEX = (1 << _INDEX_BITS) - 1
-_ALL = (1 << 64) - 1
 
 
 class _Table(NamedTuple):
@@ -108,7 +107,7 @@ class MappedOnce:
             if shift == PAGE_BITS or not begin <= at < end:
                 return False
             entry = words[at - begin >> 3]
-            if entry & (bits.V | LEAF) != bits.V:
+            if entry & (bits.V | bits.LEAF) != bits.V:
                 return False
             table, shift = (entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS, shift - _INDEX_BITS
         return True
@@ -126,7 +125,7 @@ class MappedOnce:
     def _read_entry(self, entry: int, level: int, first: int) -> None:
         if not entry & bits.V:
             return
-        if not entry & LEAF:
+        if not entry & bits.LEAF:
             self._read(int(Pte(entry).ppn.address()), level - 1, first, 64, set())
         elif not entry & bits.U:
             self._linear.add(first - int(Pte(entry).ppn.address()))
@@ -140,10 +139,8 @@ class MappedOnce:
             return
         shift = PAGE_BITS + _INDEX_BITS * level
         for index, entry in self._read_tables.entries(page):
-            first = base | index << shift
-            if width < 64 and first >> width - 1:
-                first |= _ALL >> width << width
-            if not entry & LEAF:
+            first = canonical(base | index << shift, width)
+            if not entry & bits.LEAF:
                 self._read(int(Pte(entry).ppn.address()), level - 1, first, 64, seen)
             elif not entry & bits.U:
                 self._linear.add(first - int(Pte(entry).ppn.address()))
@@ -174,4 +171,4 @@ class MappedOnce:
 
 
 def _maps(entry: int) -> bool:
-    return bool(entry & bits.V and entry & LEAF)
+    return bool(entry & bits.V and entry & bits.LEAF)

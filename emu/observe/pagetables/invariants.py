@@ -123,7 +123,7 @@ class FreedFrames:
     def __call__(self, write: PteWritten, _space: Callable[[], AddressSpace]) -> str | None:
         """The invariant."""
         ppn = Pte(write.new).ppn
-        is_leaf = write.new & bits.V and write.new & (bits.R | bits.W | bits.X)
+        is_leaf = write.new & bits.V and write.new & bits.LEAF
         if not is_leaf or write.level or int(ppn) not in self._freed:
             return None
         if not write.new & bits.U and int(write.first) - int(ppn.address()) in self._linear:

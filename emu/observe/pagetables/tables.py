@@ -6,23 +6,12 @@ from typing import NamedTuple, Protocol
 from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT, SATP_PPN
 from emu.mmu import pte as bits
-from emu.mmu.space import MOST
+from emu.mmu.space import MOST, canonical
 
-LEAF = bits.R | bits.W | bits.X
 _INDEX_BITS = 9
-_ALL = (1 << 64) - 1
 
 Indexed = tuple[int, int]
 """The number of an entry in its table, and the entry."""
-
-
-def canonical(address: int, width: int) -> int:
-    """The address with the upper bits that belong to it, of a scheme whose addresses have so many bits.
-
-    >>> hex(canonical(0x40_0000_0000, 39)), hex(canonical(0x1000, 39))
-    ('0xffffffc000000000', '0x1000')
-    """
-    return address | _ALL >> width << width if address >> width - 1 & 1 else address
 
 
 class Leaves(NamedTuple):
@@ -90,14 +79,14 @@ class Tables:
         if not level:
             entries = entries[: left[0]]
             left[0] -= len(entries)
-            yield Leaves(page, 0, base, width, [each for each in entries if each[1] & LEAF])
+            yield Leaves(page, 0, base, width, [each for each in entries if each[1] & bits.LEAF])
             return
         shift = PAGE_BITS + _INDEX_BITS * level
         for index, entry in entries:
             if not left[0]:
                 return
             left[0] -= 1
-            if entry & LEAF:
+            if entry & bits.LEAF:
                 yield Leaves(page, level, base, width, ((index, entry),))
             else:
                 first = canonical(base | index << shift, width)

@@ -71,7 +71,7 @@ class Translations:
             if is_top and index & 0x100:
                 virtual |= (1 << 64) - (1 << (shift + 9))  # the upper half: bits above are copies of the highest
             physical = (entry >> bits.PPN_SHIFT & bits.PPN_MASK) << PAGE_BITS
-            if entry & (bits.R | bits.W | bits.X):
+            if entry & bits.LEAF:
                 yield virtual, physical, 1 << shift, entry & 0xFF
             elif level:
                 yield from self._table(physical, level - 1, virtual)

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import starmap
 from typing import NamedTuple
 
 from emu.engine.slots import Slot
@@ -135,10 +136,14 @@ def decoded(instruction: int) -> tuple[Kind, bool, int, int]:
 
 def decode(records: bytes | memoryview) -> Iterator[Transfer]:
     """What `Calls` has handed over."""
-    for pc, instruction, target, stack_pointer, instret, satp in RECORD.iter_unpack(records):
-        kind, is_relative, offset, link = decoded(instruction)
-        yield Transfer(
-            kind, pc, pc + offset & _ALL if is_relative else target, stack_pointer, instret,
-            pc + instruction_length(instruction) & _ALL if instruction else pc, link,
-            satp if kind >= Kind.TRAP else 0,
-        )  # fmt: skip
+    return starmap(transfer, RECORD.iter_unpack(records))
+
+
+def transfer(pc: int, instruction: int, target: int, stack_pointer: int, instret: int, satp: int) -> Transfer:
+    """What one `RECORD` says."""
+    kind, is_relative, offset, link = decoded(instruction)
+    return Transfer(
+        kind, pc, pc + offset & _ALL if is_relative else target, stack_pointer, instret,
+        pc + instruction_length(instruction) & _ALL if instruction else pc, link,
+        satp if kind >= Kind.TRAP else 0,
+    )  # fmt: skip
