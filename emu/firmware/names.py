@@ -16,6 +16,7 @@ from emu.memory import RAM_BASE
 if TYPE_CHECKING:
     from emu.firmware.ctype import CType, Signature
     from emu.firmware.debugtypes import DebugTypes
+    from emu.firmware.inlined import Inlined
     from emu.firmware.lines import SourceLines, Unit
     from emu.firmware.unwind import CallFrames, FrameTable
 
@@ -130,6 +131,13 @@ class Names:
         return SourceLines(lambda: chain.from_iterable(file.line_units() for file in self._files))
 
     @cached_property
+    def inlined(self) -> "Inlined":
+        """What compilers have put into other functions."""
+        from emu.firmware.inlined import Inlined
+
+        return Inlined(self.files, self.linked, lambda address: self.lines.at(address) is not None)
+
+    @cached_property
     def frames(self) -> "CallFrames":
         """All call frame information."""
         from emu.firmware.unwind import CallFrames
@@ -139,7 +147,7 @@ class Names:
     def _forget(self) -> None:
         """Forget what was put together from all files."""
         self._sizes.clear()
-        for name in ("symbols", "lines", "frames"):
+        for name in ("symbols", "lines", "inlined", "frames"):
             self.__dict__.pop(name, None)
 
     def structure_size(self, name: str) -> int | None:

@@ -9,8 +9,6 @@ from emu.machine import Machine
 from emu.mmu.pte import Pte
 from emu.observe.code import HOST
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
-from emu.report.inlined import Inlined
-from emu.report.places import Places
 
 _RULE = "=" * 66
 _PER_LINE, _CELL = 16, 8
@@ -22,7 +20,6 @@ class BugReport:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._inlined = Inlined(Places(machine))
 
     def text(self, event: MemoryBug) -> str:
         """One report; the page walk is that of the moment at which it is asked for."""
@@ -62,7 +59,9 @@ class BugReport:
         size = f"/{symbol.size:#x}" if symbol.size else ""
         line = self._machine.lines.at(address)
         name = f"{symbol.label}+{offset:#x}{size}"
-        return f"{name} ({PurePath(line.file).name}:{line.line}){self._inlined.suffix(address)}" if line else name
+        if line is None:
+            return name
+        return f"{name} ({PurePath(line.file).name}:{line.line}){self._machine.platform.names.inlined.suffix(address)}"
 
     def _stack(self, addresses: Iterable[int]) -> Iterator[str]:
         return (f" {self._place(address)}" for address in addresses)

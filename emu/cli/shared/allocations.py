@@ -162,9 +162,7 @@ class Allocations:
         functions = (*self.frames.functions, *self.heap.functions)
         names = {one.name for one in functions if one.allocator.trusted}
         if names:
-            from emu.report.inlined import Inlined
-
-            for name, lines in sorted(Inlined(Places(self._machine)).calls(names).items()):
+            for name, lines in sorted(self._machine.platform.names.inlined.calls(names).items()):
                 others = f" and {counted(len(lines) - 1, 'more place')}" if len(lines) > 1 else ""
                 yield f"{name} is inlined at {lines[0]}{others}, where it is not seen: compile it with noinline"
 

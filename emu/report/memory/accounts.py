@@ -7,7 +7,6 @@ from emu.address import PAGE_BITS, VirtAddr
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.observe.allocations.accounts import A, Account, BlockAccount, F, Mistake, Wrong
 from emu.observe.allocations.observers import gives_addresses
-from emu.report.inlined import Inlined
 from emu.report.memory.blocktypes import BlockTypes
 from emu.report.places import Places
 
@@ -23,7 +22,7 @@ class AccountReport:
     """Says what the accounts of one machine tell, with the names that `places` knows."""
 
     def __init__(self, places: Places) -> None:
-        self._places, self._inlined = places, Inlined(places)
+        self._places = places
         self.types = BlockTypes(places)
         """What the allocations are of, where debug information tells it."""
 
@@ -71,7 +70,7 @@ class AccountReport:
         shown = [self._places.function(address) for address in event.callers[:_SHOWN_CALLERS]]
         more = len(event.callers) - len(shown)
         callers = f", from {', '.join(shown)}" if shown else ""
-        place = self._places.name(event.pc) + self._inlined.suffix(event.pc)
+        place = self._places.name(event.pc) + self._places.machine.platform.names.inlined.suffix(event.pc)
         return place + callers + (f" and {more} more" if more else "")
 
     def _groups(self, events: Sequence[tuple[int, Event]]) -> list[str]:

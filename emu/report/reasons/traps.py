@@ -10,7 +10,6 @@ from emu.isa.operands import MemoryOperand, memory_operand
 from emu.isa.privilege import Access
 from emu.isa.registers import A7, SP
 from emu.report.disassembly import disassemble
-from emu.report.inlined import Inlined
 from emu.report.places import Places
 from emu.report.reasons.access import access_reason, unmapped_device
 from emu.report.reasons.illegal import illegal_reason
@@ -36,7 +35,6 @@ class TrapReasons:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._machine = places.machine
-        self._inlined = Inlined(places)
 
     def sentence(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str:
         """The cause, its place and its reason.
@@ -49,7 +47,7 @@ class TrapReasons:
         return f"{label} at {self._place(trap.pc)}{f': {why}' if why else ''}"
 
     def _place(self, pc: VirtAddr) -> str:
-        return self._places.name(pc) + self._inlined.suffix(pc)
+        return self._places.name(pc) + self._machine.platform.names.inlined.suffix(pc)
 
     def why(self, trap: TrapTaken, registers: Sequence[int] | None = None) -> str | None:
         """The reason alone; None where the cause says everything."""

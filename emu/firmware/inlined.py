@@ -1,12 +1,10 @@
 """Which line of the program an instruction belongs to when the compiler has put other functions' code there."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import PurePath
 from typing import TYPE_CHECKING
-
-from emu.report.places import Places
 
 if TYPE_CHECKING:
     from emu.firmware.functions import FunctionFinder
@@ -16,10 +14,13 @@ _LARGEST = 32 << 20
 
 
 class Inlined:
-    """Answers for the files of one machine; each address is looked up once."""
+    """Answers for some files; each address is looked up once."""
 
-    def __init__(self, places: Places) -> None:
-        self._names = places.machine.platform.names
+    def __init__(
+        self, files: Sequence[tuple[str, bytes]], linked: Callable[[int], int], has_line: Callable[[int], bool]
+    ) -> None:
+        """`files` are names and contents, `linked` tells for which address the code at one was linked."""
+        self._files, self._linked, self._has_line = files, linked, has_line
         self.line = lru_cache(maxsize=4096)(self._line)
         """`main.rs:20`, where a call was inlined whose code is at the address; None where none is known.
 
@@ -44,9 +45,9 @@ class Inlined:
         return {name: list(dict.fromkeys(lines)) for name, lines in found.items()}
 
     def _line(self, address: int) -> str | None:
-        if self._names.lines.at(address) is None:
+        if not self._has_line(address):
             return None
-        linked = self._names.linked(address)
+        linked = self._linked(address)
         return next((found for finder in self._finders if (found := _outermost(finder, linked)) is not None), None)
 
     @cached_property
@@ -56,7 +57,7 @@ class Inlined:
         from emu.firmware.functions import FunctionFinder
 
         found = []
-        for _, data in self._names.files:
+        for _, data in self._files:
             if data.startswith(b"\x7fELF") and len(data) <= _LARGEST:
                 try:
                     found.append(FunctionFinder(ELFFile(BytesIO(data))))
