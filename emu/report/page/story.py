@@ -149,20 +149,21 @@ class Story:
 
     # What happens.
 
-    def _note(self, kind: int, event: Event, a: int = 0, b: int = 0, c: int = -1) -> None:
+    def _note(self, kind: int, event: Event, a: int = 0, b: int = 0, c: int = -1) -> bool:
+        """Take a row for an event; whether there was room for one."""
         self._events += 1
-        if len(self._rows) < self._most:
+        has_room = len(self._rows) < self._most
+        if has_room:
             self._rows.append((event.instret, kind, self._number(event.pc), a, b, c))
         elif self._events >= self._next_map:
             self._draw(event.instret)
         if kind in (FRAME, FRAME_FREE, HEAP, HEAP_FREE):
             self._curves.note(event.instret, len(self._owners), self._in_heap)
+        return has_room
 
     def _say(self, kind: int, event: Event, say: Callable[[Any], str] | None = None) -> None:
         settle(self._machine)
-        told = len(self._rows)
-        self._note(kind, event, c=len(self._texts))
-        if len(self._rows) > told:
+        if self._note(kind, event, c=len(self._texts)):
             self._texts.append(say(event) if say is not None else self._sentences.say(event)[1])
 
     def _trapped(self, event: TrapTaken) -> None:
@@ -177,15 +178,15 @@ class Story:
     def _faulted(self, event: PageFault) -> None:
         settle(self._machine)
         self._spaces.fault()
-        told = len(self._rows)
+        row = len(self._rows)
         self._say(FAULT, event)
-        if len(self._rows) == told:
+        if len(self._rows) == row:
             return
         walk = event.walk
         leaf = walk.steps[-1] if walk.steps else None
         self._faults.append(
             {
-                "row": len(self._rows) - 1,
+                "row": row,
                 "access": event.access.name.lower(),
                 "address": hex(event.address),
                 "levels": PAGING_LEVELS.get(walk.satp >> SATP_MODE_SHIFT, 0),
