@@ -91,14 +91,14 @@ class HeldSignals:
                 self.is_open = was_open
                 raise
 
-    def open_for(self, work: Callable[[], object]) -> None:
-        """Do what can take long, such as a write to a full pipe: handlers run at once, and may raise, meanwhile."""
+    def open_for(self, work: Callable[..., object], *arguments: object) -> None:
+        """Do what can take long, such as a write to a full pipe or a listener: handlers run at once, and may raise."""
         was_open = self.is_open
         try:
             self.is_open = True
             if self.are_waiting:  # one has come just before: what takes long would not know of it
                 self.deliver()
-            work()
+            work(*arguments)
         finally:
             self.is_open = was_open
 

@@ -123,16 +123,9 @@ class EventBus:
 
     def call(self, listener: Callable[[Unpack[_Arguments]], object], *arguments: *_Arguments) -> None:
         """Call code of the user's, which may raise anything, and be interrupted by a signal."""
-        signals = self.signals
-        was_open = signals.is_open
         try:
-            signals.is_open = True
-            if signals.are_waiting:  # one has come just before: whatever takes long here would not know of it
-                signals.deliver()
-            listener(*arguments)
-            signals.is_open = was_open
+            self.signals.open_for(listener, *arguments)
         except BaseException as error:
-            signals.is_open = was_open
             if self.keeps_errors is None:
                 raise
             if self.error is None:
