@@ -23,13 +23,14 @@ from emu.events import Event
 from emu.hints import TYPE_CHECKING, FilePath
 from emu.machine import Machine
 from emu.observe.faults import PageFaultObserver
+from emu.patience import give_up
 from emu.report.places import Places
 from emu.report.transcript import Transcript
 from emu.terminal.ending import Cause, Ending
 from emu.terminal.execution import Execution
 from emu.terminal.keyboard import TerminalInput, standard_input
 from emu.terminal.signals import Signals
-from emu.terminal.streams import give_up, give_up_lost_terminal, takes
+from emu.terminal.streams import give_up_lost_terminal, takes
 
 _PATIENCE = 1.0
 """Seconds that whoever reads has to take the last of the output when the user wants to leave."""

@@ -22,6 +22,7 @@ from types import TracebackType
 from emu.counted import counted
 from emu.errors import ConfigError, RecordingError
 from emu.hints import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+from emu.patience import Patience, Work
 from emu.record.magic import MAGIC
 
 if TYPE_CHECKING:
@@ -57,15 +58,13 @@ class Writer:
     """
 
     def __init__(
-        self, path: str | Path, *, level: int = 1,
-        open_for: Callable[[Callable[[], object]], object] = lambda work: work(),
-    ) -> None:  # fmt: skip
+        self, path: str | Path, *, level: int = 1, open_for: Callable[[Work], object] = lambda work: work()
+    ) -> None:
         """`level` is Zstandard's: 1 is the fastest. `open_for` does what may wait for a reader of a pipe."""
         self.path = Path(path)
-        self._level, self._open_for = level, open_for
+        self._level = level
         self._compressor: ZstdCompressor | None = None
         self._sections: set[str] = set()
-        self._within: Callable[[Callable[[], object]], bool] | None = None
         self._is_torn = False
         """Whether a write was left in its middle: nothing that follows could be read."""
         try:
@@ -74,6 +73,7 @@ class Writer:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigError(f"cannot record to {path}: {reason}; name another file") from None
+        self._patience = Patience(self._stream, open_for)
         self._put(_START.pack(MAGIC, VERSION))
 
     def add(self, section: str, data: bytes | bytearray | memoryview) -> None:
@@ -98,21 +98,18 @@ class Writer:
         checked = _HEADER.pack(_TAG, name, len(packed), len(data), 0)[:_CHECKED]
         self._put(checked + struct.pack("<I", zlib.crc32(packed, zlib.crc32(checked))) + packed)
 
-    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
-        """Give up a pipe as soon as `within` says that a write was left: nobody reads it."""
-        if not self._stream.closed and not S_ISREG(os.fstat(self._stream.fileno()).st_mode):
-            self._within = within
+    def hurry(self, within: Callable[[Work], bool]) -> None:
+        """See `Patience`."""
+        if not self._stream.closed:
+            self._patience.hurry(within)
 
     def _put(self, data: bytes) -> None:
         if self._is_torn:
             return
         self._is_torn = True
         try:
-            if self._within is None:
-                self._open_for(lambda: self._write(data))
-                self._is_torn = False
-            else:
-                self._is_torn = not self._within(lambda: self._write(data))
+            self._patience.do(lambda: self._write(data))
+            self._is_torn = False
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -22,6 +22,7 @@ from emu.hart.core import HartCore
 from emu.hart.words import PC
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
+from emu.patience import Work
 from emu.record import formats
 from emu.record.container import Writer
 from emu.record.csrs import Change, CsrFollower, pack
@@ -263,7 +264,7 @@ class Recorder:
         """Add to a section of another kind: what replays the run, say."""
         self._writer.add(name, data)
 
-    def hurry(self, within: Callable[[Callable[[], object]], bool]) -> None:
+    def hurry(self, within: Callable[[Work], bool]) -> None:
         """The user wants to leave: a pipe is given up as soon as `within` says that a write was left."""
         self._writer.hurry(within)
 

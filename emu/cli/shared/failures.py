@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from emu.patience import give_up
 from emu.terminal.signals import Ended, Signals
 from emu.terminal.statuses import ExitStatus
-from emu.terminal.streams import give_up
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a stream says that takes no more bytes."""

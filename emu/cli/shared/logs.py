@@ -8,7 +8,7 @@ from emu.cli.words.requests import RunWords
 from emu.errors import ConfigError
 from emu.hints import TYPE_CHECKING, BinaryIO, FilePath, Protocol
 from emu.machine import Machine
-from emu.terminal.streams import Patience, Work
+from emu.patience import Patience, Work
 
 if TYPE_CHECKING:
     from emu.cli.shared.outputs import OutputFile

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from emu.errors import ConfigError
-from emu.terminal.streams import Patience, Work
+from emu.patience import Patience, Work
 from linker.commands.files import WholeFile
 
 
