@@ -39,6 +39,8 @@ from tests.emu.engine.test_poisoning import (
     SIZE,
     STACK,
     STATE,
+    entered_aarch64,
+    entered_x86_64,
     put,
     put_steps,
 )
@@ -46,50 +48,17 @@ from tests.emu.engine.test_poisoning import (
 FIRST, COUNT, RING, ROOM, NUMBER = EXTENT + 0x400, EXTENT + 0x800, HELD + 0x80000, 8, 7
 DATA = BASE + OFFSET + 16 * 4096
 """The guest's address of what a call is given."""
-_X86_64 = """
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-    mov rbx, rdi
-    mov rbp, rsi
-    mov r12, rdx
-    mov r14, rcx
-    mov rsi, r8
-    call elements
-    sbb rax, rax
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
-"""
-_AARCH64 = """
-    stp x29, x30, [sp, #-64]!
-    stp x19, x20, [sp, #16]
-    stp x21, x22, [sp, #32]
-    stp x23, x24, [sp, #48]
-    mov x19, x0
-    mov x20, x1
-    mov x21, x2
-    mov x23, x3
-    mov x1, x4
-    bl elements
-    sub x0, x0, #1
-    ldp x23, x24, [sp, #48]
-    ldp x21, x22, [sp, #32]
-    ldp x19, x20, [sp, #16]
-    ldp x29, x30, [sp], #64
-    ret
-"""
 PROBE = Probe(
     "elements",
-    lambda: _X86_64 + elements_x86_64.ELEMENTS + poisoning_x86_64.POISONED + x86_64.KNOWN,
-    lambda: _AARCH64 + elements_aarch64.ELEMENTS + poisoning_aarch64.POISONED + aarch64.KNOWN,
+    lambda: (
+        entered_x86_64("elements", "sbb rax, rax") + elements_x86_64.ELEMENTS + poisoning_x86_64.POISONED + x86_64.KNOWN
+    ),
+    lambda: (
+        entered_aarch64("elements", "sub x0, x0, #1")
+        + elements_aarch64.ELEMENTS
+        + poisoning_aarch64.POISONED
+        + aarch64.KNOWN
+    ),
 )
 FIND = CODE + 0x4000
 ELEMENT = ("[a0]", "[a0] >> 12 if [a0]", "a0 - call.a7", "a0 ^ a1", "[a0 + 8] - 3", "[[a0]]", "[a0 + 4]", "8 if [a0]")

@@ -13,6 +13,7 @@ from emu.engine.translated.features.opencalls import KeptCalls
 from emu.machine import Machine, MachineConfig
 from emu.observe.calls.stacks import CallStacks
 from tests.emu.engine.test_calls import machine, probes, record
+from tests.emu.processes import USER, two_processes
 
 __all__ = ["probes"]
 native_only = pytest.mark.skipif(not native.can_replace_functions(), reason="this host has no native probes")
@@ -101,60 +102,10 @@ def test_what_was_open_before_a_state_is_restored_is_forgotten(build, fidelity, 
     assert kept.open_calls(*where) is None
 
 
-PROCESSES = """
-    la t0, handler
-    csrw stvec, t0
-    la s6, first
-    la s7, second
-    la a0, one
-    la a1, root1
-    mv a2, s6
-    call process
-    la a0, two
-    la a1, root2
-    mv a2, s7
-    call process
-    j leave
-process:
-    li t0, 0x40000000
-    sub a0, a0, t0
-    sd a0, (a2)
-    li t0, 0x40300000
-    sd t0, 8(a2)
-    li t0, 0x200000CF
-    sd t0, 16(a1)
-    li t0, 0x200000DF
-    sd t0, 8(a1)
-    srli a1, a1, 12
-    li t0, 8 << 60
-    or a1, a1, t0
-    sd a1, 40(a2)
-    ret
-    .balign 4
-handler:
-    csrr t0, sepc
-    addi t0, t0, 4
-    sd t0, (s6)
-    sd sp, 8(s6)
-    sd s1, 16(s6)
-    sd s2, 24(s6)
-    sd ra, 32(s6)
-    mv t0, s6
-    mv s6, s7
-    mv s7, t0
-leave:
-    ld t0, 40(s6)
-    csrw satp, t0
-    sfence.vma
-    ld t0, (s6)
-    csrw sepc, t0
-    ld sp, 8(s6)
-    ld s1, 16(s6)
-    ld s2, 24(s6)
-    ld ra, 32(s6)
-    li t0, 0x100
-    csrc sstatus, t0
-    sret
+PROCESSES = two_processes(
+    "one",
+    "two",
+    """
 one:
     call outer_one
 in_one:
@@ -191,14 +142,8 @@ inner:
     ret
 leaf:
     ret
-    .balign 4096
-root1: .zero 4096
-root2: .zero 4096
-first: .zero 48
-second: .zero 48
-"""
-USER = 0x4000_0000
-"""How far below its symbols the code of both processes is executed: each has an address space, and the same stack."""
+""",
+)
 
 
 def test_processes_with_equal_stack_pointers_have_their_own_calls(boot, probes):

@@ -31,7 +31,10 @@ SHARED, OWN, TABLES, PLAN, AT, EXTENT, RECORD, CALLED, STATE, ENTRY, SATP, PAGE_
 )
 HEAP_MARK, ALL = 4, (1 << 64) - 1
 
-_X86_64 = """
+
+def entered_x86_64(function: str, result: str = "") -> str:
+    """Code that calls `function` with its words, what all share, the state, the record and registers."""
+    return f"""
     push rbx
     push rbp
     push r12
@@ -43,7 +46,8 @@ _X86_64 = """
     mov r12, rdx
     mov r14, rcx
     mov rsi, r8
-    call poisoned
+    call {function}
+    {result}
     pop r15
     pop r14
     pop r13
@@ -51,6 +55,32 @@ _X86_64 = """
     pop rbp
     pop rbx
     ret
+"""
+
+
+def entered_aarch64(function: str, result: str = "") -> str:
+    """The same for the other host."""
+    return f"""
+    stp x29, x30, [sp, #-64]!
+    stp x19, x20, [sp, #16]
+    stp x21, x22, [sp, #32]
+    stp x23, x24, [sp, #48]
+    mov x19, x0
+    mov x20, x1
+    mov x21, x2
+    mov x23, x3
+    mov x1, x4
+    bl {function}
+    {result}
+    ldp x23, x24, [sp, #48]
+    ldp x21, x22, [sp, #32]
+    ldp x19, x20, [sp, #16]
+    ldp x29, x30, [sp], #64
+    ret
+"""
+
+
+_X86_64_NUMBER = """
     .p2align 8
     mov r9, rdx
     push rcx
@@ -63,22 +93,7 @@ _X86_64 = """
     mov eax, r11d
     ret
 """
-_AARCH64 = """
-    stp x29, x30, [sp, #-64]!
-    stp x19, x20, [sp, #16]
-    stp x21, x22, [sp, #32]
-    stp x23, x24, [sp, #48]
-    mov x19, x0
-    mov x20, x1
-    mov x21, x2
-    mov x23, x3
-    mov x1, x4
-    bl poisoned
-    ldp x23, x24, [sp, #48]
-    ldp x21, x22, [sp, #32]
-    ldp x19, x20, [sp, #16]
-    ldp x29, x30, [sp], #64
-    ret
+_AARCH64_NUMBER = """
     .p2align 8
     stp x29, x30, [sp, #-16]!
     mov x8, x3
@@ -93,8 +108,8 @@ _AARCH64 = """
 """
 PROBE = Probe(
     "poisoned",
-    lambda: _X86_64 + poisoning_x86_64.POISONED + x86_64.KNOWN,
-    lambda: _AARCH64 + poisoning_aarch64.POISONED + aarch64.KNOWN,
+    lambda: entered_x86_64("poisoned") + _X86_64_NUMBER + poisoning_x86_64.POISONED + x86_64.KNOWN,
+    lambda: entered_aarch64("poisoned") + _AARCH64_NUMBER + poisoning_aarch64.POISONED + aarch64.KNOWN,
 )
 NUMBER = CODE + 0x100
 

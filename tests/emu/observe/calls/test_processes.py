@@ -9,64 +9,13 @@ from emu.engine import native
 from emu.machine import Machine
 from emu.observe.calls.kept import KeptTracer, Meaning, Recorded
 from emu.observe.calls.tracer import Call, CallTracer, Return
+from tests.emu.processes import USER, two_processes
 
 Boot = Callable[..., Machine]
-USER = 0x4000_0000
-"""How far below its symbols the code of both processes is executed."""
-KERNEL = """
-    la t0, handler
-    csrw stvec, t0
-    la s6, first
-    la s7, second
-    la a1, root1
-    mv a2, s6
-    li a3, 1
-    call process
-    la a1, root2
-    mv a2, s7
-    li a3, 2
-    call process
-    j leave
-process:
-    la a0, program
-    li t0, 0x40000000
-    sub a0, a0, t0
-    sd a0, (a2)
-    li t0, 0x40300000
-    sd t0, 8(a2)
-    sd a3, 16(a2)
-    li t0, 0x200000CF
-    sd t0, 16(a1)
-    li t0, 0x200000DF
-    sd t0, 8(a1)
-    srli a1, a1, 12
-    li t0, 8 << 60
-    or a1, a1, t0
-    sd a1, 40(a2)
-    ret
-    .balign 4
-handler:
-    csrr t0, sepc
-    addi t0, t0, 4
-    sd t0, (s6)
-    sd sp, 8(s6)
-    sd s1, 16(s6)
-    sd ra, 32(s6)
-    mv t0, s6
-    mv s6, s7
-    mv s7, t0
-leave:
-    ld t0, 40(s6)
-    csrw satp, t0
-    sfence.vma
-    ld t0, (s6)
-    csrw sepc, t0
-    ld sp, 8(s6)
-    ld s1, 16(s6)
-    ld ra, 32(s6)
-    li t0, 0x100
-    csrc sstatus, t0
-    sret
+KERNEL = two_processes(
+    "program",
+    "program",
+    """
 program:
     mv a0, s1
     call yields
@@ -76,12 +25,8 @@ yields:
     ecall
     addi a0, s1, 10
     ret
-    .balign 4096
-root1: .zero 4096
-root2: .zero 4096
-first: .zero 48
-second: .zero 48
-"""
+""",
+)
 
 
 def python(machine: Machine, address: VirtAddr, told: list[tuple[str, int, int]]) -> None:
