@@ -135,7 +135,7 @@ def _write_what(
             with whole_file(request.output) as stream:
                 write_parquet(table, rows, stream)
             return
-        lines = json_lines(table, rows)
+        lines = json_lines(table.columns, rows)
         if request.what == "instructions":
             lines = instructions_as_json(recording, names, first, last, chosen)
     with whole_file(request.output) if request.output else nullcontext() as stream:

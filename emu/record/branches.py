@@ -31,6 +31,8 @@ _NO_BRANCH, _RETURN = 1 << 64, 2 << 64
 
 Ways = Counter[tuple[int, bool]]
 """How often each branch went which way: its address, and whether it was taken."""
+WaysTo = Counter[tuple[int, bool, int]]
+"""The same with where it led, which is more than one place where code was changed."""
 
 
 def branch_ways(word: int, pc: int) -> tuple[int, int] | None:
@@ -113,7 +115,7 @@ class Branches:
         self._taken: dict[int, int] = {}
         """By block: where its last instruction leads as a branch that is taken."""
         self._open: list[int] = []
-        self._returned: Ways = Counter()
+        self._returned: WaysTo = Counter()
 
     def look(self, pair: int) -> bool:
         """The next pair of numbers, unless it was answered before that it need not be looked at."""
@@ -138,7 +140,7 @@ class Branches:
         del self._open[:-_MOST_OPEN]
         return True
 
-    def ways(self, pairs: Mapping[int, int]) -> Ways:
+    def ways(self, pairs: Mapping[int, int]) -> WaysTo:
         """Which ways were gone, of all pairs."""
         found = Counter(self._returned)
         for pair, times in pairs.items():
@@ -157,7 +159,7 @@ class Branches:
                 self._returned[way] += 1
                 return
 
-    def _way(self, number: int, pc: int) -> tuple[int, bool] | None:
+    def _way(self, number: int, pc: int) -> tuple[int, bool, int] | None:
         """The branch that a block ends with, and whether it is taken if it goes on there; None if it does not."""
         taken = self._taken_from(number)
         if taken in (_NO_BRANCH, _RETURN):
@@ -165,7 +167,7 @@ class Branches:
         begin, code = self._pcs[number], self._codes[number]
         if pc not in (taken, begin + len(code)):
             return None
-        return begin + _last_of(code), pc == taken
+        return begin + last_of(code), pc == taken, pc
 
     def _taken_from(self, number: int) -> int:
         taken = self._taken.get(number)
@@ -174,7 +176,7 @@ class Branches:
         return taken
 
 
-def _last_of(code: bytes) -> int:
+def last_of(code: bytes) -> int:
     """Where the last instruction of a block is, from its beginning on."""
     found = _LAST.match(code)
     return 0 if found is None else found.start(1)
@@ -183,7 +185,7 @@ def _last_of(code: bytes) -> int:
 def _taken(pc: int, code: bytes) -> int:
     may_be_short = code[-1:] >= b"\xc0" and code[-2:-1] in _MAYBE_SHORT
     if may_be_short or code[-4:-3] in _MAYBE_LONG or code[-4:] in _RETURNS:
-        first = _last_of(code)
+        first = last_of(code)
         word = code[first:]
         if word in _RETURNS:
             return _RETURN

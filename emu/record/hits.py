@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from emu.engine.translated.definitions import Block
+from emu.engine.translated.features import Feature
 from emu.engine.translated.features.blocks import CUT
 from emu.engine.translated.features.pairs import Pairs
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
-from emu.record.branches import Branches, Codes, Ways
+from emu.record.branches import Branches, Codes, Ways, WaysTo, last_of
 from emu.record.recorder import BlockFeature, Following
 from emu.record.recording import Recording, left_by
 
@@ -31,7 +32,8 @@ class Hits:
         self._branches = Branches(self._codes)
         self._pairs = Pairs(self._branches.look)
         self._earlier: Counter[int] = Counter()
-        self._earlier_ways: Ways = Counter()
+        self._earlier_ways: WaysTo = Counter()
+        self._earlier_ends: Counter[tuple[int, int]] = Counter()
         self._earlier_blocks: set[tuple[int, int]] = set()
 
     def define(self, block: Block, /) -> None:
@@ -63,8 +65,29 @@ class Hits:
 
     def branches(self) -> Ways:
         """How often each branch was taken, and how often not."""
+        found: Ways = Counter()
+        for (pc, taken, _), times in self.ways().items():
+            found[pc, taken] += times
+        return found
+
+    def ways(self) -> WaysTo:
+        """The same with where it led."""
         found = self._branches.ways(self._pairs.counts())
         found.update(self._earlier_ways)
+        return found
+
+    def ends(self) -> Counter[tuple[int, int]]:
+        """How often the last instruction of blocks has retired: its address, and its bits."""
+        found = Counter(self._earlier_ends)
+        counts, all_left = self._counted()
+        for (number, left), times in all_left.items():
+            if left > 0:
+                counts[number] -= times
+        for number, times in counts.items():
+            block = self._codes.block(number)
+            if block is not None and times:
+                place = last_of(block.code)
+                found[block.pc + place, int.from_bytes(block.code[place:], "little")] += times
         return found
 
     def by_address(self) -> Counter[int]:
@@ -109,7 +132,8 @@ class Hits:
     def add(self, other: "Hits") -> None:
         """Count what another has counted, too: a run of the same image."""
         self._earlier.update(other.by_address())
-        self._earlier_ways.update(other.branches())
+        self._earlier_ways.update(other.ways())
+        self._earlier_ends.update(other.ends())
         self._earlier_blocks |= other.blocks()
 
     def read(self, recording: Recording) -> None:
@@ -136,10 +160,11 @@ class HitCounter(Following):
     Counter({2149580800: 1, 2149580804: 1})
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, others: Iterable[Feature] = ()) -> None:
+        """`others` are on at the same time."""
         self.hits = Hits()
         blocks = BlockFeature(machine.core, self.hits)
-        super().__init__(machine, [blocks], blocks)
+        super().__init__(machine, [blocks, *others], blocks)
         self.start()
 
 

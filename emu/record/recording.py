@@ -325,13 +325,18 @@ class Recording(Shown):
 
     def transfers(self) -> Iterator[Transfer]:
         """Calls, returns and traps, where they were recorded; `emu.observe.calls.stacks` makes stacks of them."""
-        self._check("calls")
-        size = calls.RECORD.size
-        for chunk in self._reader.chunks(formats.CALLS):
-            for number, transfer in enumerate(calls.decode(chunk[: len(chunk) // size * size])):
+        for records in self.transfer_records():
+            for number, transfer in enumerate(calls.decode(records)):
                 if not number & _SELDOM:
                     self.on_reached(transfer.instret)
                 yield transfer
+
+    def transfer_records(self) -> Iterator[bytes]:
+        """The same as `emu.engine.translated.features.calls` hands them over, many at once."""
+        self._check("calls")
+        size = calls.RECORD.size
+        for chunk in self._reader.chunks(formats.CALLS):
+            yield chunk[: len(chunk) // size * size]
 
     def events(self) -> Iterator[dict[str, object]]:
         """The events that were recorded, as the files of `--trace-out` have them."""

@@ -1,7 +1,9 @@
 """`ekernel profile` and `ekernel coverage` as a user types them, and as lcov reads what they write."""
 
+import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +109,51 @@ def test_runs_are_merged(ekernel: Ekernel, program: Program) -> None:
     assert ekernel("coverage", "short").stdout != whole
 
 
+def test_edges_are_listed_also_of_indirect_calls_and_runs_are_merged(ekernel: Ekernel, program: Program) -> None:
+    source = """
+        li s0, 3
+    again:
+        la t0, even
+        andi t1, s0, 1
+        slli t1, t1, 2
+        add t0, t0, t1
+        jalr t0
+        addi s0, s0, -1
+        bnez s0, again
+        li a7, 8
+        ecall
+        .option norvc
+    even:
+        j end
+    odd:
+        j end
+    end:
+        ret
+    """
+    elf = program(source)
+    shown = ekernel("coverage", elf, "-format", "edges", "-o", "live.jsonl")
+    assert shown.returncode == 0, shown.stderr
+    counted = "edges      7 gone: 1 branch taken, 1 branch not taken, 2 jump, 2 call by register, 1 return"
+    assert counted in shown.stdout
+
+    def ends(path: str) -> Counter[tuple[str, str]]:
+        found: Counter[tuple[str, str]] = Counter()
+        for line in (elf.parent / path).read_text().splitlines():
+            edge = json.loads(line)
+            found[edge["kind"], edge["to"].split()[0]] += edge["times"]
+        return found
+
+    assert ends("live.jsonl") == {
+        ("branch taken", "again"): 2, ("branch not taken", "again+0x16"): 1, ("return", "again+0x12"): 3,
+        ("call by register", "even"): 1, ("call by register", "odd"): 2, ("jump", "end"): 3,
+    }  # fmt: skip
+    ekernel("run", elf, "--record", "whole", "-q")
+    ekernel("run", elf, "--record", "part", "-q", "--record-what", "instructions", "--max-instructions", "10")
+    ekernel("coverage", "part", "--merge", "whole", "-format", "edges", "-o", "both.jsonl")
+    first = {("call by register", "odd"): 1, ("jump", "end"): 1, ("return", "again+0x12"): 1}
+    assert ends("both.jsonl") - ends("live.jsonl") == first
+
+
 def records(path: Path) -> list[str]:
     """What a tracefile says, without the order that nothing depends on."""
     return sorted(line for line in path.read_text().splitlines() if not line.startswith("TN:"))
@@ -141,6 +188,8 @@ def test_tracefiles_are_merged_as_lcov_merges_them(ekernel: Ekernel, program: Pr
         (["coverage", "half.info", "-format", "drcov"], "half.info is a tracefile: it has lines, and no instructions"),
         (["coverage", "raw.bin"], "the image has no symbols, so nothing can be named"),
         (["coverage", "guest.elf", "-o", "/"], "/ cannot be written: Is a directory"),
+        (["coverage", "guest.elf", "-format", "edges"], "-format edges writes a file: name it with -o FILE"),
+        (["coverage", "guest.elf", "-format", "edges", "-o", "e", "--merge", "half.info"], "a tracefile has no"),
         (["profile", "guest.elf", "-o", "/"], "/ cannot be written: Is a directory"),
         (["profile", "none"], "none"),
         (["profile", "r"], "r has no calls: record them with `ekernel run --record FILE --record-what calls`"),

@@ -81,8 +81,9 @@ def coverage_options() -> Words:
     group.flag("-never", "--never", to="never", text="List those lines, and branches that went one way.")
     group.value("-o", "--output", to="output", form="FILE", kind=file, text="Write it to a file.")
     group.value(
-        "-format", "--format", to="form", form="lcov|html|drcov", default="lcov",
-        text="How: for lcov and genhtml; as one page; or, block by block, for Lighthouse and others.",
+        "-format", "--format", to="form", form="lcov|html|drcov|edges", default="lcov",
+        text="How: for lcov and genhtml; as one page; block by block, for Lighthouse and others; or each way from an "
+        "instruction to another, a JSON object a line.",
     )  # fmt: skip
     group.values(
         "--merge", to="merge", form="RECORDING|TRACEFILE", kind=file,

@@ -9,6 +9,7 @@ from emu import events
 from emu.address import PhysAddr, PhysPageNum, VirtAddr, VirtPageNum
 from emu.events import Event
 from emu.observe.faults import PageFaultHandled
+from emu.report.coverage.edges import EDGE_COLUMNS
 from emu.report.files.tables import TABLES, Column
 from emu.report.tracefile import Json
 
@@ -34,13 +35,13 @@ def schema() -> Json:
         }
         properties |= _properties(kind)
         lines[kind.__name__] = _object(properties, kind.__doc__)
-    for name, table in TABLES.items():
-        lines[name] = _object({column.name: _column(column) for column in table.columns}, None)
+    for name, columns in [*((name, table.columns) for name, table in TABLES.items()), ("edges", EDGE_COLUMNS)]:
+        lines[name] = _object({column.name: _column(column) for column in columns}, None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Lines of ekernel's JSON files",
         "description": "Events of `ekernel run --trace-out` and `ekernel trace FILE events`; rows of `ekernel trace "
-        "FILE instructions|functions|memory|registers -format jsonl`.",
+        "FILE instructions|functions|memory|registers -format jsonl`; edges of `ekernel coverage -format edges`.",
         "anyOf": [{"$ref": f"#/$defs/{name}"} for name in lines],
         "$defs": _SHARED | lines,
     }

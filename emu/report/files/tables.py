@@ -1,7 +1,7 @@
 """What a recording holds as rows with named columns: JSON lines, and Parquet for pandas, Polars, DuckDB."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -133,13 +133,13 @@ TABLES = {
 """What can be told in rows."""
 
 
-def json_lines(table: Table, rows: Iterator[Row]) -> Iterator[str]:
+def json_lines(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
     """A JSON object for each row; docs/trace.schema.json describes them."""
     forms = {"number": "%s", "address": '"%#x"', "text": "%s"}
-    parts = ", ".join(f'"{column.name}": {forms[column.kind]}' for column in table.columns)
+    parts = ", ".join(f'"{column.name}": {forms[column.kind]}' for column in columns)
     line = f"{{{parts}}}"
-    texts = [place for place, column in enumerate(table.columns) if column.kind == "text"]
-    numbers = [place for place, column in enumerate(table.columns) if column.kind == "number"]
+    texts = [place for place, column in enumerate(columns) if column.kind == "text"]
+    numbers = [place for place, column in enumerate(columns) if column.kind == "number"]
     quoted = lru_cache(maxsize=1 << 16)(json.dumps)
     for row in rows:
         values = list(row)

@@ -17,6 +17,15 @@ PROGRAM = """
 again:
     mv a0, s0
     call work
+    la t0, one
+    andi t1, s0, 2
+    slli t1, t1, 2
+    add t0, t0, t1
+    .option norvc
+    jalr t0
+    jal ra, one
+    nop
+    .option rvc
     sd s0, (x0)
     la t0, changed
     la t1, other
@@ -47,6 +56,16 @@ changed:
     addi a3, a3, 1
     .option rvc
     ret
+one:
+    .option norvc
+    addi a3, a3, 4
+    j 5f
+    addi a3, a3, 5
+    .option rvc
+5:  la t2, 6f
+    jr t2
+    nop
+6:  ret
 arm:
     rdtime a0
     addi a0, a0, 13

@@ -90,7 +90,7 @@ def readings(path: Path, other: Path) -> Iterator[partial[object]]:
     for show in (recorded.instructions, recorded.functions, recorded.accesses, recorded.writes, recorded.execution):
         yield partial(with_lines, show)
     for table in TABLES.values():
-        yield partial(with_lines, lambda *given, table=table: json_lines(table, table.rows(*given)))
+        yield partial(with_lines, lambda *given, table=table: json_lines(table.columns, table.rows(*given)))
     for write in (write_chrome, write_perfetto):
         yield partial(as_file, write)
     for order in (0, 1):

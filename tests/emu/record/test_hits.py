@@ -9,16 +9,19 @@ import pytest
 
 from emu.address import VirtAddr
 from emu.engine.translated.features.calls import Calls, decode
+from emu.events import TrapTaken
 from emu.isa.operands import instruction_length
 from emu.machine import StopReason
 from emu.observe.calls.tree import CallTree, folded, totals
 from emu.record.branches import branch_ways
 from emu.record.coverage import coverage
+from emu.record.edges import Destinations, Edge, EdgeKind, edges
 from emu.record.hits import HitCounter, Hits, merged
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 from emu.report.coverage.lcov import lcov
 from emu.report.coverage.lines import coverage_lines
+from emu.report.disassembly import disassemble
 from emu.report.files.drcov import drcov
 from tests.emu.record import recorded_guest as guest
 
@@ -81,6 +84,48 @@ def test_drcov_has_modules_and_blocks_as_its_definition_says(build) -> None:
     assert len(entries) == int(number) == made.blocks
     assert {(0x80200000 + start, size) for start, size, module in entries if module == 0} == counter.hits.blocks()
     assert made.elsewhere == 1
+
+
+KINDS = {
+    "c.jr ra": EdgeKind.RETURN, "c.jr": EdgeKind.JUMP_BY_REGISTER, "c.jalr": EdgeKind.CALL_BY_REGISTER,
+    "jalr": EdgeKind.CALL_BY_REGISTER, "jal": EdgeKind.CALL, "j": EdgeKind.JUMP, "c.j": EdgeKind.JUMP,
+    "sret": EdgeKind.TRAP_RETURN,
+}  # fmt: skip
+"""What Capstone calls them."""
+
+
+@pytest.mark.parametrize("probes", [None, "python"])
+def test_each_edge_is_counted_also_those_by_registers_and_those_that_an_interrupt_parts(
+    build, fidelity, probes, tmp_path: Path
+) -> None:
+    steps, expected = guest.stepped(build, fidelity), Counter[Edge]()
+    machine = guest.machine(build, fidelity)
+    machine.on(TrapTaken, lambda trap: expected.update([Edge(EdgeKind.TRAP, int(trap.pc), int(trap.handler))]))
+    machine.run()
+    handler = machine.address_of("handler")
+    for number, (pc, code) in enumerate(steps[:-1]):
+        text = disassemble(code, pc) or ""
+        kind = KINDS.get(text) or KINDS.get(text.split()[0])
+        ways = branch_ways(int.from_bytes(code, "little"), pc)
+        if kind or ways:
+            behind = next(n for n in range(number + 1, len(steps)) if comes_after(steps, n, number + 1, handler))
+            target = steps[behind][0]
+            if ways:
+                kind = EdgeKind.TAKEN if target == ways[0] else EdgeKind.PASSED
+            expected[Edge(kind, pc, target)] += 1
+    assert {edge.kind for edge in expected} == set(EdgeKind)
+    counted, read = Destinations(), Destinations()
+    machine = guest.machine(build, fidelity, probes)
+    with Recorder(machine, tmp_path / "run.ekrec"), HitCounter(machine, [Calls(counted.add)]) as counter:
+        while machine.run(97).reason is not StopReason.POWERED_OFF:
+            pass
+    assert +edges(counter.hits, counted) == expected
+    hits = Hits()
+    with Recording(tmp_path / "run.ekrec") as recording:
+        for _ in range(2):
+            hits.read(recording)
+            read.read(recording)
+    assert +edges(hits, read) == Counter({edge: 2 * times for edge, times in expected.items()})
 
 
 RETURN, CALL, TRAP_RETURN = 0x8082, (0xEF, 0xE7), 0x10200073
