@@ -7,6 +7,7 @@ from emu.buffers import words_type
 from emu.engine import library, native
 from emu.engine.calls import alone
 from emu.engine.clock import BlockClock
+from emu.engine.codehooks import CodeHooks
 from emu.engine.fills.tlb import Translations
 from emu.engine.guest import Fault, Store
 from emu.engine.native import StandsBefore
@@ -113,13 +114,19 @@ class EngineAnswers(EngineParts):
         def reached(_engine: int, _address: int, _size: int, _data: int) -> None:
             self._guarded(callback)
 
-        handle = self.handle
+        handle, hooks = self.handle, self._code_hooks
+        if hooks is None:
+            hooks = self._code_hooks = CodeHooks(handle.value or 0)
+            if self._entries:
+                hooks.show(self.slots)
+        hooks.add(address)
         identifier = self._hook(
             library.HOOK_CODE, library.CodeCallback(reached), address, address, leaves=Entry.CODE, before=before
         )
 
         def remove() -> None:
             library.remove_hook(handle, identifier)
+            hooks.remove(address)
 
         return remove
 

@@ -9,6 +9,7 @@ from emu.engine import floats, library, native
 from emu.engine.calls import alone
 from emu.engine.calls.frame import Frame
 from emu.engine.clock import BlockClock, PythonClock
+from emu.engine.codehooks import CodeHooks
 from emu.engine.codepages import CodePages
 from emu.engine.cores import Core, MemoryMap, Ranges
 from emu.engine.fills.tlb import Translations
@@ -112,6 +113,7 @@ class EngineParts(ABC):
         """What functions that the host calls are given and give."""
         self._lone_calls: alone.LoneCalls | None = None
         self._entries: tuple[int, ...] = ()
+        self._code_hooks: CodeHooks | None = None
         self._cpu = ctypes.c_uint64.from_address((self.handle.value or 0) + layout.ENGINE_CPU).value
 
     def _native_clock(self) -> BlockClock:

@@ -46,6 +46,8 @@ class Slot:
     """What native code needs to carry out `sret` for the guest's model (see `emu.engine.traps.returns`), or 0."""
     RECORDS = 20
     """Where records of calls are made; see `emu.engine.translated.features.callrecords`."""
+    CODE_HOOKS = 21
+    """Where it stands at which addresses the core has code hooks (see `emu.engine.codehooks`), or 0."""
     ALONE = 24
     """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.calls.alone`)."""
     STOP = 25

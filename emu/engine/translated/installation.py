@@ -17,6 +17,7 @@ from emu.hints import NamedTuple
 _LOCK = Lock()
 DIVERTED = {
     "tcg_gen_code": Entry.GEN_CODE, "riscv_cpu_set_mode": Entry.SET_MODE, "tcg_optimize": Entry.OPTIMIZE,
+    "cpu_lduw_code": Entry.FETCH_CODE, "gen_intermediate_code": Entry.TRANSLATE,
 }  # fmt: skip
 """The library's functions that are called through the native ones."""
 _WITHOUT_SUFFIX = ("cpu_exit", "uc_emu_stop")

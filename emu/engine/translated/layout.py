@@ -45,6 +45,8 @@ STATE_FILLS = 0x690
 """Behind the state: the function of the core's class that fills its TLB (`tlb_fill`)."""
 STATE_ASKED = 0x6D8
 """Behind the state: the function of the core's class that takes interrupts (`cpu_exec_interrupt`)."""
+ENGINE_CODE_HOOKS = 0x370
+"""In the engine: the begin of its list of code hooks."""
 ENGINE_BLOCKS = 0x298
 """In the engine: the first of its blocks of memory (`RAMBlock`), which is the largest."""
 BLOCK_HOST, BLOCK_SIZE, BLOCK_WORDS = 1, 3, 4

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from emu.engine.codehooks import BIT_COUNT_BITS, Hidden
 from emu.engine.slots import SLOTS, Slot
 from emu.engine.translated import layout
 from emu.engine.translated.opcodes import EXITS, OPCODES, WRITES_ITS_FIRST_ARGUMENT
@@ -260,6 +261,79 @@ def test_blocks_of_other_cores_are_optimized(translator, core):
     translator.put(WORDS + 8 * Slot.PLAN, PLAN * (core != "no plan"))
     translator.call(Entry.OPTIMIZE, CONTEXT)
     assert translator.generated == [(CONTEXT, -1)] * (core != "ours")
+
+
+@pytest.fixture
+def hooks(translator: Translator) -> dict[str, int]:
+    """A core with hooks at two addresses: where its list begins, where that is kept, and how it is seen in a fetch."""
+    place, table = ENGINE + layout.ENGINE_CODE_HOOKS, LISTS
+    bits = [0] * (1 << BIT_COUNT_BITS - 6)
+    for address in (0x8020_0004, 0x8020_1FFE):
+        bit = address >> 1 & (1 << BIT_COUNT_BITS) - 1
+        bits[bit >> 6] |= 1 << (bit & 63)
+    translator.put(table, place, 0, *bits)
+    translator.put(place, 0x1234_5678_9ABC)
+    translator.put(WORDS, *([0] * SLOTS))
+    translator.put(WORDS + 8 * Slot.CODE_HOOKS, table)
+    translator.put(STATE + 8 * Word.RDTIME_FUNCTION, WORDS)
+    translator.put(CPU + translator.layout.env_pointer, STATE)
+    translator.generated.clear()
+    translator.translating = lambda: 0
+    return {"list": place, "kept": table + 8 * Hidden.BEGIN}
+
+
+@pytest.mark.parametrize("address", [0x8020_0000, 0x8020_0002, 0x8020_0004, 0x8020_0006, 0x8020_1FFE, 0x9020_0004])
+def test_hooks_are_hidden_behind_a_fetch_from_where_none_can_be_and_shown_in_each_fetch(translator, hooks, address):
+    seen = []
+
+    def fetch() -> int:
+        seen.append(translator.get(hooks["list"])[0])
+        return 0x8082
+
+    translator.translating = fetch
+    may_be = address & 0x1FFF in (4, 0x1FFE)
+    for _ in range(2):
+        assert translator.call(Entry.FETCH_CODE, STATE, address) & 0xFFFF == 0x8082
+        assert translator.get(hooks["list"]) == [0x1234_5678_9ABC if may_be else 0]
+        assert translator.get(hooks["kept"]) == [0 if may_be else 0x1234_5678_9ABC]
+    assert seen == [0x1234_5678_9ABC] * 2
+    assert translator.generated == [(STATE, address)] * 2
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_hooks_are_shown_when_a_block_has_been_translated(translator, hooks, hidden):
+    def translate() -> int:
+        if hidden:
+            translator.put(hooks["list"], 0)
+            translator.put(hooks["kept"], 0x1234_5678_9ABC)
+        return 0
+
+    translator.translating = translate
+    translator.call(Entry.TRANSLATE, CPU, BLOCK, 512)
+    assert translator.get(hooks["list"]) == [0x1234_5678_9ABC]
+    assert translator.get(hooks["kept"]) == [0]
+    assert translator.generated == [(CPU, BLOCK)]
+
+
+def test_a_hook_that_is_added_in_a_fetch_is_seen(translator, hooks):
+    def fetch() -> int:
+        translator.put(hooks["list"], 0xABC)
+        return 0
+
+    translator.call(Entry.FETCH_CODE, STATE, 0x8020_0000)
+    translator.translating = fetch
+    translator.call(Entry.FETCH_CODE, STATE, 0x8020_0000)
+    assert translator.get(hooks["kept"]) == [0xABC]
+
+
+@pytest.mark.parametrize("core", ["no clock", "no hooks"])
+def test_nothing_is_hidden_from_cores_without_hooks_of_ours(translator, hooks, core):
+    slot = STATE + 8 * Word.RDTIME_FUNCTION if core == "no clock" else WORDS + 8 * Slot.CODE_HOOKS
+    translator.put(slot, 0)
+    translator.call(Entry.FETCH_CODE, STATE, 0x8020_0000)
+    translator.call(Entry.TRANSLATE, CPU, BLOCK, 512)
+    assert translator.get(hooks["list"]) == [0x1234_5678_9ABC]
+    assert translator.generated == [(STATE, 0x8020_0000), (CPU, BLOCK)]
 
 
 def test_the_classes_say_what_an_operation_is():

@@ -1,6 +1,7 @@
 """A translator to try native code on, and what it should have made, worked out in Python."""
 
 import struct
+from collections.abc import Callable
 
 import unicorn
 
@@ -42,6 +43,8 @@ class Translator:
         self.ops: list[int] = []
         self.generated: list[tuple[int, int]] = []
         self.stopped = 0
+        self.translating: Callable[[], int] = lambda: 0
+        """What the core's own fetch, and its front end, do."""
         self.instruction: int | None = None
         """What a block is left by; None where the host has no memory of it."""
 
@@ -114,6 +117,9 @@ class Translator:
                 self.put(third, INSTRUCTION)
         elif name == "tcg_gen_code":
             self.generated.append((first, second))
+        elif name in ("cpu_lduw_code", "gen_intermediate_code"):
+            self.generated.append((first, second))
+            result = self.translating()
         elif name in ("riscv_cpu_set_mode", "tlb_flush", "tcg_optimize"):
             self.generated.append((first, second if name == "riscv_cpu_set_mode" else -1))
         else:

@@ -141,9 +141,12 @@ def program(cases, more=""):
     return link([code], script=SCRIPT).elf
 
 
-def ours(elf, **config):
+def ours(elf, *, told=None, **config):
     machine = Machine(MachineConfig(ram_size=16 << 20, firmware="none", **config))
     machine.load(Image.from_bytes(elf, "crossing.elf"))
+    for name in ("trapped", "report"):
+        if told is not None:
+            machine.watch(name, lambda name=name: told.append((name, machine.hart.x["s2"], machine.instret)))
     assert machine.run(max_instructions=1_000_000).reason is StopReason.POWERED_OFF
     return machine, machine.console.decode().splitlines()
 
@@ -164,6 +167,17 @@ def test_every_instruction_before_it_executes_and_every_fault_before_it_comes_fi
     assert dict(zip(CASES, in_exact, strict=False)) == dict(zip(CASES, expected, strict=False))
     assert (in_exact, in_fast) == (expected, expected)
     assert exact.instret == fast.instret
+
+
+def test_who_watches_addresses_is_told_of_each_though_fetches_leave_the_translator(fidelity):
+    elf, told = program(CASES), []
+    unwatched, lines = ours(elf, fidelity=fidelity)
+    watched, seen = ours(elf, told=told, fidelity=fidelity)
+    assert (seen, watched.instret) == (lines, unwatched.instret)
+    assert [name for name, *_ in told] == ["trapped", "report"] * len(CASES)
+    causes = [f"{cause:08x}".translate(DIGITS) for name, cause, _ in told if name == "report"]
+    assert causes == [line.split()[0] for line in lines]
+    assert sorted(told, key=lambda one: one[2]) == told
 
 
 def test_the_same_where_there_is_no_memory_for_the_upper_half(fidelity):

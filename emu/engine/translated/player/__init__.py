@@ -14,6 +14,7 @@ CALLED = (
     "tcg_gen_code", "tcg_op_insert_before", "tcg_op_remove", "tcg_temp_new_internal", "gen_new_label",
     "helper_check_exit_request", "cpu_loop_exit", "cpu_exit", "uc_emu_stop",
     "get_page_addr_code_hostp", "riscv_cpu_set_mode", "tlb_flush", "tcg_optimize",
+    "cpu_lduw_code", "gen_intermediate_code",
 )  # fmt: skip
 """The library's functions that the native code calls or looks for, in the order of the table it begins with."""
 
@@ -33,25 +34,31 @@ class Entry(IntEnum):
     """In the place of `riscv_cpu_set_mode`."""
     OPTIMIZE = 5
     """In the place of `tcg_optimize`."""
+    FETCH_CODE = 6
+    """In the place of `cpu_lduw_code`, by which the translator fetches."""
+    TRANSLATE = 7
+    """In the place of `gen_intermediate_code`, the translator's front end."""
 
 
-_NAMES = ("gen_code", "late", "memory", "code", "set_mode", "optimize")
+_NAMES = ("gen_code", "late", "memory", "code", "set_mode", "optimize", "fetch_code", "translate")
 
 
 def _x86_64() -> str:
-    from emu.engine.translated.player import callbacks, modes, optimizing
+    from emu.engine.translated.player import callbacks, hooking, modes, optimizing
     from emu.engine.translated.player import x86_64 as player_x86_64
 
     jumps = "".join(f"jmp {name}\n .p2align 3\n" for name in _NAMES)
-    return _table() + jumps + player_x86_64.SOURCE + callbacks.X86_64 + modes.X86_64 + optimizing.X86_64
+    parts = player_x86_64.SOURCE, callbacks.X86_64, modes.X86_64, optimizing.X86_64, hooking.X86_64
+    return _table() + jumps + "".join(parts)
 
 
 def _aarch64() -> str:
     from emu.engine.translated.player import aarch64 as player_aarch64
-    from emu.engine.translated.player import callbacks, modes, optimizing
+    from emu.engine.translated.player import callbacks, hooking, modes, optimizing
 
     jumps = "".join(f"b {name}\n nop\n" for name in _NAMES)
-    return _table() + jumps + player_aarch64.SOURCE + callbacks.AARCH64 + modes.AARCH64 + optimizing.AARCH64
+    parts = player_aarch64.SOURCE, callbacks.AARCH64, modes.AARCH64, optimizing.AARCH64, hooking.AARCH64
+    return _table() + jumps + "".join(parts)
 
 
 def _table() -> str:
