@@ -118,6 +118,9 @@ def ptdump(space: AddressSpace) -> Iterator[str]:
 
     With the columns of Svnapot and Svpbmt that later versions have; 6.1 has neither.
     """
+    if not space.levels:
+        yield _bare(space)
+        return
     run: list[Entry] = []
     for entry in space.leaves:
         if run and (entry.level, entry.pte & _PROTECTION, entry.first) != (
@@ -150,6 +153,9 @@ def _ptdump_line(run: list[Entry], levels: int) -> str:
 
 def vmprint(space: AddressSpace) -> Iterator[str]:
     """As the function of that name in xv6's exercises: every valid entry, with dots for its depth."""
+    if not space.levels:
+        yield _bare(space)
+        return
     yield f"page table {int(space.root):#018x}"
     for entry in space.entries:
         dots = " ".join([".."] * (space.levels - entry.level))

@@ -89,6 +89,19 @@ def test_qemus_table_is_the_flat_view(ekernel: Ekernel, program: Program, oracle
     assert len(table) == 6
 
 
+def test_vmprint_is_what_xv6s_own_function_prints(
+    ekernel: Ekernel, oracle: Callable[[str], str], tmp_path: Path
+) -> None:
+    source, elf = Path(__file__).with_name("vmprint.c"), tmp_path / "xv6.elf"
+    command = [oracle("riscv64-unknown-elf-gcc"), "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-O1", "-g"]
+    command += ["-ffreestanding", "-nostdlib", "-static", "-Wl,-Ttext=0x80200000,-e,_start,--no-warn-rwx-segments"]
+    subprocess.run([*command, "-o", elf, source], check=True)
+    printed = ekernel("run", elf, "-q").stdout
+    shown = ekernel("pagetable", elf, "-at", "done", "-format", "vmprint").stdout.splitlines()
+    assert shown[1:] == printed.splitlines()
+    assert len(shown) == 1 + 1 + 2 + 4 + 2 + 2 + 4  # two lines in front, then each table below its entry
+
+
 def test_a_walk_a_search_and_filters_answer_what_was_asked(ekernel: Ekernel, program: Program) -> None:
     elf = program(SOURCE)
     walk = ekernel("pagetable", elf, "-at", "paged", "-walk", "0x2345").stdout

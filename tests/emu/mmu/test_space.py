@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +134,11 @@ def test_vmprint_is_as_in_the_exercises_of_xv6():
         " .. ..1: pte 0x0000000020000801 pa 0x0000000080002000",
         " .. .. ..0: pte 0x00000000200400d7 pa 0x0000000080100000",
     ]
+
+
+@pytest.mark.parametrize("form", pagetables.FORMATS)
+def test_while_paging_is_off_there_is_a_line_that_says_so(form):
+    assert list(pagetables.FORMATS[form](read_space({}, 0))) == ["paging is off (satp 0x0): every address is physical"]
 
 
 def test_ptdump_is_as_linux_prints_it():
