@@ -23,11 +23,12 @@ from emu.engine.translated.features.tablestores.probes import WATCHES
 from emu.engine.translated.player import PLAYER
 from emu.engine.traps.interrupts import ASKED
 from emu.record.predicted.layout import PACK, UNPACK
+from emu.report.logs.commits.entries.layout import ENTRIES
 from emu.report.logs.commits.layout import LINES
 
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, TLB_FILL, FLOATS, PLAYER, DEFINE,
-    PAIRS, NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, PACK, UNPACK, ENTERED,
+    PAIRS, NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, ENTRIES, PACK, UNPACK, ENTERED,
     RETURNED_CALL,
 )  # fmt: skip
 """All of them."""

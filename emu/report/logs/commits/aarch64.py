@@ -29,16 +29,21 @@ def _at(word: Shared) -> str:
     return f"[x0, #{8 * word}]"
 
 
-# x15, in 16 digits, to where x7 points.
-_DIGITS = """
+MAKE_DIGITS = """
     rev x15, x15
     fmov d0, x15
     ushr v1.8b, v0.8b, #4
     and v0.8b, v0.8b, v5.8b
     zip1 v1.16b, v1.16b, v0.16b
     tbl v1.16b, {v4.16b}, v1.16b
+"""
+"""x15 in 16 digits, in q1; q4 has the digits, q5 is 0x0f in each byte. Uses q0."""
+DIGITS = f"""
+{MAKE_DIGITS}
     str q1, [x7]
 """
+"""Writes them to where x7 points."""
+
 
 # x1: the entry; x2: instret; x3 to x4: writes; x5 to x6: accesses; x7: output; x8: instructions left; w9: flags;
 # x10: the register or -1; x11: its value; x12, x13: behind the writes and accesses of the instruction.
@@ -179,7 +184,7 @@ hidden:
     strb w16, [x7, #{PRIVILEGE_IN_HEAD}]
     add x7, x7, #{LENGTH_OF_HEAD}
     ldr x15, {_at(Shared.PC)}
-{_DIGITS}
+{DIGITS}
     add x7, x7, #16
 template:
     ldr x14, [x1]
@@ -204,7 +209,7 @@ copied:
     str x15, [x7]
     add x7, x7, #{LABEL}
     mov x15, x11
-{_DIGITS}
+{DIGITS}
     add x7, x7, #16
 access:
     cmp x5, x13
@@ -219,7 +224,7 @@ told:
     str x15, [x7]
     add x7, x7, #{LABEL}
     ldr x15, [x5, #{ADDRESS_OF_ACCESS}]
-{_DIGITS}
+{DIGITS}
     add x7, x7, #16
     tst w14, #{STORE}
     b.eq next_access
@@ -234,7 +239,7 @@ told:
     neg w16, w16
     ldr x15, [x5, #{VALUE_OF_ACCESS}]
     lsl x15, x15, x16
-{_DIGITS}
+{DIGITS}
     add x7, x7, x14, lsl #1
 next_access:
     add x5, x5, #{ACCESS}
@@ -253,7 +258,7 @@ end:
     b.ne clean
     orr x15, x15, #{1 << 63:#x}
 clean:
-{_DIGITS}
+{DIGITS}
     add x7, x7, #16
 ended:
     mov w15, #10

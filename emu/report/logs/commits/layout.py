@@ -62,7 +62,7 @@ class Shared(IntEnum):
     KEPT = 25
     """Free for the native code."""
     CONSTANTS = 26
-    """Three vectors of 16 bytes: 0x0f; 9; the distance from behind "9" to "a". Then "0123456789abcdef"."""
+    """`DIGITS`."""
     STATUS_NAME = 34
     """The 16 bytes of " c768_mstatus 0x"."""
     KNOWS_STATUS = 36
@@ -119,6 +119,8 @@ SOURCE = 8
 """Where in the flags of an instruction that writes `sstatus` five bits have its operand."""
 
 
+DIGITS = bytes([15] * 16 + [9] * 16 + [ord("a") - ord("9") - 1] * 16) + b"0123456789abcdef"
+"""For hexadecimal digits, vectors of 16 bytes: 0x0f; 9; the distance from behind "9" to "a"; all of them."""
 STATUS = 8 * 64
 """Where `mstatus` is behind the registers."""
 MOST_ACCESSES = 4
@@ -127,7 +129,8 @@ BLOCK_HEAD = "<IIQQ"
 """Instructions of a block; its entries, which follow; the digit of its privilege, 0 for `SUPERVISOR`; its pc."""
 ENTRY = "<QIHH"
 """Of each instruction: where its template is, its length, where in it the privilege goes unless in `HEAD`, `Flag`."""
-ENTRY_SIZE, HEAD_SIZE = 16, 24
+ENTRY_SIZE, HEAD_SIZE = 32, 24
+"""Behind an `ENTRY` is room for a short template."""
 PRIVILEGE_IN_HEAD, LENGTH_OF_HEAD = 10, 14
 COPIED = 16
 """Text is copied in so many bytes: others may be read behind its end, and written."""

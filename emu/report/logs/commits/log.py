@@ -89,7 +89,6 @@ class CommitLog:
         self._floats = FloatFlags()
         self._texts: dict[tuple[int, bytes], str] = {}
         self._shapes: dict[tuple[int, bytes], _Shape] = {}
-        self._endings: dict[bytes, tuple[bytes, int]] = {}
 
     def clear(self) -> None:
         """Forget what has not been taken: the machine was put back."""
@@ -129,18 +128,10 @@ class CommitLog:
         """What each line has before its pc, with `?` for the privilege; None where `beginning` has all of it."""
         return None if self._execution else self._first + b"? 0x"
 
-    def ending(self, code: bytes) -> tuple[bytes, int]:
-        """What a line has behind its pc, before registers and accesses; its `Flag`s."""
-        known = self._endings.get(code)
-        if known is None:
-            known = self._endings[code] = _ending(code)
-        return known
-
-    def beginning(self, pc: int, code: bytes) -> tuple[bytes, int, int]:
-        """What a line begins with, and lines before it; where in it the privilege is; its `Flag`s."""
-        ending, flags = self.ending(code)
+    def beginning(self, pc: int, code: bytes) -> tuple[bytes, int]:
+        """What a line begins with, and lines before it; where in it the privilege is."""
         before = "".join(f"{line}\n" for line in self._executed(pc, code)).encode() + self._first
-        return b"%s? 0x%016x%s" % (before, pc, ending), len(before), flags
+        return before + f"?{_place(pc, code)}".encode(), len(before)
 
     def text(self, one: Instruction, codes: Mapping[int, bytes]) -> Iterator[tuple[int, str]]:
         """The pc and text of each line. `codes` has instructions that may trap, by address."""
@@ -203,7 +194,7 @@ class CommitLog:
             return known
         word = int.from_bytes(code, "little")
         shape = self._shapes[pc, code] = _Shape(
-            f" {pc:#018x} ({word:#0{2 + 2 * len(code)}x})", raises_flags(word), memory_operand(word),
+            _place(pc, code), raises_flags(word), memory_operand(word),
             word & OPCODE == AMO and word >> 27 == SC, word in TRAP_RETURNS, _writes_status(word),
         )  # fmt: skip
         return shape
@@ -322,8 +313,13 @@ class CommitLog:
         found[number << 4 | CSR] = value
 
 
-def _ending(code: bytes) -> tuple[bytes, int]:
-    """What a line of this code has behind the pc, and the `Flag`s, as a number: sums of members are slow to make."""
+def _place(pc: int, code: bytes) -> str:
+    """What a line has behind the privilege, before registers and accesses."""
+    return f" {pc:#018x} ({int.from_bytes(code, 'little'):#0{2 + 2 * len(code)}x})"
+
+
+def flags_of(code: bytes) -> int:
+    """The `Flag`s of an instruction, as a number: sums of members are slow to make."""
     word = int.from_bytes(code, "little")
     flags = _LONG if len(code) == 4 else 0
     if raises_flags(word) or word in TRAP_RETURNS:
@@ -333,7 +329,7 @@ def _ending(code: bytes) -> tuple[bytes, int]:
         flags |= _STATUS_FLAG | kind | (_IMMEDIATE if word >> 14 & 1 else 0) | (word >> 15 & 31) << SOURCE
     elif memory_operand(word) is not None:
         flags |= _ACCESSES | (_SC_FLAG if word & OPCODE == AMO and word >> 27 == SC else 0)
-    return f" ({word:#0{2 + 2 * len(code)}x})".encode(), flags
+    return flags
 
 
 def _writes_status(word: int) -> bool:

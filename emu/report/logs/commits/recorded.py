@@ -7,7 +7,8 @@ from emu.record import formats
 from emu.record.csrs import Change, ChangeKind
 from emu.record.recording import Recording
 from emu.report.logs.commits.log import CommitLog
-from emu.report.logs.commits.text import Chosen, LogText
+from emu.report.logs.commits.templates import Chosen
+from emu.report.logs.commits.text import LogText
 
 _AT_ONCE = 1 << 12
 """Words of the record of blocks."""

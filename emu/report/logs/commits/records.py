@@ -62,7 +62,7 @@ class Records(Generic[R]):
         """`size` is that of a record in bytes."""
         self._size, self._decode = size, decode
         self._data = bytearray()
-        self._place = 0
+        self._place = self._begin = 0
         self._chunks: Iterator[bytes] = iter(())
 
     def clear(self) -> None:
@@ -112,9 +112,10 @@ class Records(Generic[R]):
         """Where in memory the records that were not taken are: begin and end, until it is fed or asked again."""
         if not self._data:
             return 0, 0
-        begin = buffer_address(self._data)
+        self._begin = begin = buffer_address(self._data)
         return begin + self._place, begin + len(self._data)
 
-    def taken(self, count: int) -> None:
-        """So many bytes were taken from there."""
-        self._place += count
+    def taken_until(self, address: int) -> None:
+        """What lies before that address in the last `span` was taken."""
+        if self._data:
+            self._place = address - self._begin

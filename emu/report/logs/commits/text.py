@@ -3,45 +3,26 @@
 import ctypes
 import struct
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from emu.address import VirtAddr
-from emu.buffers import buffer_address
 from emu.engine import native
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features.blocks import CUT
-from emu.errors import RecordingError
 from emu.isa.privilege import Privilege
 from emu.record.recording import Instruction, left_by, unknown_block
-from emu.report.logs.commits.layout import (
-    BLOCK_HEAD,
-    COPIED,
-    ENTRY,
-    ENTRY_SIZE,
-    HEAD_SIZE,
-    LINES,
-    WORDS,
-    Answer,
-    Flag,
-    Shared,
-)
+from emu.report.logs.commits.layout import DIGITS, ENTRY_SIZE, HEAD_SIZE, LINES, WORDS, Answer, Shared
 from emu.report.logs.commits.log import CommitLog
+from emu.report.logs.commits.templates import Chosen, Templates, digit
 from emu.report.tracefile import Sink
 
 _NEVER = (1 << 64) - 1
 _OUTPUT = 1 << 20
-_LONGEST = 1 << 14
-"""Characters of the beginning of a line that native code may copy: more is Python's."""
 _SLACK = 1 << 16
 """Bytes behind the limit of the output: what a line has at most, and more."""
-_ARENA = 1 << 18
-_MOST_IN_TABLE = 1 << 26
-_CONSTANTS = bytes([15] * 16 + [9] * 16 + [ord("a") - ord("9") - 1] * 16) + b"0123456789abcdef"
+_MADE_AHEAD = 64
 _LABELS = b"".join(f" {'xf'[number >> 5]}{number & 31:<2} 0x\0".encode() for number in range(64))
 _STATUS_NAME = struct.unpack("<2Q", b" c768_mstatus 0x")
-_PYTHON, _HIDDEN = int(Flag.PYTHON), int(Flag.HIDDEN)
-_HEAD, _ENTRY = struct.Struct(BLOCK_HEAD), struct.Struct(ENTRY)
-Chosen = Callable[[int], bool]
 
 
 class LogText:
@@ -70,14 +51,10 @@ class LogText:
         self._output = ctypes.create_string_buffer(_OUTPUT + _SLACK)
         self._begin = ctypes.addressof(self._output)
         self._labels = ctypes.create_string_buffer(_LABELS)
-        self._table = (ctypes.c_uint64 * 1)()
-        self._templates: list[object] = []
-        self._arena, self._used = bytearray(_ARENA), 0
-        self._arena_begin = buffer_address(self._arena)
-        self._entries: dict[tuple[int, bytes], bytes] = {}
-        self._by_code: dict[bytes, bytes] = {}
+        self._templates = Templates(log, chosen) if is_native else None
         self._shared = (ctypes.c_uint64 * WORDS)()
-        ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.CONSTANTS, _CONSTANTS, len(_CONSTANTS))
+        self._shared_address = ctypes.addressof(self._shared)
+        ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.CONSTANTS, DIGITS, len(DIGITS))
         head = log.head
         ctypes.memmove(ctypes.addressof(self._shared) + 8 * Shared.HEAD, head or b"", len(head or b""))
         for word, value in (
@@ -135,6 +112,7 @@ class LogText:
         while True:
             answer = self._filled() if self._native is not None else self._next(data, begin)
             if answer == Answer.DONE:
+                self._take_back()
                 return
             if answer == Answer.FULL:
                 self._flush()
@@ -143,6 +121,7 @@ class LogText:
             elif answer == Answer.BLOCK:
                 self._make(data[(shared[Shared.WORDS] - begin) // 4])
             else:
+                self._take_back()
                 if shared[Shared.INSTRET] > self._last:
                     self.is_over = True
                     return
@@ -150,21 +129,24 @@ class LogText:
                 self._plan()
 
     def _plan(self) -> None:
-        """Until where the native code may go, and which registers it may write."""
-        change, log = self._log.next_change, self._log
+        """Until where the native code may go, and which registers it may write; the records are its own until then."""
+        log, shared = self._log, self._shared
+        change = log.next_change
         end = min(self._last + 1, _NEVER)
-        self._shared[Shared.STOP_AT] = end if change is None else min(change, end)
-        self._shared[Shared.PLAIN], self._shared[Shared.KNOWS_STATUS] = log.plain, log.knows_status
+        shared[Shared.STOP_AT] = end if change is None else min(change, end)
+        shared[Shared.PLAIN], shared[Shared.KNOWS_STATUS] = log.plain, log.knows_status
+        shared[Shared.WRITES], shared[Shared.WRITES_END] = log.writes.span()
+        shared[Shared.ACCESSES], shared[Shared.ACCESSES_END] = log.accesses.span()
+
+    def _take_back(self) -> None:
+        """Know what the native code has taken of the records."""
+        self._log.writes.taken_until(self._shared[Shared.WRITES])
+        self._log.accesses.taken_until(self._shared[Shared.ACCESSES])
 
     def _filled(self) -> int:
         """Have native code write lines as far as it can."""
         assert self._native is not None
-        shared, log = self._shared, self._log
-        shared[Shared.WRITES], shared[Shared.WRITES_END] = writes, _ = log.writes.span()
-        shared[Shared.ACCESSES], shared[Shared.ACCESSES_END] = accesses, _ = log.accesses.span()
-        answer: int = self._native(ctypes.addressof(shared))
-        log.writes.taken(shared[Shared.WRITES] - writes)
-        log.accesses.taken(shared[Shared.ACCESSES] - accesses)
+        answer: int = self._native(self._shared_address)
         return answer
 
     def _next(self, data: "array[int]", begin: int) -> int:
@@ -184,11 +166,11 @@ class LogText:
                 return Answer.DONE
             if instret >= shared[Shared.MODE_AT]:
                 return Answer.MODE
-            known, length, digit = self._parts(word)
+            known, block = self._parts(word), self._block(word)
             is_marked = following is not None and bool(following & CUT)
-            retired = length - (left_by(following) if is_marked and following is not None else 0)
+            retired = block.length - (left_by(following) if is_marked and following is not None else 0)
             shared[Shared.WORDS] += 8 if is_marked else 4
-            shared[Shared.BLOCK], shared[Shared.PRIVILEGE] = word, digit or shared[Shared.SUPERVISOR]
+            shared[Shared.BLOCK], shared[Shared.PRIVILEGE] = word, digit(block) or shared[Shared.SUPERVISOR]
             shared[Shared.BLOCK_END] = (instret + retired) & _NEVER
             shared[Shared.LEFT] = max(min(retired, len(known)), 0)
             shared[Shared.ENTRY] = HEAD_SIZE
@@ -198,12 +180,12 @@ class LogText:
         """Write the lines of the next instructions of the block, at most so many."""
         shared, log, codes = self._shared, self._log, self._codes
         number = shared[Shared.BLOCK]
-        begin = self._table[number] if self._native is not None else 0
+        begin = self._templates.table[number] if self._templates is not None else 0
         place, instret = (shared[Shared.ENTRY] - begin - HEAD_SIZE) // ENTRY_SIZE, shared[Shared.INSTRET]
         count = min(shared[Shared.LEFT], most, self._last + 1 - instret)
         privilege = Privilege(shared[Shared.PRIVILEGE] - ord("0"))
         chosen, told = self._chosen, []
-        for pc, code in self._known[number][place : place + count]:
+        for pc, code in self._parts(number)[place : place + count]:
             lines = log.text(Instruction(instret, VirtAddr(pc), code, privilege), codes)
             is_shown = instret >= self._first
             told += [f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]
@@ -233,60 +215,27 @@ class LogText:
             shared[Shared.SUPERVISOR] = ord("0") + self._modes.pop(0)[1]
         shared[Shared.MODE_AT] = self._modes[0][0] if self._modes else _NEVER
 
-    # Templates.
+    def _parts(self, number: int) -> list[tuple[int, bytes]]:
+        """The instructions of a block."""
+        known = self._known.get(number)
+        if known is None:
+            known = self._known[number] = self._block(number).instructions()
+        return known
 
-    def _parts(self, number: int) -> tuple[list[tuple[int, bytes]], int, int]:
-        """The instructions of a block; how many it says it has; the digit of its privilege, or 0."""
+    def _block(self, number: int) -> Block:
         block = self._blocks.get(number)
         if block is None:
             raise unknown_block(number)
-        known = self._known.get(number)
-        if known is None:
-            known = self._known[number] = block.instructions()
-        return known, block.length, 0 if block.privilege == Privilege.S else ord("0") + (block.privilege & 3)
+        return block
 
     def _make(self, number: int) -> None:
-        known, length, digit = self._parts(number)
-        if number >= _MOST_IN_TABLE:
-            raise RecordingError(f"the recording is damaged: it has a block of number {number}")
-        if number >= len(self._table):
-            table = (ctypes.c_uint64 * max(2 * number, 1 << 12))()
-            ctypes.memmove(table, self._table, ctypes.sizeof(self._table))
-            self._table = table
-            self._shared[Shared.TABLE], self._shared[Shared.TABLE_SIZE] = ctypes.addressof(table), len(table)
-        if self._shared[Shared.WRITES_PC] and self._chosen is None:
-            by_code = self._by_code
-            entries = [by_code.get(code) or self._entry_of_code(code) for _, code in known]
-        else:
-            entries = [self._entries.get(key) or self._entry(key) for key in known]
-        pc = known[0][0] if known else 0
-        self._table[number] = self._kept(_HEAD.pack(length, len(known), digit, pc) + b"".join(entries))
-
-    def _entry_of_code(self, code: bytes) -> bytes:
-        text, flags = self._log.ending(code)
-        entry = self._by_code[code] = _ENTRY.pack(self._kept(text), len(text), 0, flags)
-        return entry
-
-    def _entry(self, key: tuple[int, bytes]) -> bytes:
-        if self._shared[Shared.WRITES_PC]:
-            text, flags = self._log.ending(key[1])
-            place = 0
-        else:
-            text, place, flags = self._log.beginning(*key)
-        if len(text) > _LONGEST or not text.isascii():
-            text, place, flags = b"", 0, flags | _PYTHON
-        if self._chosen is not None and not self._chosen(key[0]):
-            flags |= _HIDDEN
-        entry = self._entries[key] = _ENTRY.pack(self._kept(text), len(text), place, flags)
-        return entry
-
-    def _kept(self, data: bytes) -> int:
-        """Where the data is from now on; `COPIED` bytes behind it can be read."""
-        size, used = len(data), self._used
-        if used + size + COPIED > len(self._arena):
-            self._templates.append(self._arena)
-            self._arena, used = bytearray(max(_ARENA, size + COPIED)), 0
-            self._arena_begin = buffer_address(self._arena)
-        self._arena[used : used + size] = data
-        self._used = used + (size + 7 & ~7)
-        return self._arena_begin + used
+        """Make the template of a block, and of those that were translated behind it: they will be executed soon."""
+        templates, shared = self._templates, self._shared
+        assert templates is not None
+        templates.make(self._block(number))
+        for following in range(number + 1, number + _MADE_AHEAD):
+            block = self._blocks.get(following)
+            if block is None or templates.has(following):
+                break
+            templates.make(block)
+        shared[Shared.TABLE], shared[Shared.TABLE_SIZE] = ctypes.addressof(templates.table), len(templates.table)

@@ -30,8 +30,7 @@ def _at(word: Shared) -> str:
     return f"[rdi+{8 * word}]"
 
 
-# rax, in 16 digits, to where r13 points.
-_DIGITS = """
+MAKE_DIGITS = """
     bswap rax
     movq xmm0, rax
     movdqa xmm1, xmm0
@@ -44,8 +43,27 @@ _DIGITS = """
     pand xmm0, xmm7
     paddb xmm1, xmm4
     paddb xmm1, xmm0
+"""
+"""rax in 16 digits, in xmm1; xmm4 to xmm7 have `READY`."""
+DIGITS = f"""
+{MAKE_DIGITS}
     movdqu [r13], xmm1
 """
+"""Writes them to where r13 points."""
+
+
+def ready(constants: str) -> str:
+    """Make ready for digits, by `Shared.CONSTANTS`, whose address stands in a register; uses rax."""
+    return f"""
+    movdqu xmm5, [{constants}]
+    movdqu xmm6, [{constants}+16]
+    movdqu xmm7, [{constants}+32]
+    mov rax, 0x3030303030303030
+    movq xmm4, rax
+    punpcklqdq xmm4, xmm4
+    """
+
+
 
 # rsi: the entry; r8: instret; r9 to r10: writes; r11 to r12: accesses; r13: output; r14: instructions left; r15: flags.
 CODE = f"""
@@ -58,12 +76,7 @@ CODE = f"""
     mov r13, {_at(Shared.OUTPUT)}
     mov rsi, {_at(Shared.ENTRY)}
     mov r14, {_at(Shared.LEFT)}
-    movdqu xmm5, [rdi+{8 * Shared.CONSTANTS}]
-    movdqu xmm6, [rdi+{8 * Shared.CONSTANTS + 16}]
-    movdqu xmm7, [rdi+{8 * Shared.CONSTANTS + 32}]
-    mov rax, 0x3030303030303030
-    movq xmm4, rax
-    punpcklqdq xmm4, xmm4
+    {ready(f"rdi+{8 * Shared.CONSTANTS}")}
 instruction:
     test r14, r14
     jz block
@@ -183,7 +196,7 @@ hidden:
     mov [r13+{PRIVILEGE_IN_HEAD}], cl
     add r13, {LENGTH_OF_HEAD}
     mov rax, {_at(Shared.PC)}
-{_DIGITS}
+{DIGITS}
     add r13, 16
 template:
     mov rbx, [rsi]
@@ -210,7 +223,7 @@ copied:
     mov [r13], rax
     add r13, {LABEL}
     mov rax, rbp
-{_DIGITS}
+{DIGITS}
     add r13, 16
 access:
     cmp r11, rcx
@@ -225,7 +238,7 @@ told:
     mov [r13], rax
     add r13, {LABEL}
     mov rax, [r11+{ADDRESS_OF_ACCESS}]
-{_DIGITS}
+{DIGITS}
     add r13, 16
     test bl, {STORE}
     jz next_access
@@ -241,7 +254,7 @@ told:
     mov rax, [r11+{VALUE_OF_ACCESS}]
     shl rax, cl
     mov rcx, {_at(Shared.KEPT)}
-{_DIGITS}
+{DIGITS}
     lea r13, [r13+rbx*2]
 next_access:
     add r11, {ACCESS}
@@ -262,7 +275,7 @@ end:
     jnz clean
     bts rax, 63
 clean:
-{_DIGITS}
+{DIGITS}
     add r13, 16
 ended:
     mov byte ptr [r13], 10
