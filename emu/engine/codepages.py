@@ -1,13 +1,15 @@
 """Which frames hold translated code, and the hooks that keep stores to them visible to the translator.
 
 With memory hooks outside RAM only, Unicorn 2.1.4 takes a page for clean of code after the first store through a
-non-executable mapping: later stores invalidate nothing and stale code runs. A dummy hook over the code cures it: one
-for each run of neighbouring chunks of 64 KiB, because the core walks the list of hooks at each fill for a store.
+non-executable mapping: later stores invalidate nothing and stale code runs. A dummy hook over the code cures it. Each
+store to a hooked page is slow, so that only pages with code are; neighbours share a hook, because the core walks the
+list of hooks at the first store to any page since its translation was cached.
 """
 
 import ctypes
 from collections.abc import Callable, Iterable
 
+from emu.address import PAGE_BITS, PAGE_SIZE
 from emu.buffers import words_type
 from emu.engine import library, native
 from emu.engine.guest import Note
@@ -18,10 +20,7 @@ from emu.engine.translated.layout import ENV_ENGINE
 from emu.engine.window import Word
 from emu.lateclass import dataclass
 
-CHUNK_BITS = 16
-"""log2 of the bytes that are hooked for the first code in them."""
-
-# For each page of a block that was just translated: where it lies in RAM, and a call for a chunk not seen before. The
+# For each page of a block that was just translated: where it lies in RAM, and a call for a page not seen before. The
 # core has just fetched from there, so that its TLB answers. Code that cannot be decoded has no length, but one page.
 # rcx, or x3, points to: the host's address of RAM, its size, a bitmap, the core's function, the call, the core's state.
 FOLLOW = Probe(
@@ -48,7 +47,7 @@ page:
     cmp rdi, [r12+8]
     jae following
     mov rax, rdi
-    shr rax, {CHUNK_BITS}
+    shr rax, {PAGE_BITS}
     mov rcx, [r12+16]
     bts qword ptr [rcx], rax
     jc following
@@ -99,7 +98,7 @@ page:
     ldr x10, [x20, #8]
     cmp x0, x10
     b.hs following
-    lsr x9, x0, #{CHUNK_BITS}
+    lsr x9, x0, #{PAGE_BITS}
     ldr x10, [x20, #16]
     lsr x11, x9, #6
     ldr x12, [x10, x11, lsl #3]
@@ -137,7 +136,7 @@ alone:
 
 @dataclass(slots=True)
 class _Run:
-    """A hook, and the first and the last chunk that it covers."""
+    """A hook, and the first and the last page that it covers."""
 
     hook: int
     first: int
@@ -145,46 +144,44 @@ class _Run:
 
 
 def _range(first: int, last: int) -> tuple[int, int]:
-    """The first and the last address of chunks."""
-    return first << CHUNK_BITS, ((last + 1) << CHUNK_BITS) - 1
+    """The first and the last address of pages."""
+    return first << PAGE_BITS, ((last + 1) << PAGE_BITS) - 1
 
 
-NewChunk = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
+NewPage = ctypes.CFUNCTYPE(None, ctypes.c_uint64)
 
 
 class CodePages:
-    """The chunks of RAM that code was fetched from."""
+    """The pages of RAM that code was fetched from."""
 
-    def __init__(self, handle: Handle, base: int, size: int) -> None:
-        self._handle = handle
-        self._base, self._size = base, size
-        self.chunks: set[int] = set()
-        """Numbers (physical address >> CHUNK_BITS) of chunks whose stores the translator sees."""
+    def __init__(self, handle: Handle, cpu: int, base: int, size: int, host_address: int) -> None:
+        """`cpu` is the core, and `host_address` where the host has RAM."""
+        self._handle, self._cpu = handle, cpu
+        self._base, self._size, self._host_address = base, size, host_address
+        self.numbers: set[int] = set()
+        """Numbers (physical address >> PAGE_BITS) of pages whose stores the translator sees."""
         self._firsts: dict[int, _Run] = {}
         self._lasts: dict[int, _Run] = {}
-        """The runs of chunks with a hook each, by their first and last."""
+        """The runs of pages with a hook each, by their first and last."""
         self._spare: list[_Run] = []
-        """Hooks whose chunks belong to another by now."""
+        """Hooks whose pages belong to another by now."""
         self._keep: tuple[object, ...] = ()
         self._bits: Iterable[int] = ()
-        """A bit for each chunk that native code has found, 64 in a word."""
+        """A bit for each page that native code has found, 64 in a word."""
 
         def never(_engine: int, _kind: int, _address: int, _size: int, _value: int) -> bool:
             return False
 
         self._dummy = library.MemoryCallback(never)
 
-    def follow_natively(self, state: int, host_address: int) -> None:
-        """Find new chunks by a native callback after each translation.
-
-        `state` is where the core keeps its state, `host_address` where the host has RAM.
-        """
-        inside = self._base & (1 << CHUNK_BITS) - 1
-        base = self._base - inside
-        bitmap = words_type((self._size >> CHUNK_BITS + 6) + 2)()
-        call = NewChunk(lambda offset: self._found(base + offset))
+    def follow_natively(self, state: int) -> None:
+        """Find new pages by a native callback after each translation; `state` is where the core keeps its state."""
+        inside = self._base % PAGE_SIZE
+        first = self._base >> PAGE_BITS
+        bitmap = words_type((self._size >> PAGE_BITS + 6) + 2)()
+        call = NewPage(lambda offset: self._found(first + (offset >> PAGE_BITS)))
         data = words_type(6)(
-            host_address - inside, self._size + inside, ctypes.addressof(bitmap),
+            self._host_address - inside, self._size + inside, ctypes.addressof(bitmap),
             library.function_address("get_page_addr_code_hostp"), library.address_of(call), state,
         )  # fmt: skip
         self._keep, self._bits = (bitmap, call, data), bitmap
@@ -192,13 +189,13 @@ class CodePages:
 
     def catch_up(self) -> None:
         """Find what native code has found while it might not call; the core must be stopped."""
-        first = self._base >> CHUNK_BITS
+        first = self._base >> PAGE_BITS
         for number, word in enumerate(self._bits):
             while word:
                 lowest = word & -word
-                chunk = first + 64 * number + lowest.bit_length() - 1
-                if chunk not in self.chunks:
-                    self._found(chunk << CHUNK_BITS)
+                page = first + 64 * number + lowest.bit_length() - 1
+                if page not in self.numbers:
+                    self._found(page)
                 word ^= lowest
 
     def follow(self, code_address: Callable[[int], int | None]) -> None:
@@ -209,20 +206,19 @@ class CodePages:
             size = ctypes.c_uint16.from_address(block + 10).value
             for place in {address, address + max(size, 1) - 1}:
                 physical = code_address(place)
-                if physical is not None and physical >> CHUNK_BITS not in self.chunks:
-                    self._found(physical)
+                if physical is not None and physical >> PAGE_BITS not in self.numbers:
+                    self._found(physical >> PAGE_BITS)
 
         callback = library.EdgeCallback(edge)
         self._keep = (callback,)
         library.add_hook(self._handle, library.HOOK_EDGE, callback, None)
 
-    def _found(self, physical: int) -> None:
-        """Hook a chunk. Called between translation and execution: flushing is safe there."""
-        chunk = physical >> CHUNK_BITS
-        self.chunks.add(chunk)
-        before, behind = self._lasts.pop(chunk - 1, None), self._firsts.pop(chunk + 1, None)
-        first = before.first if before is not None else chunk
-        last = behind.last if behind is not None else chunk
+    def _found(self, page: int) -> None:
+        """Hook a page. Called between translation and execution, where the TLB may be changed."""
+        self.numbers.add(page)
+        before, behind = self._lasts.pop(page - 1, None), self._firsts.pop(page + 1, None)
+        first = before.first if before is not None else page
+        last = behind.last if behind is not None else page
         run = before or behind or (self._spare.pop() if self._spare else None)
         if before is not None and behind is not None:
             self._spare.append(behind)
@@ -231,11 +227,18 @@ class CodePages:
             run = _Run(hook, first, last)
         run.first, run.last = first, last
         self._firsts[first] = self._lasts[last] = run
-        library.flush_tlb(self._handle)
+        self._show_stores(page)
+
+    def _show_stores(self, page: int) -> None:
+        """Let no cached translation hide stores to a page from the core."""
+        if library.tlb_reset_dirty is not None:
+            library.tlb_reset_dirty(self._cpu, self._host_address + (page << PAGE_BITS) - self._base, PAGE_SIZE)
+        else:
+            library.flush_tlb(self._handle)
 
     def holds_code(self, physical: int, length: int) -> bool:
-        """Whether any chunk of a range holds translated code."""
+        """Whether any page of a range holds translated code."""
         if length <= 0:
             return False
-        first, last = physical >> CHUNK_BITS, (physical + length - 1) >> CHUNK_BITS
-        return first in self.chunks or (last > first and not self.chunks.isdisjoint(range(first, last + 1)))
+        first, last = physical >> PAGE_BITS, (physical + length - 1) >> PAGE_BITS
+        return first in self.numbers or (last > first and not self.numbers.isdisjoint(range(first, last + 1)))

@@ -135,6 +135,8 @@ def _internal(name: str, *arguments: Any) -> Callable[..., None] | None:
 
 
 tlb_flush_page = _internal("tlb_flush_page_riscv64", ctypes.c_void_p, ctypes.c_uint64)
+tlb_reset_dirty = _internal("tlb_reset_dirty_riscv64", ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64)
+"""Let the core see the next stores to a range of the host's memory: the core, where it begins, its octets."""
 """Makes a core (`CPUState`) forget one page of virtual memory."""
 update_mip = _internal("riscv_cpu_update_mip_riscv64", ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
 """Gives bits of `mip`, by a mask, to a core (`CPUState`), and has it look for interrupts."""

@@ -54,7 +54,7 @@ class EngineParts(ABC):
         self._begin_run_state()
         self._begin_features()
         self._begin_calls()
-        self.pages = CodePages(self.handle, base, size)
+        self.pages = CodePages(self.handle, self._cpu, base, size, host_address)
         self.clock: BlockClock | PythonClock = self._native_clock() if probes == "native" else self._python_clock()
         self.window: StateWindow = self.clock.window
         self.words, self.slots = self.window.words, self.clock.slots
@@ -119,7 +119,7 @@ class EngineParts(ABC):
     def _native_clock(self) -> BlockClock:
         self._entries = installation.install().entries
         clock = BlockClock(self._core, self.base, self.size, self._host_address, self.fail_after_block)
-        self.pages.follow_natively(clock.state_address, self._host_address)
+        self.pages.follow_natively(clock.state_address)
         self._lone_calls = alone.LoneCalls(self.handle, clock.state_address, clock.slots_address, self.frame)
         self.port = Port(clock.slots, buffer_address(self._core.answer))
         return clock
@@ -149,8 +149,8 @@ class EngineParts(ABC):
         """Let the guest's `fill` translate (True), or the core's own page walker."""
         self.virtual = on
         library.set_tlb_mode(self.handle, library.TLB_VIRTUAL if on else library.TLB_CPU)
-        if on and self.is_native:
-            self.translations.stand_before_core()
+        if self.is_native:
+            self.translations.stand_before_core(walks=not on)
         library.flush_tlb(self.handle)
 
     def serve_time(self, instructions_per_tick: int, slept: int, offset: int) -> None:

@@ -101,7 +101,7 @@ def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapsho
     platform.look_again = 0
     core = platform.core
     core.engine.flush_features()  # what they hold belongs to the time before
-    changed_code = platform.ram_history.restore(snapshot.ram, core.engine.pages.chunks)
+    changed_code = platform.ram_history.restore(snapshot.ram, core.engine.pages.numbers)
     platform.clock.restore(snapshot.clock)
     core.traps_taken = snapshot.traps
     core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time

@@ -167,12 +167,12 @@ class RamHistory:
                 node.leave_out()
         self._freed.extend(waiting)
 
-    def restore(self, state: RamState, code_chunks: Collection[int] = (), chunk_bits: int = 16) -> bool:
-        """Return to a state; True when a page in one of the chunks (address >> chunk_bits) has changed."""
+    def restore(self, state: RamState, code_pages: Collection[int] = ()) -> bool:
+        """Return to a state; True when one of some pages (physical address >> PAGE_BITS) has changed."""
         self._leave_out_freed()
         saved = self._ram.saved() if state.node is self._current else None
         if saved is not None:
-            return self._fill_again(saved, code_chunks, chunk_bits)
+            return self._fill_again(saved, code_pages)
         runs, self._filled_again = self._written(), []
         self._drop(runs)
         changed = set(_pages(runs))
@@ -183,8 +183,7 @@ class RamHistory:
             changed.update(node.pages)
             self._exchange(node)
         first = self._ram.base >> PAGE_BITS
-        shift = chunk_bits - PAGE_BITS
-        return any((first + page) >> shift in code_chunks for page in changed)
+        return any(first + page in code_pages for page in changed)
 
     def drop(self, state: RamState) -> None:
         """Return to a state, and let no page stay private: its next store costs more, and returning nothing."""
@@ -194,12 +193,14 @@ class RamHistory:
             self._drop(self._written())
             self._filled_again = []
 
-    def _fill_again(self, saved: memoryview, code_chunks: Collection[int], chunk_bits: int) -> bool:
-        """Return to the state in the file, `saved`, by copying; True when bytes in one of the chunks have changed."""
+    def _fill_again(self, saved: memoryview, code_pages: Collection[int]) -> bool:
+        """Return to the state in the file, `saved`, by copying; True when bytes in one of the pages have changed."""
         view, runs = self._ram.view, self._written()
-        changed = bool(code_chunks) and any(
-            bytes(view[start:end]) != bytes(saved[start:end])
-            for start, end in self._parts_in(runs, code_chunks, chunk_bits)
+        base = self._ram.base >> PAGE_BITS
+        changed = bool(code_pages) and any(
+            base + page in code_pages and bytes(view[start:end]) != bytes(saved[start:end])
+            for page in _pages(runs)
+            for start, end in [(page << PAGE_BITS, page + 1 << PAGE_BITS)]
         )
         if runs:
             self._copies += 1
@@ -210,15 +211,6 @@ class RamHistory:
             view[start:end] = saved[start:end]
         self._filled_again = runs
         return changed
-
-    def _parts_in(self, runs: "list[Run]", chunks: Collection[int], bits: int) -> Iterator[tuple[int, int]]:
-        """Where runs of pages lie in chunks of physical memory, as offsets in RAM."""
-        base = self._ram.base
-        for first, count in runs:
-            start, end = base + (first << PAGE_BITS), base + (first + count << PAGE_BITS)
-            for chunk in range(start >> bits, (end - 1 >> bits) + 1):
-                if chunk in chunks:
-                    yield max(start, chunk << bits) - base, min(end, chunk + 1 << bits) - base
 
     def _drop_equal(self, runs: "list[Run]", saved: memoryview, asked: set[int]) -> "list[Run]":
         """Drop the private pages, of those asked for, that are equal to the file's; what is left of the runs."""

@@ -69,11 +69,11 @@ class Rewinder:
     def rewind(self) -> bool:
         """Return to the state; True when instructions have been changed by that."""
         if self._scanner is None:
-            return self._history.restore(self._state, self._code_pages(), PAGE_BITS)
+            return self._history.restore(self._state, self._code_pages())
         self._rounds += 1
         runs = self._scanner.runs()
         if runs is not self._runs and sum(count for _, count in runs) > _MOST_PAGES:
-            changed = self._history.restore(self._state, self._code_pages(), PAGE_BITS)
+            changed = self._history.restore(self._state, self._code_pages())
             self._give_up_old(_FEW + 1)
             return changed
         if runs is not self._runs:

@@ -33,6 +33,7 @@ CHOSEN = {
         "engine/test_entries.py": "what_traps_have_left and listens0",
         "engine/test_fences.py": "each_access and False",
         "engine/test_port.py": "a_listener_and",
+        "engine/test_codepages.py": "seen_to_change and native",
         "engine/test_tlb_fill.py": "(refused_pages and False) or that_raises",
         "hart/test_interrupts.py": "not slow",
         "hart/test_translations.py": "not slow",

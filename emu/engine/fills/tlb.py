@@ -14,6 +14,7 @@ from emu.address import PAGE_BITS, PAGE_START
 from emu.buffers import words_type
 from emu.engine import library, native
 from emu.engine.assembled import ASSEMBLED
+from emu.engine.fills.datapages import DATA_FILL
 from emu.engine.fills.filling import FILL, TLB_FILL
 from emu.engine.fills.table import (
     ASK,
@@ -42,6 +43,7 @@ from emu.engine.fills.table import (
     WORDS,
 )
 from emu.engine.library import Handle
+from emu.engine.native import Probe
 from emu.engine.translated.layout import CORE_STATE, ENGINE_CPU, STATE_FILLS
 from emu.errors import MachineError
 
@@ -68,13 +70,17 @@ class Translations:
         self.words[ASK], self.words[CLOCK] = ask, slots
         library.add_hook(self._handle, library.HOOK_FILL, native.load(FILL), ctypes.addressof(self._memory))
 
-    def stand_before_core(self) -> None:
-        """Have fills answered by native code before the core gets them; again whenever the mode of its TLB was set."""
+    def stand_before_core(self, *, walks: bool) -> None:
+        """Have fills answered by native code before the core gets them; again whenever the mode of its TLB was set.
+
+        Where the core `walks` by itself, native code only sees that stores to data stay quick.
+        """
+        function, probe = ("riscv_cpu_tlb_fill", DATA_FILL) if walks else ("unicorn_fill_tlb", TLB_FILL)
         place = ctypes.c_uint64.from_address(self._core + CORE_STATE[native.architecture() or ""] + STATE_FILLS)
-        known = library.function_address("unicorn_fill_tlb")
+        known = library.function_address(function)
         if place.value != known:
             raise MachineError(f"this build of unicorn {library.VERSION} fills its TLB in a way that is not known here")
-        place.value = _before(known)
+        place.value = _before(probe, known)
 
     def walk(self, start: int, size: int, tables: int, fetched: int) -> None:
         """From now on find ordinary pages natively, where the tables and the pages they lead to lie in a range.
@@ -197,10 +203,10 @@ class Translations:
 
 
 @cache
-def _before(function: int) -> int:
+def _before(probe: Probe, function: int) -> int:
     """Where the native function is that stands before the core's."""
-    address = native.load(TLB_FILL)
-    end = address + len(ASSEMBLED[native.architecture() or ""][TLB_FILL.name])
+    address = native.load(probe)
+    end = address + len(ASSEMBLED[native.architecture() or ""][probe.name])
     ctypes.c_uint64.from_address(end - 8).value = function
     return address
 

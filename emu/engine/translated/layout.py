@@ -59,9 +59,9 @@ ENV_ENGINE = 0x618
 """In the state: the engine."""
 ENV_EXIT_REQUEST = -0x10
 """From the state: a 32-bit word that is negative when the core is to leave translated code (`icount_decr`)."""
-TLB, TLB_SHIFT, TLB_STORES, TLB_ADDEND = -0x50, 6, 8, 32
+TLB, TLB_SHIFT, TLB_STORES, TLB_FETCHES, TLB_ADDEND = -0x50, 6, 8, 16, 32
 """From the state: for each MMU mode a mask and the address of its TLB; entries have 64 bytes, by page number: the page
-for stores, with flags, and what is to be added to an address to get the host's."""
+for loads, for stores and for fetches, with flags, and what is to be added to an address to get the host's."""
 MMU_MODES = 4
 VICTIMS, VICTIMS_OF_A_MODE, VICTIM_ENTRIES = -0xB00, 0x2B8, 8
 """From the state: entries that others have replaced, which may come back; the distance from mode to mode; how many."""

@@ -11,6 +11,7 @@ from emu.engine.codepages import FOLLOW
 from emu.engine.cores import READ
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.csrs import ACCESS, MAY_ACCESS
+from emu.engine.fills.datapages import DATA_FILL
 from emu.engine.fills.filling import FILL, TLB_FILL
 from emu.engine.floats import FLOATS
 from emu.engine.native import Probe
@@ -27,9 +28,9 @@ from emu.report.logs.commits.entries.layout import ENTRIES
 from emu.report.logs.commits.layout import LINES
 
 PROBES = (
-    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, TLB_FILL, FLOATS, PLAYER, DEFINE,
-    PAIRS, NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, ENTRIES, PACK, UNPACK, ENTERED,
-    RETURNED_CALL,
+    FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, TLB_FILL, DATA_FILL, FLOATS,
+    PLAYER, DEFINE, PAIRS, NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, ENTRIES, PACK,
+    UNPACK, ENTERED, RETURNED_CALL,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

@@ -254,13 +254,13 @@ def test_the_count_agrees_with_one_instruction_at_a_time(build, fidelity, probes
     assert list(counted.hart.x) == list(single.hart.x)
 
 
-def test_a_chunk_of_memory_that_holds_code_is_noted(build, fidelity, probes):
+def test_a_page_of_memory_that_holds_code_is_noted(build, fidelity, probes):
     machine = Machine(MachineConfig(fidelity=fidelity, ram_size=4 << 20, probes=probes))
     machine.load(build(OFF))
     machine.run()
     pages = machine.core.engine.pages
     assert pages.holds_code(0x8020_0000, 4)
-    assert not pages.holds_code(0x8030_0000, 4096)
+    assert not pages.holds_code(0x8020_1000, 4096)
     assert not pages.holds_code(0x8020_0000, 0)
 
 

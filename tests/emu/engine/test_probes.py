@@ -11,10 +11,11 @@ import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emu.address import PAGE_BITS
 from emu.engine import native
 from emu.engine.assembled import ASSEMBLED
 from emu.engine.calls.alone import EXCEPTION, INVALID
-from emu.engine.codepages import CHUNK_BITS, FOLLOW
+from emu.engine.codepages import FOLLOW
 from emu.engine.counters import MAY_READ_TIME, ONLY_ELSEWHERE, READ_TIME
 from emu.engine.guest import NUMBER_SHIFT, RETURN_ADDRESS, Note
 from emu.engine.slots import Slot
@@ -106,9 +107,9 @@ OFFSETS = st.one_of(st.none(), EDGES, st.integers(0, SIZE - 1), st.integers(0, A
         st.tuples(st.booleans(), st.integers(0, (1 << 60) - 1), st.integers(0, 5000), OFFSETS, OFFSETS), max_size=12
     )
 )
-def test_each_new_chunk_with_code_is_told_once(processor, blocks):
+def test_each_new_page_with_code_is_told_once(processor, blocks):
     processor.write_words(WORDS, HOST_RAM, SIZE, BITMAP, FUNCTIONS, FUNCTIONS + 64, STATE)
-    processor.write_words(BITMAP, *([0] * (SIZE >> CHUNK_BITS + 6)))
+    processor.write_words(BITMAP, *([0] * (SIZE >> PAGE_BITS + 6)))
     processor.calls.clear()
     told: list[int] = []
     asked: list[tuple[int, int]] = []
@@ -143,14 +144,14 @@ def test_each_new_chunk_with_code_is_told_once(processor, blocks):
         assert [address for address, _ in asked] == ([pc, last] if pc >> 12 != last >> 12 else [pc])
         expected = []
         for offset in offsets[: len(asked)]:
-            if offset is not None and 0 <= offset < SIZE and offset >> CHUNK_BITS not in seen:
-                seen.add(offset >> CHUNK_BITS)
+            if offset is not None and 0 <= offset < SIZE and offset >> PAGE_BITS not in seen:
+                seen.add(offset >> PAGE_BITS)
                 expected.append(offset)
         assert told == ([] if alone else expected)
         assert processor.note == (Note.ALONE | (Note.CODE if expected else 0) if alone else 0)
         assert [function for function, *_ in processor.calls].count(128) == (len(expected) if alone else 0)
-    bits = sum(word << 64 * number for number, word in enumerate(processor.words(BITMAP, SIZE >> CHUNK_BITS + 6)))
-    assert bits == sum(1 << chunk for chunk in seen)
+    bits = sum(word << 64 * number for number, word in enumerate(processor.words(BITMAP, SIZE >> PAGE_BITS + 6)))
+    assert bits == sum(1 << page for page in seen)
 
 
 @settings(max_examples=150)

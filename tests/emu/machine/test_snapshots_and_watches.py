@@ -141,14 +141,14 @@ def test_a_restore_tells_whether_code_may_have_changed():
     history = RamHistory(ram)
     saved = history.take()
     ram.view[0x2_0000] = 1
-    assert history.restore(saved, {0x8002}) is True
+    assert history.restore(saved, {0x8_0020}) is True
     ram.view[0x2_0000] = 1
-    assert history.restore(saved, {0x8003}) is False
+    assert history.restore(saved, {0x8_0021}) is False
     ram.view[0x1_F000:0x2_1000] = bytes(0x2000)
     ram.view[0x2_1000] = 1
-    assert history.restore(saved, {0x8001}) is False  # written, and the same as before
+    assert history.restore(saved, {0x8_001F}) is False  # written, and the same as before
     ram.view[0x2_1000] = 1
-    assert history.restore(saved, {0x8001, 0x8002}) is True
+    assert history.restore(saved, {0x8_001F, 0x8_0021}) is True
 
 
 def test_a_watch_calls_back_before_each_execution(boot):
