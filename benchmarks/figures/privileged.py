@@ -117,6 +117,15 @@ _FILL_LOOP = """
     addi s0, s0, -1
     bnez s0, 1b
 """
+_STORES = """
+    la s1, data
+    li s0, {count}
+1:  sd s0, (s1)
+    ld t0, (s1)
+    sd t0, 8(s1)
+    addi s0, s0, -1
+    bnez s0, 1b
+""" + _OFF
 _LOADS = 8
 
 
@@ -154,6 +163,13 @@ def masked(count: int, *, told: bool) -> float:
     return time.process_time() - start
 
 
+def stores(apart: int, paging: bool, fidelity: str) -> float:
+    """Seconds of ten million rounds of two stores to data that begin so many bytes behind the page with the code."""
+    source = (_PAGING if paging else "") + _STORES + (_ROOT if paging else "") + f".balign 4096\n.zero {apart}\ndata:\n"
+    took, _ = seconds(image(source, count=size(10_000_000, 100)), fidelity)
+    return took
+
+
 def iteration(source: str, count: int) -> tuple[float, float]:
     """The seconds of one iteration in `exact` and in `fast`."""
     costs = []
@@ -184,8 +200,12 @@ def main() -> None:
     microseconds("console byte (SBI)", *iteration(loop("li a7, 1\n li a0, 32\n ecall"), 50_000), 4)
     microseconds("console byte (UART)", *iteration(loop("li t0, 0x10000000\n sb zero, (t0)"), 50_000), 4)
     microseconds("UART status", *iteration(loop("li t0, 0x10000005\n lb t1, (t0)"), 50_000))
-    silent, told = (best(partial(masked, size(25_000_000, 1000), told=one)) for one in (False, True))
-    ratio("100 million instructions, interrupt masked", told, "without a summary", silent, 1.1)
+    silent, told = (best(partial(masked, size(100_000_000, 1000), told=one)) for one in (False, True))
+    ratio("400 million, interrupt masked", told, "without a summary", silent, 1.1)
+    for paging, where in ((False, "bare"), (True, "one RWX page")):
+        for fidelity in ("exact", "fast"):
+            near, apart = (stores(distance, paging, fidelity) for distance in (8 << 10, 264 << 10))
+            ratio(f"stores near code, {where}, {fidelity}", near, "256 KiB further", apart, 1.2)
     title("Instructions")
     for name, source in (
         ("integers and memory, bare", _COMPUTE),
