@@ -125,3 +125,42 @@ PRINT_DIGITS = """
     sb t1, (t0)
 """
 """The 16 digits of a0, and a line break, to the UART; the digits above 9 are the characters behind it."""
+
+BUSY = """
+    la sp, stack
+    li s1, {rounds}
+.Lagain:
+    li a0, 1
+    call frame_alloc
+    call frame_dealloc
+    addi s1, s1, -1
+    bnez s1, .Lagain
+    li a0, 3
+    call frame_alloc
+    li a7, 8
+    ecall
+
+    .globl frame_alloc, frame_dealloc
+    .type frame_alloc, @function
+frame_alloc:
+    la t0, next
+    ld t1, 0(t0)
+    add t2, t1, a0
+    sd t2, 0(t0)
+    mv a0, t1
+    ret
+    .size frame_alloc, . - frame_alloc
+    .type frame_dealloc, @function
+frame_dealloc:
+    la t0, next
+    sd a0, 0(t0)
+    ret
+    .size frame_dealloc, . - frame_dealloc
+    .data
+    .balign 8
+next: .dword 0x80400
+    .bss
+    .zero 256
+stack:
+"""
+"""Takes a frame and gives it back, many times; then keeps one."""

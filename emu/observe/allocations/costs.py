@@ -1,7 +1,7 @@
 """What the calls of an allocator cost: how many, and how many instructions each."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from emu.lateclass import dataclass
 from emu.machine import Machine
@@ -26,6 +26,8 @@ class AllocatorCosts:
     """Counts the outermost calls of the allocators that are followed, from now on."""
 
     def __init__(self, machine: Machine) -> None:
+        self.on_call: Callable[[str, int, int], None] = lambda _name, _left, _cost: None
+        """Told of each call that returned: the function, when it was left, and what it took."""
         self._counts: dict[str, Counter[int]] = {}
         self._observers: tuple[AllocatorObserver, ...] = (FrameObserver(machine, ()), HeapObserver(machine, ()))
         self._subscriptions: list[Subscription] = [each.tell_crossings(self._crossed) for each in self._observers]
@@ -49,6 +51,7 @@ class AllocatorCosts:
             if counts is None:
                 counts = self._counts[placed.name] = Counter()
             counts[left - entered] += 1
+            self.on_call(placed.name, left, left - entered)
 
 
 def _median(counts: Counter[int]) -> int:

@@ -36,6 +36,10 @@ class Sample(NamedTuple):
     """Bytes that are free."""
     largest: int
     """Bytes of the largest free piece."""
+    splits: int = 0
+    """Pieces that allocations have left of larger ones so far."""
+    joins: int = 0
+    """Pieces that frees have taken into larger ones so far."""
 
     @property
     def external(self) -> float:
@@ -155,7 +159,8 @@ class HeapSpace:
                 self._measure(sum(map(_size_of, before)) - free)
         elif does is Does.FREE:
             self.joins += len(before - pieces)
-        sample = Sample(moment, self._requested, self._granted, free, max(sizes, default=0))
+        largest = max(sizes, default=0)
+        sample = Sample(moment, self._requested, self._granted, free, largest, self.splits, self.joins)
         self.samples.append(sample)
         if len(self.samples) >= _MOST_SAMPLES:
             del self.samples[1::2]

@@ -49,6 +49,10 @@ class Node:
         return tuple(reversed(names))
 
 
+Told = Callable[[int, Node, Node | None], None]
+"""Hears when a stretch of instructions ended, in which function, and which function was called then, if any."""
+
+
 class _Site(NamedTuple):
     """An instruction that calls, returns or jumps, at its address."""
 
@@ -69,12 +73,13 @@ class CallTree:
     into another function (a tail call) the whole stretch counts for that one, in the first one's place.
     """
 
-    def __init__(self, function_at: Callable[[int], str], instret: int = 0) -> None:
-        """`instret` is where the run begins."""
+    def __init__(self, function_at: Callable[[int], str], instret: int = 0, told: Told | None = None) -> None:
+        """`instret` is where the run begins; `told` hears of each stretch, in their order."""
         self.root = Node("", None)
         self.stacks = CallStacks()
         self._function_at = function_at
         self._instret = instret
+        self._told = told
         self._nodes: dict[int, tuple[list[Frame], list[Node]]] = {}
         self._open: list[Node] = []
         self._sites: dict[int, _Site] = {}
@@ -82,7 +87,7 @@ class CallTree:
     def apply_all(self, records: bytes | memoryview) -> None:
         """Follow all that `Calls` has handed over: for most calls and returns no `Transfer` is made."""
         sites, function_at, new = self._sites, self._function_at, tuple.__new__
-        call, returns, jump = Kind.CALL, Kind.RETURN, Kind.JUMP
+        call, returns, jump, told = Kind.CALL, Kind.RETURN, Kind.JUMP, self._told
         stack, nodes, instret = self.stacks.current, self._open, self._instret
         for record in RECORD.iter_unpack(records):
             pc, instruction, target, place, moment, _ = record
@@ -92,12 +97,9 @@ class CallTree:
             _, kind, fixed, return_address, link, name = site
             depth = len(nodes)
             if depth and depth == len(stack) and nodes[-1].function == name:
-                top = stack[-1]
+                top, node, below = stack[-1], nodes[-1], None
+                follows = True
                 if kind is call and (top[3] >= place or top[5]) and depth < DEEPEST:
-                    node = nodes[-1]
-                    if moment > instret:
-                        node.instructions += moment - instret
-                    instret = moment
                     if fixed is not None:
                         target = fixed
                     stack.append(new(Frame, (target, pc, return_address, place, moment, False, 0, 0)))
@@ -105,18 +107,17 @@ class CallTree:
                     below = node.children.get(called) or node.child(called)
                     below.calls += 1
                     nodes.append(below)
-                    continue
-                if kind is returns and top[2] == target and (top[3] == place or link == MILLICODE) and not top[5]:
-                    if moment > instret:
-                        nodes[-1].instructions += moment - instret
-                    instret = moment
+                elif kind is returns and top[2] == target and (top[3] == place or link == MILLICODE) and not top[5]:
                     stack.pop()
                     nodes.pop()
-                    continue
-                if kind is jump:
+                else:
+                    follows = kind is jump
+                if follows:
                     if moment > instret:
-                        nodes[-1].instructions += moment - instret
+                        node.instructions += moment - instret
                     instret = moment
+                    if told is not None:
+                        told(moment, node, below)
                     continue
             self._instret = instret
             self.apply(transfer(*record))
@@ -163,20 +164,25 @@ class CallTree:
             node = above.child(self._function_at(frame.entry))
             nodes.append(node)
         if transfer.kind in (Kind.CALL, Kind.TRAP, Kind.SWAP):
-            nodes[-1].calls += 1
+            self._count(nodes[-1])
 
     def _one_step(self, transfer: Transfer, nodes: list[Node], deeper: int) -> bool:
         """Follow a call by which the stack has one frame more, or a return by which it has one less: most are so."""
         kind = transfer.kind
         if deeper == 1 and nodes:
-            node = nodes[-1].child(self._function_at(transfer.target))
-            node.calls += 1
-            nodes.append(node)
+            nodes.append(nodes[-1].child(self._function_at(transfer.target)))
+            self._count(nodes[-1])
         elif deeper == -1 and kind is Kind.RETURN:
             nodes.pop()
         else:
             return deeper == 0 and kind is Kind.JUMP
         return True
+
+    def _count(self, called: Node) -> None:
+        """A function was called."""
+        called.calls += 1
+        if self._told is not None:
+            self._told(self._instret, called, called)
 
     def _outermost(self, site: int) -> Node:
         """Who has made the outermost call: a function that nobody was seen to call."""
@@ -186,16 +192,15 @@ class CallTree:
         """What has retired up to here belongs to the calls that are open; pc is in the innermost."""
         retired = instret - self._instret
         self._instret = instret
-        if retired <= 0:
-            return
-        name = self._function_at(pc)
-        if not self._open:
-            self.root.child(name).instructions += retired
-            return
-        node = self._open[-1]
-        if node.function != name and node.parent is not None:
-            node = node.parent.child(name)
-        node.instructions += retired
+        node = self.root
+        if retired > 0:
+            name = self._function_at(pc)
+            node = self._open[-1] if self._open else self.root.child(name)
+            if node.function != name and node.parent is not None:
+                node = node.parent.child(name)
+            node.instructions += retired
+        if self._told is not None:
+            self._told(instret, node, None)
 
 
 def totals(root: Node) -> dict[str, tuple[int, int, int]]:

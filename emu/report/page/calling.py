@@ -1,5 +1,6 @@
-"""Where a run's instructions went, as a tree of calls that is small enough for a page."""
+"""Where a run's instructions went by when, as a tree of calls that is small enough for a page."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -9,10 +10,17 @@ from emu.engine.translated.features.calls import Calls
 from emu.machine import Machine
 from emu.observe.calls.tree import CallTree, Node
 from emu.record.recorder import Following
+from emu.report.page.timeline import Timeline
 from emu.report.places import Places
 
 _SMALLEST = 1000
 """A path with less than one part in so many of all instructions is left out, unless its callees have more."""
+_FIRST_LOOK = 1024
+"""Instructions behind which it is first asked what is small; then whenever there are twice as many."""
+_MOST = 200_000
+"""Sums of the page's timeline: some 300 KB."""
+_INSTRUCTIONS, _CALLS = 0, 1
+"""What a sum of the timeline is of: the last bit of its key, behind the number of the path."""
 
 
 class Calling:
@@ -21,7 +29,9 @@ class Calling:
     def __init__(self, machine: Machine, places: Places) -> None:
         self._machine = machine
         function = lru_cache(maxsize=65536)(lambda address: places.function(VirtAddr(address)))
-        self._tree = CallTree(function, machine.instret)
+        self._timeline, self._moment = Timeline(), machine.instret
+        self._tree = CallTree(function, machine.instret, self._told)
+        self._numbers: dict[Node, int] = {}
         self._following = Following(machine, [Calls(self._tree.apply_all)], None)
         self._following.start()
 
@@ -30,20 +40,58 @@ class Calling:
         self._following.close()
         self._tree.until(self._machine.instret, self._machine.core.slots[Slot.BLOCK_PC])
 
-    def tree(self) -> list[Any]:
-        """The tree as nested lists: name, instructions with those of callees, calls, callees."""
-        sums: dict[int, int] = {}
-        for node in reversed(list(self._tree.root.walk())):
-            sums[id(node)] = node.instructions + sum(sums[id(child)] for child in node.children.values())
-        smallest = sums[id(self._tree.root)] / _SMALLEST
-        made: dict[int, list[Any]] = {}
-        for node in self._tree.root.walk():
-            if node.parent is None or (sums[id(node)] >= smallest and id(node.parent) in made):
-                made[id(node)] = _plain(node, sums[id(node)])
-                if node.parent is not None:
-                    made[id(node.parent)][3].append(made[id(node)])
-        return made[id(self._tree.root)]
+    def plain(self, moments: Sequence[int]) -> dict[str, Any]:
+        """The tree as columns, callers first, and what came to each path by which of these moments."""
+        kept = self._kept()
+        order = [node for node in self._tree.root.walk() if node in kept]
+        numbers = {node: number for number, node in enumerate(order)}
+        nodes, names = list(self._numbers), dict[str, int]()
+        places = {}
+        for number, node in enumerate(nodes):
+            above = node
+            while above not in numbers:
+                assert above.parent is not None, "the root is kept"
+                above = above.parent
+            places[number] = numbers[above], above is node
 
+        def key(counted: int) -> int | None:
+            place, is_itself = places[counted >> 1]
+            return place << 1 | counted & 1 if is_itself or counted & 1 == _INSTRUCTIONS else None
 
-def _plain(node: Node, instructions: int) -> list[Any]:
-    return [node.function, instructions, node.calls, []]
+        timeline = self._timeline.at(moments, _MOST, key=key, is_stretch=lambda key: key & 1 == _INSTRUCTIONS)
+        return {
+            "parents": [numbers[node.parent] if node.parent else -1 for node in order],
+            "functions": [names.setdefault(node.function, len(names)) for node in order],
+            "names": list(names),
+            "timeline": timeline.plain(),
+        }
+
+    def _told(self, moment: int, node: Node, called: Node | None) -> None:
+        number = self._numbers
+        if moment > self._moment:
+            self._timeline.add(moment, number.setdefault(node, len(number)) << 1, moment - self._moment)
+        self._moment = moment
+        if called is not None:
+            self._timeline.add(moment, number.setdefault(called, len(number)) << 1 | _CALLS)
+
+    def _kept(self) -> set[Node]:
+        """The paths that were worth a look at some time of the run, with those that led to them."""
+        nodes, order = list(self._numbers), list(self._tree.root.walk())
+        kept, own, next_look = {self._tree.root}, dict[Node, int](), _FIRST_LOOK
+        last = self._moment
+        for moment, sums in self._timeline.steps():
+            for key, amount in sums:
+                if key & 1 == _INSTRUCTIONS:
+                    own[nodes[key >> 1]] = own.get(nodes[key >> 1], 0) + amount
+            if moment < min(next_look, last):
+                continue
+            next_look = 2 * moment
+            whole = dict(own)
+            smallest = sum(own.values()) / _SMALLEST
+            for node in reversed(order):
+                spent = whole.get(node, 0)
+                if spent and node.parent is not None:
+                    whole[node.parent] = whole.get(node.parent, 0) + spent
+                    if spent >= smallest:
+                        kept.add(node)
+        return kept

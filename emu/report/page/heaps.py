@@ -27,13 +27,13 @@ class Heap:
         """Everything, as plain data."""
         self._space.close()
         samples = self._space.samples
-        figures = [(one.instret, one.free, one.largest, one.requested, one.granted) for one in samples]
+        figures = [
+            (one.instret, one.free, one.largest, one.requested, one.granted, one.splits, one.joins) for one in samples
+        ]
         return {
             "lists": bool(self._space.lists),
             "by_order": self._space.lists.by_order,
             "every": self._space.every,
-            "splits": self._space.splits,
-            "joins": self._space.joins,
             "changes": self._changes,
             "curves": [differences(column) for column in zip(*figures, strict=True)],
         }

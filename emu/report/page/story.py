@@ -21,7 +21,6 @@ from emu.isa.status import PAGING_LEVELS, SATP_MODE_SHIFT
 from emu.machine import Machine
 from emu.memory import RAM_BASE
 from emu.observe.allocations.collected import settle
-from emu.observe.allocations.costs import AllocatorCosts
 from emu.observe.allocations.description import Allocator
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.space import HeapSpace
@@ -29,6 +28,7 @@ from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.memory.blocktypes import BlockTypes
 from emu.report.page.addresses import Regions
 from emu.report.page.calling import Calling
+from emu.report.page.costs import Costs
 from emu.report.page.curves import Curves, differences
 from emu.report.page.heaps import Heap
 from emu.report.page.sources import excerpts
@@ -101,7 +101,7 @@ class Story:
             *(machine.on(kind, listener) for kind, listener in listeners.items()),
             *(observer.collect(machine, self._changed, at_once=False) for observer in (FrameObserver, HeapObserver)),
         ]
-        self._costs = AllocatorCosts(machine)
+        self._costs = Costs(machine)
         self._heap = Heap(HeapSpace(machine, allocators), self._regions, lambda: len(self._rows), most_events)
 
     def columns(self, title: str, ending: str) -> dict[str, Any]:
@@ -112,6 +112,9 @@ class Story:
         self._costs.close()
         machine, places = self._machine, [self._place(address) for address in self._known]
         rows = list(zip(*self._rows, strict=True)) or [()] * 6
+        if self._maps:
+            self._draw(machine.instret)
+        moments = [*rows[0], *(moment for moment, _ in self._maps), machine.instret]
         return {
             "title": title,
             "ending": ending,
@@ -130,10 +133,10 @@ class Story:
             "curves": [differences(column) for column in zip(*self._curves.reduced(_POINTS), strict=True)],
             "maps": self._maps,
             "regions": self._regions.plain(),
-            "spaces": self._spaces.plain(),
+            "spaces": self._spaces.plain(moments),
             "free": self._heap.plain(),
-            "costs": [[one.name, one.calls, one.median, one.worst, one.total] for one in self._costs.costs()],
-            "calls": self._calling.tree(),
+            "costs": self._costs.plain(moments),
+            "calls": self._calling.plain(moments),
             "memory": [RAM_BASE >> _SHIFT, machine.config.ram_size >> _SHIFT],
             "sources": excerpts((place["path"], place["line"]) for place in places if place["path"]),
         }
@@ -177,7 +180,7 @@ class Story:
 
     def _faulted(self, event: PageFault) -> None:
         settle(self._machine)
-        self._spaces.fault()
+        self._spaces.fault(event.instret)
         row = len(self._rows)
         self._say(FAULT, event)
         if len(self._rows) == row:
@@ -257,7 +260,7 @@ class Story:
         while len(self._maps) > 2 and (
             len(self._maps) >= _MOST_MAPS or sum(len(runs) for _, runs in self._maps) > _MOST_RUNS
         ):
-            del self._maps[1::2]
+            del self._maps[-2::-2]
             self._between_maps *= 2
         self._next_map = self._events + self._between_maps
 

@@ -2,7 +2,7 @@
 
 function drawEvent() {
   const row = Math.min(at, rows - 1);
-  $("kind").textContent = at < rows ? run.kinds[run.kind[row]] : "many events: what is held, only";
+  $("kind").textContent = at < rows ? run.kinds[run.kind[row]] : run.maps.length ? "many events: what is held, only" : "the end, behind this event";
   $("kind").className = isFault(row) ? "fault" : "";
   $("sentence").textContent = sentence(row);
   const { path, line, name, instruction } = place(row);

@@ -1,7 +1,6 @@
 // Curves in time, by uPlot: frames and heap, fragmentation. Both zoom together; what is shown is drawn across them.
 
 const plots = [];
-const undone = (differences) => { let sum = 0; return differences.map((difference) => (sum += difference)); };
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const ORANGE = "hsl(32 80% 50%)", GREEN = "hsl(150 45% 42%)";
 const POWERS = Array.from({ length: 45 }, (_, power) => 2 ** power), WHOLE = POWERS.flatMap((_, power) => (power < 15 ? [1, 2, 5].map((digit) => digit * 10 ** power) : []));

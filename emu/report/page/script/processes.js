@@ -1,6 +1,8 @@
 // Address spaces in time, who holds frames, where the instructions went, and what the allocators' calls cost.
 
-let switches;
+let switches, spaces, costs, calls; // the last three as `Counted`
+const [SPENT, SWITCHES, FAULTS, SYSCALLS] = [0, 1, 2, 3];
+const figureOf = (sums, space, figure) => sums.get(space * 4 + figure) ?? 0;
 function spaceAt(now) {
   let low = 0, high = switches.length;
   while (low < high) { const middle = (low + high) >> 1; if (switches[middle] <= now) low = middle + 1; else high = middle; }
@@ -24,17 +26,16 @@ function bandsOf() {
   return found;
 }
 function drawBands() {
-  const picture = $("bands"), { instructions, switches: times, faults, syscalls } = run.spaces, cells = bandsOf();
-  const shown = instructions.map((_, space) => space).filter((space) => instructions[space] || times[space]).sort((one, other) => instructions[other] - instructions[one]).slice(0, 14);
+  const picture = $("bands"), whole = spaces.at(run.instructions), cells = bandsOf(), spent = (space) => figureOf(whole, space, SPENT);
+  const shown = [...run.spaces.satp.keys()].filter((space) => spent(space) || figureOf(whole, space, SWITCHES)).sort((one, other) => spent(other) - spent(one)).slice(0, 14);
   picture.replaceChildren();
   picture.setAttribute("viewBox", `0 0 640 ${22 * shown.length + 16}`);
   const figure = (text, column, y, style = {}) => svg(picture, "text", { x: 450 + 46 * column, y, "text-anchor": "end", fill: "currentColor", "font-size": 10, ...style }, text);
   const lines = shown.map((space, line) => {
-    const y = 14 + 22 * line, share = 100 * instructions[space] / Math.max(1, run.instructions);
+    const y = 14 + 22 * line;
     const name = svg(picture, "text", { x: 0, y: y + 10, "font-size": 10 }, spaceName(space));
     cells[space].forEach((part, cell) => { if (part > 0.002) svg(picture, "rect", { x: 150 + cell * 250 / CELLS, y, width: 250 / CELLS + 0.2, height: 14, fill: colour(spaceName(space)), "fill-opacity": 0.25 + 0.75 * Math.min(1, part) }); });
-    [`${share.toFixed(1)} %`, number(times[space]), number(faults[space]), number(syscalls[space])].forEach((text, column) => figure(text, column, y + 10));
-    return { space, name, frames: figure("", 4, y + 10) };
+    return { space, name, figures: [0, 1, 2, 3, 4].map((column) => figure("", column, y + 10)) };
   });
   ["instr.", "times", "faults", "syscalls", "frames"].forEach((text, column) => figure(text, column, 8, { fill: "var(--dim)", "font-size": 9 }));
   return { lines, now: svg(picture, "path", { stroke: "currentColor" }) };
@@ -42,23 +43,25 @@ function drawBands() {
 function drawProcesses(state, now) {
   const current = spaceAt(now), frames = new Map();
   bands ??= drawBands();
+  const sums = spaces.at(now);
   for (const [, since] of state.frames.values()) { const space = spaceAt(since); frames.set(space, (frames.get(space) ?? 0) + 1); }
-  for (const { space, name, frames: figure } of bands.lines) {
+  for (const { space, name, figures } of bands.lines) {
     name.setAttribute("fill", space === current ? "var(--accent)" : "currentColor");
     name.setAttribute("font-weight", space === current ? 700 : 400);
-    figure.textContent = frames.get(space) ? number(frames.get(space)) : "";
+    const counted = [SWITCHES, FAULTS, SYSCALLS].map((figure) => number(figureOf(sums, space, figure))), share = 100 * figureOf(sums, space, SPENT) / Math.max(1, now);
+    [`${share.toFixed(1)} %`, ...counted, frames.get(space) ? number(frames.get(space)) : ""].forEach((text, column) => { figures[column].textContent = text; });
   }
   const x = 150 + 250 * now / Math.max(1, run.instructions), more = run.spaces.satp.length - bands.lines.length;
   bands.now.setAttribute("d", `M${x.toFixed(1)} 12V${14 + 22 * bands.lines.length}`);
   $("processes").textContent = `now ${spaceName(current)}${more > 0 ? `; ${number(more)} more are not drawn` : ""}`;
 }
 
-// Flame graphs: a node is [name, size, calls, parts]. A click makes a node the whole; on the lowest it goes back.
+// Flame graphs: a node is [name, size, calls, parts, number]. A click makes a node the whole; on the lowest it goes back.
 function flame(id, root, told, go) {
   const picture = $(id), parts = [];
   picture.replaceChildren();
   const draw = (node, x, width, depth) => {
-    if (depth > 12 || width < 1) return;
+    if (depth > 12 || !(width >= 1)) return;
     const box = svg(picture, "g", { class: "part" }), y = 240 - depth * 20;
     svg(box, "rect", { x: x + 0.5, y, width: Math.max(width - 1, 0.5), height: 19, rx: 2, fill: depth ? colour(node[0]) : "var(--line)", "fill-opacity": 0.8 });
     svg(box, "title", {}, told(node));
@@ -72,7 +75,7 @@ function flame(id, root, told, go) {
       x += wide;
     }
   };
-  if (root[1]) draw(root, 0, 640, 0);
+  draw(root, 0, 640, 0);
   looked(id, parts);
 }
 let heldNow; // what is drawn
@@ -96,21 +99,55 @@ function drawHeld(state) {
   $("held").textContent = root[1] ? "frames by callers, the outermost below" : "no frame is in use";
   flame("flame", root, ([name, size]) => `${name}: ${number(size)} frames`);
 }
-function drawCalls(root = null) {
-  const whole = run.calls[1];
+const closer = { path: 0, drawn: "" }; // the path that is the whole, and what is drawn
+function callsAt(now) { // the paths with what they have had so far, as nodes
+  const { parents, functions, names } = run.calls, sums = calls.at(now), spent = new Float64Array(parents.length);
+  for (let path = parents.length - 1; path >= 0; path--) {
+    spent[path] += sums.get(path * 2) ?? 0;
+    if (path) spent[parents[path]] += spent[path];
+  }
+  const nodes = parents.map((_, path) => [path ? names[functions[path]] : "all", spent[path], sums.get(path * 2 + 1) ?? 0, [], path]);
+  for (const node of nodes) if (node[4] && node[1]) nodes[parents[node[4]]][3].push(node);
+  return nodes;
+}
+function drawCalls(now) {
+  const nodes = callsAt(now), whole = nodes[0][1], drawn = `${closer.path} ${calls.next}`;
+  if (drawn === closer.drawn) return;
+  closer.drawn = drawn;
   $("called").textContent = `${number(whole)} instructions by callers, the outermost below; a click or Enter looks closer`;
-  const shown = root ?? ["all", whole, 0, run.calls[3]];
-  flame("calls", shown, ([name, size, calls]) => `${name}: ${number(size)} instructions (${(100 * size / Math.max(1, whole)).toFixed(1)} %)${calls ? `, called ${number(calls)} times` : ""}`, drawCalls);
+  const told = ([name, size, times]) => `${name}: ${number(size)} instructions (${(100 * size / Math.max(1, whole)).toFixed(1)} %)${times ? `, called ${number(times)} times` : ""}`;
+  flame("calls", nodes[closer.path], told, (node) => { closer.path = node ? node[4] : 0; drawCalls(now); });
 }
 
-function drawCosts() {
-  const { splits, joins, every, lists } = run.free, table = $("costs");
-  const row = (cells, name) => {
-    const line = table.insertRow();
-    for (const cell of cells) { const made = document.createElement(name); made.textContent = cell; line.append(made); }
+let lines; // of the table, by function
+function linesOfCosts() {
+  const table = $("costs"), line = (cells, name) => {
+    const row = table.insertRow();
+    return cells.map((cell) => { const made = document.createElement(name); made.textContent = cell; row.append(made); return made; });
   };
-  if (run.costs.length) row(["function", "calls", "instructions: median", "most", "all"], "th");
-  for (const [name, ...figures] of run.costs) row([name, ...figures.map(number)], "td");
+  line(["function", "calls", "instructions: median", "most", "all"], "th");
+  return run.costs.functions.map((name) => line([name, "", "", "", ""], "td").slice(1));
+}
+function drawCosts(now) {
+  const { functions, kinds } = run.costs, { every, lists, curves } = run.free, found = functions.map(() => []);
+  lines ??= linesOfCosts();
+  for (const [kind, times] of costs.at(now)) if (times) found[kinds[kind][0]].push([kinds[kind][1], times]);
+  found.forEach((each, line) => {
+    each.sort(([one], [other]) => one - other);
+    const calls = each.reduce((sum, [, times]) => sum + times, 0), all = each.reduce((sum, [cost, times]) => sum + cost * times, 0);
+    let half = Math.ceil(calls / 2);
+    const median = each.find(([, times]) => (half -= times) <= 0)?.[0], most = each.at(-1)?.[0];
+    [calls, median, most, all].forEach((figure, column) => { lines[line][column].textContent = figure === undefined ? "–" : number(figure); });
+  });
+  const sample = lists && curves.length ? splitsCurves().findLast(([moment]) => moment <= now) ?? [0, 0, 0] : [0, 0, 0];
   const seen = every > 1 ? ` in every ${number(every)}th call that was looked at` : "";
-  $("splits").textContent = !run.costs.length ? "no allocator is known" : lists ? `${number(splits)} splits, ${number(joins)} joins${seen}` : "where its free lists lie is not described: what is free is told by the gaps between blocks";
+  $("splits").textContent = lists ? `${number(sample[1])} splits, ${number(sample[2])} joins${seen}` : "where its free lists lie is not described: what is free is told by the gaps between blocks";
+}
+let splitsKnown; // moment, splits and joins so far of each sample
+function splitsCurves() {
+  if (!splitsKnown) {
+    const [moments, splits, joins] = [0, 5, 6].map((column) => undone(run.free.curves[column]));
+    splitsKnown = moments.map((moment, place) => [moment, splits[place], joins[place]]);
+  }
+  return splitsKnown;
 }

@@ -1,10 +1,11 @@
 // The moment that is shown, and how the reader moves it.
 
 function go(position) {
-  at = Math.max(0, Math.min(rows + run.maps.length - 1, position));
+  at = Math.max(0, Math.min(end(), position));
   $("slider").value = at;
   const now = moment(at), state = held(at);
-  $("moment").textContent = `${number(now)} of ${number(run.instructions)} instructions, event ${number(at + 1)} of ${number(run.events)}`;
+  const which = at < rows ? `event ${number(at + 1)} of ${number(run.events)}` : at < end() ? `one of ${number(run.events)} events` : `the end, behind ${number(run.events)} events`;
+  $("moment").textContent = `${number(now)} of ${number(run.instructions)} instructions, ${which}`;
   $("slider").setAttribute("aria-valuetext", $("moment").textContent);
   for (const plot of plots) plot.redraw(false);
   drawEvent();
@@ -13,11 +14,13 @@ function go(position) {
   drawBlocks(state);
   drawHeld(state);
   drawProcesses(state, now);
+  drawCosts(now);
+  drawCalls(now);
   drawConsole(now);
 }
 let written = -1; // lines of the console that are shown
 function drawConsole(now) {
-  const shown = run.console.filter(([when]) => when <= now || at === rows + run.maps.length - 1);
+  const shown = run.console.filter(([when]) => when <= now || at === end());
   if (shown.length === written) return;
   written = shown.length;
   $("console").textContent = shown.map(([, text]) => text).join("");
@@ -41,7 +44,7 @@ function search() {
   }
 }
 const DO = {
-  "first": () => go(0), "last": () => go(rows + run.maps.length - 1), "back": () => go(at - 1), "on": () => go(at + 1),
+  "first": () => go(0), "last": () => go(end()), "back": () => go(at - 1), "on": () => go(at + 1),
   "back-fault": () => toFault(-1), "on-fault": () => toFault(1),
   "closer": () => zoomBy(0.5), "further": () => zoomBy(2), "whole": () => zoom(),
   "theme": () => {
@@ -66,7 +69,7 @@ function save(name) {
 function hideEmpty() {
   const has = (...kinds) => run.maps.length > 0 || kinds.some((kind) => run.kind.includes(kind));
   const frames = has(FRAME, FRAME_FREE), heap = has(HEAP, HEAP_FREE);
-  const shown = { sentence: rows, walk: run.faults.length, map: frames, flame: frames, blocks: heap, fragmentation: heap, bands: rows, costs: run.costs.length, console: run.console.length };
+  const shown = { sentence: rows, walk: run.faults.length, map: frames, flame: frames, blocks: heap, fragmentation: heap, bands: rows, costs: run.costs.functions.length, console: run.console.length };
   for (const [id, wanted] of Object.entries(shown)) $(id).closest("section").hidden = !wanted;
   for (const part of document.querySelectorAll("#time > :not(.head), #time .save")) part.hidden = !rows;
 }
@@ -80,16 +83,17 @@ async function main() {
   hideEmpty();
   for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button.dataset.of));
   for (const id of ["map", "blocks", "flame", "calls"]) lookable(id);
-  drawCalls();
+  [spaces, costs, calls] = [run.spaces, run.costs, run.calls].map(({ timeline }) => new Counted(timeline));
   if (!rows) {
     $("moment").textContent = "no allocation, trap or change of address space was seen";
     $("console").textContent = run.console.map(([, text]) => text).join("");
     $("theme").addEventListener("click", DO.theme);
+    drawCalls(run.instructions);
     document.body.dataset.ready = "true";
     return;
   }
   range = frameRange();
-  $("slider").max = rows + run.maps.length - 1;
+  $("slider").max = end();
   $("slider").addEventListener("input", slide);
   for (const [id, act] of Object.entries(DO)) $(id).addEventListener("click", act);
   $("search").addEventListener("keydown", (key) => { if (key.key === "Enter") search(); });
@@ -99,7 +103,6 @@ async function main() {
     else if (KEYS[key.key]) { DO[KEYS[key.key]](); key.preventDefault(); }
   });
   drawPlots();
-  drawCosts();
   const watcher = new ResizeObserver(() => { for (const plot of plots) fit(plot); });
   for (const id of ["curves", "fragmentation"]) watcher.observe($(id));
   const first = run.kind.indexOf(FRAME);

@@ -6,6 +6,7 @@ const STEP = 8192; // events between two states that are kept
 const number = (value) => value.toLocaleString("en");
 const hex = (value) => "0x" + value.toString(16);
 const address = (short) => hex((BigInt(run.regions[Math.floor(short / 2 ** 32)] ?? 0) << 32n) | BigInt(short % 2 ** 32));
+const undone = (differences) => { let sum = 0; return differences.map((difference) => (sum += difference)); };
 let run, moments, rows, marked = [], at = 0;
 
 async function unpacked(text) {
@@ -39,7 +40,9 @@ function apply(state, row) {
   else if (kind === HEAP) state.blocks.set(a, [b, c]);
   else if (kind === HEAP_FREE) state.blocks.delete(a);
 }
+const end = () => (run.maps.length ? rows + run.maps.length - 1 : rows); // the position of the run's end
 function held(position) {
+  if (position >= rows && !run.maps.length) position = rows - 1;
   if (position >= rows) { // only the maps tell
     const state = { frames: new Map(), blocks: new Map(), partly: true };
     for (const [ppn, count, chain] of run.maps[position - rows][1])
@@ -54,9 +57,24 @@ function held(position) {
   }
   return state;
 }
+// What was counted up to a moment: the steps between this one and the one that was asked for last are played.
+class Counted {
+  constructor({ moments, counts, keys, amounts }) {
+    Object.assign(this, { moments: undone(moments), ends: undone(counts), keys, amounts, next: 0, sums: new Map() });
+  }
+  at(now) {
+    while (this.next < this.moments.length && this.moments[this.next] <= now) this.play(this.next++, 1);
+    while (this.next > 0 && this.moments[this.next - 1] > now) this.play(--this.next, -1);
+    return this.sums;
+  }
+  play(step, sign) {
+    for (let place = step ? this.ends[step - 1] : 0; place < this.ends[step]; place++)
+      this.sums.set(this.keys[place], (this.sums.get(this.keys[place]) ?? 0) + sign * this.amounts[place]);
+  }
+}
 const copy = (state) => ({ frames: new Map(state.frames), blocks: new Map(state.blocks) });
 
-const moment = (position) => (position < rows ? moments[position] : run.maps[position - rows][0]);
+const moment = (position) => (position < rows ? moments[position] : run.maps[position - rows]?.[0] ?? run.instructions);
 const place = (row) => run.places[run.place[row]];
 const owner = (chain) => run.places[run.chains[chain][0]].function;
 const typed = (chain) => (run.types[chain] ? ` of ${run.types[chain]}` : "");
@@ -70,7 +88,7 @@ function sentence(row) {
 }
 
 function nearest(wanted) {
-  let low = 0, high = rows + run.maps.length - 1;
+  let low = 0, high = end();
   while (low < high) { const middle = (low + high) >> 1; if (moment(middle) < wanted) low = middle + 1; else high = middle; }
   return low;
 }

@@ -1,5 +1,7 @@
 """The tree of calls: what is followed in bulk is what one transfer after the other makes."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +62,23 @@ def test_code_that_was_written_anew_is_followed_as_it_is() -> None:
     assert tree.stacks.current == []
     tree.apply_all(RECORD.pack(0x1000, 0x0000_80E7, 0x3000, 0x8000, 7, 0))
     assert [frame.entry for frame in tree.stacks.current] == [0x3000]
+
+
+@given(st.lists(FORKS, max_size=60))
+def test_the_stretches_and_calls_that_are_told_add_up_to_the_tree(forks) -> None:
+    instructions, calls, last = Counter[Node](), Counter[Node](), 0
+
+    def told(moment: int, node: Node, called: Node | None) -> None:
+        nonlocal last
+        instructions[node] += max(moment - last, 0)
+        last = moment
+        if called is not None:
+            calls[called] += 1
+
+    tree, moment = CallTree(lambda address: f"f{address >> 12}", told=told), 0
+    for pc, instruction, target, stack, retired, satp in forks:
+        moment = max(moment + retired, 0)
+        tree.apply_all(RECORD.pack(pc, instruction, target, stack, moment, satp))
+    tree.until(moment + 3, FUNCTIONS[0])
+    assert +instructions == {node: node.instructions for node in tree.root.walk() if node.instructions}
+    assert +calls == {node: node.calls for node in tree.root.walk() if node.calls}
