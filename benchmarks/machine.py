@@ -3,12 +3,12 @@
 Each ratio is of two times that were measured in this run, on this host. `docs/performance.md` explains the figures.
 """
 
-from figures import compute, host, linux, privileged, programs
+from figures import compute, host, linux, privileged, programs, start
 
 
 def main() -> None:
     """Print every part."""
-    for part in (linux, compute, programs, privileged, host):
+    for part in (start, linux, compute, programs, privileged, host):
         part.main()
 
 

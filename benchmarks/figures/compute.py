@@ -16,7 +16,7 @@ from linker import link
 from linker.assembler import assemble
 
 ROUNDS = size(12_000, 3)
-_M_MODE, _S_MODE = 0x8000_0000, 0x8020_0000
+M_MODE, _S_MODE = 0x8000_0000, 0x8020_0000
 _SCRIPT = """
 ENTRY(_start)
 SECTIONS {{
@@ -95,21 +95,21 @@ def in_machine(elf: bytes, fidelity: str, firmware: str) -> tuple[float, int]:
 def in_unicorn(elf: bytes) -> tuple[float, int]:
     """The same in Unicorn alone: nothing is counted, nothing is watched."""
     core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
-    core.mem_map(_M_MODE, 16 << 20)
+    core.mem_map(M_MODE, 16 << 20)
     core.mem_map(0x10_0000, 0x1000)
     image = Image.from_bytes(elf, "compute.elf")
     for segment in image.segments:
         core.mem_write(int(segment.physical), segment.data)
     end = int(image.symbols.lookup("done").address)
     start = time.process_time()
-    core.emu_start(_M_MODE, end)
+    core.emu_start(M_MODE, end)
     return time.process_time() - start, core.reg_read(unicorn.riscv_const.UC_RISCV_REG_S0)
 
 
 def in_qemu(folder: Path) -> float:
     """Seconds of processor time that QEMU takes for the rounds, without its start."""
     for name, rounds in (("all", ROUNDS), ("one", 1)):
-        (folder / name).write_bytes(program(_M_MODE, rounds))
+        (folder / name).write_bytes(program(M_MODE, rounds))
     whole, least = (best(partial(processor_time, qemu.bare(folder / name))) for name in ("all", "one"))
     return whole - least
 
@@ -117,12 +117,12 @@ def in_qemu(folder: Path) -> float:
 def main() -> None:
     """Print the part."""
     title(f"Computation, {ROUNDS:,} rounds of benchmarks/figures/compute.c, processor time")
-    alone = program(_M_MODE, ROUNDS, after=".globl done\ndone: j done")
+    alone = program(M_MODE, ROUNDS, after=".globl done\ndone: j done")
     results = [in_unicorn(alone) for _ in range(size(3))]
     unicorns, checksum = min(results)
     with TemporaryDirectory() as folder:
         qemus = in_qemu(Path(folder)) if qemu.PROGRAM else None
-    machine_mode, supervisor = program(_M_MODE, ROUNDS), program(_S_MODE, ROUNDS, before=_SV39)
+    machine_mode, supervisor = program(M_MODE, ROUNDS), program(_S_MODE, ROUNDS, before=_SV39)
     for fidelity in ("fast", "exact"):
         plain = [in_machine(machine_mode, fidelity, "none") for _ in range(size(3))]
         paged = [in_machine(supervisor, fidelity, "sbi") for _ in range(size(3))]
