@@ -184,7 +184,7 @@ class _Lines:
     def __init__(self, writer: Writer) -> None:
         self._writer, self._lines = writer, bytearray()
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: bytes | memoryview, /) -> None:
         self._lines += data
         if len(self._lines) > _EVENTS_AT_ONCE:
             self.flush()

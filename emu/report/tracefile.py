@@ -40,8 +40,8 @@ def to_json(value: object) -> Json:
 class Sink(Protocol):
     """Takes bytes: a file, or a part of one."""
 
-    def write(self, data: bytes, /) -> object:
-        """Append them."""
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Append them; the memory is used again afterwards."""
 
 
 class TraceFile:

@@ -30,7 +30,7 @@ class _Standard:
     def __init__(self, stream: BinaryIO, patience: Patience) -> None:
         self._stream, self._patience = stream, patience
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: bytes | memoryview, /) -> None:
         self._patience.do(lambda: self._stream.write(data))
 
 

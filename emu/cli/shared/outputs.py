@@ -41,7 +41,7 @@ class OutputFile:
             if not self._is_broken:  # else it was told
                 raise self._failed(failure) from failure
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append bytes."""
         self._do(lambda: self._stream.write(data))
 

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from emu.engine.translated.features import Access, Write, accesses, registerwrites
@@ -207,7 +208,7 @@ class CommitLog:
         for key in sorted(written) if len(written) > 1 else written:  # Spike's order
             number, kind = key >> 4, key & 15
             if kind == CSR:
-                text += f" c{number}_{csr_name(number)} {written[key]:#018x}"
+                text += f" c{number}_{_name(number)} {written[key]:#018x}"
             else:
                 text += f" {'xf'[kind]}{number:<2} {written[key]:#018x}"
         for address, size, value, is_store in accesses:
@@ -311,6 +312,9 @@ class CommitLog:
     @staticmethod
     def _csr(found: dict[int, int], number: int, value: int) -> None:
         found[number << 4 | CSR] = value
+
+
+_name = cache(csr_name)
 
 
 def _place(pc: int, code: bytes) -> str:

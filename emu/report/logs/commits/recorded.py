@@ -20,8 +20,8 @@ class _Pieces:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def write(self, data: bytes, /) -> None:
-        self._parts.append(data)
+    def write(self, data: bytes | memoryview, /) -> None:
+        self._parts.append(bytes(data))
 
     def taken(self) -> Iterator[str]:
         parts, self._parts = self._parts, []

@@ -68,7 +68,7 @@ class Records(Generic[R]):
     def clear(self) -> None:
         """Forget what has not been taken."""
         self._data.clear()
-        self._place = 0
+        self._place = self._begin = 0
 
     def feed(self, records: bytes | memoryview) -> None:
         """Append what has come since; half a record at its end is left out."""
@@ -76,6 +76,7 @@ class Records(Generic[R]):
             del self._data[: self._place]
             self._place = 0
         self._data += records[: len(records) // self._size * self._size]
+        self._begin = buffer_address(self._data) if self._data else 0
 
     def read(self, chunks: Iterator[bytes]) -> None:
         """Take more from there whenever all has been taken."""
@@ -110,12 +111,8 @@ class Records(Generic[R]):
 
     def span(self) -> tuple[int, int]:
         """Where in memory the records that were not taken are: begin and end, until it is fed or asked again."""
-        if not self._data:
-            return 0, 0
-        self._begin = begin = buffer_address(self._data)
-        return begin + self._place, begin + len(self._data)
+        return self._begin + self._place, self._begin + len(self._data)
 
     def taken_until(self, address: int) -> None:
         """What lies before that address in the last `span` was taken."""
-        if self._data:
-            self._place = address - self._begin
+        self._place = address - self._begin

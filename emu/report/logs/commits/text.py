@@ -10,17 +10,19 @@ from emu.engine import native
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features.blocks import CUT
 from emu.isa.privilege import Privilege
-from emu.record.recording import Instruction, left_by, unknown_block
+from emu.record.recording import Instruction, instructions_of, left_by, unknown_block
 from emu.report.logs.commits.layout import DIGITS, ENTRY_SIZE, HEAD_SIZE, LINES, WORDS, Answer, Shared
 from emu.report.logs.commits.log import CommitLog
 from emu.report.logs.commits.templates import Chosen, Templates, digit
 from emu.report.tracefile import Sink
 
 _NEVER = (1 << 64) - 1
-_OUTPUT = 1 << 20
+_OUTPUT = 1 << 18
+"""Bytes that are written at once: they stay in the host's cache, beside records and templates."""
 _SLACK = 1 << 16
 """Bytes behind the limit of the output: what a line has at most, and more."""
 _MADE_AHEAD = 64
+_PRIVILEGES = {ord("0") + privilege: privilege for privilege in Privilege}
 _LABELS = b"".join(f" {'xf'[number >> 5]}{number & 31:<2} 0x\0".encode() for number in range(64))
 _STATUS_NAME = struct.unpack("<2Q", b" c768_mstatus 0x")
 
@@ -38,18 +40,19 @@ class LogText:
         """
         self._log, self._sink, self._chosen = log, sink, chosen
         self._last, self._first = shown[1], shown[0]
+        self._end = min(self._last + 1, _NEVER)
         self.is_over = False
         """Whether the last instruction that is shown has come."""
         self._keeps_codes = keeps_codes
         self._codes: dict[int, bytes] = {}
         self._blocks: dict[int, Block] = {}
-        self._known: dict[int, list[tuple[int, bytes]]] = {}
+        self._known: dict[int, list[tuple[VirtAddr, bytes]]] = {}
         self._modes: list[tuple[int, Privilege]] = []
         self._rest = array("I")
         is_native = log.is_native and native.wanted()
         self._native = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(native.load(LINES)) if is_native else None
         self._output = ctypes.create_string_buffer(_OUTPUT + _SLACK)
-        self._begin = ctypes.addressof(self._output)
+        self._begin, self._written = ctypes.addressof(self._output), memoryview(self._output).cast("B")
         self._labels = ctypes.create_string_buffer(_LABELS)
         self._templates = Templates(log, chosen) if is_native else None
         self._shared = (ctypes.c_uint64 * WORDS)()
@@ -132,8 +135,8 @@ class LogText:
         """Until where the native code may go, and which registers it may write; the records are its own until then."""
         log, shared = self._log, self._shared
         change = log.next_change
-        end = min(self._last + 1, _NEVER)
-        shared[Shared.STOP_AT] = end if change is None else min(change, end)
+        end = self._end
+        shared[Shared.STOP_AT] = end if change is None or change > end else change
         shared[Shared.PLAIN], shared[Shared.KNOWS_STATUS] = log.plain, log.knows_status
         shared[Shared.WRITES], shared[Shared.WRITES_END] = log.writes.span()
         shared[Shared.ACCESSES], shared[Shared.ACCESSES_END] = log.accesses.span()
@@ -183,10 +186,10 @@ class LogText:
         begin = self._templates.table[number] if self._templates is not None else 0
         place, instret = (shared[Shared.ENTRY] - begin - HEAD_SIZE) // ENTRY_SIZE, shared[Shared.INSTRET]
         count = min(shared[Shared.LEFT], most, self._last + 1 - instret)
-        privilege = Privilege(shared[Shared.PRIVILEGE] - ord("0"))
+        privilege = _PRIVILEGES[shared[Shared.PRIVILEGE]]
         chosen, told = self._chosen, []
         for pc, code in self._parts(number)[place : place + count]:
-            lines = log.text(Instruction(instret, VirtAddr(pc), code, privilege), codes)
+            lines = log.text(Instruction(instret, pc, code, privilege), codes)
             is_shown = instret >= self._first
             told += [f"{line}\n" for at, line in lines if is_shown and (chosen is None or chosen(at))]
             shared[Shared.PC] += len(code)
@@ -207,7 +210,7 @@ class LogText:
         length = self._shared[Shared.OUTPUT] - self._begin
         if length:
             self._shared[Shared.OUTPUT] = self._begin
-            self._sink.write(ctypes.string_at(self._begin, length))
+            self._sink.write(self._written[:length])
 
     def _change_mode(self) -> None:
         shared = self._shared
@@ -215,11 +218,11 @@ class LogText:
             shared[Shared.SUPERVISOR] = ord("0") + self._modes.pop(0)[1]
         shared[Shared.MODE_AT] = self._modes[0][0] if self._modes else _NEVER
 
-    def _parts(self, number: int) -> list[tuple[int, bytes]]:
+    def _parts(self, number: int) -> list[tuple[VirtAddr, bytes]]:
         """The instructions of a block."""
         known = self._known.get(number)
         if known is None:
-            known = self._known[number] = self._block(number).instructions()
+            known = self._known[number] = instructions_of(self._block(number))
         return known
 
     def _block(self, number: int) -> Block:
