@@ -96,6 +96,82 @@ def test_a_list_that_runs_in_a_circle_is_told(ekernel: Ekernel, program: Program
     assert broken[1] == broken[2]
 
 
+CIRCLE = """
+    la sp, stack_top
+    call take
+    mv s0, a0
+    call take
+    mv s1, a0
+    mv a0, s0
+    call give
+    mv a0, s1
+    call give
+    {again}
+    .globl moment
+moment:
+    li a7, 8
+    ecall
+    .globl take
+take:
+    la t0, list
+    ld a0, (t0)
+    ld t1, (a0)
+    sd t1, (t0)
+    ret
+    .globl give
+give:
+    la t0, list
+    ld t1, (t0)
+    sd t1, (a0)
+    sd a0, (t0)
+    ret
+    .data
+    .balign 8
+    .globl list
+list: .dword one
+    .balign 64
+one: .dword two
+    .zero 56
+two: .dword three
+    .zero 56
+three: .dword 0
+    .zero 56
+    .bss
+    .zero 256
+stack_top:
+"""
+CIRCLE_DESCRIBED = """
+about = "a list of 64 bytes each"
+[[blocks]]
+function = "take"
+does = "allocate"
+size = "64"
+[[blocks]]
+function = "give"
+does = "free"
+[[free]]
+symbol = "list"
+first = "[&list]"
+next = "[a0]"
+size = "64"
+"""
+
+
+def test_a_list_that_a_double_free_has_closed_is_no_join(ekernel: Ekernel, program: Program, tmp_path: Path) -> None:
+    (tmp_path / "list.toml").write_text(CIRCLE_DESCRIBED)
+    sound = ekernel("heap", program(CIRCLE.format(again="nop")), "--allocator", "list.toml").stdout
+    assert re.search(r"^   0 splits, 0 joins$", sound, re.MULTILINE)
+    assert "broken" not in sound
+    result = ekernel("heap", program(CIRCLE.format(again="mv a0, s1\n call give")), "--allocator", "list.toml")
+    told = re.search(
+        r"^   0 splits, 0 joins\n   at instruction \d+ free list 0 was broken at (0x[0-9a-f]+): it points back to \1: "
+        r"the list runs in a circle;$",
+        result.stdout, re.MULTILINE,
+    )  # fmt: skip
+    assert told, result.stdout
+    assert f"free list 0: {told[1]} (64 bytes)\n" in result.stdout
+
+
 def test_the_teaching_kernels_buddy_heap_is_drawn_by_orders(ekernel: Ekernel) -> None:
     result = ekernel("heap", "--profile", "step-by-step")
     rows = [line for line in result.stdout.splitlines() if line.lstrip().startswith("order")]

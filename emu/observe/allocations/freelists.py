@@ -21,7 +21,7 @@ class FreeBlock:
     list: int
     address: int
     size: int
-    """Bytes."""
+    """Bytes; 0 for one that cannot be read."""
     broken: str = ""
     """Why the list could not be followed behind it; empty when it could."""
 
@@ -54,7 +54,7 @@ def _one_list(machine: Machine, lists: FreeLists, number: int, heap: int, chosen
         address = node if lists.at is None else lists.at.at(moment)
         broken = ""
         if size is None or following is None or address is None:
-            broken = "it cannot be read"
+            broken, size = "it cannot be read", 0
         elif following in seen:
             broken = f"it points back to {following:#x}: the list runs in a circle"
         elif len(seen) == _MOST_NODES:

@@ -9,7 +9,7 @@ from emu.machine import Machine
 from emu.observe.allocations.catalogue import Placed
 from emu.observe.allocations.collected import settle
 from emu.observe.allocations.description import Allocator, Does
-from emu.observe.allocations.freelists import FreeMemory
+from emu.observe.allocations.freelists import FreeBlock, FreeMemory
 from emu.observe.allocations.gaps import Gaps, Piece
 from emu.observe.allocations.observers import HeapObserver
 from emu.subscriptions import Subscription, cancel_all
@@ -60,6 +60,15 @@ class Sample(NamedTuple):
         return 1 - self.requested / self.granted if self.granted else 0.0
 
 
+class Broken(NamedTuple):
+    """A free list that could not be followed to its end."""
+
+    instret: int
+    """When it was first seen."""
+    block: FreeBlock
+    """The last one, which says why."""
+
+
 class HeapSpace:
     """Looks at a heap's free lists behind each call of its allocator, from now on.
 
@@ -78,6 +87,9 @@ class HeapSpace:
         """What was free when it was looked at last."""
         self.splits = self.joins = 0
         """Pieces that an allocation left of a larger one, and that a free took into a larger one, as far as seen."""
+        self.broken: Broken | None = None
+        """The first list that could not be followed to its end; what lies behind that is in no sample."""
+        self._is_whole = True
         self.every = 1
         """One of so many calls is looked at."""
         self.on_sample: Callable[[Sample], None] = lambda _sample: None
@@ -148,12 +160,15 @@ class HeapSpace:
             self._observer.ask_within(self._machine, max(self._wait - 1, 0))
 
     def _sample(self, does: Does | None, moment: int) -> None:
-        pieces = frozenset(self._in_lists()) if self.lists else self._between.pieces()
+        was_whole, self._is_whole = self._is_whole, True
+        pieces = frozenset(self._in_lists(moment)) if self.lists else self._between.pieces()
         before = self.pieces if self.samples else pieces
         self.pieces = pieces
         sizes = list(map(_size_of, pieces))
         free = sum(sizes)
-        if does is Does.ALLOCATE:
+        if not (was_whole and self._is_whole):  # what has come or gone, nobody knows
+            pass
+        elif does is Does.ALLOCATE:
             self.splits += len(pieces - before)
             if self.every == 1 and self.lists:
                 self._measure(sum(map(_size_of, before)) - free)
@@ -177,7 +192,10 @@ class HeapSpace:
             self._granted += taken - granted
             self._held[self._newest] = size, taken
 
-    def _in_lists(self) -> Iterable[Piece]:
+    def _in_lists(self, moment: int) -> Iterable[Piece]:
         for block in self.lists:
-            if block.size and not block.broken:
+            if block.broken:
+                self._is_whole = False
+                self.broken = self.broken or Broken(moment, block)
+            if block.size:
                 yield Piece(block.list, block.address, block.size)

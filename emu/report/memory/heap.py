@@ -41,7 +41,7 @@ class HeapReport:
         spans = [Span(address, max(event.size, 1), held=True) for address, event in blocks.held.items()]
         if spans or free:
             yield f"heap: {counted(len(spans), 'block')} held, {bytes_text(blocks.held_bytes)}"
-            known = [*spans, *(Span(block.address, block.size, held=False) for block in free if not block.broken)]
+            known = [*spans, *(Span(block.address, block.size, held=False) for block in free if block.size)]
             yield from _indented(_drawn(known, tree=lists.by_order))
             yield from _indented(_lists(free))
             yield from _indented(self._kinds())
@@ -51,7 +51,7 @@ class HeapReport:
             yield f"frames: {len(frames.held):,} of {PAGE_SIZE:,} bytes held"
             known = [Span(ppn << PAGE_BITS, PAGE_SIZE, held=True) for ppn in frames.held]
             if lists.by_order:
-                known += [Span(block.address, block.size, held=False) for block in free if not block.broken]
+                known += [Span(block.address, block.size, held=False) for block in free if block.size]
             yield from _indented(_drawn(known, tree=lists.by_order, unit=PAGE_SIZE))
             yield from _indented(_lists(free))
         if not (spans or frames.held or free):

@@ -27,6 +27,10 @@ def space_lines(space: HeapSpace) -> Iterator[str]:
     if space.lists:
         seen = f", in one of {space.every:,} calls" if space.every > 1 else ""
         yield f"{space.splits:,} splits, {space.joins:,} joins{seen}"
+    if space.broken is not None:
+        instret, block = space.broken
+        yield f"at instruction {instret:,} free list {block.list} was broken at {block.address:#x}: {block.broken};"
+        yield "   what lies behind that is not counted, nor are splits and joins while it is so"
 
 
 def cost_lines(costs: AllocatorCosts) -> Iterator[str]:

@@ -100,7 +100,7 @@ def _free_blocks(ledger: AllocationLedger) -> Iterable[FreeBlock]:
     if machine.is_closed:
         return
     lists = FreeMemory(machine, Catalogue(machine.symbols).fitting(), blocks=True)
-    yield from (each for each in lists if not each.broken and each.size)
+    yield from (each for each in lists if each.size)
 
 
 def _order(size: int) -> int:
