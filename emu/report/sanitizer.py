@@ -12,7 +12,7 @@ from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region
 
 _RULE = "=" * 66
 _PER_LINE, _CELL = 16, 8
-_FREES = (Bug.DOUBLE_FREE, Bug.INVALID_FREE)
+_FREES = (Bug.DOUBLE_FREE, Bug.INVALID_FREE, Bug.WRONG_SIZE_FREE)
 
 
 class BugReport:
@@ -36,15 +36,15 @@ class BugReport:
             yield from ("", f"Poisoned because: {event.why}")
         if event.region is not None:
             yield from self._region(event, event.region)
-        if event.size:
+        if event.bug not in _FREES:
             yield from ("", "Page walk:", *self._walk(event))
         if event.shadow:
             yield from ("", "Memory state around the buggy address:", *_shadow(event))
 
     def _what(self, event: MemoryBug) -> str:
         address = _hex(event.address)
-        if not event.size:
-            return f"Free of addr {address}"
+        if event.bug in _FREES:
+            return f"Free of {f'size {event.size} at ' if event.size else ''}addr {address}"
         value = f" (value {event.value:#x})" if event.write else ""
         return f"{'Write' if event.write else 'Read'} of size {event.size} at addr {address}{value}"
 

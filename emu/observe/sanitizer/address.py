@@ -259,9 +259,11 @@ class AddressSanitizer:
     def _free(self, bug: Bug, event: HeapFreed | FrameFreed, address: VirtAddr, region: Region | None) -> None:
         physical, observer = self._physical(address), self._observers[isinstance(event, HeapFreed)]
 
+        size = event.size if isinstance(event, HeapFreed) and bug is Bug.WRONG_SIZE_FREE else 0
+
         def tell() -> None:
             self._tell(
-                bug, event.pc, address, event.callers, region, "", size=0, write=False, value=0, physical=physical
+                bug, event.pc, address, event.callers, region, "", size=size, write=False, value=0, physical=physical
             )
 
         observer.at_moment(event.instret, tell)

@@ -23,6 +23,8 @@ class Bug(Enum):
     DOUBLE_FREE = "double-free"
     INVALID_FREE = "invalid-free"
     """Of what nobody holds, or of an address inside of a block."""
+    WRONG_SIZE_FREE = "wrong-size-free"
+    """Of a block that is held, with another size than it was asked for with; KASAN is told no sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class MemoryBug(Event):
     bug: Bug
     address: VirtAddr
     size: int
-    """Bytes; 0 for a free."""
+    """Bytes; 0 for a free, but the size that it was told where that is the mistake."""
     write: bool
     value: int
     """What is stored."""

@@ -122,6 +122,9 @@ class Followed:
             return
         size = self._tables.size(physical)
         if size:
+            if event.size not in (0, size):
+                holder = self.contents.block_around(physical)
+                self._bad_free(Bug.WRONG_SIZE_FREE, event, event.address, None if holder is None else holder.region)
             self._inside.tell_later(partial(self._contents.block_freed, physical, event))
         else:
             block = self.contents.block_freed(physical, event)
@@ -129,6 +132,9 @@ class Followed:
                 self._free_of_nothing(event, physical)
                 return
             size = block.size
+            if event.size not in (0, size):
+                region = Region(event.address, size, is_frames=False, allocated=block)
+                self._bad_free(Bug.WRONG_SIZE_FREE, event, event.address, region)
         self._poison.set(physical, size)
         self._tables.block_changed(physical, 0)
         self._freed(physical, size)

@@ -14,7 +14,7 @@ from emu.observe.allocations.observers import AllocatorObserver, FrameObserver, 
 from emu.observe.allocations.values import Value
 from emu.observe.calls import opened
 from emu.observe.sanitizer.address import AddressSanitizer
-from emu.observe.sanitizer.bugs import MemoryBug
+from emu.observe.sanitizer.bugs import Bug, MemoryBug
 from emu.observe.sanitizer.followed import Followed
 
 ARENA, PAGES = 0x8060_0000, 24
@@ -72,6 +72,8 @@ take_kind: .globl take_kind
     ret
 give: .globl give
     ret
+give_sized: .globl give_sized
+    ret
 take_some: .globl take_some
     mv a0, a1
     ret
@@ -102,6 +104,7 @@ LAYERS = (
         Function("take", Does.ALLOCATE, at=(A0,), size=Value.parse("a2")),
         Function("take_kind", Does.ALLOCATE, at=(A0,), size=Value.parse("u32[a2]"), kind=(Value.parse("[a2 + 8]"),)),
         Function("give", Does.FREE, at=(A0,)),
+        Function("give_sized", Does.FREE, at=(A0,), size=Value.parse("a1")),
         Function("take_some", Does.ALLOCATE, at=(CALL_A3,), array=A0, element=Value.parse("[a0]"),
                  size=Value.parse("u32[a2]"), kind=(Value.parse("[a2 + 8]"),)),
         Function("give_some", Does.FREE, at=(Value.parse("a2"),), array=Value.parse("a1"), element=Value.parse("[a0]")),
@@ -166,8 +169,10 @@ def life(seed: int, offset: int, *, with_elements: bool = False) -> str:
             case 3:
                 deeds.append(deed("take_kind", 0, 0, chance.choice(["kinds", "kinds + 16"]), place))
                 held[place] = None
-            case 4 | 5 if held:
+            case 4 if held:
                 deeds.append(deed("give", chance.choice([*held, place, 0])))
+            case 5 if held:
+                deeds.append(deed("give_sized", chance.choice([*held, place, 0]), chance.choice([0, 8, 20, 24, 64])))
             case _:
                 near = chance.choice([*held, place]) + chance.choice([0, 0, 4, 24, 60])
                 deeds.append(deed(chance.choice(["put", "get"]), near))
@@ -200,6 +205,23 @@ def lived(machine: Machine, others: str = "") -> tuple[object, ...]:
 
 
 @pytest.mark.skipif(not native.available(), reason="this host has no native probes")
+def test_frees_with_another_size_are_found_natively_and_in_python(boot) -> None:
+    deeds = "".join(
+        deed("take", 0, 0, 24, ARENA + 64 * number) + deed("give_sized", ARENA + 64 * number, size)
+        for number, size in enumerate([24, 0, 23, 25], start=1)
+    )
+    for probes in ("native", "python"):
+        machine, found = boot(LOOP + deeds + deed("0"), probes=probes), list[MemoryBug]()
+        machine.hart.x["sp"] = 0x8090_0000
+        with AddressSanitizer(machine, (), LAYERS[1:]) as sanitizer:
+            machine.on(MemoryBug, lambda bug, s=sanitizer, found=found: found.append(bug) or s.tell_again())
+            machine.run()
+        assert [(bug.bug, bug.size, bug.region and bug.region.size) for bug in found] == [
+            (Bug.WRONG_SIZE_FREE, size, 24) for size in (23, 25)
+        ]
+
+
+@pytest.mark.skipif(not native.available(), reason="this host has no native probes")
 @pytest.mark.parametrize("space", OFFSETS)
 @pytest.mark.parametrize("with_elements", [False, True], ids=["each alone", "many at once"])
 @pytest.mark.parametrize("seed", range(5))
@@ -219,13 +241,15 @@ def test_the_same_is_found_and_known_as_when_each_call_is_told_to_python(
 
 
 @pytest.mark.skipif(not native.available(), reason="this host has no native probes")
-def test_python_is_asked_about_few_of_many_calls(boot, monkeypatch) -> None:
+@pytest.mark.parametrize("give", [("give",), ("give_sized", 24)], ids=["by address", "with their size"])
+def test_python_is_asked_about_few_of_many_calls(boot, monkeypatch, give) -> None:
     asked = list[Event]()
     for name in ("_frames_allocated", "_frames_freed", "_block_allocated", "_block_freed"):
         one = getattr(Followed, name)
         monkeypatch.setattr(Followed, name, lambda self, event, one=one: asked.append(event) or one(self, event))
     deeds = "".join(
-        deed("take", 0, 0, 24, ARENA + 64 * number) + deed("give", ARENA + 64 * number) for number in range(1, 100)
+        deed("take", 0, 0, 24, ARENA + 64 * number) + deed(give[0], ARENA + 64 * number, *give[1:])
+        for number in range(1, 100)
     )
     machine = boot(LOOP + deeds + deed("0"), probes="native")
     machine.hart.x["sp"] = 0x8090_0000

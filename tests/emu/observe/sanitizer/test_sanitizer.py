@@ -105,6 +105,26 @@ def test_the_report_has_the_order_and_the_words_of_kasan(heap):
     assert lines[shown + 1].index("^") == lines[shown].index("fb")
 
 
+def test_a_free_with_another_size_is_reported_with_both(boot):
+    machine, found = boot(HEAP), []
+    machine.hart.x["sp"] = 0x8090_0000
+    AddressSanitizer(machine, (), (heap_allocator("take(size=a2),give(a0,size=a1)"),))
+    machine.on(MemoryBug, found.append)
+    block = machine.call("fill", 0, 0x55, 29)
+    machine.call("give", machine.call("fill", 0, 0x55, 29), 29)
+    machine.call("give", block, 30)
+    [bug] = found
+    text = BugReport(machine).text(bug)
+    parts = [
+        r"BUG: ekernel: wrong-size-free in the host", rf"Free of size 30 at addr {block:016x} by hart 0",
+        r"Call trace:", r"Allocated by hart 0", r" fill\+", r"The buggy address is located 0 bytes inside of",
+        rf" 29-byte region \[{block:016x}, {block + 29:016x}\)", r">",
+    ]  # fmt: skip
+    assert re.search(r"(?s)" + r".*?\n".join(parts), text), text
+    assert "Freed by" not in text
+    assert "Page walk" not in text
+
+
 def test_a_partly_held_cell_is_shown_by_its_number_of_bytes(heap):
     machine, _, found = heap
     block = machine.call("fill", 0, 0x55, 29)

@@ -2,7 +2,7 @@
 
 What a call means is a plan: how its registers say which frames or which block, as steps. Who holds which block is in
 tables that native code and Python both keep. What is not plain is left to Python, which reads the record at once: a
-free of what nobody holds, an address outside of the linear map, a function that has no plan.
+free of what nobody holds, or with another size, an address outside of the linear map, a function that has no plan.
 """
 
 import ctypes

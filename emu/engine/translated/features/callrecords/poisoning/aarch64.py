@@ -207,8 +207,13 @@ behind:
     strb w4, [x9]
     b done
 freed:
-    ldr w13, [x10]
-    cbz w13, refused
+    ldr w12, [x10]
+    cbz w12, refused
+    cbz x13, sized
+    cmp x13, x12
+    b.ne refused
+sized:
+    mov x13, x12
     lsr x12, x13, #3
     add x4, x9, x12
     cmp x4, x11

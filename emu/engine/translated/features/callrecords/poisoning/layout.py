@@ -30,7 +30,10 @@ class Step(IntEnum):
 
 
 class Effect(IntEnum):
-    """What a call does to memory: to so many frames from a page number on, or to a block of so many bytes."""
+    """What a call does to memory: to so many frames from a page number on, or to a block of so many bytes.
+
+    A block that is freed with a size other than 0 has just that, or is left to Python.
+    """
 
     FRAMES_ALLOCATED = 0
     FRAMES_FREED = 1

@@ -213,9 +213,15 @@ block:
     mov [rdi], al
     jmp done
 freed:
-    mov r8d, [r10]
-    test r8d, r8d
+    mov eax, [r10]
+    test eax, eax
     jz refused
+    test r8, r8
+    jz sized
+    cmp r8, rax
+    jne refused
+sized:
+    mov r8d, eax
     mov ecx, r8d
     shr ecx, 3
     lea rdx, [rdi+rcx]
