@@ -1,11 +1,13 @@
 """The tree of calls of a run: how many instructions each function has retired, by the calls that led to it."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from emu.engine.translated.features.calls import RECORD, Kind, Transfer, decoded, transfer
 from emu.observe.calls.stacks import DEEPEST, MILLICODE, CallStacks, Frame
 
+_NUMBER_BEHIND_BLANK = re.compile(r" (\d+(?:\.\d*)?)$")
 _MOST_STACKS = 1 << 13
 _MOST_SITES = 1 << 16
 
@@ -226,7 +228,20 @@ def totals(root: Node) -> dict[str, tuple[int, int, int]]:
 
 
 def folded(root: Node) -> Iterator[str]:
-    """Folded stacks, as flamegraph.pl and speedscope read them: `outer;inner 123`, a line for each path."""
+    """Folded stacks, as flamegraph.pl and speedscope read them: `outer;inner 123`, a line for each path.
+
+    A path ends with its last blank and number; flamegraph.pl takes another one before that for a second count.
+    """
     for node in root.walk():
         if node.instructions:
-            yield f"{';'.join(name.replace(';', ':') for name in node.path)} {node.instructions}"
+            yield f"{';'.join(map(_in_folded, node.path))} {node.instructions}"
+
+
+def _in_folded(name: str) -> str:
+    """A name without what ends it, its line, or its path there.
+
+    >>> _in_folded("<[u8; 4] as Read>::read"), _in_folded("part 2")
+    ('<[u8: 4] as Read>::read', 'part_2')
+    """
+    one_line = " ".join(name.replace(";", ":").split())
+    return _NUMBER_BEHIND_BLANK.sub(r"_\1", one_line) or "?"

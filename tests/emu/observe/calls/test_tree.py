@@ -1,5 +1,6 @@
 """The tree of calls: what is followed in bulk is what one transfer after the other makes."""
 
+import re
 from collections import Counter
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from emu.engine.translated.features.calls import RECORD, decode
 from emu.isa.encodings import MRET, SRET
-from emu.observe.calls.tree import CallTree, Node
+from emu.observe.calls.tree import CallTree, Node, folded
 
 FUNCTIONS = (0x1000, 0x2000, 0x3000)
 PLACES = st.sampled_from([start + 4 * number for start in FUNCTIONS for number in range(3)])
@@ -52,6 +53,49 @@ def test_many_records_at_once_make_the_tree_that_each_transfer_makes(forks, part
     at_once.until(moment + 3, FUNCTIONS[0])
     one_by_one.until(moment + 3, FUNCTIONS[0])
     assert state(at_once) == state(one_by_one)
+
+
+def as_flamegraph_reads(line: str) -> tuple[tuple[str, ...], str]:
+    """A line of folded stacks by flamegraph.pl: a stack and a count, or a stack and two to compare."""
+    match = re.fullmatch(r"(.*)\s+?(\d+(?:\.\d*)?)", line)
+    assert match
+    assert not re.fullmatch(r"(.*)\s+?(\d+(?:\.\d*)?)", match[1])
+    return tuple(match[1].split(";")), match[2]
+
+
+def as_speedscope_reads(line: str) -> tuple[tuple[str, ...], str]:
+    """The same by speedscope's importer of Brendan Gregg's format."""
+    match = re.fullmatch(r"(.*) (\d+)", line)
+    assert match
+    return tuple(match[1].split(";")), match[2]
+
+
+NAMES = st.one_of(
+    st.sampled_from(["main", "<[u8; 4] as Debug>::fmt", "part 2", "f 1.5", "a\nb", "", "operator()", "x\t7", "\r"]),
+    st.text(max_size=6),
+)
+
+
+@given(st.lists(st.tuples(st.lists(NAMES, min_size=1, max_size=4), st.integers(1, 1 << 40)), min_size=1, max_size=8))
+def test_folded_stacks_are_read_back_as_flamegraph_and_speedscope_read_them(paths) -> None:
+    root = Node("", None)
+    for path, instructions in paths:
+        node = root
+        for name in path:
+            node = node.child(name)
+        node.instructions += instructions
+    nodes = [node for node in root.walk() if node.instructions]
+    text = "".join(f"{line}\n" for line in folded(root))
+    lines = re.split(r"\r?\n", text)[:-1]
+    assert len(lines) == len(nodes) == len(text.splitlines())
+    for node, line in zip(nodes, lines, strict=True):
+        stack, count = as_flamegraph_reads(line)
+        assert (stack, count) == as_speedscope_reads(line)
+        assert int(count) == node.instructions
+        assert len(stack) == len(node.path)
+        assert all(stack)
+        plain = [(name, told) for name, told in zip(node.path, stack, strict=True) if re.fullmatch(r"[\w:]+", name)]
+        assert all(name == told for name, told in plain)
 
 
 def test_code_that_was_written_anew_is_followed_as_it_is() -> None:
