@@ -1,11 +1,12 @@
-"""What calls and returns do to the table of open calls (`emu.engine.translated.features.opencalls`), as operations."""
+"""What calls and returns do to the table of open calls (`emu.engine.translated.features.opencalls`), natively."""
 
+from emu.engine import native
+from emu.engine.native import Probe
 from emu.engine.slots import Slot
 from emu.engine.translated.layout import Global
 from emu.engine.translated.message import Message
-from emu.engine.translated.opcodes import CONDITIONS
-from emu.engine.translated.operations import ENV, Operand, Operation, T, choose, known, op, register
-from emu.engine.translated.plan import Known, Source
+from emu.engine.translated.operations import ENV, Operand, Operation, T, call, op, register
+from emu.engine.translated.plan import Source
 from emu.engine.window import Word
 from emu.hints import NamedTuple
 from emu.isa.encodings import C_RET, CALLS, RET, RET_MASK, TRAP_RETURNS
@@ -22,7 +23,7 @@ CALLED, RETURNED, TRAP_RETURNED = 1, 2, 3
 WORDS = 4
 _SIGN = 63
 _PC = Operand(Source.GLOBAL, Global.PC)
-_ENTRY, _INNERMOST, _PLACE, _OTHER, _ONE, _KIND, _TOLD, _WORD = T[:8]
+_TABLE, _KIND, _TOLD, _OTHER = T[:4]
 
 
 class OpenCall(NamedTuple):
@@ -59,17 +60,26 @@ class Around(NamedTuple):
     """Whether there is none: the call was made first on its stack."""
 
 
-class Table(NamedTuple):
-    """Where its parts are."""
+class Table:
+    """Indices of words that native code gets."""
 
-    entries: int
+    INNERMOST = 0
+    """The innermost call's entry."""
+    ENTRIES = 1
     """The first of those that belong to stack pointers."""
-    mask: int
+    MASK = 2
     """Of four times a stack pointer: what is left is its entry's place."""
-    innermost: int
-    """A word: the innermost call's entry."""
-    nowhere: int
-    """An entry that nobody reads."""
+    MESSAGE = 3
+    """Where the words of the message are."""
+    SLOTS = 4
+    END = 5
+    """How many words there are."""
+
+
+def inside(around: int, return_address: int, stack_pointer: int) -> int:
+    """The word of a call's marks and path, by that of the entry that it leads to; as native code makes it."""
+    path = ((around >> PATH_SHIFT) ^ return_address ^ stack_pointer << PATH_SHIFT) * MIX
+    return (path << PATH_SHIFT | around & INHERITED) & HIGHEST
 
 
 def kind_of(instruction: int) -> int | None:
@@ -83,73 +93,141 @@ def kind_of(instruction: int) -> int | None:
     return None if instruction else 0
 
 
-def calling(table: Table, message: Message) -> tuple[Operation, ...]:
-    """A call that is made deeper than the innermost one writes its entry, all others are told to Python.
-
-    Every value here is made without a branch: what is not to be written is written elsewhere.
-    """
-    sp, link = register(SP), register(RA)
-    return (
-        *_found(table),
-        op("ld", _OTHER, _INNERMOST, 0),
-        op("setcond", _TOLD, sp, _OTHER, CONDITIONS["geu"]),
-        op("movi", _ONE, table.nowhere),
-        choose("ltu", _ONE, sp, _OTHER, _ENTRY, _ONE),
-        choose("ltu", _ENTRY, sp, _OTHER, _ENTRY, _INNERMOST),
-        op("st", _ENTRY, _PLACE, 0),
-        op("st", sp, _ONE, 0),
-        op("st", link, _ONE, 8),
-        op("st", _INNERMOST, _ONE, 16),
-        # The path: that of the call around it, and its own two words.
-        op("ld", _WORD, _INNERMOST, MARKS_OFFSET),
-        op("movi", _OTHER, PATH_SHIFT),
-        op("shl", _PLACE, sp, _OTHER),
-        op("xor", _PLACE, _PLACE, link),
-        op("shr", _ENTRY, _WORD, _OTHER),
-        op("xor", _PLACE, _PLACE, _ENTRY),
-        op("movi", _ENTRY, MIX),
-        op("mul", _PLACE, _PLACE, _ENTRY),
-        op("shl", _PLACE, _PLACE, _OTHER),
-        op("movi", _ENTRY, INHERITED),
-        op("and", _WORD, _WORD, _ENTRY),
-        op("or", _PLACE, _PLACE, _WORD),
-        op("st", _PLACE, _ONE, MARKS_OFFSET),
-        op("movi", _OTHER, _SIGN),
-        op("shl", _TOLD, _TOLD, _OTHER),
-        op("movi", _KIND, CALLED),
-        *message.leave(_TOLD, _KIND, link, sp),
-    )
+# Both get the words of the table and sp; then the return address of a call, or where a return has led to.
+_FIND_X86_64 = f"""
+    mov rax, rsi
+    shl rax, 2
+    and rax, [rdi+{8 * Table.MASK}]
+    add rax, [rdi+{8 * Table.ENTRIES}]"""
+_FIND_AARCH64 = f"""
+    ldp x9, x10, [x0, #{8 * Table.ENTRIES}]
+    and x10, x10, x1, lsl #2
+    add x9, x9, x10"""
 
 
-def returning(table: Table, message: Message) -> tuple[Operation, ...]:
-    """A return that finds its entry goes back to the one before; told are all others, and those that are waited for."""
-    sp = register(SP)
-    return (
-        *_found(table),
-        op("ld", _ONE, _ENTRY, 0),
-        op("xor", _ONE, _ONE, sp),
-        op("ld", _OTHER, _ENTRY, 8),
-        op("xor", _OTHER, _OTHER, _PC),
-        op("or", _ONE, _ONE, _OTHER),  # 0 if it is the entry's
-        op("ld", _WORD, _ENTRY, MARKS_OFFSET),
-        op("mov", _KIND, _ENTRY),
-        op("ld", _ENTRY, _ENTRY, 16),
-        op("movi", _OTHER, 0),
-        choose("eq", _ENTRY, _ONE, _OTHER, _ENTRY, _INNERMOST),
-        op("st", _ENTRY, _PLACE, 0),
-        op("setcond", _TOLD, _ONE, _OTHER, CONDITIONS["ne"]),
-        op("or", _TOLD, _TOLD, _WORD),
-        op("movi", _ONE, _SIGN),
-        op("shl", _TOLD, _TOLD, _ONE),
-        # What has returned has no marks; who waits for it needs them still.
-        op("movi", _ONE, table.nowhere),
-        choose("eq", _ONE, _TOLD, _OTHER, _KIND, _ONE),
-        op("st16", _OTHER, _ONE, MARKS_OFFSET),
-        op("movi", _KIND, RETURNED),
-        op("movi", _OTHER, known(Known.SLOTS)),
-        op("ld", _OTHER, _OTHER, 8 * Slot.COUNT),
-        *message.leave(_TOLD, _KIND, _PC, sp, _OTHER),
-    )
+def _tell_x86_64(kind: int) -> str:
+    return f"""
+    mov rax, [rdi+{8 * Table.MESSAGE}]
+    mov qword ptr [rax+8], {kind}
+    mov [rax+16], rdx
+    mov [rax+24], rsi
+    mov ecx, 1
+    shl rcx, {_SIGN}
+    mov [rax], rcx
+    ret"""
+
+
+def _tell_aarch64(kind: int) -> str:
+    return f"""
+    ldr x9, [x0, #{8 * Table.MESSAGE}]
+    mov x10, #{kind}
+    stp x10, x2, [x9, #8]
+    str x1, [x9, #24]
+    movz x10, #0x8000, lsl #48
+    str x10, [x9]
+    ret"""
+
+
+KEPT_CALL = Probe(
+    "kept_call",
+    x86_64=f"""{_FIND_X86_64}
+    mov rcx, [rdi+{8 * Table.INNERMOST}]
+    cmp rsi, [rcx]
+    jae told
+    mov [rdi+{8 * Table.INNERMOST}], rax
+    mov [rax], rsi
+    mov [rax+8], rdx
+    mov [rax+16], rcx
+    mov rcx, [rcx+{MARKS_OFFSET}]
+    shl rsi, {PATH_SHIFT}
+    xor rsi, rdx
+    mov rdx, rcx
+    shr rdx, {PATH_SHIFT}
+    xor rsi, rdx
+    mov rdx, {MIX:#x}
+    imul rsi, rdx
+    shl rsi, {PATH_SHIFT}
+    and ecx, {INHERITED}
+    or rsi, rcx
+    mov [rax+{MARKS_OFFSET}], rsi
+    ret
+told:{_tell_x86_64(CALLED)}
+""",
+    aarch64=f"""{_FIND_AARCH64}
+    ldr x11, [x0, #{8 * Table.INNERMOST}]
+    ldr x12, [x11]
+    cmp x1, x12
+    b.hs told
+    str x9, [x0, #{8 * Table.INNERMOST}]
+    stp x1, x2, [x9]
+    str x11, [x9, #16]
+    ldr x12, [x11, #{MARKS_OFFSET}]
+    eor x13, x2, x1, lsl #{PATH_SHIFT}
+    eor x13, x13, x12, lsr #{PATH_SHIFT}
+    movz x14, #{MIX & 0xFFFF:#x}
+    movk x14, #{MIX >> 16 & 0xFFFF:#x}, lsl #16
+    movk x14, #{MIX >> 32 & 0xFFFF:#x}, lsl #32
+    movk x14, #{MIX >> 48:#x}, lsl #48
+    mul x13, x13, x14
+    lsl x13, x13, #{PATH_SHIFT}
+    and x12, x12, #{INHERITED}
+    orr x13, x13, x12
+    str x13, [x9, #{MARKS_OFFSET}]
+    ret
+told:{_tell_aarch64(CALLED)}
+""",
+)
+"""A call that is made deeper than the innermost one writes its entry, all others are told to Python."""
+KEPT_RETURN = Probe(
+    "kept_return",
+    x86_64=f"""{_FIND_X86_64}
+    cmp [rax], rsi
+    jne told
+    cmp [rax+8], rdx
+    jne told
+    mov rcx, [rax+16]
+    mov [rdi+{8 * Table.INNERMOST}], rcx
+    test byte ptr [rax+{MARKS_OFFSET}], {RETURN}
+    jnz told
+    mov word ptr [rax+{MARKS_OFFSET}], 0
+    ret
+told:
+    mov rax, [rdi+{8 * Table.MESSAGE}]
+    mov rcx, [rdi+{8 * Table.SLOTS}]
+    mov rcx, [rcx+{8 * Slot.COUNT}]
+    mov [rax+32], rcx{_tell_x86_64(RETURNED)}
+""",
+    aarch64=f"""{_FIND_AARCH64}
+    ldp x10, x11, [x9]
+    cmp x10, x1
+    b.ne told
+    cmp x11, x2
+    b.ne told
+    ldp x10, x11, [x9, #16]
+    str x10, [x0, #{8 * Table.INNERMOST}]
+    tbnz x11, #0, told
+    strh wzr, [x9, #{MARKS_OFFSET}]
+    ret
+told:
+    ldp x9, x10, [x0, #{8 * Table.MESSAGE}]
+    ldr x10, [x10, #{8 * Slot.COUNT}]
+    str x10, [x9, #32]{_tell_aarch64(RETURNED)}
+""",
+)
+"""A return that finds its entry goes back to the one before; told are all others, and those that are waited for.
+
+What has returned has no marks; who waits for it needs them still.
+"""
+
+
+def calling(table: int) -> tuple[Operation, ...]:
+    """What calls do to the table whose words are at an address."""
+    return (op("movi", _TABLE, table), call(native.load(KEPT_CALL), _TABLE, register(SP), register(RA)))
+
+
+def returning(table: int) -> tuple[Operation, ...]:
+    """What returns do to it."""
+    return (op("movi", _TABLE, table), call(native.load(KEPT_RETURN), _TABLE, register(SP), _PC))
 
 
 def returning_from_trap(message: Message) -> tuple[Operation, ...]:
@@ -159,18 +237,4 @@ def returning_from_trap(message: Message) -> tuple[Operation, ...]:
         op("movi", _KIND, TRAP_RETURNED),
         op("ld", _OTHER, ENV, 8 * Word.SATP),
         *message.leave(_TOLD, _KIND, _PC, register(SP), _OTHER),
-    )
-
-
-def _found(table: Table) -> tuple[Operation, ...]:
-    """The entry of this stack pointer, the innermost call's, and where that one is kept."""
-    return (
-        op("movi", _OTHER, 2),
-        op("shl", _ENTRY, register(SP), _OTHER),
-        op("movi", _OTHER, table.mask),
-        op("and", _ENTRY, _ENTRY, _OTHER),
-        op("movi", _OTHER, table.entries),
-        op("add", _ENTRY, _ENTRY, _OTHER),
-        op("movi", _PLACE, table.innermost),
-        op("ld", _INNERMOST, _PLACE, 0),
     )

@@ -9,19 +9,12 @@ deeper than the last one, a return that has no entry, `sret` and `mret`. It ente
 
 import ctypes
 import mmap
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from emu.buffers import buffer_address
 from emu.engine.translated.features import Core, Feature, Jump, callentries, interrupted
-from emu.engine.translated.features.callentries import (
-    HIGHEST,
-    INHERITED,
-    MIX,
-    PATH_SHIFT,
-    RETURN,
-    Around,
-    OpenCall,
-)
+from emu.engine.translated.features.callentries import INHERITED, PATH_SHIFT, RETURN, Around, OpenCall, Table
 from emu.engine.translated.features.interrupted import Apart, Interrupted
 from emu.engine.translated.message import Message
 from emu.engine.translated.operations import Operation
@@ -33,9 +26,8 @@ from emu.isa.operands import instruction_length
 _ENTRY = 32
 """Bytes: the stack pointer, the return address, the entry before; and path << 16 | marks."""
 _APART = 1 << 12
-"""Entries that stand for no place: the end, one to write what is not wanted, and those of calls made where another open
-call was made."""
-_END, _NOWHERE, _FIRST = 0, 1, 2
+"""Entries that stand for no place: the end, and those of calls made where another open call was made."""
+_END, _FIRST = 0, 1
 _MOST_FOLLOWED = 1 << 16
 _LARGEST, _SMALLEST = 1 << 29, 1 << 24
 
@@ -74,9 +66,10 @@ class KeptCalls(Feature):
         self._words = memoryview(b"").cast("Q")
         self._base = self._mask = self._interrupted = 0
         self._none = (ctypes.c_uint64 * (_ENTRY // 8))()
-        innermost = (ctypes.c_uint64 * 1)(ctypes.addressof(self._none))
-        self._innermost, self.innermost_address = memoryview(innermost).cast("B").cast("Q"), ctypes.addressof(innermost)
+        table = (ctypes.c_uint64 * Table.END)(ctypes.addressof(self._none))
+        self._table, self.innermost_address = memoryview(table).cast("B").cast("Q"), ctypes.addressof(table)
         """Where the host has the address of the innermost call's entry, one without marks before there is any."""
+        self._innermost = self._table[:1]
         self._spare = _FIRST
         self._was_off = False
         self._contexts = Interrupted(self._chain, self._put_back, apart)
@@ -97,11 +90,15 @@ class KeptCalls(Feature):
         if self._was_off:  # meanwhile calls may have returned unseen
             self._was_off = False
             self.forget()
-        table = callentries.Table(self._apart(_APART), self._mask, self.innermost_address, self._apart(_NOWHERE))
+        if not core.state_address:  # Python is told of jumps instead
+            return {}
+        table = self._table
+        table[Table.ENTRIES], table[Table.MASK] = self._apart(_APART), self._mask
+        table[Table.MESSAGE], table[Table.SLOTS] = self._message.address, buffer_address(core.slots)
         return {
             Part.CONDITION: self._message.condition,
-            Part.CALLING: callentries.calling(table, self._message),
-            Part.RETURNING: callentries.returning(table, self._message),
+            Part.CALLING: callentries.calling(self.innermost_address),
+            Part.RETURNING: callentries.returning(self.innermost_address),
             Part.RETURNING_FROM_TRAP: callentries.returning_from_trap(self._message),
         }
 
@@ -259,8 +256,7 @@ class KeptCalls(Feature):
     def _put_back(self, entries: interrupted.Entries) -> None:
         for entry, words in entries.items():
             place = entry - self._base >> 3
-            for number, word in enumerate(words):
-                self._words[place + number] = word
+            self._words[place : place + len(words)] = memoryview(array("Q", words))
 
     def host_calls(self, return_address: int, stack_pointer: int, /) -> None:
         """See `Feature`."""
@@ -273,7 +269,7 @@ class KeptCalls(Feature):
         self._message.empty()
         kind = callentries.kind_of(jump.instruction)
         if kind == callentries.CALLED:
-            self._called(jump.pc + instruction_length(jump.instruction) & HIGHEST, jump.stack_pointer)
+            self._called(jump.pc + instruction_length(jump.instruction) & callentries.HIGHEST, jump.stack_pointer)
         elif kind == callentries.RETURNED:
             self._returned(OpenCall(jump.target, jump.stack_pointer), jump.instret)
         elif kind:
@@ -295,7 +291,7 @@ class KeptCalls(Feature):
         self._begin()
 
     def _begin(self) -> None:
-        self._write(self._end, HIGHEST, 0, self._end)
+        self._write(self._end, callentries.HIGHEST, 0, self._end)
         self._innermost[0] = self._interrupted = self._end
 
     def _apart(self, number: int) -> int:
@@ -309,8 +305,7 @@ class KeptCalls(Feature):
         words = self._words
         words[place], words[place + 1], words[place + 2] = stack_pointer, return_address, before
         around = words[(before - self._base >> 3) + 3]
-        path = ((around >> PATH_SHIFT) ^ return_address ^ stack_pointer << PATH_SHIFT) * MIX
-        words[place + 3] = (path << PATH_SHIFT | around & INHERITED) & HIGHEST
+        words[place + 3] = callentries.inside(around, return_address, stack_pointer)
 
     def _call(self, entry: int) -> OpenCall:
         place = entry - self._base >> 3
