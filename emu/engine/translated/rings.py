@@ -28,36 +28,37 @@ class Buffer(Protocol):
 class Ring:
     """One buffer. It is empty again when `drain` has returned."""
 
-    def __init__(self, size: int, drain: Drain) -> None:
+    def __init__(self, size: int, drain: Drain, *, more: int = 0) -> None:
+        """Behind the two words of its own are so many `more` for who fills it."""
         self._memory = memory = mmap.mmap(-1, size + SLACK, flags=mmap.MAP_PRIVATE)
         self._view = memoryview(memory)
         self.begin = buffer_address(memory)
-        self._words = (ctypes.c_uint64 * 2)(self.begin, self.begin + size)
-        self.address = ctypes.addressof(self._words)
-        """Where two words lie: where the next record goes, and the limit."""
+        self.words = (ctypes.c_uint64 * (2 + more))(self.begin, self.begin + size)
+        self.address = ctypes.addressof(self.words)
+        """Where they lie: where the next record goes, and the limit."""
         self._drain = drain
 
     def empty(self) -> None:
         """Hand over what the buffer holds, if anything."""
-        length = self._words[0] - self.begin
-        self._words[0] = self.begin
+        length = self.words[0] - self.begin
+        self.words[0] = self.begin
         if length:
             self._drain(self._view[:length])
 
     def empty_if_full(self) -> None:
         """The same for a buffer that has reached its limit."""
-        if self._words[0] >= self._words[1]:
+        if self.words[0] >= self.words[1]:
             self.empty()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is in it."""
-        return int(self._words[0]) == self.begin
+        return int(self.words[0]) == self.begin
 
     def append(self, record: bytes) -> None:
         """Add a record from Python."""
-        ctypes.memmove(self._words[0], record, len(record))
-        self._words[0] += len(record)
+        ctypes.memmove(self.words[0], record, len(record))
+        self.words[0] += len(record)
 
     @property
     def condition(self) -> tuple[Operation, ...]:

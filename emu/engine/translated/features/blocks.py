@@ -1,6 +1,5 @@
 """A record of all blocks in the order in which they were executed: with their code, every instruction of a run."""
 
-import ctypes
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
@@ -8,8 +7,7 @@ from typing import ClassVar, NamedTuple
 from emu.engine.slots import Slot
 from emu.engine.translated.definitions import Block
 from emu.engine.translated.features import Core, Feature
-from emu.engine.translated.opcodes import CONDITIONS
-from emu.engine.translated.operations import Operation, T, known, op
+from emu.engine.translated.operations import Operation, T, choose, known, op
 from emu.engine.translated.plan import Known, Part
 from emu.engine.translated.rings import Drain, Ring, advance
 
@@ -17,6 +15,8 @@ NUMBER = struct.Struct("<I")
 CUT = 1 << 31
 """Set in a word that is no number: the rest says how many instructions of the block before it did not retire."""
 _MARK = CUT - 1
+_EXPECTED = 2
+"""The word of the ring that has the count of instructions at the end of the block before, if all of it retires."""
 
 
 class Executed(NamedTuple):
@@ -39,8 +39,7 @@ class Blocks(Feature):
 
     def __init__(self, drain: Drain, *, size: int = 1 << 20) -> None:
         """`size` is that of the buffer in bytes."""
-        self._ring = Ring(size, drain)
-        self._expected = ctypes.c_uint64()
+        self._ring = Ring(size, drain, more=1)
         self._slots: memoryview | None = None
         self.known: dict[int, Block] = {}
 
@@ -56,12 +55,12 @@ class Blocks(Feature):
     def position_changed(self) -> None:
         """Say that the count of instructions has been set to another value, as by restoring a state."""
         if self._slots is not None:
-            self._expected.value = self._slots[Slot.COUNT]
+            self._ring.words[_EXPECTED] = self._slots[Slot.COUNT]
 
     def flush(self) -> None:
         """See `Feature`; the last block is then complete."""
-        if self._slots is not None and self._expected.value != self._slots[Slot.COUNT]:
-            self._ring.append(NUMBER.pack(self._left(self._expected.value - self._slots[Slot.COUNT])))
+        if self._slots is not None and self._ring.words[_EXPECTED] != self._slots[Slot.COUNT]:
+            self._ring.append(NUMBER.pack(self._left(self._ring.words[_EXPECTED] - self._slots[Slot.COUNT])))
             self.position_changed()
         super().flush()
 
@@ -79,31 +78,28 @@ class Blocks(Feature):
             self._slots = core.slots
             self.position_changed()
         words, place, begin, left, other = T[0], T[1], T[2], T[3], T[4]
-        expected = ctypes.addressof(self._expected)
         return {
             Part.CONDITION: self._ring.condition,
             Part.HEAD: (
-                op("movi", words, expected),
-                op("ld", left, words, 0),
                 op("movi", other, known(Known.SLOTS)),
                 op("ld", begin, other, 8 * Slot.COUNT),
-                op("st", begin, words, 0),
+                op("movi", words, self._ring.address),
+                op("ld", left, words, 8 * _EXPECTED),
+                op("st", begin, words, 8 * _EXPECTED),
+                op("ld", place, words, 0),
                 op("movi", other, known(Known.LENGTH)),
                 op("sub", begin, begin, other),
                 op("sub", left, left, begin),
-                op("movi", words, self._ring.address),
-                op("ld", place, words, 0),
                 op("movi", other, CUT),
                 op("or", begin, left, other),
                 op("st32", begin, place, 0),  # the lower half only: a mark
+                op("movi", other, NUMBER.size),
+                op("add", begin, place, other),
                 op("movi", other, 0),
-                op("setcond", left, left, other, CONDITIONS["ne"]),
-                op("movi", other, 2),
-                op("shl", left, left, other),
-                op("add", place, place, left),
+                choose("ne", place, left, other, begin, place),
                 op("movi", other, known(Known.SERIAL)),
                 op("st32", other, place, 0),
-                *advance(place, 4),
+                *advance(place, NUMBER.size),
                 op("st", place, words, 0),
             ),
         }
@@ -112,10 +108,10 @@ class Blocks(Feature):
         """See `Feature`."""
         assert self._slots is not None
         begin = self._slots[Slot.COUNT] - length
-        if self._expected.value != begin:
-            self._ring.append(NUMBER.pack(self._left(self._expected.value - begin)))
+        if self._ring.words[_EXPECTED] != begin:
+            self._ring.append(NUMBER.pack(self._left(self._ring.words[_EXPECTED] - begin)))
         self._ring.append(NUMBER.pack(number))
-        self._expected.value = self._slots[Slot.COUNT]
+        self._ring.words[_EXPECTED] = self._slots[Slot.COUNT]
         self._ring.empty_if_full()
 
 

@@ -34,14 +34,16 @@ PAIRS = Probe(
     mov r11, [rdx+{_SEEN_END}]
     mov r13, [rdx+{_LAST}]
     mov r14, {_MULTIPLIER:#x}
-next:
     test rsi, rsi
     jz left
+more:
     test r12, r12
     jz left
     cmp r10, r11
     jae left
+next:
     mov ecx, [rdi]
+    add rdi, 4
     mov rax, rcx
     shl rax, 32
     or rax, r13
@@ -53,30 +55,37 @@ look:
     and rcx, r9
     mov rbx, rcx
     shl rbx, 4
-    add rbx, r8
-    cmp qword ptr [rbx+8], 0
+    cmp [r8+rbx], rax
+    jne other
+    mov rax, [r8+rbx+8]
+    test rax, rax
+    jz fresh
+    add rax, 2
+    mov [r8+rbx+8], rax
+    test al, {_PLAIN}
+    jz listed
+    dec rsi
+    jnz next
+    jmp left
+other:
+    cmp qword ptr [r8+rbx+8], 0
     je fresh
-    cmp [rbx], rax
-    je found
     inc rcx
     jmp look
 fresh:
-    mov [rbx], rax
+    mov [r8+rbx], rax
     mov rax, [rdx+{_FRESH}]
-    mov [rbx+8], rax
-    dec r12
-found:
-    mov rax, [rbx+8]
     add rax, 2
-    mov [rbx+8], rax
+    mov [r8+rbx+8], rax
+    dec r12
     test al, {_PLAIN}
-    jnz plain
+    jnz counted
+listed:
     mov [r10], rcx
     add r10, 8
-plain:
-    add rdi, 4
+counted:
     dec rsi
-    jmp next
+    jnz more
 left:
     mov [rdx+{_ROOM}], r12
     mov [rdx+{_SEEN}], r10
@@ -97,12 +106,13 @@ left:
     movk x10, #{_MULTIPLIER >> 16 & 0xFFFF:#x}, lsl #16
     movk x10, #{_MULTIPLIER >> 32 & 0xFFFF:#x}, lsl #32
     movk x10, #{_MULTIPLIER >> 48:#x}, lsl #48
-next:
     cbz x1, left
+more:
     cbz x5, left
     cmp x7, x8
     b.hs left
-    ldr w11, [x0]
+next:
+    ldr w11, [x0], #4
     orr x12, x9, x11, lsl #32
     mov x9, x11
     mul x13, x12, x10
@@ -110,28 +120,29 @@ next:
 look:
     and x13, x13, x4
     add x14, x3, x13, lsl #4
-    ldr x15, [x14, #8]
+    ldp x11, x15, [x14]
     cbz x15, fresh
-    ldr x11, [x14]
     cmp x11, x12
-    b.eq found
+    b.ne other
+    add x15, x15, #2
+    str x15, [x14, #8]
+    tbz x15, #{_PLAIN.bit_length() - 1}, listed
+    subs x1, x1, #1
+    b.ne next
+    b left
+other:
     add x13, x13, #1
     b look
 fresh:
-    str x12, [x14]
-    mov x15, x6
+    add x15, x6, #2
+    stp x12, x15, [x14]
     sub x5, x5, #1
-found:
-    add x15, x15, #2
-    str x15, [x14, #8]
-    and x11, x15, #{_PLAIN}
-    cbnz x11, plain
-    str x13, [x7]
-    add x7, x7, #8
-plain:
-    add x0, x0, #4
-    sub x1, x1, #1
-    b next
+    tbnz x15, #{_PLAIN.bit_length() - 1}, counted
+listed:
+    str x13, [x7], #8
+counted:
+    subs x1, x1, #1
+    b.ne more
 left:
     str x5, [x2, #{_ROOM}]
     str x7, [x2, #{_SEEN}]
