@@ -126,16 +126,17 @@ def _write_what(
     elif request.form == "text":
         lines = WHAT[request.what](recording, names, first, last, chosen)
     else:
-        from emu.report.files.tables import TABLES, instructions_as_json, json_lines, write_parquet
-
-        table = TABLES[request.what]
-        rows = table.rows(recording, names, first, last, chosen)
         if request.form == "parquet":
+            from emu.report.files.parquet import write_parquet
+
             assert request.output is not None
             with whole_file(request.output) as stream:
-                write_parquet(table, rows, stream)
+                write_parquet(request.what, recording, names, first, last, chosen, stream)
             return
-        lines = json_lines(table.columns, rows)
+        from emu.report.files.tables import TABLES, instructions_as_json, json_lines
+
+        table = TABLES[request.what]
+        lines = json_lines(table.columns, table.rows(recording, names, first, last, chosen))
         if request.what == "instructions":
             lines = instructions_as_json(recording, names, first, last, chosen)
     with whole_file(request.output) if request.output else nullcontext() as stream:

@@ -1,14 +1,12 @@
-"""What a recording holds as rows with named columns: JSON lines, and Parquet for pandas, Polars, DuckDB."""
+"""What a recording holds as rows with named columns, and these as JSON lines."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
 from typing import NamedTuple
 
 from emu.address import VirtAddr
 from emu.engine.translated.features.calls import Kind
-from emu.errors import ConfigError
 from emu.isa.privilege import Privilege
 from emu.isa.registers import FLOAT_REGISTERS, INTEGER_REGISTERS
 from emu.observe.calls.stacks import CallStacks
@@ -16,11 +14,10 @@ from emu.record.recording import Recording
 from emu.report.disassembly import disassemble
 from emu.report.instructionlines import instruction_lines
 from emu.report.places import PlaceNames
-from emu.report.tracefile import Sink, to_json
+from emu.report.tracefile import to_json
 
 Chosen = Callable[[int], bool]
 Row = tuple[object, ...]
-_ROWS_AT_ONCE = 1 << 16
 _LARGEST_PLAIN = 1 << 53
 _LONGEST_BLOCK = 1 << 16
 
@@ -166,37 +163,3 @@ def instructions_as_json(
         return [f'{{"instret": {json.dumps(to_json(instret + place))}{text}' for place, text in rests]
 
     return instruction_lines(recording, first, last, chosen, rest, numbered)
-
-
-class _NoClose:
-    """What pyarrow takes for a file: it may neither close nor seek in it."""
-
-    closed = False
-
-    def __init__(self, stream: Sink) -> None:
-        self.write = stream.write
-
-    def flush(self) -> None:
-        """Nothing waits here."""
-
-    def close(self) -> None:
-        """The file is closed by whoever has opened it."""
-
-
-def write_parquet(table: Table, rows: Iterator[Row], stream: Sink) -> None:
-    """Write a Parquet file, a piece at a time. Raises ConfigError without the package `pyarrow`."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise ConfigError("-format parquet needs the package pyarrow: pip install 'ekernel[parquet]'") from None
-
-    kinds = {"number": pa.uint64(), "address": pa.uint64(), "text": pa.string()}
-    fields = [pa.field(name, kinds[kind], metadata={"about": about}) for name, kind, about in table.columns]
-    schema = pa.schema(fields)
-    with pq.ParquetWriter(pa.PythonFile(_NoClose(stream), mode="w"), schema, compression="zstd") as writer:
-        while piece := list(islice(rows, _ROWS_AT_ONCE)):
-            columns = [
-                pa.array(values, field.type) for values, field in zip(zip(*piece, strict=True), schema, strict=True)
-            ]
-            writer.write_table(pa.table(columns, schema=schema))

@@ -5,18 +5,25 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
 
 from emu.cli import trace
+from emu.engine.translated.features.registerwrites import RECORD as REGISTER
+from emu.engine.translated.features.registerwrites import decode_all
 from emu.events import FrameAllocated, FrameFreed, HeapAllocated, HeapFreed, InterruptRaised, SyscallMade, TrapTaken
 from emu.observe.calls.tree import CallTree, totals
 from emu.record.recorder import Recorder
 from emu.record.recording import Recording
+from emu.report.files import parquet
 from emu.report.files.schema import schema
 from emu.report.files.tables import TABLES
 from emu.report.places import Places
@@ -173,6 +180,59 @@ def test_rows_are_the_same_in_parquet_and_json_lines_and_as_the_schema_says(reco
     rows = pq.read_table(tmp_path / "rows.parquet").to_pylist()
     hexadecimal = [column.name for column in TABLES[what].columns if column.kind == "address"]
     assert rows == [line | {name: int(line[name], 16) for name in hexadecimal} for line in lines]
+
+
+UPPER_HALF = """
+    la t0, root
+    li t1, 0x80000 << 10 | 0xcf
+    sd t1, 16(t0)
+    li t2, 510 * 8
+    add t2, t2, t0
+    sd t1, (t2)
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    la t0, upper
+    li t1, 0xffffffff00000000
+    or t0, t0, t1
+    jr t0
+upper:
+"""
+
+
+@pytest.mark.parametrize("what", TABLES)
+@pytest.mark.parametrize(("first", "words"), [(UPPER_HALF, []), ("", ["-function", "work", "-range", "7-3000"])])
+def test_columns_are_rows_in_the_upper_half_and_of_chosen_functions(build, tmp_path, monkeypatch, what, first, words):
+    source = first + guest.PROGRAM + "    .balign 4096\nroot: .zero 4096\n"
+    machine = guest.machine(build, "fast", source=source)
+    with Recorder(machine, tmp_path / "r", ("calls", "memory", "registers")):
+        for _ in range(40):
+            machine.run(97)
+    monkeypatch.setattr(parquet, "_AT_ONCE", 50)
+    shown(tmp_path / "r", what, *words, "-format", "parquet", "-o", tmp_path / "rows.parquet")
+    shown(tmp_path / "r", what, *words, "-format", "jsonl", "-o", tmp_path / "rows.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    names = [column.name for column in TABLES[what].columns if column.kind == "address"]
+    assert len(lines) > 10
+    assert any(int(line["pc"], 16) >> 32 == 0xFFFF_FFFF for line in lines) is bool(first)
+    assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == [
+        line | {name: int(line[name], 16) for name in names} for line in lines
+    ]
+
+
+RECORDS = st.lists(st.tuples(st.sampled_from([1, 2, 33]), st.integers(0, 3), st.integers(0, 3)), max_size=12)
+
+
+@given(RECORDS, st.lists(st.integers(0, 12), max_size=3))
+def test_of_several_writes_of_a_register_by_one_instruction_the_last_is_told_wherever_pieces_end(records, ends):
+    packed = [REGISTER.pack(0x8020_0000 << 8 | register, value, time) for register, value, time in records]
+    cuts = sorted({0, *ends, len(packed)})
+    parts = [b"".join(packed[begin:end]) for begin, end in pairwise(cuts)]
+    rows = [tuple(map(int, row)) for piece in parquet._last_of_each(np, iter(parts)) for row in piece]
+    expected = [(each.pc << 8 | each.register, each.value, each.instret) for each in decode_all(parts)]
+    assert rows == expected
 
 
 def test_the_published_schema_is_that_of_the_code_and_events_keep_to_it(recorded, capsys):
