@@ -4,9 +4,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from linker.assembler.layout import leb128
 from linker.assembler.program import FAKE_LABEL, LineEntry, SectionBuilder
 from linker.assembler.state import Assembly
+from linker.objects import leb128
 from linker.objects.model import ObjectFile, Relocation, Section, SectionType, Symbol, SymbolType
 from linker.objects.riscv import R
 
@@ -136,11 +136,11 @@ class _Writer:
             if entry.file != file:
                 file = entry.file
                 out.data.append(_SET_FILE)
-                out.data.extend(leb128(max(file, 1), signed=False))
+                out.data.extend(leb128.written(max(file, 1), signed=False))
             if entry.column != column:
                 column = entry.column
                 out.data.append(_SET_COLUMN)
-                out.data.extend(leb128(column, signed=False))
+                out.data.extend(leb128.written(column, signed=False))
             if ("not_stmt" in entry.flags) == statement and ("is_stmt" in entry.flags or "not_stmt" in entry.flags):
                 statement = not statement
                 out.data.append(_NEGATE_STMT)
@@ -153,7 +153,7 @@ class _Writer:
             self._place(out, code, end)
         else:
             out.data.append(_ADVANCE_PC)
-            out.data.extend(leb128(end - address, signed=False))
+            out.data.extend(leb128.written(end - address, signed=False))
         out.data.extend(_END_SEQUENCE)
 
     def _place(self, out: _DebugSection, code: _Code, offset: int) -> None:
@@ -177,10 +177,10 @@ class _Writer:
             return
         if distance:
             out.data.append(_ADVANCE_PC)
-            out.data.extend(leb128(distance, signed=False))
+            out.data.extend(leb128.written(distance, signed=False))
         if lines:
             out.data.append(_ADVANCE_LINE)
-            out.data.extend(leb128(lines, signed=True))
+            out.data.extend(leb128.written(lines, signed=True))
         out.data.append(_COPY)
 
     # The unit

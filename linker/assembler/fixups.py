@@ -7,7 +7,7 @@ from linker.assembler.encoding.fields import Field, parse_pattern
 from linker.assembler.evaluation import Linear
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.instructions import constant_part
-from linker.assembler.layout import advance, leb128
+from linker.assembler.layout import advance
 from linker.assembler.program import (
     Advance,
     Align,
@@ -25,6 +25,7 @@ from linker.assembler.program import (
 )
 from linker.assembler.source import Mark
 from linker.assembler.state import Assembly
+from linker.objects import leb128
 from linker.objects.model import SectionFlag, SymbolType
 from linker.objects.riscv import R
 
@@ -131,7 +132,7 @@ class SectionWriter:
                 self._org(org, len(self.data))
             case Leb128() as number:
                 value = self._known(number.value, number.mark, "the value")
-                self.data += leb128(value or 0, signed=number.signed)
+                self.data += leb128.written(value or 0, signed=number.signed)
             case Branch() as branch:
                 self._branch(branch)
             case Advance() as step:

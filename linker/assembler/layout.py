@@ -22,6 +22,7 @@ from linker.assembler.program import (
     Org,
     SectionBuilder,
 )
+from linker.objects import leb128
 from linker.objects.model import SymbolBinding
 
 _PASSES = 100
@@ -101,7 +102,7 @@ class Layout:
             case Branch():
                 return self._branch_size(tail, end)
             case Leb128():
-                return len(leb128(self._number(tail.value) or 0, signed=tail.signed))
+                return len(leb128.written(self._number(tail.value) or 0, signed=tail.signed))
             case Advance():
                 return self._advance_size(tail)
             case Org():
@@ -166,26 +167,6 @@ class Layout:
 
 def _tail_size(fragment: Fragment) -> int:
     return fragment.tail.size if fragment.tail else 0
-
-
-def leb128(value: int, *, signed: bool) -> bytes:
-    """A number in the variable-length encoding of DWARF (DWARF 5, section 7.6).
-
-    >>> leb128(300, signed=False).hex(), leb128(-2, signed=True).hex()
-    ('ac02', '7e')
-    """
-    encoded = bytearray()
-    if not signed:
-        value &= (1 << 64) - 1
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        # a signed number ends where the rest is only copies of the sign
-        sign = bool(byte & 0x40)
-        done = value == (-1 if signed and sign else 0)
-        encoded.append(byte if done else byte | 0x80)
-        if done:
-            return bytes(encoded)
 
 
 def advance(distance: int) -> Iterator[bytes]:

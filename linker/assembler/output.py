@@ -3,9 +3,10 @@
 from linker.assembler.dwarf import add_debug_sections
 from linker.assembler.expressions import ExpressionError
 from linker.assembler.fixups import PendingRelocation, SectionWriter
-from linker.assembler.layout import MAX_SIZE, Layout, leb128
+from linker.assembler.layout import MAX_SIZE, Layout
 from linker.assembler.program import FAKE_LABEL, AsmSymbol, Binary, SectionBuilder
 from linker.assembler.state import Assembly
+from linker.objects import leb128
 from linker.objects.model import (
     Group,
     ObjectFile,
@@ -242,8 +243,8 @@ class ObjectBuilder:
             value = values[tag]
             if value == 0:
                 continue  # what is not named is 0
-            body += leb128(tag, signed=False)
-            body += leb128(value, signed=False) if isinstance(value, int) else value.encode() + b"\0"
+            body += leb128.written(tag, signed=False)
+            body += leb128.written(value, signed=False) if isinstance(value, int) else value.encode() + b"\0"
         # one sub-section of file scope (tag 1) in the vendor's section
         file_scope = b"\x01" + (len(body) + 5).to_bytes(4, "little") + body
         vendor = b"riscv\0"

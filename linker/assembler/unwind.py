@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from linker.assembler.frames import DATA_ALIGNMENT, Frames, Pointer, Procedure, Rule, Step
-from linker.assembler.layout import advance, leb128
+from linker.assembler.layout import advance
 from linker.assembler.program import Advance, Align, AsmSymbol, Binary, Expr, Fixup, Fragment, SectionBuilder
 from linker.assembler.state import Assembly
+from linker.objects import leb128
 from linker.objects.model import SectionFlag
 from linker.objects.riscv import R
 
@@ -122,11 +123,11 @@ class _Writer:
         personality, data = procedure.personality, procedure.data
         letters = f"z{'P' if personality else ''}{'L' if data else ''}R{signal}" if self._exceptions else signal
         self._bytes(letters.encode() + b"\0")
-        self._bytes(leb128(_CODE_ALIGNMENT, signed=False) + leb128(DATA_ALIGNMENT, signed=True))
-        self._bytes(leb128(procedure.return_column, signed=False))
+        self._bytes(leb128.written(_CODE_ALIGNMENT, signed=False) + leb128.written(DATA_ALIGNMENT, signed=True))
+        self._bytes(leb128.written(procedure.return_column, signed=False))
         if self._exceptions:
             size = 1 + (data is not None) + (1 + personality.size if personality else 0)
-            self._bytes(leb128(size, signed=False))
+            self._bytes(leb128.written(size, signed=False))
             if personality:
                 self._bytes(bytes([personality.encoding]))
                 self._pointer(personality)
@@ -147,7 +148,7 @@ class _Writer:
             self._value(Binary("-", self._assembly.place_here(), entry.place), 4)
             self._value(procedure.start, 4, R.PCREL32)
             self._value(size, 4)
-            self._bytes(leb128(procedure.data.size if procedure.data else 0, signed=False))
+            self._bytes(leb128.written(procedure.data.size if procedure.data else 0, signed=False))
             if procedure.data:
                 self._pointer(procedure.data)
         else:

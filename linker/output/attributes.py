@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
+from linker.objects import leb128
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,14 +41,14 @@ def parse(data: bytes) -> Attributes:
     end = min(position + int.from_bytes(data[position + 1 : position + 5], "little"), end)
     position += 5
     while position < end:
-        tag, position = _uleb(data, position)
+        tag, position = leb128.read(data, position, len(data))
         if tag & 1:
             stop = data.find(b"\0", position)
             stop = end if stop < 0 else stop
             result.texts[tag] = data[position:stop].decode("ascii", "replace")
             position = stop + 1
         else:
-            result.numbers[tag], position = _uleb(data, position)
+            result.numbers[tag], position = leb128.read(data, position, len(data))
     return result
 
 
@@ -55,11 +56,11 @@ def build(attributes: Attributes) -> bytes:
     """The section's bytes, tags in ascending order."""
     body = bytearray()
     for tag in sorted({*attributes.numbers, *attributes.texts}):
-        body += _to_uleb(tag)
+        body += leb128.written(tag, signed=False)
         if tag & 1:
             body += attributes.texts[tag].encode("ascii", "replace") + b"\0"
         else:
-            body += _to_uleb(attributes.numbers[tag])
+            body += leb128.written(attributes.numbers[tag], signed=False)
     inner = bytes([_TAG_FILE]) + (len(body) + 5).to_bytes(4, "little") + body
     return b"A" + (4 + len(_VENDOR) + len(inner)).to_bytes(4, "little") + _VENDOR + inner
 
@@ -109,25 +110,3 @@ def _canonical(name: str) -> tuple[int, int, str]:
     if name[0] == "z":
         return (1, _SINGLE_LETTERS.find(name[1]), name)
     return ({"s": 2, "h": 3}.get(name[0], 4), 0, name)
-
-
-def _uleb(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < len(data):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            break
-    return value, position
-
-
-def _to_uleb(value: int) -> bytes:
-    result = bytearray()
-    while True:
-        byte, value = value & 0x7F, value >> 7
-        if not value:
-            result.append(byte)
-            return bytes(result)
-        result.append(byte | 0x80)

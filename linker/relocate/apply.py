@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from linker.errors import Diagnostic, Location
+from linker.objects import leb128
 from linker.objects.model import Section, SectionFlag, Special, SymbolType
 from linker.objects.riscv import R
 from linker.parts.symbols import LinkSymbol, place_of
@@ -337,8 +338,8 @@ class _SectionRelocator:
             self.error(relocation, f"relocation type {kind} is not supported in a static link without relaxation")
 
     def _uleb128(self, relocation: Relocation, offset: int, value: int) -> None:
-        _, length = fields.read_uleb128(self.data, offset)
-        if not length:
+        length = leb128.read(self.data, offset, len(self.data))[1] - offset
+        if length <= 0:
             raise IndexError
         if value < 0 or not fields.write_uleb128(self.data, offset, value, length):
             self.error(relocation, f"the difference {value:#x} does not fit into its {length} bytes of ULEB128")

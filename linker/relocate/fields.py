@@ -77,20 +77,6 @@ def fits(value: int, bits: int) -> bool:
     return -(1 << (bits - 1)) <= value < 1 << (bits - 1)
 
 
-def read_uleb128(data: bytearray, offset: int) -> tuple[int, int]:
-    """The number at an offset and how many bytes it takes; a cut-off one ends with the data."""
-    value = shift = 0
-    position = offset
-    while position < len(data):
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        position += 1
-        if not byte & 0x80:
-            break
-    return value, position - offset
-
-
 def write_uleb128(data: bytearray, offset: int, value: int, length: int) -> bool:
     """Write in exactly so many bytes, padded. False when the value needs more."""
     for index in range(length):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from linker.objects import leb128
+
 OMITTED = 0xFF
 """DW_EH_PE_omit: there is no such pointer."""
 ABSOLUTE = 0x00
@@ -67,13 +69,11 @@ class Reader:
 
     def leb(self) -> int:
         """An unsigned LEB128 number."""
-        value = shift = 0
-        while True:
-            byte = self.number(1)
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
+        start = self.position
+        value, self.position = leb128.read(self.data, start, self.end)
+        if self.position == start or self.data[self.position - 1] >= 0x80:
+            raise Unreadable
+        return value
 
     def text(self) -> bytes:
         """A string that ends with 0, without that."""

@@ -9,7 +9,7 @@ from linker.assembler.encoding.csrs import CSRS
 from linker.assembler.encoding.registers import FLOAT, INTEGER
 from linker.assembler.frames import DATA_ALIGNMENT, Pointer, Procedure, Rule, Step
 from linker.assembler.instructions import split_operands
-from linker.assembler.layout import leb128
+from linker.objects import leb128
 
 if TYPE_CHECKING:
     from linker.assembler.state import Assembly
@@ -71,14 +71,14 @@ def _register(assembly: "Assembly", text: str) -> int:
 
 
 def _number(value: int) -> bytes:
-    return leb128(value, signed=False)
+    return leb128.written(value, signed=False)
 
 
 def _factored(code: int, code_signed: int, register: bytes, offset: int) -> bytes:
     """An offset in units of the data alignment, by the signed form where it is negative."""
     factored = _units(offset)
     if factored < 0:
-        return bytes([code_signed]) + register + leb128(factored, signed=True)
+        return bytes([code_signed]) + register + leb128.written(factored, signed=True)
     return bytes([code]) + register + _number(factored)
 
 
@@ -101,7 +101,7 @@ def _saved(register: int, offset: int) -> Rule:
 
 def _offset_rule(offset: int) -> Rule:
     if offset < 0:
-        return Rule(b"\x13" + leb128(int(offset / DATA_ALIGNMENT), signed=True))
+        return Rule(b"\x13" + leb128.written(int(offset / DATA_ALIGNMENT), signed=True))
     return Rule(b"\x0e" + _number(offset))
 
 
@@ -111,7 +111,8 @@ def _def_cfa(assembly: "Assembly", text: str) -> None:
     procedure = _here(assembly)
     procedure.offset = offset
     if offset < 0:
-        procedure.rules.append(Rule(b"\x12" + _number(register) + leb128(int(offset / DATA_ALIGNMENT), signed=True)))
+        factored = leb128.written(int(offset / DATA_ALIGNMENT), signed=True)
+        procedure.rules.append(Rule(b"\x12" + _number(register) + factored))
     else:
         procedure.rules.append(Rule(b"\x0c" + _number(register) + _number(offset)))
 

@@ -11,8 +11,8 @@ from linker.assembler.directives import Directive
 from linker.assembler.directives.arguments import fields, one_string, optional_number, strings
 from linker.assembler.files import find, read_whole
 from linker.assembler.instructions import split_operands
-from linker.assembler.layout import leb128
 from linker.assembler.program import Expr, Fill, Fixup, Leb128
+from linker.objects import leb128
 from linker.objects.riscv import R
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _leb128(*, signed: bool) -> Directive:
         for part in split_operands(text):
             value: Expr = assembly.value(part)
             if isinstance(value, int):
-                assembly.emit(leb128(value, signed=signed))
+                assembly.emit(leb128.written(value, signed=signed))
             else:
                 assembly.add_tail(Leb128(value, signed, assembly.mark))
 

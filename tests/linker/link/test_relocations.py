@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import linker
 from linker.errors import LinkError
+from linker.objects import leb128
 from linker.objects.model import SymbolType
 from linker.relocate import fields
 from tests.linker.link.objects import DATA, NOP, RODATA, TEXT, Maker, R, relocate
@@ -249,7 +250,7 @@ def test_high_and_low_part_add_up_to_the_value(value: int) -> None:
 def test_uleb128_keeps_value_and_length(value: int, length: int) -> None:
     data = bytearray(length + 1)
     if fields.write_uleb128(data, 0, value, length):
-        assert fields.read_uleb128(data, 0) == (value, length)
+        assert leb128.read(data, 0, length) == (value, length)
         assert data[length] == 0
     else:
         assert value >> (7 * length)
