@@ -6,7 +6,6 @@ Read without pyelftools, which makes objects of all: a Linux has 11,000 function
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from operator import itemgetter
 from struct import Struct
 
 from emu.firmware.framerows import Factors, FrameRule, Row, rows
@@ -15,6 +14,9 @@ from emu.firmware.sections import Section, unpacked
 from emu.hints import NamedTuple
 
 _WORD, _LONG_WORD, _HEAD = Struct("<I"), Struct("<Q"), Struct("<II")
+_PLAIN, _PLAIN_FORM = Struct("<IIQ"), "<QQ"
+"""The head of an entry, and its function's start, as most have them."""
+_TO_START = 64
 _LONG = 0xFFFFFFFF
 """In place of a length: it follows, in 64 bits. In `.debug_frame` it says CIE, too."""
 _LONG_LINK = 0xFFFFFFFFFFFFFFFF
@@ -28,17 +30,27 @@ _SEGMENTED = 4
 class FrameTable(NamedTuple):
     """The functions of one section."""
 
-    ranges: list[tuple[int, int, int]]
-    """Start, end, and a number by which its rules are asked for."""
-    read: Callable[[int], list[Row]]
-    """Where each rule begins to hold; None where the file's rule is more than a register and an offset."""
+    functions: list[int]
+    """The start of each, and a number by which its rules are asked for, `packed`."""
+    read: Callable[[int], tuple[int, list[Row]]]
+    """How many bytes a function has, and where each rule begins to hold; None where the file's rule is more than a
+    register and an offset."""
+
+
+def packed(start: int, number: int) -> int:
+    """A function as one integer: the garbage collector need not look at it, as it would at a tuple.
+
+    >>> hex(packed(0x80200000, 3))
+    '0x802000000000000000000003'
+    """
+    return start << _TO_START | number
 
 
 class CallFrames:
     """The rules of an image; those of a function are decoded when one of them is first asked for.
 
     >>> rule = FrameRule(2, 16, {1: -8})
-    >>> table = FrameTable([(0x80200000, 0x80200010, 0)], lambda number: [(0x80200004, rule)])
+    >>> table = FrameTable([packed(0x80200000, 0)], lambda number: (16, [(0x80200004, rule)]))
     >>> frames = CallFrames(lambda: [table])
     >>> frames.at(0x80200008) is rule, frames.at(0x80200000)
     (True, None)
@@ -46,27 +58,30 @@ class CallFrames:
 
     def __init__(self, read: Callable[[], Iterable[FrameTable]]) -> None:
         self._read = read
-        self._rows: dict[tuple[int, int], list[Row]] = {}
+        self._rows: dict[tuple[int, int], tuple[int, list[Row]]] = {}
 
     def at(self, address: int) -> FrameRule | None:
         """The rule for the instruction at an address, None where the file has none."""
-        nearest = -1, 0, 0, 0
+        start, nearest, number = -1, 0, 0
         for index, table in enumerate(self._tables):
-            place = bisect_right(table.ranges, (address + 1,)) - 1
-            if place >= 0 and table.ranges[place][0] >= nearest[0]:
-                nearest = (*table.ranges[place], index)
-        _, end, number, index = nearest
-        if address >= end:
+            place = bisect_right(table.functions, packed(address + 1, 0)) - 1
+            if place >= 0 and table.functions[place] >> _TO_START >= start:
+                start, number = divmod(table.functions[place], 1 << _TO_START)
+                nearest = index
+        if start < 0:
             return None
-        rows = self._rows.get((index, number))
-        if rows is None:
-            rows = self._rows[index, number] = self._tables[index].read(number)
+        known = self._rows.get((nearest, number))
+        if known is None:
+            known = self._rows[nearest, number] = self._tables[nearest].read(number)
+        size, rows = known
+        if address >= start + size:
+            return None
         at = bisect_right(rows, address, key=lambda row: row[0]) - 1
         return rows[at][1] if at >= 0 else None
 
     @cached_property
     def _tables(self) -> list[FrameTable]:
-        return [FrameTable(sorted(table.ranges, key=itemgetter(0)), table.read) for table in self._read()]
+        return [FrameTable(sorted(table.functions), table.read) for table in self._read()]
 
 
 def read_frames(data: bytes, sections: Iterable[Section]) -> Iterator[FrameTable]:
@@ -76,7 +91,7 @@ def read_frames(data: bytes, sections: Iterable[Section]) -> Iterator[FrameTable
         if is_eh or section.name in (".debug_frame", ".zdebug_frame"):
             try:
                 entries = _Entries(unpacked(data, section), section.address, is_eh=is_eh)
-                yield FrameTable(list(entries.ranges()), entries.read)
+                yield FrameTable(entries.functions(), entries.read)
             except Exception:  # noqa: BLE001, S112  # damaged sections trip it anywhere; callers are then told otherwise
                 continue
 
@@ -103,17 +118,17 @@ class _Entries:
         self._alike: dict[bytes, _Common] = {}
         """By their octets: each object file has brought its own."""
 
-    def ranges(self) -> Iterator[tuple[int, int, int]]:
-        """Start, end and place of each FDE."""
-        at, data, is_eh, known = 0, self._data, self._is_eh, {} if self._is_eh else self._common
-        last = len(data) - _HEAD.size
+    def functions(self) -> list[int]:
+        """Start and place of each FDE, `packed`."""
+        at, data, is_eh = 0, self._data, self._is_eh
+        found: list[int] = []
+        add, unpack, plain = found.append, _PLAIN.unpack_from, set[int]()
+        last = len(data) - _PLAIN.size
         while at < len(data):
             if at <= last:  # most are like this one: short, and of a CIE that is known
-                length, link = _HEAD.unpack_from(data, at)
-                common = known.get(link)
-                if common is not None and length != _LONG and length and not common.is_relative:
-                    start, size = common.form.unpack_from(data, at + _HEAD.size)
-                    yield start, start + size, at
+                length, link, start = unpack(data, at)
+                if link in plain and length != _LONG and length:
+                    add(start << _TO_START | at)
                     at += _WORD.size + length
                     continue
             body, link, end = self._head(at)
@@ -122,27 +137,30 @@ class _Entries:
                 continue
             common = self._common_of(at, body, link)
             if common is not None:
-                start, size = common.form.unpack_from(data, body)
-                start += self._address + body if common.is_relative else 0
-                yield start, start + size, at
+                start, _ = common.form.unpack_from(data, body)
+                add(packed(start + (self._address + body if common.is_relative else 0), at))
+                if not is_eh and common.form.format == _PLAIN_FORM and not common.is_relative:
+                    plain.add(link)
             at = end
+        return found
 
-    def read(self, at: int) -> list[Row]:
-        """Where each rule of the FDE at a place begins to hold."""
+    def read(self, at: int) -> tuple[int, list[Row]]:
+        """The size of the function of the FDE at a place, and where each rule begins to hold."""
+        size = 0
         try:
             body, link, end = self._head(at)
             common = self._common_of(at, body, link)
             if common is None:
-                return []
-            start, _ = common.form.unpack_from(self._data, body)
+                return 0, []
+            start, size = common.form.unpack_from(self._data, body)
             start += self._address + body if common.is_relative else 0
             code = body + common.form.size
             if common.is_augmented:
-                size, code = unsigned(self._data, code)
-                code += size
-            return rows(common.instructions, self._data[code:end], start, common.factors)
+                skipped, code = unsigned(self._data, code)
+                code += skipped
+            return size, rows(common.instructions, self._data[code:end], start, common.factors)
         except Exception:  # noqa: BLE001  # as above
-            return []
+            return size, []
 
     def _head(self, at: int) -> tuple[int, int, int]:
         """Where what follows an entry's head begins, the word that says which CIE is its, and where it ends."""

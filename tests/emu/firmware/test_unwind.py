@@ -62,10 +62,11 @@ def entries_of(elf: bytes) -> list[Any]:
 def test_the_ranges_and_rules_of_functions_are_those_that_pyelftools_finds(elf: bytes) -> None:
     expected = entries_of(elf)
     (found,) = ElfFile(elf, "sum.elf").frame_tables()
-    assert len(found.ranges) == 3
-    for (start, end, number), entry in zip(found.ranges, expected, strict=True):
-        assert (start, end - start) == (entry["initial_location"], entry["address_range"])
-        table, rows = entry.get_decoded().table, found.read(number)
+    assert len(found.functions) == 3
+    for function, entry in zip(found.functions, expected, strict=True):
+        start, number = divmod(function, 1 << 64)
+        table, (size, rows) = entry.get_decoded().table, found.read(number)
+        assert (start, size) == (entry["initial_location"], entry["address_range"])
         assert [at for at, _ in rows] == [line["pc"] for line in table]
         rules = [(rule.register, rule.offset) for _, rule in rows if rule is not None]
         assert rules == [(line["cfa"].reg, line["cfa"].offset) for line in table]
