@@ -3,9 +3,10 @@
 import gc
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -68,6 +69,24 @@ def kernel_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., BuiltK
         return build(profile_named(name), place, frames=frames, heap=heap, replacement=replacement, store=store)
 
     return built
+
+
+@pytest.fixture
+def browser(oracle: Callable[[str], str], tmp_path: Path) -> Iterator[Any]:
+    """A browser without a window that keeps what it downloads in `tmp_path`."""
+    driver, chromium = oracle("chromedriver"), oracle("chromium")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000"):
+        options.add_argument(word)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

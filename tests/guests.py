@@ -164,3 +164,107 @@ next: .dword 0x80400
 stack:
 """
 """Takes a frame and gives it back, many times; then keeps one."""
+
+RANDOM = r"""
+    la sp, stack
+    li s1, {rounds}
+    li s2, 1                # a random number
+    la s3, slots
+    li s5, 0x80500000
+    li s6, 1103515245
+    li s7, 0x80800
+.Lagain:
+    mul s2, s2, s6
+    addiw s2, s2, 1013
+    srliw t0, s2, 13
+    andi t0, t0, 1023
+    slli t1, t0, 3
+    add s4, s3, t1
+    slli s8, t0, 11
+    add s8, s8, s5          # where a block of this slot is
+    add s9, t0, s7          # and its frame
+    srliw t0, s2, 8
+    andi t0, t0, 7
+    slli t0, t0, 3
+    la t1, ways
+    add t0, t0, t1
+    ld t0, (t0)             # who asks
+    srliw s0, s2, 17
+    andi s0, s0, 1023
+    jalr t0
+    addi s1, s1, -1
+    bnez s1, .Lagain
+    li a7, 8
+    ecall
+    .irp name, a, b, c, d, e, f, g, h
+    .type way_\name, @function
+way_\name:
+    addi sp, sp, -16
+    sd ra, (sp)
+    call change
+    ld ra, (sp)
+    addi sp, sp, 16
+    ret
+    .size way_\name, . - way_\name
+    .endr
+    .globl malloc, free, frame_alloc, frame_dealloc
+    .type change, @function
+change:
+    addi sp, sp, -16
+    sd ra, (sp)
+    ld a0, (s4)
+    andi t0, s9, 1
+    beqz a0, .Ltake
+    sd zero, (s4)
+    bnez t0, .Lframe
+    call free
+    j .Lend
+.Lframe:
+    call frame_dealloc
+    j .Lend
+.Ltake:
+    bnez t0, .Ltakeframe
+    mv a0, s0
+    call malloc
+    j .Ltaken
+.Ltakeframe:
+    call frame_alloc
+.Ltaken:
+    sd a0, (s4)
+.Lend:
+    ld ra, (sp)
+    addi sp, sp, 16
+    ret
+    .size change, . - change
+    .type malloc, @function
+malloc:
+    mv a0, s8
+    ret
+    .size malloc, . - malloc
+    .type free, @function
+free: ret
+    .size free, . - free
+    .type frame_alloc, @function
+frame_alloc:
+    andi t0, s2, 31         # takes longer or less long
+1:  addi t0, t0, -1
+    bgtz t0, 1b
+    mv a0, s9
+    ret
+    .size frame_alloc, . - frame_alloc
+    .type frame_dealloc, @function
+frame_dealloc: ret
+    .size frame_dealloc, . - frame_dealloc
+    .data
+    .balign 8
+ways:
+    .irp name, a, b, c, d, e, f, g, h
+    .dword way_\name
+    .endr
+    .bss
+    .balign 8
+slots: .zero 8192
+    .zero 256
+stack:
+"""
+"""Blocks and frames come and go at random, by eight ways, of any size and for any time: nothing shortens that."""

@@ -3,7 +3,6 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,21 +42,3 @@ def program(tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / "guest.elf"
 
     return make
-
-
-@pytest.fixture
-def browser(oracle: Callable[[str], str], tmp_path: Path) -> Iterator[Any]:
-    """A browser without a window that keeps what it downloads in `tmp_path`."""
-    driver, chromium = oracle("chromedriver"), oracle("chromium")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000"):
-        options.add_argument(word)
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(driver))
-    yield started
-    started.quit()

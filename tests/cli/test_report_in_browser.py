@@ -2,10 +2,8 @@
 
 import re
 import subprocess
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median_low
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -13,239 +11,44 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from ekernel import AddressSpaceSwitched, Event, FrameObserver, Machine, PageFault, SyscallMade, frame_allocator
-from emu.report.page.document import page
+from ekernel import Machine
 from emu.report.page.story import Story
-from kernel.build import BuiltKernel
-from tests.guests import BUSY
+from tests.guests import BUSY, LOWER_TABLES, PAGING_ON
+from tests.pages import count, opened
 
 pytestmark = pytest.mark.slow
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 Program = Callable[[str], Path]
 
-
-NESTED = """
-    la sp, stack
-    li s1, 40
+FAULTS = """
+    la t0, handler
+    csrw stvec, t0
+    li s1, 300
 .Lagain:
-    call work
+    slli t0, s1, 12
+    li t1, 0x40000000
+    or t0, t0, t1
+    .option norvc
+    ld t1, (t0)
+    .option rvc
     addi s1, s1, -1
     bnez s1, .Lagain
-    li t0, 50
-1:  addi t0, t0, -1
-    bnez t0, 1b
     li a7, 8
     ecall
-    .globl work, frame_alloc, frame_dealloc
-    .type work, @function
-work:
-    addi sp, sp, -16
-    sd ra, 8(sp)
-    call frame_alloc
-    andi t0, s1, 3
-    beqz t0, 1f
-    call frame_dealloc
-1:  ld ra, 8(sp)
-    addi sp, sp, 16
-    ret
-    .size work, . - work
-    .type frame_alloc, @function
-frame_alloc:
-    mv t0, s1
-1:  addi t0, t0, -1
-    bgtz t0, 1b
-    li a0, 0x80400
-    add a0, a0, s1
-    ret
-    .size frame_alloc, . - frame_alloc
-    .type frame_dealloc, @function
-frame_dealloc:
-    nop
-    ret
-    .size frame_dealloc, . - frame_dealloc
+    .balign 4
+handler:
+    csrr t0, sepc
+    addi t0, t0, 4
+    csrw sepc, t0
+    sret
     .bss
-    .zero 256
-stack:
+    .balign 4096
+root: .zero 4096
+table1: .zero 4096
+table0: .zero 4096
 """
-"""Takes 40 frames, which takes less and less, and gives most of them back."""
-
-
-class Stepped:
-    """A guest, executed one instruction after the other: what a page has to say of it at a moment."""
-
-    def __init__(self, elf: Path) -> None:
-        self.functions, self.entered = list[str](), list[str]()
-        """Of each instruction: the function that it is in, and that function if it is its first."""
-        with Machine() as machine:
-            machine.load(elf)
-            moment = -1
-            while moment < machine.instret:
-                moment = machine.instret
-                place = machine.symbols.at(machine.hart.pc)
-                assert place is not None
-                self.functions.append(place[0].name)
-                self.entered.append("" if place[1] else place[0].name)
-                machine.step()
-        del self.functions[-1], self.entered[-1]  # which has not retired
-
-    def calls(self, moment: int) -> dict[str, tuple[int, int]]:
-        """Of each function that was called: instructions with those of what it called, and calls."""
-        own, calls = Counter(self.functions[:moment]), Counter(self.entered[1 : moment + 1])
-        found = {name: (own[name], calls[name]) for name in ("frame_alloc", "frame_dealloc")}
-        found["work"] = own["work"] + sum(count for count, _ in found.values()), calls["work"]
-        return {name: figures for name, figures in found.items() if figures[0]}
-
-    def costs(self, moment: int) -> dict[str, list[int]]:
-        """Of each function of the allocator: calls, median, most, and all of what they took."""
-        found = {}
-        for name in ("frame_alloc", "frame_dealloc"):
-            entries = [place for place, function in enumerate(self.entered) if function == name]
-            ends = [next(end for end in range(place, len(self.functions)) if self.functions[end] != name)
-                    for place in entries]  # fmt: skip
-            taken = [end - place for place, end in zip(entries, ends, strict=True) if end <= moment]
-            found[name] = [len(taken), median_low(taken), max(taken), sum(taken)] if taken else []
-        return found
-
-
-def opened(browser: Any, story: Story, path: Path) -> None:
-    """Have the browser open the page of a run that has ended."""
-    path.write_text(page(story.columns("guest", "it ended")), encoding="utf-8")
-    browser.get(path.as_uri())
-    WebDriverWait(browser, 60).until(lambda shown: shown.find_element("css selector", "body[data-ready]"))
-
-
-def count(text: str) -> int:
-    """The first number in a text."""
-    return int(re.search(r"[\d,]+", text)[0].replace(",", ""))  # type: ignore[index]
-
-
-def drawn_calls(browser: Any) -> dict[str, tuple[int, int]]:
-    """Instructions and calls of each path of the flame graph, by its function."""
-    found = {}
-    for text in browser.execute_script(
-        "return [...document.querySelectorAll('#calls title')].map((e) => e.textContent)"
-    ):
-        name, figures = text.split(": ", 1)
-        times = re.search(r"called ([\d,]+) times", figures)
-        found[name] = count(figures), count(times[1]) if times else 0
-    return found
-
-
-def drawn_costs(browser: Any) -> dict[str, list[int]]:
-    """The rows of the table of allocators."""
-    rows = browser.execute_script(
-        "return [...document.querySelectorAll('#costs tr')].slice(1).map((r) => [...r.cells].map((c) => c.textContent))"
-    )
-    return {name: [] if figures[0] == "0" else [count(each) for each in figures] for name, *figures in rows}
-
-
-def moves(browser: Any) -> Iterator[int]:
-    """Move the slider, by its keys and by the mouse; each time the moment that is shown then."""
-    slider = browser.find_element("id", "slider")
-    width, height = slider.size["width"], slider.size["height"]
-
-    def chain() -> Any:
-        return ActionChains(browser)
-
-    def key(*keys: str) -> Any:
-        browser.execute_script("document.getElementById('slider').focus()")
-        return chain().send_keys(*keys)
-
-    shown, seen = browser.find_element("id", "moment"), set[str]()
-    for move in (
-        lambda: key(Keys.HOME),
-        lambda: key(Keys.ARROW_RIGHT),
-        lambda: key(*[Keys.ARROW_RIGHT] * 8),
-        lambda: key(Keys.PAGE_UP, Keys.PAGE_UP),
-        lambda: key(Keys.END),
-        lambda: key(Keys.ARROW_LEFT),
-        lambda: chain().move_to_element_with_offset(slider, width // 4, 0).click(),
-        lambda: chain().click_and_hold().move_by_offset(-width // 3, height // 4).release(),
-        lambda: chain().move_to_element_with_offset(slider, -width // 5, 0).click(),
-    ):
-        move().perform()
-        WebDriverWait(browser, 10).until(lambda _page: shown.text not in seen)
-        seen.add(shown.text)
-        browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-        seen.add(shown.text)
-        yield count(shown.text)
-
-
-def test_the_slider_moves_calls_and_allocators_to_what_was_done_by_then(
-    program: Program, browser: Any, tmp_path: Path
-) -> None:
-    elf = program(NESTED)
-    stepped = Stepped(elf)
-    with Machine() as machine:
-        machine.load(elf)
-        FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc")])
-        story = Story(machine)
-        machine.run()
-        opened(browser, story, tmp_path / "page.html")
-    for moment in moves(browser):
-        calls = drawn_calls(browser)
-        assert calls.pop("all")[0] == moment
-        assert calls.pop("_start", (moment, 0)) == (moment, 0)
-        assert calls == stepped.calls(moment)
-        assert drawn_costs(browser) == stepped.costs(moment)
-    assert browser.get_log("browser") == []
-
-
-def test_a_path_that_was_looked_at_closer_stays_so_when_the_slider_moves(
-    program: Program, browser: Any, tmp_path: Path
-) -> None:
-    elf = program(NESTED)
-    stepped = Stepped(elf)
-    with Machine() as machine:
-        machine.load(elf)
-        FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc")])
-        story = Story(machine)
-        machine.run()
-        opened(browser, story, tmp_path / "page.html")
-    browser.execute_script("go(end())")
-    browser.execute_script(
-        "[...document.querySelectorAll('#calls .part')].find((part) => part.textContent.startsWith('frame_dealloc'))"
-        ".dispatchEvent(new Event('click'))"
-    )
-    for moment in moves(browser):
-        assert drawn_calls(browser) == {"frame_dealloc": stepped.calls(moment).get("frame_dealloc", (0, 0))}
-    browser.find_element("css selector", "#calls .part").click()
-    assert "all" in drawn_calls(browser)
-
-
-def test_the_slider_moves_the_figures_of_processes_to_what_was_done_by_then(
-    kernel_of: Callable[..., BuiltKernel], browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events = list[Event]()
-    with Machine() as machine:
-        machine.load(kernel_of("full").elf)
-        for kind in (PageFault, SyscallMade, AddressSpaceSwitched):
-            machine.on(kind, events.append)
-        story = Story(machine)
-        machine.run()
-        last = machine.instret
-        opened(browser, story, tmp_path / "page.html")
-    for moment in moves(browser):
-        figures, space, since = dict[int, list[int]](), 0, 0
-        for event in [event for event in events if event.instret <= moment]:
-            if isinstance(event, AddressSpaceSwitched):
-                if event.new == event.old:
-                    continue
-                figures.setdefault(space, [0] * 4)[0] += event.instret - since
-                space, since = event.new, event.instret
-                figures.setdefault(space, [0] * 4)[1] += 1
-            else:
-                figures.setdefault(space, [0] * 4)[2 if isinstance(event, PageFault) else 3] += 1
-        figures.setdefault(space, [0] * 4)[0] += moment - since
-        for name, drawn in browser.execute_script(
-            "const texts = ({ figures }) => figures.map((one) => one.textContent);"
-            "return bands.lines.map((line) => [run.spaces.satp[line.space], texts(line)])"
-        ):
-            instructions, *others = figures.get(int(name, 16), [0] * 4)
-            assert drawn[0] == f"{100 * instructions / moment:.1f} %"
-            assert [count(text) for text in drawn[1:4]] == others
-    assert last == browser.execute_script("return run.instructions")
+"""Takes page faults, and does nothing else."""
 
 
 def _splits_and_joins(browser: Any, text: Callable[[str], str]) -> None:
@@ -307,7 +110,10 @@ def test_a_page_has_the_panels_that_the_run_has_something_for(
 ) -> None:
     calm = "la sp, stack\ncall work\nli a7, 8\necall\n.type work, @function\nwork: li t0, 99\n1: addi t0, t0, -1\n"
     calm += "bnez t0, 1b\nret\n.size work, . - work\n.bss\n.zero 256\nstack:\n"
-    expected = {BUSY.format(rounds=1): {"Frames", "Held by", "Event", "Processes", "Allocators"}, calm: set()}
+    expected = {
+        BUSY.format(rounds=1): {"Frames", "Held by", "Event", "Processes", "Allocators"},
+        calm: set(),
+    }
     for source, panels in expected.items():
         assert ekernel("report", program(source), "-o", tmp_path / "page.html").returncode == 0
         browser.get((tmp_path / "page.html").as_uri())
@@ -320,6 +126,25 @@ def test_a_page_has_the_panels_that_the_run_has_something_for(
         browser.find_element("id", "theme").click()
         assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != before
         assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("most_events", [100, 1000])
+def test_a_page_of_nothing_but_faults_has_their_time_and_walks(
+    program: Program, browser: Any, tmp_path: Path, most_events: int
+) -> None:
+    with Machine() as machine:
+        machine.load(program(f"{LOWER_TABLES}{PAGING_ON}{FAULTS}"))
+        story = Story(machine, most_events=most_events)
+        machine.run()
+        opened(browser, story, tmp_path / "page.html")
+    shown = {head.text for head in browser.find_elements("css selector", "h2") if head.is_displayed()}
+    assert shown == {"Time", "Event", "Address", "Processes", "Calls"}
+    assert "heap" not in browser.find_element("id", "curves").text, "nothing of what there was none of"
+    over = browser.find_element("css selector", "#curves .u-over")
+    before = count(browser.find_element("id", "moment").text)
+    ActionChains(browser).move_to_element(over).click().perform()
+    assert count(browser.find_element("id", "moment").text) > before
+    assert browser.get_log("browser") == []
 
 
 def test_a_browser_shows_every_moment_of_the_run(

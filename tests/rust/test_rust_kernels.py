@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,9 @@ from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
 from emu.report.memory.blocktypes import BlockTypes
+from emu.report.page.story import Story
 from emu.report.places import Places
+from tests.pages import Followed, goes_through, opened
 from tests.rust.build import HERE, kernel
 
 pytestmark = pytest.mark.slow
@@ -150,3 +153,15 @@ def test_the_command_line_says_which_allocators_it_has_found(built: Build) -> No
     assert "┃" in result.stdout
     assert "rCore-Tutorial-v3's frame_allocator.rs; the crate buddy_system_allocator; Rust's global" in result.stderr
     assert "handed out while held" not in result.stderr
+
+
+def test_a_page_of_a_kernel_in_rust_tells_at_each_moment_what_was_so(
+    built: Build, browser: Any, tmp_path: Path
+) -> None:
+    machine = booted(built("rcore_v3", "buddy_system_allocator", "0"))
+    observers = FrameObserver(machine), HeapObserver(machine)
+    followed = Followed(machine)
+    story = Story(machine, [one for observer in observers for one in observer.allocators])
+    machine.run()
+    opened(browser, story, tmp_path / "page.html")
+    goes_through(browser, followed, tmp_path)

@@ -22,7 +22,7 @@ from emu.machine import Machine
 from emu.memory import RAM_BASE
 from emu.observe.allocations.collected import settle
 from emu.observe.allocations.description import Allocator
-from emu.observe.allocations.observers import FrameObserver, HeapObserver
+from emu.observe.allocations.observers import FrameObserver, HeapObserver, gives_addresses
 from emu.observe.allocations.space import HeapSpace
 from emu.observe.faults import PageFaultHandled, PageFaultObserver
 from emu.report.memory.blocktypes import BlockTypes
@@ -82,8 +82,8 @@ class Story:
         self._console_bytes = 0
         self._owners: dict[int, int] = {}
         self._blocks: dict[int, int] = {}
-        self._typed: dict[tuple[int, str], tuple[tuple[VirtAddr, ...], set[int]]] = {}
-        """Callers and sizes of blocks, by the number of the chain and the slab cache."""
+        self._typed: dict[tuple[int, str | None], tuple[tuple[VirtAddr, ...], set[int]]] = {}
+        """Callers and sizes, by the number of the chain; of blocks with their slab cache, of frames with None."""
         self._in_heap = 0
         self._curves = Curves()
         self._maps: list[tuple[int, list[tuple[int, int, int]]]] = []
@@ -142,9 +142,12 @@ class Story:
         }
 
     def _types(self) -> dict[int, str]:
-        """What blocks are of, by the number of their chain of callers, where it is known."""
+        """What blocks and frames are of, by the number of their chain of callers, where it is known."""
         types, found = BlockTypes(self._places), dict[int, str]()
+        of_frames = gives_addresses(self._machine)
         for (number, kind), (chain, sizes) in self._typed.items():
+            if kind is None and not of_frames:
+                continue
             name = kind or types.name(chain, sizes)
             if name:
                 found[number] = name if found.get(number, name) == name else f"{found[number]} or {name}"
@@ -214,6 +217,7 @@ class Story:
         chain = self._chain(event, event.callers)
         for ppn in range(event.ppn, event.ppn + event.count):
             self._owners[ppn] = chain
+        self._typed.setdefault((chain, None), ((event.pc, *event.callers), set()))[1].add(event.count << _SHIFT)
         self._note(FRAME, event, event.ppn, event.count, chain)
 
     def _frame_freed(self, event: FrameFreed) -> None:

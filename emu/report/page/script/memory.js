@@ -16,7 +16,7 @@ function cellsOf(picture, across, down) {
     const box = svg(picture, "rect", { x: x + 0.5, y: y + 0.5, width: side - 1, height: side - 1, rx: 1.5 });
     const part = { box, x, y, width: side, first: low + cell * each, owners: [], told: () => {
       const { first, owners } = part, span = each > 1 ? ` .. ${hex(first + each - 1)}: ${owners.length} in use` : "";
-      return `PPN:${hex(first)}${span}${owners.length ? ` ${callers(owners[0])}` : " free"}`;
+      return `PPN:${hex(first)}${span}${owners.length ? `${typed(owners[0])} at ${callers(owners[0])}` : " free"}`;
     } };
     return part;
   });
@@ -108,6 +108,7 @@ function drawBlocks(state) {
   for (const [size] of state.blocks.values()) held += size;
   $("split").textContent = state.partly ? "" : splitsAndJoins(row);
   drawLists(pieces);
+  drawKinds(state.blocks);
   const area = state.partly ? null : heapArea(state, pieces);
   const [low, high] = area ?? [0, 1], inside = ([start]) => start >= low && start < high;
   const blocks = [...state.blocks].filter(inside), parts = pieces.filter((piece) => inside(piece.slice(1))), elsewhere = state.blocks.size - blocks.length;
@@ -146,6 +147,22 @@ function keepOnly(drawn) {
   const kept = new Set(drawn);
   for (const [key, part] of boxes) if (!kept.has(part)) { part.box.remove(); boxes.delete(key); }
   looked("blocks", drawn);
+}
+
+function drawKinds(blocks) { // what is held, by type or slab cache, where that is known
+  const kinds = new Map();
+  for (const [size, chain] of blocks.values()) {
+    const name = run.types[chain] ?? "", [count, sum] = kinds.get(name) ?? [0, 0];
+    kinds.set(name, [count + 1, sum + size]);
+  }
+  const sorted = [...kinds].sort(([, [, one]], [, [, other]]) => other - one), known = kinds.size > (kinds.has("") ? 1 : 0);
+  $("kinds").replaceChildren();
+  for (const [name, [count, sum]] of known ? sorted.slice(0, 24) : []) {
+    const item = document.createElement("li");
+    item.textContent = `${name || "not known"}: ${number(count)} block${count === 1 ? "" : "s"}, ${number(sum)} bytes`;
+    $("kinds").append(item);
+  }
+  if (known && sorted.length > 24) $("kinds").append(`and ${number(sorted.length - 24)} more`);
 }
 
 function drawLists(pieces) {

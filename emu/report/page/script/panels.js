@@ -65,5 +65,6 @@ function drawWalk() {
   const words = fault.refusal.match(/.{1,84}(\s|$)/g) ?? [];
   const answer = handledAt(fault), handled = answer >= 0 && answer <= at ? run.texts[run.c[answer]] : "";
   if (handled) words.push(...(handled.match(/.{1,84}(\s|$)/g) ?? []).map((text) => `✓ ${text}`));
+  picture.setAttribute("viewBox", `0 0 640 ${Math.max(210, 76 + 22 * fault.steps.length + 16 * words.length)}`);
   words.forEach((text, index) => svg(picture, "text", { x: 4, y: 80 + 22 * fault.steps.length + 16 * index, fill: text.startsWith("✓") ? "currentColor" : "var(--bad)" }, text));
 }

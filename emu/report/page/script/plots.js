@@ -7,11 +7,12 @@ const POWERS = Array.from({ length: 45 }, (_, power) => 2 ** power), WHOLE = POW
 const share = (value) => (value === null || value === undefined ? "–" : `${Math.round(100 * value)} %`);
 
 function curves() {
-  const [times, frames, heap] = run.curves.length ? run.curves.map(undone) : [[], [], []];
-  return { id: "curves", height: 150, data: [times, frames, heap], series: [
-    { label: "frames", scale: "frames", stroke: () => style("--accent"), told: number },
-    { label: "heap", scale: "bytes", stroke: () => ORANGE, told: bytes },
-  ], axes: [{ scale: "frames", told: number }, { scale: "bytes", told: short, side: 1 }] };
+  const [times, frames, heap] = run.curves.length ? run.curves.map(undone) : [[0, run.instructions], [0, 0], [0, 0]];
+  const both = [
+    { values: frames, label: "frames", scale: "frames", stroke: () => style("--accent"), told: number },
+    { values: heap, label: "heap", scale: "bytes", stroke: () => ORANGE, told: bytes },
+  ], some = both.filter(({ values }) => values.some(Boolean)), series = some.length ? some : both.slice(0, 1);
+  return { id: "curves", height: 150, data: [times, ...series.map(({ values }) => values)], series, axes: [{ scale: "frames", told: number }, { scale: "bytes", told: short, side: 1 }].filter((axis) => series.some(({ scale }) => scale === axis.scale)) };
 }
 function fragmentation() {
   const [times, free, largest, requested, granted] = run.free.curves.length ? run.free.curves.map(undone) : [[], [], [], [], []];
@@ -29,7 +30,6 @@ const short = (size) => { for (const [shift, unit] of [[30, "G"], [20, "M"], [10
 function drawPlots() {
   for (const plot of plots.splice(0)) plot.destroy();
   for (const wanted of [curves(), fragmentation()]) if (wanted.data[0].length) plots.push(plotOf(wanted));
-    else $(wanted.id).textContent = "nothing was allocated";
 }
 function plotOf(wanted) {
   const place = $(wanted.id), end = Math.max(1, run.instructions);

@@ -57,12 +57,14 @@ function drawProcesses(state, now) {
 }
 
 // Flame graphs: a node is [name, size, calls, parts, number]. A click makes a node the whole; on the lowest it goes back.
-function flame(id, root, told, go) {
-  const picture = $(id), parts = [];
+const DEEPEST = 12;
+function flame(id, root, deepest, told, go) {
+  const picture = $(id), parts = [], levels = Math.min(deepest, DEEPEST) + 1;
   picture.replaceChildren();
+  picture.setAttribute("viewBox", `0 0 640 ${20 * levels + 2}`);
   const draw = (node, x, width, depth) => {
-    if (depth > 12 || !(width >= 1)) return;
-    const box = svg(picture, "g", { class: "part" }), y = 240 - depth * 20;
+    if (depth >= levels || !(width >= 1)) return;
+    const box = svg(picture, "g", { class: "part" }), y = 20 * (levels - 1 - depth);
     svg(box, "rect", { x: x + 0.5, y, width: Math.max(width - 1, 0.5), height: 19, rx: 2, fill: depth ? colour(node[0]) : "var(--line)", "fill-opacity": 0.8 });
     svg(box, "title", {}, told(node));
     if (width > 40) svg(box, "text", { x: x + 4, y: y + 14, fill: "currentColor" }, `${node[0]} ${number(node[1])}`.slice(0, Math.floor(width / 7.3)));
@@ -78,7 +80,7 @@ function flame(id, root, told, go) {
   draw(root, 0, 640, 0);
   looked(id, parts);
 }
-let heldNow; // what is drawn
+let heldNow, heldDeepest; // what is drawn, and how many callers any has
 function drawHeld(state) {
   const root = ["all", 0, 0, []], below = new Map([[root, new Map()]]), counts = new Map();
   for (const [chain] of state.frames.values()) counts.set(chain, (counts.get(chain) ?? 0) + 1);
@@ -97,7 +99,8 @@ function drawHeld(state) {
     }
   }
   $("held").textContent = root[1] ? "frames by callers, the outermost below" : "no frame is in use";
-  flame("flame", root, ([name, size]) => `${name}: ${number(size)} frames`);
+  heldDeepest ??= run.chains.reduce((most, chain) => Math.max(most, chain.length), 0);
+  flame("flame", root, heldDeepest, ([name, size]) => `${name}: ${number(size)} frames`);
 }
 const closer = { path: 0, drawn: "" }; // the path that is the whole, and what is drawn
 function callsAt(now) { // the paths with what they have had so far, as nodes
@@ -110,13 +113,19 @@ function callsAt(now) { // the paths with what they have had so far, as nodes
   for (const node of nodes) if (node[4] && node[1]) nodes[parents[node[4]]][3].push(node);
   return nodes;
 }
+function deepest(parents) { // of the tree, whose callers stand before those they call
+  const deep = [];
+  for (const parent of parents) deep.push(parent < 0 ? 0 : deep[parent] + 1);
+  return deep.reduce((one, other) => Math.max(one, other));
+}
 function drawCalls(now) {
   const nodes = callsAt(now), whole = nodes[0][1], drawn = `${closer.path} ${calls.next}`;
   if (drawn === closer.drawn) return;
   closer.drawn = drawn;
-  $("called").textContent = `${number(whole)} instructions by callers, the outermost below; a click or Enter looks closer`;
+  $("called").textContent = `the first ${number(whole)} instructions by callers, the outermost below; a click or Enter looks closer`;
   const told = ([name, size, times]) => `${name}: ${number(size)} instructions (${(100 * size / Math.max(1, whole)).toFixed(1)} %)${times ? `, called ${number(times)} times` : ""}`;
-  flame("calls", nodes[closer.path], told, (node) => { closer.path = node ? node[4] : 0; drawCalls(now); });
+  closer.deepest ??= deepest(run.calls.parents);
+  flame("calls", nodes[closer.path], closer.deepest, told, (node) => { closer.path = node ? node[4] : 0; drawCalls(now); });
 }
 
 let lines; // of the table, by function
@@ -125,8 +134,12 @@ function linesOfCosts() {
     const row = table.insertRow();
     return cells.map((cell) => { const made = document.createElement(name); made.textContent = cell; row.append(made); return made; });
   };
-  line(["function", "calls", "instructions: median", "most", "all"], "th");
-  return run.costs.functions.map((name) => line([name, "", "", "", ""], "td").slice(1));
+  line(["function", "calls", "median instr.", "most", "all"], "th");
+  return run.costs.functions.map((name) => {
+    const [first, ...figures] = line([name.length > 34 ? `…${name.slice(-33)}` : name, "", "", "", ""], "td");
+    first.title = name;
+    return figures;
+  });
 }
 function drawCosts(now) {
   const { functions, kinds } = run.costs, { every, lists, curves } = run.free, found = functions.map(() => []);

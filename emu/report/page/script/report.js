@@ -67,8 +67,8 @@ function save(name) {
 
 // A panel that no moment of the run has anything for has no place on the page.
 function hideEmpty() {
-  const has = (...kinds) => run.maps.length > 0 || kinds.some((kind) => run.kind.includes(kind));
-  const frames = has(FRAME, FRAME_FREE), heap = has(HEAP, HEAP_FREE);
+  const has = (...kinds) => kinds.some((kind) => run.kind.includes(kind)), [, held, heaped] = run.curves;
+  const frames = has(FRAME, FRAME_FREE) || held?.some(Boolean), heap = has(HEAP, HEAP_FREE) || heaped?.some(Boolean);
   const shown = { sentence: rows, walk: run.faults.length, map: frames, flame: frames, blocks: heap, fragmentation: heap, bands: rows, costs: run.costs.functions.length, console: run.console.length };
   for (const [id, wanted] of Object.entries(shown)) $(id).closest("section").hidden = !wanted;
   for (const part of document.querySelectorAll("#time > :not(.head), #time .save")) part.hidden = !rows;

@@ -82,7 +82,7 @@ const callers = (chain) => run.chains[chain].map((index) => run.places[index].na
 
 function sentence(row) {
   const [kind, a, b, c] = [run.kind[row], run.a[row], run.b[row], run.c[row]];
-  if (kind === FRAME || kind === FRAME_FREE) return `PPN:${hex(a)}${b > 1 ? ` and ${b - 1} more` : ""} at ${callers(c)}`;
+  if (kind === FRAME || kind === FRAME_FREE) return `PPN:${hex(a)}${b > 1 ? ` and ${b - 1} more` : ""}${kind === FRAME ? typed(c) : ""} at ${callers(c)}`;
   if (kind === HEAP || kind === HEAP_FREE) return `${address(a)} ${number(b)} bytes${kind === HEAP ? typed(c) : ""} at ${callers(c)}`;
   return run.texts[c] ?? "";
 }
