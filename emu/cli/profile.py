@@ -57,14 +57,14 @@ def _by_call(request: ProfileWords) -> Iterator[str]:
     if request.elf is not None and is_recording(request.elf):
         with opened(file(request.elf), request.symbols, needs=("calls",)) as recording:
             first, last, pc = recording.extent()
-            tree = CallTree(_functions(recording.names), first)
+            tree = CallTree(_symbols(recording.names), first)
             for transfer in recording.transfers():
                 tree.apply(transfer)
             tree.until(last, pc)
             total = last - first
     else:
         machine = new_machine(request)
-        tree = CallTree(_functions(machine.platform.names), machine.instret)
+        tree = CallTree(_symbols(machine.platform.names), machine.instret)
 
         with ExitStack() as stack:
             following = Following(machine, [Calls(tree.apply_all)], None)
@@ -88,6 +88,6 @@ def _write_folded(request: ProfileWords, root: Node) -> None:
         raise ConfigError(f"{request.output} cannot be written: {error.strerror}") from None
 
 
-def _functions(names: Names) -> Callable[[int], str]:
+def _symbols(names: Names) -> Callable[[int], str]:
     places = PlaceNames(names)
-    return lru_cache(1 << 16)(lambda pc: places.function(VirtAddr(names.linked(pc))))
+    return lru_cache(1 << 16)(lambda pc: places.symbol(VirtAddr(names.linked(pc))))

@@ -30,11 +30,15 @@ class PlaceNames:
         return name if line is None else f"{name} ({os.path.basename(line.file)}:{line.line})"  # noqa: PTH119
 
     def function(self, address: VirtAddr) -> str:
-        """The function that the address is in, without offset and line."""
+        """The function that the address is in, without offset and line; the bare address where no symbol is there."""
+        return self.symbol(address) or f"{address:#x}"
+
+    def symbol(self, address: VirtAddr) -> str:
+        """The function that the address is in, empty where no symbol is there."""
         if address == HOST:
             return "the host"
         found = self._names.symbols.at(address)
-        return f"{address:#x}" if found is None else found[0].label
+        return "" if found is None else found[0].label
 
 
 class Places(PlaceNames):

@@ -10,26 +10,31 @@ from emu.observe.calls.stacks import DEEPEST, MILLICODE, CallStacks, Frame
 _NUMBER_BEHIND_BLANK = re.compile(r" (\d+(?:\.\d*)?)$")
 _MOST_STACKS = 1 << 13
 _MOST_SITES = 1 << 16
+UNKNOWN = "[unknown]"
+"""Code without a symbol that nobody was seen to call."""
 
 
 class Node:
     """A function as it was called from others."""
 
-    __slots__ = ("calls", "children", "function", "instructions", "parent")
+    __slots__ = ("calls", "children", "function", "instructions", "parent", "symbol")
 
-    def __init__(self, function: str, parent: "Node | None") -> None:
+    def __init__(self, function: str, parent: "Node | None", symbol: str = "") -> None:
         self.function, self.parent = function, parent
+        self.symbol = symbol
+        """Its name; empty where it has none, and `function` tells where it was entered."""
         self.children: dict[str, Node] = {}
         self.calls = 0
         """How often it was called from here."""
         self.instructions = 0
         """Retired in the function itself, when it was called from here."""
 
-    def child(self, function: str) -> "Node":
-        """A function that this one has called."""
+    def child(self, symbol: str, entry: int | None = None) -> "Node":
+        """A function that this one has called; one without a symbol by the address that was called, if it is known."""
+        function = symbol or (UNKNOWN if entry is None else hex(entry))
         found = self.children.get(function)
         if found is None:
-            found = self.children[function] = Node(function, self)
+            found = self.children[function] = Node(function, self, symbol)
         return found
 
     def walk(self) -> Iterator["Node"]:
@@ -64,22 +69,26 @@ class _Site(NamedTuple):
     """Where it always leads; None where registers say so."""
     return_address: int
     link: int
-    function: str
-    """The one that it is in."""
+    symbol: str
+    """Of the function that it is in."""
 
 
 class CallTree:
     """Follows the calls of a run, thread by thread (see `CallStacks`).
 
     What a function retires between two calls or returns counts for the path that is open then. After a direct jump
-    into another function (a tail call) the whole stretch counts for that one, in the first one's place.
+    into another function (a tail call) the whole stretch counts for that one, in the first one's place. Code without
+    symbols counts for the address that was called there.
     """
 
-    def __init__(self, function_at: Callable[[int], str], instret: int = 0, told: Told | None = None) -> None:
-        """`instret` is where the run begins; `told` hears of each stretch, in their order."""
+    def __init__(self, symbol_at: Callable[[int], str], instret: int = 0, told: Told | None = None) -> None:
+        """`symbol_at` gives the function that an address is in, empty where there is no symbol.
+
+        `instret` is where the run begins; `told` hears of each stretch, in their order.
+        """
         self.root = Node("", None)
         self.stacks = CallStacks()
-        self._function_at = function_at
+        self._symbol_at = symbol_at
         self._instret = instret
         self._told = told
         self._nodes: dict[int, tuple[list[Frame], list[Node]]] = {}
@@ -88,7 +97,7 @@ class CallTree:
 
     def apply_all(self, records: bytes | memoryview) -> None:
         """Follow all that `Calls` has handed over: for most calls and returns no `Transfer` is made."""
-        sites, function_at, new = self._sites, self._function_at, tuple.__new__
+        sites, symbol_at, new = self._sites, self._symbol_at, tuple.__new__
         call, returns, jump, told = Kind.CALL, Kind.RETURN, Kind.JUMP, self._told
         stack, nodes, instret = self.stacks.current, self._open, self._instret
         for record in RECORD.iter_unpack(records):
@@ -98,15 +107,15 @@ class CallTree:
                 site = self._site(record)
             _, kind, fixed, return_address, link, name = site
             depth = len(nodes)
-            if depth and depth == len(stack) and nodes[-1].function == name:
+            if depth and depth == len(stack) and nodes[-1].symbol == name:
                 top, node, below = stack[-1], nodes[-1], None
                 follows = True
                 if kind is call and (top[3] >= place or top[5]) and depth < DEEPEST:
                     if fixed is not None:
                         target = fixed
                     stack.append(new(Frame, (target, pc, return_address, place, moment, False, 0, 0)))
-                    called = function_at(target)
-                    below = node.children.get(called) or node.child(called)
+                    called = symbol_at(target)
+                    below = node.children.get(called) or node.child(called, target)
                     below.calls += 1
                     nodes.append(below)
                 elif kind is returns and top[2] == target and (top[3] == place or link == MILLICODE) and not top[5]:
@@ -134,7 +143,7 @@ class CallTree:
             self._sites.clear()
         site = self._sites[pc] = _Site(
             instruction, made.kind, made.target if always_leads_there else None, made.return_address, made.link,
-            self._function_at(pc),
+            self._symbol_at(pc),
         )  # fmt: skip
         return site
 
@@ -163,7 +172,7 @@ class CallTree:
             above = nodes[-1] if nodes else self.root
             if not nodes:
                 above = self._outermost(frame.site)
-            node = above.child(self._function_at(frame.entry))
+            node = above.child(self._symbol_at(frame.entry), frame.entry)
             nodes.append(node)
         if transfer.kind in (Kind.CALL, Kind.TRAP, Kind.SWAP):
             self._count(nodes[-1])
@@ -172,7 +181,7 @@ class CallTree:
         """Follow a call by which the stack has one frame more, or a return by which it has one less: most are so."""
         kind = transfer.kind
         if deeper == 1 and nodes:
-            nodes.append(nodes[-1].child(self._function_at(transfer.target)))
+            nodes.append(nodes[-1].child(self._symbol_at(transfer.target), transfer.target))
             self._count(nodes[-1])
         elif deeper == -1 and kind is Kind.RETURN:
             nodes.pop()
@@ -188,7 +197,7 @@ class CallTree:
 
     def _outermost(self, site: int) -> Node:
         """Who has made the outermost call: a function that nobody was seen to call."""
-        return self.root.child(self._function_at(site))
+        return self.root.child(self._symbol_at(site))
 
     def until(self, instret: int, pc: int) -> None:
         """What has retired up to here belongs to the calls that are open; pc is in the innermost."""
@@ -196,10 +205,10 @@ class CallTree:
         self._instret = instret
         node = self.root
         if retired > 0:
-            name = self._function_at(pc)
-            node = self._open[-1] if self._open else self.root.child(name)
-            if node.function != name and node.parent is not None:
-                node = node.parent.child(name)
+            symbol = self._symbol_at(pc)
+            node = self._open[-1] if self._open else self.root.child(symbol)
+            if node.symbol != symbol and node.parent is not None:
+                node = node.parent.child(symbol)
             node.instructions += retired
         if self._told is not None:
             self._told(instret, node, None)

@@ -28,9 +28,9 @@ class Calling:
 
     def __init__(self, machine: Machine, places: Places) -> None:
         self._machine = machine
-        function = lru_cache(maxsize=65536)(lambda address: places.function(VirtAddr(address)))
+        symbol = lru_cache(maxsize=65536)(lambda address: places.symbol(VirtAddr(address)))
         self._timeline, self._moment = Timeline(), machine.instret
-        self._tree = CallTree(function, machine.instret, self._told)
+        self._tree = CallTree(symbol, machine.instret, self._told)
         self._numbers: dict[Node, int] = {}
         self._following = Following(machine, [Calls(self._tree.apply_all)], None)
         self._following.start()

@@ -6,9 +6,11 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.engine.translated.features.calls import RECORD, decode
+from emu.engine.translated.features.calls import RECORD, Calls, decode
 from emu.isa.encodings import MRET, SRET
-from emu.observe.calls.tree import CallTree, Node, folded
+from emu.machine import Machine, MachineConfig
+from emu.observe.calls.tree import UNKNOWN, CallTree, Node, folded
+from emu.record.recorder import Following
 
 FUNCTIONS = (0x1000, 0x2000, 0x3000)
 PLACES = st.sampled_from([start + 4 * number for start in FUNCTIONS for number in range(3)])
@@ -31,6 +33,10 @@ STACKS = st.sampled_from([0x8000, 0x7FE0, 0x7FC0, 0x9000])
 FORKS = st.tuples(PLACES, INSTRUCTIONS, PLACES, STACKS, st.integers(-2, 9), st.sampled_from([0, 8 << 60]))
 
 
+def symbol_at(address: int) -> str:
+    return "" if address >> 12 == 3 else f"f{address >> 12}"
+
+
 def state(tree: CallTree) -> object:
     def told(node: Node) -> object:
         return node.path, node.calls, node.instructions
@@ -45,7 +51,7 @@ def test_many_records_at_once_make_the_tree_that_each_transfer_makes(forks, part
     for pc, instruction, target, stack, retired, satp in forks:
         moment = max(moment + retired, 0)
         records.append(RECORD.pack(pc, instruction, target, stack, moment, satp))
-    one_by_one, at_once = (CallTree(lambda address: f"f{address >> 12}") for _ in range(2))
+    one_by_one, at_once = (CallTree(symbol_at) for _ in range(2))
     for transfer in decode(b"".join(records)):
         one_by_one.apply(transfer)
     at_once.apply_all(b"".join(records[:part]))
@@ -53,6 +59,28 @@ def test_many_records_at_once_make_the_tree_that_each_transfer_makes(forks, part
     at_once.until(moment + 3, FUNCTIONS[0])
     one_by_one.until(moment + 3, FUNCTIONS[0])
     assert state(at_once) == state(one_by_one)
+
+
+def test_code_without_symbols_counts_for_the_address_that_was_called(build):
+    """However many blocks it has: the same kernel with symbols and without makes the same paths."""
+    source = "call outer\n li a7, 8\n ecall\n j .\nouter: mv s0, ra\n li s1, 3\n1: call inner\n addi s1, s1, -1\n"
+    source += " bnez s1, 1b\n mv ra, s0\n ret\ninner: beqz s1, 2f\n nop\n2: ret\n"
+    image = build(source)
+    trees = []
+    for named in (True, False):
+        machine = Machine(MachineConfig(ram_size=4 << 20))
+        machine.load(image)
+        symbols = machine.symbols
+        tree = CallTree((lambda address, by=symbols: by.at(address)[0].label) if named else lambda _address: "")
+        with Following(machine, [Calls(tree.apply_all)], None) as following:
+            following.start()
+            machine.run()
+        tree.until(machine.instret, machine.hart.pc)
+        trees.append({node.path: (node.calls, node.instructions) for node in tree.root.walk()})
+    named, bare = trees
+    addresses = {name: hex(image.symbols.lookup(name).address) for name in ("outer", "inner")}
+    assert named[("_start", "outer", "inner")][0] == 3
+    assert bare == {tuple(addresses.get(name, UNKNOWN) for name in path): counted for path, counted in named.items()}
 
 
 def as_flamegraph_reads(line: str) -> tuple[tuple[str, ...], str]:
