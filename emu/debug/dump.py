@@ -8,6 +8,7 @@ from typing import BinaryIO
 from emu.address import PAGE_SIZE
 from emu.errors import ConfigError
 from emu.machine import Machine
+from emu.wholefile import whole
 
 # System V ABI, chapter 4 and 5; the notes are those of Linux (elf_prstatus of RISC-V).
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -38,7 +39,7 @@ def write_core(machine: Machine, path: str | Path) -> int:
     ram = machine.memory.ram
     begin = -(-(start + len(notes)) // PAGE_SIZE) * PAGE_SIZE
     try:
-        with Path(path).open("wb") as file:
+        with whole(path) as place, place.open("wb") as file:
             file.write(_header(1 + len(segments)))
             file.write(_PROGRAM.pack(_NOTES, 0, start, 0, 0, len(notes), 0, 4))
             for virtual, physical, size, flags in segments:
@@ -46,6 +47,8 @@ def write_core(machine: Machine, path: str | Path) -> int:
                 file.write(_PROGRAM.pack(_LOAD, flags, offset, virtual, physical, size, size, PAGE_SIZE))
             file.write(notes)
             _write_ram(file, begin, ram.view)
+    except BrokenPipeError:  # whoever read it has gone
+        raise
     except OSError as error:
         raise ConfigError(f"cannot write the core to {path}: {error.strerror}; name another file") from None
     return sum(size for _, _, size, _ in segments)

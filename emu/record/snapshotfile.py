@@ -35,6 +35,7 @@ from emu.mmu import AdUpdate
 from emu.record.container import Reader, Writer
 from emu.record.plaindata import plain_data
 from emu.record.structure import flattened, rebuilt, shape
+from emu.wholefile import whole
 
 FORMAT = 1
 _MADE = "snapshot: those are made by snapshot.save(FILE) and `ekernel run --save FILE`"
@@ -50,8 +51,10 @@ _ANYWHERE = frozenset({"firmware", "bootargs", "device_tree", "console_kept", "r
 
 
 def save(snapshot: Snapshot, path: str | Path) -> None:
-    """Write a snapshot to a file, all or nothing. See `Snapshot.save`."""
-    target = Path(path)
+    """Write a snapshot to a file, all or nothing; links are followed, and a device or a pipe is written to.
+
+    See `Snapshot.save`.
+    """
     platform, ready = snapshot.platform, snapshot.plan
     if snapshot.semihosting is not None and snapshot.semihosting[0]:
         raise ConfigError("a guest that holds files of the host by semihosting cannot be saved to a file")
@@ -64,15 +67,17 @@ def save(snapshot: Snapshot, path: str | Path) -> None:
         "instret": snapshot.instret, "traps": snapshot.traps, "state": state, "files": [name for name, _ in files],
         "plan": None if ready is None else _plan(ready),
     }  # fmt: skip
-    partial = target.with_name(f"{target.name}.part")
     try:
-        with Writer(partial, level=_LEVEL) as writer:
+        with whole(path) as place, Writer(place, level=_LEVEL) as writer:
             _sections(writer, snapshot, about, blobs, files, ready)
-        partial.replace(target)
+    except BrokenPipeError:  # whoever read it has gone
+        raise
     except OSError as error:
         raise ConfigError(f"cannot save to {path}: {error.strerror}; name another file") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    except RecordingError as error:
+        reason = error.__context__
+        text = getattr(reason, "strerror", None) or str(reason or error)
+        raise ConfigError(f"cannot save to {path}: {text}; name another file") from None
 
 
 def _sections(

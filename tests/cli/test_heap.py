@@ -8,6 +8,7 @@ from pathlib import Path
 from emu.cli.shared.allocations import AllocationRequest, Allocations, drawing
 from emu.machine import Machine
 from emu.terminal.monitor import Monitor
+from tests.cli.terminal import Terminal
 
 Ekernel = Callable[..., subprocess.CompletedProcess[str]]
 Program = Callable[[str], Path]
@@ -191,6 +192,31 @@ def test_a_kernel_without_a_known_allocator_is_told_what_to_name(ekernel: Ekerne
     result = ekernel("heap", program("li a7, 8\n ecall"))
     assert result.returncode == 125
     assert "name its own with --frame-functions, --heap-functions or --allocator" in result.stderr
+
+
+def test_the_monitor_draws_the_heap_at_the_keyboard_and_marks_tell_what_grew(program: Program) -> None:
+    shows = "li t0, 0x10000000\n li t1, '{}'\n sb t1, (t0)\n"
+    wait = "1: lbu t2, 5(t0)\n andi t2, t2, 1\n beqz t2, 1b\n lbu t2, (t0)\n"
+    later = f"{shows.format('<')}{wait} call kalloc\n {shows.format('>')}1: j 1b\n"
+    source = TWO_LISTS.format(last="page4\n .zero 4088\npage4: .dword 0").replace("    li a0, 0\n", later)
+    terminal = Terminal("run", "--since", "mark", program(source))
+    terminal.expect("<")
+    terminal.type("\x01c")
+    terminal.expect("(ekernel) ")
+    terminal.type("info heap\n")
+    terminal.expect("frames: 2 of 4,096 bytes held")
+    terminal.type("mark\n")
+    terminal.expect("marked: ")
+    terminal.type("c\n")
+    terminal.type("x")
+    terminal.expect(">")
+    terminal.type("\x01c")
+    terminal.expect("(ekernel) ")
+    terminal.type("info heap\n")
+    terminal.expect("frames: 3 of 4,096 bytes held")
+    terminal.type("q\n")
+    assert terminal.status() == 0
+    assert re.search(r"3 still held .*\s+1 of them since instruction \d+\s+1 held since moment\+", terminal.seen)
 
 
 def test_the_monitor_draws_the_heap_and_marks_a_moment(program: Program) -> None:

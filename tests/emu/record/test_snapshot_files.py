@@ -1,6 +1,7 @@
 """A snapshot in a file: another machine, process or computer goes on from it exactly as the first would have."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -199,3 +200,22 @@ def test_the_command_line_saves_where_a_run_ended_and_goes_on_from_there(tmp_pat
     refused = run("--from", "nothing.snap")
     assert refused.returncode == 125
     assert "nothing.snap" in refused.stderr
+
+
+def test_a_link_is_followed_and_a_pipe_written_to(tmp_path):
+    machine = Machine(MachineConfig(ram_size=16 << 20))
+    (tmp_path / "target").write_bytes(b"what was there before")
+    (tmp_path / "link").symlink_to("target")
+    machine.snapshot().save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    saved = (tmp_path / "target").read_bytes()
+    with Machine.open(tmp_path / "target"):
+        pass
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        machine.snapshot().save(tmp_path / "pipe")
+        assert reader.stdout.read() == saved
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(ConfigError, match=r"cannot save to .*: Is a directory"):
+        machine.snapshot().save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"target", "link", "pipe"}
