@@ -15,7 +15,7 @@ from emu.report.notebook import markup
 from emu.report.notebook.holdings import ledger_html, ledger_picture
 from emu.report.notebook.markup import Picture, heading
 from emu.report.notebook.spaces import memory_html, memory_picture, space_html, space_picture
-from emu.report.notebook.traces import last_html, recording_html
+from emu.report.notebook.traces import last_html, last_picture, recording_html, recording_picture
 from emu.report.notebook.walks import fault_html, walk_html, walk_picture
 from emu.walks import Walk
 
@@ -43,6 +43,8 @@ _SVG: dict[type, Callable[[Any], Picture]] = {
     AddressSpace: space_picture,
     PhysicalMemory: memory_picture,
     AllocationLedger: ledger_picture,
+    Recording: recording_picture,
+    LastInstructions: last_picture,
 }
 
 

@@ -161,3 +161,42 @@ def test_a_recording_that_ends_early_says_so_in_the_notebook(tmp_path: Path, mac
     path.write_bytes(path.read_bytes()[:-400])
     with ekernel.Recording(path) as recording:
         assert "it is not complete: " in seen(recording)
+
+
+def test_a_recording_is_drawn_as_the_functions_that_it_was_in_by_time(tmp_path: Path) -> None:
+    source = ".globl _start\n_start: call early\ncall late\nli a7, 8\necall\n"
+    for name in ("early", "late"):
+        source += f".type {name}, @function\n{name}: li t0, 5000\n1: addi t0, t0, -1\nbnez t0, 1b\nret\n"
+        source += f".size {name}, . - {name}\n"
+    path = tmp_path / "guest.elf"
+    script = "SECTIONS { . = 0x80200000; .text : { *(.text) } }"
+    path.write_bytes(ekernel.link([ekernel.assemble(source, name="guest.S")], script=script).elf)
+    with Machine(MachineConfig(ram_size=16 << 20)) as made:
+        made.load(path)
+        last = ekernel.LastInstructions.of(made)
+        with ekernel.Recorder(made, tmp_path / "run"):
+            made.run()
+        assert "ecall" in (last._repr_svg_() or "")
+    with ekernel.Recording(tmp_path / "run") as recording:
+        svg = recording._repr_svg_()
+    assert svg is not None
+    boxes = [
+        (box[0].text, float(box.attrib["x"]))
+        for box in ET.fromstring(svg)  # noqa: S314  # our own
+        if box.tag.endswith("rect")
+    ]
+    whole = {name: [x for title, x in boxes if title == f"{name}: 100 %"] for name in ("early", "late")}
+    assert abs(len(whole["early"]) - len(whole["late"])) < 4
+    assert len(whole["early"] + whole["late"]) > 190
+    assert max(whole["early"]) < min(whole["late"])
+
+
+def test_a_recording_that_cannot_be_drawn_says_why(tmp_path: Path, machine: Machine) -> None:
+    with ekernel.Recorder(machine, tmp_path / "run"):
+        machine.run()
+    with ekernel.Recording(tmp_path / "run") as recording:
+        recording.lengths.clear()  # as in a file that lacks what its blocks are
+        with pytest.raises(ekernel.RecordingError) as raised:
+            recording.extent()
+        assert str(raised.value) in seen(recording)
+        assert str(raised.value) in (recording._repr_svg_() or "")

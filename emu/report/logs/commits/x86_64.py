@@ -64,7 +64,6 @@ def ready(constants: str) -> str:
     """
 
 
-
 # rsi: the entry; r8: instret; r9 to r10: writes; r11 to r12: accesses; r13: output; r14: instructions left; r15: flags.
 CODE = f"""
     {SAVE}
