@@ -168,7 +168,7 @@ def arguments_of(values: Iterable[Value]) -> Callable[[tuple[int, ...]], object]
     """What picks those of a0 to a7 of a call that values depend on, which look at nothing else but memory."""
     needed = {number - A0 for value in values for number in value.needs.registers}
     needed |= {number for value in values for number in value.needs.arguments}
-    return itemgetter(*sorted(needed)) if needed else lambda _arguments: None
+    return itemgetter(*sorted(needed)) if needed else itemgetter(slice(0))
 
 
 def _learned(

@@ -1,7 +1,7 @@
 """Ranges of addresses that are held, found by any address inside them."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from emu.hints import Generic, TypeVar
 
@@ -13,7 +13,7 @@ class Ranges(Generic[T]):
 
     >>> ranges = Ranges[str]()
     >>> ranges.add(0x1000, 0x40, "first"), ranges.add(0x1040, 0x40, "second")
-    ([], [])
+    ((), ())
     >>> ranges.holding(0x1048), ranges.holding(0x1080)
     ('second', None)
     >>> list(ranges.overlapping(0x1030, 0x20))
@@ -22,7 +22,9 @@ class Ranges(Generic[T]):
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._found: dict[int, tuple[int, T]] = {}
+        self._ends: dict[int, int] = {}
+        self._values: dict[int, T] = {}
+        """By the starts: where ranges end, and what they stand for."""
         self._longest = 1
         self._disjoint = True
         """Whether no two have overlapped since the last `clear`: then only the nearest one below can reach up."""
@@ -30,56 +32,60 @@ class Ranges(Generic[T]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    def add(self, start: int, size: int, value: T) -> list[T]:
+    def add(self, start: int, size: int, value: T) -> Sequence[T]:
         """Hold a range, of at least one byte; one that begins at the same address is replaced.
 
         The values of those that share an address with it, lowest first.
         """
-        starts, found, end = self._starts, self._found, start + (size or 1)
+        starts, ends, end = self._starts, self._ends, start + (size or 1)
         if size > self._longest:
             self._longest = size
         index = bisect_left(starts, start)
         if (
             self._disjoint
             and (index == len(starts) or starts[index] >= end)
-            and (not index or found[starts[index - 1]][0] <= start)
+            and (not index or ends[starts[index - 1]] <= start)
         ):
             starts.insert(index, start)
-            found[start] = end, value
-            return []
+            ends[start] = end
+            self._values[start] = value
+            return ()
         overlapping = list(self.overlapping(start, size))
-        is_replaced = start in found
+        is_replaced = start in ends
         if len(overlapping) > is_replaced:
             self._disjoint = False
         if not is_replaced:
             starts.insert(index, start)
-        found[start] = end, value
+        ends[start] = end
+        self._values[start] = value
         return overlapping
 
     def remove(self, start: int) -> T:
         """Let go of the range that begins here: its value."""
         del self._starts[bisect_left(self._starts, start)]
-        return self._found.pop(start)[1]
+        del self._ends[start]
+        return self._values.pop(start)
 
     def holding(self, address: int) -> T | None:
         """The value of the nearest range that an address lies in."""
-        return next((self._found[start][1] for start in self._reaching(address, address + 1)), None)
+        return next((self._values[start] for start in self._reaching(address, address + 1)), None)
 
     def overlapping(self, start: int, size: int) -> Iterator[T]:
         """The values of all ranges that share an address with this one, lowest first."""
         touching = list(self._reaching(start, start + max(size, 1)))
-        yield from (self._found[at][1] for at in reversed(touching))
+        yield from (self._values[at] for at in reversed(touching))
 
     def clear(self) -> None:
         """Hold nothing."""
         self._starts.clear()
-        self._found.clear()
+        self._ends.clear()
+        self._values.clear()
         self._longest, self._disjoint = 1, True
 
     def copy(self) -> "Ranges[T]":
         """The same ranges, independent of these."""
         other = Ranges[T]()
-        other._starts, other._found = list(self._starts), dict(self._found)
+        other._starts, other._ends, other._values = list(self._starts), dict(self._ends), dict(self._values)
         other._longest, other._disjoint = self._longest, self._disjoint
         return other
 
@@ -87,7 +93,7 @@ class Ranges(Generic[T]):
         """The starts of ranges that share an address with [first, end), from the highest down."""
         for index in range(bisect_left(self._starts, end) - 1, -1, -1):
             start = self._starts[index]
-            if first < self._found[start][0]:
+            if first < self._ends[start]:
                 yield start
             elif self._disjoint or start + self._longest <= first:
                 return

@@ -34,13 +34,14 @@ def block_teller(
         return size, align, kind_of(function.kind, at_call)
 
     what, at, frees = _Decided(machine, deciding, decide), _At(machine, function.at), function.does is Does.FREE
-    find, decided, arguments_for = at.find, what.known, what.arguments_for
+    places, decided, arguments_for = at.known, what.known, what.arguments_for
     new = object.__new__  # and the class's __init__: what a call of the class does, in two thirds of its time
 
     def told(
         arguments: _Numbers, mode: Privilege, instret: int, led: Led, found: Found | None, registers: _Numbers
     ) -> None:
-        address = find(found, registers, arguments)
+        place = places.get(found) or at.find(found, registers, arguments)
+        address = place(registers, arguments)
         if not address:
             return
         known = decided.get((found, arguments_for(arguments)))
@@ -72,7 +73,8 @@ def frame_teller(machine: Machine, function: Function, tell: Frames) -> Tell:
     def told(
         arguments: _Numbers, mode: Privilege, instret: int, led: Led, found: Found | None, registers: _Numbers
     ) -> None:
-        number = at.find(found, registers, arguments)
+        place = at.known.get(found) or at.find(found, registers, arguments)
+        number = place(registers, arguments)
         if number:
             known = count.known.get((found, count.arguments_for(arguments)))
             tell(number, count.decide(found, arguments) if known is None else known, mode, instret, led)
@@ -108,18 +110,16 @@ class _At:
 
     def __init__(self, machine: Machine, values: tuple[Value, ...]) -> None:
         self._machine, self._values = machine, values
-        self._compiled: dict[Found, Compiled] = {}
+        self.known: dict[Found | None, Compiled] = {}
+        """By what was read of memory: what gives the first number that is not 0, or nothing."""
         self._nothing = Found()
 
-    def find(self, found: Found | None, registers: _Numbers, arguments: _Numbers) -> int:
-        """The first number that is not 0; 0 if none is."""
-        known = found or self._nothing
-        number = self._compiled.get(known)
-        if number is None:
-            number = self._made(known, registers, arguments)
-            if len(self._compiled) < _MOST_DECIDED:
-                self._compiled[known] = number
-        return number(registers, arguments) or 0
+    def find(self, found: Found | None, registers: _Numbers, arguments: _Numbers) -> Compiled:
+        """Find it."""
+        number = self._made(found or self._nothing, registers, arguments)
+        if len(self.known) < _MOST_DECIDED:
+            self.known[found] = number
+        return number
 
     def _made(self, found: Found, registers: _Numbers, arguments: _Numbers) -> Compiled:
         machine, values = self._machine, self._values

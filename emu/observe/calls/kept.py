@@ -186,7 +186,7 @@ class _RecordedFunction(Generic[M]):
         self._calls_of_elements: list[_Given] = []
         """Whose elements are told of next."""
         self.function = self._calls.records.add(
-            mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._has_passed, self._at_once,
+            mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._passing(), self._at_once,
             self._tell_element if recorded.has_elements else None,
             waits=self._waits, at_entry=recorded.at_entry,
             argument=recorded.argument, learns=recorded.learn is not None, plan=recorded.plan,
@@ -254,8 +254,31 @@ class _RecordedFunction(Generic[M]):
             for one in waiting:
                 self._crossed(_begun(one), record[_INSTRET])
 
+    def _passing(self) -> Callable[[Record, Record], None]:
+        """What tells of a call by both records where nothing has come between them; most are told of so."""
+        if self._crossed is not None or self._recorded.has_elements:
+            return self._has_passed
+        core, traced, address, meanings = self._core, self._traced, self._address, self._meanings
+        returned, known, led, tell = self._calls.returned, self._calls.known_led, self._calls.led, self._recorded.tell
+
+        def passed(record: Record, end: Record) -> None:
+            returned(end[_LINK:_THREAD])
+            if address not in traced or end[_DONE] & TOLD:
+                return
+            mode, callers, path = record[_MODE], end[_CALLERS], end[_PATH]
+            tell(
+                record[_FIRST:_PATH],
+                core.supervisor_stands_for if mode == _S_MODE else _PRIVILEGES[mode],
+                end[_INSTRET],
+                known.get((path, callers)) or led(callers, path),
+                meanings.get(end[_MEANING]),
+                end[_FIRST:_PATH],
+            )
+
+        return passed
+
     def _has_passed(self, record: Record, end: Record) -> None:
-        """The same of both at once: nothing has come between them."""
+        """The same where there is more to tell."""
         self._calls.returned(end[_LINK:_THREAD])
         if self._address not in self._traced:
             return

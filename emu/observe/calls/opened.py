@@ -65,7 +65,7 @@ class OpenCalls:
         """By the numbers of functions whose returns are awaited: who does, by the record of a call."""
         self.waits = False
         """Whether records of what native code has done already are looked at when `settle` is called."""
-        self._led: dict[tuple[int, int], Led] = {}
+        self.known_led: dict[tuple[int, int], Led] = {}
         """By the number of a call and those around it, and what its record says of who called."""
         self._further: dict[int, tuple[VirtAddr, ...]] = {}
         """Who has led to outermost calls, by the numbers that facts about it have in records."""
@@ -212,22 +212,22 @@ class OpenCalls:
         words = [(address, word) for address, word in told.read.items() if word is not None and not address % 8]
         if around is None or path is None or told.registers or len(words) < len(told.read):
             return
-        if len(self._further) >= _MOST_LED or len(self._led) >= _MOST_LED:
+        if len(self._further) >= _MOST_LED or len(self.known_led) >= _MOST_LED:
             self.settle()
             self.records.forget_facts()
             self._further.clear()
-            self._led.clear()
+            self.known_led.clear()
         self._further[self.records.learn(path, tuple(words))] = told.sites
 
     def led(self, callers: int, path: int) -> Led:
         """Who has led to the call whose record is being told."""
-        led = self._led.get((path, callers))
+        led = self.known_led.get((path, callers))
         if led is None:
             count = callers >> 32
             links = self.records.links(count)
             sites = self._backtrace.sites_by(links, lambda: self.records.code(count))
             further = self._further.get(callers & (1 << 32) - 1, ())
-            led = self._led[path, callers] = Led(sites[0], (sites + further)[1 : 1 + _MOST_CALLERS])
+            led = self.known_led[path, callers] = Led(sites[0], (sites + further)[1 : 1 + _MOST_CALLERS])
         return led
 
     def _path(self, call: OpenCall, around: Around) -> Path:
