@@ -16,7 +16,7 @@ from emu.engine.fills.filling import FILL, TLB_FILL
 from emu.engine.floats import FLOATS
 from emu.engine.native import Probe
 from emu.engine.translated.definitions import DEFINE
-from emu.engine.translated.features.callentries import KEPT_CALL, KEPT_RETURN
+from emu.engine.translated.features.callentries import KEPT_CALL, KEPT_RETURN, KEPT_TRAP_RETURN
 from emu.engine.translated.features.callrecords.probes import ENTERED, RETURNED_CALL
 from emu.engine.translated.features.fuzzed import NEW_EDGE
 from emu.engine.translated.features.pairs import PAIRS
@@ -31,7 +31,7 @@ from emu.report.logs.commits.layout import LINES
 PROBES = (
     FOLLOW, MAY_READ_TIME, READ_TIME, ONLY_ELSEWHERE, ASKED, MAY_ACCESS, ACCESS, FILL, TLB_FILL, DATA_FILL, FLOATS,
     PLAYER, DEFINE, PAIRS, NEW_EDGE, CHECKS, CALL, EXCEPTION, INVALID, REPEAT, WATCHES, READ, LINES, ENTRIES, PACK,
-    UNPACK, ENTERED, RETURNED_CALL, KEPT_CALL, KEPT_RETURN,
+    UNPACK, ENTERED, RETURNED_CALL, KEPT_CALL, KEPT_RETURN, KEPT_TRAP_RETURN,
 )  # fmt: skip
 """All of them."""
 ARCHITECTURES = ("x86_64", "aarch64")

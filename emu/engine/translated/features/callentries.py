@@ -3,8 +3,8 @@
 from emu.engine import native
 from emu.engine.native import Probe
 from emu.engine.slots import Slot
+from emu.engine.translated.features.interrupted import Context
 from emu.engine.translated.layout import Global
-from emu.engine.translated.message import Message
 from emu.engine.translated.operations import ENV, Operand, Operation, T, call, op, register
 from emu.engine.translated.plan import Source
 from emu.engine.window import Word
@@ -23,7 +23,7 @@ CALLED, RETURNED, TRAP_RETURNED = 1, 2, 3
 WORDS = 4
 _SIGN = 63
 _PC = Operand(Source.GLOBAL, Global.PC)
-_TABLE, _KIND, _TOLD, _OTHER = T[:4]
+_TABLE, _SATP = T[:2]
 
 
 class OpenCall(NamedTuple):
@@ -72,7 +72,9 @@ class Table:
     MESSAGE = 3
     """Where the words of the message are."""
     SLOTS = 4
-    END = 5
+    CONTEXTS = 5
+    """Where the words are of what traps have interrupted (`interrupted.Context`)."""
+    END = 6
     """How many words there are."""
 
 
@@ -220,6 +222,72 @@ What has returned has no marks; who waits for it needs them still.
 """
 
 
+KEPT_TRAP_RETURN = Probe(
+    "kept_trap_return",
+    x86_64=f"""
+    mov r10, [rdi+{8 * Table.CONTEXTS}]
+    cmp rcx, [r10+{8 * Context.SATP}]
+    jne told
+    mov rax, rsi
+    shr rax, {Context.STACK_SHIFT}
+    and eax, {(1 << Context.PLACE_BITS) - 1}
+    shl eax, 5
+    lea r8, [r10+rax+{8 * Context.PLACES}]
+    cmp [r8], rsi
+    jne told
+    cmp [r8+8], rcx
+    jne told
+    mov rax, [r8+16]
+    test rax, rax
+    jz told
+    mov r9, [r10+{8 * Context.COUNT}]
+    cmp r9, {Context.MOST_SEEN}
+    jae told
+    mov [rdi+{8 * Table.INNERMOST}], rax
+    mov qword ptr [r8+16], 0
+    inc qword ptr [r10+{8 * Context.COUNT}]
+    shl r9, 4
+    add r10, r9
+    mov [r10+{8 * Context.SEEN}], rsi
+    mov [r10+{8 * Context.SEEN + 8}], rcx
+    ret
+told:
+    mov rax, [rdi+{8 * Table.MESSAGE}]
+    mov [rax+32], rcx{_tell_x86_64(TRAP_RETURNED)}
+""",
+    aarch64=f"""
+    ldr x9, [x0, #{8 * Table.CONTEXTS}]
+    ldr x10, [x9, #{8 * Context.SATP}]
+    cmp x10, x3
+    b.ne told
+    ubfx x10, x1, #{Context.STACK_SHIFT}, #{Context.PLACE_BITS}
+    add x10, x9, x10, lsl #5
+    add x10, x10, #{8 * Context.PLACES}
+    ldp x11, x12, [x10]
+    cmp x11, x1
+    b.ne told
+    cmp x12, x3
+    b.ne told
+    ldr x11, [x10, #16]
+    cbz x11, told
+    ldr x12, [x9, #{8 * Context.COUNT}]
+    cmp x12, #{Context.MOST_SEEN}
+    b.hs told
+    str x11, [x0, #{8 * Table.INNERMOST}]
+    str xzr, [x10, #16]
+    add x11, x12, #1
+    str x11, [x9, #{8 * Context.COUNT}]
+    add x9, x9, x12, lsl #4
+    stp x1, x3, [x9, #{8 * Context.SEEN}]
+    ret
+told:
+    ldr x9, [x0, #{8 * Table.MESSAGE}]
+    str x3, [x9, #32]{_tell_aarch64(TRAP_RETURNED)}
+""",
+)
+"""A return from a trap, whose satp comes last, to where one was taken in the same address space."""
+
+
 def calling(table: int) -> tuple[Operation, ...]:
     """What calls do to the table whose words are at an address."""
     return (op("movi", _TABLE, table), call(native.load(KEPT_CALL), _TABLE, register(SP), register(RA)))
@@ -230,11 +298,10 @@ def returning(table: int) -> tuple[Operation, ...]:
     return (op("movi", _TABLE, table), call(native.load(KEPT_RETURN), _TABLE, register(SP), _PC))
 
 
-def returning_from_trap(message: Message) -> tuple[Operation, ...]:
-    """Always told."""
+def returning_from_trap(table: int) -> tuple[Operation, ...]:
+    """What returns from traps do to it."""
     return (
-        op("movi", _TOLD, 1 << _SIGN),
-        op("movi", _KIND, TRAP_RETURNED),
-        op("ld", _OTHER, ENV, 8 * Word.SATP),
-        *message.leave(_TOLD, _KIND, _PC, register(SP), _OTHER),
+        op("movi", _TABLE, table),
+        op("ld", _SATP, ENV, 8 * Word.SATP),
+        call(native.load(KEPT_TRAP_RETURN), _TABLE, register(SP), _PC, _SATP),
     )

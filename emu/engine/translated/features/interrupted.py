@@ -1,5 +1,6 @@
 """The calls that are open where traps were taken, in each address space, though all of them share one table."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 
 from emu.hints import NamedTuple, Protocol
@@ -9,6 +10,26 @@ Where = tuple[int, int]
 Entries = dict[int, tuple[int, ...]]
 """Entries of the table by where they are."""
 _MOST = 1 << 12
+_NO_SATP = (1 << 64) - 1
+
+
+class Context:
+    """What native code knows: indices of 64-bit words."""
+
+    SATP = 0
+    """The address space that a trap has returned to last."""
+    COUNT = 1
+    """How many returns it has carried out that Python has not seen yet."""
+    SEEN = 2
+    """The first of two words for each: where it led."""
+    MOST_SEEN = 32
+    PLACES = SEEN + 2 * MOST_SEEN
+    """The first of four words for each place, which traps at several stack pointers share: stack pointer, satp, and the
+    innermost entry, 0 where Python is to be asked."""
+    PLACE_BITS = 6
+    STACK_SHIFT = 4
+    """Stack pointers that differ by so many bits have a place of their own."""
+    END = PLACES + (4 << PLACE_BITS)
 
 
 class Apart(Protocol):
@@ -34,7 +55,8 @@ class Interrupted:
     """The innermost entry at each trap that was not returned from.
 
     Processes may have equal stack pointers, and then their calls have equal places in the table: so those of one are
-    copied when a trap returns to another address space, and put back when one returns to them.
+    copied when a trap returns to another address space, and put back when one returns to them. Native code carries
+    out the other returns (`callentries.KEPT_TRAP_RETURN`).
     """
 
     def __init__(
@@ -46,24 +68,31 @@ class Interrupted:
         self._fresh: dict[Where, None] = {}
         """Those whose entries are in the table, in the order in which they came."""
         self._aside: dict[Where, tuple[Entries, object]] = {}
-        self._satp: int | None = None
-        """The address space that a trap has returned to last."""
+        words = (ctypes.c_uint64 * Context.END)()
+        self.words, self.address = memoryview(words).cast("B").cast("Q"), ctypes.addressof(words)
+        """What native code knows (`Context`), and where the host has it."""
+        self.words[Context.SATP] = _NO_SATP
 
     def __iter__(self) -> Iterator[int]:
+        self._catch_up()
         return iter(self._contexts.values())
 
     def trapped(self, where: Where, innermost: int) -> None:
         """A trap was taken there."""
+        self._catch_up()
         self._contexts[where] = innermost
         self._fresh[where] = None
         self._aside.pop(where, None)
         if len(self._contexts) > _MOST:
             self._forget(next(iter(self._contexts)))
+        words, place = self.words, self._place(where)
+        words[place], words[place + 1], words[place + 2] = *where, innermost
 
     def returned(self, where: Where) -> int | None:
         """A trap returns there: the innermost entry, with all that it leads to in its place; None if none is known."""
-        if where[1] != self._satp:
-            self._satp = where[1]
+        self._catch_up()
+        if where[1] != self.words[Context.SATP]:
+            self._begin(where[1])
             for each in self._fresh:
                 entries = self._chain(self._contexts[each])
                 self._aside[each] = entries, None if self._apart is None else self._apart.set_aside(entries)
@@ -76,7 +105,29 @@ class Interrupted:
                 self._apart.put_back(aside[1])
         return innermost
 
+    def _catch_up(self) -> None:
+        """Forget what native code has returned to."""
+        words = self.words
+        if words[Context.COUNT]:
+            seen = words[Context.SEEN : Context.SEEN + 2 * words[Context.COUNT]].tolist()
+            words[Context.COUNT] = 0
+            for where in zip(seen[::2], seen[1::2], strict=True):
+                self._forget(where)
+
+    def _begin(self, satp: int) -> None:
+        """Have native code return to this address space, where traps are taken from now on."""
+        self.words[Context.PLACES :] = memoryview(bytes(8 * (Context.END - Context.PLACES))).cast("Q")
+        self.words[Context.SATP], self.words[Context.COUNT] = satp, 0
+
+    @staticmethod
+    def _place(where: Where) -> int:
+        number = where[0] >> Context.STACK_SHIFT & (1 << Context.PLACE_BITS) - 1
+        return Context.PLACES + 4 * number
+
     def _forget(self, where: Where) -> None:
+        words, place = self.words, self._place(where)
+        if (words[place], words[place + 1]) == where:
+            words[place + 2] = 0
         self._contexts.pop(where, None)
         self._fresh.pop(where, None)
         self._aside.pop(where, None)
@@ -87,9 +138,12 @@ class Interrupted:
 
     def saved(self) -> Saved:
         """What is known now, for `restore`."""
-        return Saved(dict(self._contexts), dict(self._fresh), dict(self._aside), self._satp)
+        self._catch_up()
+        satp = self.words[Context.SATP]
+        return Saved(dict(self._contexts), dict(self._fresh), dict(self._aside), None if satp == _NO_SATP else satp)
 
     def restore(self, saved: Saved) -> None:
         """Go back to that."""
-        contexts, fresh, aside, self._satp = saved
+        contexts, fresh, aside, satp = saved
+        self._begin(_NO_SATP if satp is None else satp)
         self._contexts, self._fresh, self._aside = dict(contexts), dict(fresh), dict(aside)

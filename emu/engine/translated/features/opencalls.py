@@ -95,11 +95,12 @@ class KeptCalls(Feature):
         table = self._table
         table[Table.ENTRIES], table[Table.MASK] = self._apart(_APART), self._mask
         table[Table.MESSAGE], table[Table.SLOTS] = self._message.address, buffer_address(core.slots)
+        table[Table.CONTEXTS] = self._contexts.address
         return {
             Part.CONDITION: self._message.condition,
             Part.CALLING: callentries.calling(self.innermost_address),
             Part.RETURNING: callentries.returning(self.innermost_address),
-            Part.RETURNING_FROM_TRAP: callentries.returning_from_trap(self._message),
+            Part.RETURNING_FROM_TRAP: callentries.returning_from_trap(self.innermost_address),
         }
 
     def native(self, core: Core) -> callentries.Native:
