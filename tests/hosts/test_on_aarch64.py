@@ -35,6 +35,7 @@ CHOSEN = {
         "engine/test_port.py": "a_listener_and",
         "engine/test_codepages.py": "seen_to_change and native",
         "engine/test_tlb_fill.py": "(refused_pages and False) or that_raises",
+        "hart/test_crossing_fetches.py": "though_fetches and fast",
         "hart/test_interrupts.py": "not slow",
         "hart/test_translations.py": "not slow",
         "hart/test_page_table_writes.py": "(kind_of_store and fast) or (watched_from and exact)",

@@ -67,6 +67,7 @@ class Features:
         self._keep: tuple[object, ...] = ()
         self._definitions: Definitions | None = None
         self._features: tuple[Feature, ...] = ()
+        self._told_of_jumps: tuple[Feature, ...] = ()
         self._buffers: tuple[Buffer, ...] = ()
         """Of all features, in their order."""
         self.looks_at_completed = False
@@ -85,6 +86,7 @@ class Features:
         self._features = tuple(sorted(features, key=lambda feature: feature.order))
         self._buffers = tuple(buffer for feature in self._features for buffer in feature.rings)
         self.looks_at_completed = any(feature.looks_at_registers for feature in features)
+        self._told_of_jumps = tuple(feature for feature in self._features if feature.looks_at_jumps)
         wants_blocks = any(type(feature).block_defined is not Feature.block_defined for feature in features)
         if wants_blocks and self._definitions is None:
             slots = buffer_address(self._core.slots)
@@ -115,9 +117,8 @@ class Features:
 
     def jumped(self, jump: Jump) -> None:
         """Python has entered a trap, or carried out `sret` or `mret`."""
-        for feature in self._features:
-            if feature.looks_at_jumps:
-                feature.jumped(jump)
+        for feature in self._told_of_jumps:
+            feature.jumped(jump)
 
     def _defined(self, block: Block) -> None:
         for feature in self._features:

@@ -86,13 +86,15 @@ def inside(around: int, return_address: int, stack_pointer: int) -> int:
 
 def kind_of(instruction: int) -> int | None:
     """Whether it is a call, a return, or `sret` or `mret`; a trap is 0; None for all others."""
+    if not instruction:
+        return 0
     if instruction in TRAP_RETURNS:
         return TRAP_RETURNED
     if instruction == C_RET or instruction & RET_MASK == RET:
         return RETURNED
     if any(instruction & mask == form for mask, form in CALLS):
         return CALLED
-    return None if instruction else 0
+    return None
 
 
 # Both get the words of the table and sp; then the return address of a call, or where a return has led to.
