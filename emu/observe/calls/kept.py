@@ -186,7 +186,7 @@ class _RecordedFunction(Generic[M]):
         self._calls_of_elements: list[_Given] = []
         """Whose elements are told of next."""
         self.function = self._calls.records.add(
-            mark, self._was_entered, self._has_ended, None if recorded.at_entry else self._passing(), self._at_once,
+            mark, self._entering(), self._has_ended, None if recorded.at_entry else self._passing(), self._at_once,
             self._tell_element if recorded.has_elements else None,
             waits=self._waits, at_entry=recorded.at_entry,
             argument=recorded.argument, learns=recorded.learn is not None, plan=recorded.plan,
@@ -227,6 +227,26 @@ class _RecordedFunction(Generic[M]):
 
     def _recorded_call(self, record: Record) -> "_RecordedCall":
         return _RecordedCall(self, record, self._privilege(record[_MODE]))
+
+    def _entering(self) -> Callable[[Record], None]:
+        """What tells of a call by the record of its entry; of most of those that tell something then in one step."""
+        if self._crossed is not None or self._recorded.has_elements or self._waits or not self._at_entry:
+            return self._was_entered
+        traced, address, mark, meanings = self._traced, self._address, self._mark, self._meanings
+        begun, known, led, tell = self._calls.begun, self._calls.known_led, self._calls.led, self._recorded.tell
+
+        def entered(record: Record) -> None:
+            if address not in traced:
+                return
+            call = self._recorded_call(record)
+            begun(record[_LINK:_THREAD], mark, call)
+            if record[_DONE] & TOLD:
+                return
+            callers, path, registers = record[_CALLERS], record[_PATH], record[_FIRST:_PATH]
+            who = known.get((path, callers)) or led(callers, path)
+            tell(registers, call.privilege, record[_INSTRET], who, meanings.get(record[_MEANING]), registers)
+
+        return entered
 
     def _was_entered(self, record: Record) -> None:
         if self._address not in self._traced:
