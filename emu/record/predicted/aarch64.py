@@ -96,7 +96,16 @@ def _get_value(place: int, entry: int) -> str:
 
 assert STEP == TIME_OF_ENTRY == 8, "pairs of words are read and written"
 
+# First the entry of a record to come is asked for: the table is larger than the cache that is near.
 PACK = f"""{_BEGIN}
+    add x17, x1, x10, lsl #2
+    cmp x17, x2
+    csel x17, x1, x17, hs
+    ldr x17, [x17]
+    mul x17, x17, x9
+    lsr x17, x17, #{64 - TABLE_BITS}
+    add x17, x3, x17, lsl #{ENTRY.bit_length() - 1}
+    prfm pldl1keep, [x17]
     add x17, x1, x10
     ldr x7, [x1]
     ldp x14, x16, [x11]

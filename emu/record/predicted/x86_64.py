@@ -100,7 +100,16 @@ def _get_value(place: int, entry: int) -> str:
 """
 
 
+# First the entry of a record to come is asked for: the table is larger than the cache that is near.
 PACK = f"""{_BEGIN}
+    lea rax, [rsi+r15*4]
+    cmp rax, {_at(Shared.RECORDS_END)}
+    cmovae rax, rsi
+    mov rax, [rax]
+    imul rax, r14
+    shr rax, {64 - TABLE_BITS}
+    imul rax, rax, {ENTRY}
+    prefetcht0 byte ptr [r8+rax]
     mov rbx, [rsi]
     mov rax, rbx
     sub rax, [r12]
