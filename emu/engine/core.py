@@ -245,6 +245,10 @@ class Engine(EngineAnswers):
         """Have all features hand over what their buffers hold; not in the middle of a block."""
         self.clock.features.flush()
 
+    def tell_blocks(self) -> None:
+        """Have features told of all blocks that were translated, as before any buffer is emptied because it is full."""
+        self.clock.features.tell_blocks()
+
     def _switch(self) -> None:
         if self.running:
             self._switching = True

@@ -15,7 +15,7 @@ from emu.engine.translated.features.calls import Calls
 from emu.engine.translated.features.registerwrites import RegisterWrites
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
-from emu.engine.translated.rings import Drain
+from emu.engine.translated.rings import Drain, Ring
 from emu.errors import ConfigError
 from emu.events import StateRestored
 from emu.hart.core import HartCore
@@ -134,11 +134,15 @@ class _FileSink:
         self._count = self._spans = 0
         self._code, self._modes, self._csrs = bytearray(), bytearray(), bytearray()
         self.csrs: CsrFollower | None = None
+        self.write_blocks: Callable[[], None] = self.flush
+        """Writes what has come."""
+        self.others: list[Ring] = []
+        """Records of the blocks' instructions: they are written before the blocks, however little they are."""
 
     def changed(self, change: Change) -> None:
         self._csrs += pack(change, self._spans)
         if len(self._csrs) > _EVENTS_AT_ONCE:
-            self.flush()
+            self.write_blocks()
 
     def flush(self) -> None:
         for section, data in ((formats.CODE, self._code), (formats.MODES, self._modes), (formats.CSRS, self._csrs)):
@@ -162,6 +166,8 @@ class _FileSink:
         code += block.code
 
     def words(self, words: memoryview, /) -> None:
+        for ring in self.others:
+            ring.empty()
         self.flush()
         self._writer.add(formats.BLOCKS, words)
         self._count += len(words) // NUMBER.size
@@ -235,16 +241,30 @@ class Recorder:
             writer.add(formats.FILE.format(number), data)
         self._sink = _FileSink(writer)
         blocks = BlockFeature(machine.core, self._sink)
-        features: list[Feature] = [blocks]
+        engine = machine.core.engine
+
+        def write_blocks() -> None:
+            """A run that is killed leaves the blocks up to there: calls and changes of CSRs take longest to come."""
+            engine.tell_blocks()
+            blocks.ring.empty()
+            self._sink.flush()
+
+        def write_calls(records: memoryview) -> None:
+            writer.add(formats.CALLS, records)
+            write_blocks()
+
+        others: list[Calls | Accesses | RegisterWrites] = []
         if "calls" in wanted:
-            features.append(Calls(lambda records: writer.add(formats.CALLS, records)))
+            others.append(Calls(write_calls))
         if "memory" in wanted:
-            features.append(Accesses(_packing(writer, formats.MEMORY)))
+            others.append(Accesses(_packing(writer, formats.MEMORY)))
         if "registers" in wanted:
-            features.append(RegisterWrites(_packing(writer, formats.REGISTERS)))
+            others.append(RegisterWrites(_packing(writer, formats.REGISTERS)))
+        self._sink.others = [feature.ring for feature in others]
+        self._sink.write_blocks = write_blocks
         if "csrs" in wanted:
             self._sink.csrs = CsrFollower(machine, self._sink.changed)
-        self._following = Following(machine, features, blocks)
+        self._following = Following(machine, [blocks, *others], blocks)
         if start:
             self.start()
 

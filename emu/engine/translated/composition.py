@@ -99,10 +99,14 @@ class Features:
 
     def flush(self) -> None:
         """Hand over what buffers hold."""
-        if self._definitions is not None:
-            self._definitions.empty()
+        self.tell_blocks()
         for feature in self._features:
             feature.flush()
+
+    def tell_blocks(self) -> None:
+        """Tell features of the blocks that were translated."""
+        if self._definitions is not None:
+            self._definitions.empty()
 
     def left_store(self) -> None:
         """Python completes a store: nothing has to be done, blocks see what they have carried out."""
@@ -127,8 +131,7 @@ class Features:
     def empty_full(self) -> None:
         """Hand over what full buffers hold."""
         try:
-            if self._definitions is not None:
-                self._definitions.empty()
+            self.tell_blocks()
             for buffer in self._buffers:
                 buffer.empty_if_full()
         except BaseException as error:  # noqa: BLE001  # kept for `run` to raise: ctypes would swallow it

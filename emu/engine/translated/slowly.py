@@ -74,6 +74,9 @@ class SlowFeatures:
         for feature in self._features:
             feature.flush()
 
+    def tell_blocks(self) -> None:
+        """Nothing: features are told of each block when it is new."""
+
     def empty_full(self) -> None:
         """Nothing: what fills a buffer here empties it, too."""
 

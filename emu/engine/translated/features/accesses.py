@@ -29,13 +29,13 @@ class Accesses(Feature):
 
     def __init__(self, drain: Drain, *, loads: bool = True, stores: bool = True, size: int = 1 << 20) -> None:
         """`size` is that of the buffer in bytes."""
-        self._ring = Ring(size, drain)
+        self.ring = Ring(size, drain)
         self._loads, self._stores = loads, stores
 
     @property
     def rings(self) -> Sequence[Ring]:
         """See `Feature`."""
-        return (self._ring,)
+        return (self.ring,)
 
     def _record(self, kind: int) -> tuple[Operation, ...]:
         where, when = T[0], T[1]
@@ -44,12 +44,12 @@ class Accesses(Feature):
             op("movi", when, known(Known.SIZE)),
             op("or", where, where, when),
             *instret(when),
-            *self._ring.record(where, ADDRESS, VALUE, when),
+            *self.ring.record(where, ADDRESS, VALUE, when),
         )
 
     def operations(self, _core: Core, /) -> Mapping[Part, Sequence[Operation]]:
         """See `Feature`."""
-        parts = {Part.CONDITION: self._ring.condition}
+        parts = {Part.CONDITION: self.ring.condition}
         if self._loads:
             parts[Part.AFTER_LOAD] = self._record(0)
         if self._stores:
@@ -61,8 +61,8 @@ class Accesses(Feature):
         if self._stores if access.is_store else self._loads:
             kind = (_STORE if access.is_store else 0) | access.size.bit_length() - 1
             pc = access.pc - (access.pc >> 63 << 64)
-            self._ring.append(RECORD.pack(_signed(pc << 8 | kind), access.address, access.value, access.instret))
-            self._ring.empty_if_full()
+            self.ring.append(RECORD.pack(_signed(pc << 8 | kind), access.address, access.value, access.instret))
+            self.ring.empty_if_full()
 
 
 def _signed(word: int) -> int:

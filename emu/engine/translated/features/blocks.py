@@ -39,14 +39,14 @@ class Blocks(Feature):
 
     def __init__(self, drain: Drain, *, size: int = 1 << 20) -> None:
         """`size` is that of the buffer in bytes."""
-        self._ring = Ring(size, drain, more=1)
+        self.ring = Ring(size, drain, more=1)
         self._slots: memoryview | None = None
         self.known: dict[int, Block] = {}
 
     @property
     def rings(self) -> Sequence[Ring]:
         """See `Feature`."""
-        return (self._ring,)
+        return (self.ring,)
 
     def block_defined(self, block: Block, /) -> None:
         """See `Feature`."""
@@ -55,12 +55,12 @@ class Blocks(Feature):
     def position_changed(self) -> None:
         """Say that the count of instructions has been set to another value, as by restoring a state."""
         if self._slots is not None:
-            self._ring.words[_EXPECTED] = self._slots[Slot.COUNT]
+            self.ring.words[_EXPECTED] = self._slots[Slot.COUNT]
 
     def flush(self) -> None:
         """See `Feature`; the last block is then complete."""
-        if self._slots is not None and self._ring.words[_EXPECTED] != self._slots[Slot.COUNT]:
-            self._ring.append(NUMBER.pack(self._left(self._ring.words[_EXPECTED] - self._slots[Slot.COUNT])))
+        if self._slots is not None and self.ring.words[_EXPECTED] != self._slots[Slot.COUNT]:
+            self.ring.append(NUMBER.pack(self._left(self.ring.words[_EXPECTED] - self._slots[Slot.COUNT])))
             self.position_changed()
         super().flush()
 
@@ -79,11 +79,11 @@ class Blocks(Feature):
             self.position_changed()
         words, place, begin, left, other = T[0], T[1], T[2], T[3], T[4]
         return {
-            Part.CONDITION: self._ring.condition,
+            Part.CONDITION: self.ring.condition,
             Part.HEAD: (
                 op("movi", other, known(Known.SLOTS)),
                 op("ld", begin, other, 8 * Slot.COUNT),
-                op("movi", words, self._ring.address),
+                op("movi", words, self.ring.address),
                 op("ld", left, words, 8 * _EXPECTED),
                 op("st", begin, words, 8 * _EXPECTED),
                 op("ld", place, words, 0),
@@ -108,11 +108,11 @@ class Blocks(Feature):
         """See `Feature`."""
         assert self._slots is not None
         begin = self._slots[Slot.COUNT] - length
-        if self._ring.words[_EXPECTED] != begin:
-            self._ring.append(NUMBER.pack(self._left(self._ring.words[_EXPECTED] - begin)))
-        self._ring.append(NUMBER.pack(number))
-        self._ring.words[_EXPECTED] = self._slots[Slot.COUNT]
-        self._ring.empty_if_full()
+        if self.ring.words[_EXPECTED] != begin:
+            self.ring.append(NUMBER.pack(self._left(self.ring.words[_EXPECTED] - begin)))
+        self.ring.append(NUMBER.pack(number))
+        self.ring.words[_EXPECTED] = self._slots[Slot.COUNT]
+        self.ring.empty_if_full()
 
 
 def decode(words: bytes | memoryview) -> Iterator[Executed]:

@@ -68,13 +68,13 @@ class Calls(Feature):
 
     def __init__(self, drain: Drain, *, jumps: bool = False, size: int = 1 << 20) -> None:
         """`jumps`: also `jal x0` and `c.j`, which loops are full of. `size` is that of the buffer in bytes."""
-        self._ring = Ring(size, drain)
+        self.ring = Ring(size, drain)
         self._jumps = jumps
 
     @property
     def rings(self) -> Sequence[Ring]:
         """See `Feature`."""
-        return (self._ring,)
+        return (self.ring,)
 
     @property
     def looks_at_jumps(self) -> bool:
@@ -90,9 +90,9 @@ class Calls(Feature):
             op("movi", when, known(Known.SLOTS)),
             op("ld", when, when, 8 * Slot.COUNT),
             op("ld", space, ENV, 8 * Word.SATP),
-            *self._ring.record(where, what, _PC, register(2), when, space),
+            *self.ring.record(where, what, _PC, register(2), when, space),
         )
-        parts = {Part.CONDITION: self._ring.condition, Part.LEAVING: record}
+        parts = {Part.CONDITION: self.ring.condition, Part.LEAVING: record}
         if self._jumps:
             parts[Part.JUMPING] = record
         return parts
@@ -101,8 +101,8 @@ class Calls(Feature):
         """See `Feature`."""
         if jump.instruction and not self._jumps and decoded(jump.instruction)[:2] == (Kind.JUMP, True):
             return
-        self._ring.append(RECORD.pack(*jump))
-        self._ring.empty_if_full()
+        self.ring.append(RECORD.pack(*jump))
+        self.ring.empty_if_full()
 
 
 def always_jumps(instruction: int) -> bool:

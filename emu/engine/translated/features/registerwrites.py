@@ -22,7 +22,7 @@ class RegisterWrites(Feature):
 
     def __init__(self, drain: Drain, *, size: int = 1 << 20) -> None:
         """`size` is that of the buffer in bytes."""
-        self._ring = Ring(size, drain)
+        self.ring = Ring(size, drain)
 
     @property
     def looks_at_registers(self) -> bool:
@@ -32,27 +32,27 @@ class RegisterWrites(Feature):
     @property
     def rings(self) -> Sequence[Ring]:
         """See `Feature`."""
-        return (self._ring,)
+        return (self.ring,)
 
     def operations(self, _core: Core, /) -> Mapping[Part, Sequence[Operation]]:
         """See `Feature`."""
         where, when = T[0], T[1]
         return {
-            Part.CONDITION: self._ring.condition,
+            Part.CONDITION: self.ring.condition,
             Part.WRITTEN: (
                 op("movi", where, known(Known.PC, shift=8)),
                 op("movi", when, known(Known.REGISTER)),
                 op("or", where, where, when),
                 *instret(when),
-                *self._ring.record(where, VALUE, when),
+                *self.ring.record(where, VALUE, when),
             ),
         }
 
     def written(self, write: Write, /) -> None:
         """See `Feature`."""
         where = write.pc << 8 & (1 << 64) - 1 | write.register
-        self._ring.append(RECORD.pack(where - (where >> 63 << 64), write.value, write.instret))
-        self._ring.empty_if_full()
+        self.ring.append(RECORD.pack(where - (where >> 63 << 64), write.value, write.instret))
+        self.ring.empty_if_full()
 
 
 def decode(records: bytes | memoryview) -> Iterator[Write]:
