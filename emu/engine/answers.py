@@ -140,7 +140,10 @@ class EngineAnswers(EngineParts):
             self.clock.features.completed(pc, int.from_bytes(code[:length], "little"), self.words)
 
     def jumped(self, pc: int, instruction: int, target: int, satp: int) -> None:
-        """Tell features of a trap (instruction 0), or of an `sret` or `mret` that the guest has carried out."""
+        """Tell features of a trap (instruction 0), of an `sret` or `mret` that the guest has carried out.
+
+        Or that a write of `satp` has brought another stack: `OTHER_STACK` of `emu.isa.encodings`, and the old value.
+        """
         jump = Jump(pc & LAST_ADDRESS, instruction, target, self.words[SP], self.slots[Slot.COUNT], satp)
         self.clock.features.jumped(jump)
 

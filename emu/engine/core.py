@@ -264,6 +264,7 @@ class Engine(EngineAnswers):
             feature for feature in self._features if type(feature).host_calls is not Feature.host_calls
         )
         self.forget_all_code()
+        self._guest.features_switched()
 
     def serve_traps(self, *, entries_by: int, returns: bool) -> None:
         """Have native code enter the handlers of each `ecall`, and carry out what `note_return` has named.

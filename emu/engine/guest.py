@@ -95,5 +95,8 @@ class Guest(Protocol):
     def code_address(self, address: int) -> int | None:
         """The physical address that an instruction is fetched from, or None."""
 
+    def features_switched(self) -> None:
+        """Other features are on."""
+
     def instructions_between(self, start: int, end: int) -> int:
         """How many instructions the current code has between two virtual addresses."""

@@ -246,6 +246,9 @@ class HartBase(Guest, ABC):
         """Instructions retired; exact while the core is stopped, and in every event."""
         return self.slots[COUNT]
 
+    def features_switched(self) -> None:
+        """See `emu.engine.Guest`."""
+
     def code_address(self, address: int) -> int | None:
         """See `emu.engine.Guest`."""
         try:

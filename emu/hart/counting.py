@@ -7,8 +7,11 @@ from emu.errors import MachineError
 from emu.hart.base import HartBase
 from emu.hart.words import ALL, BLOCK, BLOCK_LENGTH, BLOCK_PC, COUNT, PC, RETURN_ADDRESS, remember
 from emu.isa.csrs import Csr
-from emu.isa.encodings import RET
+from emu.isa.encodings import OTHER_STACK, RET
 from emu.isa.operands import instruction_length
+from emu.isa.privilege import Privilege
+from emu.isa.registers import SP
+from emu.mmu.stacks import is_other_stack
 
 _CALL, _CALL_BYTES = 0xE7, 4
 """`jalr ra, 0(zero)`."""
@@ -144,6 +147,15 @@ class CountingHart(HartBase):
         """Note that `sret`, `mret` or `ret` has been carried out here, and not by the core."""
         if self.engine.looks_at_jumps:
             self.engine.jumped(epc, instruction, target, satp)
+
+    def note_space(self, old: int, new: int) -> None:
+        """Note that `satp` was written: in S mode other memory may be at the stack pointer from then on."""
+        if (
+            self.engine.looks_at_jumps
+            and self.privilege is Privilege.S
+            and is_other_stack(self.ram.read_word, old, new, self.words[SP])
+        ):
+            self.engine.jumped(self.words[PC], OTHER_STACK, old, new)
 
     def called_by_host(self, function: int) -> None:
         """Note that the host has called a function, as if by a `jalr` in front of the address that it returns to."""

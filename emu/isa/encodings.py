@@ -15,6 +15,8 @@ FUSED = MADD, MSUB, NMSUB, NMADD
 ECALL, EBREAK = 0x0000_0073, 0x0010_0073
 SRET, MRET, WFI = 0x1020_0073, 0x3020_0073, 0x1050_0073
 TRAP_RETURNS = SRET, MRET
+OTHER_STACK = 0xFFFF_FFFF
+"""No instruction: stands for a write of `satp` behind which other memory is at the stack pointer."""
 SFENCE_VMA, SFENCE_VMA_MASK = 0x1200_0073, 0xFE00_7FFF
 """Whatever its registers are."""
 LR, SC = 2, 3

@@ -77,7 +77,7 @@ class Destinations:
         found: Counter[Edge] = Counter()
         for (pc, instruction, target), times in self._counts.items():
             kind, is_relative, _, _ = decoded(instruction)
-            if not is_relative:
+            if not is_relative and kind is not Kind.OTHER_STACK:
                 found[Edge(_BY_REGISTER[kind], pc, target)] += times
         return found
 

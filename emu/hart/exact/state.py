@@ -275,6 +275,7 @@ class ExactState(HartCore):
         """See `emu.hart.csr_owner.CsrOwner`."""
         self.flush_translations()
         self.tables.entered(new)
+        self.note_space(old, new)
         if AddressSpaceSwitched in self._listening:
             self.bus.emit(
                 AddressSpaceSwitched(

@@ -164,9 +164,14 @@ class FastState(HartCore):
         """Have native code enter the handlers of S mode, unless somebody is to be told."""
         self.engine.serve_traps(entries_by=BY_CORE if self._listening.isdisjoint(ENTRIES_TOLD) else 0, returns=False)
 
+    def features_switched(self) -> None:
+        """See `emu.engine.Guest`."""
+        self._serve_satp()
+
     def _serve_satp(self) -> None:
         """Have the core carry out writes of `satp`, but those that turn paging on: it would keep translations."""
         told = not self._listening.isdisjoint((AddressSpaceSwitched, CsrWritten, OtherCsrWritten, PteWritten))
+        told = told or self.engine.looks_at_jumps  # the stack may be another one behind it
         is_on = self.words[_SATP] >> SATP_MODE_SHIFT
         self._model.set_kind(Csr.SATP, Kind.CORE if is_on and not told else Kind.REFUSED)
 
@@ -219,6 +224,7 @@ class FastState(HartCore):
         self.flush_translations()
         self.tables.entered(new)
         self._serve_satp()
+        self.note_space(old, new)
         if AddressSpaceSwitched in self._listening:
             self.bus.emit(
                 AddressSpaceSwitched(

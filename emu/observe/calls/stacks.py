@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 from emu.engine.translated.features.calls import Kind, Transfer
 from emu.isa.privilege import Privilege
-from emu.isa.status import process_space
+from emu.isa.status import SATP_PPN, process_space
 
 MILLICODE = 5
 """t0: links to the compilers' routines that save and restore registers, and move sp between call and return."""
 DEEPEST = 1 << 16
 """Frames of one stack; where there are more, the outer half is forgotten."""
 _MOST_PARKED = 1 << 12
+_SWITCHING = 256
+"""Instructions in which a switch to another process's stack returns on it."""
 
 
 class Frame(NamedTuple):
@@ -77,6 +79,8 @@ class CallStacks:
       current stack, or a call from there, begins a new stack.
     - A trap is a frame. `sret` and `mret` end it, and all above it, if they go on with its stack pointer and address
       space; else they switch to a context that waits for those, or begin a new one.
+    - Processes whose stacks in the kernel have one virtual address: a write of `satp` leads from one to the other
+      (`Kind.OTHER_STACK`).
     - A tail call (`Kind.JUMP`) pops and pushes nothing, as no return of its own follows.
 
     >>> stacks = CallStacks()
@@ -96,6 +100,9 @@ class CallStacks:
         """Whose stack is current."""
         self._contexts: dict[tuple[int, int], list[Frame]] = {}
         """Stacks with a trap on top, by its stack pointer and address space."""
+        self._elsewhere: dict[int, tuple[list[Frame], int]] = {}
+        """Stacks that other ones lie in the place of, and whose they are, by the root of their address space."""
+        self._other_since = -_SWITCHING
         self.switches = 0
         """How often another stack became the current one."""
         self.unwound = 0
@@ -116,6 +123,8 @@ class CallStacks:
             self._space = 0
         elif kind is Kind.TRAP_RETURN:
             self._trap_return(transfer)
+        elif kind is Kind.OTHER_STACK:
+            self._other_stack(transfer)
 
     def _push(self, transfer: Transfer, return_address: int, *, is_trap: bool) -> None:
         current = self.current
@@ -149,6 +158,9 @@ class CallStacks:
             return
         if transfer.link == MILLICODE:
             return
+        if transfer.instret - self._other_since < _SWITCHING:  # of a process that is gone, and had the same root
+            self.current = []
+            return
         waiting = self._waiting.take((target, place), self._space)
         if waiting is not None:
             self._switch(waiting)
@@ -181,6 +193,16 @@ class CallStacks:
         if self.current:
             self._waiting.park(self._space, self.current)
         self.current = to
+        self.switches += 1
+
+    def _other_stack(self, transfer: Transfer) -> None:
+        old, new = transfer.target & SATP_PPN, transfer.satp & SATP_PPN
+        self._elsewhere.pop(old, None)
+        self._elsewhere[old] = self.current, self._space
+        if len(self._elsewhere) > _MOST_PARKED:
+            del self._elsewhere[next(iter(self._elsewhere))]
+        self.current, self._space = self._elsewhere.pop(new, ([], 0))
+        self._other_since = transfer.instret
         self.switches += 1
 
     def _trap_return(self, transfer: Transfer) -> None:

@@ -7,8 +7,9 @@ from emu.address import VirtAddr
 from emu.hints import NamedTuple, cast
 from emu.isa.csrs import Csr
 from emu.isa.privilege import Privilege
-from emu.isa.status import process_space
+from emu.isa.status import SATP_PPN, process_space
 from emu.machine import Machine
+from emu.mmu.stacks import is_other_stack
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.underway import UnderWay
 from emu.observe.code import HOST, jumps_to
@@ -57,14 +58,15 @@ _Entry = tuple[Call, Callable[[Return], None]]
 _Place = tuple[int, int, int]
 """The return address and the stack pointer of a call, and whose stack that is (`process_space`)."""
 _Called = dict[tuple[int, int], tuple[int, int]]
-_Saved = tuple[dict[_Place, tuple[_Entry, ...]], dict[int, Call], _Called]
+_Elsewhere = dict[tuple[_Place, int], list[_Entry]]
+_Saved = tuple[dict[_Place, tuple[_Entry, ...]], dict[int, Call], _Called, dict[_Place, int], _Elsewhere]
 
 
 class CallTracer:
     """Reports each call and each return of the functions given to `trace`.
 
     A return is recognised by its return address together with its stack pointer, which tells recursive calls apart, and
-    in U mode with the address space, which tells processes apart;
+    in U mode with the address space, in S mode with the memory of the stack, which tells processes apart;
     a function that jumps to another in its last instruction returns together with it. Calls from which the guest never
     returns (a panic, a `longjmp`, the exit of a process) stay open, and are given up when the same call is made again;
     a later call counts as inside of one of them only when the stack leads back to it. Costs a callback for each entry
@@ -75,6 +77,10 @@ class CallTracer:
         self._machine = machine
         self._backtrace = Backtrace(machine)
         self._open: dict[_Place, list[_Entry]] = {}
+        self._satps: dict[_Place, int] = {}
+        """In which address space each of them was entered."""
+        self._elsewhere: _Elsewhere = {}
+        """Open calls on stacks of a kernel that others lie in the place of, with the root of their address space."""
         self._newest: dict[int, Call] = {}
         """Open calls by identity, oldest first."""
         self._watches: dict[int, Subscription] = {}
@@ -138,10 +144,14 @@ class CallTracer:
         self._restore(None)
 
     def _save(self) -> object:
-        return {key: tuple(entries) for key, entries in self._open.items()}, dict(self._newest), dict(self._called)
+        opened = {key: tuple(entries) for key, entries in self._open.items()}
+        elsewhere = {place: list(entries) for place, entries in self._elsewhere.items()}
+        return opened, dict(self._newest), dict(self._called), dict(self._satps), elsewhere
 
     def _restore(self, state: object | None) -> None:
-        saved, newest, called = cast("_Saved", state or ({}, {}, {}))
+        saved, newest, called, satps, elsewhere = cast("_Saved", state or ({}, {}, {}, {}, {}))
+        self._satps = dict(satps)
+        self._elsewhere = {place: list(entries) for place, entries in elsewhere.items()}
         self._open = {key: list(entries) for key, entries in saved.items()}
         self._newest, self._called = dict(newest), dict(called)
 
@@ -154,7 +164,7 @@ class CallTracer:
         registers = self._machine.hart.x
         return_address, stack_pointer = registers[_RA], registers[_SP]
         key = return_address, stack_pointer, self._space()
-        entries = self._open.get(key)
+        entries = self._entries(key)
         if entries is not None:
             if self._is_called_again(address, key, entries):
                 self._give_up(key)
@@ -173,9 +183,27 @@ class CallTracer:
             depth=self._depth(*key),
         )
         self._open.setdefault(key, []).append((call, on_return))
+        self._satps[key] = self._machine.hart.csr[Csr.SATP]
         self._newest[id(call)] = call
         self._await(return_address)
         return call
+
+    def _entries(self, key: _Place) -> list[_Entry] | None:
+        """The open calls at a place of the stack that is there now: a kernel may have another one for each process."""
+        entries, satp = self._open.get(key), self._machine.hart.csr[Csr.SATP]
+        if entries is not None and self._is_of_other_stack(key, satp):
+            self._elsewhere[key, self._satps.pop(key) & SATP_PPN] = self._open.pop(key)
+            entries = None
+        if entries is None and self._elsewhere:
+            entries = self._elsewhere.pop((key, satp & SATP_PPN), None)
+            if entries is not None:
+                self._open[key], self._satps[key] = entries, satp
+        return entries
+
+    def _is_of_other_stack(self, key: _Place, satp: int) -> bool:
+        """Whether other memory is at a stack pointer of S mode than when calls at this place were entered."""
+        known = self._satps.get(key, satp)
+        return not key[2] and is_other_stack(self._machine.memory.ram.read_word, known, satp, key[1])
 
     def _await(self, return_address: int) -> None:
         if return_address not in self._return_watches:
@@ -207,7 +235,7 @@ class CallTracer:
 
     def _depth(self, return_address: int, stack_pointer: int, space: int) -> int:
         """How many open calls enclose one that is entered now."""
-        enclosing = self._open.get((return_address, stack_pointer, space))
+        enclosing = self._entries((return_address, stack_pointer, space))
         if enclosing is not None:
             return enclosing[-1][0].depth + 1  # one jumped to the other in its last instruction
         thread = self._machine.hart.x[_TP]
@@ -220,7 +248,7 @@ class CallTracer:
             return 0
         highest = max(call.stack_pointer for call in above)
         for address, frame in self._backtrace.frames(return_address, stack_pointer):
-            enclosing = self._open.get((address, frame, space))
+            enclosing = self._entries((address, frame, space))
             if enclosing is not None:
                 return enclosing[-1][0].depth + 1
             if frame > highest:
@@ -239,14 +267,18 @@ class CallTracer:
         return frame is not None and wanted.to_bytes(8, "little") in frame
 
     def _give_up(self, key: _Place) -> None:
+        self._satps.pop(key, None)
         for call, _ in self._open.pop(key):
             del self._newest[id(call)]
 
     def _returned(self, return_address: int) -> None:
         registers = self._machine.hart.x
-        finished = self._open.pop((return_address, registers[_SP], self._space()), None)
+        key = return_address, registers[_SP], self._space()
+        finished = self._entries(key)
         if finished is None:
             return
+        del self._open[key]
+        self._satps.pop(key, None)
         value, second_value = registers[_A0], registers[_A0 + 1]
         for call, _ in finished:
             del self._newest[id(call)]

@@ -70,6 +70,9 @@ class Recorder:
     def code_address(self, address):
         return address
 
+    def features_switched(self):
+        pass
+
 
 @pytest.fixture
 def bare(probes):

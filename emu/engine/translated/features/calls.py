@@ -14,7 +14,7 @@ from emu.engine.translated.operations import ENV, Operand, Operation, T, known, 
 from emu.engine.translated.plan import Known, Part, Source
 from emu.engine.translated.rings import Drain, Ring
 from emu.engine.window import Word
-from emu.isa.encodings import C_J, C_JR, C_JR_MASK, C_JUMP_MASK, JAL, JALR, OPCODE, TRAP_RETURNS
+from emu.isa.encodings import C_J, C_JR, C_JR_MASK, C_JUMP_MASK, JAL, JALR, OPCODE, OTHER_STACK, TRAP_RETURNS
 from emu.isa.jumps import compressed_jump_offset, jal_offset
 from emu.isa.operands import instruction_length
 
@@ -39,6 +39,9 @@ class Kind(IntEnum):
     """No instruction: a trap was entered in front of the one at pc."""
     TRAP_RETURN = 5
     """`sret` or `mret`."""
+    OTHER_STACK = 6
+    """A write of `satp` behind which other memory is at the stack pointer: another process's stack of the kernel. The
+    target is what `satp` was."""
 
 
 class Transfer(NamedTuple):
@@ -56,11 +59,13 @@ class Transfer(NamedTuple):
     link: int
     """Of a call the register that gets the return address, of a return the one it is taken from; else 0."""
     satp: int
-    """The address space, of a trap and of `sret` and `mret`; else 0."""
+    """The address space, of a trap, of `sret` and `mret`, and of another stack; else 0."""
 
 
 class Calls(Feature):
     """Hands over `RECORD`s, one for each call, return, jump to a register, trap, `sret` and `mret`, in their order.
+
+    And one with `OTHER_STACK` in the place of the instruction where a write of `satp` has brought another stack.
 
     Written by the instruction itself: what comes between a call and its target, as an interrupt, comes behind it in
     the record. `decode` reads them, and `emu.observe.calls.stacks` makes stacks of them.
@@ -119,6 +124,8 @@ def decoded(instruction: int) -> tuple[Kind, bool, int, int]:
         return Kind.TRAP, False, 0, 0
     if instruction in TRAP_RETURNS:
         return Kind.TRAP_RETURN, False, 0, 0
+    if instruction == OTHER_STACK:
+        return Kind.OTHER_STACK, False, 0, 0
     if instruction & 3 != 3:
         if instruction & 2 == 0:
             return Kind.JUMP, True, compressed_jump_offset(instruction) or 0, 0

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 
 from emu.hints import NamedTuple, Protocol
+from emu.isa.status import SATP_PPN
 
 Where = tuple[int, int]
 """A stack pointer and the value of satp."""
@@ -49,6 +50,7 @@ class Saved(NamedTuple):
     fresh: dict[Where, None]
     aside: dict[Where, tuple[Entries, object]]
     satp: int | None
+    elsewhere: dict[int, tuple[int, Entries, object]]
 
 
 class Interrupted:
@@ -68,6 +70,8 @@ class Interrupted:
         self._fresh: dict[Where, None] = {}
         """Those whose entries are in the table, in the order in which they came."""
         self._aside: dict[Where, tuple[Entries, object]] = {}
+        self._elsewhere: dict[int, tuple[int, Entries, object]] = {}
+        """The innermost entry of stacks that others lie in the place of, by the root of their address space."""
         words = (ctypes.c_uint64 * Context.END)()
         self.words, self.address = memoryview(words).cast("B").cast("Q"), ctypes.addressof(words)
         """What native code knows (`Context`), and where the host has it."""
@@ -92,11 +96,7 @@ class Interrupted:
         """A trap returns there: the innermost entry, with all that it leads to in its place; None if none is known."""
         self._catch_up()
         if where[1] != self.words[Context.SATP]:
-            self._begin(where[1])
-            for each in self._fresh:
-                entries = self._chain(self._contexts[each])
-                self._aside[each] = entries, None if self._apart is None else self._apart.set_aside(entries)
-            self._fresh.clear()
+            self._set_fresh_aside(where[1])
         innermost, aside = self._contexts.get(where), self._aside.get(where)
         self._forget(where)
         if aside is not None:
@@ -104,6 +104,38 @@ class Interrupted:
             if self._apart is not None:
                 self._apart.put_back(aside[1])
         return innermost
+
+    def other_stack(self, old: int, new: int, innermost: int) -> int | None:
+        """Another stack lies in the place of the one with this entry; `old` and `new` are values of satp.
+
+        Its innermost entry, with all that it leads to in its place; None if none is known.
+        """
+        old, new = old & SATP_PPN, new & SATP_PPN
+        self._catch_up()
+        self._set_fresh_aside(_NO_SATP)
+        self._elsewhere.pop(old, None)
+        self._elsewhere[old] = innermost, *self._copied(innermost)
+        if len(self._elsewhere) > _MOST:
+            del self._elsewhere[next(iter(self._elsewhere))]
+        known = self._elsewhere.pop(new, None)
+        if known is None:
+            return None
+        innermost, entries, more = known
+        self._put_back(entries)
+        if self._apart is not None:
+            self._apart.put_back(more)
+        return innermost
+
+    def _set_fresh_aside(self, satp: int) -> None:
+        """Other calls may have the places of those that were interrupted; traps are taken in this space from now on."""
+        self._begin(satp)
+        for each in self._fresh:
+            self._aside[each] = self._copied(self._contexts[each])
+        self._fresh.clear()
+
+    def _copied(self, innermost: int) -> tuple[Entries, object]:
+        entries = self._chain(innermost)
+        return entries, None if self._apart is None else self._apart.set_aside(entries)
 
     def _catch_up(self) -> None:
         """Forget what native code has returned to."""
@@ -134,16 +166,18 @@ class Interrupted:
 
     def clear(self) -> None:
         """Nothing is known."""
-        self.restore(Saved({}, {}, {}, None))
+        self.restore(Saved({}, {}, {}, None, {}))
 
     def saved(self) -> Saved:
         """What is known now, for `restore`."""
         self._catch_up()
         satp = self.words[Context.SATP]
-        return Saved(dict(self._contexts), dict(self._fresh), dict(self._aside), None if satp == _NO_SATP else satp)
+        known = None if satp == _NO_SATP else satp
+        return Saved(dict(self._contexts), dict(self._fresh), dict(self._aside), known, dict(self._elsewhere))
 
     def restore(self, saved: Saved) -> None:
         """Go back to that."""
-        contexts, fresh, aside, satp = saved
+        contexts, fresh, aside, satp, elsewhere = saved
+        self._elsewhere = dict(elsewhere)
         self._begin(_NO_SATP if satp is None else satp)
         self._contexts, self._fresh, self._aside = dict(contexts), dict(fresh), dict(aside)

@@ -21,6 +21,7 @@ from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
 from emu.engine.translated.rings import Buffer
 from emu.hints import ClassVar, NamedTuple
+from emu.isa.encodings import OTHER_STACK
 from emu.isa.operands import instruction_length
 
 _ENTRY = 32
@@ -269,7 +270,10 @@ class KeptCalls(Feature):
         """See `Feature`."""
         self._message.empty()
         kind = callentries.kind_of(jump.instruction)
-        if kind == callentries.CALLED:
+        if jump.instruction == OTHER_STACK:
+            innermost = self._contexts.other_stack(jump.target, jump.satp, self._innermost[0])
+            self._innermost[0] = self._end if innermost is None else innermost
+        elif kind == callentries.CALLED:
             self._called(jump.pc + instruction_length(jump.instruction) & callentries.HIGHEST, jump.stack_pointer)
         elif kind == callentries.RETURNED:
             self._returned(OpenCall(jump.target, jump.stack_pointer), jump.instret)

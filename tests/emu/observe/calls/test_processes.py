@@ -6,10 +6,12 @@ import pytest
 
 from emu.address import VirtAddr
 from emu.engine import native
+from emu.engine.translated.features.calls import Calls, Kind, decode
 from emu.machine import Machine
 from emu.observe.calls.kept import KeptTracer, Meaning, Recorded
+from emu.observe.calls.stacks import CallStacks
 from emu.observe.calls.tracer import Call, CallTracer, Return
-from tests.emu.processes import USER, two_processes
+from tests.emu.processes import USER, two_kernel_stacks, two_processes
 
 Boot = Callable[..., Machine]
 KERNEL = two_processes(
@@ -74,3 +76,89 @@ def test_a_process_that_comes_to_where_another_ones_call_returns_ends_nothing(bo
     machine.run(2_000)
     assert len(told) > 20
     assert told == [("call", 1, 0), ("return", 1, 11)] * (len(told) // 2) + [("call", 1, 0)] * (len(told) % 2)
+
+
+IN_THE_KERNEL = two_kernel_stacks("""
+second:
+    li sp, 0x40001000
+first:
+    mv a0, s1
+    call outer
+    j first
+outer:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    li t0, 2
+    beq s1, t0, 1f
+    call reads
+    j 2f
+1:  call writes
+2:  ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+reads:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    mv a0, s1
+    call yields
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+writes:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    nop
+    mv a0, s1
+    call yields
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+yields:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    mv a0, s1
+    call switch
+    addi a0, s1, 10
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+""").replace("4096 - 48\n", "4096 - 80\n")
+"""The second process begins where the first one is when it has called `switch`, in `yields` in `reads` in `outer`."""
+
+
+@pytest.mark.parametrize("function", ["outer", "yields", "switch"])
+@pytest.mark.parametrize("way", ["python", "kept"])
+def test_calls_on_stacks_of_a_kernel_that_share_an_address_return_on_their_own(
+    way: str, function: str, boot: Boot
+) -> None:
+    if way != "python" and not native.can_replace_functions():
+        pytest.skip("this host has no native probes")
+    machine, told = boot(IN_THE_KERNEL), []
+    address = VirtAddr(machine.address_of(function))
+    (python if way == "python" else kept)(machine, address, told)
+    machine.run(4_000)
+    returns = [number for word, number, _ in told if word == "return"]
+    assert len(returns) > 20
+    assert returns == [1 + number % 2 for number in range(len(returns))]
+    if function == "yields":
+        assert all(value == number + 10 for word, number, value in told if word == "return")
+    assert told[:4] == [("call", 1, 0), ("call", 2, 0), *told[2:4]]
+
+
+def test_stacks_of_a_kernel_that_share_an_address_are_told_apart(boot: Boot) -> None:
+    machine = boot(IN_THE_KERNEL)
+    stacks, seen = CallStacks(), []
+    names = {int(machine.address_of(name)): name for name in ("outer", "reads", "writes", "yields", "switch")}
+    calls = Calls(lambda records: seen.extend(decode(bytes(records))))
+    machine.core.engine.switch_on(calls)
+    machine.run(4_000)
+    machine.core.engine.flush_features()
+    paths = []
+    for transfer in seen:
+        stacks.apply(transfer)
+        if transfer.kind is Kind.CALL and names.get(transfer.target) == "switch":
+            paths.append([names[frame.entry] for frame in stacks.current])
+    ways = ["outer", "reads", "yields", "switch"], ["outer", "writes", "yields", "switch"]
+    assert len(paths) > 20
+    assert paths == [ways[number % 2] for number in range(len(paths))]
+    assert stacks.unwound == 0
