@@ -10,6 +10,7 @@ from emu.engine import library
 from emu.engine.codepages import CodePages
 from emu.engine.translated import layout
 from emu.machine import Machine, MachineConfig
+from tests.guests import PAGING_ON
 
 HOST, BASE = 0x7F00_0000_0000, 0x8000_0000
 FIRST = BASE >> PAGE_BITS
@@ -43,14 +44,6 @@ def test_neighbouring_pages_share_a_hook_and_every_page_is_in_one(monkeypatch, s
         assert len(memory) == most
 
 
-PAGED = """
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
-"""
 END = """
     li a7, 8
     ecall
@@ -74,7 +67,7 @@ data: .zero 64
 """
 
 
-@pytest.mark.parametrize("paging", ["", PAGED], ids=["bare", "one page for all"])
+@pytest.mark.parametrize("paging", ["", PAGING_ON], ids=["bare", "one page for all"])
 def test_only_stores_to_pages_with_code_leave_translated_code(build, fidelity, paging):
     machine = Machine(MachineConfig(fidelity=fidelity))
     if not machine.core.engine.is_native:
@@ -139,7 +132,7 @@ end:
 
 @pytest.mark.parametrize(
     ("paging", "view"),
-    [("", ""), (PAGED, ""), (PAGED, "li t0, 1 << 30\n sub s1, s1, t0")],
+    [("", ""), (PAGING_ON, ""), (PAGING_ON, "li t0, 1 << 30\n sub s1, s1, t0")],
     ids=["bare", "one page for all", "through a view that cannot be executed"],
 )
 def test_code_that_is_made_in_data_is_seen_to_change(build, fidelity, probes, paging, view):
