@@ -344,6 +344,19 @@ class OpenCalls:
             self._awaited[where] = [one for one in waiting if one.awaited.owner not in self._gone]
             self.records.await_return(where, None, ())
 
+    def leave_process(self) -> object | None:
+        """See `Apart`: calls that are awaited, with all that they lead to in the table."""
+        self.settle()
+        users = {at for at, them in self._awaited.items() if them and them[-1].awaited.call.privilege == Privilege.U}
+        awaited = {where: self._awaited.pop(where) for where in users}
+        return (self.kept.copied(starmap(OpenCall, awaited)), awaited) if awaited else None
+
+    def enter_process(self, known: object, /) -> None:
+        """See `Apart`."""
+        entries, awaited = cast("tuple[Entries, dict[Where, list[Waiting]]]", known)
+        self.kept.put_back(entries)
+        self.put_back((awaited, {}))
+
     def give_up(self, owner: object) -> list[Awaited]:
         """Await no return for an owner any more; its calls that are open."""
         self.settle()

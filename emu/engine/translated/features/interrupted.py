@@ -42,6 +42,12 @@ class Apart(Protocol):
     def put_back(self, known: object, /) -> None:
         """They are in their places again."""
 
+    def leave_process(self) -> object | None:
+        """What is known of calls of a user program on stacks that wait; None if nothing is. It is forgotten."""
+
+    def enter_process(self, known: object, /) -> None:
+        """It is known again."""
+
 
 class Saved(NamedTuple):
     """What was interrupted at a moment."""
@@ -51,6 +57,7 @@ class Saved(NamedTuple):
     aside: dict[Where, tuple[Entries, object]]
     satp: int | None
     elsewhere: dict[int, tuple[int, Entries, object]]
+    processes: dict[int, object]
 
 
 class Interrupted:
@@ -72,6 +79,8 @@ class Interrupted:
         self._aside: dict[Where, tuple[Entries, object]] = {}
         self._elsewhere: dict[int, tuple[int, Entries, object]] = {}
         """The innermost entry of stacks that others lie in the place of, by the root of their address space."""
+        self._processes: dict[int, object] = {}
+        """What is known of processes that wait, by their address space."""
         words = (ctypes.c_uint64 * Context.END)()
         self.words, self.address = memoryview(words).cast("B").cast("Q"), ctypes.addressof(words)
         """What native code knows (`Context`), and where the host has it."""
@@ -96,7 +105,7 @@ class Interrupted:
         """A trap returns there: the innermost entry, with all that it leads to in its place; None if none is known."""
         self._catch_up()
         if where[1] != self.words[Context.SATP]:
-            self._set_fresh_aside(where[1])
+            self._switch(where[1])
         innermost, aside = self._contexts.get(where), self._aside.get(where)
         self._forget(where)
         if aside is not None:
@@ -104,6 +113,20 @@ class Interrupted:
             if self._apart is not None:
                 self._apart.put_back(aside[1])
         return innermost
+
+    def _switch(self, satp: int) -> None:
+        """A trap returns to another process."""
+        left = self.words[Context.SATP]
+        self._set_fresh_aside(satp)
+        if self._apart is not None:
+            known = self._apart.leave_process()
+            if known is not None:
+                self._processes[left] = known
+                if len(self._processes) > _MOST:
+                    del self._processes[next(iter(self._processes))]
+            known = self._processes.pop(satp, None)
+            if known is not None:
+                self._apart.enter_process(known)
 
     def other_stack(self, old: int, new: int, innermost: int) -> int | None:
         """Another stack lies in the place of the one with this entry; `old` and `new` are values of satp.
@@ -166,18 +189,19 @@ class Interrupted:
 
     def clear(self) -> None:
         """Nothing is known."""
-        self.restore(Saved({}, {}, {}, None, {}))
+        self.restore(Saved({}, {}, {}, None, {}, {}))
 
     def saved(self) -> Saved:
         """What is known now, for `restore`."""
         self._catch_up()
         satp = self.words[Context.SATP]
         known = None if satp == _NO_SATP else satp
-        return Saved(dict(self._contexts), dict(self._fresh), dict(self._aside), known, dict(self._elsewhere))
+        contexts, fresh, aside = dict(self._contexts), dict(self._fresh), dict(self._aside)
+        return Saved(contexts, fresh, aside, known, dict(self._elsewhere), dict(self._processes))
 
     def restore(self, saved: Saved) -> None:
         """Go back to that."""
-        contexts, fresh, aside, satp, elsewhere = saved
-        self._elsewhere = dict(elsewhere)
+        contexts, fresh, aside, satp, elsewhere, processes = saved
+        self._elsewhere, self._processes = dict(elsewhere), dict(processes)
         self._begin(_NO_SATP if satp is None else satp)
         self._contexts, self._fresh, self._aside = dict(contexts), dict(fresh), dict(aside)

@@ -73,7 +73,7 @@ class KeptCalls(Feature):
         self._innermost = self._table[:1]
         self._spare = _FIRST
         self._was_off = False
-        self._contexts = Interrupted(self._chain, self._put_back, apart)
+        self._contexts = Interrupted(self._chain, self.put_back, apart)
 
     @property
     def rings(self) -> Sequence[Buffer]:
@@ -107,8 +107,8 @@ class KeptCalls(Feature):
     def native(self, core: Core) -> callentries.Native:
         """Where the table and the rest are in the host's memory."""
         self._prepare(core)
-        message = self._message.address
-        return callentries.Native(self.innermost_address, self._apart(_APART), self._mask, message, self._end)
+        rest = self._mask, self._message.address, self._end
+        return callentries.Native(self.innermost_address, self._apart(_APART), *rest)
 
     def switched_off(self) -> None:
         """See `Feature`."""
@@ -117,9 +117,7 @@ class KeptCalls(Feature):
     def open_calls(self, return_address: int, stack_pointer: int) -> Iterator[OpenCall] | None:
         """The calls above one that was made last or has just returned, here or where a trap was taken last.
 
-        Innermost first; None where it is not known.
-
-        The list may end before the outermost call: what was called before the feature was switched on is not in it.
+        Innermost first; None where it is not known. What was called before the feature was switched on is not in it.
         """
         entry = self._found(OpenCall(return_address, stack_pointer))
         return None if entry is None else self._from(self._before(entry))
@@ -230,10 +228,12 @@ class KeptCalls(Feature):
     def saved(self, places: Iterable[OpenCall]) -> object:
         """What is open here, behind traps and around the given calls, for `restore`; not that of all other stacks."""
         self._message.empty()
-        starts = [self._innermost[0], self._interrupted, *self._contexts]
-        starts += [place for call in places if self._call(place := self._place(call.stack_pointer)) == call]
-        entries = self._chain(*starts)
+        entries = self._chain(self._innermost[0], self._interrupted, *self._contexts) | self.copied(places)
         return _Saved(self._innermost[0], self._interrupted, self._spare, self._contexts.saved(), entries)
+
+    def copied(self, calls: Iterable[OpenCall]) -> interrupted.Entries:
+        """The entries of calls that are in their places, and all that they lead to."""
+        return self._chain(*(place for call in calls if self._call(place := self._place(call.stack_pointer)) == call))
 
     def _chain(self, *starts: int) -> interrupted.Entries:
         """These entries, and those that they lead to."""
@@ -253,9 +253,10 @@ class KeptCalls(Feature):
         assert isinstance(state, _Saved)
         self._innermost[0], self._interrupted, self._spare, contexts, entries = state
         self._contexts.restore(contexts)
-        self._put_back(entries)
+        self.put_back(entries)
 
-    def _put_back(self, entries: interrupted.Entries) -> None:
+    def put_back(self, entries: interrupted.Entries) -> None:
+        """Have them in their places again."""
         for entry, words in entries.items():
             place = entry - self._base >> 3
             self._words[place : place + len(words)] = memoryview(array("Q", words))

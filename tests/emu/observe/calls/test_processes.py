@@ -78,6 +78,49 @@ def test_a_process_that_comes_to_where_another_ones_call_returns_ends_nothing(bo
     assert told == [("call", 1, 0), ("return", 1, 11)] * (len(told) // 2) + [("call", 1, 0)] * (len(told) % 2)
 
 
+COROUTINES = two_processes(
+    "program",
+    "program",
+    """
+program:
+    mv a0, s1
+    call yields
+    j program
+yields:
+    mv s2, ra
+    li sp, 0x40200000
+    la ra, other
+    ret
+other:
+    ecall
+    li sp, 0x40300000
+    la ra, back
+    ret
+back:
+    addi a0, s1, 10
+    mv ra, s2
+    ret
+""",
+)
+"""Each goes from one stack of its own to another in a call, and to the other process there."""
+
+
+@pytest.mark.parametrize("way", ["python", "kept", "recorded"])
+def test_calls_on_stacks_that_wait_in_a_process_are_told_from_those_of_another_one(way: str, boot: Boot) -> None:
+    if way != "python" and not native.can_replace_functions():
+        pytest.skip("this host has no native probes")
+    machine, told = boot(COROUTINES), []
+    address = VirtAddr(machine.address_of("yields") - USER)
+    if way == "python":
+        python(machine, address, told)
+    else:
+        kept(machine, address, told, way == "recorded")
+    machine.run(2_000)
+    returns = [one for one in told if one[0] == "return"]
+    assert len(returns) > 20
+    assert returns == [("return", number, number + 10) for _ in returns for number in (1, 2)][: len(returns)]
+
+
 IN_THE_KERNEL = two_kernel_stacks("""
 second:
     li sp, 0x40001000
