@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from emu.address import VirtAddr
 from emu.cli.shared.outputs import whole_file
-from emu.cli.shared.recordings import opened, tell_missing
+from emu.cli.shared.runs import is_kernel, opened_run
 from emu.cli.words.reading import Group, Words, add_help
 from emu.engine.translated.features import Access
 from emu.errors import ConfigError
@@ -31,12 +32,12 @@ def options() -> Words:
     """The words of `ekernel compare`."""
     words = Words(
         "ekernel compare",
-        "Show the first instruction at which two recorded runs differ; exit status 1 if they do. Where both have "
+        "Show the first instruction at which two runs differ; exit status 1 if they do. Where both have "
         "recorded memory, the first access that differs is shown, too. Or compare policies or allocators on one.",
-        operands=" RECORDING [RECORDING]",
+        operands=" RECORDING|ELF [RECORDING|ELF]",
     )
-    words.operand("one", form="RECORDING", kind=Path, text="A run (ekernel run --record FILE).")
-    words.operand("other", form="RECORDING", many="?", kind=Path, text="Another.")
+    words.operand("one", form="RUN", kind=Path, text="A run (ekernel run --record FILE), or a kernel, which is run.")
+    words.operand("other", form="RUN", many="?", kind=Path, text="Another.")
     group = Group(words, "Or one run's workload elsewhere")
     group.value(
         "-replacement", "--replacement", to="frames", form="N,N...", default="",
@@ -60,12 +61,15 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         raise ConfigError("-o draws what -replacement or -allocators compare: name one of them")
     if request.other is None:
         raise ConfigError("compare with what? Name a second recording, or -replacement FRAMES, or -allocators heap")
-    with Recording(request.one) as one, Recording(request.other) as other:
+    with _opened(request.one) as one, _opened(request.other) as other:
         lines = list(_lines(one, other))
         print("\n".join(lines or ["the same instructions"]))
-        tell_missing(one)
-        tell_missing(other)
     return int(bool(lines))
+
+
+def _opened(path: Path) -> AbstractContextManager[Recording]:
+    """A run; one that was not recorded is, with what it has read."""
+    return opened_run(path, needs=("memory",) if is_kernel(path) else ())
 
 
 def _elsewhere(request: CompareWords) -> int:
@@ -78,7 +82,7 @@ def _elsewhere(request: CompareWords) -> int:
         word = "-replacement" if request.frames else "-allocators"
         raise ConfigError(f"{word} looks at one recording: leave out the second")
     compared = comparisons.policies(request.frames) if request.frames else comparisons.allocators(request.allocators)
-    with opened(request.one, needs=("memory",) if request.frames else ()) as recording:
+    with opened_run(request.one, needs=("memory",) if request.frames else ()) as recording:
         found = compared(recording)
     print("\n".join(found.lines))
     if request.output is not None:

@@ -7,7 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path, PurePath
 
 from emu.cli.shared.outputs import whole_file
-from emu.cli.shared.recordings import EVERYTHING, opened
+from emu.cli.shared.recordings import EVERYTHING
+from emu.cli.shared.runs import opened_run
 from emu.cli.words.reading import Group, Words, add_help, written
 from emu.counted import counted
 from emu.errors import ConfigError
@@ -59,7 +60,7 @@ def options() -> Words:
         "Show what a recording (ekernel run --record FILE) holds, a line for each instruction, call, access.",
         operands=" FILE [instructions|functions|memory|registers|commits|execution|events]",
     )
-    words.operand("file", form="FILE", kind=Path, text="The recording.")
+    words.operand("file", form="FILE", kind=Path, text="The recording; or a kernel, which is run and recorded first.")
     words.operand("what", form="WHAT", many="?", default="", text="What to show of it; instructions.")
     group = Group(words, "What of it")
     group.value(
@@ -87,7 +88,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     _check(request)
     first, last = _span(request.span)
     needs = ("calls",) if request.form in TIMELINES else _NEEDS.get(request.what, ())
-    with opened(request.file, request.symbols, needs=needs, span=(first, last)) as recording:
+    with opened_run(request.file, request.symbols, needs=needs, span=(first, last)) as recording:
         if request.span:
             _check_span(recording, request.span, first, last)
         chosen = _chosen(recording, request.functions)

@@ -211,3 +211,24 @@ def test_progress_is_shown_at_a_terminal_that_the_lines_do_not_go_to(
     assert terminal.status() == 0
     assert "reading " not in terminal.seen
     assert ekernel("trace", "run.ekrec", "-o", "lines.txt").stderr == ""
+
+
+def test_a_kernel_that_was_not_recorded_is_run_for_a_trace_and_for_a_comparison(
+    ekernel: Ekernel, program: Program
+) -> None:
+    elf = program(SOURCE)
+    ekernel("run", elf, "-q", "--record", "r", "--record-what", "calls,memory")
+    for words in ([], ["functions"], ["memory", "-range", "2-9"], ["-function", "outer"]):
+        ran = ekernel("trace", elf, *words)
+        assert lines(ran) == lines(ekernel("trace", "r", *words)) != []
+        assert re.fullmatch(r"ekernel: \S+guest\.elf: the guest .*: [\d,]+ instructions\n", ran.stderr)
+    other = elf.rename(elf.with_name("other.elf"))
+    elf = program(SOURCE.replace("li s0, 3", "li s0, 4"))
+    parted = ekernel("compare", other, elf)
+    assert parted.returncode == 1
+    assert re.search(r"^- .* c\.li s0, 3 .*\n\+ .* c\.li s0, 4 ", parted.stdout, re.MULTILINE)
+    assert "recorded no memory" not in parted.stderr
+    same = ekernel("compare", "r", other)
+    assert (same.returncode, same.stdout) == (0, "the same instructions\n")
+    (elf.parent / "notes").write_text("no kernel")
+    assert "notes is no recording" in ekernel("trace", "notes").stderr
