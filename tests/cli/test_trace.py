@@ -147,7 +147,7 @@ def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Pro
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["trace", "guest.elf"], "guest.elf is no recording: those are made by"),
+        (["trace", "guest.s"], "guest.s is no recording: those are made by"),
         (["trace", "none"], "cannot read none: No such file"),
         (["trace", "r", "instruction"], "does not show 'instruction': did you mean 'instructions'?"),
         (["trace", "host", "memory"], "host has no memory: record them with"),
