@@ -39,12 +39,16 @@ def _unwatched(machine: Machine, _path: Path) -> None:
     machine.run(max_instructions=_LIMIT)
 
 
-def _recorded(machine: Machine, path: Path) -> None:
-    """As `--record FILE --record-what ''` does: with all by which the run is lived again."""
-    with Recorder(machine, path, ()) as recorder:
+def _recorded(machine: Machine, path: Path, what: tuple[str, ...] = ()) -> None:
+    """As `--record FILE --record-what instructions` does: with all by which the run is lived again."""
+    with Recorder(machine, path, what) as recorder:
         replay = ReplaySections(machine, recorder)
         machine.run(max_instructions=_LIMIT)
         replay.close()
+
+
+def _recorded_with_calls(machine: Machine, path: Path) -> None:
+    _recorded(machine, path, ("calls",))
 
 
 def _written_down(machine: Machine, path: Path) -> None:
@@ -160,7 +164,10 @@ def _spike() -> None:
 
 def main() -> None:
     """Print all parts."""
-    every: dict[str, tuple[Run, float]] = {"all instructions, and what brings the rest": (_recorded, 1.1)}
+    every: dict[str, tuple[Run, float]] = {
+        "all instructions, and what brings the rest": (_recorded, 1.1),
+        "and calls": (_recorded_with_calls, 1.4),
+    }
     title("Computing, fast, processor time")
     _compare(lambda: _computing(_ROUNDS), every, _earlier(_ROUNDS))
     title("A part of it, each register, access and CSR")

@@ -34,59 +34,66 @@ PAIRS = Probe(
     mov r11, [rdx+{_SEEN_END}]
     mov r13, [rdx+{_LAST}]
     mov r14, {_MULTIPLIER:#x}
+    shl r9, 4
     test rsi, rsi
-    jz left
-more:
+    jz done
     test r12, r12
-    jz left
+    jz done
     cmp r10, r11
-    jae left
-next:
-    mov ecx, [rdi]
-    add rdi, 4
-    mov rax, rcx
+    jae done
+    mov eax, [rdi]
     shl rax, 32
     or rax, r13
-    mov r13, rcx
-    mov rcx, r14
-    imul rcx, rax
-    shr rcx, {_SHIFT}
+    jmp pair
+next:
+    mov rax, [rdi-4]
+pair:
+    add rdi, 4
+    mov rcx, rax
+    imul rcx, r14
+    shr rcx, {_SHIFT - 4}
 look:
     and rcx, r9
-    mov rbx, rcx
-    shl rbx, 4
-    cmp [r8+rbx], rax
+    cmp [r8+rcx], rax
     jne other
-    mov rax, [r8+rbx+8]
-    test rax, rax
-    jz fresh
-    add rax, 2
-    mov [r8+rbx+8], rax
-    test al, {_PLAIN}
-    jz listed
+    mov rbx, [r8+rcx+8]
+    add rbx, 2
+    mov [r8+rcx+8], rbx
+    test bl, {_PLAIN}
+    jz even
     dec rsi
     jnz next
     jmp left
 other:
-    cmp qword ptr [r8+rbx+8], 0
+    cmp qword ptr [r8+rcx+8], 0
     je fresh
-    inc rcx
+    add rcx, 16
     jmp look
+even:
+    cmp rbx, 2
+    jne listed
 fresh:
-    mov [r8+rbx], rax
-    mov rax, [rdx+{_FRESH}]
-    add rax, 2
-    mov [r8+rbx+8], rax
+    mov [r8+rcx], rax
+    mov rbx, [rdx+{_FRESH}]
+    add rbx, 2
+    mov [r8+rcx+8], rbx
     dec r12
-    test al, {_PLAIN}
+    test bl, {_PLAIN}
     jnz counted
 listed:
+    shr rcx, 4
     mov [r10], rcx
     add r10, 8
 counted:
     dec rsi
-    jnz more
+    jz left
+    test r12, r12
+    jz left
+    cmp r10, r11
+    jb next
 left:
+    mov r13d, [rdi-4]
+done:
     mov [rdx+{_ROOM}], r12
     mov [rdx+{_SEEN}], r10
     mov [rdx+{_LAST}], r13
@@ -106,15 +113,17 @@ left:
     movk x10, #{_MULTIPLIER >> 16 & 0xFFFF:#x}, lsl #16
     movk x10, #{_MULTIPLIER >> 32 & 0xFFFF:#x}, lsl #32
     movk x10, #{_MULTIPLIER >> 48:#x}, lsl #48
-    cbz x1, left
-more:
-    cbz x5, left
+    cbz x1, done
+    cbz x5, done
     cmp x7, x8
-    b.hs left
-next:
-    ldr w11, [x0], #4
+    b.hs done
+    ldr w11, [x0]
     orr x12, x9, x11, lsl #32
-    mov x9, x11
+    b pair
+next:
+    ldur x12, [x0, #-4]
+pair:
+    add x0, x0, #4
     mul x13, x12, x10
     lsr x13, x13, #{_SHIFT}
 look:
@@ -142,8 +151,13 @@ listed:
     str x13, [x7], #8
 counted:
     subs x1, x1, #1
-    b.ne more
+    b.eq left
+    cbz x5, left
+    cmp x7, x8
+    b.lo next
 left:
+    ldur w9, [x0, #-4]
+done:
     str x5, [x2, #{_ROOM}]
     str x7, [x2, #{_SEEN}]
     str x9, [x2, #{_LAST}]
