@@ -97,8 +97,8 @@ class Sanitizing:
 
         machine = self._machine
         if self._request.stacks:
-            named = [WatchedRange.parse(machine, text) for text in self._request.stacks]
-            return [range(one.address, one.address + one.length) for one in named]
+            named = [(text, WatchedRange.parse(machine, text)) for text in self._request.stacks]
+            return [range(one.address, self._end_of(text, one.address + one.length)) for text, one in named]
         if any(one.stacks for one in self._allocations.chosen):
             return []  # the sanitizer knows those
         found = []
@@ -108,6 +108,15 @@ class Sanitizing:
                 end = int(behind[0].address) if behind else int(first[0].address) + first[0].size
                 found.append(range(int(first[0].address), end))
         return found
+
+    def _end_of(self, text: str, end: int) -> int:
+        """Where a stack ends: at the next symbol, if it is a label without a size."""
+        symbols = self._machine.symbols
+        named = symbols.named(text)
+        if not named or named[0].size:
+            return end
+        behind = (int(symbol.address) for symbol in symbols if symbol.limit and symbol.address > named[0].address)
+        return min((*behind, named[0].limit))
 
     def numbers(self) -> dict[str, object]:
         """The reports for programs; empty when nothing was asked for."""
