@@ -32,6 +32,7 @@ int main(void)
 	tell("/proc/meminfo");
 	tell("/proc/buddyinfo");
 	tell("/proc/slabinfo");
+	tell("/proc/vmallocinfo");
 	printf("== end\n");
 	fflush(stdout);
 	reboot(RB_POWER_OFF);

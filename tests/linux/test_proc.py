@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emu.address import PAGE_SIZE
 from emu.machine import Machine, MachineConfig, StopReason
 from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
@@ -18,6 +19,8 @@ from tests.linux.conftest import SERIAL
 pytestmark = pytest.mark.slow
 _PAGES_ASIDE = 256
 """Free pages that the kernel keeps aside for its CPU, and does not count as free."""
+_VMALLOC = range(0xFF20, 0xFF60)
+"""The upper bits of addresses there (Linux's Documentation/riscv/vm-layout.rst, Sv57)."""
 _SLAB = re.compile(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) ", re.MULTILINE)
 """A cache's name, its active objects, all of them, their size, and how many a slab has."""
 
@@ -76,3 +79,8 @@ def test_proc_agrees_with_what_was_handed_out_and_taken_back(built: Linux, tmp_p
             assert int(active) <= int(total)
             compared += 1
     assert compared > 30
+
+    mapped = [event for address, event in ledger.blocks.held.items() if int(address) >> 48 in _VMALLOC]
+    pages = re.findall(r" pages=(\d+) vmalloc", told["/proc/vmallocinfo"])  # it does not say at which addresses
+    assert Counter(-(-event.size // PAGE_SIZE) for event in mapped) == Counter(map(int, pages))
+    assert len(pages) > 10
