@@ -56,10 +56,6 @@ class Node:
         return tuple(reversed(names))
 
 
-Told = Callable[[int, Node, Node | None], None]
-"""Hears when a stretch of instructions ended, in which function, and which function was called then, if any."""
-
-
 class _Site(NamedTuple):
     """An instruction that calls, returns or jumps, at its address."""
 
@@ -81,16 +77,19 @@ class CallTree:
     symbols counts for the address that was called there.
     """
 
-    def __init__(self, symbol_at: Callable[[int], str], instret: int = 0, told: Told | None = None) -> None:
+    def __init__(
+        self, symbol_at: Callable[[int], str], instret: int = 0, changed: dict[Node, None] | None = None
+    ) -> None:
         """`symbol_at` gives the function that an address is in, empty where there is no symbol.
 
-        `instret` is where the run begins; `told` hears of each stretch, in their order.
+        `instret` is where the run begins; `changed` gets each node whose figures change, in that order.
         """
         self.root = Node("", None)
         self.stacks = CallStacks()
         self._symbol_at = symbol_at
-        self._instret = instret
-        self._told = told
+        self.instret = instret
+        """How far the run was followed."""
+        self._changed = changed
         self._nodes: dict[int, tuple[list[Frame], list[Node]]] = {}
         self._open: list[Node] = []
         self._sites: dict[int, _Site] = {}
@@ -98,8 +97,8 @@ class CallTree:
     def apply_all(self, records: bytes | memoryview) -> None:
         """Follow all that `Calls` has handed over: for most calls and returns no `Transfer` is made."""
         sites, symbol_at, new = self._sites, self._symbol_at, tuple.__new__
-        call, returns, jump, told = Kind.CALL, Kind.RETURN, Kind.JUMP, self._told
-        stack, nodes, instret = self.stacks.current, self._open, self._instret
+        call, returns, jump, changed = Kind.CALL, Kind.RETURN, Kind.JUMP, self._changed
+        stack, nodes, instret = self.stacks.current, self._open, self.instret
         for record in RECORD.iter_unpack(records):
             pc, instruction, target, place, moment, _ = record
             site = sites.get(pc)
@@ -127,13 +126,15 @@ class CallTree:
                     if moment > instret:
                         node.instructions += moment - instret
                     instret = moment
-                    if told is not None:
-                        told(moment, node, below)
+                    if changed is not None:
+                        changed[node] = None
+                        if below is not None:
+                            changed[below] = None
                     continue
-            self._instret = instret
+            self.instret = instret
             self.apply(transfer(*record))
-            stack, nodes, instret = self.stacks.current, self._open, self._instret
-        self._instret = instret
+            stack, nodes, instret = self.stacks.current, self._open, self.instret
+        self.instret = instret
 
     def _site(self, record: tuple[int, ...]) -> _Site:
         """What is known of the instruction of a record from now on."""
@@ -192,8 +193,8 @@ class CallTree:
     def _count(self, called: Node) -> None:
         """A function was called."""
         called.calls += 1
-        if self._told is not None:
-            self._told(self._instret, called, called)
+        if self._changed is not None:
+            self._changed[called] = None
 
     def _outermost(self, site: int) -> Node:
         """Who has made the outermost call: a function that nobody was seen to call."""
@@ -201,17 +202,17 @@ class CallTree:
 
     def until(self, instret: int, pc: int) -> None:
         """What has retired up to here belongs to the calls that are open; pc is in the innermost."""
-        retired = instret - self._instret
-        self._instret = instret
-        node = self.root
-        if retired > 0:
-            symbol = self._symbol_at(pc)
-            node = self._open[-1] if self._open else self.root.child(symbol)
-            if node.symbol != symbol and node.parent is not None:
-                node = node.parent.child(symbol)
-            node.instructions += retired
-        if self._told is not None:
-            self._told(instret, node, None)
+        retired = instret - self.instret
+        self.instret = instret
+        if retired <= 0:
+            return
+        symbol = self._symbol_at(pc)
+        node = self._open[-1] if self._open else self.root.child(symbol)
+        if node.symbol != symbol and node.parent is not None:
+            node = node.parent.child(symbol)
+        node.instructions += retired
+        if self._changed is not None:
+            self._changed[node] = None
 
 
 def totals(root: Node) -> dict[str, tuple[int, int, int]]:

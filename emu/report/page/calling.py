@@ -6,7 +6,7 @@ from typing import Any
 
 from emu.address import VirtAddr
 from emu.engine.slots import Slot
-from emu.engine.translated.features.calls import Calls
+from emu.engine.translated.features.calls import RECORD, Calls
 from emu.machine import Machine
 from emu.observe.calls.tree import CallTree, Node
 from emu.record.recorder import Following
@@ -30,24 +30,29 @@ class Calling:
         self._machine = machine
         symbol = lru_cache(maxsize=65536)(lambda address: places.symbol(VirtAddr(address)))
         self._timeline, self._moment = Timeline(), machine.instret
-        self._tree = CallTree(symbol, machine.instret, self._told)
-        self._numbers: dict[Node, int] = {}
-        self._following = Following(machine, [Calls(self._tree.apply_all)], None)
+        self._changed: dict[Node, None] = {}
+        self._left = 1
+        """Transfers that are still to come in this step."""
+        self._tree = CallTree(symbol, machine.instret, self._changed)
+        self._nodes: list[Node] = []
+        self._known: dict[Node, tuple[int, int, int]] = {}
+        """The number of each node in that list, its instructions and its calls, at the step before."""
+        self._following = Following(machine, [Calls(self._followed)], None)
         self._following.start()
 
     def close(self) -> None:
         """Follow no more."""
         self._following.close()
         self._tree.until(self._machine.instret, self._machine.core.slots[Slot.BLOCK_PC])
+        self._step()
 
     def plain(self, moments: Sequence[int]) -> dict[str, Any]:
         """The tree as columns, callers first, and what came to each path by which of these moments."""
         kept = self._kept()
         order = [node for node in self._tree.root.walk() if node in kept]
         numbers = {node: number for number, node in enumerate(order)}
-        nodes, names = list(self._numbers), dict[str, int]()
-        places = {}
-        for number, node in enumerate(nodes):
+        names, places = dict[str, int](), dict[int, tuple[int, bool]]()
+        for number, node in enumerate(self._nodes):
             above = node
             while above not in numbers:
                 assert above.parent is not None, "the root is kept"
@@ -66,17 +71,39 @@ class Calling:
             "timeline": timeline.plain(),
         }
 
-    def _told(self, moment: int, node: Node, called: Node | None) -> None:
-        number = self._numbers
-        if moment > self._moment:
-            self._timeline.add(moment, number.setdefault(node, len(number)) << 1, moment - self._moment)
-        self._moment = moment
-        if called is not None:
-            self._timeline.add(moment, number.setdefault(called, len(number)) << 1 | _CALLS)
+    def _followed(self, records: bytes | memoryview) -> None:
+        view, place, size = memoryview(records), 0, RECORD.size
+        while place < len(view):
+            part = view[place : place + self._left * size]
+            self._tree.apply_all(part)
+            place += len(part)
+            self._left -= len(part) // size
+            if not self._left:
+                self._step()
+                self._left = self._timeline.every
+
+    def _step(self) -> None:
+        """What came to each path since the step before."""
+        known, sums = self._known, dict[int, int]()
+        for node in self._changed:
+            before = known.get(node)
+            if before is None:
+                before = len(self._nodes), 0, 0
+                self._nodes.append(node)
+            number, instructions, calls = before
+            if node.instructions != instructions:
+                sums[number << 1 | _INSTRUCTIONS] = node.instructions - instructions
+            if node.calls != calls:
+                sums[number << 1 | _CALLS] = node.calls - calls
+            known[node] = number, node.instructions, node.calls
+        self._changed.clear()
+        self._moment = max(self._moment, self._tree.instret)
+        if sums:
+            self._timeline.add_step(self._moment, sums)
 
     def _kept(self) -> set[Node]:
         """The paths that were worth a look at some time of the run, with those that led to them."""
-        nodes, order = list(self._numbers), list(self._tree.root.walk())
+        nodes, order = self._nodes, list(self._tree.root.walk())
         kept, own, next_look = {self._tree.root}, dict[Node, int](), _FIRST_LOOK
         last = self._moment
         for moment, sums in self._timeline.steps():

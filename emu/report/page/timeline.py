@@ -6,8 +6,8 @@ from typing import Any
 
 from emu.report.page.curves import differences
 
-_MOST = 1 << 19
-"""Sums that are kept while a run goes on: some 8 MB."""
+_MOST = 1 << 18
+"""Sums that are kept while a run goes on: some 4 MB."""
 
 
 class Timeline:
@@ -43,6 +43,12 @@ class Timeline:
             self._moment = moment
         opened = self._open
         opened[key] = opened.get(key, 0) + amount
+
+    def add_step(self, moment: int, sums: dict[int, int]) -> None:
+        """Count all that came since the step before as one step; as many moments as `every` says are to be one."""
+        self._close()
+        self._append(moment, sums)
+        self._bound()
 
     def steps(self) -> Iterator[tuple[int, Iterator[tuple[int, int]]]]:
         """Each step: the moment by which it was so, and the sums that came to those before it."""
@@ -99,6 +105,10 @@ class Timeline:
         self._noted = 0
         self._append(self._moment, self._open)
         self._open = {}
+        self._bound()
+
+    def _bound(self) -> None:
+        """Have fewer steps where there are too many sums."""
         while len(self._keys) > self._most and len(self._moments) > 1:
             self._halve()
 

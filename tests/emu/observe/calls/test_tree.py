@@ -1,7 +1,6 @@
 """The tree of calls: what is followed in bulk is what one transfer after the other makes."""
 
 import re
-from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,21 +135,17 @@ def test_code_that_was_written_anew_is_followed_as_it_is() -> None:
     assert [frame.entry for frame in tree.stacks.current] == [0x3000]
 
 
-@given(st.lists(FORKS, max_size=60))
-def test_the_stretches_and_calls_that_are_told_add_up_to_the_tree(forks) -> None:
-    instructions, calls, last = Counter[Node](), Counter[Node](), 0
-
-    def told(moment: int, node: Node, called: Node | None) -> None:
-        nonlocal last
-        instructions[node] += max(moment - last, 0)
-        last = moment
-        if called is not None:
-            calls[called] += 1
-
-    tree, moment = CallTree(lambda address: f"f{address >> 12}", told=told), 0
+@given(st.lists(FORKS, max_size=60), st.sampled_from([1, 3]))
+def test_what_has_changed_is_told_and_nothing_else_needs_a_look(forks, at_once) -> None:
+    changed, moment, records = dict[Node, None](), 0, []
     for pc, instruction, target, stack, retired, satp in forks:
         moment = max(moment + retired, 0)
-        tree.apply_all(RECORD.pack(pc, instruction, target, stack, moment, satp))
-    tree.until(moment + 3, FUNCTIONS[0])
-    assert +instructions == {node: node.instructions for node in tree.root.walk() if node.instructions}
-    assert +calls == {node: node.calls for node in tree.root.walk() if node.calls}
+        records.append(RECORD.pack(pc, instruction, target, stack, moment, satp))
+    tree, before = CallTree(lambda address: f"f{address >> 12}", changed=changed), dict[Node, tuple[int, int]]()
+    for place in range(0, len(records), at_once):
+        tree.apply_all(b"".join(records[place : place + at_once]))
+        after = {node: (node.instructions, node.calls) for node in tree.root.walk()}
+        assert {node for node in after if after[node] != before.get(node, (0, 0))} <= {*changed}
+        before = after
+        changed.clear()
+    assert tree.instret == moment
