@@ -70,6 +70,25 @@ def test_reads_and_writes_are_chosen_and_a_cancelled_watch_leaves_its_neighbours
     assert (len(writes), len(reads) > count[1], len(both) > count[2]) == (count[0], True, True)
 
 
+def test_of_a_thousand_watches_each_is_told_its_own_accesses_alone(build, fidelity):
+    plain = ran(guest.machine(build, fidelity))
+    expected, _, _ = guest.life(build, fidelity)
+    base = data_of(build, fidelity)
+    places = range(base, base + 3000, 3)
+    machine, told = guest.machine(build, fidelity), dict[int, list[tuple[int, int]]]()
+    for place in places:
+        heard = told.setdefault(place, [])
+        machine.watch_memory(
+            place, lambda event, heard=heard: heard.append((int(event.address), event.instret)), length=1
+        )
+    assert ran(machine) == plain
+    wanted = {
+        place: [(a.address, a.instret) for a in expected if a.address <= place < a.address + a.size] for place in places
+    }
+    assert told == wanted
+    assert sum(map(bool, wanted.values())) > 3
+
+
 def test_a_watch_that_is_set_while_the_guest_runs_sees_what_follows(build, fidelity):
     base = data_of(build, fidelity)
     machine, told, times = guest.machine(build, fidelity), [], []
