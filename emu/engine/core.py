@@ -275,8 +275,10 @@ class Engine(EngineAnswers):
         self._entries_by, self._serves_returns = entries_by, returns
         if not self.is_native:
             return
-        serves = not (self.looks_at_jumps or self.clock.features.looks_at_completed)
-        self.slots[Slot.ENTRIES] = entries_by if serves else 0
+        completed = self.clock.features.looks_at_completed
+        told = any(feature.looks_at_jumps and not feature.has_entries_noted for feature in self._features)
+        serves = not (self.looks_at_jumps or completed)
+        self.slots[Slot.ENTRIES] = entries_by if not (told or completed) else 0
         if self._returns is None:
             if not returns:
                 return

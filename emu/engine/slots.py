@@ -48,6 +48,8 @@ class Slot:
     """Where records of calls are made; see `emu.engine.translated.features.callrecords`."""
     CODE_HOOKS = 21
     """Where it stands at which addresses the core has code hooks (see `emu.engine.codehooks`), or 0."""
+    KEPT = 22
+    """Where the words are of the calls that are open (`emu.engine.translated.features.callentries.Table`), or 0."""
     ALONE = 24
     """Not 0 while nobody may call Python: bits of `Note` (see `emu.engine.calls.alone`)."""
     STOP = 25

@@ -8,9 +8,12 @@ retired since the last one, and the trap that a run is to end behind.
 
 from emu.engine.fills.table import CONTEXT, MARK, NUMBERS, PERMISSION_TABLES, PERMISSIONS
 from emu.engine.slots import Slot
+from emu.engine.translated.features.callentries import Table
+from emu.engine.translated.features.interrupted import Context
 from emu.engine.window import Word
 from emu.isa.causes import ExceptionCause
 from emu.isa.csrs import Csr
+from emu.isa.registers import SP
 from emu.isa.status import Status
 
 BY_CORE, BY_MODEL = 1, 2
@@ -23,11 +26,12 @@ _SIE = int(Status.SIE).bit_length() - 1
 _STACKED_BY = int(Status.SPIE).bit_length() - 1 - _SIE
 _CLEARED = int(Status.SIE | Status.SPIE | Status.SPP)
 _MPRV = int(Status.MPRV).bit_length() - 1
+_SP = 8 * SP
 _PC, _PRIVILEGE, _RESERVATION = 8 * Word.PC, 8 * Word.PRIVILEGE, 8 * Word.LOAD_RESERVATION
-_MODEL = {name: 8 * int(Csr[name]) for name in ("MSTATUS", "MEDELEG", "SEPC", "SCAUSE", "STVAL", "STVEC")}
+_MODEL = {name: 8 * int(Csr[name]) for name in ("MSTATUS", "MEDELEG", "SEPC", "SCAUSE", "STVAL", "STVEC", "SATP")}
 _CORE = {
     "MSTATUS": 8 * Word.MSTATUS, "MEDELEG": 8 * Word.MEDELEG, "SEPC": 8 * Word.SEPC, "SCAUSE": 8 * Word.SCAUSE,
-    "STVAL": 8 * Word.STVAL, "STVEC": 8 * Word.STVEC,
+    "STVAL": 8 * Word.STVAL, "STVEC": 8 * Word.STVEC, "SATP": 8 * Word.SATP,
 }  # fmt: skip
 assert ExceptionCause.ECALL_FROM_U == CALL
 
@@ -53,6 +57,7 @@ def _x86_64(registers: dict[str, int], base: str, ready: str) -> str:
     mov qword ptr [{base}+{registers["SCAUSE"]}], {CALL}
     mov qword ptr [{base}+{registers["STVAL"]}], 0
     mov rsi, [{base}+{registers["STVEC"]}]
+    mov r8, [{base}+{registers["SATP"]}]
 """
 
 
@@ -95,6 +100,13 @@ X86_64 = f"""
     inc r10
     cmp r10, [rax+{8 * Slot.LAST_TRAP}]
     je python
+    mov r10, [rax+{8 * Slot.KEPT}]
+    test r10, r10
+    jz has_room
+    mov r10, [r10+{8 * Table.CONTEXTS}]
+    cmp qword ptr [r10+{8 * Context.COUNT}], {Context.MOST_SEEN}
+    jae python
+has_room:
     cmp r8d, {BY_CORE}
     je by_core
     mov r10, [rax+{8 * Slot.MODEL}]
@@ -106,6 +118,32 @@ unknown:
 by_core:
     {_x86_64(_CORE, "r9", "")}
 entered:
+    mov r10, [rax+{8 * Slot.KEPT}]
+    test r10, r10
+    jz entry_noted
+    mov r11, [r10+{8 * Table.INNERMOST}]
+    mov rdi, [r10+{8 * Table.OUTERMOST}]
+    mov [r10+{8 * Table.INNERMOST}], rdi
+    mov r10, [r10+{8 * Table.CONTEXTS}]
+    mov [r10+{8 * Context.INTERRUPTED}], r11
+    mov rdi, [r10+{8 * Context.COUNT}]
+    inc qword ptr [r10+{8 * Context.COUNT}]
+    lea rdi, [rdi+rdi*2]
+    lea rdi, [r10+rdi*8+{8 * Context.SEEN}]
+    mov [rdi+8], r8
+    mov [rdi+16], r11
+    mov r8, [r9+{_SP}]
+    mov [rdi], r8
+    shr r8d, {Context.STACK_SHIFT}
+    and r8d, {(1 << Context.PLACE_BITS) - 1}
+    shl r8d, 5
+    add r10, r8
+    mov r8, [rdi]
+    mov [r10+{8 * Context.PLACES}], r8
+    mov r8, [rdi+8]
+    mov [r10+{8 * Context.PLACES + 8}], r8
+    mov [r10+{8 * Context.PLACES + 16}], r11
+entry_noted:
     and rsi, -4
     mov [r9+{_PC}], rsi
     mov qword ptr [r9+{_PRIVILEGE}], 1
@@ -147,6 +185,7 @@ def _aarch64(registers: dict[str, int], base: str, ready: str) -> str:
     str x15, [{base}, #{registers["SCAUSE"]}]
     str xzr, [{base}, #{registers["STVAL"]}]
     ldr x15, [{base}, #{registers["STVEC"]}]
+    ldr x3, [{base}, #{registers["SATP"]}]
 """
 
 
@@ -189,6 +228,13 @@ AARCH64 = f"""
     ldr x12, [x9, #{8 * Slot.LAST_TRAP}]
     cmp x17, x12
     b.eq python
+    ldr x12, [x9, #{8 * Slot.KEPT}]
+    cbz x12, has_room
+    ldr x12, [x12, #{8 * Table.CONTEXTS}]
+    ldr x12, [x12, #{8 * Context.COUNT}]
+    cmp x12, #{Context.MOST_SEEN}
+    b.hs python
+has_room:
     cmp x13, #{BY_CORE}
     b.eq by_core
     ldr x12, [x9, #{8 * Slot.MODEL}]
@@ -197,6 +243,28 @@ AARCH64 = f"""
 by_core:
     {_aarch64(_CORE, "x11", "")}
 entered:
+    ldr x0, [x9, #{8 * Slot.KEPT}]
+    cbz x0, entry_noted
+    ldr x1, [x0, #{8 * Table.INNERMOST}]
+    ldr x2, [x0, #{8 * Table.OUTERMOST}]
+    str x2, [x0, #{8 * Table.INNERMOST}]
+    ldr x0, [x0, #{8 * Table.CONTEXTS}]
+    str x1, [x0, #{8 * Context.INTERRUPTED}]
+    ldr x2, [x0, #{8 * Context.COUNT}]
+    add x4, x2, #1
+    str x4, [x0, #{8 * Context.COUNT}]
+    add x2, x2, x2, lsl #1
+    add x2, x0, x2, lsl #3
+    add x2, x2, #{8 * Context.SEEN}
+    ldr x4, [x11, #{_SP}]
+    stp x4, x3, [x2]
+    str x1, [x2, #16]
+    ubfx x2, x4, #{Context.STACK_SHIFT}, #{Context.PLACE_BITS}
+    add x2, x0, x2, lsl #5
+    add x2, x2, #{8 * Context.PLACES}
+    stp x4, x3, [x2]
+    str x1, [x2, #16]
+entry_noted:
     and x15, x15, #0xfffffffffffffffc
     str x15, [x11, #{_PC}]
     mov x16, #1

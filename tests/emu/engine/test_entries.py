@@ -1,37 +1,67 @@
 """The handler of an `ecall` entered by native code, for both kinds of hosts, against the model; and in machines."""
 
+from array import array
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.engine.fills import table as filltable
 from emu.engine.slots import SLOTS, Slot
+from emu.engine.translated.features.callentries import Table
+from emu.engine.translated.features.interrupted import Context, Interrupted
 from emu.engine.traps.entries import BY_CORE, BY_MODEL
 from emu.engine.window import Word
 from emu.errors import DoubleFault
 from emu.events import SyscallMade, TrapTaken
 from emu.hart.traps import enter_s
 from emu.isa.csrs import Csr
+from emu.isa.registers import SP
 from emu.isa.status import Status
 from emu.machine import Machine, MachineConfig
 from emu.machine.history.moment import Moment
-from tests.emu.engine.exceptions import MODEL, PYTHON, SLOT_WORDS, STATE, TABLE, WORDS
+from tests.emu.engine.exceptions import KNOWN, MODEL, PYTHON, SLOT_WORDS, STATE, TABLE, WORDS
 from tests.emu.engine.test_returns import STATUSES
 from tests.guests import TO_USER
 
 PC, COUNT, TRAPS, GRANTED, BEFORE = 0x4000_1234, 1000, 7, 0x5_0000, 0x1111
 CALL, ILLEGAL = 8, 2
-REGISTERS = ("MSTATUS", "MEDELEG", "SEPC", "SCAUSE", "STVAL", "STVEC")
+REGISTERS = ("MSTATUS", "MEDELEG", "SEPC", "SCAUSE", "STVAL", "STVEC", "SATP")
+OPEN_CALLS, INNERMOST, OUTERMOST = PYTHON + 0x800, 0x7000, 0x7100
+STACK_POINTER, SATP = 0xFFFF_FFFF_8000_0430, 8 << 60 | 5
 KEPT = {"sepc": BEFORE, "scause": BEFORE + 1, "stval": BEFORE + 2}
+
+
+def begin_open_calls(processor, seen):
+    """Let calls be open, and traps and returns be noted that Python has not seen: what Python knows by the words."""
+    noted = Interrupted(dict, print)
+    for number in range(seen):
+        place = Context.SEEN + 3 * number
+        noted.words[place : place + 3] = memoryview(array("Q", (16 * number, 0, 0x100 * (number % 2))))
+    noted.words[Context.COUNT] = seen
+    table = [0] * Table.END
+    table[Table.INNERMOST], table[Table.OUTERMOST], table[Table.CONTEXTS] = INNERMOST, OUTERMOST, KNOWN
+    processor.put(OPEN_CALLS, *table)
+    processor.put(KNOWN, *noted.words)
+    return noted
+
+
+def open_calls(processor):
+    """The innermost entry, and the words of contexts."""
+    words = [processor.get(KNOWN + 8 * number) for number in range(Context.END)]
+    return processor.get(OPEN_CALLS + 8 * Table.INNERMOST), words
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     by=st.sampled_from([BY_CORE, BY_MODEL]), status=STATUSES, stvec=st.sampled_from([0x8020_0000, 0x4000_0001]),
     context=st.sampled_from([0, 5]), numbers=st.lists(st.sampled_from([0, 7, 9, 11]), min_size=8, max_size=8),
-    odd=st.sampled_from([""] * 6 + ["number", "off", "S", "not delegated", "chain", "last"]),
+    odd=st.sampled_from([""] * 6 + ["number", "off", "S", "not delegated", "chain", "last", "full"]),
+    keeps=st.booleans(),
 )  # fmt: skip
-def test_native_code_enters_s_mode_as_the_model_does_or_asks_it(processor, by, status, stvec, context, numbers, odd):
+def test_native_code_enters_s_mode_as_the_model_does_or_asks_it(
+    processor, by, status, stvec, context, numbers, odd, keeps
+):
     put, get = processor.put, processor.get
     where = {
         name: MODEL + 8 * Csr[name] if by == BY_MODEL else STATE + 8 * getattr(Word, name) for name in REGISTERS
@@ -42,13 +72,16 @@ def test_native_code_enters_s_mode_as_the_model_does_or_asks_it(processor, by, s
     slots[Slot.COUNT], slots[Slot.TRAPS], slots[Slot.BLOCK_PC], slots[Slot.BLOCK_LENGTH] = COUNT, TRAPS, PC - 8, 3
     slots[Slot.TRAPPED_AT] = COUNT - 1 if odd == "chain" else COUNT - 2
     slots[Slot.LAST_TRAP] = TRAPS + 1 if odd == "last" else TRAPS
+    slots[Slot.KEPT] = OPEN_CALLS if keeps or odd == "full" else 0
+    noted = begin_open_calls(processor, Context.MOST_SEEN if odd == "full" else 3)
     put(SLOT_WORDS, *slots)
     for name, value in {
         "MSTATUS": status, "MEDELEG": 0x5EFF if odd == "not delegated" else 0x100, "SEPC": BEFORE,
-        "SCAUSE": BEFORE + 1, "STVAL": BEFORE + 2, "STVEC": stvec,
+        "SCAUSE": BEFORE + 1, "STVAL": BEFORE + 2, "STVEC": stvec, "SATP": SATP,
     }.items():  # fmt: skip
         put(where[name], value)
     put(STATE + 8 * Word.PC, PC + 4)
+    put(STATE + 8 * SP, STACK_POINTER)
     put(STATE + 8 * Word.PRIVILEGE, int(odd == "S"))
     put(STATE + 8 * Word.LOAD_RESERVATION, BEFORE)
     put(TABLE + 8 * filltable.CONTEXT, context)
@@ -67,7 +100,19 @@ def test_native_code_enters_s_mode_as_the_model_does_or_asks_it(processor, by, s
         assert (get(STATE + 8 * Word.PC), get(STATE + 8 * Word.PRIVILEGE)) == (PC + 4, int(odd == "S"))
         assert [get(SLOT_WORDS + 8 * slot) for slot in range(SLOTS)] == slots
         assert get(TABLE + 8 * filltable.CONTEXT) == context
+        assert open_calls(processor) == (INNERMOST, noted.words.tolist())
         return
+    if keeps:
+        ours = Interrupted(dict, print)
+        innermost, words = open_calls(processor)
+        ours.words[:] = memoryview(array("Q", words))
+        known = ours.saved()
+        noted.trapped((STACK_POINTER, SATP), INNERMOST)
+        assert innermost == OUTERMOST
+        assert (known, ours.interrupted) == (noted.saved(), INNERMOST)
+        assert ours.words[Context.PLACES :].tolist() == noted.words[Context.PLACES :].tolist()
+    else:
+        assert open_calls(processor) == (INNERMOST, noted.words.tolist())
     target = stvec & ~3
     assert seen["MSTATUS"] == enter_s(status, 0)
     assert [seen[name] for name in ("SEPC", "SCAUSE", "STVAL")] == [PC, CALL, 0]

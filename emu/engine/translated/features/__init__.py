@@ -103,6 +103,9 @@ class Feature:
         """Whether it wants to be told of traps, and of `sret` and `mret` that Python completes, by `jumped`."""
         return False
 
+    has_entries_noted: ClassVar[bool] = False
+    """Whether it need not be told of traps that native code enters, because that notes them for it (`Slot.KEPT`)."""
+
     def jumped(self, _jump: Jump, /) -> None:
         """Python has carried it out; or, without native probes, any instruction that always jumps has."""
 

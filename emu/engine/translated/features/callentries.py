@@ -74,7 +74,9 @@ class Table:
     SLOTS = 4
     CONTEXTS = 5
     """Where the words are of what traps have interrupted (`interrupted.Context`)."""
-    END = 6
+    OUTERMOST = 6
+    """The entry that the outermost call leads to."""
+    END = 7
     """How many words there are."""
 
 
@@ -248,10 +250,11 @@ KEPT_TRAP_RETURN = Probe(
     mov [rdi+{8 * Table.INNERMOST}], rax
     mov qword ptr [r8+16], 0
     inc qword ptr [r10+{8 * Context.COUNT}]
-    shl r9, 4
-    add r10, r9
+    lea r9, [r9+r9*2]
+    lea r10, [r10+r9*8]
     mov [r10+{8 * Context.SEEN}], rsi
     mov [r10+{8 * Context.SEEN + 8}], rcx
+    mov qword ptr [r10+{8 * Context.SEEN + 16}], 0
     ret
 told:
     mov rax, [rdi+{8 * Table.MESSAGE}]
@@ -279,8 +282,11 @@ told:
     str xzr, [x10, #16]
     add x11, x12, #1
     str x11, [x9, #{8 * Context.COUNT}]
-    add x9, x9, x12, lsl #4
-    stp x1, x3, [x9, #{8 * Context.SEEN}]
+    add x12, x12, x12, lsl #1
+    add x9, x9, x12, lsl #3
+    add x9, x9, #{8 * Context.SEEN}
+    stp x1, x3, [x9]
+    str xzr, [x9, #16]
     ret
 told:
     ldr x9, [x0, #{8 * Table.MESSAGE}]

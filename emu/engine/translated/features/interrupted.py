@@ -19,12 +19,14 @@ class Context:
 
     SATP = 0
     """The address space that a trap has returned to last."""
-    COUNT = 1
-    """How many returns it has carried out that Python has not seen yet."""
-    SEEN = 2
-    """The first of two words for each: where it led."""
+    INTERRUPTED = 1
+    """The innermost entry where a trap was taken last."""
+    COUNT = 2
+    """How many traps and returns from one native code has carried out that Python has not seen yet."""
+    SEEN = 3
+    """The first of three words for each: stack pointer and satp, and the innermost entry of a trap, 0 of a return."""
     MOST_SEEN = 32
-    PLACES = SEEN + 2 * MOST_SEEN
+    PLACES = SEEN + 3 * MOST_SEEN
     """The first of four words for each place, which traps at several stack pointers share: stack pointer, satp, and the
     innermost entry, 0 where Python is to be asked."""
     PLACE_BITS = 6
@@ -65,7 +67,7 @@ class Interrupted:
 
     Processes may have equal stack pointers, and then their calls have equal places in the table: so those of one are
     copied when a trap returns to another address space, and put back when one returns to them. Native code carries
-    out the other returns (`callentries.KEPT_TRAP_RETURN`).
+    out the other returns (`callentries.KEPT_TRAP_RETURN`), and notes the traps that it enters (`traps.entries`).
     """
 
     def __init__(
@@ -93,11 +95,8 @@ class Interrupted:
     def trapped(self, where: Where, innermost: int) -> None:
         """A trap was taken there."""
         self._catch_up()
-        self._contexts[where] = innermost
-        self._fresh[where] = None
-        self._aside.pop(where, None)
-        if len(self._contexts) > _MOST:
-            self._forget(next(iter(self._contexts)))
+        self._note(where, innermost)
+        self.interrupted = innermost
         words, place = self.words, self._place(where)
         words[place], words[place + 1], words[place + 2] = *where, innermost
 
@@ -160,14 +159,33 @@ class Interrupted:
         entries = self._chain(innermost)
         return entries, None if self._apart is None else self._apart.set_aside(entries)
 
+    @property
+    def interrupted(self) -> int:
+        """The innermost entry where a trap was taken last."""
+        return self.words[Context.INTERRUPTED]
+
+    @interrupted.setter
+    def interrupted(self, innermost: int) -> None:
+        self.words[Context.INTERRUPTED] = innermost
+
     def _catch_up(self) -> None:
-        """Forget what native code has returned to."""
+        """Know what native code has entered, and forget what it has returned to."""
         words = self.words
         if words[Context.COUNT]:
-            seen = words[Context.SEEN : Context.SEEN + 2 * words[Context.COUNT]].tolist()
+            seen = words[Context.SEEN : Context.SEEN + 3 * words[Context.COUNT]].tolist()
             words[Context.COUNT] = 0
-            for where in zip(seen[::2], seen[1::2], strict=True):
-                self._forget(where)
+            for stack_pointer, satp, innermost in zip(seen[::3], seen[1::3], seen[2::3], strict=True):
+                if innermost:
+                    self._note((stack_pointer, satp), innermost)
+                else:
+                    self._drop((stack_pointer, satp))
+
+    def _note(self, where: Where, innermost: int) -> None:
+        self._contexts[where] = innermost
+        self._fresh[where] = None
+        self._aside.pop(where, None)
+        if len(self._contexts) > _MOST:
+            self._forget(next(iter(self._contexts)))
 
     def _begin(self, satp: int) -> None:
         """Have native code return to this address space, where traps are taken from now on."""
@@ -183,6 +201,9 @@ class Interrupted:
         words, place = self.words, self._place(where)
         if (words[place], words[place + 1]) == where:
             words[place + 2] = 0
+        self._drop(where)
+
+    def _drop(self, where: Where) -> None:
         self._contexts.pop(where, None)
         self._fresh.pop(where, None)
         self._aside.pop(where, None)

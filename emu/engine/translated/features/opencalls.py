@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from emu.buffers import buffer_address
+from emu.engine.slots import SLOTS, Slot
 from emu.engine.translated.features import Core, Feature, Jump, callentries, interrupted
 from emu.engine.translated.features.callentries import INHERITED, PATH_SHIFT, RETURN, Around, OpenCall, Table
 from emu.engine.translated.features.interrupted import Apart, Interrupted
@@ -20,7 +21,7 @@ from emu.engine.translated.message import Message
 from emu.engine.translated.operations import Operation
 from emu.engine.translated.plan import Part
 from emu.engine.translated.rings import Buffer
-from emu.hints import ClassVar, NamedTuple
+from emu.hints import ClassVar, cast
 from emu.isa.encodings import OTHER_STACK
 from emu.isa.operands import instruction_length
 
@@ -33,14 +34,9 @@ _MOST_FOLLOWED = 1 << 16
 _LARGEST, _SMALLEST = 1 << 29, 1 << 24
 
 
-class _Saved(NamedTuple):
-    """What was open at a moment."""
-
-    innermost: int
-    interrupted: int
-    spare: int
-    contexts: interrupted.Saved
-    entries: interrupted.Entries
+_Saved = tuple[int, int, int, interrupted.Saved, interrupted.Entries]
+"""What was open at a moment: the innermost entry there, and where a trap was taken last; the next one apart; contexts;
+entries of the table."""
 
 
 def _nobody(_call: OpenCall, _instret: int) -> None:
@@ -55,6 +51,7 @@ class KeptCalls(Feature):
     """
 
     works_alone: ClassVar[bool] = True  # as with `Blocks`; where a call is marked, Python has been asked
+    has_entries_noted: ClassVar[bool] = True
 
     def __init__(self, returned: Callable[[OpenCall, int], None] = _nobody, apart: Apart | None = None) -> None:
         """`returned` is told of the return of each call that `mark` was said of, and the count of instructions then.
@@ -65,7 +62,7 @@ class KeptCalls(Feature):
         self._message = Message(callentries.WORDS, self._read)
         self._memory: mmap.mmap | None = None
         self._words = memoryview(b"").cast("Q")
-        self._base = self._mask = self._interrupted = 0
+        self._base = self._mask = 0
         self._none = (ctypes.c_uint64 * (_ENTRY // 8))()
         table = (ctypes.c_uint64 * Table.END)(ctypes.addressof(self._none))
         self._table, self.innermost_address = memoryview(table).cast("B").cast("Q"), ctypes.addressof(table)
@@ -73,6 +70,7 @@ class KeptCalls(Feature):
         self._innermost = self._table[:1]
         self._spare = _FIRST
         self._was_off = False
+        self._slots = memoryview(bytearray(8 * SLOTS)).cast("Q")
         self._contexts = Interrupted(self._chain, self.put_back, apart)
 
     @property
@@ -96,7 +94,8 @@ class KeptCalls(Feature):
         table = self._table
         table[Table.ENTRIES], table[Table.MASK] = self._apart(_APART), self._mask
         table[Table.MESSAGE], table[Table.SLOTS] = self._message.address, buffer_address(core.slots)
-        table[Table.CONTEXTS] = self._contexts.address
+        table[Table.CONTEXTS], table[Table.OUTERMOST] = self._contexts.address, self._end
+        self._slots, core.slots[Slot.KEPT] = core.slots, self.innermost_address
         return {
             Part.CONDITION: self._message.condition,
             Part.CALLING: callentries.calling(self.innermost_address),
@@ -113,6 +112,7 @@ class KeptCalls(Feature):
     def switched_off(self) -> None:
         """See `Feature`."""
         self._was_off = True
+        self._slots[Slot.KEPT] = 0
 
     def open_calls(self, return_address: int, stack_pointer: int) -> Iterator[OpenCall] | None:
         """The calls above one that was made last or has just returned, here or where a trap was taken last.
@@ -127,7 +127,7 @@ class KeptCalls(Feature):
         if self._memory is None:
             return None
         place = self._place(call.stack_pointer)
-        for innermost in (self._innermost[0], self._interrupted):
+        for innermost in (self._innermost[0], self._contexts.interrupted):
             for entry in (innermost, place):
                 if self._call(entry) == call and innermost in (entry, self._before(entry)):
                     return entry
@@ -228,8 +228,8 @@ class KeptCalls(Feature):
     def saved(self, places: Iterable[OpenCall]) -> object:
         """What is open here, behind traps and around the given calls, for `restore`; not that of all other stacks."""
         self._message.empty()
-        entries = self._chain(self._innermost[0], self._interrupted, *self._contexts) | self.copied(places)
-        return _Saved(self._innermost[0], self._interrupted, self._spare, self._contexts.saved(), entries)
+        contexts, first = self._contexts, (self._innermost[0], self._contexts.interrupted)
+        return *first, self._spare, contexts.saved(), self._chain(*first, *contexts) | self.copied(places)
 
     def copied(self, calls: Iterable[OpenCall]) -> interrupted.Entries:
         """The entries of calls that are in their places, and all that they lead to."""
@@ -250,8 +250,8 @@ class KeptCalls(Feature):
     def restore(self, state: object) -> None:
         """Go back to that."""
         self.forget()
-        assert isinstance(state, _Saved)
-        self._innermost[0], self._interrupted, self._spare, contexts, entries = state
+        innermost, at_trap, self._spare, contexts, entries = cast("_Saved", state)
+        self._innermost[0], self._contexts.interrupted = innermost, at_trap
         self._contexts.restore(contexts)
         self.put_back(entries)
 
@@ -298,7 +298,7 @@ class KeptCalls(Feature):
 
     def _begin(self) -> None:
         self._write(self._end, callentries.HIGHEST, 0, self._end)
-        self._innermost[0] = self._interrupted = self._end
+        self._innermost[0] = self._contexts.interrupted = self._end
 
     def _apart(self, number: int) -> int:
         return self._base + _ENTRY * number
@@ -347,8 +347,7 @@ class KeptCalls(Feature):
         self._innermost[0] = self._end if innermost is None else innermost
 
     def _park(self, stack_pointer: int, satp: int) -> None:
-        self._interrupted = self._innermost[0]
-        self._contexts.trapped((stack_pointer, satp), self._interrupted)
+        self._contexts.trapped((stack_pointer, satp), self._innermost[0])
 
     def _called(self, return_address: int, stack_pointer: int) -> None:
         innermost, place = self._innermost[0], self._place(stack_pointer)
