@@ -39,7 +39,7 @@ CHOSEN = {
         "hart/test_interrupts.py": "not slow",
         "hart/test_translations.py": "not slow",
         "hart/test_page_table_writes.py": "(kind_of_store and fast) or (watched_from and exact)",
-        "observe/allocations/test_recorded.py": "recorded_calls",
+        "observe/allocations/test_recorded.py": "recorded_calls or (each_stack and fast)",
         "observe/sanitizer/test_poisoned_natively.py": "fast and (few_of_many or another_size or (2 and linear))",
         "../kernel/test_exact_counts.py": "step-by-step and exact",
     },

@@ -87,6 +87,7 @@ class Backtrace:
             if register == _SP:
                 frame = stack_pointer + rule.offset
             elif register in _KEPT:
+                stack.is_relative = False
                 base = stack.word(kept[register]) if register in kept else stack.register(register)
                 if base is None:
                     return
@@ -184,7 +185,7 @@ class _Step:
 class _Stack:
     """Words of the stack at one moment, and registers. Remembers what was read, and where."""
 
-    __slots__ = ("_machine", "_words", "read", "registers")
+    __slots__ = ("_machine", "_words", "is_relative", "read", "registers")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -193,6 +194,8 @@ class _Stack:
         """The words that were asked for, by address."""
         self.registers: dict[int, int] = {}
         """The registers that were asked for, by number."""
+        self.is_relative = True
+        """Whether the stack pointer alone has said where words are."""
 
     def register(self, number: int) -> int:
         """An integer register."""

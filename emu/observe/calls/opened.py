@@ -200,7 +200,7 @@ class OpenCalls:
         return path.all_of
 
     def learn_callers(self, return_address: int, stack_pointer: int) -> None:
-        """Let calls be recorded inside of the same outermost one, while the stack says the same of that."""
+        """Let calls be recorded inside of the same outermost one, or of one like it, while its stack says the same."""
         outermost = OpenCall(return_address, stack_pointer)
         around = self.kept.open_calls(*outermost)
         for outermost in islice(() if around is None else around, _MOST_CALLERS):
@@ -209,23 +209,24 @@ class OpenCalls:
         path = self.kept.path(*outermost)
         self._told_by_stack(*outermost)
         told = self._chains[outermost]
-        words = [(address, word) for address, word in told.read.items() if word is not None and not address % 8]
-        if around is None or path is None or told.registers or len(words) < len(told.read):
+        words, away = told.words, told.words_from(outermost.stack_pointer)
+        if around is None or path is None or words is None:
             return
         if len(self._further) >= _MOST_LED or len(self.known_led) >= _MOST_LED:
             self.settle()
             self.records.forget_facts()
             self._further.clear()
             self.known_led.clear()
-        self._further[self.records.learn(path, tuple(words))] = told.sites
+        self._further[self.records.learn(path, words)] = told.sites
+        if away is not None:
+            self._further[self.records.learn_beyond(outermost.return_address, away)] = told.sites
 
     def led(self, callers: int, path: int) -> Led:
         """Who has led to the call whose record is being told."""
         led = self.known_led.get((path, callers))
         if led is None:
             count = callers >> 32
-            links = self.records.links(count)
-            sites = self._backtrace.sites_by(links, lambda: self.records.code(count))
+            sites = self._backtrace.sites_by(self.records.links(count), lambda: self.records.code(count))
             further = self._further.get(callers & (1 << 32) - 1, ())
             led = self.known_led[path, callers] = Led(sites[0], (sites + further)[1 : 1 + _MOST_CALLERS])
         return led
@@ -395,5 +396,5 @@ class OpenCalls:
         if len(self._chains) >= _MOST_CHAINS:
             self._chains.clear()
         stack = self._backtrace.stack
-        self._chains[return_address, stack_pointer] = Chain(sites, stack.read, stack.registers)
+        self._chains[return_address, stack_pointer] = Chain(sites, stack.read, stack.registers, stack.is_relative)
         return sites

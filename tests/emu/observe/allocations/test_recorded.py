@@ -138,6 +138,81 @@ tables: .zero 3 * 4096
     .zero 1024
 stack:
 """
+STACKS = 24
+ON_MANY_STACKS = f"""
+    .globl _start
+_start:
+    la t0, trapped
+    csrw stvec, t0
+    li s1, {STACKS}
+again:
+    la sp, stacks
+    slli t0, s1, 8
+    add sp, sp, t0
+    ebreak
+    addi s1, s1, -1
+    bnez s1, again
+    li a7, 8
+    ecall
+    .balign 4
+trapped:
+    csrr t0, sepc
+    lhu t1, 0(t0)
+    andi t1, t1, 3
+    addi t0, t0, 2
+    addi t1, t1, -3
+    bnez t1, compressed
+    addi t0, t0, 2
+compressed:
+    csrw sepc, t0
+    la ra, back
+    li t0, {STACKS // 3}
+    bltu t0, s1, handled
+    la ra, other_back
+handled:
+    addi sp, sp, -32
+    sd ra, 24(sp)
+    call once
+    call once
+    ld ra, 24(sp)
+    addi sp, sp, 32
+    ret
+back:
+    sret
+other_back:
+    nop
+    sret
+once:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    la a0, cache
+    call take
+    call give
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+take:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    call take_inside
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
+take_inside:
+    la a0, place
+    ret
+give:
+    ret
+    .data
+    .balign 16
+cache: .word 0, 32
+    .quad name
+place: .zero 32
+name: .asciz "one"
+    .bss
+    .balign 16
+stacks: .zero 256 * {STACKS + 1}
+"""
 A0 = Value.parse("a0")
 ALLOCATOR = Allocator(
     "caches",
@@ -151,34 +226,42 @@ ALLOCATOR = Allocator(
 )
 
 
+def linked(folder: Path, guest: str) -> Path:
+    """A guest's file."""
+    script = "SECTIONS { . = 0x80200000; .text : { *(.text) } .data : { *(.data) } .bss : { *(.bss) } }"
+    elf = folder / "guest.elf"
+    elf.write_bytes(link([assemble(guest, name="guest.S")], script=script).elf)
+    return elf
+
+
+def noting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The keys of facts that are learned from now on."""
+    learned, learn = list[int](), CallRecords.learn
+    monkeypatch.setattr(CallRecords, "learn", lambda self, key, *more: learned.append(key) or learn(self, key, *more))
+    return learned
+
+
+def told(elf: Path, fidelity: str, *, at_once: bool | None) -> tuple[list[Event], bool]:
+    """The events of a run, with `at_once` as they are collected; and whether native code can record their calls."""
+    events = list[Event]()
+    with Machine(MachineConfig(ram_size=16 << 20, fidelity=fidelity)) as machine:
+        machine.load(elf)
+        HeapObserver(machine, [ALLOCATOR])
+        if at_once is None:
+            for kind in (HeapAllocated, HeapFreed):
+                machine.on(kind, events.append)
+        else:
+            HeapObserver.collect(machine, events.append, at_once=at_once)
+        machine.run(20_000)
+        return events, machine.core.engine.is_native
+
+
 @pytest.mark.parametrize("paging", PAGING)
 def test_recorded_calls_are_told_as_each_at_its_moment_and_python_is_asked_about_what_is_new(
     tmp_path: Path, fidelity: str, paging: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = "SECTIONS { . = 0x80200000; .text : { *(.text) } .data : { *(.data) } .bss : { *(.bss) } }"
-    elf, learned = tmp_path / "guest.elf", list[int]()
-    guest = GUEST.format(paging=PAGING[paging])
-    elf.write_bytes(link([assemble(guest, name="guest.S")], script=script).elf)
-    learn = CallRecords.learn
-    monkeypatch.setattr(CallRecords, "learn", lambda self, key, *more: learned.append(key) or learn(self, key, *more))
-
-    is_native = list[bool]()
-
-    def told(*, at_once: bool | None) -> list[Event]:
-        events = list[Event]()
-        with Machine(MachineConfig(ram_size=16 << 20, fidelity=fidelity)) as machine:
-            machine.load(elf)
-            HeapObserver(machine, [ALLOCATOR])
-            if at_once is None:
-                for kind in (HeapAllocated, HeapFreed):
-                    machine.on(kind, events.append)
-            else:
-                HeapObserver.collect(machine, events.append, at_once=at_once)
-            is_native.append(machine.core.engine.is_native)
-            machine.run(20_000)
-        return events
-
-    expected = told(at_once=None)
+    elf, learned = linked(tmp_path, GUEST.format(paging=PAGING[paging])), noting(monkeypatch)
+    expected, is_native = told(elf, fidelity, at_once=None)
     made = [event for event in expected if isinstance(event, HeapAllocated)]
     assert len(made) == 52  # of 60 calls of `take` each eighth gets nothing
     assert {(event.size, event.kind) for event in made} == {
@@ -190,5 +273,18 @@ def test_recorded_calls_are_told_as_each_at_its_moment_and_python_is_asked_about
     assert len({event.callers for event in made}) > 2
     for at_once in (False, True):
         learned.clear()
-        assert told(at_once=at_once) == expected
-        assert not is_native[0] or 4 < len(learned) < len(expected) / 3
+        assert told(elf, fidelity, at_once=at_once)[0] == expected
+        assert not is_native or 4 < len(learned) < len(expected) / 3
+
+
+def test_python_is_not_asked_about_each_stack_where_equal_words_of_them_say_who_has_called(
+    tmp_path: Path, fidelity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elf, learned = linked(tmp_path, ON_MANY_STACKS), noting(monkeypatch)
+    expected, is_native = told(elf, fidelity, at_once=None)
+    assert len(expected) == 4 * STACKS
+    assert len({event.callers for event in expected if isinstance(event, HeapAllocated)}) == 4
+    for at_once in (False, True):
+        learned.clear()
+        assert told(elf, fidelity, at_once=at_once)[0] == expected
+        assert not is_native or 4 < len(learned) < STACKS

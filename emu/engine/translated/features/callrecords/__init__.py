@@ -275,6 +275,13 @@ class CallRecords(Feature):
         self._lists.clear()
         self._learned_plans.clear()
 
+    def learn_beyond(self, return_address: int, words: Words) -> int:
+        """Facts about all outermost calls that return to an address: these addresses count from the stack pointer.
+
+        That one, and they, are multiples of eight.
+        """
+        return self.learn((return_address + 1) * MIX & _ALL, words)
+
     def learn(self, key: int, words: Words, plan: Plan | None = None) -> int:
         """Facts by a key: a number for them, as long as these words stand there; those known before have it no more.
 

@@ -8,7 +8,7 @@ from emu.engine.translated.features.callrecords.layout import Field, Own, Shared
 from emu.engine.translated.features.callrecords.poisoning import aarch64 as poisoning
 
 # x19: the function's words. x20: what all share. x21: the state. x22: the entry. x23: the record. x24: the key of
-# what the call means.
+# what the call means. x16: what addresses of facts count from: 0, or the stack pointer of the outermost call.
 KNOWN = f"""{reaching.AARCH64}
 known:
     str x30, [sp, #-16]!
@@ -26,6 +26,7 @@ each:
     cbz x3, found
     ldr x5, [x2], #8
     ldr x6, [x2], #8
+    add x5, x5, x16
     bl reach
     cbz w7, unknown
     ldr x12, [x5]
@@ -42,6 +43,7 @@ unknown:
     ret
 led:
     str x30, [sp, #-16]!
+    mov x16, #0
     mov x13, #0
     mov x8, x22
     ldr x9, [x8, #{MARKS_OFFSET}]
@@ -76,6 +78,15 @@ outermost:
     ldr x1, [x8, #{MARKS_OFFSET}]
     lsr x1, x1, #{PATH_SHIFT}
     bl known
+    cbnz x0, whole
+    ldp x16, x1, [x8]
+    tst x16, #7
+    b.ne unled
+    add x1, x1, #1
+    ldr x9, [x20, #{8 * Shared.MIX}]
+    mul x1, x1, x9
+    bl known
+    mov x16, #0
     cbz x0, unled
     b whole
 host:

@@ -18,7 +18,7 @@ def _own(word: Own) -> str:
 
 # `known` says by which number the facts of a key go; 0 if there are none that hold. `led` writes who has led to the
 # call; 0 if that cannot be known. rbx: the function's words. rbp: what all share. r12: the state. r13: the entry of the
-# call. r14: the record.
+# call. r14: the record. r15: what addresses of facts count from: 0, or the stack pointer of the outermost call.
 KNOWN = f"""{reaching.X86_64}
 known:
     mov rax, rsi
@@ -37,6 +37,7 @@ each:
     jz found
     add rdx, 16
     mov rdi, [rdx-8]
+    add rdi, r15
     call reach
     jc unknown
     mov rdi, [rdi]
@@ -53,6 +54,7 @@ unknown:
     xor eax, eax
     ret
 led:
+    xor r15d, r15d
     xor r11d, r11d
     mov r8, r13
     mov rax, [r8+{MARKS_OFFSET}]
@@ -85,6 +87,18 @@ outermost:
     shr rsi, {PATH_SHIFT}
     push r11
     call known
+    test eax, eax
+    jnz beyond
+    mov rsi, [r8]
+    test sil, 7
+    jnz beyond
+    mov r15, rsi
+    mov rsi, [r8+8]
+    inc rsi
+    imul rsi, {_shared(Shared.MIX)}
+    call known
+    xor r15d, r15d
+beyond:
     pop r11
     test eax, eax
     jz unled
