@@ -6,6 +6,9 @@ from functools import cache
 
 import pytest
 
+from emu.engine import native
+from emu.engine.translated.features.callrecords import CallRecords
+from emu.engine.translated.features.callrecords.layout import RECORD_SIZE
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Drive, Machine, MachineConfig
 from emu.observe.allocations.catalogue import shipped
@@ -92,6 +95,23 @@ def test_the_sanitizer_accuses_linux_of_nothing_and_a_reader_of_freed_memory_of_
     machine.call("strnlen", freed, 8)
     assert [(bug.bug, int(bug.address)) for bug in _BUGS] == [(Bug.USE_AFTER_FREE, freed)]
     _BUGS.clear()
+
+
+@pytest.mark.skipif(not native.can_replace_functions(), reason="this host has no native probes")
+def test_what_native_code_has_done_for_the_sanitizer_waits_through_a_boot_until_somebody_asks(
+    built: Linux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, tell = list[int](), CallRecords.tell
+    monkeypatch.setattr(CallRecords, "tell", lambda self, data: told.append(len(data)) or tell(self, data))
+    drive = Drive(path=built.disk, snapshot=True)
+    machine = Machine(MachineConfig(fidelity="fast", bootargs=SERIAL, drives=(drive,)))
+    machine.load(built.kernel, initrd=built.initrd)
+    machine.add_symbols(built.vmlinux)
+    sanitizer = AddressSanitizer(machine)
+    machine.run()
+    assert told == []
+    assert len(sanitizer.contents.frames) > 500
+    assert sum(told) > 20_000 * RECORD_SIZE
 
 
 def test_the_memory_that_the_buddy_allocator_got_is_what_linux_says(built: Linux) -> None:

@@ -1,8 +1,9 @@
 """Who wants to know of returns of calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from emu.hints import NamedTuple, Protocol
+from emu.isa.privilege import Privilege
 from emu.observe.calls.tracer import Call, Return
 
 Ended = Callable[[Call, int], None]
@@ -35,3 +36,8 @@ class Waiting(Protocol):
 
 Where = tuple[int, ...]
 """The return address and the stack pointer of a call."""
+
+
+def of_users(awaited: Mapping[Where, Sequence[Waiting]]) -> set[Where]:
+    """The calls of user programs whose returns are awaited."""
+    return {at for at, them in awaited.items() if them and them[-1].awaited.call.privilege is Privilege.U}

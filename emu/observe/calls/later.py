@@ -1,15 +1,19 @@
 """What is told later of calls, in the order in which it came: records as they are, and what Python was told of."""
 
 from collections.abc import Callable
+from itertools import islice
 from struct import Struct
 
 from emu.engine.translated.features.callrecords import CallRecords, Record
 from emu.engine.translated.features.callrecords.layout import ENDED_BIT, RECORD_SIZE, Field
 from emu.hints import NamedTuple
+from emu.isa.privilege import Privilege
 from emu.observe.calls.awaited import Waiting, Where
 
 _WHERE = Struct("<2Q")
 _ENDED = 1 << ENDED_BIT
+_KIND = Field.NUMBER + ENDED_BIT // 8
+"""Of the octet of a record that is 0 if that is of an entry."""
 
 
 class _Change(NamedTuple):
@@ -34,6 +38,7 @@ class Later:
         self._items: list[bytes | _Change | Callable[[], object]] = []
         self.size = 0
         """How many records and things wait."""
+        self._looked_at, self._has_user_calls = 0, False
 
     def add_records(self, data: bytes) -> None:
         """Have all of these wait."""
@@ -79,9 +84,21 @@ class Later:
                     return record
         return None
 
+    def has_user_calls(self) -> bool:
+        """Whether calls of user programs are among what waits. Each item is looked at once."""
+        for item in islice(self._items, self._looked_at, None):
+            if isinstance(item, bytes):
+                entries = zip(item[_KIND::RECORD_SIZE], item[Field.MODE :: RECORD_SIZE], strict=True)
+                self._has_user_calls |= (0, 0) in entries  # of an entry; returns have no mode
+            elif isinstance(item, _Change):
+                self._has_user_calls |= any(one.awaited.call.privilege is Privilege.U for one in item.waiting)
+        self._looked_at = len(self._items)
+        return self._has_user_calls
+
     def tell(self) -> None:
         """Tell all that waits."""
         items, self._items, self.size = self._items, [], 0
+        self._looked_at, self._has_user_calls = 0, False
         telling = self._records.telling
         for item in items:
             if isinstance(item, bytes):

@@ -12,7 +12,7 @@ from emu.engine.translated.features.opencalls import KeptCalls
 from emu.hints import NamedTuple, cast
 from emu.isa.privilege import Privilege
 from emu.machine import Machine
-from emu.observe.calls.awaited import Awaited, Waiting, Where
+from emu.observe.calls.awaited import Awaited, Waiting, Where, of_users
 from emu.observe.calls.backtrace import Backtrace
 from emu.observe.calls.chains import Chain, Led, Path
 from emu.observe.calls.later import Later
@@ -347,9 +347,10 @@ class OpenCalls:
 
     def leave_process(self) -> object | None:
         """See `Apart`: calls that are awaited, with all that they lead to in the table."""
-        self.settle()
-        users = {at for at, them in self._awaited.items() if them and them[-1].awaited.call.privilege == Privilege.U}
-        awaited = {where: self._awaited.pop(where) for where in users}
+        self.read_records()
+        if self._later.has_user_calls() or of_users(self._awaited):  # else nothing that waits is about any
+            self.settle()
+        awaited = {where: self._awaited.pop(where) for where in of_users(self._awaited)}
         return (self.kept.copied(starmap(OpenCall, awaited)), awaited) if awaited else None
 
     def enter_process(self, known: object, /) -> None:
@@ -363,8 +364,7 @@ class OpenCalls:
         self.settle()
         self._gone.add(owner)
         self._prune()
-        begun = [one.awaited for _, one in self._begun.values()]
-        given_up = [awaited for awaited in begun if awaited.owner is owner]
+        given_up = [one.awaited for _, one in self._begun.values() if one.awaited.owner is owner]
         self._begun = {where: one for where, one in self._begun.items() if one[1].awaited.owner is not owner}
         for where, waiting in self._awaited.items():
             all_of = [one.awaited for one in waiting]

@@ -1,101 +1,44 @@
-"""Records that wait: in which order all is told, and who awaits a return meanwhile."""
+"""What is told later of calls: whether calls of user programs are among it."""
 
-from struct import Struct
+import struct
 
 import pytest
 
-from emu.engine.translated.features.callrecords.layout import ENDED_BIT, RECORD_SIZE, Field
+from emu.engine.translated.features.callrecords.layout import ELEMENT_BIT, ENDED_BIT, RECORD_SIZE, Field
+from emu.machine import Machine, MachineConfig
 from emu.observe.calls.later import Later
+from emu.observe.calls.opened import OpenCalls
 
-WAITS, DOES_NOT = 3, 4
-RETURNED = WAITS | 1 << ENDED_BIT
-HERE, ELSEWHERE = (0x8000_1000, 0x8080_0000), (0x8000_1000, 0x8080_0010)
-_WORDS = Struct("<17Q")
+U, S = 0, 1
 
 
-class Records:
-    """As much of `CallRecords` as is needed: what was told, in its order."""
-
-    def __init__(self):
-        self.telling = b"", 0
-        self.told = []
-
-    def unpacked(self, data, at):
-        return _WORDS.unpack_from(data, at)
-
-    def tell(self, data):
-        self.told += [self.unpacked(data, at)[0] for at in range(0, len(data), RECORD_SIZE)]
-        self.telling = b"", 0
-
-
-def record(number, where, *, first=0):
-    words = [0] * 17
-    words[0], words[Field.LINK // 8], words[Field.STACK // 8], words[Field.FIRST // 8] = number, *where, first
-    return _WORDS.pack(*words).ljust(RECORD_SIZE, b"\0")
+def record(number: int, mode: int) -> bytes:
+    octets = bytearray(RECORD_SIZE)
+    struct.pack_into("<Q", octets, Field.NUMBER, number)
+    struct.pack_into("<Q", octets, Field.MODE, mode)
+    return bytes(octets)
 
 
 @pytest.fixture
-def records():
-    return Records()
+def later():
+    with Machine(MachineConfig(ram_size=16 << 20)) as machine:
+        yield Later(OpenCalls(machine).records, lambda _record: None)
 
 
-@pytest.fixture
-def later(records):
-    return Later(records, lambda record: ("recorded", record[Field.FIRST // 8]) if record[0] == WAITS else None)
-
-
-def test_everything_is_told_in_the_order_in_which_it_came(later, records):
-    later.add_records(record(1, HERE) + record(2, HERE))
-    later.add(lambda: records.told.append("between"))
-    later.add_change(HERE, [], lambda: records.told.append("changed"))
-    later.add_records(record(5, HERE))
-    assert later.size == 5
-    records.telling = b"now", 7
+def test_an_entry_in_u_mode_is_a_user_programs_call_until_all_is_told(later, monkeypatch):
+    monkeypatch.setattr(later._records, "tell", lambda _data: None)
+    later.add_records(record(7, S) + record(0, S))
+    assert not later.has_user_calls()
+    later.add_records(record(7, S) + record(0, U))
+    later.add_records(record(7, S))
+    assert later.has_user_calls()
+    assert later.has_user_calls()
     later.tell()
-    assert records.told == [1, 2, "between", "changed", 5]
-    assert records.telling == (b"now", 7)  # whoever settles in the middle of a record goes on with it
-    assert later.size == 0
-    later.tell()
-    assert len(records.told) == 5
+    assert not later.has_user_calls()
 
 
-def test_the_last_record_says_who_awaits_a_return(later):
-    later.add_records(record(WAITS, HERE, first=1) + record(WAITS, ELSEWHERE, first=2))
-    later.add_records(record(WAITS, HERE, first=3) + record(DOES_NOT, HERE))
-    assert later.awaited(HERE) == ([("recorded", 3)], True)
-    assert later.awaited(ELSEWHERE) == ([("recorded", 2)], True)
-
-
-def test_a_recorded_return_leaves_nobody(later):
-    later.add_records(record(WAITS, HERE))
-    later.add_records(record(RETURNED, HERE))
-    assert later.awaited(HERE) == ([], True)
-
-
-def test_who_is_known_otherwise_is_asked_where_nothing_is_recorded_of_a_call(later):
-    later.add_records(record(WAITS, ELSEWHERE) + record(DOES_NOT, HERE))
-    assert later.awaited(HERE) == ([], False)
-
-
-def test_a_place_among_a_calls_arguments_is_not_taken_for_its_own(later):
-    argument = bytearray(record(WAITS, ELSEWHERE))
-    argument[Field.FIRST : Field.FIRST + 16] = Struct("<2Q").pack(*HERE)
-    later.add_records(record(WAITS, HERE, first=1) + bytes(argument))
-    assert later.awaited(HERE) == ([("recorded", 1)], True)
-
-
-def test_changes_come_between_records(later):
-    later.add_records(record(WAITS, HERE, first=1))
-    later.add_change(HERE, ["also"], lambda: None, also=True)
-    assert later.awaited(HERE) == ([("recorded", 1), "also"], True)
-    later.add_change(HERE, ["instead"], lambda: None)
-    assert later.awaited(HERE) == (["instead"], True)
-    later.add_change(HERE, [], lambda: None)
-    assert later.awaited(HERE) == ([], True)
-    later.add_records(record(WAITS, HERE, first=2))
-    assert later.awaited(HERE) == ([("recorded", 2)], True)
-
-
-def test_who_awaits_as_well_is_added_to_those_known_otherwise(later):
-    later.add_change(HERE, ["also"], lambda: None, also=True)
-    assert later.awaited(HERE) == (["also"], False)
+@pytest.mark.parametrize("bit", [ENDED_BIT, ELEMENT_BIT])
+def test_returns_and_elements_have_no_mode(later, bit):
+    later.add_records(record(7, S) + record(7 | 1 << bit, U))
+    later.add(lambda: None)
+    assert not later.has_user_calls()
