@@ -59,4 +59,5 @@ def _lines(
     for title, lines in more:
         for number, line in enumerate(lines):
             yield f"   {line}" if number else f"{title}\n   {line}"
+    yield from report.mistakes()
     yield from report.leaks(unreachable(machine, allocations.ledger, allocations.chosen), allocations.since or 0)

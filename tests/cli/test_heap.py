@@ -171,6 +171,9 @@ def test_a_list_that_a_double_free_has_closed_is_no_join(ekernel: Ekernel, progr
     )  # fmt: skip
     assert told, result.stdout
     assert f"free list 0: {told[1]} (64 bytes)\n" in result.stdout
+    wrong = r"^wrong calls: 1\n   freed twice: .* at \S+ \(guest\.s:\d+\); first at \S+ \(guest\.s:\d+\)$"
+    assert re.search(wrong, result.stdout, re.MULTILINE)
+    assert "wrong calls" not in sound
 
 
 def test_the_teaching_kernels_buddy_heap_is_drawn_by_orders(ekernel: Ekernel) -> None:

@@ -21,6 +21,7 @@ _SHOWN = 5
 _MOMENTS = 8
 _SHOWN_LISTS = 12
 _SHOWN_KINDS = 12
+_SHOWN_MISTAKES = 20
 
 
 class HeapReport:
@@ -64,6 +65,17 @@ class HeapReport:
             if lines:
                 yield f"{name} over the run"
                 yield from _indented(lines)
+
+    def mistakes(self) -> Iterator[str]:
+        """Calls that were wrong, each with the one that it contradicts."""
+        accounts = self._ledger.blocks, self._ledger.frames
+        lines = [self._accounts.mistake(mistake) for account in accounts for mistake in account.mistakes]
+        total = sum(account.wrong.total() for account in accounts)
+        if lines:
+            yield f"wrong calls: {total:,}"
+            yield from _indented(lines[:_SHOWN_MISTAKES])
+        if total > _SHOWN_MISTAKES:
+            yield f"   and {total - _SHOWN_MISTAKES:,} more"
 
     def leaks(self, found: Unreachable, since: int) -> Iterator[str]:
         """Both kinds: what is held, and of that what nothing points to."""
