@@ -13,12 +13,18 @@ from emu.isa.privilege import Privilege
 from emu.isa.registers import SP
 from emu.mmu.stacks import is_other_stack
 
+_SPACES = 256
 _CALL, _CALL_BYTES = 0xE7, 4
 """`jalr ra, 0(zero)`."""
 
 
 class CountingHart(HartBase):
     """What runs, and counts."""
+
+    _has_other_stacks = False
+    """Whether a write of `satp` has ever brought another stack."""
+    _spaces_seen = 0
+    """Writes of `satp` that were looked at for that."""
 
     def reset(self, power_on: object) -> None:
         """Return to what `save` gave at power-on, with instructions counted on, but not by `instret`."""
@@ -148,14 +154,21 @@ class CountingHart(HartBase):
         if self.engine.looks_at_jumps:
             self.engine.jumped(epc, instruction, target, satp)
 
+    @property
+    def minds_stacks(self) -> bool:
+        """Whether writes of `satp` may bring other stacks, and somebody wants to know.
+
+        A kernel that does so writes `satp` for that alone: if none of the first writes has, none will.
+        """
+        return self.engine.looks_at_jumps and (self._has_other_stacks or self._spaces_seen < _SPACES)
+
     def note_space(self, old: int, new: int) -> None:
         """Note that `satp` was written: in S mode other memory may be at the stack pointer from then on."""
-        if (
-            self.engine.looks_at_jumps
-            and self.privilege is Privilege.S
-            and is_other_stack(self.ram.read_word, old, new, self.words[SP])
-        ):
-            self.engine.jumped(self.words[PC], OTHER_STACK, old, new)
+        if self.minds_stacks and self.privilege is Privilege.S:
+            self._spaces_seen += 1
+            if is_other_stack(self.ram.read_word, old, new, self.words[SP]):
+                self._has_other_stacks = True
+                self.engine.jumped(self.words[PC], OTHER_STACK, old, new)
 
     def called_by_host(self, function: int) -> None:
         """Note that the host has called a function, as if by a `jalr` in front of the address that it returns to."""

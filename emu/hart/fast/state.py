@@ -171,7 +171,7 @@ class FastState(HartCore):
     def _serve_satp(self) -> None:
         """Have the core carry out writes of `satp`, but those that turn paging on: it would keep translations."""
         told = not self._listening.isdisjoint((AddressSpaceSwitched, CsrWritten, OtherCsrWritten, PteWritten))
-        told = told or self.engine.looks_at_jumps  # the stack may be another one behind it
+        told = told or self.minds_stacks
         is_on = self.words[_SATP] >> SATP_MODE_SHIFT
         self._model.set_kind(Csr.SATP, Kind.CORE if is_on and not told else Kind.REFUSED)
 
@@ -223,8 +223,8 @@ class FastState(HartCore):
         self.engine.window.store()
         self.flush_translations()
         self.tables.entered(new)
-        self._serve_satp()
         self.note_space(old, new)
+        self._serve_satp()
         if AddressSpaceSwitched in self._listening:
             self.bus.emit(
                 AddressSpaceSwitched(

@@ -68,9 +68,9 @@ class HeapReport:
 
     def mistakes(self) -> Iterator[str]:
         """Calls that were wrong, each with the one that it contradicts."""
-        accounts = self._ledger.blocks, self._ledger.frames
-        lines = [self._accounts.mistake(mistake) for account in accounts for mistake in account.mistakes]
-        total = sum(account.wrong.total() for account in accounts)
+        blocks, frames = self._ledger.blocks, self._ledger.frames
+        lines = [*map(self._accounts.mistake, blocks.mistakes), *map(self._accounts.mistake, frames.mistakes)]
+        total = blocks.wrong.total() + frames.wrong.total()
         if lines:
             yield f"wrong calls: {total:,}"
             yield from _indented(lines[:_SHOWN_MISTAKES])
