@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.cli.conftest import Ekernel
+from tests.command import ROOT
 
 Program = Callable[[str], Path]
 SOURCE = """
@@ -136,10 +138,14 @@ def test_edges_are_listed_also_of_indirect_calls_and_runs_are_merged(ekernel: Ek
     counted = "edges      7 gone: 1 branch taken, 1 branch not taken, 2 jump, 2 call by register, 1 return"
     assert counted in shown.stdout
 
+    published = json.loads((ROOT / "docs" / "trace.schema.json").read_text())
+    schema = jsonschema.Draft202012Validator({**published, "anyOf": [{"$ref": "#/$defs/edges"}]})
+
     def ends(path: str) -> Counter[tuple[str, str]]:
         found: Counter[tuple[str, str]] = Counter()
         for line in (elf.parent / path).read_text().splitlines():
             edge = json.loads(line)
+            schema.validate(edge)
             found[edge["kind"], edge["to"].split()[0]] += edge["times"]
         return found
 
