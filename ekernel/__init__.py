@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from emu.observe.pagetables.changes import PteChange as PteChange, pte_changes as pte_changes
     from emu.observe.replacement import ReplacementObserver as ReplacementObserver
     from emu.observe.sanitizer.address import AddressSanitizer as AddressSanitizer
+    from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer as UninitSanitizer
     from emu.observe.sanitizer.bugs import Bug as Bug, MemoryBug as MemoryBug
     from emu.observe.writers import LastWrite as LastWrite, LastWrites as LastWrites
     from emu.record.recorder import Recorder as Recorder
@@ -133,6 +134,7 @@ _HOMES = {
     "emu.observe.pagetables.changes": "PteChange pte_changes",
     "emu.observe.replacement": "ReplacementObserver",
     "emu.observe.sanitizer.address": "AddressSanitizer",
+    "emu.observe.sanitizer.uninit.sanitizer": "UninitSanitizer",
     "emu.observe.sanitizer.bugs": "Bug MemoryBug",
     "emu.observe.writers": "LastWrite LastWrites",
     "emu.record.recorder": "Recorder",

@@ -42,13 +42,37 @@ class SharedShadow:
             self._switch_soon()
         return layer
 
+    def open_unwritten(self, report: "Report") -> "Layer":
+        """The one layer for loads of what was never written (`Shadow.mark_unwritten`)."""
+        from emu.engine.translated.features.shadow import Shadow
+
+        if self._shadow is None:
+            self._shadow = Shadow(self._engine.size)
+        layer = self._shadow.mark_unwritten(report)
+        self._switch_again(self._shadow)
+        return layer
+
+    def place_linear(self, address: int) -> None:
+        """Say at which virtual address the kernel has RAM's beginning."""
+        if self._shadow is not None:
+            self._shadow.linear = address
+
+    def _switch_again(self, shadow: "Shadow") -> None:
+        """Have all code do what the shadow wants by now."""
+        self._engine.switch_off(shadow)
+        self._engine.switch_on(shadow)
+        self._switch_soon()
+
     def close(self, layer: "Layer") -> None:
         """Report for a layer no more; the last one ends the cost."""
         shadow = self._shadow
         if shadow is None:
             return
+        was_unwritten = layer is shadow.unwritten
         shadow.remove(layer)
-        if not shadow.layers:
+        if was_unwritten and shadow.layers:
+            self._switch_again(shadow)
+        elif not shadow.layers and shadow.unwritten is None:
             self._engine.switch_off(shadow)
             self._shadow = None
             self._switch_soon()

@@ -20,7 +20,7 @@ from emu.machine.history.travelling import Travelling
 from emu.machine.htif import Htif
 from emu.machine.platform import Platform
 from emu.machine.poisoning import Poisoning
-from emu.machine.running import Runner, check_count
+from emu.machine.running import Runner, Stepped, check_count
 from emu.machine.snapshots import Follower, Snapshot, restore, take
 from emu.machine.timers import NEVER
 from emu.machine.upward import GuestFunction, declare_function, snapshot_files
@@ -380,6 +380,10 @@ class Machine(Addressing, Poisoning, Travelling):
     def followers(self) -> tuple[Follower, ...]:
         """What is saved with each snapshot besides the machine."""
         return tuple(self._followers)
+
+    def step_by(self, stepped: Stepped | None) -> None:
+        """Have the guest stop behind each instruction and each trap, and look at each; None ends it."""
+        self._runner.stepped = stepped
 
     def add_follower(self, follower: Follower) -> Subscription:
         """Save and restore something else with each snapshot, until the subscription is cancelled."""

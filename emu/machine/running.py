@@ -7,6 +7,7 @@ from emu.counted import counted
 from emu.engine import Stop
 from emu.errors import ConfigError
 from emu.hart.words import PC
+from emu.hints import Protocol
 from emu.machine.boot import BootPlan
 from emu.machine.config import Outcome, StopReason
 from emu.machine.history.effects import carry_out
@@ -28,6 +29,16 @@ _LIMITED, _WATCHED = 0.01, 0.05
 _WAITS = (StopReason.IDLE_FOREVER, StopReason.WANTS_INPUT, StopReason.ASLEEP)
 _RESET, _IDLE = (StopReason.RESET, 0), (StopReason.IDLE_FOREVER, 0)
 _FINAL = (StopReason.POWERED_OFF, StopReason.RESET)
+
+
+class Stepped(Protocol):
+    """Looks at each instruction."""
+
+    def before(self) -> None:
+        """The instruction at pc is about to be executed, if no trap comes first."""
+
+    def after(self) -> None:
+        """It has retired; or a trap was entered, or the host has stopped the guest, in front of it."""
 
 
 class Runner:
@@ -54,6 +65,8 @@ class Runner:
         self._target: Moment | None = None
         self.bound = NEVER
         """How many instructions may ever have retired."""
+        self.stepped: Stepped | None = None
+        """Who wants the guest to stop behind each instruction and each trap."""
         self.spent: Callable[[], object] = lambda: None
         """Called, to raise what it will, when a run has come there."""
 
@@ -121,6 +134,7 @@ class Runner:
             or self._off is not None
             or self.htif is not None
             or self._interrupted
+            or self.stepped is not None
             or core.tables.asks_again
             or not core.engine.can_call_alone
             or not core.knows_no_interrupt()
@@ -204,7 +218,9 @@ class Runner:
             deadline = min(limit, count + self._step, platform.look_at_timers(), self.pause)
             if self._target is not None or self._inputs.horizon is not None:
                 deadline = min(deadline, self._stretch())
-            stop = core.run(deadline if htif is None else min(deadline, htif.next_look))
+            if htif is not None:
+                deadline = min(deadline, htif.next_look)
+            stop = core.run(deadline) if self.stepped is None else self._run_stepped(self.stepped, deadline)
         self._adapt(core.retired_count - count, time.monotonic() - start)
         asleep = stop is Stop.WAITING or platform.ended == _IDLE
         if htif is not None and (asleep or core.retired_count >= htif.next_look):
@@ -215,6 +231,14 @@ class Runner:
             self.live()
         if core.retired_count >= self.pause:
             self.paused()
+
+    def _run_stepped(self, stepped: Stepped, deadline: int) -> Stop:
+        core = self._platform.core
+        core.last_trap = core.traps_taken + 1
+        stepped.before()
+        stop = core.run(min(core.retired_count + 1, deadline))
+        stepped.after()
+        return stop
 
     def _adapt(self, executed: int, took: float) -> None:
         """Choose how many instructions come before the next look, from how fast the last were."""

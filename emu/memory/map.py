@@ -64,6 +64,8 @@ class PhysicalMemory(Shown):
         """Asked before a write by whoever holds the machine: False means that it is not to be done."""
         self.written: Callable[[int, int], None] = lambda _address, _length: None
         """Called after a write by the host, with address and length: translated code must not survive it."""
+        self.changed: tuple[Callable[[int, int], None], ...] = ()
+        """Called behind that, and behind a transfer by a device."""
         self._regions: list[Region] = []
         self._bases: list[int] = []
         self._announced: list[tuple[str, int, int]] = []
@@ -129,12 +131,17 @@ class PhysicalMemory(Shown):
         if self.noted(address, bytes(data)):
             start = address - self.ram.base
             self.ram.view[start : start + length] = data
-            self.written(address, length)
+            self._tell_written(address, length)
 
     def transfer(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Put bytes into RAM as a part of the machine, as a DMA transfer does; raises AddressError outside RAM."""
         self.view(address, len(data))[:] = data
-        self.written(int(address), len(data))
+        self._tell_written(int(address), len(data))
+
+    def _tell_written(self, address: int, length: int) -> None:
+        self.written(address, length)
+        for tell in self.changed:
+            tell(address, length)
 
     def read_int(self, address: int, size: int) -> int:
         """An unsigned little-endian integer of `size` bytes."""

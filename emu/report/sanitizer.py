@@ -28,6 +28,9 @@ class BugReport:
     def lines(self, event: MemoryBug) -> Iterator[str]:
         """Its lines, without the rules around it."""
         yield f"BUG: ekernel: {event.bug.value} in {self._place(event.pc)}"
+        if event.use is not None:
+            yield from self._unwritten(event)
+            return
         yield f"{self._what(event)} by hart {event.hart} in {event.privilege.name} mode, instret {event.instret:,}"
         yield ""
         yield "Call trace:"
@@ -40,6 +43,28 @@ class BugReport:
             yield from ("", "Page walk:", *self._walk(event))
         if event.shadow:
             yield from ("", "Memory state around the buggy address:", *_shadow(event))
+
+    def _unwritten(self, event: MemoryBug) -> Iterator[str]:
+        """As KMSAN says it: who uses the value, how it came there, who was given the memory, which bytes they are."""
+        assert event.use is not None
+        assert event.unwritten is not None
+        place = f"by hart {event.hart} in {event.privilege.name} mode, instret {event.instret:,}"
+        yield f"Value {event.value:#x} {event.use.value}, {place}"
+        yield from ("", "Call trace:", *self._stack((event.pc, *event.callers)))
+        if event.stored:
+            yield from ("", "Uninit was stored to memory at:", *self._stack(event.stored))
+        region, (first, last) = event.region, event.unwritten
+        if region is not None and region.allocated is not None:
+            created = region.allocated
+            yield from ("", "Uninit was created at:", *self._stack((created.pc, *created.callers)))
+        yield ""
+        bytes_of = f"Byte {first} of {event.size} is" if first == last else f"Bytes {first}-{last} of {event.size} are"
+        yield f"{bytes_of} uninitialized"
+        yield f"Memory access of size {event.size} starts at {_hex(event.address)}"
+        if region is not None and not event.stored:
+            what, end = "page" if region.is_frames else "region", region.start + region.size
+            inside = int(event.address) - int(region.start)
+            yield f" {inside} bytes inside of {region.size}-byte {what} [{_hex(region.start)}, {_hex(end)})"
 
     def _what(self, event: MemoryBug) -> str:
         address = _hex(event.address)
@@ -138,6 +163,7 @@ def bug_numbers(machine: Machine, events: Sequence[MemoryBug]) -> list[dict[str,
             "region": None if event.region is None else [hex(event.region.start), event.region.size],
             "callers": [report._place(address) for address in event.callers],
             "why": event.why,
+            **({} if event.use is None else {"use": event.use.value, "unwritten": event.unwritten}),
         }
         for event in events
     ]

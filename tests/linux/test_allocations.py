@@ -12,12 +12,14 @@ from emu.engine.translated.features.callrecords.layout import RECORD_SIZE
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Drive, Machine, MachineConfig
 from emu.observe.allocations.catalogue import shipped
+from emu.observe.allocations.collected import kept_kinds
 from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.reach import unreachable
 from emu.observe.sanitizer.address import AddressSanitizer
-from emu.observe.sanitizer.bugs import Bug, MemoryBug
+from emu.observe.sanitizer.bugs import Bug, MemoryBug, Use
+from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
 from tests.linux.build import Linux
 from tests.linux.conftest import SERIAL
 
@@ -27,6 +29,8 @@ _PAGES_ASIDE = 1024
 """Free pages that the kernel keeps aside for its CPU, and does not count as free."""
 
 
+_GFP_KERNEL, _GFP_ZERO = 0xCC0, 0x100
+"""What an allocation may do, and that it is to be zeros (include/linux/gfp_types.h)."""
 _BUGS: list[MemoryBug] = []
 """What the sanitizer has found."""
 
@@ -112,6 +116,33 @@ def test_what_native_code_has_done_for_the_sanitizer_waits_through_a_boot_until_
     assert told == []
     assert len(sanitizer.contents.frames) > 500
     assert sum(told) > 20_000 * RECORD_SIZE
+
+
+@pytest.mark.parametrize("fidelity", ["fast", pytest.param("exact", marks=pytest.mark.slow)])
+def test_linux_uses_nothing_that_was_never_written_and_a_reader_of_it_is_named(built: Linux, fidelity: str) -> None:
+    drive, found = Drive(path=built.disk, snapshot=True), list[MemoryBug]()
+    machine = Machine(MachineConfig(fidelity=fidelity, bootargs=SERIAL, drives=(drive,)))
+    machine.load(built.kernel, initrd=built.initrd)
+    machine.add_symbols(built.vmlinux)
+    uninit = UninitSanitizer(machine, AddressSanitizer(machine))
+    machine.on(MemoryBug, found.append)
+    machine.run()
+    assert found == []
+    assert uninit.loads > 10
+    assert uninit.following.given_up == 0
+    assert {"inode_cache", "sighand_cache", "anon_vma"} <= kept_kinds(machine)
+    assert not {"dentry", "filp", "task_struct"} & kept_kinds(machine)
+    zeroed, plain = (machine.call("__kmalloc", 64, flags) for flags in (_GFP_KERNEL | _GFP_ZERO, _GFP_KERNEL))
+    copy = machine.call("__kmalloc", 64, _GFP_KERNEL)
+    machine.call("strnlen", zeroed, 8)
+    machine.call("memcpy", copy, plain, 64)
+    assert found == []
+    machine.call("strnlen", copy, 8)
+    assert [(bug.bug, bug.use, int(bug.address)) for bug in found] == [(Bug.UNINIT, Use.BRANCH, plain)]
+    stored, place = machine.symbols.at(found[0].stored[0]), machine.symbols.at(found[0].pc)
+    assert stored is not None
+    assert place is not None
+    assert (stored[0].name, place[0].name) == ("__memcpy", "strnlen")
 
 
 def test_the_memory_that_the_buddy_allocator_got_is_what_linux_says(built: Linux) -> None:

@@ -19,6 +19,9 @@ from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
+from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.bugs import MemoryBug
+from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
 from emu.report.memory.blocktypes import BlockTypes
 from emu.report.page.story import Story
 from emu.report.places import Places
@@ -165,3 +168,15 @@ def test_a_page_of_a_kernel_in_rust_tells_at_each_moment_what_was_so(
     machine.run()
     opened(browser, story, tmp_path / "page.html")
     goes_through(browser, followed, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "heap", "optimise"), CASES)
+def test_correct_kernels_use_nothing_that_was_never_written(
+    built: Build, name: str, heap: str, optimise: str
+) -> None:
+    machine, found = booted(built(name, heap, optimise)), list[MemoryBug]()
+    uninit = UninitSanitizer(machine, AddressSanitizer(machine))
+    machine.on(MemoryBug, found.append)
+    machine.run()
+    assert found == []
+    assert uninit.marked > 100

@@ -16,9 +16,10 @@ from emu.spelling import did_you_mean
 if TYPE_CHECKING:
     from emu.observe.sanitizer.address import AddressSanitizer
     from emu.observe.sanitizer.bugs import MemoryBug
+    from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
 
-ADDRESS, LEAK = "address", "leak"
-KINDS = (ADDRESS, LEAK)
+ADDRESS, LEAK, UNINIT = "address", "leak", "uninit"
+KINDS = (ADDRESS, LEAK, UNINIT)
 _STACKS = (("boot_stack", "boot_stack_top"), ("boot_stack_lower_bound", "boot_stack_top"), ("stack0", ""))
 """Symbols by which kernels name their first stack: its lower end, and what is behind it; or one with a size."""
 _MOST_TOLD = 20
@@ -36,7 +37,7 @@ class SanitizeRequest:
 
     @classmethod
     def parse(cls, text: str, stacks: list[str], quarantine: str | None = None) -> "SanitizeRequest":
-        """Read them. Raises ConfigError for a word that is none of the known ones.
+        """Read them; `uninit` brings `address` with it. Raises ConfigError for a word that is none of the known ones.
 
         >>> SanitizeRequest.parse("address,leak", [])
         SanitizeRequest(kinds=('address', 'leak'), stacks=(), quarantine=0)
@@ -47,6 +48,8 @@ class SanitizeRequest:
                 raise ConfigError(
                     f"--sanitize does not know '{kind}': {did_you_mean(kind, KINDS)}it takes {', '.join(KINDS)}"
                 )
+        if UNINIT in kinds and ADDRESS not in kinds:
+            kinds = ADDRESS, *kinds
         if stacks and ADDRESS not in kinds:
             raise ConfigError("--stack says where --sanitize address finds a stack; add that")
         if quarantine is not None and ADDRESS not in kinds:
@@ -65,6 +68,7 @@ class Sanitizing:
         self._machine, self._request, self._allocations = machine, request, allocations
         self._needs_allocators = needs_allocators
         self.address: AddressSanitizer | None = None
+        self.uninit: UninitSanitizer | None = None
         self.bugs: list[MemoryBug] = []
         if ADDRESS in request.kinds:
             self._begin(tell)
@@ -83,6 +87,10 @@ class Sanitizing:
                 "--frame-functions, --heap-functions or --allocator"
             )
         self.address = AddressSanitizer(machine, frames, blocks, stacks=stacks, quarantine=self._request.quarantine)
+        if UNINIT in self._request.kinds:
+            from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
+
+            self.uninit = UninitSanitizer(machine, self.address)
         report = BugReport(machine)
 
         def found(event: MemoryBug) -> None:
@@ -138,6 +146,9 @@ class Sanitizing:
             found = unreachable(machine, allocations.ledger, allocations.chosen)
             for line in report.leaks(found, allocations.since or 0):
                 print(f"ekernel: {line}", file=sys.stderr)
+        if self.uninit is not None and (count := self.uninit.following.given_up):
+            print(f"ekernel: --sanitize uninit: {counted(count, 'value')} followed no further than "
+                  f"{self.uninit.following.most:,} instructions", file=sys.stderr)  # fmt: skip
         if self.bugs:
             shown = f", the first {_MOST_TOLD} of them shown" if len(self.bugs) > _MOST_TOLD else ""
             print(f"ekernel: --sanitize: {counted(len(self.bugs), 'memory bug')}{shown}", file=sys.stderr)

@@ -114,8 +114,9 @@ def add_watching(words: Words) -> None:
     )  # fmt: skip
     group.value(
         "--sanitize", to="sanitize", form="KINDS", default="",
-        text="address: report accesses to memory that nobody holds, as KASAN does, exit status 1; leak: name what is "
-        "held and what nothing points to at the end.",
+        text="address: report accesses to memory that nobody holds, as KASAN does, exit status 1; uninit: the same, "
+        "and memory that was never written where it decides something, as KMSAN does; leak: name what is held and what "
+        "nothing points to at the end.",
     )  # fmt: skip
     group.value(
         "--quarantine", to="quarantine", form="BYTES",

@@ -53,6 +53,8 @@ class Collectors:
         """How many of them get events at once."""
         self.impatient = 0
         """How many cannot wait for events of what native code has done until they settle."""
+        self.kept: set[str] = set()
+        """Kinds of blocks whose contents outlive a free."""
         self.most = MOST_RECORDS
         """How many entries and returns may be told of later than at their moment."""
 
@@ -63,6 +65,11 @@ class Collectors:
         if not isinstance(found, cls):
             found = machine.events.observers[cls] = cls()
         return found
+
+
+def kept_kinds(machine: Machine) -> set[str]:
+    """The kinds of blocks whose contents outlive a free, as far as any was handed out: they have a constructor."""
+    return Collectors.of(machine).kept
 
 
 def settle(machine: Machine) -> None:

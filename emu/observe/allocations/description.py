@@ -55,6 +55,8 @@ class Function:
     """The block that a RESIZE takes back."""
     kind: tuple[Value, ...] = ()
     """The address of a text that names the kind of block: a slab cache. The first that leads to a text."""
+    kept: Value | None = None
+    """Not 0 where blocks of that kind keep their contents when they are free: their cache has a constructor."""
     listed: int | None = None
     """`at` is the head of a circular list whose nodes stand so many bytes behind the beginning of each element."""
     array: Value | None = None
@@ -156,7 +158,7 @@ class Allocator:
     """The user has named it: what contradicts it is an error, not a reason to doubt that it is this allocator."""
 
 
-_VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap"}
+_VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap", "kept"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
 _LIST_VALUES = ("first", "next", "size", "stop", "at")
 _LIST_KEYS = {"what", "symbol", "lacks", "lists", "sets", *_LIST_VALUES}

@@ -11,7 +11,7 @@ from emu.isa.privilege import Privilege
 from emu.machine import Machine
 from emu.observe.allocations import meanings
 from emu.observe.allocations.catalogue import Catalogue, Placed
-from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers
+from emu.observe.allocations.collected import CollectedSource, LaterTellers, Tellers, kept_kinds
 from emu.observe.allocations.description import Allocator, Does, Function, Unit
 from emu.observe.allocations.freelists import Heaps
 from emu.observe.allocations.meanings import Leading, Tell
@@ -310,7 +310,8 @@ class HeapObserver(AllocatorObserver):
         if item.function.does is Does.RESIZE:
             return None
         return block_teller(
-            self._machine, of_element(item.function), self.tell, lambda size: self._check_size(item, size)
+            self._machine, of_element(item.function), self.tell, lambda size: self._check_size(item, size),
+            kept_kinds(self._machine),
         )
 
     def _check_size(self, placed: Placed, size: int) -> None:
@@ -339,10 +340,13 @@ class HeapObserver(AllocatorObserver):
             self._freed(mode, instret, address, size, led())
             return
         site, callers = led()
+        kind = kind_of(function.kind, at_call)
+        if number_of(function.kept, at_call, 0):
+            kept_kinds(self._machine).add(kind)
         event = HeapAllocated(
             instret=instret, pc=site, privilege=mode,
             address=VirtAddr(address), size=size, align=number_of(function.align, at_call, 0),
-            kind=kind_of(function.kind, at_call), callers=callers,
+            kind=kind, callers=callers,
         )  # fmt: skip
         self.tell(event)
 

@@ -23,15 +23,22 @@ Frames = Callable[[int, int, Privilege, int, Led], None]
 
 
 def block_teller(
-    machine: Machine, function: Function, tell: Callable[[Event], None], check: Callable[[int], None]
+    machine: Machine, function: Function, tell: Callable[[Event], None], check: Callable[[int], None], kept: set[str]
 ) -> Tell:
-    """Makes the events of a function that hands out blocks, or takes them back; `check` gets each size once."""
-    deciding = [value for value in (function.size, function.align, *function.kind) if value is not None]
+    """Makes the events of a function that hands out blocks, or takes them back; `check` gets each size once.
+
+    `kept` gets the kinds whose blocks keep what they hold when they are free.
+    """
+    values = function.size, function.align, function.kept, *function.kind
+    deciding = [value for value in values if value is not None]
 
     def decide(at_call: RecordedMoment) -> tuple[int, int, str]:
         size, align = number_of(function.size, at_call, 0), number_of(function.align, at_call, 0)
         check(size)
-        return size, align, kind_of(function.kind, at_call)
+        kind = kind_of(function.kind, at_call)
+        if number_of(function.kept, at_call, 0):
+            kept.add(kind)
+        return size, align, kind
 
     what, at, frees = _Decided(machine, deciding, decide), _At(machine, function.at), function.does is Does.FREE
     places, decided, arguments_for = at.known, what.known, what.arguments_for

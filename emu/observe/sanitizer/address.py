@@ -65,6 +65,8 @@ class AddressSanitizer:
         """How many bugs were reported."""
         self.learned = 0
         """How often an allocator has said which memory is its own."""
+        self.governing: Callable[[int, int], None] = lambda _physical, _size: None
+        """Called then, with the physical address and the size."""
         self._told: set[tuple[object, ...]] = set()
         self._named: list[tuple[range, str]] = []
         self._stacks: list[range] = []
@@ -95,6 +97,16 @@ class AddressSanitizer:
     def contents(self) -> Contents:
         """What is where."""
         return self._followed.contents
+
+    @property
+    def inside(self) -> Inside:
+        """Which calls are those of allocators."""
+        return self._inside
+
+    @property
+    def poison_bits(self) -> Poison:
+        """Which memory must not be accessed, and where the kernel's linear map has it."""
+        return self._poison
 
     @property
     def observers(self) -> tuple[AllocatorObserver, ...]:
@@ -191,6 +203,7 @@ class AddressSanitizer:
                 return
             self.learned += 1
             self._followed.governed(physical, size, blocks=one.blocks)
+            self.governing(physical, size)
 
         return returned
 

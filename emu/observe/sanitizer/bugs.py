@@ -25,6 +25,19 @@ class Bug(Enum):
     """Of what nobody holds, or of an address inside of a block."""
     WRONG_SIZE_FREE = "wrong-size-free"
     """Of a block that is held, with another size than it was asked for with; KASAN is told no sizes."""
+    UNINIT = "uninit-value"
+    """Memory that was never written since it was handed out decides something: KMSAN's word, as the next."""
+    LEAK = "kernel-infoleak"
+    """A process gets to see it."""
+
+
+class Use(Enum):
+    """What a value that was never written is used for."""
+
+    BRANCH = "decides a branch"
+    ADDRESS = "is part of an address"
+    JUMP = "is where a jump goes"
+    USER = "is copied to a process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +70,9 @@ class MemoryBug(Event):
     shadow: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
     """Around the address: an address, and a byte for each 8 bytes from there on: 00 may be accessed, 01 to 07 as many
     bytes of them; fb freed block, fc heap that nobody holds, ff free frame, f1 below a stack, f7 poisoned by hand."""
+    use: Use | None = None
+    """Of what was never written; the address and the size are then those of the load that found it."""
+    unwritten: tuple[int, int] | None = None
+    """Which of these bytes were never written: the first and the last."""
+    stored: tuple[VirtAddr, ...] = field(default=(), repr=False)
+    """The store by which they came there, if they did by one, and the calls that led to it."""

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from emu.engine.translated.features import accesses
 from emu.engine.translated.features.accesses import Accesses
+from emu.engine.translated.features.bits import Bits
 from emu.engine.translated.features.opencalls import KeptCalls
-from emu.engine.translated.features.shadow import Bits, Poisoned, Shadow
+from emu.engine.translated.features.shadow import Poisoned, Shadow
 from tests.emu.engine import feature_guest as guest
 
 
@@ -176,3 +177,44 @@ def test_bits_are_those_of_each_byte_and_come_back_as_they_were_saved(changes):
         assert [bits.at(byte, 1) for byte in range(1024)] == list(middle[1])
         bits.restore(None)
         assert not any(bits.table)
+
+
+def test_loads_of_what_was_never_written_are_reported_until_it_is_stored_to_by_any_address(
+    build, fidelity, probes, lives
+):
+    if fidelity not in lives:
+        alone, stepped = guest.machine(build, fidelity), guest.machine(build, fidelity)
+        lives[fidelity] = guest.run(alone), guest.stepped(stepped)[0], data_of(build, fidelity)
+    plain, expected, base = lives[fidelity]
+    machine, found = guest.machine(build, fidelity, probes), list[Poisoned]()
+    shadow, ram = shadow_of(machine), machine.memory.ram
+    layer = shadow.mark_unwritten(found.append)
+    shadow.linear = low = base - (guest.physical(base) - ram.base)
+    layer.reach(low - 7, low + ram.size)
+    layer.poison(base, 8192)
+    machine.core.engine.switch_on(shadow)
+    assert guest.run(machine) == plain
+    machine.core.engine.flush_features()
+    marked, wanted = set(range(guest.physical(base), guest.physical(base) + 8192)), []
+    for access in expected:
+        places = {guest.physical(access.address + index) for index in range(access.size)}
+        if access.is_store:
+            marked -= places
+        elif marked & places and low - 7 <= access.address < low + ram.size:
+            wanted.append(Poisoned(access.pc, access.address, access.size, is_store=False, value=0))
+    assert found == wanted
+    assert found
+    assert any(access.is_store and access.address < low for access in expected)
+    assert all(layer.bits.at(low + place - ram.base, 1) == (place in marked) for place in range(
+        guest.physical(base), guest.physical(base) + 8192
+    ))
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 100), st.booleans()), max_size=8), st.integers(0, 900),
+       st.integers(1, 100))  # fmt: skip
+def test_whether_any_bit_of_a_range_is_set(changes, start, length):
+    bits, model = Bits(127), bytearray(1024)
+    for address, size, poisoned in changes:
+        bits.change(address, size, poisoned=poisoned)
+        model[address : address + size] = bytes((poisoned,)) * size
+    assert bits.are_set(start, length) == any(model[start : start + length])

@@ -17,7 +17,7 @@ from tests.emu.engine.hosts import HOSTS
 CODE, STACK, STATE, DATA, TLB, RAM = (number << 20 for number in range(1, 7))
 BACK, CORE = CODE + 0x8_0000, CODE + 0x9_0000
 STATE_BASE = STATE + 0x8_0000
-SLOTS, SHADOW, BITS, ENTRY = DATA, DATA + 0x1000, DATA + 0x2000, DATA + 0x1_8000
+SLOTS, SHADOW, BITS, ENTRY, UNWRITTEN = DATA, DATA + 0x1000, DATA + 0x2000, DATA + 0x1_8000, DATA + 0x2_0000
 MODE, ENTRIES, PAGE, MARK = 1, 16, 0xFFFF_FFFF_8123_4000, 4
 ACCESSES = [(size, name) for names in (LOADS, STORES) for size, name in names.items()]
 MEMORY = bytes(range(0x71, 0x91))
@@ -39,15 +39,17 @@ def processor(architecture: str) -> unicorn.Uc:
 
 
 def access(
-    architecture: str, size: int, name: str, address: int, tag: int, *, low: int = 0, marks: int = MARK
-) -> bytes:
+    architecture: str, size: int, name: str, address: int, tag: int, *, low: int = 0, marks: int = MARK,
+    poisoned: bool = True, unwritten: bool = False,
+) -> bytes:  # fmt: skip
     """What memory is after a store, or what a load has found; nothing if the core was asked for the access."""
     host, core = HOSTS[architecture], processor(architecture)
     is_store = name in STORES.values()
     core.mem_write(RAM, MEMORY)
-    core.mem_write(BITS, b"\xff" * 0x1_0002)
+    for table, is_set in (BITS, poisoned), (UNWRITTEN, unwritten):
+        core.mem_write(table, (b"\xff" if is_set else b"\0") * 0x1_0002)
     words = {Word.TABLE: BITS, Word.MASK: 0xFFFF, Word.LOW: low, Word.SPAN: (1 << 64) - 1 - low,
-             Word.INNERMOST: ENTRY, Word.MARKS: marks}  # fmt: skip
+             Word.INNERMOST: ENTRY, Word.MARKS: marks, Word.UNWRITTEN: UNWRITTEN}  # fmt: skip
     for word, value in words.items():
         core.mem_write(SHADOW + 8 * word, struct.pack("<Q", value))
     core.mem_write(ENTRY, struct.pack("<Q", ENTRY + 8))
@@ -91,3 +93,14 @@ def test_what_the_tlb_answers_is_accessed_and_all_else_left_to_the_core(architec
         if size > 1:
             assert not access(architecture, size, name, PAGE + size - 1, PAGE, **way)
             assert not access(architecture, size, name, PAGE + 4095, PAGE, **way)
+
+
+@pytest.mark.parametrize(("size", "name"), ACCESSES)
+@pytest.mark.parametrize("architecture", HOSTS)
+def test_loads_of_what_was_never_written_are_looked_at_and_stores_to_it_are_not(architecture, size, name) -> None:
+    for poisoned, unwritten in (False, True), (True, True), (True, False):
+        found = access(architecture, size, name, PAGE, PAGE, poisoned=poisoned, unwritten=unwritten)
+        if poisoned or name in LOADS.values():
+            assert found == expected(size, name, 0)  # the address is right again
+        else:
+            assert not found  # it is one that no page has: the core would say so

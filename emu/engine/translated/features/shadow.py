@@ -6,26 +6,22 @@ go on.
 """
 
 import ctypes
-import mmap
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from emu.buffers import buffer_address
 from emu.engine import library
 from emu.engine.slots import Slot
 from emu.engine.translated.features import Access, Core, Feature
+from emu.engine.translated.features.bits import Bits
 from emu.engine.translated.features.opencalls import KeptCalls
 from emu.engine.translated.features.shadow_probes import CALLED, CHECKS, LOADS, STORE, STORES, Word
+from emu.engine.translated.features.unwritten import mark_off
 from emu.engine.translated.installation import replace_table
 from emu.engine.translated.operations import ADDRESS, Operation, T, known, op
 from emu.engine.translated.plan import Known, Part
 
 _Told = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64)
 _ALL = (1 << 64) - 1
-_HELD = tuple(bytes((0xFF << held & 0xFF,)) if held else b"" for held in range(8))
-"""A cell of which so many bytes may be accessed."""
-_MOST_PARTS = 1024
-"""Changed parts of a table that are remembered; after more it is returned to a state as a whole."""
 
 
 class Poisoned(NamedTuple):
@@ -41,122 +37,6 @@ class Poisoned(NamedTuple):
 
 
 Report = Callable[[Poisoned], None]
-
-
-class Bits:
-    """A bit for each byte of virtual memory, in a table that addresses share modulo RAM's size."""
-
-    def __init__(self, mask: int) -> None:
-        self._mask = mask
-        self._memory = mmap.mmap(-1, mask + 2, flags=mmap.MAP_PRIVATE)
-        """A byte behind the last repeats the first: two are read at once."""
-        self.table = memoryview(self._memory)
-        self.address = buffer_address(self._memory)
-        """Where the host has the table."""
-        self._low, self._high = mask + 1, 0
-        """Where bits have been changed."""
-        self._state: tuple[int, bytes] | None = None
-        self._since: list[tuple[int, int]] = []
-        """The state that was saved or returned to last, and the parts that were changed since."""
-
-    def change(self, address: int, length: int, *, poisoned: bool) -> None:
-        """Set or clear the bits of a range of addresses."""
-        end = address + length
-        first, behind = address + 7 >> 3, end >> 3
-        if not (address | length) & 7:
-            start, cells = first & self._mask, behind - first
-            if start + cells <= self._mask:
-                self.table[start : start + cells] = (b"\xff" if poisoned else b"\0") * cells
-                self._changed(start, start + cells)
-                return
-        if first > behind:  # within 8 bytes
-            self._part(behind, (1 << length) - 1 << (address & 7), poisoned=poisoned)
-            return
-        self._part(first - 1, 0xFF << (address & 7) & 0xFF if address & 7 else 0, poisoned=poisoned)
-        self._part(behind, (1 << (end & 7)) - 1, poisoned=poisoned)
-        for start, count in self.places(first, behind - first):
-            self.table[start : start + count] = (b"\xff" if poisoned else b"\0") * count
-            self._changed(start, start + count)
-
-    def hold(self, address: int, length: int) -> None:
-        """Clear the bits of a range of addresses, and set those behind it up to a multiple of 8."""
-        start, cells = address >> 3 & self._mask, length >> 3
-        if address & 7 or start + cells >= self._mask:
-            self.change(address, length, poisoned=False)
-            self.change(address + length, -(address + length) & 7, poisoned=True)
-            return
-        held = bytes(cells) + _HELD[length & 7]
-        self.table[start : start + len(held)] = held
-        self._changed(start, start + len(held))
-
-    def noted(self, address: int, length: int) -> None:
-        """Native code has changed the bits of a range that does not go over the end of the table."""
-        start = address >> 3 & self._mask
-        self._changed(start, start + (length + 7 >> 3))
-
-    def places(self, cell: int, cells: int) -> list[tuple[int, int]]:
-        """Where in the table so many cells stand from one on: starts and lengths."""
-        size = self._mask + 1
-        start, cells = cell & self._mask, min(cells, size)
-        parts = [(start, min(cells, size - start)), (0, cells - min(cells, size - start))]
-        return [(start, count) for start, count in parts if count]
-
-    def at(self, address: int, size: int) -> int:
-        """The bits of at most 8 bytes."""
-        cell = address >> 3
-        both = self.table[cell & self._mask] | self.table[cell + 1 & self._mask] << 8
-        return both >> (address & 7) & (1 << size) - 1
-
-    def save(self) -> tuple[int, bytes]:
-        """The part that has ever been changed."""
-        self._state, self._since = (self._low, bytes(self.table[self._low : self._high])), []
-        return self._state
-
-    def restore(self, saved: tuple[int, bytes] | None) -> list[tuple[int, int]]:
-        """Return to what `save` gave; None clears all. The parts of the table that may have changed."""
-        low, part = saved or (self._low, b"")
-        if saved is None or saved is not self._state or len(self._since) >= _MOST_PARTS:
-            parts = [(self._low, max(self._high, low + len(part)))]
-        else:
-            parts = self._since
-        end = low + len(part)
-        for start, stop in parts:
-            inside = range(max(start, low), min(stop, end))
-            self.table[start:stop] = bytes(stop - start)
-            if inside:
-                self.table[inside.start : inside.stop] = part[inside.start - low : inside.stop - low]
-        self.table[self._mask + 1] = self.table[0]
-        self._state, self._since = saved, []
-        return parts
-
-    def move(self, distance: int) -> None:
-        """Move all bits so many cells on, fewer than there are; what goes over the end comes to the beginning."""
-        size, memory = self._mask + 1, self._memory
-        if distance <= size >> 1:
-            over = memory[size - distance : size]
-            memory.move(distance, 0, size - distance)
-            memory[:distance] = over
-        else:
-            over = memory[: size - distance]
-            memory.move(0, size - distance, distance)
-            memory[distance:size] = over
-        self._changed(0, size)
-
-    def _part(self, cell: int, bits: int, *, poisoned: bool) -> None:
-        if bits:
-            place = cell & self._mask
-            self.table[place] = self.table[place] | bits if poisoned else self.table[place] & ~bits
-            self._changed(place, place + 1)
-
-    def _changed(self, start: int, end: int) -> None:
-        if start < self._low:
-            self._low = start
-        if end > self._high:
-            self._high = end
-        if len(self._since) < _MOST_PARTS:
-            self._since.append((start, end))
-        if start == 0:
-            self.table[self._mask + 1] = self.table[0]
 
 
 class Layer:
@@ -249,6 +129,8 @@ class Shadow(Feature):
         """`size` is that of RAM in bytes."""
         self.mask = (1 << (size - 1).bit_length() - 3) - 1
         self.layers: tuple[Layer, ...] = ()
+        self.unwritten: Layer | None = None
+        """Bytes whose loads alone are reported, until they are stored to, by whatever address (`mark_unwritten`)."""
         self._shown = Bits(self.mask)
         self._words = (ctypes.c_uint64 * len(Word))()
         self._nowhere = (ctypes.c_uint64 * 8)()
@@ -270,17 +152,37 @@ class Shadow(Feature):
         self.show_all()
         return layer
 
+    def mark_unwritten(self, report: Report) -> Layer:
+        """A layer for bytes that were never written: a store takes their bits off; where they are `linear` says."""
+        self.unwritten = Layer(self, report, 0, 1 << 64)
+        self.choose()
+        return self.unwritten
+
+    @property
+    def linear(self) -> int:
+        """The virtual address of RAM's beginning, by which unwritten bytes are found from physical ones."""
+        return self._words[Word.LINEAR]
+
+    @linear.setter
+    def linear(self, address: int) -> None:
+        self._words[Word.LINEAR] = address
+
     def remove(self, layer: Layer) -> None:
         """Forget all that a layer has poisoned."""
+        if layer is self.unwritten:
+            self.unwritten = None
         self.layers = tuple(other for other in self.layers if other is not layer)
         self.show_all()
 
     def choose(self) -> None:
         """Bring up to date what native code looks at."""
-        layers, words = self.layers, self._words
-        low = max(min((layer.low for layer in layers), default=0), 0)
+        layers, words, unwritten = self.layers, self._words, self.unwritten
         shown = layers[0].bits if len(layers) == 1 else self._shown
         words[Word.TABLE], words[Word.MASK] = shown.address, self.mask
+        words[Word.UNWRITTEN] = (shown if unwritten is None else unwritten.bits).address
+        if unwritten is not None:
+            layers = (*layers, unwritten)
+        low = max(min((layer.low for layer in layers), default=0), 0)
         words[Word.LOW], words[Word.SPAN] = low, max((layer.high for layer in layers), default=0) - low - 1 & _ALL
         left_out = {layer.left_out for layer in layers}
         innermost, marks = left_out.pop() if len(left_out) == 1 else (0, 0)
@@ -315,9 +217,11 @@ class Shadow(Feature):
             return {}
         replace_table(CHECKS, CALLED, (*LOADS.values(), *STORES.values()))
         core.slots[Slot.SHADOW] = ctypes.addressof(self._words)
-        flip = _flip(ctypes.addressof(self._words), self.mask)
+        words, unwritten = ctypes.addressof(self._words), self.unwritten is not None
+        taken_off = mark_off(words, self.mask, core) if unwritten else ()
         return {
-            Part.BEFORE_LOAD: flip, Part.AFTER_LOAD: _BACK, Part.BEFORE_STORE: flip, Part.AFTER_STORE: _BACK,
+            Part.BEFORE_LOAD: _flip(words, self.mask, unwritten=unwritten), Part.AFTER_LOAD: _BACK,
+            Part.BEFORE_STORE: _flip(words, self.mask), Part.AFTER_STORE: (*_BACK, *taken_off),
         }  # fmt: skip
 
     def switched_off(self) -> None:
@@ -337,29 +241,48 @@ class Shadow(Feature):
         for layer in self.layers:
             if layer.is_meant(poisoned.address, poisoned.size):
                 layer.report(poisoned)
+        unwritten = self.unwritten
+        if unwritten is not None and not poisoned.is_store and unwritten.is_meant(poisoned.address, poisoned.size):
+            unwritten.report(poisoned)
 
     def stores(self, access: Access, /) -> None:
         """See `Feature`."""
         self._report(Poisoned(access.pc, access.address, access.size, True, access.value))
 
-    def accessed(self, access: Access, _physical: int, /) -> None:
+    def accessed(self, access: Access, physical: int, /) -> None:
         """See `Feature`."""
         if not access.is_store:
             self._report(Poisoned(access.pc, access.address, access.size, False, 0))
+        elif self.unwritten is not None and self._core is not None:
+            place = self.linear + physical - self._core.base
+            self.unwritten.bits.change(place & _ALL, access.size, poisoned=False)
 
 
-def _flip(words: int, mask: int) -> tuple[Operation, ...]:
+def _flip(words: int, mask: int, *, unwritten: bool = False) -> tuple[Operation, ...]:
     """Flip upper bits of the address of an access to poisoned bytes: those that T[8] keeps for `_BACK`."""
-    cell, other, flipped = T[0], T[1], T[8]
+    cell, other, both, flipped = T[0], T[1], T[2], T[8]
+    more = (
+        (
+            op("movi", other, words),
+            op("ld", other, other, 8 * Word.UNWRITTEN),
+            op("add", other, other, both),
+            op("ld16u", other, other, 0),
+            op("or", cell, cell, other),
+        )
+        if unwritten
+        else ()
+    )
     return (
         op("movi", other, 3),
         op("shr", cell, ADDRESS, other),
         op("movi", other, mask),
         op("and", cell, cell, other),
+        *((op("mov", both, cell),) if unwritten else ()),
         op("movi", other, words),
         op("ld", other, other, 8 * Word.TABLE),
         op("add", cell, cell, other),
         op("ld16u", cell, cell, 0),
+        *more,
         op("movi", other, 7),
         op("and", other, ADDRESS, other),
         op("shr", cell, cell, other),

@@ -40,19 +40,30 @@ class Word(IntEnum):
     """Where the address of an entry stands, that of the innermost call (see `features.opencalls`)."""
     MARKS = 6
     """Nobody is told of what is done inside of a call with one of these marks."""
+    UNWRITTEN = 7
+    """The address of a bit for each byte that was never written, of which loads are told; where nobody wants to know
+    of them, that of `TABLE`."""
+    LINEAR = 8
+    """The virtual address of RAM's beginning, by which stores find their bits."""
+    NOWHERE = 9
+    """What stores outside of RAM clear."""
 
 
-_TABLE, _MASK, _TELL, _LOW, _SPAN, _INNERMOST, _MARKS = (8 * word for word in Word)
+_TABLE, _MASK, _TELL, _LOW, _SPAN, _INNERMOST, _MARKS, _UNWRITTEN, _, _ = (8 * word for word in Word)
 
 
 # A load gets the state, the address, what kind of access it is, and where translated code goes on; a store the value
 # behind the address.
 def _x86_64(size: int, name: str, *, store: bool) -> str:
-    return _check_x86_64(size, name) + _ask_x86_64(size, name, store=store) + _pass_x86_64(size, name, store=store)
+    parts = _check_x86_64, _ask_x86_64, _pass_x86_64
+    return "".join(part(size, name, store=store) for part in parts)
 
 
-def _check_x86_64(size: int, name: str) -> str:
+def _check_x86_64(size: int, name: str, *, store: bool) -> str:
     """Straight to the core's function where no byte is poisoned; past it where nobody is told of the bytes."""
+    unwritten = f"""
+    mov rax, [r10+{_UNWRITTEN}]
+    movzx eax, word ptr [rax+r11]"""
     return f"""
 check_{name}:
     mov rax, [rdi+{_CLOCK}]
@@ -63,9 +74,10 @@ check_{name}:
     jz clean_{name}
     mov r11, rsi
     shr r11, 3
-    and r11, [r10+{_MASK}]
+    and r11, [r10+{_MASK}]{"" if store else unwritten}
     add r11, [r10+{_TABLE}]
     movzx r11d, word ptr [r11]
+    {"" if store else "or r11d, eax"}
     mov r9, rcx
     mov ecx, esi
     and ecx, 7
@@ -166,11 +178,16 @@ passed_{name}:
 
 
 def _aarch64(size: int, name: str, *, store: bool) -> str:
-    return _check_aarch64(size, name) + _ask_aarch64(size, name, store=store) + _pass_aarch64(size, name, store=store)
+    parts = _check_aarch64, _ask_aarch64, _pass_aarch64
+    return "".join(part(size, name, store=store) for part in parts)
 
 
-def _check_aarch64(size: int, name: str) -> str:
+def _check_aarch64(size: int, name: str, *, store: bool) -> str:
     """Straight to the core's function where no byte is poisoned; past it where nobody is told of the bytes."""
+    unwritten = f"""
+    ldr x13, [x10, #{_UNWRITTEN}]
+    ldrh w12, [x13, x12]
+    orr w11, w11, w12"""
     return f"""
 check_{name}:
     ldr x9, [x0, #{_CLOCK}]
@@ -179,7 +196,7 @@ check_{name}:
     cbz x10, clean_{name}
     ldp x11, x12, [x10, #{_TABLE}]
     and x12, x12, x1, lsr #3
-    ldrh w11, [x11, x12]
+    ldrh w11, [x11, x12]{"" if store else unwritten}
     and w12, w1, #7
     lsr w11, w11, w12
     lsl x11, x11, #{64 - size}

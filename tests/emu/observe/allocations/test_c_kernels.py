@@ -13,6 +13,7 @@ from emu.observe.allocations.reach import unreachable
 from emu.observe.code import HOST
 from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import Bug, MemoryBug
+from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
 from tests.emu.observe.allocations.conftest import Build, loaded
 
 
@@ -130,3 +131,20 @@ def test_what_lies_behind_a_block_of_malloc_is_the_heaps_also_where_the_block_fi
     assert b"done" in machine.console
     told = [(bug.bug, bug.region and bug.address - bug.region.start, bug.value) for bug in found]
     assert told == [(Bug.OUT_OF_BOUNDS, 64, 8)] * (written > 8)
+
+
+@pytest.mark.parametrize("name", ["pages", "ucore", "freertos", "library"])
+def test_correct_work_uses_nothing_that_was_never_written(built: Build, name: str) -> None:
+    options = {"freertos": ("-DHEAP=4",), "library": ("-DRIGHT",)}.get(name, ())
+    hosted = {"firmware": "none", "semihosting": Semihosting()} if name == "library" else {}
+    machine = Machine(MachineConfig(fidelity="fast", **hosted))
+    machine.load(built(name, *options))
+    found: list[MemoryBug] = []
+    uninit = UninitSanitizer(machine, AddressSanitizer(machine))
+    machine.on(MemoryBug, found.append)
+    machine.run(3_000_000)
+    if machine.symbols.named("works"):
+        machine.hart.x["sp"] = 0x8090_0000
+        machine.call("works", 40)
+    assert found == []
+    assert uninit.marked > 100
