@@ -171,9 +171,7 @@ def test_a_page_of_a_kernel_in_rust_tells_at_each_moment_what_was_so(
 
 
 @pytest.mark.parametrize(("name", "heap", "optimise"), CASES)
-def test_correct_kernels_use_nothing_that_was_never_written(
-    built: Build, name: str, heap: str, optimise: str
-) -> None:
+def test_correct_kernels_use_nothing_that_was_never_written(built: Build, name: str, heap: str, optimise: str) -> None:
     machine, found = booted(built(name, heap, optimise)), list[MemoryBug]()
     uninit = UninitSanitizer(machine, AddressSanitizer(machine))
     machine.on(MemoryBug, found.append)

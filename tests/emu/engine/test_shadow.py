@@ -205,9 +205,10 @@ def test_loads_of_what_was_never_written_are_reported_until_it_is_stored_to_by_a
     assert found == wanted
     assert found
     assert any(access.is_store and access.address < low for access in expected)
-    assert all(layer.bits.at(low + place - ram.base, 1) == (place in marked) for place in range(
-        guest.physical(base), guest.physical(base) + 8192
-    ))
+    assert all(
+        layer.bits.at(low + place - ram.base, 1) == (place in marked)
+        for place in range(guest.physical(base), guest.physical(base) + 8192)
+    )
 
 
 @given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 100), st.booleans()), max_size=8), st.integers(0, 900),

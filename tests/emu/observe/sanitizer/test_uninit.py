@@ -66,9 +66,15 @@ def built(oracle: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
     return folder / "unwritten.elf", source
 
 
-@pytest.fixture(scope="module", params=[
-    ("fast", None), ("exact", None), pytest.param(("fast", "python"), marks=pytest.mark.slow),
-], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("fast", None),
+        ("exact", None),
+        pytest.param(("fast", "python"), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def guest(request: pytest.FixtureRequest, built: tuple[Path, str]) -> Guest:
     return Guest(*built, *request.param)
 
