@@ -219,7 +219,7 @@ def test_the_monitor_draws_the_heap_at_the_keyboard_and_marks_tell_what_grew(pro
     terminal.expect("frames: 3 of 4,096 bytes held")
     terminal.type("q\n")
     assert terminal.status() == 0
-    assert re.search(r"3 still held .*\s+1 of them since instruction \d+\s+1 held since moment\+", terminal.seen)
+    assert re.search(r"3 still held .*\s+1 of them since instruction [\d,]+\s+1 held since moment\+", terminal.seen)
 
 
 def test_the_monitor_draws_the_heap_and_marks_a_moment(program: Program) -> None:
