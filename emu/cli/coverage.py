@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from emu.cli.shared.machines import new_machine
 from emu.cli.shared.moments import run_to_moment
-from emu.cli.shared.outputs import whole_file
+from emu.cli.shared.outputs import needs_file, whole_file
 from emu.cli.shared.recordings import opened
 from emu.cli.words.options import coverage_options
 from emu.cli.words.reading import file, written
@@ -54,7 +54,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
             )
         return _tell(request, None, merged_files(map(read_lcov, (file(request.elf), *tracefiles))))
     if request.form != "lcov" and request.output is None:
-        raise ConfigError(f"-format {request.form} writes a file: name it with -o FILE")
+        raise needs_file(request.form)
     if tracefiles and request.form in _OF_INSTRUCTIONS:
         raise ConfigError(f"--merge {tracefiles[0]}: a tracefile has no instructions for -format {request.form}")
     needs = ("calls",) if request.form == "edges" else ()

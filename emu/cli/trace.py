@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path, PurePath
 
-from emu.cli.shared.outputs import whole_file
+from emu.cli.shared.outputs import needs_file, whole_file
 from emu.cli.shared.recordings import EVERYTHING
 from emu.cli.shared.runs import opened_run
 from emu.cli.words.reading import Group, Words, add_help, written
@@ -115,7 +115,7 @@ def _check(request: TraceWords) -> None:
     if (form != "text" and what in _LINES) or (form, what) == ("parquet", _EVENTS):
         raise ConfigError(f"{what} have no columns: -format {form} does not go with them")
     if request.output is None and form not in ("text", "jsonl"):
-        raise ConfigError(f"-format {form} writes a file: name it with -o FILE")
+        raise needs_file(form)
 
 
 def _write_what(

@@ -70,3 +70,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def needs_file(form: str) -> ConfigError:
+    """The error of a format that is no text for a terminal, where no file is named."""
+    return ConfigError(f"-format {form} writes a file: name it with -o FILE")

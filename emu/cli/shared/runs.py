@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emu.cli.shared.recordings import EVERYTHING, opened
+from emu.counted import counted
 from emu.record.recording import Recording
 
 _LINUX_AT, _LINUX = 0x38, b"RSC\x05"
@@ -46,7 +47,7 @@ def opened_run(
         file = Path(folder, "run.ekrec")
         with Recorder(machine, file, needs):
             _, ended = run_whatever_comes(machine, request)
-        print(f"ekernel: {path}: {ended}: {machine.instret:,} instructions", file=sys.stderr)
+        print(f"ekernel: {path}: {ended}: {counted(machine.instret, 'instruction')}", file=sys.stderr)
         with Recording(file) as recording:
             recording.path = path
             yield recording

@@ -148,7 +148,7 @@ class Sanitizing:
                 print(f"ekernel: {line}", file=sys.stderr)
         if self.uninit is not None and (count := self.uninit.following.given_up):
             print(f"ekernel: --sanitize uninit: {counted(count, 'value')} followed no further than "
-                  f"{self.uninit.following.most:,} instructions", file=sys.stderr)  # fmt: skip
+                  f"{counted(self.uninit.following.most, 'instruction')}", file=sys.stderr)  # fmt: skip
         if self.bugs:
             shown = f", the first {_MOST_TOLD} of them shown" if len(self.bugs) > _MOST_TOLD else ""
             print(f"ekernel: --sanitize: {counted(len(self.bugs), 'memory bug')}{shown}", file=sys.stderr)
