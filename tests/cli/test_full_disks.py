@@ -2,12 +2,14 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Ekernel
+from tests.cli.recordings import has_blocks
 from tests.command import COMMAND
 
 GUEST = """
@@ -166,10 +168,8 @@ def test_the_recording_of_a_run_that_was_killed_is_shown_as_far_as_it_was_writte
     elf = program("li s0, 0\n1: addi s0, s0, 1\n andi t0, s0, 3\n bnez t0, 1b\n nop\n j 1b")
     recording = elf.with_name("r")
     with subprocess.Popen([COMMAND, "run", elf, "-q", "--record", recording], stdin=subprocess.DEVNULL) as run:
-        begun = 0
-        while run.poll() is None and (not begun or recording.stat().st_size < 2 * begun):
-            begun = begun or (recording.stat().st_size if recording.exists() else 0)
-            begun = begun if begun > 1024 else 0  # what it is a recording of stands there first
+        while run.poll() is None and not has_blocks(recording, 2):
+            time.sleep(0.01)
         run.kill()
     shown = ekernel("trace", "r", "-range", "0-9")
     assert (shown.returncode, shown.stdout.count("\n")) == (0, 10)

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from emu.errors import RecordingError
 from emu.machine import Machine, MachineConfig
-from emu.record.container import Reader
 from emu.record.recording import Recording
 from emu.report.logs.commits.writer import CommitWriter
 from tests.cli.conftest import Ekernel
+from tests.cli.recordings import has_blocks
 from tests.command import COMMAND, LONGEST, running
 
 pytestmark = pytest.mark.slow
@@ -78,15 +77,6 @@ RUN_AND_TELL = (
 )
 """A small process of its own: a child's largest size is at least that of the process which it was forked from."""
 ALL = "instructions,calls,memory,registers,csrs"
-
-
-def has_blocks(path: Path, chunks: int) -> bool:
-    """Whether so many pieces of the record of blocks are in a file that may not even begin yet."""
-    try:
-        with Reader(path) as reader:
-            return "blocks" in reader.sections and reader.sections["blocks"].chunks >= chunks
-    except RecordingError:
-        return False
 
 
 def logged(elf: Path, first: int, last: int) -> Sequence[str]:
