@@ -224,6 +224,8 @@ class Recording(Shown):
             total = sum(map(lengths.__getitem__, words))
             after = instret + (lengths[pending] if pending else 0) + total
             self.on_reached(instret)
+            if after < 0:
+                raise self._taken_back()
             if after <= first and len(words) > 1:
                 pending = words[-1] if not words[-1] & CUT else 0
                 instret = after - (lengths[pending] if pending else 0)
@@ -235,11 +237,16 @@ class Recording(Shown):
                 if pending and instret + retired > first and retired > 0:
                     yield Executed(instret, blocks[pending], retired, mode.of(blocks[pending], instret))
                 instret += retired
+                if instret < 0:
+                    raise self._taken_back()
                 pending = 0 if word & CUT else word
                 if instret > last:
                     return
         if pending:
             yield Executed(instret, blocks[pending], lengths[pending], mode.of(blocks[pending], instret))
+
+    def _taken_back(self) -> RecordingError:
+        return RecordingError(f"{self.path} is damaged: its section '{formats.BLOCKS}' takes back more than retired")
 
     @property
     def goes_back(self) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Columns = Sequence[object]
 """Values that pyarrow makes columns of, in the order of a table's."""
+_END = (1 << 64) - 1
 _AT_ONCE = 1 << 16
 """Blocks of instructions, or rows."""
 _PRIVILEGES = tuple(Privilege(number).name if number in set(Privilege) else "" for number in range(4))
@@ -186,7 +187,8 @@ def _between(np: ModuleType, recording: Recording, times: "Numbers", first: int,
 
 
 def _within(np: ModuleType, times: "Numbers", first: int, last: int) -> "Numbers":
-    inside: Numbers = (times >= np.uint64(first)) & (times <= np.uint64(last))
+    first, last = (np.uint64(min(each, _END)) for each in (first, last))
+    inside: Numbers = (times >= first) & (times <= last)
     return inside
 
 

@@ -20,6 +20,7 @@ from emu.record.recorder import Recorder
 from emu.record.recording import Recording
 from emu.report import recorded
 from emu.report.files.chrome import write_chrome
+from emu.report.files.parquet import write_parquet
 from emu.report.files.perfetto import write_perfetto
 from emu.report.files.tables import TABLES, json_lines
 from emu.report.files.timeline import Timeline
@@ -77,6 +78,10 @@ def readings(path: Path, other: Path) -> Iterator[partial[object]]:
         with Recording(path) as recording, Path(os.devnull).open("wb") as stream:
             write(Timeline(recording, PlaceNames(recording.names), 0, 1 << 64, lambda _: True), stream, "program")
 
+    def as_columns(what: str) -> None:
+        with Recording(path) as recording, Path(os.devnull).open("wb") as stream:
+            write_parquet(what, recording, PlaceNames(recording.names), 0, 1 << 64, lambda _: True, stream)
+
     def plainly() -> None:
         with Recording(path) as recording:
             assert recording.obstacle is None or recording.obstacle
@@ -89,7 +94,8 @@ def readings(path: Path, other: Path) -> Iterator[partial[object]]:
     yield partial(plainly)
     for show in (recorded.instructions, recorded.functions, recorded.accesses, recorded.writes, recorded.execution):
         yield partial(with_lines, show)
-    for table in TABLES.values():
+    for what, table in TABLES.items():
+        yield partial(as_columns, what)
         yield partial(with_lines, lambda *given, table=table: json_lines(table.columns, table.rows(*given)))
     for write in (write_chrome, write_perfetto):
         yield partial(as_file, write)
@@ -127,6 +133,15 @@ def test_what_no_run_has_written_is_refused_in_words(sound, tmp_path, section, c
     wrong = written(tmp_path / "wrong.ekrec", sections(sound) | {section: [contents]})
     said = refused(wrong, sound)
     assert text is None or any(text in one for one in said)
+
+
+@pytest.mark.parametrize("behind", [b"", struct.pack("<I", 0x8000_0000)])
+def test_more_that_did_not_retire_than_was_executed_is_refused(sound, tmp_path, behind):
+    contents = sections(sound)
+    first = contents[formats.BLOCKS][0][:4]
+    contents[formats.BLOCKS] = [first + struct.pack("<I", 0x8000_FFFF) + behind]
+    said = refused(written(tmp_path / "wrong.ekrec", contents), sound)
+    assert any("takes back more than retired" in one for one in said)
 
 
 def test_a_sound_recording_is_refused_by_nobody(sound):
