@@ -29,6 +29,7 @@ from emu.observe.memory import MemoryObserver, WatchedRange
 from emu.observe.pagetables.faults import FaultGroups
 from emu.observe.pagetables.invariants import Invariants, named
 from emu.observe.sanitizer.address import AddressSanitizer
+from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
 from emu.record.hits import HitCounter
 
 _ROUNDS = size(40_000, 3)
@@ -178,6 +179,7 @@ def main() -> None:
         "--invariant wx,mapped-once": (lambda machine: Invariants(machine, named("no-writable-code,mapped-once")), 1.4),
         "allocations followed": (_follow, 1.3),
         "--sanitize address": (AddressSanitizer, 1.2),
+        "--sanitize address,uninit": (lambda machine: UninitSanitizer(machine, AddressSanitizer(machine)), 3.0),
     }
     least = _compare(_booting, watches, 2)
     before = _earlier(2, str(folder), *([str(_LIMIT)] if _LIMIT else ()))
