@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from emu.cli.shared.outputs import needs_file, whole_file
 from emu.cli.shared.recordings import EVERYTHING
-from emu.cli.shared.runs import opened_run
+from emu.cli.shared.runs import is_kernel, opened_run
 from emu.cli.words.reading import Group, Words, add_help, written
 from emu.counted import counted
 from emu.errors import ConfigError
@@ -88,7 +88,8 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     _check(request)
     first, last = _span(request.span)
     needs = ("calls",) if request.form in TIMELINES else _NEEDS.get(request.what, ())
-    with opened_run(request.file, request.symbols, needs=needs, span=(first, last)) as recording:
+    events = request.what == _EVENTS or request.form in TIMELINES
+    with opened_run(request.file, request.symbols, needs=needs, span=(first, last), events=events) as recording:
         if request.span:
             _check_span(recording, request.span, first, last)
         chosen = _chosen(recording, request.functions)
@@ -157,7 +158,10 @@ def _events(recording: Recording, first: int, last: int) -> Iterator[str]:
         if isinstance(instret, int) and first <= instret <= last:
             yield json.dumps(event)
     if not any_event:
-        text = "has no events; those of `ekernel run --record FILE --trace KINDS` are recorded"
+        from emu.cli.shared.tracing import DEFAULT_TRACE  # with all kinds of events, which nothing else here needs
+
+        some = f" of {DEFAULT_TRACE}" if is_kernel(recording.path) else ""
+        text = f"has no events{some}; those of `ekernel run --record FILE --trace KINDS` are recorded"
         print(f"ekernel: {recording.path} {text}", file=sys.stderr)
 
 

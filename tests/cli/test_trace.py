@@ -133,6 +133,25 @@ def test_events_of_a_traced_run_are_in_its_recording(ekernel: Ekernel, program: 
     assert '"event": "TrapTaken"' in events.stdout
 
 
+def test_events_of_a_kernel_that_is_run_for_them_are_those_of_its_recording(
+    ekernel: Ekernel, program: Program, kernel_of, tmp_path: Path
+) -> None:
+    elf = kernel_of("full").elf
+    assert ekernel("run", elf, "-q", "--record", "r", "--trace", "faults,frames,heap").returncode == 0
+    for words in (["events"], ["events", "-range", "500000-600000"]):
+        shown = ekernel("trace", elf, *words).stdout
+        assert shown == ekernel("trace", "r", *words).stdout
+        assert '"event": "FrameAllocated"' in shown
+    for run, file in ((elf, "ran"), ("r", "recorded")):
+        assert ekernel("trace", run, "-format", "chrome", "-o", file).returncode == 0
+    assert (tmp_path / "ran").read_bytes() == (tmp_path / "recorded").read_bytes()
+    none = program(SOURCE)
+    finished = ekernel("trace", none, "events")
+    assert (finished.returncode, finished.stdout) == (0, "")
+    text = "has no events of faults,frames,heap; those of `ekernel run --record FILE --trace KINDS` are recorded"
+    assert finished.stderr.endswith(f"ekernel: {none} {text}\n")
+
+
 def test_a_run_that_is_cut_short_is_said_to_be_so(ekernel: Ekernel, program: Program) -> None:
     elf = program(SOURCE)
     ekernel("run", elf, "--record", "r", "-q")
