@@ -1,8 +1,10 @@
 """What Linux's own /proc says of its memory, beside what was seen of its allocators."""
 
 import re
+import struct
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,10 @@ _VMALLOC = range(0xFF20, 0xFF60)
 """The upper bits of addresses there (Linux's Documentation/riscv/vm-layout.rst, Sv57)."""
 _SLAB = re.compile(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) ", re.MULTILINE)
 """A cache's name, its active objects, all of them, their size, and how many a slab has."""
+_CHUNK = struct.Struct("<Q8xi36xQ")
+"""mm/percpu-internal.h, struct pcpu_chunk: its place in a list, `free_bytes` and `base_addr`."""
+_PERCPU_UNIT = 4
+"""mm/percpu.c, PCPU_MIN_ALLOC_SIZE: sizes are rounded up to it."""
 
 
 def packed(files: dict[str, bytes]) -> bytes:
@@ -34,6 +40,20 @@ def packed(files: dict[str, bytes]) -> bytes:
         head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
         out += head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
     return out
+
+
+def percpu_chunks(machine: Machine) -> Iterator[tuple[int, int, int]]:
+    """The chunks of the per-CPU allocator: their address, their size, and how many bytes of them are free."""
+
+    def word(place: int | str, size: int) -> int:
+        return int.from_bytes(machine.read_virtual(place, size), "little")
+
+    lists, unit = word("pcpu_chunk_lists", 8), word("pcpu_unit_size", 4)
+    for head in range(lists, lists + 16 * word("pcpu_nr_slots", 4), 16):
+        node = word(head, 8)
+        while node != head:
+            node, free, base = _CHUNK.unpack(machine.read_virtual(node, _CHUNK.size))
+            yield base, unit, free
 
 
 def test_proc_agrees_with_what_was_handed_out_and_taken_back(built: Linux, tmp_path: Path) -> None:
@@ -50,10 +70,19 @@ def test_proc_agrees_with_what_was_handed_out_and_taken_back(built: Linux, tmp_p
     held: Counter[str] = Counter()
     listed: Counter[int] = Counter()
 
+    chunks: list[tuple[int, int, int]] = []
+
+    def percpu_seen() -> None:
+        """Of each chunk of the per-CPU allocator: its size, what is free by its own count, and what is held."""
+        for base, size, free in percpu_chunks(machine):
+            asked = [event.size for address, event in ledger.blocks.held.items() if 0 <= int(address) - base < size]
+            chunks.append((size, free, sum(-(-each // _PERCPU_UNIT) * _PERCPU_UNIT for each in asked)))
+
     def seen(name: str) -> None:
         free[name] = ledger.frames.given - len(ledger.frames.held)
 
     machine.watch("meminfo_proc_show", lambda: seen("meminfo"))
+    machine.watch("pcpu_nr_pages", percpu_seen)
     machine.watch("frag_show", lambda: seen("buddyinfo"))
     lists = FreeMemory(machine, FrameObserver(machine).allocators, blocks=False)
     machine.watch("frag_show", lambda: listed.update(block.list for block in lists))
@@ -65,6 +94,10 @@ def test_proc_agrees_with_what_was_handed_out_and_taken_back(built: Linux, tmp_p
     meminfo = {name: int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB", told["/proc/meminfo"], re.MULTILINE)}
     assert meminfo["MemTotal"] == ledger.frames.given * 4
     assert 0 <= free["meminfo"] - meminfo["MemFree"] // 4 < _PAGES_ASIDE
+
+    # `Percpu:` counts the pages of all chunks: without what is free in them it is what is held.
+    assert meminfo["Percpu"] * 1024 - sum(free for _, free, _ in chunks) == sum(held for _, _, held in chunks) > 0
+    assert all(size - free == held for size, free, held in chunks)
 
     orders = [int(number) for number in told["/proc/buddyinfo"].split("zone")[1].split()[1:]]
     assert 0 <= free["buddyinfo"] - sum(count << order for order, count in enumerate(orders)) < _PAGES_ASIDE
