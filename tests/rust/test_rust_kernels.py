@@ -15,12 +15,13 @@ import pytest
 
 from emu.events import Event, FrameAllocated, FrameFreed, HeapAllocated, HeapFreed
 from emu.machine import Machine, MachineConfig
+from emu.observe.allocations.accounts import Wrong
 from emu.observe.allocations.freelists import FreeMemory
 from emu.observe.allocations.ledger import AllocationLedger
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.allocations.signatures import frame_allocator
 from emu.observe.sanitizer.address import AddressSanitizer
-from emu.observe.sanitizer.bugs import MemoryBug
+from emu.observe.sanitizer.bugs import Bug, MemoryBug
 from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
 from emu.report.memory.blocktypes import BlockTypes
 from emu.report.page.story import Story
@@ -178,3 +179,15 @@ def test_correct_kernels_use_nothing_that_was_never_written(built: Build, name: 
     machine.run()
     assert found == []
     assert uninit.marked > 100
+
+
+@pytest.mark.parametrize("optimise", ["0", "2"])
+def test_a_realloc_with_another_layout_is_a_free_with_another_size(built: Build, optimise: str) -> None:
+    machine, found = booted(built("told_sizes", "linked_list_allocator", optimise)), list[MemoryBug]()
+    sanitizer, ledger = AddressSanitizer(machine), AllocationLedger(machine)
+    machine.on(MemoryBug, lambda bug: found.append(bug) or sanitizer.tell_again())
+    machine.run()
+    assert [(bug.bug, bug.size, bug.region and bug.region.size) for bug in found] == [
+        (Bug.WRONG_SIZE_FREE, size, 32) for size in (24, 16)
+    ]
+    assert ledger.blocks.wrong == {Wrong.WRONG_SIZE: 2}

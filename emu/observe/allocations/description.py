@@ -53,6 +53,8 @@ class Function:
     align: Value | None = None
     old: Value | None = None
     """The block that a RESIZE takes back."""
+    old_size: Value | None = None
+    """Its bytes, as the caller says."""
     kind: tuple[Value, ...] = ()
     """The address of a text that names the kind of block: a slab cache. The first that leads to a text."""
     kept: Value | None = None
@@ -158,7 +160,7 @@ class Allocator:
     """The user has named it: what contradicts it is an error, not a reason to doubt that it is this allocator."""
 
 
-_VALUE_KEYS = {"count", "size", "align", "old", "array", "element", "heap", "kept"}
+_VALUE_KEYS = {"count", "size", "align", "old", "old_size", "array", "element", "heap", "kept"}
 _FUNCTION_KEYS = {"function", "does", "at", "unit", "kind", "listed", *_VALUE_KEYS}
 _LIST_VALUES = ("first", "next", "size", "stop", "at")
 _LIST_KEYS = {"what", "symbol", "lacks", "lists", "sets", *_LIST_VALUES}

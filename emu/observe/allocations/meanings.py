@@ -221,6 +221,7 @@ def _values(function: Function, *, at_entry: bool) -> Iterator[tuple[Value, bool
         yield value, not at_entry
     if function.array is not None:
         yield function.array, not at_entry
-    for other in (function.count, function.size, function.align, function.old, function.kept, *function.kind):
+    whole = function.count, function.size, function.align, function.old, function.old_size, function.kept
+    for other in (*whole, *function.kind):
         if other is not None:
             yield other, False

@@ -302,7 +302,8 @@ class HeapObserver(AllocatorObserver):
         if function.does is Does.RESIZE:
             old = number_of(function.old, at_call, 0)
             if old and (address or not size):
-                self._freed(mode, instret, old, 0, led())
+                old_size = number_of(function.old_size, at_call, 0)
+                self._freed(mode, instret, old, old_size, led())
         self._one(placed, mode, at_call, instret, address, size, led)
 
     def recorded_teller(self, item: Placed) -> Tell | None:

@@ -32,7 +32,7 @@ def _values(machine: Machine, allocator: Allocator) -> Iterator[Value]:
     found: list[Value | None] = [allocator.handle, allocator.handle_size]
     for function in (*allocator.frames, *allocator.blocks):
         found += [*function.at, *function.kind, function.count, function.size, function.align, function.old]
-        found += [function.kept, function.array, function.element, function.heap]
+        found += [function.old_size, function.kept, function.array, function.element, function.heap]
     for governed in allocator.memory:
         found += [governed.at, governed.size]
     for lists in allocator.free_lists:

@@ -74,6 +74,9 @@ give: .globl give
     ret
 give_sized: .globl give_sized
     ret
+resize: .globl resize
+    mv a0, a3
+    ret
 take_some: .globl take_some
     mv a0, a1
     ret
@@ -105,6 +108,7 @@ LAYERS = (
         Function("take_kind", Does.ALLOCATE, at=(A0,), size=Value.parse("u32[a2]"), kind=(Value.parse("[a2 + 8]"),)),
         Function("give", Does.FREE, at=(A0,)),
         Function("give_sized", Does.FREE, at=(A0,), size=Value.parse("a1")),
+        Function("resize", Does.RESIZE, at=(A0,), size=Value.parse("a2"), old=A0, old_size=Value.parse("a1")),
         Function("take_some", Does.ALLOCATE, at=(CALL_A3,), array=A0, element=Value.parse("[a0]"),
                  size=Value.parse("u32[a2]"), kind=(Value.parse("[a2 + 8]"),)),
         Function("give_some", Does.FREE, at=(Value.parse("a2"),), array=Value.parse("a1"), element=Value.parse("[a0]")),
@@ -172,7 +176,10 @@ def life(seed: int, offset: int, *, with_elements: bool = False) -> str:
             case 4 if held:
                 deeds.append(deed("give", chance.choice([*held, place, 0])))
             case 5 if held:
-                deeds.append(deed("give_sized", chance.choice([*held, place, 0]), chance.choice([0, 8, 20, 24, 64])))
+                free, *new = chance.choice([["give_sized"], ["resize", chance.choice([8, 20, 64]), place]])
+                told = chance.choice([0, 8, 20, 24, 64])
+                deeds.append(deed(str(free), chance.choice([*held, place, 0]), told, *new))
+                held |= dict.fromkeys(new[1:])
             case _:
                 near = chance.choice([*held, place]) + chance.choice([0, 0, 4, 24, 60])
                 deeds.append(deed(chance.choice(["put", "get"]), near))
@@ -205,11 +212,11 @@ def lived(machine: Machine, others: str = "") -> tuple[object, ...]:
 
 
 @pytest.mark.skipif(not native.available(), reason="this host has no native probes")
-def test_frees_with_another_size_are_found_natively_and_in_python(boot) -> None:
-    deeds = "".join(
-        deed("take", 0, 0, 24, ARENA + 64 * number) + deed("give_sized", ARENA + 64 * number, size)
-        for number, size in enumerate([24, 0, 23, 25], start=1)
-    )
+@pytest.mark.parametrize(("give", "moved"), [("give_sized", 0), ("resize", 0), ("resize", 0x1000)])
+def test_frees_with_another_size_are_found_natively_and_in_python(boot, give: str, moved: int) -> None:
+    deeds = ""
+    for place, size in zip(range(ARENA, ARENA + 256, 64), [24, 0, 23, 25], strict=True):
+        deeds += deed("take", 0, 0, 24, place) + deed(give, place, size, 48, place + moved)
     for probes in ("native", "python"):
         machine, found = boot(LOOP + deeds + deed("0"), probes=probes), list[MemoryBug]()
         machine.hart.x["sp"] = 0x8090_0000
