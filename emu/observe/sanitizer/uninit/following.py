@@ -56,8 +56,6 @@ class Following:
         self._core = machine.core
         self.registers: dict[int, Value] = {}
         """1 to 31 for x1 to x31, 32 to 63 for f0 to f31."""
-        self.memory: dict[int, Cell] = {}
-        """By physical address; all of these are marked, and mean nothing when they are not."""
         self.steps = 0
         """How many instructions were looked at."""
         self.most = 20_000
@@ -83,12 +81,12 @@ class Following:
 
     def save(self) -> object:
         """What is followed."""
-        return dict(self.registers), dict(self.memory), self._left
+        return dict(self.registers), self._left
 
-    def restore(self, saved: tuple[dict[int, Value], dict[int, Cell], int] | None) -> None:
+    def restore(self, saved: tuple[dict[int, Value], int] | None) -> None:
         """Return to that; to nothing with None."""
-        registers, memory, self._left = saved or ({}, {}, 0)
-        self.registers, self.memory = dict(registers), dict(memory)
+        registers, self._left = saved or ({}, 0)
+        self.registers = dict(registers)
 
     # One instruction.
 
@@ -98,6 +96,8 @@ class Following:
         pc = core.words[PC]
         self._at = core.retired_count, core.traps_taken
         self._result = _nothing
+        for register in [at for at, value in self.registers.items() if value.real != core.words[at]]:
+            del self.registers[register]
         try:
             self._instruction = instruction = expanded(core.fetch_instruction(pc))
         except MachineError:
@@ -221,15 +221,13 @@ class Following:
         others = [int.from_bytes(access.real, "little")] * OTHERS
         for index, (place, is_marked) in enumerate(zip(access.places, marked, strict=True)):
             if not is_marked:
-                self.memory.pop(place, None)
+                self._fresh.cells.pop(place, None)
                 continue
-            cell, octet = self.memory.get(place), access.real[index]
+            cell, octet = self._fresh.cells.get(place), access.real[index]
             if cell is not None:
                 origin = cell.origin
             octets = other_bytes(octet, place) if cell is None else cell.others
-            others = [
-                other ^ (octet ^ instead) << 8 * index for other, instead in zip(others, octets, strict=True)
-            ]
+            others = [other ^ (octet ^ instead) << 8 * index for other, instead in zip(others, octets, strict=True)]
         return others, origin
 
     def _load(self, instruction: int, rs1: int, offset: int) -> None:
@@ -269,7 +267,7 @@ class Following:
                 octets = tuple(other >> 8 * index & 0xFF for other in others)
                 if any(octet != real >> 8 * index & 0xFF for octet in octets):
                     self._fresh.mark(place, 1)
-                    self.memory[place] = Cell(octets, origin)
+                    self._fresh.cells[place] = Cell(octets, origin)
 
         self._result = stored
 

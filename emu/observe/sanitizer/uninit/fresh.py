@@ -11,10 +11,11 @@ from emu.observe.allocations.collected import kept_kinds
 from emu.observe.allocations.observers import FrameObserver, HeapObserver
 from emu.observe.sanitizer.inside import Inside
 from emu.observe.sanitizer.poison import Poison
+from emu.observe.sanitizer.uninit.values import Cell
 from emu.subscriptions import cancel_all
 
 _ALL = (1 << 64) - 1
-_Saved = tuple[tuple[int, bytes], int, dict[int, tuple[int, str]]]
+_Saved = tuple[tuple[int, bytes], int, dict[int, tuple[int, str]], dict[int, Cell]]
 
 
 class Fresh:
@@ -29,6 +30,8 @@ class Fresh:
         self._ram, self._core = machine.memory.ram, machine.core
         self._layer = self._core.shadow.open_unwritten(report)
         self._layer.leave_out(inside.calls, inside.marks)
+        self.cells: dict[int, Cell] = {}
+        """What is known of marked bytes that were stored, by physical address; of others it means nothing."""
         self._kept = kept_kinds(machine)
         self._blocks: dict[int, tuple[int, str]] = {}
         """Size and kind of what is held, by physical address."""
@@ -59,8 +62,10 @@ class Fresh:
         return self._layer.bits.at(physical + self._offset & _ALL, size)
 
     def mark(self, physical: int, size: int) -> None:
-        """These bytes were never written."""
+        """These bytes were never written; what was known of them before is forgotten."""
         if self._ram.contains(physical, size):
+            for place in self._cells_in(physical, size):
+                del self.cells[place]
             self._layer.bits.change(physical + self._offset & _ALL, size, poisoned=True)
 
     def written(self, physical: int, size: int) -> None:
@@ -68,14 +73,21 @@ class Fresh:
         if self._ram.contains(physical, size):
             self._layer.bits.change(physical + self._offset & _ALL, size, poisoned=False)
 
+    def _cells_in(self, physical: int, size: int) -> dict[int, Cell]:
+        """What is known of the bytes of a range."""
+        cells, end = self.cells, physical + size
+        if len(cells) < size:
+            return {place: cell for place, cell in cells.items() if physical <= place < end}
+        return {place: cells[place] for place in range(physical, end) if place in cells}
+
     def save(self) -> object:
         """What is known, for a snapshot."""
-        return self._layer.bits.save(), self._offset, dict(self._blocks)
+        return self._layer.bits.save(), self._offset, dict(self._blocks), dict(self.cells)
 
     def restore(self, saved: object | None) -> None:
         """Return to that; to nothing with None."""
-        bits, self._offset, blocks = cast("_Saved", saved or (None, 0, {}))
-        self._blocks = dict(blocks)
+        bits, self._offset, blocks, cells = cast("_Saved", saved or (None, 0, {}, {}))
+        self._blocks, self.cells = dict(blocks), dict(cells)
         self._last = None
         self._layer.bits.changed_elsewhere()
         self._layer.restore(bits)
@@ -141,10 +153,12 @@ class Fresh:
             return
         bits, address = self._layer.bits, physical + self._offset & _ALL
         before = [(start, bytes(bits.table[start : start + count])) for start, count in bits.cells(address, size)]
+        cells = self._cells_in(physical, size)
         self.mark(physical, size)
 
         def undo() -> None:
             for start, part in before:
                 bits.table[start : start + len(part)] = part
+            self.cells.update(cells)
 
         self._last = event, physical, undo

@@ -12,12 +12,12 @@ from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Region, Use
 from emu.observe.sanitizer.uninit.following import Following
 from emu.observe.sanitizer.uninit.fresh import Fresh
-from emu.observe.sanitizer.uninit.values import Cell, Origin, Value
+from emu.observe.sanitizer.uninit.values import Origin, Value
 from emu.subscriptions import cancel_all
 
 _MOST_PLACES = 1 << 12
 """Places that are told of once each: an instruction, and what it does with the value."""
-_Saved = tuple[object, tuple[dict[int, Value], dict[int, Cell], int]]
+_Saved = tuple[object, tuple[dict[int, Value], int]]
 
 
 class UninitSanitizer:

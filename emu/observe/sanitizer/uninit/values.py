@@ -31,6 +31,8 @@ class Value(NamedTuple):
 
     others: tuple[int, ...]
     origin: Origin
+    real: int
+    """What it holds; nothing is known when the host has put another number there."""
 
 
 class Cell(NamedTuple):
@@ -55,7 +57,7 @@ def made(real: int, others: Sequence[int], origin: Origin) -> Value | None:
     >>> made(3, (3, 3, 3, 3), None) is None
     True
     """
-    return None if all(other == real for other in others) else Value(tuple(others), origin)
+    return None if all(other == real for other in others) else Value(tuple(others), origin, real)
 
 
 def each(value: Value | None, real: int) -> Sequence[int]:

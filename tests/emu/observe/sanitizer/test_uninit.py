@@ -162,6 +162,23 @@ def test_a_snapshot_in_the_middle_of_a_value_goes_on_where_it_was(guest: Guest) 
         guest.found.clear()
 
 
+def test_a_register_that_the_host_writes_in_the_middle_is_followed_no_more(guest: Guest) -> None:
+    machine, following = guest.machine, guest.uninit.following
+    assert len(guest.run("bug_sum")) == 1
+    machine.restore(guest.snapshot)
+    guest.uninit.tell_again()
+    guest.found.clear()
+    machine.hart.x["ra"] = machine.address_of("done")
+    machine.hart.pc = machine.address_of("bug_sum")
+    while not following.registers:
+        machine.run(max_instructions=1)
+    for register in following.registers:
+        machine.hart.x[register] = 3
+    machine.run(max_instructions=20)
+    assert guest.found == []
+    assert not following.registers
+
+
 @pytest.mark.parametrize(
     "profile", ["step-by-step", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rcore-v3", "full"))]
 )

@@ -135,6 +135,15 @@ void twin_again(void) {
     written(p, 48);
     if (p[4] == 1) sink++;
 }
+void bug_anew(void) { /* where others have kept what was known in parts */
+    volatile unsigned char *p = blk_alloc(48), *q = blk_alloc(48);
+    q[20] = (p[3] & 1) | 4;
+    q[20] = 9;
+    blk_free((void *)q);
+    q = blk_alloc(48);
+    if (q[20] & 0x80) // HERE branch 20 1
+        sink++;
+}
 void bug_swapped(void) {
     volatile int *p = blk_alloc(16);
     int old = __atomic_fetch_add((int *)p + 2, 1, __ATOMIC_RELAXED);
