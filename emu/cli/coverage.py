@@ -28,7 +28,7 @@ from emu.terminal.signals import Signals
 options = coverage_options
 FORMATS = ("lcov", "html", "drcov", "edges")
 _OF_INSTRUCTIONS = ("drcov", "edges")
-"""What tracefiles know nothing of."""
+"""What tracefiles know nothing of, and what needs no symbols."""
 
 
 class Measured(NamedTuple):
@@ -63,7 +63,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
         with opened(path, needs=needs) as recording:
             _read(measured, recording, needs)
     names, hits, _ = measured
-    if not len(names.symbols):
+    if not len(names.symbols) and request.form not in _OF_INSTRUCTIONS:
         raise ConfigError("the image has no symbols, so nothing can be named; give the ELF file with --symbols FILE")
     files = coverage(names, hits.by_address(), hits.branches())
     if tracefiles:
@@ -74,7 +74,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
 def _tell(request: CoverageWords, measured: Measured | None, files: list[FileCoverage]) -> int:
     if request.output is not None:
         _write(request.output, request.form, measured, files)
-    for line in coverage_lines(files, never=request.never):
+    for line in coverage_lines(files, never=request.never) if files or measured is None else ():
         print(line)
     return 0
 
@@ -118,7 +118,7 @@ def _measured(request: CoverageWords, needs: Sequence[str]) -> Measured:
     machine = new_machine(request)
     with HitCounter(machine, [Calls(destinations.add)] if needs else []) as counter:
         outcome = run_to_moment(machine, request)
-    print(f"-- {outcome}: {machine.instret:,} instructions")
+    print(f"-- {outcome}: {counted(machine.instret, 'instruction')}")
     return Measured(machine.platform.names, counter.hits, destinations)
 
 

@@ -7,6 +7,7 @@ from emu.cli.shared.machines import new_machine
 from emu.cli.shared.moments import run_whatever_comes
 from emu.cli.words.options import heap_options
 from emu.cli.words.requests import HeapWords
+from emu.counted import counted
 from emu.errors import ConfigError
 from emu.machine import Machine
 from emu.observe.allocations.costs import AllocatorCosts
@@ -52,7 +53,7 @@ def _lines(
     assert allocations.ledger is not None
     places = Places(machine)
     report = HeapReport(machine, places, allocations.ledger, allocations.chosen)
-    yield f"-- {ending}: {machine.instret:,} instructions"
+    yield f"-- {ending}: {counted(machine.instret, 'instruction')}"
     yield from allocations.says()
     yield from report.drawing()
     yield from report.history(history, allocations.since)

@@ -11,6 +11,7 @@ from emu.cli.shared.recordings import opened
 from emu.cli.words.options import profile_options
 from emu.cli.words.reading import file
 from emu.cli.words.requests import ProfileWords
+from emu.counted import counted
 from emu.engine.slots import Slot
 from emu.engine.translated.features.calls import Calls
 from emu.errors import ConfigError
@@ -48,7 +49,7 @@ def _by_line(request: ProfileWords) -> Iterator[str]:
         machine = new_machine(request)
         with HitCounter(machine) as counter:
             outcome = run_to_moment(machine, request)
-        yield f"-- {outcome}: {machine.instret:,} instructions"
+        yield f"-- {outcome}: {counted(machine.instret, 'instruction')}"
         hits, names = counter.hits, machine.platform.names
     yield from profile.by_line(names, hits.by_address(), request.most)
 
@@ -73,7 +74,7 @@ def _by_call(request: ProfileWords) -> Iterator[str]:
             outcome = run_to_moment(machine, request)
         tree.until(machine.instret, machine.core.slots[Slot.BLOCK_PC])
         total = machine.instret
-        yield f"-- {outcome}: {total:,} instructions"
+        yield f"-- {outcome}: {counted(total, 'instruction')}"
     _write_folded(request, tree.root)
     show = profile.by_path if request.paths else profile.by_function
     yield from show(tree.root, total, request.most)

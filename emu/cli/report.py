@@ -11,6 +11,7 @@ from emu.cli.shared.outputs import whole_file
 from emu.cli.words.options import heap_options
 from emu.cli.words.reading import Group, Words
 from emu.cli.words.requests import HeapWords
+from emu.counted import counted
 from emu.report.page.document import page
 from emu.report.page.story import Story
 from emu.terminal.signals import Signals
@@ -49,7 +50,7 @@ def main(words: Sequence[str], _signals: Signals) -> int:
     allocations = Allocations(machine, allocation_request(request, asked=True), summed_up=False)
     story = Story(machine, allocations.chosen)
     status, ended = run_whatever_comes(machine, request)
-    ending = f"{ended}: {machine.instret:,} instructions ({machine.config.fidelity})"
+    ending = f"{ended}: {counted(machine.instret, 'instruction')} ({machine.config.fidelity})"
     text = page(story.columns(Path(machine.image.name).name if machine.image else "kernel", ending)).encode()
     with whole_file(request.output) as stream:
         stream.write(text)

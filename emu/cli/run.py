@@ -18,6 +18,7 @@ from emu.cli.shared.tracing import DEFAULT_TRACE, TraceRequest
 from emu.cli.words.options import run_options
 from emu.cli.words.qemu import check_unchanging, read_log, read_machine
 from emu.cli.words.requests import RunWords
+from emu.counted import counted
 from emu.errors import ConfigError, EmuError
 from emu.events import Event
 from emu.hints import TYPE_CHECKING, FilePath
@@ -197,7 +198,7 @@ def _last_line(ending: Ending, request: RunWords, machine: Machine) -> str:
     if ending.cause is Cause.SHOWN:
         return f"stopped when the console had shown '{request.until_console}' (--until-console)"
     if ending.cause is Cause.LIMIT:
-        return f"stopped after {machine.instret:,} instructions (--max-instructions)"
+        return f"stopped after {counted(machine.instret, 'instruction')} (--max-instructions)"
     return ending.description
 
 

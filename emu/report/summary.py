@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+from emu.counted import counted
 from emu.errors import EmuError
 from emu.hints import TYPE_CHECKING
 from emu.isa.causes import ExceptionCause, cause_label
@@ -86,7 +87,7 @@ class Summary:
         Of what is held, that is told which was not yet at the count of instructions `since` (None: nothing);
         `followed` says by whose descriptions allocations were seen.
         """
-        lines = [f"-- {ending}: {self._machine.instret:,} instructions in {seconds:.2f} s ({fidelity})"]
+        lines = [f"-- {ending}: {counted(self._machine.instret, 'instruction')} in {seconds:.2f} s ({fidelity})"]
         lines.append(f"   {'traps':<8}{self._trap_counts()}")
         mistake = self._history.first_mistake
         if mistake is not None and mistake is not self._told:

@@ -109,9 +109,7 @@ RANDOM = """
 """A guest whose recording cannot be packed small: each round takes one of two ways by chance."""
 
 
-def on_a_small_disk(
-    folder: Path, words: list[str], *, room: int, disk: int = 8192
-) -> subprocess.CompletedProcess[str]:
+def on_a_small_disk(folder: Path, words: list[str], *, room: int, disk: int = 8192) -> subprocess.CompletedProcess[str]:
     """A command beside a file system `small` with so much room; what is there afterwards is in `kept`."""
     (folder / "small").mkdir(exist_ok=True)
     script = f"""mount -t tmpfs -o size={disk} none small || exit 77

@@ -160,6 +160,28 @@ def test_edges_are_listed_also_of_indirect_calls_and_runs_are_merged(ekernel: Ek
     assert ends("both.jsonl") - ends("live.jsonl") == first
 
 
+def test_edges_and_blocks_are_written_of_code_without_symbols(ekernel: Ekernel, tmp_path: Path) -> None:
+    (tmp_path / "raw.bin").write_bytes(bytes.fromhex("09a0a14873000000"))  # jumps over nothing, and powers off
+    shown = ekernel("coverage", "raw.bin", "-format", "edges", "-o", "edges.jsonl")
+    assert shown.returncode == 0, shown.stderr
+    assert "edges      1 gone: 1 jump" in shown.stdout
+    assert "functions" not in shown.stdout
+    [edge] = map(json.loads, (tmp_path / "edges.jsonl").read_text().splitlines())
+    assert int(edge["target"], 16) == int(edge["pc"], 16) + 2
+    assert edge["to"] == edge["target"]
+    shown = ekernel("coverage", "raw.bin", "-format", "drcov", "-o", "blocks.drcov")
+    assert shown.returncode == 0, shown.stderr
+    assert b"raw.bin" in (tmp_path / "blocks.drcov").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["run", "profile", "coverage", "report"])
+def test_a_run_of_one_instruction_is_in_the_singular(ekernel: Ekernel, program: Program, command: str) -> None:
+    shown = ekernel(command, program("li a7, 8\n ecall"), "--max-instructions", "1")
+    said = shown.stdout + shown.stderr
+    assert "1 instruction" in said
+    assert "1 instructions" not in said
+
+
 def records(path: Path) -> list[str]:
     """What a tracefile says, without the order that nothing depends on."""
     return sorted(line for line in path.read_text().splitlines() if not line.startswith("TN:"))
