@@ -105,9 +105,9 @@ def restore(platform: Platform, followers: Sequence[Follower], snapshot: Snapsho
     platform.clock.restore(snapshot.clock)
     core.traps_taken = snapshot.traps
     core.slots[COUNT] = snapshot.instret  # before the devices, which look at the time
-    platform.supervisor_timer.restore(snapshot.timer)
     for device, state in zip(platform.devices, snapshot.devices, strict=True):
         device.restore(state)
+    platform.supervisor_timer.restore(snapshot.timer)  # behind the CLINT, which has it look at the time
     core.restore(snapshot.hart, forget_code=changed_code)
     platform.console.restore(snapshot.console)
     platform.keyboard.restore(snapshot.keyboard)

@@ -39,6 +39,50 @@ def test_a_restored_machine_does_the_same_again(boot):
     assert place(machine) == 10
 
 
+TIMER = """
+    la t0, handler
+    csrw stvec, t0
+    li t0, 0x20
+    csrw sie, t0
+    csrsi sstatus, 2
+    rdtime a0
+    addi a0, a0, 5
+    li a7, 0    # set_timer
+    ecall
+    li s0, 100
+1:  addi s0, s0, -1
+    bnez s0, 1b
+    li a7, 8
+    ecall
+.balign 4
+handler:
+    addi s1, s1, 1
+    li a0, -1
+    ecall
+    sret
+"""
+
+
+def test_a_timer_that_is_due_at_the_moment_of_a_snapshot_interrupts_after_it_was_restored(boot):
+    machine = boot(TIMER)
+    begin = machine.snapshot()
+    machine.run()
+    end = state_at_end(machine)
+    assert machine.hart.x["s1"] == 1
+    machine.restore(begin)
+    while machine.run(1).reason is StopReason.INSTRUCTION_LIMIT and machine.instret < 80:
+        here = machine.snapshot()
+        machine.run(30)
+        machine.restore(here)
+        machine.run()
+        assert state_at_end(machine) == end
+        machine.restore(here)
+
+
+def state_at_end(machine: Machine):
+    return machine.instret, machine.core.traps_taken, list(machine.hart.x)
+
+
 def test_snapshots_can_be_restored_in_any_order(boot):
     machine = boot(COUNTER)
     snapshots = []
