@@ -9,7 +9,9 @@ import pytest
 
 from emu.machine import Machine, MachineConfig
 from emu.observe.allocations.catalogue import Catalogue
+from emu.observe.allocations.description import Allocator, Does, Function
 from emu.observe.allocations.signatures import heap_allocator
+from emu.observe.allocations.values import Value
 from emu.observe.sanitizer.address import AddressSanitizer
 from emu.observe.sanitizer.bugs import Bug, MemoryBug, Use
 from emu.observe.sanitizer.uninit.sanitizer import UninitSanitizer
@@ -23,6 +25,14 @@ NAMES = re.findall(r"^void ((?:bug|twin)_\w+)\(", SOURCE, re.MULTILINE)
 _USE = re.compile(r"// (?:HERE|IN (\w+)) (\w+) (\d+) (\d+)( stored)?$", re.MULTILINE)
 
 
+_A0 = Value.parse("a0")
+BLOCKS = Allocator("blocks", "", blocks=(
+    Function("blk_alloc", Does.ALLOCATE, at=(_A0,), size=_A0),
+    Function("blk_free", Does.FREE, at=(_A0,)),
+    Function("blk_resize", Does.RESIZE, at=(_A0,), size=Value.parse("a1"), old=_A0),
+), trusted=True)  # fmt: skip
+
+
 class Guest:
     """A C kernel with xv6's habits, and the functions of unwritten.c."""
 
@@ -30,8 +40,7 @@ class Guest:
         self.source = source
         self.machine = machine = Machine(MachineConfig(fidelity=fidelity, ram_size=16 << 20, probes=probes))
         machine.load(elf)
-        blocks = (heap_allocator("blk_alloc(size=a0),blk_free"),)
-        sanitizer = AddressSanitizer(machine, Catalogue(machine.symbols).fitting(), blocks)
+        sanitizer = AddressSanitizer(machine, Catalogue(machine.symbols).fitting(), (BLOCKS,))
         self.uninit = UninitSanitizer(machine, sanitizer)
         self.found: list[MemoryBug] = []
         machine.on(MemoryBug, self.found.append)

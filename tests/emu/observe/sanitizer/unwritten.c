@@ -75,6 +75,21 @@ void twin_bits(void) {
     p->c = 9;
     if (p->a == 3 && p->c == 9) sink++;
 }
+void *blk_resize(void *p, u64 n) { return p; }
+void bug_resized(void) {
+    volatile struct bits *p = blk_alloc(4);
+    p->a = 3;
+    p = blk_resize((void *)p, 12);
+    if (p->b == 3) // HERE branch 0 2 stored
+        sink++;
+}
+void twin_resized(void) {
+    volatile struct bits *p = blk_alloc(4);
+    p->a = 3;
+    p->c = 9;
+    p = blk_resize((void *)p, 12);
+    if (p->a != 3 || p->c != 9) for (;;);
+}
 static int same(const volatile char *a, const volatile char *b, u64 n) {
     for (u64 i = 0; i < n; i++)
         if (a[i] != b[i]) // HERE
