@@ -34,6 +34,8 @@ from emu.record.hits import HitCounter
 
 _ROUNDS = size(40_000, 3)
 _LIMIT = 1_000_000 if QUICK else None
+_SLOWLY = size(1_000_000, 100)
+"""Instructions that are executed without native probes."""
 _BASE = 0x8000_0000
 UNWATCHED = """
 import sys, time
@@ -85,12 +87,12 @@ def _feature(make: Callable[[], Feature]) -> Watch:
     return lambda machine: machine.core.engine.switch_on(make())
 
 
-def _measured(machine: Machine) -> float:
+def _measured(machine: Machine, most: int | None = _LIMIT) -> float:
     """Processor time of a run in which no garbage of earlier ones is looked for: `ekernel run` has none either."""
     gc.collect()
     gc.freeze()
     start = time.process_time()
-    machine.run(max_instructions=_LIMIT)
+    machine.run(max_instructions=most)
     seconds = time.process_time() - start
     gc.unfreeze()
     return seconds
@@ -103,15 +105,15 @@ def _computing(watch: Watch) -> float:
     return _measured(machine)
 
 
-def _booting(watch: Watch) -> float:
+def _booting(watch: Watch, probes: str | None = None, most: int | None = _LIMIT) -> float:
     folder = built_linux()
     assert folder is not None
     drive = Drive(path=folder / "disk.img", snapshot=True)
-    machine = Machine(MachineConfig(fidelity="fast", bootargs="console=ttyS0", drives=(drive,)))
+    machine = Machine(MachineConfig(fidelity="fast", bootargs="console=ttyS0", drives=(drive,), probes=probes))
     machine.load(folder / "Image", initrd=folder / "initrd.cpio")
     machine.add_symbols(folder / "vmlinux")
     watch(machine)
-    return _measured(machine)
+    return _measured(machine, most)
 
 
 def _follow(machine: Machine) -> None:
@@ -187,6 +189,10 @@ def main() -> None:
         title(f"The same beside the machine of {earlier.REVISION}, unwatched")
         for name, (_, goal) in watches.items():
             ratio(name, least[name], "unwatched", before, goal)
+    title(f"The first {_SLOWLY:,} instructions of it without native probes (EKERNEL_PROBES=python)")
+    for name, (watch, _) in {_NOTHING: (_nothing, 1.0), **watches}.items():
+        slow, quick = (_booting(watch, probes, _SLOWLY) for probes in ("python", None))
+        row(name, f"{slow:.3f} s", f"native {quick:.3f} s", f"{slow / quick:.0f} times")
 
 
 if __name__ == "__main__":
