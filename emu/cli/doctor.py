@@ -57,8 +57,8 @@ def _findings(*, fits: bool) -> Iterator[tuple[str, str]]:
 
 def _native_code() -> str:
     if os.environ.get("EKERNEL_PROBES") == "python":
-        return "no, as EKERNEL_PROBES asks: Python, about ten times slower, with the same results"
+        return "no, as EKERNEL_PROBES asks: Python, ten to sixty times slower, with the same results"
     reason = installation.obstacle()
     if reason is None:
         return "yes, in each block of translated code"
-    return f"no, Python, about ten times slower, with the same results: {reason}"
+    return f"no, Python, ten to sixty times slower, with the same results: {reason}"

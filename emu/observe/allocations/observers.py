@@ -311,7 +311,10 @@ class HeapObserver(AllocatorObserver):
         if item.function.does is Does.RESIZE:
             return None
         return block_teller(
-            self._machine, of_element(item.function), self.tell, lambda size: self._check_size(item, size),
+            self._machine,
+            of_element(item.function),
+            self.tell,
+            lambda size: self._check_size(item, size),
             kept_kinds(self._machine),
         )
 
