@@ -112,17 +112,22 @@ class Stepped:
         return found
 
 
-def test_the_slider_moves_calls_and_allocators_to_what_was_done_by_then(
-    program: Program, browser: Any, tmp_path: Path
-) -> None:
-    elf = program(NESTED)
+def stepped_beside_its_page(elf: Path, browser: Any, folder: Path) -> Stepped:
+    """A guest, executed one instruction after the other; the page of a whole run of it is open."""
     stepped = Stepped(elf)
     with Machine() as machine:
         machine.load(elf)
         FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc")])
         story = Story(machine)
         machine.run()
-        opened(browser, story, tmp_path / "page.html")
+        opened(browser, story, folder / "page.html")
+    return stepped
+
+
+def test_the_slider_moves_calls_and_allocators_to_what_was_done_by_then(
+    program: Program, browser: Any, tmp_path: Path
+) -> None:
+    stepped = stepped_beside_its_page(program(NESTED), browser, tmp_path)
     for moment in moves(browser):
         calls = drawn_calls(browser)
         assert calls.pop("all")[0] == moment
@@ -135,14 +140,7 @@ def test_the_slider_moves_calls_and_allocators_to_what_was_done_by_then(
 def test_a_path_that_was_looked_at_closer_stays_so_when_the_slider_moves(
     program: Program, browser: Any, tmp_path: Path
 ) -> None:
-    elf = program(NESTED)
-    stepped = Stepped(elf)
-    with Machine() as machine:
-        machine.load(elf)
-        FrameObserver(machine, [frame_allocator("frame_alloc,frame_dealloc")])
-        story = Story(machine)
-        machine.run()
-        opened(browser, story, tmp_path / "page.html")
+    stepped = stepped_beside_its_page(program(NESTED), browser, tmp_path)
     browser.execute_script("go(end())")
     browser.execute_script(
         "[...document.querySelectorAll('#calls .part')].find((part) => part.textContent.startsWith('frame_dealloc'))"

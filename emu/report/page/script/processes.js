@@ -122,7 +122,7 @@ function drawCalls(now) {
   const nodes = callsAt(now), whole = nodes[0][1], drawn = `${closer.path} ${calls.next}`;
   if (drawn === closer.drawn) return;
   closer.drawn = drawn;
-  $("called").textContent = `the first ${number(whole)} instructions by callers, the outermost below; a click or Enter looks closer`;
+  $("called").textContent = `the first ${whole === 1 ? "instruction" : `${number(whole)} instructions`} by callers, the outermost below; a click or Enter looks closer`;
   const told = ([name, size, times]) => `${name}: ${number(size)} instructions (${(100 * size / Math.max(1, whole)).toFixed(1)} %)${times ? `, called ${number(times)} times` : ""}`;
   closer.deepest ??= deepest(run.calls.parents);
   flame("calls", nodes[closer.path], closer.deepest, told, (node) => { closer.path = node ? node[4] : 0; drawCalls(now); });

@@ -52,11 +52,11 @@ def kept(machine: Machine, address: VirtAddr, told: list[tuple[str, int, int]], 
     assert tracer.trace("", "yields", address, on_call, ended, lambda _end: None, nested=False, recorded=by_argument)
 
 
-@pytest.mark.parametrize("way", ["python", "kept", "recorded"])
-def test_each_processs_call_returns_to_that_process(way: str, boot: Boot) -> None:
+def told_of_own_returns(machine: Machine, way: str) -> list[tuple[str, int, int]]:
+    """What is told of a run in which the calls of two processes return by turns, each with ten more than its number."""
     if way != "python" and not native.can_replace_functions():
         pytest.skip("this host has no native probes")
-    machine, told = boot(KERNEL), []
+    told: list[tuple[str, int, int]] = []
     address = VirtAddr(machine.address_of("yields") - USER)
     if way == "python":
         python(machine, address, told)
@@ -66,6 +66,12 @@ def test_each_processs_call_returns_to_that_process(way: str, boot: Boot) -> Non
     returns = [one for one in told if one[0] == "return"]
     assert len(returns) > 20
     assert returns == [("return", number, number + 10) for _ in returns for number in (1, 2)][: len(returns)]
+    return told
+
+
+@pytest.mark.parametrize("way", ["python", "kept", "recorded"])
+def test_each_processs_call_returns_to_that_process(way: str, boot: Boot) -> None:
+    told = told_of_own_returns(boot(KERNEL), way)
     if way != "recorded":
         assert told[:4] == [("call", 1, 0), ("call", 2, 0), ("return", 1, 11), ("return", 2, 12)]
 
@@ -107,18 +113,7 @@ back:
 
 @pytest.mark.parametrize("way", ["python", "kept", "recorded"])
 def test_calls_on_stacks_that_wait_in_a_process_are_told_from_those_of_another_one(way: str, boot: Boot) -> None:
-    if way != "python" and not native.can_replace_functions():
-        pytest.skip("this host has no native probes")
-    machine, told = boot(COROUTINES), []
-    address = VirtAddr(machine.address_of("yields") - USER)
-    if way == "python":
-        python(machine, address, told)
-    else:
-        kept(machine, address, told, way == "recorded")
-    machine.run(2_000)
-    returns = [one for one in told if one[0] == "return"]
-    assert len(returns) > 20
-    assert returns == [("return", number, number + 10) for _ in returns for number in (1, 2)][: len(returns)]
+    told_of_own_returns(boot(COROUTINES), way)
 
 
 IN_THE_KERNEL = two_kernel_stacks("""
