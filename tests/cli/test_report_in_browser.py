@@ -213,7 +213,7 @@ def test_a_browser_shows_every_moment_of_the_run(
     for button in browser.find_elements("css selector", ".save"):
         picture = tmp_path / f"{button.get_attribute('data-of')}.svg"
         button.send_keys(Keys.ENTER)
-        waiting.until(lambda _page, picture=picture: picture.exists())
+        waiting.until(lambda _page, picture=picture: picture.exists() and b"</svg>" in picture.read_bytes())
         assert "var(" not in picture.read_text(encoding="utf-8")
         drawing = ET.parse(picture)  # noqa: S314  # the page's own
         assert "".join(drawing.getroot().itertext()).strip(), picture.name
