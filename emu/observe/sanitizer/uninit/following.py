@@ -231,17 +231,21 @@ class Following:
         return others, origin
 
     def _load(self, instruction: int, rs1: int, offset: int) -> None:
-        funct3, rd, is_float = instruction >> 12 & 7, instruction >> 7 & 31, instruction & bits.OPCODE == bits.LOAD_FP
-        access = self._accessed(rs1, offset, 1 << (funct3 & 3))
+        access = self._accessed(rs1, offset, 1 << (instruction >> 12 & 3))
+        self._result = lambda: self._loaded(instruction, access)
+
+    def _loaded(self, instruction: int, access: _Access) -> None:
+        """The load has retired: only then a call that returned to it is sure to have been told of."""
         found = self._found(access)
         if found is None:
             return
         others, width = found[0], 8 * access.size
+        is_float = instruction & bits.OPCODE == bits.LOAD_FP
         if is_float and width < 64:
             others = [other | _BOXED for other in others]
-        elif not is_float and not funct3 & 4:
+        elif not is_float and not instruction >> 12 & 4:
             others = [signed(other, width) & _ALL for other in others]
-        self._result = lambda: self._put(rd + F0 * is_float, others, found[1])
+        self._put((instruction >> 7 & 31) + F0 * is_float, others, found[1])
 
     def _store(self, instruction: int, rs1: int, source: int, offset: int) -> None:
         access = self._accessed(rs1, offset, 1 << (instruction >> 12 & 3))
