@@ -51,7 +51,7 @@ _ATOMIC: dict[int, Binary] = {
 
 
 def binary(instruction: int) -> Binary | None:
-    """What an instruction of four bytes makes of rs1 and rs2, or of rs1 and its immediate (`second`); None for others.
+    """What an instruction of four bytes makes of rs1 and rs2, or of rs1 and its `immediate`; None for others.
 
     >>> binary(0x00B50533)(1 << 63, 1 << 63)  # add a0, a0, a1
     0

@@ -65,7 +65,6 @@ class Following:
         self._left = 0
         self._instruction = 0
         self._at = 0, 0
-        self._access: _Access | None = None
         self._result: Callable[[], None] = _nothing
 
     def begin(self) -> None:
